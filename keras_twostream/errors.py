@@ -1,0 +1,65 @@
+"""What can go wrong, by name.
+
+Every error the library raises on purpose derives from `TwoStreamError`, so a
+caller can catch them all. Each message says the rule that was broken, what
+was received, and what to do next. This module is the bottom of the house: it
+imports nothing of ours.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class TwoStreamError(Exception):
+    """Base of every error that keras_twostream raises on purpose."""
+
+
+class SpecError(TwoStreamError, ValueError):
+    """A clip, a model option or an input does not have the stated form."""
+
+
+class UnknownNameError(TwoStreamError, KeyError):
+    """A model, weight, stream or layer name that does not exist."""
+
+    def __str__(self) -> str:
+        # KeyError prints the repr of its argument, which hides line breaks.
+        return str(self.args[0]) if self.args else ""
+
+
+class VideoError(TwoStreamError, OSError):
+    """A video file that cannot be read, or that ends before it should."""
+
+
+class MissingLibraryError(TwoStreamError, ImportError):
+    """An optional package or a system library that is not installed."""
+
+
+class WeightsError(TwoStreamError):
+    """Weights that cannot be found, verified or matched to a model."""
+
+
+class UntrainedHeadError(TwoStreamError, RuntimeError):
+    """A model whose classifier is random was asked for named actions."""
+
+
+class RegistrationError(TwoStreamError, ValueError):
+    """A name registered twice, or a plugin that cannot be loaded."""
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """A sentence with the closest of `choices`, or with all of a short list.
+
+    Args:
+        name: What the user wrote.
+        choices: The names that exist.
+
+    Returns:
+        A sentence that starts with a space, or an empty string.
+    """
+    choices = sorted(choices)
+    close = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
+    if close:
+        return f" Did you mean {' or '.join(close)}?"
+    if choices and len(choices) <= 20:
+        return f" Choices: {', '.join(choices)}."
+    return ""

@@ -1,0 +1,258 @@
+"""What a clip is: which frames and which flow fields a model eats.
+
+A `ClipSpec` is plain data. It travels inside the model's input layers and
+beside its weights, and everything that cuts clips (decoding, sampling, flow,
+caches, in-graph flow, prediction) asks it which frames to take. No Keras here.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_twostream.errors import SpecError
+
+STREAMS = ("rgb", "flow")
+STACKINGS = ("forward", "bidirectional", "trajectory")
+FLOW_ALGORITHMS = ("dis", "farneback", "tvl1")
+SAMPLINGS = ("uniform", "dense", "segments", "whole")
+SCORE_FUSIONS = ("logits", "softmax")
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipSpec:
+    """The clip that a model eats, in frames, pixels and flow fields.
+
+    A clip has T steps, `temporal_stride` frames apart. The rgb stream sees F
+    frames at each step (F > 1 stacks them on the channel axis), the flow
+    stream sees L flow fields at each step, interleaved x1, y1, x2, y2, ...
+
+    Attributes:
+        streams: The streams the model has, in the order they are fused.
+        clip_length: T, the number of steps.
+        frames_per_step: F, frames stacked at one rgb step.
+        frame_gap: Frames between two of the F stacked frames.
+        temporal_stride: Frames between two steps when testing.
+        train_strides: Smallest and largest stride drawn in training.
+        frame_rate: Frames per second that strides and flow refer to, or
+            None for the video's own rate.
+        short_side: Pixels of the frame's short side before cropping, at
+            which flow is computed.
+        resize_to: (height, width) the frame is stretched to instead of
+            keeping its aspect ratio (C3D: (128, 171)), or None.
+        crop: (height, width) of the crop the network sees.
+        flow_length: L, flow fields stacked at one step.
+        flow_offset: First field relative to the step's frame: 0 starts at
+            the frame, -L/2 centres the stack on it (Feichtenhofer et al.).
+        stacking: "forward", "bidirectional" or "trajectory"
+            (Simonyan & Zisserman 2014, section 3.1).
+        flow_algorithm: "dis", "farneback" or "tvl1".
+        flow_parameters: Parameters of the algorithm that differ from its
+            defaults.
+        flow_bound: B, pixels at which displacement is clipped.
+        sampling: How clips are placed in a video when testing.
+        score_fusion: Whether stream scores are averaged as "logits" or as
+            "softmax" probabilities.
+        stream_weights: Weight of each stream when scores are fused.
+    """
+
+    streams: tuple[str, ...] = STREAMS
+    clip_length: int = 1
+    frames_per_step: int = 1
+    frame_gap: int = 1
+    temporal_stride: int = 1
+    train_strides: tuple[int, int] = (1, 1)
+    frame_rate: float | None = 25.0
+    short_side: int = 256
+    resize_to: tuple[int, int] | None = None
+    crop: tuple[int, int] = (224, 224)
+    flow_length: int = 10
+    flow_offset: int = 0
+    stacking: str = "forward"
+    flow_algorithm: str = "dis"
+    flow_parameters: Mapping[str, Any] = dataclasses.field(
+        default_factory=dict
+    )
+    flow_bound: float = 20.0
+    sampling: str = "uniform"
+    score_fusion: str = "logits"
+    stream_weights: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("streams", "train_strides", "crop", "stream_weights"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.resize_to is not None:
+            object.__setattr__(self, "resize_to", tuple(self.resize_to))
+        weights = self.stream_weights or (1.0,) * len(self.streams)
+        object.__setattr__(self, "stream_weights", weights)
+        object.__setattr__(
+            self, "flow_parameters", dict(self.flow_parameters)
+        )
+        _check(self)
+
+    # === Which frames ===
+
+    def rgb_frames(self, stride: int | None = None) -> np.ndarray:
+        """Frame numbers of the rgb stream, relative to the clip's start.
+
+        Args:
+            stride: Temporal stride, `temporal_stride` when None.
+
+        Returns:
+            (T, F) int array.
+        """
+        steps = self._steps(stride)
+        offsets = np.arange(self.frames_per_step) * self.frame_gap
+        return steps[:, None] + offsets[None, :] - self._first(stride)
+
+    def flow_pairs(self, stride: int | None = None) -> np.ndarray:
+        """Frame pairs (from, to) of each flow field, relative to the start.
+
+        Backward fields (bidirectional stacking) have `to` before `from`.
+
+        Args:
+            stride: Temporal stride, `temporal_stride` when None.
+
+        Returns:
+            (T, L, 2) int array.
+        """
+        pairs = self._steps(stride)[:, None, None] + self._pair_offsets()
+        return pairs - self._first(stride)
+
+    def span(self, stride: int | None = None) -> int:
+        """How many consecutive frames a clip covers, flow included."""
+        return self._last(stride) - self._first(stride) + 1
+
+    def channels(self, stream: str) -> int:
+        """Channels of one step of `stream`: 3F for rgb, 2L for flow."""
+        if stream == "flow":
+            return 2 * self.flow_length
+        return 3 * self.frames_per_step
+
+    def replace(self, **changes: Any) -> "ClipSpec":
+        """A copy with some fields changed, checked again."""
+        if "streams" in changes and "stream_weights" not in changes:
+            by_stream = dict(
+                zip(self.streams, self.stream_weights, strict=True)
+            )
+            changes["stream_weights"] = tuple(
+                by_stream.get(stream, 1.0) for stream in changes["streams"]
+            )
+        return dataclasses.replace(self, **changes)
+
+    def _steps(self, stride: int | None) -> np.ndarray:
+        stride = self.temporal_stride if stride is None else stride
+        return np.arange(self.clip_length) * stride
+
+    def _pair_offsets(self) -> np.ndarray:
+        if self.stacking == "bidirectional":
+            half = np.arange(self.flow_length // 2)
+            forward = np.stack([half, half + 1], axis=-1)
+            return np.concatenate([forward, -forward])
+        start = np.arange(self.flow_length) + self.flow_offset
+        return np.stack([start, start + 1], axis=-1)
+
+    def _offsets(self) -> np.ndarray:
+        """Every frame one step looks at, relative to the step's frame."""
+        offsets = [np.zeros(1, int)]
+        if "rgb" in self.streams:
+            offsets.append(np.arange(self.frames_per_step) * self.frame_gap)
+        if "flow" in self.streams:
+            offsets.append(self._pair_offsets().ravel())
+        return np.concatenate(offsets)
+
+    def _first(self, stride: int | None) -> int:
+        return int(self._offsets().min())
+
+    def _last(self, stride: int | None) -> int:
+        return int(self._steps(stride)[-1] + self._offsets().max())
+
+    # === As plain JSON ===
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec as JSON-compatible values; `from_json` undoes it."""
+        values = dataclasses.asdict(self)
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in values.items()
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "ClipSpec":
+        """A spec from `to_json`'s output.
+
+        Raises:
+            SpecError: If a field is unknown or has a wrong value.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise SpecError(
+                f"A ClipSpec has no field {', '.join(unknown)}. The file may "
+                "come from a newer keras_twostream: update the package. "
+                f"Known fields: {', '.join(sorted(known))}."
+            )
+        return cls(**values)
+
+
+# === Checks ===
+
+
+def _check(spec: ClipSpec) -> None:
+    _check_choice("stacking", spec.stacking, STACKINGS)
+    _check_choice("flow_algorithm", spec.flow_algorithm, FLOW_ALGORITHMS)
+    _check_choice("sampling", spec.sampling, SAMPLINGS)
+    _check_choice("score_fusion", spec.score_fusion, SCORE_FUSIONS)
+    _check_streams(spec)
+    for name in (
+        "clip_length",
+        "frames_per_step",
+        "frame_gap",
+        "temporal_stride",
+        "short_side",
+        "flow_length",
+        "flow_bound",
+    ):
+        _check_positive(name, getattr(spec, name))
+    if spec.stacking == "bidirectional" and spec.flow_length % 2:
+        raise SpecError(
+            "Bidirectional stacking halves flow_length between forward and "
+            f"backward fields, so it must be even. Received: flow_length="
+            f"{spec.flow_length}"
+        )
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise SpecError(
+            f"`{name}` must be one of {', '.join(choices)}. "
+            f"Received: {name}={value!r}"
+        )
+
+
+def _check_streams(spec: ClipSpec) -> None:
+    known = set(spec.streams) <= set(STREAMS)
+    if not known or not spec.streams:
+        raise SpecError(
+            "`streams` must name one or both of rgb, flow. "
+            f"Received: streams={spec.streams!r}"
+        )
+    if len(set(spec.streams)) != len(spec.streams):
+        raise SpecError(
+            "`streams` must not name a stream twice. "
+            f"Received: streams={spec.streams!r}"
+        )
+    if len(spec.stream_weights) != len(spec.streams):
+        raise SpecError(
+            "`stream_weights` needs one weight per stream. Received: "
+            f"streams={spec.streams!r}, "
+            f"stream_weights={spec.stream_weights!r}"
+        )
+
+
+def _check_positive(name: str, value: float) -> None:
+    if isinstance(value, bool) or not value > 0:
+        raise SpecError(
+            f"`{name}` must be greater than 0. Received: {name}={value!r}"
+        )
