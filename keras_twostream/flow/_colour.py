@@ -1,0 +1,67 @@
+"""Flow as colours: hue is direction, saturation is speed.
+
+The wheel is that of the Middlebury benchmark (Baker et al. 2011): six hues,
+spaced so that directions look equally far apart; standing still is white.
+"""
+
+import numpy as np
+
+from keras_twostream.errors import SpecError
+
+_HUES = np.array(
+    [
+        (255, 0, 0),  # to the right
+        (255, 255, 0),
+        (0, 255, 0),
+        (0, 255, 255),
+        (0, 0, 255),
+        (255, 0, 255),
+        (255, 0, 0),
+    ],
+    np.float32,
+)
+_STEPS_BETWEEN_HUES = (15, 6, 4, 11, 13, 6)
+_PLACES = np.cumsum((0, *_STEPS_BETWEEN_HUES)) / sum(_STEPS_BETWEEN_HUES)
+_PERCENTILE = 99
+
+
+def to_rgb(flow: np.ndarray, max_px: float | None = None) -> np.ndarray:
+    """Flow as an RGB image.
+
+    Args:
+        flow: (..., H, W, 2) in pixels.
+        max_px: Displacement shown in full colour. By default the 99th
+            percentile of the given fields, at least 1 px so that noise
+            stays pale. Give it to compare images.
+
+    Returns:
+        (..., H, W, 3) uint8.
+
+    Raises:
+        SpecError: If the shape or `max_px` is not as above.
+    """
+    flow = np.asarray(flow, np.float32)
+    if flow.ndim < 3 or flow.shape[-1] != 2:
+        raise SpecError(
+            "`flow` must have shape (..., H, W, 2). "
+            f"Received: shape={flow.shape}"
+        )
+    if max_px is not None and not max_px > 0:
+        raise SpecError(
+            f"`max_px` must be greater than 0. Received: max_px={max_px!r}"
+        )
+    speed = np.linalg.norm(flow, axis=-1)
+    if max_px is None:
+        max_px = _full_colour(speed)
+    hue = np.arctan2(flow[..., 1], flow[..., 0]) / (2 * np.pi) % 1
+    colour = np.stack(
+        [np.interp(hue, _PLACES, _HUES[:, c]) for c in range(3)], axis=-1
+    )
+    saturation = np.minimum(speed / max_px, 1)[..., None]
+    return np.rint(255 - saturation * (255 - colour)).astype(np.uint8)
+
+
+def _full_colour(speed: np.ndarray) -> float:
+    if not speed.size:
+        return 1.0
+    return max(float(np.percentile(speed, _PERCENTILE)), 1.0)

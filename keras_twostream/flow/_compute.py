@@ -1,0 +1,156 @@
+"""Flow of whole clips, by algorithm name."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from keras_twostream.errors import SpecError, did_you_mean
+from keras_twostream.flow import _opencv_flow
+from keras_twostream.flow._frames import to_grey
+
+_PAIRWISE: dict[str, Callable[..., np.ndarray]] = {
+    "dis": _opencv_flow.dis,
+    "farneback": _opencv_flow.farneback,
+    "tvl1_opencv": _opencv_flow.tvl1_opencv,
+}
+ALGORITHMS = ("dis", "farneback", "tvl1", "tvl1_opencv")
+
+
+def compute(
+    frames: np.ndarray, algorithm: str = "dis", **parameters: Any
+) -> np.ndarray:
+    """Optical flow between each frame and the next.
+
+    Args:
+        frames: (T, H, W, 3) RGB or (T, H, W) grey frames, uint8 or float,
+            0..255.
+        algorithm: "dis" (Kroeger et al. 2016), "farneback" (2003), "tvl1"
+            (Zach et al. 2007, on the Keras backend) or "tvl1_opencv" (needs
+            opencv-contrib-python).
+        **parameters: Parameters of the algorithm that differ from its
+            defaults: `preset="medium"` for DIS; see `flow.tvl1` for TV-L1.
+
+    Returns:
+        (T-1, H, W, 2) float32 displacement in pixels, x then y.
+
+    Raises:
+        SpecError: If frames, algorithm or parameters are not as above.
+
+    Example:
+        >>> flow.compute(frames, algorithm="dis", preset="fast")
+    """
+    frames = np.asarray(frames)
+    start = np.arange(max(len(frames) - 1, 0)) if frames.ndim else []
+    pairs = np.stack([start, np.add(start, 1)], axis=-1)
+    return compute_pairs(frames, pairs, algorithm, **parameters)
+
+
+def compute_pairs(
+    frames: np.ndarray,
+    pairs: np.ndarray,
+    algorithm: str = "dis",
+    **parameters: Any,
+) -> np.ndarray:
+    """Optical flow between chosen pairs of frames, each computed once.
+
+    Args:
+        frames: (T, H, W, 3) RGB or (T, H, W) grey frames, uint8 or float,
+            0..255.
+        pairs: (..., 2) int array of frame numbers (from, to), such as
+            `ClipSpec.flow_pairs()` gives. A pair may appear many times.
+        algorithm: As in `compute`.
+        **parameters: As in `compute`.
+
+    Returns:
+        (..., H, W, 2) float32 displacement in pixels, x then y.
+
+    Raises:
+        SpecError: If frames, pairs, algorithm or parameters are not as above.
+    """
+    solve = _solver(algorithm, parameters)
+    grey = to_grey(frames)
+    pairs = _check_pairs(pairs, len(grey))
+    shape = (*pairs.shape[:-1], *grey.shape[1:], 2)
+    if not pairs.size:
+        return np.zeros(shape, np.float32)
+    distinct, place = np.unique(
+        pairs.reshape(-1, 2), axis=0, return_inverse=True
+    )
+    fields = solve(grey, distinct)
+    return fields[place.reshape(-1)].reshape(shape)
+
+
+def _solver(
+    algorithm: str, parameters: dict[str, Any]
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """A function of grey frames and distinct pairs."""
+    if algorithm not in ALGORITHMS:
+        raise SpecError(
+            f"`algorithm` must be one of {', '.join(ALGORITHMS)}. Received: "
+            f"algorithm={algorithm!r}.{did_you_mean(algorithm, ALGORITHMS)}"
+        )
+    if algorithm == "tvl1":
+        # Keras is slow to import; the other algorithms do without it.
+        from keras_twostream.flow import _compiled
+
+        _check_parameters(algorithm, _compiled.tvl1_pairs, parameters)
+        return lambda grey, pairs: _compiled.tvl1_pairs(
+            grey, pairs, **parameters
+        )
+    function = _PAIRWISE[algorithm]
+    _check_parameters(algorithm, function, parameters)
+    return lambda grey, pairs: _one_by_one(function, grey, pairs, parameters)
+
+
+def _one_by_one(
+    function: Callable[..., np.ndarray],
+    grey: np.ndarray,
+    pairs: np.ndarray,
+    parameters: dict[str, Any],
+) -> np.ndarray:
+    images = np.rint(grey).astype(np.uint8)
+    fields = [
+        function(images[first], images[second], **parameters)
+        for first, second in pairs
+    ]
+    return np.stack(fields).astype(np.float32, copy=False)
+
+
+# === Checks ===
+
+
+def _check_pairs(pairs: np.ndarray, length: int) -> np.ndarray:
+    pairs = np.asarray(pairs)
+    if not pairs.size:
+        return pairs.astype(int).reshape(*pairs.shape[:-1], 2)
+    integral = np.issubdtype(pairs.dtype, np.integer)
+    if not integral or pairs.ndim < 2 or pairs.shape[-1] != 2:
+        raise SpecError(
+            "`pairs` must be an integer array of shape (..., 2), frame "
+            f"numbers (from, to). Received: shape={pairs.shape}, "
+            f"dtype={pairs.dtype}"
+        )
+    if pairs.min() < 0 or pairs.max() >= length:
+        raise SpecError(
+            f"`pairs` must name frames from 0 to {length - 1}, the last of "
+            f"the {length} given. Received: frames {pairs.min()} to "
+            f"{pairs.max()}"
+        )
+    return pairs
+
+
+def _check_parameters(
+    algorithm: str, function: Callable[..., Any], parameters: dict[str, Any]
+) -> None:
+    known = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in known.values()):
+        return
+    choices = list(known)[2:]
+    for name in parameters:
+        if name not in choices:
+            raise SpecError(
+                f"algorithm={algorithm!r} has no parameter {name!r}. "
+                f"It takes: {', '.join(choices)}."
+            )

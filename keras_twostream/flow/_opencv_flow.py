@@ -1,0 +1,126 @@
+"""OpenCV's flow algorithms, each a function of two 8-bit grey images.
+
+OpenCV's objects hold buffers and are not safe to share between threads; they
+are made once per thread and per set of parameters.
+"""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from keras_twostream._opencv import cv2
+from keras_twostream.errors import MissingLibraryError, SpecError, did_you_mean
+
+DIS_PRESETS = ("ultrafast", "fast", "medium")
+
+_per_thread = threading.local()
+
+
+def dis(
+    previous: np.ndarray, following: np.ndarray, preset: str = "medium"
+) -> np.ndarray:
+    """Dense inverse search (Kroeger et al. 2016).
+
+    Args:
+        previous: (H, W) uint8 grey image.
+        following: (H, W) uint8 grey image.
+        preset: "ultrafast", "fast" or "medium".
+
+    Returns:
+        (H, W, 2) float32 flow in pixels.
+
+    Raises:
+        SpecError: If there is no such preset.
+    """
+    if preset not in DIS_PRESETS:
+        raise SpecError(
+            f"`preset` must be one of {', '.join(DIS_PRESETS)}. "
+            f"Received: preset={preset!r}.{did_you_mean(preset, DIS_PRESETS)}"
+        )
+    solver = _solver(
+        ("dis", preset),
+        lambda: cv2.DISOpticalFlow_create(DIS_PRESETS.index(preset)),
+    )
+    return solver.calc(previous, following, None)
+
+
+def farneback(
+    previous: np.ndarray,
+    following: np.ndarray,
+    *,
+    pyramid_scale: float = 0.5,
+    levels: int = 5,
+    window: int = 15,
+    iterations: int = 3,
+    poly_n: int = 5,
+    poly_sigma: float = 1.2,
+    gaussian: bool = False,
+) -> np.ndarray:
+    """Polynomial expansion (Farneback 2003).
+
+    Args:
+        previous: (H, W) uint8 grey image.
+        following: (H, W) uint8 grey image.
+        pyramid_scale: Size of a pyramid level relative to the one below it.
+        levels: Number of pyramid levels.
+        window: Pixels over which displacement is averaged.
+        iterations: Iterations at each level.
+        poly_n: Pixels of the neighbourhood a polynomial is fitted to.
+        poly_sigma: Pixels of the Gaussian that weights it.
+        gaussian: Whether the window is a Gaussian instead of a box.
+
+    Returns:
+        (H, W, 2) float32 flow in pixels.
+    """
+    flags = cv2.OPTFLOW_FARNEBACK_GAUSSIAN if gaussian else 0
+    return cv2.calcOpticalFlowFarneback(
+        previous,
+        following,
+        None,
+        pyramid_scale,
+        levels,
+        window,
+        iterations,
+        poly_n,
+        poly_sigma,
+        flags,
+    )
+
+
+def tvl1_opencv(
+    previous: np.ndarray, following: np.ndarray, **parameters: Any
+) -> np.ndarray:
+    """OpenCV's TV-L1, where its contributed modules are installed.
+
+    Args:
+        previous: (H, W) uint8 grey image.
+        following: (H, W) uint8 grey image.
+        **parameters: Passed to `cv2.optflow.DualTVL1OpticalFlow_create`.
+
+    Returns:
+        (H, W, 2) float32 flow in pixels.
+
+    Raises:
+        MissingLibraryError: If OpenCV was built without `optflow`.
+    """
+    if not hasattr(cv2, "optflow"):
+        raise MissingLibraryError(
+            "OpenCV's TV-L1 is in its contributed modules, which this OpenCV "
+            f"({cv2.__version__}) lacks. Use algorithm='tvl1', which needs "
+            "no OpenCV, or: pip uninstall opencv-python && "
+            "pip install opencv-contrib-python"
+        )
+    solver = _solver(
+        ("tvl1_opencv", *sorted(parameters.items())),
+        lambda: cv2.optflow.DualTVL1OpticalFlow_create(**parameters),
+    )
+    return solver.calc(previous, following, None)
+
+
+def _solver(key: tuple[Any, ...], create: Callable[[], Any]) -> Any:
+    solvers = _per_thread.__dict__
+    if key not in solvers:
+        solvers[key] = create()
+    return solvers[key]
