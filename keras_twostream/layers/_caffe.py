@@ -1,0 +1,128 @@
+"""Caffe's arithmetic, where Keras's own layers give other numbers."""
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class CeilMaxPooling2D(keras.layers.Layer):
+    """Max pooling that rounds the output size up, as Caffe does.
+
+    The last window hangs over the bottom and right edges; nothing is padded
+    before the top and left. `padding="same"` would add a row before an odd
+    input, and one output too many.
+
+    Args:
+        pool_size: Side of the window.
+        strides: Step of the window.
+
+    Input shape:
+        `(B, H, W, C)`
+
+    Output shape:
+        `(B, ceil((H - pool_size) / strides) + 1, ..., C)`
+    """
+
+    def __init__(
+        self, pool_size: int = 3, strides: int = 2, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.pool_size = pool_size
+        self.strides = strides
+
+    def call(self, images):
+        ends = [(0, self._overhang(size)) for size in ops.shape(images)[1:3]]
+        lowest = -math.inf if keras.backend.backend() != "torch" else -1e30
+        images = ops.pad(
+            images, [(0, 0), *ends, (0, 0)], constant_values=lowest
+        )
+        return ops.max_pool(
+            images,
+            self.pool_size,
+            self.strides,
+            padding="valid",
+            data_format="channels_last",
+        )
+
+    def _overhang(self, size):
+        # Rows that the last window lacks: 0 .. strides - 1.
+        return (self.pool_size - size) % self.strides
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (batch, self._pooled(height), self._pooled(width), channels)
+
+    def _pooled(self, size):
+        if size is None:
+            return None
+        return -((self.pool_size - size) // self.strides) + 1
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "pool_size": self.pool_size,
+            "strides": self.strides,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class LocalResponseNormalization(keras.layers.Layer):
+    """Divides each channel by the energy of its neighbours.
+
+    `x / (k + alpha / size * sum of x^2 over `size` channels)^beta`: alpha is
+    divided by the window as in Caffe (Krizhevsky et al. 2012, section 3.3,
+    writes it undivided).
+
+    Args:
+        size: Channels in the window, odd.
+        k: Constant added.
+        alpha: Scale of the energy.
+        beta: Exponent.
+
+    Input shape:
+        `(..., C)`
+
+    Output shape:
+        The same.
+    """
+
+    def __init__(
+        self,
+        size: int = 5,
+        k: float = 2.0,
+        alpha: float = 1e-4,
+        beta: float = 0.75,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.size = size
+        self.k = k
+        self.alpha = alpha
+        self.beta = beta
+
+    def call(self, features):
+        channels = features.shape[-1]
+        reach = self.size // 2
+        squares = ops.square(features)
+        pads = [(0, 0)] * (len(features.shape) - 1) + [(reach, reach)]
+        padded = ops.pad(squares, pads)
+        energy = sum(
+            padded[..., start : start + channels] for start in range(self.size)
+        )
+        scale = self.k + self.alpha / self.size * energy
+        return features / ops.power(scale, self.beta)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "size": self.size,
+            "k": self.k,
+            "alpha": self.alpha,
+            "beta": self.beta,
+        }

@@ -1,0 +1,193 @@
+"""The first layer of every stream: normalisation, and what a clip is.
+
+The layer turns physical quantities (rgb in 0..255, flow in pixels) into what
+the weights were trained on, in float32 under every dtype policy. Its config
+is the one place in a Keras model where metadata survives saving, cloning,
+nesting and deep copies, so it also holds the ClipSpec, the architecture and
+its options, the class names, and whether the head is trained.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_twostream.errors import SpecError
+from keras_twostream.registry import current_build
+from keras_twostream.spec import ClipSpec
+
+# (x / scale - mean) / std for rgb; clip(f, +-B) / 2B / std for flow, or
+# round(255 (f + B) / 2B) - 128 where weights were trained on 8-bit flow.
+NORMALIZATIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "imagenet": {
+        "rgb": {
+            "scale": 255.0,
+            "mean": [0.485, 0.456, 0.406],
+            "std": [0.229, 0.224, 0.225],
+        },
+        "flow": {"std": 0.226},
+    },
+    "half": {
+        "rgb": {"scale": 255.0, "mean": [0.5] * 3, "std": [0.5] * 3},
+        "flow": {"std": 0.5},
+    },
+    "kinetics": {
+        "rgb": {
+            "scale": 255.0,
+            "mean": [0.43216, 0.394666, 0.37645],
+            "std": [0.22803, 0.22145, 0.216989],
+        },
+        "flow": {"std": 0.226},
+    },
+    "caffe": {
+        "rgb": {
+            "scale": 1.0,
+            "mean": [104.0, 117.0, 123.0],
+            "std": [1.0] * 3,
+            "bgr": True,
+        },
+        "flow": {"bytes": True},
+    },
+}
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class StreamInput(keras.layers.Layer):
+    """Normalises one stream and carries the model's identity.
+
+    Args:
+        stream: "rgb" or "flow".
+        normalization: Constants of this stream, a row of `NORMALIZATIONS`,
+            with `bound` and `mean_subtraction` for flow.
+        clip_spec: The clip the model eats, as `ClipSpec.to_json()` gives it.
+        card: Architecture, options, classes and whether the head is trained.
+
+    Input shape:
+        `(B, T, H, W, C)`; rgb in 0..255, any dtype, or flow in pixels.
+
+    Output shape:
+        The same, float32.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        normalization: Mapping[str, Any],
+        clip_spec: Mapping[str, Any],
+        card: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.stream = stream
+        self.normalization = dict(normalization)
+        self.clip_spec = dict(clip_spec)
+        self.card = dict(card or {})
+
+    def call(self, clip):
+        clip = ops.cast(clip, "float32")
+        if self.stream == "flow":
+            return self._normalize_flow(clip)
+        return self._normalize_rgb(clip)
+
+    def _normalize_rgb(self, clip):
+        constants = self.normalization
+        frames = clip.shape[-1] // 3
+        if constants.get("bgr"):
+            order = [3 * f + c for f in range(frames) for c in (2, 1, 0)]
+            clip = ops.take(clip, order, axis=-1)
+        mean = ops.convert_to_tensor(constants["mean"] * frames, "float32")
+        std = ops.convert_to_tensor(constants["std"] * frames, "float32")
+        return (clip / constants["scale"] - mean) / std
+
+    def _normalize_flow(self, flow):
+        constants = self.normalization
+        bound = constants["bound"]
+        if constants.get("mean_subtraction"):
+            # Simonyan & Zisserman 2014, section 3.1: each displacement
+            # field loses its own mean vector, a global camera motion.
+            flow = flow - ops.mean(flow, axis=(-3, -2), keepdims=True)
+        flow = ops.clip(flow, -bound, bound)
+        if constants.get("bytes"):
+            return ops.round(255.0 * (flow + bound) / (2 * bound)) - 128.0
+        return flow / (2 * bound) / constants["std"]
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "stream": self.stream,
+            "normalization": self.normalization,
+            "clip_spec": self.clip_spec,
+            "card": self.card,
+        }
+
+
+def stream_inputs(
+    spec: ClipSpec,
+    normalization: str = "imagenet",
+    *,
+    mean_subtraction: bool = False,
+    fixed_size: bool = False,
+) -> tuple[list, dict[str, Any]]:
+    """The named inputs of a model and their normalised clips.
+
+    Args:
+        spec: What the model eats.
+        normalization: A name in `NORMALIZATIONS`.
+        mean_subtraction: Subtract each flow field's own mean vector.
+        fixed_size: Fix height and width to `spec.crop`, for networks that
+            end in dense layers; they are free otherwise.
+
+    Returns:
+        The list of `keras.Input`s to hand to `keras.Model`, in the order of
+        `spec.streams`, and a dict from stream to normalised clip
+        `(B, T, H, W, C)`.
+
+    Raises:
+        SpecError: If the normalisation has no such name.
+    """
+    if normalization not in NORMALIZATIONS:
+        raise SpecError(
+            "`normalization` must be one of "
+            f"{', '.join(sorted(NORMALIZATIONS))}. "
+            f"Received: normalization={normalization!r}"
+        )
+    size = spec.crop if fixed_size else (None, None)
+    card = _card()
+    inputs, clips = [], {}
+    for stream in spec.streams:
+        shape = (spec.clip_length, *size, spec.channels(stream))
+        raw = keras.Input(shape, name=stream)
+        constants = dict(NORMALIZATIONS[normalization][stream])
+        if stream == "flow":
+            constants["bound"] = spec.flow_bound
+            constants["mean_subtraction"] = mean_subtraction
+        layer = StreamInput(
+            stream, constants, spec.to_json(), card, name=f"{stream}_input"
+        )
+        inputs.append(raw)
+        clips[stream] = layer(raw)
+    return inputs, clips
+
+
+def _card() -> dict[str, Any]:
+    build = current_build()
+    card = {"classes": None, "head_trained": False}
+    if build is not None:
+        card["architecture"] = build.architecture
+        card["options"] = _plain(build.options)
+    return card
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists and specs as dicts, so that JSON changes nothing."""
+    if isinstance(value, ClipSpec):
+        return value.to_json()
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,169 @@
+"""The parts of a residual network (He et al., CVPR 2016), named as in Caffe.
+
+Parts, not a network: ST-ResNet, ST-multiplier and temporal segments each wire
+them their own way. All of them see frames, `(B * T, H, W, C)`.
+"""
+
+import dataclasses
+
+from keras import layers
+
+from keras_twostream.errors import SpecError
+
+# Blocks per stage (He et al., table 1). 26 is our small bottleneck network.
+BLOCKS = {
+    18: (2, 2, 2, 2),
+    26: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
+BASIC = (18, 34)
+STAGES = (2, 3, 4, 5)
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """One residual block of one stream.
+
+    Attributes:
+        name: "<stream>_res<stage><block>", as "rgb_res2a".
+        stage: 2 to 5.
+        index: 0 for the first block of the stage.
+        filters: Channels of the 3x3 convolutions.
+        basic: Two 3x3 convolutions instead of a bottleneck.
+        stride: Of the whole block.
+        stride_in: Which convolution of a bottleneck strides: "1x1" (He et
+            al., Caffe) or "3x3" (torchvision's weights).
+    """
+
+    name: str
+    stage: int
+    index: int
+    filters: int
+    basic: bool
+    stride: int
+    stride_in: str
+
+    @property
+    def outputs(self) -> int:
+        return self.filters * (1 if self.basic else 4)
+
+    def part(self, branch: str, kind: str = "res") -> str:
+        """The Caffe name of a layer, as "rgb_bn2a_branch2b"."""
+        return f"{self.name.replace('res', kind)}_branch{branch}"
+
+
+def blocks(
+    stream: str, stage: int, *, depth: int, width: int, stride_in: str
+) -> list[Block]:
+    """The blocks of one stage, in order.
+
+    Raises:
+        SpecError: If the depth or the stride's place is not one of the
+            choices.
+    """
+    _check(depth, stride_in)
+    count = BLOCKS[depth][stage - 2]
+    return [
+        Block(
+            name=f"{stream}_res{stage}{_letter(index, count)}",
+            stage=stage,
+            index=index,
+            filters=width * 2 ** (stage - 2),
+            basic=depth in BASIC,
+            stride=2 if index == 0 and stage > 2 else 1,
+            stride_in=stride_in,
+        )
+        for index in range(count)
+    ]
+
+
+def stem(x, stream: str, width: int = 64):
+    """conv1 and pool1: 224 x 224 to 56 x 56 x width."""
+    x = layers.ZeroPadding2D(
+        3, data_format="channels_last", name=f"{stream}_conv1_pad"
+    )(x)
+    x = conv(x, f"{stream}_conv1", width, 7, 2)
+    x = batch_norm(x, f"{stream}_bn_conv1")
+    x = relu(x, f"{stream}_conv1_relu")
+    # After a ReLU, zeros pad as well as -inf.
+    x = layers.ZeroPadding2D(
+        1, data_format="channels_last", name=f"{stream}_pool1_pad"
+    )(x)
+    return layers.MaxPooling2D(
+        3, 2, data_format="channels_last", name=f"{stream}_pool1"
+    )(x)
+
+
+def shortcut(x, block: Block):
+    """The identity, or the 1x1 projection at the start of a stage."""
+    if block.index or x.shape[-1] == block.outputs and block.stride == 1:
+        return x
+    x = conv(x, block.part("1"), block.outputs, 1, block.stride)
+    return batch_norm(x, block.part("1", "bn"))
+
+
+def convolutions(block: Block) -> list[tuple[str, int, int, int]]:
+    """(branch, filters, kernel size, stride) of the residual branch."""
+    if block.basic:
+        return [
+            ("2a", block.filters, 3, block.stride),
+            ("2b", block.filters, 3, 1),
+        ]
+    first = block.stride if block.stride_in == "1x1" else 1
+    return [
+        ("2a", block.filters, 1, first),
+        ("2b", block.filters, 3, block.stride // first),
+        ("2c", block.outputs, 1, 1),
+    ]
+
+
+def conv(x, name: str, filters: int, size: int, stride: int = 1):
+    """A convolution without bias, padded symmetrically as in Caffe."""
+    if size == 3 and stride > 1:
+        x = layers.ZeroPadding2D(
+            1, data_format="channels_last", name=f"{name}_pad"
+        )(x)
+    return layers.Conv2D(
+        filters,
+        size,
+        strides=stride,
+        padding="same" if size == 3 and stride == 1 else "valid",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        data_format="channels_last",
+        name=name,
+    )(x)
+
+
+def batch_norm(x, name: str):
+    """Batch normalisation over frames and pixels."""
+    return layers.BatchNormalization(
+        axis=-1, momentum=0.9, epsilon=1e-5, name=name
+    )(x)
+
+
+def relu(x, name: str):
+    return layers.ReLU(name=name)(x)
+
+
+def _letter(index: int, count: int) -> str:
+    """a, b, c ... as in ResNet-50; a, b1, b2 ... in the long stages."""
+    if count <= 6 or index == 0:
+        return "abcdef"[index]
+    return f"b{index}"
+
+
+def _check(depth: int, stride_in: str) -> None:
+    if depth not in BLOCKS:
+        choices = ", ".join(map(str, BLOCKS))
+        raise SpecError(
+            f"`depth` must be one of {choices}. Received: depth={depth!r}"
+        )
+    if stride_in not in ("1x1", "3x3"):
+        raise SpecError(
+            "`stride_in` must be 1x1 (He et al.) or 3x3 (torchvision). "
+            f"Received: stride_in={stride_in!r}"
+        )

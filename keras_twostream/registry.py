@@ -1,0 +1,248 @@
+"""Names of architectures, found without importing them.
+
+A model's name is the name of its file: `models/_c3d.py` holds `c3d`. Listing
+reads file names and entry points, and only the model that is asked for is
+imported. Plugins add names through the entry-point group
+`keras_twostream.models`; a running program adds them with `register_model`.
+No Keras here.
+"""
+
+import contextlib
+import contextvars
+import dataclasses
+import fnmatch
+import functools
+import importlib
+import importlib.metadata
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from keras_twostream.errors import (
+    RegistrationError,
+    UnknownNameError,
+    did_you_mean,
+)
+
+MODEL_GROUP = "keras_twostream.models"
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelEntry:
+    """A registered architecture.
+
+    Attributes:
+        name: The registered name.
+        builder: The function that builds it.
+        paper: Authors, title, venue and year.
+    """
+
+    name: str
+    builder: Callable[..., Any]
+    paper: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The builder's arguments and their defaults."""
+        parameters = inspect.signature(self.builder).parameters.values()
+        return {item.name: item.default for item in parameters}
+
+
+@dataclasses.dataclass(frozen=True)
+class Build:
+    """What is being built: recorded in the model's input layers."""
+
+    architecture: str
+    options: dict[str, Any]
+
+
+_registered: dict[str, ModelEntry] = {}
+_current: contextvars.ContextVar[Build | None] = contextvars.ContextVar(
+    "build", default=None
+)
+
+
+# === Registering ===
+
+
+def register_model(*, paper: str) -> Callable:
+    """Register a builder under its function's name.
+
+    The builder's arguments are recorded in the models it returns, so that
+    they can be saved, published and rebuilt by name.
+
+    Args:
+        paper: Authors, title, venue and year, for `info` and model cards.
+
+    Returns:
+        A decorator for a function that returns a `keras.Model`.
+
+    Raises:
+        RegistrationError: If the name is taken by another function.
+
+    Example:
+
+    ```python
+    @keras_twostream.register_model(paper="Doe, My net, 2026")
+    def my_net(num_classes=101, streams=("rgb",)):
+        ...
+        return keras.Model(inputs, outputs, name="my_net")
+    ```
+    """
+
+    def decorate(builder: Callable) -> Callable:
+        name = builder.__name__
+        _refuse_duplicate(name, builder.__module__)
+        recorded = _recording(name, builder)
+        _registered[name] = ModelEntry(name, recorded, paper)
+        return recorded
+
+    return decorate
+
+
+def current_build() -> Build | None:
+    """The outermost registered builder that is running, or None."""
+    return _current.get()
+
+
+def _recording(name: str, builder: Callable) -> Callable:
+    signature = inspect.signature(builder)
+
+    @functools.wraps(builder)
+    def build(*args: Any, **kwargs: Any) -> Any:
+        _refuse_unknown_options(name, signature, kwargs)
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        with _building(Build(name, dict(bound.arguments))):
+            return builder(*args, **kwargs)
+
+    return build
+
+
+@contextlib.contextmanager
+def _building(build: Build) -> Iterator[None]:
+    token = _current.set(_current.get() or build)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def _refuse_unknown_options(
+    name: str, signature: inspect.Signature, kwargs: dict[str, Any]
+) -> None:
+    unknown = sorted(set(kwargs) - set(signature.parameters))
+    if unknown:
+        raise UnknownNameError(
+            f"{name} has no option {', '.join(unknown)}."
+            f"{did_you_mean(unknown[0], signature.parameters)}"
+        )
+
+
+def _refuse_duplicate(name: str, module: str) -> None:
+    other = _registered.get(name)
+    owner = other.builder.__module__ if other else _file_module(name)
+    if owner not in (None, module):
+        raise RegistrationError(
+            f"A model named {name!r} is registered by {owner} already. "
+            f"Rename the one in {module}."
+        )
+
+
+# === Finding ===
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of the architectures, sorted; nothing heavy is imported.
+
+    Args:
+        pattern: Shell-style pattern, for instance "*resnet*".
+
+    Returns:
+        Matching names.
+
+    Raises:
+        RegistrationError: If two packages offer the same name.
+    """
+    names = {*_files(), *_plugins(), *_registered}
+    return sorted(name for name in names if fnmatch.fnmatch(name, pattern))
+
+
+def model_entry(name: str) -> ModelEntry:
+    """The architecture of this name, imported now if it was not yet.
+
+    Raises:
+        UnknownNameError: If no architecture has the name.
+        RegistrationError: If the plugin that offers it does not load.
+    """
+    if name in _registered:
+        return _registered[name]
+    if name in _files():
+        importlib.import_module(_file_module(name))
+    elif name in _plugins():
+        _load_plugin(_plugins()[name])
+    else:
+        raise UnknownNameError(
+            f"There is no model named {name!r}."
+            f"{did_you_mean(name, list_models())}"
+        )
+    return _registered[name]
+
+
+def model_source(name: str) -> str:
+    """Where a model comes from: "keras_twostream" or a plugin's package."""
+    plugin = _plugins().get(name)
+    if plugin is not None:
+        return plugin.dist.name if plugin.dist else plugin.module
+    if name in _files():
+        return "keras_twostream"
+    return model_entry(name).builder.__module__
+
+
+@functools.cache
+def _files() -> frozenset[str]:
+    folder = str(Path(__file__).parent / "models")
+    modules = pkgutil.iter_modules([folder])
+    return frozenset(
+        item.name[1:]
+        for item in modules
+        if item.name.startswith("_") and not item.ispkg
+    )
+
+
+def _file_module(name: str) -> str | None:
+    return f"keras_twostream.models._{name}" if name in _files() else None
+
+
+def _plugins() -> dict[str, importlib.metadata.EntryPoint]:
+    found: dict[str, importlib.metadata.EntryPoint] = {}
+    for point in importlib.metadata.entry_points(group=MODEL_GROUP):
+        other = found.get(point.name)
+        if point.name in _files() or (other and other.value != point.value):
+            owner = other.value if other else "keras_twostream"
+            raise RegistrationError(
+                f"The plugin {point.value} offers a model named "
+                f"{point.name!r}, which {owner} has already. Rename the "
+                "entry point or uninstall one of the two."
+            )
+        found[point.name] = point
+    return found
+
+
+def _load_plugin(point: importlib.metadata.EntryPoint) -> None:
+    try:
+        point.load()
+    except Exception as error:
+        raise RegistrationError(
+            f"The plugin {point.value}, which offers the model "
+            f"{point.name!r}, failed to import: {error!r}. Everything else "
+            "still works; repair or uninstall that package."
+        ) from error
+    if point.name not in _registered:
+        raise RegistrationError(
+            f"The plugin {point.value} offers the model {point.name!r} but "
+            "registers no function of that name. Its builder needs the "
+            "decorator keras_twostream.register_model."
+        )
