@@ -71,9 +71,7 @@ class ClipSpec:
     flow_offset: int = 0
     stacking: str = "forward"
     flow_algorithm: str = "dis"
-    flow_parameters: Mapping[str, Any] = dataclasses.field(
-        default_factory=dict
-    )
+    flow_parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     flow_bound: float = 20.0
     sampling: str = "uniform"
     score_fusion: str = "logits"
@@ -86,9 +84,7 @@ class ClipSpec:
             object.__setattr__(self, "resize_to", tuple(self.resize_to))
         weights = self.stream_weights or (1.0,) * len(self.streams)
         object.__setattr__(self, "stream_weights", weights)
-        object.__setattr__(
-            self, "flow_parameters", dict(self.flow_parameters)
-        )
+        object.__setattr__(self, "flow_parameters", dict(self.flow_parameters))
         _check(self)
 
     # === Which frames ===

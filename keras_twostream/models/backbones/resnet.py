@@ -99,7 +99,7 @@ def stem(x, stream: str, width: int = 64):
 
 def shortcut(x, block: Block):
     """The identity, or the 1x1 projection at the start of a stage."""
-    if block.index or x.shape[-1] == block.outputs and block.stride == 1:
+    if block.index or (x.shape[-1] == block.outputs and block.stride == 1):
         return x
     x = conv(x, block.part("1"), block.outputs, 1, block.stride)
     return batch_norm(x, block.part("1", "bn"))

@@ -1,0 +1,133 @@
+"""Questions a loaded model can answer: its clip, its identity, its taps.
+
+The answers come from the config of the model's `StreamInput` layers, which
+survives `.keras` saving, cloning, nesting and deep copies.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+
+from keras_twostream.errors import (
+    SpecError,
+    UnknownNameError,
+    did_you_mean,
+)
+from keras_twostream.layers import StreamInput
+from keras_twostream.spec import ClipSpec
+
+
+def stream_layers(model: keras.Model) -> dict[str, StreamInput]:
+    """The model's input layers by stream, nested models included.
+
+    Raises:
+        SpecError: If the model has none.
+    """
+    found = {layer.stream: layer for layer in _stream_layers(model)}
+    if not found:
+        raise SpecError(
+            f"The model {model.name!r} has no keras_twostream stream input, "
+            "so what it eats is unknown. Build it with a function of "
+            "keras_twostream.models, or load it with keras_twostream.load."
+        )
+    return found
+
+
+def clip_spec(model: keras.Model) -> ClipSpec:
+    """What the model eats, per stream.
+
+    Args:
+        model: A model of this library, also reloaded, cloned or nested.
+
+    Returns:
+        Its ClipSpec.
+
+    Raises:
+        SpecError: If the model has no stream input of this library.
+    """
+    streams = stream_layers(model)
+    spec = ClipSpec.from_json(next(iter(streams.values())).clip_spec)
+    return spec.replace(streams=tuple(s for s in spec.streams if s in streams))
+
+
+def card(model: keras.Model) -> dict[str, Any]:
+    """Architecture, options, classes, and whether the head is trained."""
+    return dict(next(iter(stream_layers(model).values())).card)
+
+
+def update_card(model: keras.Model, **changes: Any) -> None:
+    """Change what the model says of itself, in each of its inputs."""
+    for layer in stream_layers(model).values():
+        layer.card = {**layer.card, **changes}
+
+
+def class_names(model: keras.Model) -> list[str]:
+    """Names of the classes, or their numbers when none were given."""
+    names = card(model).get("classes")
+    if names:
+        return list(names)
+    return [str(number) for number in range(model.output_shape[-1])]
+
+
+def head_is_trained(model: keras.Model) -> bool:
+    """Whether the classifier came trained, or was trained since."""
+    optimizer = getattr(model, "optimizer", None)
+    steps = int(optimizer.iterations) if optimizer is not None else 0
+    return bool(card(model).get("head_trained")) or steps > 0
+
+
+def tap_names(model: keras.Model) -> list[str]:
+    """Every name that `taps` accepts, in the order of the network."""
+    streams = stream_layers(model)
+    return [_tap_name(layer.name, streams) for layer in model.layers]
+
+
+def taps(model: keras.Model, names: Sequence[str]) -> keras.Model:
+    """A model that gives named activations.
+
+    Args:
+        model: A loaded model.
+        names: As "rgb.res5" or "flow.conv1": stream, dot, the paper's name.
+
+    Returns:
+        A model with the same inputs that returns a dict from name to
+        activation; time is folded into the batch where the network sees
+        frames, `(B * T, H, W, C)`.
+
+    Raises:
+        UnknownNameError: If the model has no such activation.
+
+    Example:
+
+    ```python
+    features = keras_twostream.taps(model, ["rgb.res5", "flow.res5"])
+    features.predict_on_batch(clips)["rgb.res5"].shape
+    ```
+    """
+    return keras.Model(
+        model.inputs, {name: _output(model, name) for name in names}
+    )
+
+
+def _output(model: keras.Model, name: str) -> Any:
+    by_name = {layer.name: layer for layer in model.layers}
+    layer = by_name.get(name.replace(".", "_"))
+    if layer is None:
+        raise UnknownNameError(
+            f"{model.name} has no activation named {name!r}."
+            f"{did_you_mean(name, tap_names(model))}"
+        )
+    return layer.output
+
+
+def _tap_name(layer_name: str, streams: dict[str, StreamInput]) -> str:
+    stream, _, rest = layer_name.partition("_")
+    return f"{stream}.{rest}" if stream in streams and rest else layer_name
+
+
+def _stream_layers(layer: Any) -> Iterator[StreamInput]:
+    if isinstance(layer, StreamInput):
+        yield layer
+    for child in getattr(layer, "layers", ()):
+        yield from _stream_layers(child)
