@@ -1,0 +1,138 @@
+"""Walls and floors; the held-out split has families of its own."""
+
+import cv2
+import numpy as np
+
+
+def draw_texture(split: str, height: int, width: int, rng) -> np.ndarray:
+    """A random surface of the families that belong to `split`.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
+    families = FAMILIES[split]
+    paint = families[rng.integers(len(families))]
+    surface = paint(height, width, rng)
+    flat = _colour(rng)
+    strength = rng.uniform(0.35, 1.0)
+    surface = cv2.addWeighted(
+        surface, strength, np.full_like(surface, flat), 1 - strength, 0
+    )
+    return cv2.add(surface, _clouds(height, width, rng) // 6)
+
+
+def _clouds(height, width, rng):
+    image = np.zeros((height, width, 3), np.float32)
+    for cells in (3, 7, 17, 45):
+        grid = rng.uniform(0, 1, (cells, 2 * cells, 3)).astype(np.float32)
+        image += cv2.resize(
+            grid, (width, height), interpolation=cv2.INTER_LINEAR
+        ) * (2.0 / cells**0.5)
+    image *= 255 / image.max()
+    return image.astype(np.uint8)
+
+
+def _bricks(height, width, rng):
+    image = np.full((height, width, 3), _colour(rng), np.uint8)
+    base, rise = _colour(rng), int(rng.integers(height // 18, height // 6))
+    run = int(rise * rng.uniform(1.6, 3.0))
+    for row, y in enumerate(range(0, height, rise)):
+        for x in range(-(row % 2) * run // 2, width, run):
+            shade = _near(base, rng, 18)
+            cv2.rectangle(
+                image, (x + 1, y + 1), (x + run - 2, y + rise - 2), shade, -1
+            )
+    return image
+
+
+def _planks(height, width, rng):
+    image = np.full((height, width, 3), _colour(rng), np.uint8)
+    base, x = _colour(rng), 0
+    other = _colour(rng)
+    while x < width:
+        step = int(rng.uniform(0.03, 0.16) * height) + 1
+        shade = _near(base if rng.uniform() < 0.6 else other, rng, 22)
+        cv2.rectangle(image, (x, 0), (x + step - 1, height), shade, -1)
+        x += step
+    return image
+
+
+def _collage(height, width, rng):
+    image = _clouds(height, width, rng)
+    for _ in range(int(rng.integers(15, 60))):
+        x, y = rng.integers(-20, width), rng.integers(-20, height)
+        w, h = rng.uniform(0.05, 0.45, 2) * height
+        corner = (int(x + w), int(y + h))
+        cv2.rectangle(image, (int(x), int(y)), corner, _colour(rng), -1)
+    return image
+
+
+def _shelves(height, width, rng):
+    image = np.full((height, width, 3), _colour(rng), np.uint8)
+    rise = int(height * rng.uniform(0.14, 0.3))
+    for y in range(rise, height + rise, rise):
+        x = 0
+        while x < width:
+            w, h = rng.uniform(0.02, 0.08) * height, rng.uniform(0.4, 0.9)
+            top = (int(x), int(y - h * rise))
+            cv2.rectangle(image, top, (int(x + w), y - 2), _colour(rng), -1)
+            x += w + 1
+    return image
+
+
+def _leaves(height, width, rng):
+    image = _clouds(height, width, rng)
+    base = _colour(rng)
+    for _ in range(int(rng.integers(80, 260))):
+        centre = (int(rng.uniform(0, width)), int(rng.uniform(0, height)))
+        axes = (int(rng.uniform(2, 11)), int(rng.uniform(1, 5)))
+        turn, shade = rng.uniform(0, 180), _near(base, rng, 40)
+        cv2.ellipse(image, centre, axes, turn, 0, 360, shade, -1, cv2.LINE_AA)
+    return image
+
+
+def _tiles(height, width, rng):
+    side = rng.uniform(0.06, 0.2) * height
+    turn = rng.uniform(0, np.pi)
+    y, x = np.mgrid[:height, :width]
+    u = np.floor((x * np.cos(turn) + y * np.sin(turn)) / side)
+    v = np.floor((y * np.cos(turn) - x * np.sin(turn)) / side)
+    colours = np.array([_colour(rng), _colour(rng)], np.uint8)
+    return colours[((u + v) % 2).astype(int)]
+
+
+def _dots(height, width, rng):
+    image = np.full((height, width, 3), _colour(rng), np.uint8)
+    step, shade = rng.uniform(0.08, 0.2) * height, _colour(rng)
+    radius = int(step * rng.uniform(0.15, 0.4)) + 1
+    for row, y in enumerate(np.arange(0, height + step, step)):
+        for x in np.arange((row % 2) * step / 2, width + step, step):
+            centre = (int(x), int(y))
+            cv2.circle(image, centre, radius, shade, -1, cv2.LINE_AA)
+    return image
+
+
+def _waves(height, width, rng):
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    total = np.zeros((height, width), np.float32)
+    for _ in range(3):
+        kx, ky = rng.normal(0, 0.12, 2) * 120 / height
+        total += np.sin(kx * x + ky * y + rng.uniform(0, 6.3))
+    share = ((total + 3) / 6)[..., None]
+    first, second = np.array(_colour(rng)), np.array(_colour(rng))
+    return (share * first + (1 - share) * second).astype(np.uint8)
+
+
+FAMILIES = {
+    "train": (_clouds, _bricks, _planks, _collage, _shelves, _leaves),
+    "test": (_tiles, _dots, _waves),
+}
+
+
+def _colour(rng) -> tuple[int, int, int]:
+    return _near((rng.uniform(20, 230),) * 3, rng, 40)
+
+
+def _near(base, rng, spread: float) -> tuple[int, int, int]:
+    values = np.clip(np.asarray(base) + rng.normal(0, spread, 3), 0, 255)
+    return tuple(int(v) for v in values)
