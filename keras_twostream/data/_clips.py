@@ -1,0 +1,217 @@
+"""Cutting clips: from frames, or a file, to the arrays that a model eats."""
+
+import os
+from typing import Protocol
+
+import numpy as np
+
+from keras_twostream import flow
+from keras_twostream.data import _augment, _frames, _sampling, _video
+from keras_twostream.errors import SpecError
+from keras_twostream.spec import ClipSpec
+
+
+class Source(Protocol):
+    """Something that has frames at a spec's rate and size."""
+
+    frames: int
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """(N, H, W, 3) uint8 frames."""
+
+
+class FileSource:
+    """A video file at the rate and size that a spec asks for."""
+
+    def __init__(self, path: str | os.PathLike, spec: ClipSpec):
+        self._path, self._spec = path, spec
+        self.frames = _video.count_frames(path, spec.frame_rate)
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """(N, H, W, 3) uint8 frames."""
+        return _video.read_frames(
+            self._path,
+            indices,
+            rate=self._spec.frame_rate,
+            short_side=self._spec.short_side,
+            resize_to=self._spec.resize_to,
+        )
+
+
+class ArraySource:
+    """Frames in memory, taken to be at the spec's rate already."""
+
+    def __init__(self, frames: np.ndarray, spec: ClipSpec):
+        frames = np.asarray(frames)
+        if frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
+            raise SpecError(
+                "Frames must be a (T, H, W, 3) array, RGB, 0..255. "
+                f"Received: shape={frames.shape}"
+            )
+        if frames.dtype != np.uint8:
+            frames = _as_bytes(frames)
+        self._all, self._spec = frames, spec
+        self.frames = len(frames)
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """(N, H, W, 3) uint8 frames."""
+        return _frames.resize_all(
+            self._all[indices], self._spec.short_side, self._spec.resize_to
+        )
+
+
+def clips(
+    source: str | os.PathLike | np.ndarray,
+    spec: ClipSpec,
+    count: int | None = 1,
+    protocol: str | None = None,
+    crops: str = "centre",
+    short: str = "loop",
+) -> dict[str, np.ndarray]:
+    """The clips that a video is tested on, as arrays.
+
+    Args:
+        source: A video file, or (T, H, W, 3) RGB frames, 0..255, at the
+            spec's frame rate.
+        spec: The clip.
+        count: How many clips; None covers the video (only "dense").
+        protocol: How clips are placed: "uniform", "dense", "segments" or
+            "whole"; `spec.sampling` when None.
+        crops: "centre", "3-crop", "10-crop", "whole" or "whole_mirrored".
+        short: What a video shorter than the clip does: "loop" or "pad".
+
+    Returns:
+        One array per stream of the spec: "rgb" (N, T, H, W, 3F) uint8,
+        "flow" (N, T, H, W, 2L) float32 in pixels. N is clips times crops;
+        the crops of one clip stand together.
+
+    Raises:
+        VideoError: If the file cannot be read.
+        SpecError: If an argument is not as above.
+
+    Example:
+        >>> clips("video.mp4", spec, count=10, crops="3-crop")
+    """
+    opened = open_source(source, spec)
+    placements = _sampling.views(opened.frames, spec, count, protocol)
+    chosen = _sampling.frames_of(placements, opened.frames, spec, short)
+    numbers = chosen.needed
+    footage = Footage(opened.read(numbers), numbers, chosen, spec)
+    views = [
+        footage.crop(crop)
+        for crop in _augment.view_crops(*footage.size, spec.crop, crops)
+    ]
+    return {
+        stream: np.stack([view[stream] for view in views], axis=1).reshape(
+            -1, *views[0][stream].shape[1:]
+        )
+        for stream in spec.streams
+    }
+
+
+def open_source(source: str | os.PathLike | np.ndarray, spec: ClipSpec):
+    """A `Source` for a path or for frames in memory."""
+    if isinstance(source, str | os.PathLike):
+        return FileSource(source, spec)
+    return ArraySource(source, spec)
+
+
+class Footage:
+    """Decoded frames of some clips, with their flow, ready to be cropped.
+
+    Frames and fields that several steps or clips share are there once:
+    cropping works on the distinct ones, and steps are gathered at the end.
+
+    Args:
+        frames: (N, H, W, 3) uint8, decoded and resized.
+        numbers: (N,) which frames of the video these are, ascending.
+        chosen: The frames that the clips take.
+        spec: The clip.
+    """
+
+    def __init__(
+        self,
+        frames: np.ndarray,
+        numbers: np.ndarray,
+        chosen: _sampling.ClipFrames,
+        spec: ClipSpec,
+    ):
+        self._spec = spec
+        self.size = frames.shape[1:3]
+        self._frames = self._fields = None
+        if chosen.rgb is not None:
+            shown, self._steps = _distinct(chosen.rgb)
+            self._frames = frames[np.searchsorted(numbers, shown)]
+        if chosen.pairs is not None:
+            pairs = np.searchsorted(numbers, chosen.pairs)
+            distinct, self._places = _distinct_pairs(pairs)
+            self._fields = flow.compute_pairs(
+                frames, distinct, spec.flow_algorithm, **spec.flow_parameters
+            )
+
+    def crop(
+        self,
+        crop: _augment.Crop,
+        colour: np.ndarray | None = None,
+        flow_values: str = "scaled",
+    ) -> dict[str, np.ndarray]:
+        """The clips under one crop.
+
+        Args:
+            crop: The rectangle, for all frames of both streams.
+            colour: (3, 4) matrix of `draw_colour`, or None.
+            flow_values: "scaled" or "unscaled", see `crop_flow`.
+
+        Returns:
+            "rgb" (..., T, H, W, 3F) uint8 and/or "flow" (..., T, H, W, 2L)
+            float32, with the leading axes of the placements.
+        """
+        clip = {}
+        if self._frames is not None:
+            frames = _augment.crop_rgb(self._frames, crop)
+            if colour is not None:
+                frames = _augment.apply_colour(frames, colour)
+            clip["rgb"] = _on_channels(frames[self._steps])
+        if self._fields is not None:
+            fields = _augment.crop_flow(self._fields, crop, flow_values)
+            clip["flow"] = self._stack(fields[self._places])
+        return clip
+
+    def _stack(self, fields: np.ndarray) -> np.ndarray:
+        """(..., T, L, H, W, 2) to (..., T, H, W, 2L)."""
+        if self._spec.stacking != "trajectory":
+            return _on_channels(fields)
+        flat = fields.reshape(-1, *fields.shape[-4:])
+        stacked = np.stack([flow.stack(each, "trajectory") for each in flat])
+        return stacked.reshape(*fields.shape[:-4], *stacked.shape[1:])
+
+
+def _on_channels(images: np.ndarray) -> np.ndarray:
+    """(..., K, H, W, C) to (..., H, W, K*C)."""
+    if images.shape[-4] == 1:
+        return images[..., 0, :, :, :]
+    moved = np.moveaxis(images, -4, -2)
+    return moved.reshape(*moved.shape[:-2], -1)
+
+
+def _distinct(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    distinct, places = np.unique(numbers, return_inverse=True)
+    return distinct, places.reshape(numbers.shape)
+
+
+def _distinct_pairs(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    distinct, places = np.unique(
+        pairs.reshape(-1, 2), axis=0, return_inverse=True
+    )
+    return distinct, places.reshape(pairs.shape[:-1])
+
+
+def _as_bytes(frames: np.ndarray) -> np.ndarray:
+    low, high = float(frames.min()), float(frames.max())
+    if low < 0 or high > 255 or (frames.dtype.kind == "f" and 0 < high <= 1):
+        raise SpecError(
+            "Frames must hold values 0..255. "
+            f"Received: values from {low:g} to {high:g}. Multiply frames "
+            "in 0..1 by 255."
+        )
+    return np.rint(frames).astype(np.uint8)

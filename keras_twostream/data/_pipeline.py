@@ -1,0 +1,458 @@
+"""From a list of video files to batches, with flow computed on the way.
+
+Order and draws are functions of (seed, epoch, index) alone. A resumed run
+starts at (epoch, step) and sees what an undisturbed one would have seen,
+without any state of an iterator being saved.
+"""
+
+import os
+import threading
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_twostream._opencv import cv2
+from keras_twostream.data import _augment, _clips, _sampling, _video
+from keras_twostream.errors import SpecError, TwoStreamError, VideoError
+from keras_twostream.spec import ClipSpec
+
+CACHES = (None, "memory")
+PREFETCHED_BATCHES = 2
+
+
+def video_dataset(
+    items: Any,
+    spec: ClipSpec,
+    batch_size: int,
+    *,
+    training: bool = False,
+    seed: int = 0,
+    start_epoch: int = 0,
+    start_step: int = 0,
+    repeat: bool = False,
+    sampler: str | _sampling.Sampler | None = None,
+    augment: str | _augment.Draw | None = None,
+    mirror: bool = True,
+    colour: float = 0.0,
+    flow_values: str = "scaled",
+    short: str = "loop",
+    drop_remainder: bool | None = None,
+    workers: int | None = None,
+    cache: str | None = None,
+    cache_bytes: int = 2 * 1024**3,
+) -> tf.data.Dataset:
+    """Batches of clips and labels from video files.
+
+    Each pass over the dataset is one epoch and draws new clips, so it goes
+    straight into `model.fit(dataset, epochs=...)`. With `repeat=True` it has
+    no end (give `fit` `steps_per_epoch`).
+
+    A file that cannot be read is set aside with one warning that says why,
+    and listed in the dataset's attribute `skipped`, {path: reason}. When
+    testing, files are looked at before the first batch; in training the next
+    readable file in the list stands in, so the number of batches holds.
+
+    Args:
+        items: (path, label) pairs or an `Annotations`. A label is an int, or
+            a tuple of ints for several, which becomes a 0/1 vector.
+        spec: The clip that the model eats: `kts.clip_spec(model)`.
+        batch_size: Clips in a batch.
+        training: Whether clips, crops and order are random; otherwise one
+            clip per video is placed as `spec.sampling` says, cropped in the
+            centre, in the order of `items`.
+        seed: 0 or more; everything random depends on it.
+        start_epoch: Number of the first epoch.
+        start_step: Batches of the first epoch to leave out.
+        repeat: Whether epochs follow each other without end. Implies
+            `drop_remainder`.
+        sampler: "single", "multi_stride", "segments", "whole", or a function
+            (see `SAMPLERS`); None takes what the spec implies.
+        augment: "multi_scale" (the default), "random", "aspect_jitter",
+            "scale_jitter", "centre", or a function (see `AUGMENTATIONS`).
+        mirror: Whether half of the training clips are mirrored. Turn it off
+            where left and right tell classes apart.
+        colour: Largest relative change of brightness, contrast and
+            saturation, 0 for none. Only rgb.
+        flow_values: "scaled", or "unscaled" as in the authors' code.
+        short: Videos shorter than a clip "loop" or "pad".
+        drop_remainder: Whether a smaller last batch is left out; by default
+            in training.
+        workers: Videos read at once; all processors when None.
+        cache: "memory" keeps decoded frames, up to `cache_bytes`.
+        cache_bytes: Bytes that the cache may take.
+
+    Returns:
+        A dataset of ({stream: (B, T, H, W, C)}, labels): "rgb" uint8, "flow"
+        float32 in pixels; labels (B,) int32 or (B, classes) float32.
+
+    Raises:
+        SpecError: If an argument is not as above.
+        VideoError: If no file at all can be read.
+
+    Example:
+        >>> dataset = video_dataset(items, kts.clip_spec(model), 16,
+        ...                         training=True)
+        >>> model.fit(dataset, epochs=30)
+    """
+    reader = ClipReader(
+        *_paths_and_labels(items),
+        spec,
+        training=training,
+        seed=seed,
+        sampler=sampler,
+        augment=augment or ("multi_scale" if training else "centre"),
+        mirror=mirror,
+        colour=colour,
+        flow_values=flow_values,
+        short=short,
+        store=_frame_store(cache, cache_bytes),
+    )
+    workers = workers or available_cpus()
+    reader.set_bad_files_aside(workers, look_inside=not training)
+    if drop_remainder is None:
+        drop_remainder = training and len(reader) >= batch_size
+    plan = _Plan(
+        len(reader),
+        batch_size,
+        drop_remainder or repeat,
+        seed if training else None,
+        start_epoch,
+        start_step,
+    )
+    _keep_off_gpu()
+    # Parallel reading is ours; OpenCV's own threads would compete with it.
+    cv2.setNumThreads(1)
+    indices = _endless(plan) if repeat else _one_epoch(plan)
+    dataset = indices.map(reader.as_op(), num_parallel_calls=workers)
+    dataset = dataset.batch(batch_size, drop_remainder=plan.drop_remainder)
+    dataset = dataset.prefetch(PREFETCHED_BATCHES)
+    if not repeat:
+        dataset = _counting_epochs(dataset, plan)
+    dataset.skipped = reader.skipped
+    return dataset
+
+
+# === Which item comes when ===
+
+
+class _Plan:
+    """The order of items, and how far a dataset has come in it."""
+
+    def __init__(
+        self, items, batch_size, drop_remainder, seed, epoch, step
+    ) -> None:
+        self.items, self.batch_size = items, batch_size
+        self.drop_remainder = drop_remainder
+        self.steps = items // batch_size
+        if not drop_remainder:
+            self.steps = -(-items // batch_size)
+        if self.steps == 0:
+            raise SpecError(
+                f"{items} readable videos do not fill one batch of "
+                f"batch_size={batch_size}. Make it smaller, or pass "
+                "drop_remainder=False."
+            )
+        if not 0 <= step < self.steps:
+            raise SpecError(
+                f"`start_step` must lie in 0..{self.steps - 1}. "
+                f"Received: start_step={step}"
+            )
+        self._seed, self.epoch, self.step = seed, epoch, step
+        self._start = (epoch, step)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """(N, 2) pairs (epoch, item) that are still to come in an epoch."""
+        shuffled = self._seed is not None
+        order = _sampling.epoch_order(
+            self.items, self._seed or 0, epoch, shuffled
+        )
+        if self.drop_remainder:
+            order = order[: self.steps * self.batch_size]
+        if (epoch, self._start[1]) == self._start:
+            order = order[self._start[1] * self.batch_size :]
+        return np.stack([np.full_like(order, epoch), order], axis=-1)
+
+    def next_order(self) -> np.ndarray:
+        """The order of the epoch that a new iterator begins."""
+        return self.order(self.epoch)
+
+    def delivered(self, batch: int) -> int:
+        """Counts the epoch once its last batch has been handed over."""
+        first = self._start[1] if self.epoch == self._start[0] else 0
+        if batch + 1 == self.steps - first:
+            self.epoch += 1
+        return batch
+
+
+def _one_epoch(plan: _Plan) -> tf.data.Dataset:
+    def pairs(_):
+        order = tf.numpy_function(plan.next_order, [], tf.int64)
+        return tf.data.Dataset.from_tensor_slices(
+            tf.ensure_shape(order, (None, 2))
+        )
+
+    return tf.data.Dataset.range(1).flat_map(pairs)
+
+
+def _endless(plan: _Plan) -> tf.data.Dataset:
+    def pairs(epoch):
+        order = tf.numpy_function(plan.order, [epoch], tf.int64)
+        return tf.data.Dataset.from_tensor_slices(
+            tf.ensure_shape(order, (None, 2))
+        )
+
+    return tf.data.Dataset.counter(plan.epoch).flat_map(pairs)
+
+
+def _counting_epochs(dataset: tf.data.Dataset, plan: _Plan):
+    """Moves on to the next epoch when the last batch is taken.
+
+    Not when an iterator is made: Keras makes one more, only to look at the
+    first batch, and an epoch would be lost.
+    """
+
+    def count(number, batch):
+        seen = tf.numpy_function(plan.delivered, [number], tf.int64)
+        with tf.control_dependencies([seen]):
+            return tf.nest.map_structure(tf.identity, batch)
+
+    options = tf.data.Options()
+    options.experimental_optimization.inject_prefetch = False
+    dataset = dataset.enumerate().map(count).with_options(options)
+    if plan.step == 0:
+        dataset = dataset.apply(
+            tf.data.experimental.assert_cardinality(plan.steps)
+        )
+    return dataset
+
+
+# === One clip ===
+
+
+class ClipReader:
+    """Makes the clip of (epoch, index); safe to call from many threads."""
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        labels: np.ndarray,
+        spec: ClipSpec,
+        *,
+        training: bool,
+        seed: int,
+        sampler,
+        augment,
+        mirror: bool,
+        colour: float,
+        flow_values: str,
+        short: str,
+        store: "FrameStore",
+    ):
+        self._paths, self._labels = list(paths), labels
+        self._spec, self._training, self._seed = spec, training, seed
+        self._sampler = _sampling.get_sampler(sampler, spec)
+        self._draw = _augment.get_augmentation(augment)
+        self._mirror, self._colour = mirror, colour
+        self._flow_values, self._short = flow_values, short
+        self._store = store
+        self._lock = threading.Lock()
+        self.skipped: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def clip(self, epoch: int, index: int) -> tuple[dict, np.ndarray]:
+        """The clip and label of item `index` in `epoch`.
+
+        Where its file cannot be read, the next readable one stands in.
+
+        Raises:
+            VideoError: If no file can be read.
+        """
+        rng = _sampling.generator(self._seed, epoch, index)
+        for other in range(len(self)):
+            place = (index + other) % len(self)
+            path = self._paths[place]
+            if path in self.skipped:
+                continue
+            try:
+                return self._cut(path, rng), self._labels[place]
+            except (TwoStreamError, OSError, cv2.error) as error:
+                self._set_aside(path, error)
+        raise self._nothing_left()
+
+    def set_bad_files_aside(self, workers: int, look_inside: bool) -> None:
+        """Takes out files that are missing or empty, or unreadable too.
+
+        Raises:
+            VideoError: If none is left.
+        """
+        check = _video.probe if look_inside else _video.check_file
+        with ThreadPoolExecutor(workers) as pool:
+            good = list(
+                pool.map(lambda path: self._fits(check, path), self._paths)
+            )
+        self._paths = [
+            path for path, fine in zip(self._paths, good, strict=True) if fine
+        ]
+        self._labels = self._labels[np.array(good, bool)]
+        if not self._paths:
+            raise self._nothing_left()
+
+    def as_op(self):
+        """A function for `Dataset.map`: (epoch, index) to clip and label."""
+        spec, streams = self._spec, self._spec.streams
+        types = {"rgb": tf.uint8, "flow": tf.float32}
+        label_type = tf.as_dtype(self._labels.dtype)
+
+        def values(pair):
+            clip, label = self.clip(int(pair[0]), int(pair[1]))
+            return [*(clip[stream] for stream in streams), label]
+
+        def op(pair):
+            *arrays, label = tf.numpy_function(
+                values, [pair], [*(types[s] for s in streams), label_type]
+            )
+            clip = {
+                stream: tf.ensure_shape(
+                    array,
+                    (spec.clip_length, *spec.crop, spec.channels(stream)),
+                )
+                for stream, array in zip(streams, arrays, strict=True)
+            }
+            return clip, tf.ensure_shape(label, self._labels.shape[1:])
+
+        return op
+
+    def _cut(self, path: str, rng: np.random.Generator):
+        spec = self._spec
+        source = self._store.open(path, spec)
+        placement = self._place(source.frames, rng)
+        chosen = _sampling.frames_of(
+            placement, source.frames, spec, self._short
+        )
+        numbers = chosen.needed
+        footage = _clips.Footage(source.read(numbers), numbers, chosen, spec)
+        return footage.crop(
+            self._crop(footage.size, rng),
+            self._draw_colour(rng),
+            self._flow_values,
+        )
+
+    def _place(self, frames: int, rng: np.random.Generator) -> np.ndarray:
+        if self._training:
+            return self._sampler(frames, self._spec, rng)
+        return _sampling.views(frames, self._spec, 1)[0]
+
+    def _crop(self, size: tuple[int, int], rng) -> _augment.Crop:
+        crop = self._draw(*size, self._spec.crop, rng)
+        if self._training and self._mirror:
+            crop = _augment.mirrored(crop, rng.random() < 0.5)
+        return crop
+
+    def _draw_colour(self, rng) -> np.ndarray | None:
+        if not (self._training and self._colour):
+            return None
+        return _augment.draw_colour(rng, self._colour)
+
+    def _fits(self, check, path: str) -> bool:
+        try:
+            check(path)
+        except VideoError as error:
+            self._set_aside(path, error)
+            return False
+        return True
+
+    def _set_aside(self, path: str, error: Exception) -> None:
+        with self._lock:
+            known = path in self.skipped
+            self.skipped[path] = str(error)
+        if not known:
+            warnings.warn(f"Set aside: {error}", stacklevel=2)
+
+    def _nothing_left(self) -> VideoError:
+        reasons = list(self.skipped.values())[:3]
+        return VideoError(
+            f"None of the {len(self.skipped)} videos can be read. "
+            f"The first reasons: {' '.join(reasons)}"
+        )
+
+
+class FrameStore:
+    """Decoded frames in memory, as long as there is room for them.
+
+    Args:
+        limit: Bytes; 0 keeps nothing.
+    """
+
+    def __init__(self, limit: int):
+        self._free = limit
+        self._kept: dict[str, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def open(self, path: str, spec: ClipSpec) -> _clips.Source:
+        """A source of the video's frames, in memory where they fit."""
+        if path in self._kept:
+            return _clips.ArraySource(self._kept[path], spec)
+        source = _clips.FileSource(path, spec)
+        if self._free <= 0:
+            return source
+        frames = source.read(np.arange(source.frames))
+        with self._lock:
+            if frames.nbytes <= self._free and path not in self._kept:
+                self._free -= frames.nbytes
+                self._kept[path] = frames
+        return _clips.ArraySource(frames, spec)
+
+
+def available_cpus() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _frame_store(cache: str | None, limit: int) -> FrameStore:
+    if cache not in CACHES:
+        raise SpecError(
+            f"`cache` must be None or 'memory'. Received: cache={cache!r}"
+        )
+    return FrameStore(limit if cache == "memory" else 0)
+
+
+def _paths_and_labels(items: Any) -> tuple[list[str], np.ndarray]:
+    if hasattr(items, "paths"):
+        paths, labels = items.paths, items.labels
+    else:
+        paths, labels = zip(*items, strict=True) if len(items) else ((), ())
+    if not len(paths):
+        raise SpecError("`items` must hold at least one (path, label) pair.")
+    return [os.fspath(path) for path in paths], _label_array(labels, items)
+
+
+def _label_array(labels: Sequence, items: Any) -> np.ndarray:
+    if not any(isinstance(label, tuple | list) for label in labels):
+        return np.asarray(labels, np.int32)
+    several = [np.atleast_1d(np.asarray(label, int)) for label in labels]
+    classes = len(getattr(items, "classes", ())) or 1 + max(
+        int(each.max()) for each in several if each.size
+    )
+    array = np.zeros((len(several), classes), np.float32)
+    for row, each in zip(array, several, strict=True):
+        row[each] = 1.0
+    return array
+
+
+def _keep_off_gpu() -> None:
+    """TensorFlow only feeds the other backends; the GPU is theirs."""
+    if keras.backend.backend() == "tensorflow":
+        return
+    try:
+        tf.config.set_visible_devices([], "GPU")
+    except RuntimeError:  # the caller has used TensorFlow before us
+        return

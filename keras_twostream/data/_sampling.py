@@ -1,0 +1,333 @@
+"""Which frames of a video become a clip, as the papers draw them.
+
+Everything here is a pure function of numbers. A *placement* is a (T,) array:
+for each of the clip's T steps, the first frame of the window that the step
+looks at (its rgb frames and the frames of its flow fields). Placements may
+lie outside a short video; `frames_of` brings them inside.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_twostream.errors import SpecError, did_you_mean
+from keras_twostream.spec import SAMPLINGS, ClipSpec
+
+SHORT = ("loop", "pad")
+CLIP_TAG, ORDER_TAG = 1, 2
+
+Sampler = Callable[[int, ClipSpec, np.random.Generator], np.ndarray]
+
+
+def generator(
+    seed: int, epoch: int, index: int, tag: int = CLIP_TAG
+) -> np.random.Generator:
+    """The random numbers of one item in one epoch, the same everywhere.
+
+    Args:
+        seed: The run's seed, 0 or more.
+        epoch: Epoch number.
+        index: The item's place in the list, before any shuffling.
+        tag: What the numbers are for; other tags give other numbers.
+
+    Returns:
+        A generator that depends on nothing but the arguments.
+    """
+    sequence = np.random.SeedSequence([tag, seed, epoch, index])
+    return np.random.Generator(np.random.Philox(sequence))
+
+
+def epoch_order(
+    items: int, seed: int, epoch: int, shuffle: bool = True
+) -> np.ndarray:
+    """The order in which an epoch visits `items` items, (items,) ints."""
+    if not shuffle:
+        return np.arange(items)
+    return generator(seed, epoch, 0, ORDER_TAG).permutation(items)
+
+
+# === Training: one random placement ===
+
+
+def single(frames: int, spec: ClipSpec, rng: np.random.Generator) -> np.ndarray:
+    """One clip at the spec's stride, anywhere in the video.
+
+    Simonyan & Zisserman 2014, section 5: one random frame, or stack, each.
+
+    Args:
+        frames: Frames in the video.
+        spec: The clip.
+        rng: See `generator`.
+
+    Returns:
+        (T,) ints.
+    """
+    return _anywhere(frames, spec, spec.temporal_stride, rng)
+
+
+def multi_stride(
+    frames: int, spec: ClipSpec, rng: np.random.Generator
+) -> np.ndarray:
+    """One clip anywhere, its stride drawn from `spec.train_strides`.
+
+    Feichtenhofer et al. 2016, section 4: a stride per clip, fewer frames
+    apart where the video is too short for it.
+
+    Args:
+        frames: Frames in the video.
+        spec: The clip.
+        rng: See `generator`.
+
+    Returns:
+        (T,) ints.
+    """
+    low, high = spec.train_strides
+    stride = int(rng.integers(low, high + 1))
+    while stride > 1 and spec.span(stride) > frames:
+        stride -= 1
+    return _anywhere(frames, spec, stride, rng)
+
+
+def segments(
+    frames: int, spec: ClipSpec, rng: np.random.Generator
+) -> np.ndarray:
+    """T equal segments, a random window in each (Wang et al. 2016).
+
+    Args:
+        frames: Frames in the video.
+        spec: The clip.
+        rng: See `generator`.
+
+    Returns:
+        (T,) ints, ascending.
+    """
+    room = frames - _window(spec) + 1
+    if room < spec.clip_length:
+        return np.sort(rng.integers(0, max(room, 1), spec.clip_length))
+    bounds = np.arange(spec.clip_length + 1) * room // spec.clip_length
+    return rng.integers(bounds[:-1], bounds[1:])
+
+
+def whole(frames: int, spec: ClipSpec, rng: np.random.Generator) -> np.ndarray:
+    """T steps spread evenly over the whole video; nothing is drawn.
+
+    Wang et al. 2016, "Actions ~ Transformations", section 4.
+
+    Args:
+        frames: Frames in the video.
+        spec: The clip.
+        rng: Not used.
+
+    Returns:
+        (T,) ints, ascending.
+    """
+    del rng
+    return _spread(frames - _window(spec) + 1, spec.clip_length)
+
+
+SAMPLERS: dict[str, Sampler] = {
+    "single": single,
+    "multi_stride": multi_stride,
+    "segments": segments,
+    "whole": whole,
+}
+
+
+def get_sampler(name: str | Sampler | None, spec: ClipSpec) -> Sampler:
+    """The training sampler called `name`; what the spec implies for None.
+
+    Args:
+        name: A name in `SAMPLERS`, a function of (frames, spec, generator),
+            or None.
+        spec: The clip.
+
+    Returns:
+        A function of (frames, spec, generator) that returns (T,) ints.
+
+    Raises:
+        SpecError: If there is no such sampler.
+    """
+    if callable(name):
+        return name
+    if name is None:
+        whole_video = spec.sampling in ("segments", "whole")
+        name = spec.sampling if whole_video else "multi_stride"
+    if name not in SAMPLERS:
+        raise SpecError(
+            f"`sampler` must be one of {', '.join(SAMPLERS)}, or a function. "
+            f"Received: sampler={name!r}.{did_you_mean(name, SAMPLERS)}"
+        )
+    return SAMPLERS[name]
+
+
+# === Testing: fixed placements ===
+
+
+def views(
+    frames: int,
+    spec: ClipSpec,
+    clips: int | None = 1,
+    protocol: str | None = None,
+) -> np.ndarray:
+    """Where the clips lie that a video is tested on.
+
+    - "uniform": evenly spaced from the first place to the last (25 positions,
+      Simonyan & Zisserman 2014; 10 clips, I3D and later); one clip is
+      centred.
+    - "dense": one after the other without a gap; `clips=None` covers the
+      video, a number keeps the first ones.
+    - "segments": T segments, the centre of each (Wang et al. 2016); further
+      clips shift through the segments.
+    - "whole": T steps spread over the whole video.
+
+    Args:
+        frames: Frames in the video.
+        spec: The clip.
+        clips: How many; None only for "dense".
+        protocol: A name above, `spec.sampling` when None.
+
+    Returns:
+        (clips, T) ints, a placement in each row.
+
+    Raises:
+        SpecError: If protocol or number of clips are not as above.
+    """
+    protocol = spec.sampling if protocol is None else protocol
+    if protocol not in SAMPLINGS:
+        raise SpecError(
+            f"`protocol` must be one of {', '.join(SAMPLINGS)}. "
+            f"Received: protocol={protocol!r}"
+        )
+    if not (clips is None and protocol == "dense") and not (
+        isinstance(clips, int | np.integer) and clips > 0
+    ):
+        raise SpecError(
+            "`clips` must be a positive integer (or None with "
+            f"protocol='dense'). Received: clips={clips!r}"
+        )
+    if protocol == "whole":
+        steps = _spread(frames - _window(spec) + 1, spec.clip_length)
+        return np.repeat(steps[None], clips, axis=0)
+    if protocol == "segments":
+        return _segment_views(frames, spec, clips)
+    starts = _starts(frames, spec, clips, protocol)
+    return starts[:, None] + _steps(spec, spec.temporal_stride)[None, :]
+
+
+def _starts(frames: int, spec: ClipSpec, clips, protocol: str) -> np.ndarray:
+    span = spec.span()
+    if protocol == "uniform":
+        return _spread(frames - span + 1, clips)
+    covering = max(1, -(-frames // span))
+    count = covering if clips is None else min(clips, covering)
+    # The last clip ends with the video, rather than beyond it.
+    return np.minimum(np.arange(count) * span, max(frames - span, 0))
+
+
+def _segment_views(frames: int, spec: ClipSpec, clips: int) -> np.ndarray:
+    room = max(frames - _window(spec) + 1, 1)
+    length = room / spec.clip_length
+    starts = np.arange(spec.clip_length) * length
+    shares = (np.arange(clips) + 0.5) / clips
+    places = starts[None, :] + shares[:, None] * length
+    return np.minimum(places.astype(int), room - 1)
+
+
+# === Frames of a placement ===
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipFrames:
+    """The frames that a clip takes from a video.
+
+    Attributes:
+        rgb: (..., T, F) frame numbers, or None without that stream.
+        pairs: (..., T, L, 2) frame numbers of the flow fields, or None.
+    """
+
+    rgb: np.ndarray | None
+    pairs: np.ndarray | None
+
+    @property
+    def needed(self) -> np.ndarray:
+        """Every frame to decode, ascending, without repeats."""
+        parts = [part for part in (self.rgb, self.pairs) if part is not None]
+        return np.unique(np.concatenate([part.ravel() for part in parts]))
+
+
+def frames_of(
+    placement: np.ndarray, frames: int, spec: ClipSpec, short: str = "loop"
+) -> ClipFrames:
+    """The frames of placements, brought inside the video.
+
+    Args:
+        placement: (..., T) ints.
+        frames: Frames in the video.
+        spec: The clip.
+        short: What a video shorter than the clip does: "loop" starts again,
+            "pad" stays at its last frame, where nothing moves. Flow never
+            spans the jump of a loop: the pair beside it stands in.
+
+    Returns:
+        A `ClipFrames` with every number in 0..frames-1.
+
+    Raises:
+        SpecError: If `short` is not one of the two, or there is no frame.
+    """
+    if short not in SHORT:
+        raise SpecError(
+            f"`short` must be one of {', '.join(SHORT)}. "
+            f"Received: short={short!r}"
+        )
+    if frames < 1:
+        raise SpecError(f"A video has at least 1 frame. Received: {frames}")
+    window = spec.replace(clip_length=1)
+    placement = np.asarray(placement, np.int64)
+    rgb = pairs = None
+    if "rgb" in spec.streams:
+        rgb = placement[..., None] + window.rgb_frames()[0]
+        rgb = rgb % frames if short == "loop" else rgb.clip(0, frames - 1)
+    if "flow" in spec.streams:
+        pairs = placement[..., None, None] + window.flow_pairs()[0]
+        inside = _loop_pairs if short == "loop" else _pad_pairs
+        pairs = inside(pairs, frames)
+    return ClipFrames(rgb, pairs)
+
+
+def _loop_pairs(pairs: np.ndarray, frames: int) -> np.ndarray:
+    if frames == 1:
+        return np.zeros_like(pairs)
+    step = pairs[..., 1] - pairs[..., 0]
+    first = pairs[..., 0] % frames
+    first = np.where(first + step >= frames, first - step, first)
+    first = np.where(first + step < 0, first - step, first)
+    return np.stack([first, first + step], axis=-1)
+
+
+def _pad_pairs(pairs: np.ndarray, frames: int) -> np.ndarray:
+    return pairs.clip(0, frames - 1)
+
+
+def _window(spec: ClipSpec) -> int:
+    """Frames that one step looks at."""
+    return spec.replace(clip_length=1).span()
+
+
+def _steps(spec: ClipSpec, stride: int) -> np.ndarray:
+    return np.arange(spec.clip_length) * stride
+
+
+def _anywhere(
+    frames: int, spec: ClipSpec, stride: int, rng: np.random.Generator
+) -> np.ndarray:
+    room = max(frames - spec.span(stride) + 1, 1)
+    return int(rng.integers(room)) + _steps(spec, stride)
+
+
+def _spread(room: int, count: int) -> np.ndarray:
+    """`count` places evenly over 0..room-1; a single one in the middle."""
+    last = max(room - 1, 0)
+    if count == 1:
+        return np.array([last // 2])
+    return np.rint(np.linspace(0, last, count)).astype(int)
