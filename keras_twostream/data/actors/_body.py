@@ -11,7 +11,7 @@ import numpy as np
 LEFT, RIGHT = 0, 1
 SIDE = np.array([1.0, -1.0])  # the sign of y for the left and right limbs
 
-_POOL = {"train": (0, 1500), "test": (1_000_000, 1_000_500)}
+POOLS = {"train": (0, 1500), "test": (1_000_000, 1_000_500)}
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def sweep(angle, azimuth) -> np.ndarray:
 
 def draw_body(split: str, rng) -> Body:
     """Take a person from the pool of `split`; the pools share nobody."""
-    return person(int(rng.integers(*_POOL[split])))
+    return person(int(rng.integers(*POOLS[split])))
 
 
 def person(number: int) -> Body:

@@ -9,6 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 from rich.progress import Progress
 
@@ -172,7 +173,7 @@ def _place(folder: Path, split: str, index: int) -> tuple[Path, int]:
 
 
 def _encode(path: Path, frames: np.ndarray, crf: int) -> None:
-    options = {"crf": str(crf), "preset": "veryfast", "threads": "1"}
+    options = {"crf": str(crf), "preset": "ultrafast", "threads": "1"}
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=FPS, options=options)
         stream.height, stream.width = frames.shape[1:3]
@@ -190,7 +191,9 @@ def _work(jobs, workers: int | None):
         for job in jobs:
             yield _job(job)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    start = get_context("spawn")
+    # OpenCV's own threads would fight with the processes for the cores.
+    with ProcessPoolExecutor(workers, start, cv2.setNumThreads, (1,)) as pool:
         yield from pool.map(_job, jobs, chunksize=8)
 
 

@@ -258,11 +258,11 @@ def _face(face, r: float, ahead: float, front: float, skin):
         turn = np.arctan2(front, ahead) + 0.5 * side
         if np.sin(turn) > -0.25:
             eye = face + r * np.array([0.72 * np.cos(turn), -0.1])
-            fills.append((ellipse(eye, 0.13 * r, 0.16 * r), (30, 24, 22)))
+            fills.append((ellipse(eye, 0.11 * r, 0.14 * r), (30, 24, 22)))
     mouth = face + r * np.array([0.55 * ahead, 0.6])
     wide = r * np.array([0.1 + 0.16 * front, 0])
     lips = capsule(mouth - wide, mouth + wide, 0.08 * r, 0.08 * r)
-    return [*fills, (lips, shade(skin, -75))]
+    return [*fills, (lips, shade(skin, -60))]
 
 
 def _cap(centre, r: float, ahead: float, colour):

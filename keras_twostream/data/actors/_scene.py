@@ -163,7 +163,7 @@ def paint(scene: Scene, pose: Pose, label: str, order) -> np.ndarray:
     parts = figure_parts(scene.body, places, view, tool, pose.lead)
     seat = seat_fills(
         scene.body,
-        view_of_seat(view, scene),
+        _view_of_seat(view, scene),
         scene.seat,
         scene.seat_colour,
         aside,
@@ -213,7 +213,7 @@ def _arrange(scene: Scene, pose: Pose, label: str):
     return view, pan * seconds, aside
 
 
-def view_of_seat(view: View, scene: Scene) -> View:
+def _view_of_seat(view: View, scene: Scene) -> View:
     """The same view of what does not drift with the figure."""
     origin = np.broadcast_to(scene.anchor, (scene.frames, 2))
     return View(view.facing, view.pitch, view.scale, origin, view.light)
@@ -264,13 +264,17 @@ def _shadow(frame, scene: Scene, time: int, view: View) -> None:
     middle = np.array(scene.size[::-1]) / 2
     camera = scene.camera[time]
     spot = camera[:, :2] @ (view.origin[time] - middle) + camera[:, 2] + middle
-    mask = np.zeros(frame.shape[:2], np.uint8)
-    axes = (int(0.2 * view.scale * 16), int(0.05 * view.scale * 16))
-    centre = tuple(int(v * 16) for v in spot)
-    cv2.ellipse(mask, centre, axes, 0, 0, 360, 255, -1, cv2.LINE_AA, 4)
-    top = max(0, int(spot[1] - 0.08 * view.scale))
-    region, share = frame[top:], mask[top:, :, None] // 6
-    region[:] = (region * ((255 - share * 2) / 255.0)).astype(np.uint8)
+    reach = np.array([0.2, 0.05]) * view.scale
+    left, top = np.maximum(spot - reach - 2, 0).astype(int)
+    right, low = np.maximum(spot + reach + 3, 0).astype(int)
+    region = frame[top:low, left:right]
+    if not region.size:
+        return
+    mask = np.zeros(region.shape, np.uint8)
+    centre = [int(v) for v in (spot - (left, top)) * 16]
+    axes = [int(v) for v in reach * 16]
+    cv2.ellipse(mask, centre, axes, 0, 0, 360, (85,) * 3, -1, cv2.LINE_AA, 4)
+    cv2.multiply(region, 255 - mask, region, 1 / 255)
 
 
 def _sensor(frame, scene: Scene, time: int) -> np.ndarray:

@@ -11,12 +11,12 @@ def seat_fills(body: Body, view: View, kind: str, colour, aside):
     """Fills for a seat behind the figure, or `aside` (T, 2) pixels off."""
     size = body.lengths
     top = size["shank"] + 0.035 - size["thigh_r"]
-    middle = -size["thigh"] - 0.02
+    middle = -size["thigh"] + 0.01
     near, far = middle + 0.14, middle - 0.15
 
     def block(x, y, z):
         corners = [(a, b, c) for a in x for b in y for c in z]
-        points = np.array(corners)[:, None, :] * np.ones((1, 1, 1))
+        points = np.array(corners)[:, None]
         flat = view.project(np.broadcast_to(points, (8, len(aside), 3)))
         return _hull(flat + aside)
 

@@ -82,12 +82,18 @@ def _shelves(height, width, rng):
 
 def _leaves(height, width, rng):
     image = _clouds(height, width, rng)
-    base = _colour(rng)
-    for _ in range(int(rng.integers(80, 260))):
-        centre = (int(rng.uniform(0, width)), int(rng.uniform(0, height)))
-        axes = (int(rng.uniform(2, 11)), int(rng.uniform(1, 5)))
-        turn, shade = rng.uniform(0, 180), _near(base, rng, 40)
-        cv2.ellipse(image, centre, axes, turn, 0, 360, shade, -1, cv2.LINE_AA)
+    count = int(rng.integers(80, 260))
+    spread = rng.normal(0, 40, (count, 3)) + _colour(rng)
+    shades = np.clip(spread, 0, 255).astype(int).tolist()
+    centres = (rng.uniform(0, 1, (count, 2)) * (width, height)).astype(int)
+    axes = (rng.uniform(0.01, 0.09, (count, 2)) * (height, height / 2)).astype(
+        int
+    )
+    turns = rng.uniform(0, 180, count)
+    for centre, size, turn, shade in zip(
+        centres.tolist(), axes.tolist(), turns, shades, strict=True
+    ):
+        cv2.ellipse(image, centre, size, turn, 0, 360, shade, -1, cv2.LINE_AA)
     return image
 
 
@@ -134,5 +140,6 @@ def _colour(rng) -> tuple[int, int, int]:
 
 
 def _near(base, rng, spread: float) -> tuple[int, int, int]:
-    values = np.clip(np.asarray(base) + rng.normal(0, spread, 3), 0, 255)
-    return tuple(int(v) for v in values)
+    noise = rng.normal(0, spread, 3).tolist()
+    mixed = zip(base, noise, strict=True)
+    return tuple(int(min(255, max(0, value + move))) for value, move in mixed)

@@ -1,0 +1,223 @@
+"""The actors data set: its labels, its pairs, its files, its fairness."""
+
+import csv
+import subprocess
+import sys
+
+import av
+import numpy as np
+import pytest
+
+from keras_twostream.data import actors
+from keras_twostream.data.actors import _body, _scene, _textures, bias
+from keras_twostream.errors import SpecError, UnknownNameError
+
+SMALL = (48, 64)
+PAIRS = [
+    ("sit_down", "stand_up"),
+    ("raise_arms", "lower_arms"),
+    ("walk_forward", "walk_backward"),
+    ("circle_arms_clockwise", "circle_arms_anticlockwise"),
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("actors")
+    count = 7 * len(actors.CLASSES)
+    clips = actors.generate(
+        folder, count, workers=0, size=SMALL, progress=False
+    )
+    return folder, clips
+
+
+def _act(label, index=0, split="train"):
+    return _scene.open_scene(label, 0, split, index, SMALL)
+
+
+def test_classes_are_seventeen_in_a_fixed_order():
+    assert len(set(actors.CLASSES)) == 17
+    assert actors.CLASSES[:2] == ("sit_down", "stand_up")
+    assert actors.CLASSES[8:12] == ("drink", "phone", "wave_hand", "wave_flag")
+    assert actors.CLASSES[-1] == "no_action"
+
+
+@pytest.mark.parametrize("label", actors.CLASSES)
+def test_clip_is_a_function_of_its_seed(label):
+    first = actors.render(label, seed=3, index=5, size=SMALL)
+    again = actors.render(label, seed=3, index=5, size=SMALL)
+    other = actors.render(label, seed=3, index=6, size=SMALL)
+    assert first.dtype == np.uint8
+    assert first.shape[1:] == (*SMALL, 3)
+    assert 32 <= len(first) <= 64
+    np.testing.assert_array_equal(first, again)
+    assert first.shape != other.shape or not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(("label", "partner"), PAIRS)
+def test_motion_pair_is_one_clip_in_two_directions(label, partner):
+    forth = actors.render(label, seed=1, size=SMALL)
+    back = actors.render(partner, seed=1, size=SMALL)
+    np.testing.assert_array_equal(forth, back[::-1])
+    assert not np.array_equal(forth, back)
+
+
+@pytest.mark.parametrize(
+    ("label", "partner"), [("drink", "phone"), ("wave_hand", "wave_flag")]
+)
+def test_appearance_pair_moves_alike_and_looks_different(label, partner):
+    pose, other = _act(label)[1], _act(partner)[1]
+    np.testing.assert_array_equal(pose.upper, other.upper)
+    np.testing.assert_array_equal(pose.fore, other.fore)
+    clips = [actors.render(name, size=SMALL) for name in (label, partner)]
+    assert not np.array_equal(*clips)
+
+
+def test_clockwise_is_seen_from_the_figures_right():
+    arm = _act("circle_arms_clockwise")[1].upper[0]
+    turn = np.unwrap(np.arctan2(arm[:, 2], arm[:, 0]))
+    assert (np.diff(turn) < 0).mean() > 0.95  # x forward to the right, z up
+
+
+def test_walkers_swing_the_foot_forward_in_the_air():
+    scene, pose, _ = _act("walk_forward")
+    feet = _body.joints(scene.body, pose)["ankles"][..., [0, 2]]
+    pelvis = _body.joints(scene.body, pose)["pelvis"][:, 0]
+    speed = np.diff(feet[..., 0] - pelvis, axis=1)
+    high = feet[:, 1:, 1] > 0.035 + 0.06
+    assert high.any()
+    assert speed[high].mean() > 0
+
+
+@pytest.mark.parametrize("label", ["sit_down", "bend", "drink", "jumping_jack"])
+def test_feet_rest_on_the_floor_and_bones_keep_their_length(label):
+    scene, pose, _ = _act(label)
+    places = _body.joints(scene.body, pose)
+    lowest = places["ankles"][..., 2].min(axis=0) - pose.lift
+    np.testing.assert_allclose(lowest, 0.035, atol=1e-9)
+    arm = np.linalg.norm(places["hands"] - places["elbows"], axis=-1)
+    np.testing.assert_allclose(arm, scene.body.lengths["fore"])
+
+
+def test_drinkers_reach_their_face():
+    for index in range(5):
+        scene, pose, _ = _act("drink", index)
+        places = _body.joints(scene.body, pose)
+        gap = places["hands"][pose.lead] - places["head"]
+        assert np.linalg.norm(gap, axis=-1).min() < 0.16
+
+
+def test_splits_share_no_person_wall_or_clip():
+    people = [set(range(*pool)) for pool in _body.POOLS.values()]
+    assert not people[0] & people[1]
+    walls = [set(family) for family in _textures.FAMILIES.values()]
+    assert not walls[0] & walls[1]
+    train = actors.render("bend", split="train", size=SMALL)
+    test = actors.render("bend", split="test", size=SMALL)
+    assert train.shape != test.shape or not np.array_equal(train, test)
+
+
+def test_scene_does_not_depend_on_the_class():
+    scenes = [_act(label, index=4)[0] for label in actors.CLASSES]
+    for scene in scenes[1:]:
+        assert scene.frames == scenes[0].frames
+        assert scene.crf == scenes[0].crf
+        np.testing.assert_array_equal(scene.anchor, scenes[0].anchor)
+        np.testing.assert_array_equal(scene.backdrop, scenes[0].backdrop)
+
+
+def test_generated_files_are_h264_with_every_frame(data):
+    folder, clips = data
+    path, label = clips[20]
+    assert path == folder / "train" / "lower_arms" / "train_000020.mp4"
+    assert label == 3
+    frames = actors.render(label, index=20, size=SMALL)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.average_rate == 25
+        decoded = [f.to_ndarray(format="rgb24") for f in container.decode(0)]
+    assert len(decoded) == len(frames)
+    gap = np.abs(np.asarray(decoded, float) - frames).mean()
+    assert gap < 20
+
+
+def test_annotations_list_every_clip(data):
+    folder, clips = data
+    with open(folder / "train.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["path", "label"]
+    assert rows[1] == ["train/sit_down/train_000000.mp4", "sit_down"]
+    assert len(rows) == len(clips) + 1
+    assert {row[1] for row in rows[1:]} == set(actors.CLASSES)
+
+
+def test_repeated_run_makes_only_what_is_missing(tmp_path):
+    def make():
+        calls = []
+        clips = actors.generate(
+            tmp_path,
+            3,
+            split="test",
+            workers=0,
+            size=SMALL,
+            progress=lambda done, count: calls.append((done, count)),
+        )
+        return clips, calls
+
+    clips, calls = make()
+    assert calls == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    kept = clips[0][0].stat().st_mtime_ns
+    content = clips[1][0].read_bytes()
+    clips[1][0].unlink()
+    again, calls = make()
+    assert calls == [(2, 3), (3, 3)]
+    assert again == clips
+    assert clips[0][0].stat().st_mtime_ns == kept
+    assert clips[1][0].read_bytes() == content
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_processes_write_the_same_files(data, tmp_path):
+    _, clips = data
+    made = actors.generate(tmp_path, 9, workers=1, size=SMALL, progress=False)
+    for (path, _), (known, _) in zip(made, clips, strict=False):
+        assert path.read_bytes() == known.read_bytes()
+
+
+def test_workers_need_no_keras():
+    code = (
+        "import sys, keras_twostream.data.actors; "
+        "print({'keras', 'tensorflow', 'sklearn'} & set(sys.modules))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert found.stdout.strip() == "set()", found.stderr
+
+
+def test_length_place_colour_and_size_do_not_tell_the_class(data):
+    _, clips = data
+    features = [
+        bias.nuisances(path, "train", 0, index)
+        for index, (path, _) in enumerate(clips)
+    ]
+    labels = np.array([label for _, label in clips])
+    chance = 1 / len(actors.CLASSES)
+    assert bias.nuisance_accuracy(features, labels) < chance + 0.05
+    telling = np.asarray(features)
+    telling[:, 0] = labels  # the measure sees a leak when there is one
+    assert bias.nuisance_accuracy(telling, labels) > chance + 0.05
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(
+        UnknownNameError, match=r"No action 'sitdown'.*sit_down"
+    ):
+        actors.render("sitdown")
+    with pytest.raises(UnknownNameError, match=r"classes 0 to 16.*17"):
+        actors.render(17)
+    with pytest.raises(UnknownNameError, match=r"No split 'val'.*test"):
+        actors.render("run", split="val")
+    with pytest.raises(SpecError, match=r"even sizes.*size=\(33, 64\)"):
+        actors.render("run", size=(33, 64))
