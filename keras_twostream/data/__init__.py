@@ -16,6 +16,7 @@ _HOME = {
     "Item": "_annotations",
     "SAMPLERS": "_sampling",
     "VideoInfo": "_video",
+    "Windows": "_windows",
     "actors": "",
     "clips": "_clips",
     "count_frames": "_video",

@@ -1,0 +1,98 @@
+"""The front door: `keras-twostream COMMAND`.
+
+A command's module is imported when the command runs, so that
+`keras-twostream list` is not as slow as the heaviest of them.
+"""
+
+import importlib
+import importlib.util
+import os
+import sys
+import traceback
+
+import click
+
+from keras_twostream import __version__
+from keras_twostream.errors import TwoStreamError, did_you_mean
+
+# Name -> where the command is, and what it does. A module that is not there
+# is not listed.
+COMMANDS = {
+    "list": ("_list:list_command", "Name the models and their weights."),
+    "info": ("_info:info_command", "Describe a model or a weight."),
+    "demo": ("_demo:demo_command", "Draw an actor, name its action, show why."),
+    "predict": ("_predict:predict_command", "Name the actions in your videos."),
+    "extract": ("_extract:extract_command", "Compute flow once, and keep it."),
+    "doctor": ("_doctor:doctor_command", "Examine a folder of videos or flow."),
+    "bench-data": ("_bench:bench_command", "Measure how fast clips are read."),
+    "train": ("_train:train_command", "Train a model on your videos."),
+    "evaluate": ("_train:evaluate_command", "Measure a model on your videos."),
+    "fuse": ("_train:fuse_command", "Fuse scores that are on disk."),
+    "features": ("_train:features_command", "Write activations of clips."),
+    "weights": ("_weights:weights_command", "Pull, push and verify weights."),
+}
+
+
+class _Commands(click.Group):
+    """Commands imported when they are used, and errors as one message."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in COMMANDS if _is_there(name)]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command:
+        if name not in self.list_commands(ctx):
+            hint = did_you_mean(name, self.list_commands(ctx))
+            raise click.UsageError(f"There is no command {name!r}.{hint}", ctx)
+        module, attribute = _address(name)
+        return getattr(importlib.import_module(module), attribute)
+
+    def format_commands(self, ctx, formatter) -> None:
+        rows = [(name, COMMANDS[name][1]) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def invoke(self, ctx: click.Context):
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if ctx.meta.get("debug"):
+                traceback.print_exc()
+            else:
+                click.echo(_message(error), err=True)
+            ctx.exit(2 if isinstance(error, TwoStreamError) else 1)
+
+
+def _address(name: str) -> tuple[str, str]:
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    return f"{__name__}.{module}", attribute
+
+
+def _is_there(name: str) -> bool:
+    return importlib.util.find_spec(_address(name)[0]) is not None
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, TwoStreamError):
+        return f"Error: {error}"
+    return (
+        f"Error: {type(error).__name__}: {error}\n"
+        "This is not an error that was foreseen. Run the command again with "
+        "--debug to see where it arose."
+    )
+
+
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__, prog_name="keras-twostream")
+def group() -> None:
+    """Two-stream video action recognition in Keras 3."""
+
+
+def main() -> None:
+    """Run the command line; the exit status is 0, 1 or 2."""
+    # TensorFlow reports on its build to standard error otherwise.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.exit(group(prog_name="keras-twostream"))

@@ -1,0 +1,118 @@
+"""Options that mean the same in every command."""
+
+import os
+import re
+from pathlib import Path
+
+import click
+
+from keras_twostream.spec import FLOW_ALGORITHMS
+
+
+def out_option(function):
+    """`--out DIR`: where files go, made when it is not there."""
+    return click.option(
+        "--out",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("."),
+        metavar="DIR",
+        help="Where files go; the current folder by default.",
+    )(function)
+
+
+def json_option(function):
+    """`--json`: one JSON document on standard output, nothing else."""
+    return click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        help="Print one JSON document and nothing else.",
+    )(function)
+
+
+def flow_option(function):
+    """`--flow NAME`: the optical flow algorithm."""
+    return click.option(
+        "--flow",
+        "algorithm",
+        type=click.Choice(FLOW_ALGORITHMS),
+        help="Optical flow; by default what the weights were trained with.",
+    )(function)
+
+
+def seed_option(function):
+    """`--seed N`: the same seed gives the same run."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        help="The same seed gives the same run.",
+    )(function)
+
+
+def device_option(function):
+    """`--device`: chosen before a backend is imported."""
+    return click.option(
+        "--device",
+        default="auto",
+        metavar="auto|cpu|gpu|gpu:N",
+        callback=_choose_device,
+        expose_value=False,
+        is_eager=True,
+        help="Where the network runs.",
+    )(function)
+
+
+def debug_option(function):
+    """`--debug`: tracebacks instead of messages."""
+    return click.option(
+        "--debug",
+        is_flag=True,
+        callback=_remember_debug,
+        expose_value=False,
+        is_eager=True,
+        help="Show where an error arose.",
+    )(function)
+
+
+def _remember_debug(ctx: click.Context, _: click.Parameter, value: bool):
+    ctx.meta["debug"] = value
+
+
+def _choose_device(ctx: click.Context, parameter: click.Parameter, value: str):
+    """Hide the devices that are not wanted from every backend."""
+    if not re.fullmatch(r"auto|cpu|gpu(:\d+)?", value):
+        raise click.BadParameter(
+            f"{value!r} is not one of auto, cpu, gpu, gpu:0, gpu:1, ...",
+            param=parameter,
+        )
+    ctx.meta["device"] = value
+    if value == "cpu":
+        os.environ.update(CUDA_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu")
+    if value.startswith("gpu:"):
+        os.environ["CUDA_VISIBLE_DEVICES"] = value.partition(":")[2]
+
+
+def check_device() -> None:
+    """Refuse a GPU that was asked for and is not there; imports Keras.
+
+    Raises:
+        click.UsageError: If `--device gpu` finds no GPU.
+    """
+    context = click.get_current_context()
+    if not context.meta.get("device", "auto").startswith("gpu"):
+        return
+    if not _gpus():
+        raise click.UsageError(
+            "There is no GPU that the Keras backend can see. Check the "
+            "driver and the backend's GPU build, or use --device cpu."
+        )
+
+
+def _gpus() -> bool:
+    import keras
+
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.cuda.is_available()
+    return bool(keras.distribution.list_devices("gpu"))
