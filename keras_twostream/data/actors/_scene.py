@@ -3,12 +3,18 @@
 Everything here is drawn before, and without regard to, the class.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
-from keras_twostream.data.actors._body import Body, Pose, draw_body, joints
+from keras_twostream.data.actors._body import (
+    LEFT,
+    Body,
+    Pose,
+    draw_body,
+    joints,
+)
 from keras_twostream.data.actors._figure import (
     View,
     draw_parts,
@@ -25,7 +31,7 @@ from keras_twostream.data.actors._motions import (
     pose_sequence,
 )
 from keras_twostream.data.actors._seat import seat_fills
-from keras_twostream.data.actors._textures import draw_texture
+from keras_twostream.data.actors._textures import colour, draw_texture
 
 SPLITS = ("train", "test")
 _MAX_PAN = 0.45  # frame heights a second
@@ -71,7 +77,7 @@ class Scene:
         self.pitch = rng.uniform(0, 0.22)
         self.light = int(rng.choice([-1, 1]))
         self.seat = str(rng.choice(["chair", "stool", "box"]))
-        self.seat_colour = tuple(int(v) for v in rng.integers(50, 220, 3))
+        self.seat_colour = colour(rng)
         self.seat_aside = rng.uniform(-0.7, 0.7) * width * rng.integers(0, 2)
         self.tool = str(rng.choice(["cup", "bottle", "phone", "flag"]))
         self.carries = rng.uniform() < 0.35
@@ -128,15 +134,14 @@ class Scene:
         speed = rng.normal(0, 1, 2) * (0.35 * height, 0.05 * height)
         path = middle + self.seconds[:, None] * speed
         radii = tuple(int(v * 16) for v in rng.uniform(0.03, 0.14, 2) * height)
-        colour = tuple(int(v) for v in rng.integers(20, 235, 3))
-        return np.round(path * 16).astype(int), radii, colour
+        return np.round(path * 16).astype(int), radii, colour(rng)
 
     def _grain(self):
         """A sheet of noise, and where each frame looks into it."""
         rng, (height, width) = self.rng, self.size
         sheet = rng.standard_normal((height + 32, width + 32, 1), np.float32)
-        colour = rng.uniform(0.6, 1.0, (1, 1, 3)).astype(np.float32)
-        sheet = np.round(self.noise * sheet * colour).astype(np.int16)
+        tint = rng.uniform(0.6, 1.0, (1, 1, 3)).astype(np.float32)
+        sheet = np.round(self.noise * sheet * tint).astype(np.int16)
         return sheet, rng.integers(0, 32, (self.frames, 2))
 
 
@@ -158,7 +163,7 @@ def open_scene(label, seed: int, split: str, index: int, size) -> tuple:
 def paint(scene: Scene, pose: Pose, label: str, order) -> np.ndarray:
     """Draw every frame: backdrop, movers, seat, figure, lens and sensor."""
     view, backdrop_shift, aside = _arrange(scene, pose, label)
-    places = joints(scene.body, pose)
+    places = joints(scene.body, replace(pose, travel=0 * pose.travel))
     tool = _tool(scene, label)
     parts = figure_parts(scene.body, places, view, tool, pose.lead)
     seat = seat_fills(
@@ -187,13 +192,7 @@ def _tool(scene: Scene, label: str):
 
 def _arrange(scene: Scene, pose: Pose, label: str):
     """Viewpoint and paths: a walker's camera follows, at the common pan."""
-    base = REVERSED.get(label, label)
-    side = 0.0 if scene.facing > 0 else np.pi
-    facing = np.pi / 2 + scene.turn * np.pi / 2
-    if base in SIDEWAYS:
-        facing = side + scene.facing * abs(scene.turn) * 0.75
-    elif base in FRONTAL:
-        facing = np.pi / 2 + scene.turn * 1.0
+    facing = _facing(scene, pose, REVERSED.get(label, label))
     seconds = scene.seconds
     way = np.cos(facing) * scene.height * np.ptp(pose.travel)
     speed = way / np.ptp(seconds)
@@ -202,7 +201,6 @@ def _arrange(scene: Scene, pose: Pose, label: str):
         pan = np.sign(speed) * abs(scene.pan)
         limit = 0.25 * scene.size[1] / np.ptp(seconds)
         drift = np.clip(speed - pan, -limit, limit)
-    pose.travel = np.zeros_like(pose.travel)
     origin = scene.anchor + np.stack([drift * seconds, 0 * seconds], -1)
     view = View(facing, scene.pitch, scene.height, origin, scene.light)
     aside = np.zeros((scene.frames, 2))
@@ -211,6 +209,19 @@ def _arrange(scene: Scene, pose: Pose, label: str):
     if speed:
         aside[:, 0] -= pan * seconds
     return view, pan * seconds, aside
+
+
+def _facing(scene: Scene, pose: Pose, action: str) -> float:
+    """From the side where the action shows best there, and so on."""
+    if action in SIDEWAYS:
+        side = 0.0 if scene.facing > 0 else np.pi
+        return side + scene.facing * abs(scene.turn) * 0.75
+    if action in FRONTAL:
+        return np.pi / 2 + scene.turn * 1.0
+    turn = scene.turn * np.pi / 2
+    if action in TOOLS:  # the hand at the head must not hide behind it
+        turn = abs(turn) if pose.lead == LEFT else -abs(turn)
+    return np.pi / 2 + turn
 
 
 def _view_of_seat(view: View, scene: Scene) -> View:
@@ -235,9 +246,9 @@ def _filmed(parts, scene: Scene):
 
 def _frame(scene: Scene, time: int, parts, seat, view: View, shifts):
     frame = _background(scene, time, shifts[time])
-    for path, radii, colour in scene.movers:
+    for path, radii, tint in scene.movers:
         centre = (int(path[time, 0]), int(path[time, 1]))
-        cv2.ellipse(frame, centre, radii, 0, 0, 360, colour, -1, cv2.LINE_AA, 4)
+        cv2.ellipse(frame, centre, radii, 0, 0, 360, tint, -1, cv2.LINE_AA, 4)
     _shadow(frame, scene, time, view)
     draw_parts(frame, seat, time)
     draw_parts(frame, parts, time)

@@ -13,7 +13,7 @@ def draw_texture(split: str, height: int, width: int, rng) -> np.ndarray:
     families = FAMILIES[split]
     paint = families[rng.integers(len(families))]
     surface = paint(height, width, rng)
-    flat = _colour(rng)
+    flat = colour(rng)
     strength = rng.uniform(0.35, 1.0)
     surface = cv2.addWeighted(
         surface, strength, np.full_like(surface, flat), 1 - strength, 0
@@ -28,13 +28,14 @@ def _clouds(height, width, rng):
         image += cv2.resize(
             grid, (width, height), interpolation=cv2.INTER_LINEAR
         ) * (2.0 / cells**0.5)
-    image *= 255 / image.max()
-    return image.astype(np.uint8)
+    grey = image.mean(axis=-1, keepdims=True)
+    image = grey + rng.uniform(0.1, 0.8) * (image - grey)
+    return (image * (255 / image.max())).astype(np.uint8)
 
 
 def _bricks(height, width, rng):
-    image = np.full((height, width, 3), _colour(rng), np.uint8)
-    base, rise = _colour(rng), int(rng.integers(height // 18, height // 6))
+    image = np.full((height, width, 3), colour(rng), np.uint8)
+    base, rise = colour(rng), int(rng.integers(height // 18, height // 6))
     run = int(rise * rng.uniform(1.6, 3.0))
     for row, y in enumerate(range(0, height, rise)):
         for x in range(-(row % 2) * run // 2, width, run):
@@ -46,9 +47,9 @@ def _bricks(height, width, rng):
 
 
 def _planks(height, width, rng):
-    image = np.full((height, width, 3), _colour(rng), np.uint8)
-    base, x = _colour(rng), 0
-    other = _colour(rng)
+    image = np.full((height, width, 3), colour(rng), np.uint8)
+    base, x = colour(rng), 0
+    other = colour(rng)
     while x < width:
         step = int(rng.uniform(0.03, 0.16) * height) + 1
         shade = _near(base if rng.uniform() < 0.6 else other, rng, 22)
@@ -63,19 +64,19 @@ def _collage(height, width, rng):
         x, y = rng.integers(-20, width), rng.integers(-20, height)
         w, h = rng.uniform(0.05, 0.45, 2) * height
         corner = (int(x + w), int(y + h))
-        cv2.rectangle(image, (int(x), int(y)), corner, _colour(rng), -1)
+        cv2.rectangle(image, (int(x), int(y)), corner, colour(rng), -1)
     return image
 
 
 def _shelves(height, width, rng):
-    image = np.full((height, width, 3), _colour(rng), np.uint8)
+    image = np.full((height, width, 3), colour(rng), np.uint8)
     rise = int(height * rng.uniform(0.14, 0.3))
     for y in range(rise, height + rise, rise):
         x = 0
         while x < width:
             w, h = rng.uniform(0.02, 0.08) * height, rng.uniform(0.4, 0.9)
             top = (int(x), int(y - h * rise))
-            cv2.rectangle(image, top, (int(x + w), y - 2), _colour(rng), -1)
+            cv2.rectangle(image, top, (int(x + w), y - 2), colour(rng), -1)
             x += w + 1
     return image
 
@@ -83,7 +84,7 @@ def _shelves(height, width, rng):
 def _leaves(height, width, rng):
     image = _clouds(height, width, rng)
     count = int(rng.integers(80, 260))
-    spread = rng.normal(0, 40, (count, 3)) + _colour(rng)
+    spread = rng.normal(0, 40, (count, 3)) + colour(rng)
     shades = np.clip(spread, 0, 255).astype(int).tolist()
     centres = (rng.uniform(0, 1, (count, 2)) * (width, height)).astype(int)
     axes = (rng.uniform(0.01, 0.09, (count, 2)) * (height, height / 2)).astype(
@@ -103,13 +104,13 @@ def _tiles(height, width, rng):
     y, x = np.mgrid[:height, :width]
     u = np.floor((x * np.cos(turn) + y * np.sin(turn)) / side)
     v = np.floor((y * np.cos(turn) - x * np.sin(turn)) / side)
-    colours = np.array([_colour(rng), _colour(rng)], np.uint8)
+    colours = np.array([colour(rng), colour(rng)], np.uint8)
     return colours[((u + v) % 2).astype(int)]
 
 
 def _dots(height, width, rng):
-    image = np.full((height, width, 3), _colour(rng), np.uint8)
-    step, shade = rng.uniform(0.08, 0.2) * height, _colour(rng)
+    image = np.full((height, width, 3), colour(rng), np.uint8)
+    step, shade = rng.uniform(0.08, 0.2) * height, colour(rng)
     radius = int(step * rng.uniform(0.15, 0.4)) + 1
     for row, y in enumerate(np.arange(0, height + step, step)):
         for x in np.arange((row % 2) * step / 2, width + step, step):
@@ -125,7 +126,7 @@ def _waves(height, width, rng):
         kx, ky = rng.normal(0, 0.12, 2) * 120 / height
         total += np.sin(kx * x + ky * y + rng.uniform(0, 6.3))
     share = ((total + 3) / 6)[..., None]
-    first, second = np.array(_colour(rng)), np.array(_colour(rng))
+    first, second = np.array(colour(rng)), np.array(colour(rng))
     return (share * first + (1 - share) * second).astype(np.uint8)
 
 
@@ -135,8 +136,8 @@ FAMILIES = {
 }
 
 
-def _colour(rng) -> tuple[int, int, int]:
-    return _near((rng.uniform(20, 230),) * 3, rng, 40)
+def colour(rng) -> tuple[int, int, int]:
+    return _near((rng.uniform(25, 225),) * 3, rng, rng.uniform(5, 40))
 
 
 def _near(base, rng, spread: float) -> tuple[int, int, int]:
