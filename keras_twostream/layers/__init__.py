@@ -4,6 +4,27 @@ from keras_twostream.layers._caffe import (
     CeilMaxPooling2D,
     LocalResponseNormalization,
 )
+from keras_twostream.layers._consensus import CONSENSUSES, SegmentConsensus
+from keras_twostream.layers._convolutions import (
+    ChannelPermutation,
+    GroupedConv2D,
+    SpatialConv,
+)
+from keras_twostream.layers._crops import (
+    ContextFovea,
+    FrameDifference,
+    StackFrames,
+)
+from keras_twostream.layers._frames import (
+    AbsoluteDifference,
+    FlowImage,
+    TakeSteps,
+)
+from keras_twostream.layers._fusion import (
+    FUSIONS,
+    StackedIdentity,
+    StreamFusion,
+)
 from keras_twostream.layers._scores import (
     AverageScores,
     ScoreFusion,
@@ -20,17 +41,39 @@ from keras_twostream.layers._temporal import (
     TemporalConv,
 )
 from keras_twostream.layers._time import FoldTime, UnfoldTime
+from keras_twostream.layers._transformations import (
+    ActionTransformations,
+    DistanceLogits,
+    SegmentMeans,
+)
 
 __all__ = [
+    "CONSENSUSES",
+    "FUSIONS",
     "NORMALIZATIONS",
+    "AbsoluteDifference",
+    "ActionTransformations",
     "AverageScores",
     "AverageThroughTime",
     "CeilMaxPooling2D",
+    "ChannelPermutation",
+    "ContextFovea",
+    "DistanceLogits",
+    "FlowImage",
     "FoldTime",
+    "FrameDifference",
+    "GroupedConv2D",
     "IdentityThroughTime",
     "LocalResponseNormalization",
     "ScoreFusion",
+    "SegmentConsensus",
+    "SegmentMeans",
+    "SpatialConv",
+    "StackFrames",
+    "StackedIdentity",
+    "StreamFusion",
     "StreamInput",
+    "TakeSteps",
     "TemporalConv",
     "UnfoldTime",
     "classifier",

@@ -1,6 +1,7 @@
 """From features to class scores: heads, and how streams are fused."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -103,6 +104,7 @@ def classifier(
     name: str = "fc",
     kernel_initializer: Any = None,
     average_steps: bool = False,
+    head: Callable | None = None,
 ) -> Any:
     """Linear heads on each stream's features, and their fusion.
 
@@ -119,6 +121,8 @@ def classifier(
         name: Name of the head in the paper, such as "fc8".
         kernel_initializer: Of the heads; a Gaussian of 0.01 when None.
         average_steps: Average scores over the clip's steps.
+        head: Function of features, classes and a name that gives scores, in
+            place of the linear layer.
 
     Returns:
         A tensor `(B, num_classes)`, or a dict of them keyed by data set
@@ -132,24 +136,26 @@ def classifier(
         raise SpecError(
             f"`outputs` must be fused or streams. Received: outputs={outputs!r}"
         )
-    init = kernel_initializer or keras.initializers.RandomNormal(stddev=0.01)
+    score = head or partial(
+        _scores,
+        initializer=kernel_initializer
+        or keras.initializers.RandomNormal(stddev=0.01),
+        average=fusion if average_steps else None,
+    )
     results = {}
-    for head, classes in (heads or {"": num_classes}).items():
-        suffix = f"_{head}" if head else ""
+    for data_set, classes in (heads or {"": num_classes}).items():
+        suffix = f"_{data_set}" if data_set else ""
         scores = {
-            stream: _scores(
-                x, classes, f"{stream}_{name}{suffix}", init,
-                fusion if average_steps else None,
-            )
+            stream: score(x, classes, f"{stream}_{name}{suffix}")
             for stream, x in features.items()
-        }  # fmt: skip
+        }
         if outputs == "fused":
             fused = _fuse(scores, fusion, stream_weights, f"scores{suffix}")
-            results[head] = _activate(fused, activation, suffix)
+            results[data_set] = _activate(fused, activation, suffix)
         else:
-            for stream, score in scores.items():
+            for stream, x in scores.items():
                 results[stream + suffix] = _activate(
-                    score, activation, f"_{stream}{suffix}"
+                    x, activation, f"_{stream}{suffix}"
                 )
     return results[""] if list(results) == [""] else results
 

@@ -49,6 +49,16 @@ NORMALIZATIONS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "flow": {"bytes": True},
     },
+    # R-CNN's means; flow in units of its bound, for `FlowImage`.
+    "action_tubes": {
+        "rgb": {
+            "scale": 1.0,
+            "mean": [102.9801, 115.9465, 122.7717],
+            "std": [1.0] * 3,
+            "bgr": True,
+        },
+        "flow": {"std": 0.5},
+    },
 }
 
 

@@ -1,0 +1,102 @@
+"""Layers that choose, compare or recode the frames of a clip."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class AbsoluteDifference(keras.layers.Layer):
+    """How much each pixel changes from the first to the last stacked frame.
+
+    FstCN's V_diff (Sun et al. 2015, section 3.2): |V(t + d) - V(t)|, where
+    the clip brings both frames stacked on the channel axis.
+
+    Input shape:
+        `(B, T, H, W, 3F)`, F > 1 frames at each step.
+
+    Output shape:
+        `(B, T, H, W, 3)`
+    """
+
+    def call(self, clip):
+        return ops.absolute(clip[..., -3:] - clip[..., :3])
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], 3)
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class TakeSteps(keras.layers.Layer):
+    """Some steps of a clip, and the first channels of them.
+
+    Args:
+        start: First step.
+        stop: The step after the last one.
+        channels: How many channels to keep, or None for all.
+
+    Input shape:
+        `(B, T, ..., C)`
+
+    Output shape:
+        `(B, stop - start, ..., channels)`
+    """
+
+    def __init__(
+        self, start: int, stop: int, channels: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.start = start
+        self.stop = stop
+        self.channels = channels
+
+    def call(self, clip):
+        return clip[:, self.start : self.stop, ..., : self.channels]
+
+    def compute_output_shape(self, input_shape):
+        batch, time, *sides, channels = input_shape
+        steps = len(range(time)[self.start : self.stop])
+        return (batch, steps, *sides, self.channels or channels)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "start": self.start,
+            "stop": self.stop,
+            "channels": self.channels,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class FlowImage(keras.layers.Layer):
+    """Flow as the 8-bit image of Action Tubes, minus its zero level of 128.
+
+    Gkioxari & Malik 2015, as their code: channels (|f|, v, u) of
+    round(16 f + 128), cut to a byte, so one pixel is 16 levels.
+
+    Args:
+        levels: Levels of the byte image per unit of the input: 128 when it
+            is in units of the 8-pixel bound.
+
+    Input shape:
+        `(..., 2)`, (u, v).
+
+    Output shape:
+        `(..., 3)`
+    """
+
+    def __init__(self, levels: float = 128.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.levels = levels
+
+    def call(self, flow):
+        length = ops.sqrt(ops.sum(ops.square(flow), axis=-1, keepdims=True))
+        image = ops.concatenate([length, ops.flip(flow, axis=-1)], axis=-1)
+        return ops.clip(ops.round(self.levels * image), -128.0, 127.0)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], 3)
+
+    def get_config(self):
+        return {**super().get_config(), "levels": self.levels}

@@ -1,0 +1,151 @@
+"""Actions as transformations: from a precondition to an effect.
+
+Wang, Farhadi, Gupta (CVPR 2016): a clip is cut in two at latent boundaries,
+each part is averaged and embedded, and the action is the one matrix of n
+that carries the first embedding closest to the second.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class NearIdentity(keras.initializers.Initializer):
+    """n identity matrices with a little noise, which tells them apart.
+
+    Args:
+        stddev: Of the Gaussian noise.
+    """
+
+    def __init__(self, stddev: float = 0.01) -> None:
+        self.stddev = stddev
+        self._noise = keras.initializers.RandomNormal(stddev=stddev)
+
+    def __call__(self, shape, dtype=None):
+        noise = self._noise(shape, dtype=dtype)
+        return ops.eye(shape[-2], shape[-1], dtype=dtype) + noise
+
+    def get_config(self):
+        return {"stddev": self.stddev}
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class SegmentMeans(keras.layers.Layer):
+    """Means of the frames in each of several segments of the clip.
+
+    Args:
+        segments: (start, stop) of each segment; stop is not in it.
+
+    Input shape:
+        `(B, T, D)`
+
+    Output shape:
+        `(B, len(segments), D)`
+    """
+
+    def __init__(
+        self, segments: Sequence[tuple[int, int]], **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.segments = [tuple(segment) for segment in segments]
+
+    def call(self, features):
+        weights = np.zeros((len(self.segments), features.shape[1]), "float32")
+        for row, (start, stop) in zip(weights, self.segments, strict=True):
+            row[start:stop] = 1.0 / (stop - start)
+        weights = ops.convert_to_tensor(weights, features.dtype)
+        return ops.einsum("st,btd->bsd", weights, features)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], len(self.segments), input_shape[-1])
+
+    def get_config(self):
+        return {**super().get_config(), "segments": self.segments}
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class ActionTransformations(keras.layers.Layer):
+    """Cosine distance from each transformed precondition to each effect.
+
+    `1 - cos(T_i f_p, f_e)` for n learned matrices T_i without bias, all
+    preconditions and all effects; between 0 and 2.
+
+    Args:
+        num_classes: n.
+
+    Input shape:
+        Preconditions `(B, P, D)` and effects `(B, E, D)`.
+
+    Output shape:
+        `(B, P, E, num_classes)`, float32.
+    """
+
+    def __init__(self, num_classes: int, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.num_classes = num_classes
+
+    def build(self, input_shape):
+        size = input_shape[0][-1]
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(self.num_classes, size, size),
+            initializer=NearIdentity(),
+        )
+
+    def call(self, embeddings):
+        before, after = embeddings
+        moved = ops.einsum("bpd,nde->bpne", before, self.kernel)
+        moved = ops.normalize(moved, axis=-1, epsilon=1e-6)
+        after = ops.normalize(after, axis=-1, epsilon=1e-6)
+        return 1.0 - ops.einsum("bpnd,bed->bpen", moved, after)
+
+    def compute_output_shape(self, input_shape):
+        (batch, before, _), (_, after, _) = input_shape
+        return (batch, before, after, self.num_classes)
+
+    def get_config(self):
+        return {**super().get_config(), "num_classes": self.num_classes}
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class DistanceLogits(keras.layers.Layer):
+    """Distances as logits: `-scale` times the least over all boundaries.
+
+    Args:
+        scale: A cosine alone spans too little for a softmax.
+        every_boundary: Keep all boundary pairs instead of the best one.
+
+    Input shape:
+        `(B, P, E, n)`
+
+    Output shape:
+        `(B, n)`, or the input's when `every_boundary`; float32.
+    """
+
+    def __init__(
+        self, scale: float, every_boundary: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.scale = scale
+        self.every_boundary = every_boundary
+
+    def call(self, distances):
+        if not self.every_boundary:
+            distances = ops.min(distances, axis=(1, 2))
+        return -self.scale * distances
+
+    def compute_output_shape(self, input_shape):
+        if self.every_boundary:
+            return input_shape
+        return (input_shape[0], input_shape[-1])
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "scale": self.scale,
+            "every_boundary": self.every_boundary,
+        }
