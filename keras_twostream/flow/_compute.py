@@ -110,7 +110,10 @@ def _one_by_one(
     pairs: np.ndarray,
     parameters: dict[str, Any],
 ) -> np.ndarray:
-    images = np.rint(grey).astype(np.uint8)
+    # np.rint would take bytes through float16, which is slow.
+    images = grey
+    if grey.dtype != np.uint8:
+        images = np.rint(grey).astype(np.uint8)
     fields = [
         function(images[first], images[second], **parameters)
         for first, second in pairs
