@@ -1,0 +1,50 @@
+"""Caffe's pooling and normalisation against plain loops."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from keras_twostream.layers import (
+    CeilMaxPooling2D,
+    LocalResponseNormalization,
+)
+
+pytestmark = pytest.mark.agnostic
+
+
+def caffe_pool(x, size, stride):
+    """The definition: windows start at i * stride and end at the border."""
+    outputs = [math.ceil((side - size) / stride) + 1 for side in x.shape[1:3]]
+    out = np.empty((x.shape[0], *outputs, x.shape[3]), x.dtype)
+    for i in range(outputs[0]):
+        for j in range(outputs[1]):
+            window = x[
+                :,
+                i * stride : i * stride + size,
+                j * stride : j * stride + size,
+            ]
+            out[:, i, j] = window.max((1, 2))
+    return out
+
+
+@pytest.mark.parametrize("side", [6, 7, 8, 13, 26, 55])
+@pytest.mark.parametrize(("size", "stride"), [(3, 2), (2, 2)])
+def test_pooling_rounds_up_at_the_far_edge(side, size, stride):
+    x = np.random.default_rng(0).normal(size=(1, side, side, 2))
+    layer = CeilMaxPooling2D(size, stride)
+    out = keras.ops.convert_to_numpy(layer(x.astype("float32")))
+    np.testing.assert_allclose(out, caffe_pool(x, size, stride), rtol=1e-5)
+    assert layer.compute_output_shape(x.shape) == out.shape
+
+
+def test_lrn_divides_alpha_by_the_window():
+    x = np.random.default_rng(0).normal(size=(1, 1, 1, 7)) * 50
+    layer = LocalResponseNormalization(5, 2.0, 1e-2, 0.75)
+    out = keras.ops.convert_to_numpy(layer(x.astype("float32")))
+    for c in range(7):
+        near = x[..., max(0, c - 2) : c + 3]
+        scale = 2.0 + 1e-2 / 5 * (near**2).sum()
+        expected = x[..., c] / scale**0.75
+        np.testing.assert_allclose(out[..., c], expected, rtol=1e-4)

@@ -1,0 +1,56 @@
+"""Heads and score fusion."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_twostream.errors import SpecError
+from keras_twostream.layers import AverageScores, ScoreFusion
+
+pytestmark = pytest.mark.agnostic
+
+A = np.array([[2.0, 0.0, -1.0]], "float32")
+B = np.array([[0.0, 4.0, 0.0]], "float32")
+
+
+def softmax(x):
+    e = np.exp(x - x.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def numpy(x):
+    return keras.ops.convert_to_numpy(x)
+
+
+def test_logit_fusion_is_the_weighted_mean():
+    fused = numpy(ScoreFusion([1, 3])([A, B]))
+    np.testing.assert_allclose(fused, 0.25 * A + 0.75 * B, rtol=1e-6)
+
+
+def test_softmax_fusion_returns_the_log_of_the_mean_probability():
+    fused = numpy(ScoreFusion([1, 2], "softmax")([A, B]))
+    mean = softmax(A) / 3 + 2 * softmax(B) / 3
+    np.testing.assert_allclose(np.exp(fused), mean, rtol=1e-5)
+    np.testing.assert_allclose(softmax(fused), mean, rtol=1e-5)
+
+
+def test_steps_are_averaged_in_probability_where_asked():
+    scores = np.stack([A, B], axis=1)
+    mean = numpy(AverageScores("softmax")(scores))
+    expected = (softmax(A) + softmax(B)) / 2
+    np.testing.assert_allclose(np.exp(mean), expected, rtol=1e-5)
+    mean = numpy(AverageScores("logits")(scores))
+    np.testing.assert_allclose(mean, (A + B) / 2, rtol=1e-6)
+
+
+def test_an_unknown_method_lists_the_choices():
+    with pytest.raises(SpecError, match="must be one of logits, softmax"):
+        ScoreFusion([1, 1], "max")
+
+
+@pytest.mark.parametrize(
+    "layer", [ScoreFusion([1, 2], "softmax"), AverageScores("softmax")]
+)
+def test_layers_come_back_from_their_config(layer):
+    again = type(layer).from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()

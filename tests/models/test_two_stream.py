@@ -1,0 +1,59 @@
+"""The original two-stream network: CNN-M-2048 as the paper has it."""
+
+import numpy as np
+import pytest
+
+import keras_twostream as kts
+
+pytestmark = pytest.mark.agnostic
+
+
+@pytest.fixture(scope="module")
+def flow_model():
+    return kts.models.two_stream(7, streams=("flow",), flow_length=2)
+
+
+def shape(model, name):
+    return tuple(model.get_layer(name).output.shape[1:])
+
+
+def test_the_sizes_are_the_paper_s(flow_model):
+    assert shape(flow_model, "flow_conv1") == (109, 109, 96)
+    assert shape(flow_model, "flow_pool1") == (54, 54, 96)
+    assert shape(flow_model, "flow_conv2") == (26, 26, 256)
+    assert shape(flow_model, "flow_pool2") == (13, 13, 256)
+    assert shape(flow_model, "flow_conv5") == (13, 13, 512)
+    assert shape(flow_model, "flow_pool5") == (6, 6, 512)
+    assert shape(flow_model, "flow_full7") == (2048,)
+
+
+def test_the_temporal_net_lacks_the_second_normalisation(flow_model):
+    names = [layer.name for layer in flow_model.layers]
+    assert "flow_norm1" in names
+    assert "flow_norm2" not in names
+    spatial = kts.models.two_stream(3, streams=("rgb",))
+    assert "rgb_norm2" in [layer.name for layer in spatial.layers]
+
+
+def test_the_classifier_reads_full7(flow_model):
+    assert flow_model.get_layer("flow_full8").kernel.shape == (2048, 7)
+
+
+def test_stacking_is_recorded_in_the_clip():
+    model = kts.models.two_stream(
+        3, streams=("flow",), flow_length=4, stacking="bidirectional"
+    )
+    assert kts.clip_spec(model).stacking == "bidirectional"
+    assert model.inputs[0].shape == (None, 1, 224, 224, 8)
+
+
+def test_heads_share_the_tower_and_are_named_after_data_sets():
+    model = kts.models.two_stream(
+        streams=("flow",), flow_length=1, heads={"ucf101": 5, "hmdb51": 3}
+    )
+    clip = np.zeros((1, 1, 224, 224, 2), "float32")
+    out = model.predict_on_batch({"flow": clip})
+    assert {k: v.shape for k, v in out.items()} == {
+        "ucf101": (1, 5),
+        "hmdb51": (1, 3),
+    }

@@ -1,0 +1,87 @@
+"""Which frames a clip takes."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_twostream.errors import SpecError
+from keras_twostream.spec import STACKINGS, ClipSpec
+
+specs = st.builds(
+    ClipSpec,
+    clip_length=st.integers(1, 8),
+    frames_per_step=st.integers(1, 4),
+    frame_gap=st.integers(1, 9),
+    temporal_stride=st.integers(1, 12),
+    flow_length=st.integers(1, 6).map(lambda half: 2 * half),
+    flow_offset=st.integers(-12, 12),
+    stacking=st.sampled_from(STACKINGS),
+    streams=st.sampled_from([("rgb", "flow"), ("rgb",), ("flow",)]),
+)
+
+
+@given(specs)
+def test_every_frame_lies_inside_the_span_and_both_ends_are_used(spec):
+    frames = [spec.rgb_frames()] if "rgb" in spec.streams else []
+    frames += [spec.flow_pairs()] if "flow" in spec.streams else []
+    used = np.concatenate([item.ravel() for item in frames])
+    assert used.min() >= 0
+    assert used.max() <= spec.span() - 1
+    if "rgb" in spec.streams:
+        assert (used.min(), used.max()) == (0, spec.span() - 1)
+
+
+@given(specs)
+def test_json_round_trip_changes_nothing(spec):
+    again = ClipSpec.from_json(json.loads(json.dumps(spec.to_json())))
+    assert again == spec
+
+
+def test_forward_flow_starts_at_the_frame():
+    spec = ClipSpec(clip_length=2, temporal_stride=5, flow_length=3)
+    assert spec.rgb_frames().ravel().tolist() == [0, 5]
+    expected = [[[0, 1], [1, 2], [2, 3]], [[5, 6], [6, 7], [7, 8]]]
+    assert spec.flow_pairs().tolist() == expected
+    assert spec.span() == 9
+
+
+def test_centred_flow_moves_the_frame_into_the_clip():
+    spec = ClipSpec(flow_length=4, flow_offset=-2)
+    assert spec.rgb_frames().tolist() == [[2]]
+    assert spec.flow_pairs()[0].tolist() == [[0, 1], [1, 2], [2, 3], [3, 4]]
+
+
+def test_bidirectional_flow_looks_both_ways_from_the_frame():
+    spec = ClipSpec(flow_length=4, stacking="bidirectional")
+    frame = spec.rgb_frames()[0, 0]
+    pairs = spec.flow_pairs()[0] - frame
+    assert pairs.tolist() == [[0, 1], [1, 2], [0, -1], [-1, -2]]
+
+
+def test_a_subset_of_streams_keeps_its_weights():
+    spec = ClipSpec(stream_weights=(1.0, 2.0)).replace(streams=("flow",))
+    assert spec.stream_weights == (2.0,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stacking": "sideways"}, "must be one of forward, bidirectional"),
+        ({"streams": ("audio",)}, r"Received: streams=\('audio',\)"),
+        ({"streams": ("rgb", "rgb")}, "name a stream twice"),
+        ({"clip_length": 0}, "greater than 0. Received: clip_length=0"),
+        ({"stream_weights": (1.0,)}, "one weight per stream"),
+        ({"stacking": "bidirectional", "flow_length": 5}, "must be even"),
+    ],
+)
+def test_a_wrong_field_says_the_rule_and_the_value(changes, message):
+    with pytest.raises(SpecError, match=message):
+        ClipSpec(**changes)
+
+
+def test_an_unknown_field_suggests_an_update():
+    with pytest.raises(SpecError, match="no field shutter.*update"):
+        ClipSpec.from_json({"shutter": 1})
