@@ -1,0 +1,47 @@
+"""One video of a data set, and a request for many."""
+
+import dataclasses
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """A video and what it shows.
+
+    Attributes:
+        path: File, or folder of frames, relative to the annotations' root.
+        labels: Class numbers from 0; usually one, none when unknown.
+        frames: Number of frames where the list says it (raw frames).
+        first_frame: Number of the first frame, where the list says it.
+    """
+
+    path: str
+    labels: tuple[int, ...]
+    frames: int | None = None
+    first_frame: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a reader of annotations is asked for.
+
+    Attributes:
+        path: The list, or the folder.
+        split: Number of the official split.
+        subset: "train", "test", or what a split column says; None for all.
+        root: Folder that the videos are in.
+    """
+
+    path: Path
+    split: int | str | None
+    subset: str | None
+    root: Path | None
+
+    @property
+    def videos(self) -> Path:
+        """`root`, or the folder that the list stands in."""
+        return self.path.parent if self.root is None else self.root
+
+
+# What every reader returns: items, class names, root.
+Listing = tuple[list[Item], list[str], Path]

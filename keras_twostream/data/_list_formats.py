@@ -1,0 +1,164 @@
+"""Plain lists: mmaction2, TSN, SlowFast, and our own JSON and CSV.
+
+Fields are split from the right, since paths may hold spaces.
+"""
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from keras_twostream.data._items import Item, Listing, Request
+from keras_twostream.errors import SpecError
+
+_VIDEO_LINE = re.compile(r"(?P<path>.*\S\.\w+)(?P<labels>([\s,]+-?\d+)*)\s*$")
+_FRAMES_LINE = re.compile(
+    r"(?P<path>.*?\S)\s+((?P<start>\d+)\s+)?(?P<frames>\d+)\s+"
+    r"(?P<label>-?\d+)\s*$"
+)
+
+
+def lines(path: Path) -> list[str]:
+    """The lines of a text file that are not blank, whatever ends them."""
+    text = path.read_text(encoding="utf-8-sig")
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def looks_like_videos(rows: list[str]) -> bool:
+    """Whether the first lines are "path.ext label"."""
+    return bool(rows) and all(_VIDEO_LINE.match(row) for row in rows[:20])
+
+
+def looks_like_rawframes(rows: list[str]) -> bool:
+    """Whether the first lines are "folder frames label"."""
+    frames = [_FRAMES_LINE.match(row) for row in rows[:20]]
+    has_suffix = any(match and _suffix(match["path"]) for match in frames)
+    return bool(rows) and all(frames) and not has_suffix
+
+
+def read_videos(request: Request) -> Listing:
+    """mmaction2 and SlowFast: "path label", several labels for several
+    classes, -1 or none where the label is not known."""
+    path = request.path
+    items = []
+    for row in lines(path):
+        match = _VIDEO_LINE.match(row)
+        if match is None:
+            raise _bad_line(path, row, "path.ext label")
+        labels = re.findall(r"-?\d+", match["labels"])
+        items.append(Item(match["path"], _known(labels)))
+    return items, [], request.videos
+
+
+def read_rawframes(request: Request) -> Listing:
+    """TSN and mmaction2: "folder frames label" or "folder start frames
+    label"; for flow, the frames are the flow fields."""
+    path = request.path
+    items = []
+    for row in lines(path):
+        match = _FRAMES_LINE.match(row)
+        if match is None:
+            raise _bad_line(path, row, "folder frames label")
+        start = match["start"]
+        items.append(
+            Item(
+                match["path"],
+                _known([match["label"]]),
+                frames=int(match["frames"]),
+                first_frame=None if start is None else int(start),
+            )
+        )
+    return items, [], request.videos
+
+
+def read_json(request: Request) -> Listing:
+    """Ours: {"classes": [names], "items": [{"path", "label"[, "split"]}]};
+    a label is a class name, a number from 0, or a list of them."""
+    path = request.path
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        rows = content["items"]
+        stated = content.get("classes")
+        paths = [row["path"] for row in rows]
+        labels = [_as_list(row.get("label")) for row in rows]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SpecError(
+            f"{path} must hold {{'classes': [...], 'items': [{{'path': ..., "
+            f"'label': ...}}]}}. Received: {type(error).__name__}: {error}"
+        ) from error
+    splits = [row.get("split") for row in rows]
+    return _ours(request, paths, labels, splits, stated)
+
+
+def read_csv(request: Request) -> Listing:
+    """Ours: a header with path and label, maybe split; several labels are
+    separated by "|"."""
+    path = request.path
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file, skipinitialspace=True))
+    if rows and not {"path", "label"} <= set(rows[0]):
+        raise SpecError(
+            f"{path} needs the columns path and label. "
+            f"Received: {', '.join(map(str, rows[0]))}"
+        )
+    labels = [
+        [_number_or_name(label) for label in (row["label"] or "").split("|")]
+        for row in rows
+    ]
+    paths = [row["path"] for row in rows]
+    splits = [row.get("split") for row in rows]
+    return _ours(request, paths, labels, splits)
+
+
+def _ours(
+    request: Request,
+    paths: list[str],
+    labels: list[list[int | str]],
+    splits: list[str | None],
+    stated: list[str] | None = None,
+) -> Listing:
+    used = {label for row in labels for label in row if isinstance(label, str)}
+    names = list(stated or sorted(used - {""}))
+    items = []
+    for path, row, split in zip(paths, labels, splits, strict=True):
+        if request.subset and split != request.subset:
+            continue
+        known = [label for label in row if label not in ("", -1)]
+        numbers = tuple(_number(label, names, request.path) for label in known)
+        items.append(Item(path, numbers))
+    return items, names, request.videos
+
+
+def _number(label: int | str, names: list[str], path: Path) -> int:
+    if isinstance(label, int):
+        return label
+    if label not in names:
+        raise SpecError(
+            f"{path} uses the label {label!r}, which its classes lack: "
+            f"{', '.join(names)}."
+        )
+    return names.index(label)
+
+
+def _known(labels: list[str]) -> tuple[int, ...]:
+    return tuple(int(label) for label in labels if int(label) >= 0)
+
+
+def _as_list(label: Any) -> list:
+    if label is None:
+        return []
+    return label if isinstance(label, list) else [label]
+
+
+def _number_or_name(text: str) -> int | str:
+    text = text.strip()
+    return int(text) if re.fullmatch(r"-?\d+", text) else text
+
+
+def _suffix(path: str) -> bool:
+    return bool(re.search(r"\.[A-Za-z]\w{1,3}$", path))
+
+
+def _bad_line(path: Path, row: str, wanted: str) -> SpecError:
+    return SpecError(f"{path}: expected '{wanted}'. Received: {row!r}")
