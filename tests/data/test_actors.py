@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from keras_twostream.data import actors
-from keras_twostream.data.actors import _body, _scene, _textures, bias
+from keras_twostream.data.actors import _body, _pose, _scene, _textures, bias
 from keras_twostream.errors import SpecError, UnknownNameError
 
 SMALL = (48, 64)
@@ -81,8 +81,8 @@ def test_clockwise_is_seen_from_the_figures_right():
 
 def test_walkers_swing_the_foot_forward_in_the_air():
     scene, pose, _ = _act("walk_forward")
-    feet = _body.joints(scene.body, pose)["ankles"][..., [0, 2]]
-    pelvis = _body.joints(scene.body, pose)["pelvis"][:, 0]
+    feet = _pose.joints(scene.body, pose)["ankles"][..., [0, 2]]
+    pelvis = _pose.joints(scene.body, pose)["pelvis"][:, 0]
     speed = np.diff(feet[..., 0] - pelvis, axis=1)
     high = feet[:, 1:, 1] > 0.035 + 0.06
     assert high.any()
@@ -92,7 +92,7 @@ def test_walkers_swing_the_foot_forward_in_the_air():
 @pytest.mark.parametrize("label", ["sit_down", "bend", "drink", "jumping_jack"])
 def test_feet_rest_on_the_floor_and_bones_keep_their_length(label):
     scene, pose, _ = _act(label)
-    places = _body.joints(scene.body, pose)
+    places = _pose.joints(scene.body, pose)
     lowest = places["ankles"][..., 2].min(axis=0) - pose.lift
     np.testing.assert_allclose(lowest, 0.035, atol=1e-9)
     arm = np.linalg.norm(places["hands"] - places["elbows"], axis=-1)
@@ -102,7 +102,7 @@ def test_feet_rest_on_the_floor_and_bones_keep_their_length(label):
 def test_drinkers_reach_their_face():
     for index in range(5):
         scene, pose, _ = _act("drink", index)
-        places = _body.joints(scene.body, pose)
+        places = _pose.joints(scene.body, pose)
         gap = places["hands"][pose.lead] - places["head"]
         assert np.linalg.norm(gap, axis=-1).min() < 0.16
 

@@ -13,29 +13,10 @@ import cv2
 import numpy as np
 from rich.progress import Progress
 
+from keras_twostream.data.actors._classes import CLASSES
 from keras_twostream.data.actors._motions import FPS
 from keras_twostream.data.actors._scene import SPLITS, open_scene, paint
 from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
-
-CLASSES = (
-    "sit_down",
-    "stand_up",
-    "raise_arms",
-    "lower_arms",
-    "walk_forward",
-    "walk_backward",
-    "circle_arms_clockwise",
-    "circle_arms_anticlockwise",
-    "drink",
-    "phone",
-    "wave_hand",
-    "wave_flag",
-    "run",
-    "jump",
-    "jumping_jack",
-    "bend",
-    "no_action",
-)
 
 
 def render(
@@ -130,7 +111,7 @@ def generate(
         for index, (path, label) in enumerate(clips)
         if not path.exists()
     ]
-    with _reporter(progress, f"actors {split}") as report:
+    with _Reporter(progress, f"actors {split}") as report:
         report(count - len(jobs), count)
         for done, _ in enumerate(_work(jobs, workers), 1):
             report(count - len(jobs) + done, count)
@@ -211,7 +192,7 @@ def _annotate(folder: Path, split: str, clips) -> None:
             )
 
 
-class _reporter:
+class _Reporter:
     """A progress bar, a caller's function, or silence, as asked."""
 
     def __init__(self, progress, title: str):

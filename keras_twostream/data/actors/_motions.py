@@ -1,43 +1,20 @@
-"""The classes, and the poses each goes through.
-
-Four pairs share every pose: the second of each is the first played
-backwards (`REVERSED`), so no single frame tells them apart. Two pairs share
-every motion and differ by what is in the hand (`TOOLS`).
-
-Labels survive a mirrored clip. Forward and backward refer to where the
-figure faces; arms circle clockwise *as seen from the figure's right-hand
-side*, so that a mirrored figure still circles the way its label says.
-"""
+"""What the joints do in each class, at random phase, speed and extent."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-from keras_twostream.data.actors._body import (
+from keras_twostream.data.actors._body import Body
+from keras_twostream.data.actors._pose import (
     LEFT,
     RIGHT,
     SIDE,
-    Body,
     Pose,
     hang,
     sweep,
 )
 
 FPS = 25
-REVERSED = {
-    "stand_up": "sit_down",
-    "lower_arms": "raise_arms",
-    "walk_backward": "walk_forward",
-    "circle_arms_anticlockwise": "circle_arms_clockwise",
-}
-TOOLS = {
-    "drink": ("cup", "bottle"),
-    "phone": ("phone",),
-    "wave_flag": ("flag",),
-}
-FREE_HANDS = ("wave_hand",)  # held nothing, or it would be wave_flag's twin
-FRONTAL = ("jumping_jack", "wave_hand", "wave_flag", "raise_arms")
-SIDEWAYS = ("walk_forward", "run", "sit_down", "circle_arms_clockwise", "bend")
 
 
 def pose_sequence(label: str, frames: int, body: Body, rng) -> Pose:

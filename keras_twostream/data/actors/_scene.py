@@ -8,29 +8,23 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from keras_twostream.data.actors._body import (
-    LEFT,
-    Body,
-    Pose,
-    draw_body,
-    joints,
-)
-from keras_twostream.data.actors._figure import (
-    View,
-    draw_parts,
-    figure_parts,
-    fixed_point,
-)
-from keras_twostream.data.actors._motions import (
-    FPS,
+from keras_twostream.data.actors._body import Body, draw_body
+from keras_twostream.data.actors._classes import (
     FREE_HANDS,
     FRONTAL,
     REVERSED,
     SIDEWAYS,
     TOOLS,
-    pose_sequence,
 )
+from keras_twostream.data.actors._figure import (
+    draw_parts,
+    figure_parts,
+    fixed_point,
+)
+from keras_twostream.data.actors._motions import FPS, pose_sequence
+from keras_twostream.data.actors._pose import LEFT, Pose, joints
 from keras_twostream.data.actors._seat import seat_fills
+from keras_twostream.data.actors._shapes import View
 from keras_twostream.data.actors._textures import colour, draw_texture
 
 SPLITS = ("train", "test")

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from keras_twostream.data.actors._body import Body
-from keras_twostream.data.actors._figure import View, capsule, shade
+from keras_twostream.data.actors._shapes import View, capsule, shade
 
 
 def seat_fills(body: Body, view: View, kind: str, colour, aside):

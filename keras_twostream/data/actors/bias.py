@@ -16,7 +16,8 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from keras_twostream.data.actors._clips import CLASSES, generate
+from keras_twostream.data.actors._classes import CLASSES
+from keras_twostream.data.actors._clips import generate
 from keras_twostream.data.actors._scene import open_scene
 
 NUISANCES = ("frames", "x", "y", "height", "red", "green", "blue", "log_bytes")

@@ -1,0 +1,69 @@
+"""From body coordinates to shapes in the picture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_ARC = np.linspace(np.pi / 2, 3 * np.pi / 2, 7)
+_ROUND = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+
+
+@dataclass(frozen=True)
+class View:
+    """How body coordinates become pixels.
+
+    Attributes:
+        facing: 0 faces right, pi/2 the camera, pi left.
+        pitch: Angle at which the camera looks down.
+        scale: Pixels per body height.
+        origin: (T, 2) pixel position of the floor under the body.
+        light: -1 or 1, the side that light comes from.
+    """
+
+    facing: float
+    pitch: float
+    scale: float
+    origin: np.ndarray
+    light: int
+
+    def nearness(self, points: np.ndarray) -> np.ndarray:
+        """Distance towards the camera, in body heights."""
+        return points[..., 0] * np.sin(self.facing) - points[..., 1] * np.cos(
+            self.facing
+        )
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """(..., T, 3) in body heights to (..., T, 2) in pixels."""
+        across = points[..., 0] * np.cos(self.facing)
+        across = across + points[..., 1] * np.sin(self.facing)
+        near = self.nearness(points)
+        up = points[..., 2] * np.cos(self.pitch) - near * np.sin(self.pitch)
+        return self.origin + self.scale * np.stack([across, -up], axis=-1)
+
+
+def capsule(start, end, wide, narrow) -> np.ndarray:
+    """A rounded limb from `start` to `end` (T, 2) as (T, 14, 2)."""
+    along = end - start
+    angle = np.arctan2(along[:, 1], along[:, 0])[:, None]
+    first, second = angle + _ARC, angle + _ARC + np.pi
+    tail = np.stack([np.cos(first), np.sin(first)], -1) * wide
+    tip = np.stack([np.cos(second), np.sin(second)], -1) * narrow
+    return np.concatenate([start[:, None] + tail, end[:, None] + tip], axis=1)
+
+
+def ellipse(centre, across, tall, turn=0.0) -> np.ndarray:
+    """An ellipse at `centre` (T, 2) as (T, 20, 2)."""
+    x, y = across * np.cos(_ROUND), tall * np.sin(_ROUND)
+    shape = np.stack(
+        [
+            x * np.cos(turn) - y * np.sin(turn),
+            x * np.sin(turn) + y * np.cos(turn),
+        ],
+        axis=-1,
+    )
+    return centre[:, None] + shape
+
+
+def shade(colour, amount: int) -> tuple[int, int, int]:
+    """`colour` made lighter, or darker where `amount` is negative."""
+    return tuple(int(min(255, max(0, value + amount))) for value in colour)
