@@ -1,0 +1,194 @@
+"""Lists of the data sets in use, with the quirks of the real ones."""
+
+import json
+
+import pytest
+
+from keras_twostream.data import read_annotations
+from keras_twostream.errors import SpecError
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode())
+    return path
+
+
+@pytest.fixture
+def ucf101(tmp_path):
+    folder = tmp_path / "ucfTrainTestlist"
+    write(folder / "classInd.txt", "1 Archery\r\n2 HandstandPushups\r\n\r\n")
+    write(
+        folder / "trainlist01.txt",
+        "Archery/v_Archery_g08_c01.avi 1\r\n"
+        "HandstandPushups/v_HandStandPushups_g08_c01.avi 2\r\n",
+    )
+    write(
+        folder / "testlist01.txt",
+        "HandstandPushups/v_HandStandPushups_g01_c01.avi\r\n",
+    )
+    return folder
+
+
+def test_ucf101_takes_the_class_from_the_folder(ucf101):
+    train = read_annotations(ucf101, subset="train")
+    assert train.format == "ucf101"
+    assert train.classes == ("Archery", "HandstandPushups")
+    assert train.labels == [0, 1]
+    test = read_annotations(ucf101, subset="test", root="videos")
+    assert test.labels == [1]
+    assert test.paths == [
+        "videos/HandstandPushups/v_HandStandPushups_g01_c01.avi"
+    ]
+    assert len(read_annotations(ucf101)) == 3
+
+
+def test_ucf101_names_a_missing_split(ucf101):
+    with pytest.raises(SpecError, match=r"no split file .*trainlist02"):
+        read_annotations(ucf101, split=2, subset="train")
+    with pytest.raises(SpecError, match="must be 1, 2 or 3. Received: split=4"):
+        read_annotations(ucf101, split=4)
+    with pytest.raises(SpecError, match="'train', 'test' or None"):
+        read_annotations(ucf101, subset="val")
+
+
+def test_hmdb51_codes_and_trailing_spaces(tmp_path):
+    write(tmp_path / "s/wave_test_split1.txt", "a b.avi 1 \nc.avi 2 \n")
+    write(tmp_path / "s/brush_hair_test_split1.txt", "d(1).avi 0 \ne.avi 1 \n")
+    train = read_annotations(tmp_path / "s", subset="train")
+    assert train.format == "hmdb51"
+    assert train.classes == ("brush_hair", "wave")
+    assert [item.path for item in train.items] == [
+        "brush_hair/e.avi",
+        "wave/a b.avi",
+    ]
+    assert train.labels == [0, 1]
+    assert len(read_annotations(tmp_path / "s")) == 3  # 0 is in neither
+
+
+def test_kinetics_finds_files_by_any_usual_name(tmp_path):
+    table = write(
+        tmp_path / "train.csv",
+        "label,youtube_id,time_start,time_end,split\n"
+        "playing chess,---abc,5,15,train\n"
+        "abseiling,xyz,0,10,train\n"
+        "abseiling,other,0,10,validate\n",
+    )
+    write(tmp_path / "v/playing_chess/---abc_000005_000015.webm", "x")
+    found = read_annotations(table, subset="train", root=tmp_path / "v")
+    assert found.format == "kinetics"
+    assert found.classes == ("abseiling", "playing chess")
+    assert [item.path for item in found.items] == [
+        "playing_chess/---abc_000005_000015.webm",
+        "abseiling/xyz_000000_000010.mp4",
+    ]
+    assert found.labels == [1, 0]
+
+
+def test_videos_with_spaces_and_several_labels(tmp_path):
+    table = write(tmp_path / "val.csv", "my clips/a 1.mp4 3\nb.mkv 0\n")
+    found = read_annotations(table)
+    assert found.format == "videos"
+    assert found.items[0].path == "my clips/a 1.mp4"
+    assert found.labels == [3, 0]
+    several = read_annotations(write(tmp_path / "m.txt", "a.mp4 1 4\nb.mp4 2"))
+    assert several.labels == [(1, 4), (2,)]
+    unknown = read_annotations(write(tmp_path / "t.txt", "a.mp4 -1\nb.mp4"))
+    assert unknown.labels == [-1, -1]
+
+
+def test_rawframes_with_and_without_offset(tmp_path):
+    table = write(tmp_path / "l.txt", "Class A/v_1 163 0\nv_2 10 80 5\n")
+    found = read_annotations(table)
+    assert found.format == "rawframes"
+    first, second = found.items
+    assert (first.path, first.frames) == ("Class A/v_1", 163)
+    assert (second.path, second.first_frame, second.frames) == ("v_2", 10, 80)
+    assert found.labels == [0, 5]
+
+
+def test_folder_per_class(tmp_path):
+    for name in ("wave/b.mp4", "wave/deep/a.avi", "clap/c.MOV", "docs/x.txt"):
+        write(tmp_path / name, "x")
+    found = read_annotations(tmp_path)
+    assert found.classes == ("clap", "wave")
+    assert found.labels == [0, 1, 1]
+    assert found.counts().tolist() == [1, 2]
+    assert found.take([2]).paths == [str(tmp_path / "wave/deep/a.avi")]
+
+
+def test_folder_of_subsets_asks_which(tmp_path):
+    write(tmp_path / "train/wave/a.mp4", "x")
+    write(tmp_path / "test/wave/b.mp4", "x")
+    with pytest.raises(SpecError, match="look like subsets"):
+        read_annotations(tmp_path)
+    assert len(read_annotations(tmp_path, subset="train")) == 1
+
+
+def test_our_json(tmp_path):
+    content = {
+        "classes": ["wave", "clap"],
+        "items": [
+            {"path": "a.mp4", "label": "clap", "split": "train"},
+            {"path": "b.mp4", "label": [0, "clap"], "split": "test"},
+        ],
+    }
+    table = write(tmp_path / "list.json", json.dumps(content))
+    assert read_annotations(table).labels == [(1,), (0, 1)]
+    train = read_annotations(table, subset="train")
+    assert (train.labels, train.classes) == ([1], ("wave", "clap"))
+    content["items"][0]["label"] = "jump"
+    write(table, json.dumps(content))
+    with pytest.raises(SpecError, match="uses the label 'jump'"):
+        read_annotations(table)
+
+
+def test_our_csv(tmp_path):
+    table = write(
+        tmp_path / "list.csv",
+        "path,label,split\na.mp4,wave,train\nb.mp4,clap|wave,test\n",
+    )
+    found = read_annotations(table)
+    assert found.format == "csv"
+    assert (found.classes, found.labels) == (("clap", "wave"), [(1,), (0, 1)])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.json", "[1]", "must hold"),
+        ("a.json", '{"items": [3]}', "must hold"),
+        ("a.txt", "what is this", "Cannot tell the format"),
+        ("a.txt", "", "Cannot tell the format"),
+    ],
+)
+def test_broken_lists(tmp_path, name, text, message):
+    with pytest.raises(SpecError, match=message):
+        read_annotations(write(tmp_path / name, text))
+
+
+def test_wrong_calls(tmp_path):
+    with pytest.raises(SpecError, match="There is no annotation list"):
+        read_annotations(tmp_path / "missing.txt")
+    table = write(tmp_path / "a.txt", "a.mp4 1")
+    with pytest.raises(SpecError, match="Did you mean videos"):
+        read_annotations(table, format="video")
+    with pytest.raises(SpecError, match="expected 'folder frames label'"):
+        read_annotations(table, format="rawframes")
+    with pytest.raises(SpecError, match="holds no videos in class folders"):
+        read_annotations(tmp_path)
+
+
+def test_the_six_classes_of_ucf101(shared):
+    folder = shared / "ucf101_six"
+    counts = {
+        (split, subset): len(
+            read_annotations(
+                folder / "ucfTrainTestlist", split=split, subset=subset
+            )
+        )
+        for split in (1, 2, 3)
+        for subset in ("train", "test")
+    }
+    assert list(counts.values()) == [529, 202, 527, 204, 517, 214]
+    assert len(read_annotations(folder)) == 731
