@@ -1,0 +1,181 @@
+"""Action Tubes: the network that scores regions, one at a time.
+
+G. Gkioxari, J. Malik: Finding Action Tubes. CVPR 2015, arXiv 1411.6031.
+Layers as in the authors' Caffe file (gkioxari/ActionTubes): wider than
+AlexNet, with a 7x7 first kernel, pooling before normalisation and two groups
+in conv2, conv4 and conv5. Both streams have the same network.
+
+    conv1  7x7/2 96    111 x 111      conv3  3x3 512         13 x 13
+    pool1, norm1        55 x 55       conv4  3x3 512, 2 gr.  13 x 13
+    conv2  5x5/2 384    26 x 26       conv5  3x3 384, 2 gr.  13 x 13
+           2 groups                   pool5                   6 x 6
+    pool2, norm2        13 x 13       fc6, fc7 4096, fc8
+
+A batch counts regions, each warped to 227 x 227. Their flow is not scaled by
+the warp: the network sees it as a colour image of |f|, v and u, 16 levels to
+the pixel. The authors train one such network per stream, then a linear SVM
+on both fc7; the fused logits here are the mean of the two fc8.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+from keras import layers
+
+from keras_twostream.errors import SpecError
+from keras_twostream.layers import (
+    CeilMaxPooling2D,
+    FlowImage,
+    FoldTime,
+    GroupedConv2D,
+    LocalResponseNormalization,
+    classifier,
+    stream_inputs,
+)
+from keras_twostream.registry import register_model
+from keras_twostream.spec import ClipSpec
+
+SPEC = ClipSpec(
+    clip_length=1,
+    flow_length=1,
+    flow_bound=8.0,
+    crop=(227, 227),
+)
+
+# === Parts ===
+
+
+def _conv(
+    x,
+    name: str,
+    filters: int,
+    size: int,
+    *,
+    groups: int = 1,
+    stride: int = 1,
+    padding: str = "same",
+    bias: float = 0.0,
+):
+    return GroupedConv2D(
+        filters,
+        size,
+        groups,
+        strides=stride,
+        padding=padding,
+        activation="relu",
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        bias_initializer=keras.initializers.Constant(bias),
+        name=name,
+    )(x)
+
+
+def _pool_norm(x, stream: str, index: int):
+    x = CeilMaxPooling2D(3, 2, name=f"{stream}_pool{index}")(x)
+    return LocalResponseNormalization(k=1.0, name=f"{stream}_norm{index}")(x)
+
+
+def _convolutions(x, stream: str):
+    """conv1 to pool5: 227 x 227 to 6 x 6 x 384."""
+    x = _conv(x, f"{stream}_conv1", 96, 7, stride=2, padding="valid")
+    x = _pool_norm(x, stream, 1)
+    x = _conv(x, f"{stream}_conv2", 384, 5, groups=2, stride=2, padding="valid")
+    x = _pool_norm(x, stream, 2)
+    x = _conv(x, f"{stream}_conv3", 512, 3)
+    x = _conv(x, f"{stream}_conv4", 512, 3, groups=2)
+    x = _conv(x, f"{stream}_conv5", 384, 3, groups=2)
+    return CeilMaxPooling2D(3, 2, name=f"{stream}_pool5")(x)
+
+
+def _dense(x, stream: str, dropout: float):
+    """fc6 and fc7."""
+    x = layers.Flatten(data_format="channels_last", name=f"{stream}_flat")(x)
+    for name in (f"{stream}_fc6", f"{stream}_fc7"):
+        x = layers.Dense(
+            4096,
+            activation="relu",
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.005),
+            name=name,
+        )(x)
+        x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
+    return x
+
+
+# === Network ===
+
+
+@register_model(
+    paper="Gkioxari, Malik: Finding Action Tubes, CVPR 2015",
+)
+def action_tubes(
+    num_classes: int = 22,
+    *,
+    streams: Sequence[str] = ("rgb", "flow"),
+    include_top: bool = True,
+    dropout: float = 0.5,
+    heads: Mapping[str, int] | None = None,
+    outputs: str = "fused",
+    classifier_activation: str | None = None,
+    clip_spec: Mapping[str, Any] | None = None,
+) -> keras.Model:
+    """The networks of Action Tubes (Gkioxari & Malik 2015), random weights.
+
+    77,809,302 trainable parameters in each stream with 22 outputs.
+
+    Args:
+        num_classes: Outputs of the head, the background among them: 22 for
+            J-HMDB's 21 actions.
+        streams: "rgb", "flow" or both.
+        include_top: False for the features of fc7 instead of scores, for
+            the SVM: a dict from stream to (B, 4096).
+        dropout: After fc6 and fc7.
+        heads: Outputs by data set, for several heads.
+        outputs: "fused", or "streams" for a dict of one head each.
+        classifier_activation: "softmax", or None for logits.
+        clip_spec: Fields of the ClipSpec that differ from the paper's.
+
+    Returns:
+        A model from regions `rgb` (B, 1, 227, 227, 3) and `flow` (B, 1, 227,
+        227, 2) to logits (B, num_classes). The taps are conv1 to conv5,
+        norm1, norm2, pool5, fc6 and fc7.
+
+    Raises:
+        SpecError: If an option is not one of its choices, or the clip has
+            more than one step.
+
+    Example:
+
+    ```python
+    model = keras_twostream.models.action_tubes(12, include_top=False)
+    ```
+    """
+    spec = SPEC.replace(streams=streams).replace(**(clip_spec or {}))
+    _check(spec)
+    inputs, x = stream_inputs(spec, "action_tubes", fixed_size=True)
+    for stream, region in x.items():
+        image = FoldTime(name=f"{stream}_fold")(region)
+        if stream == "flow":
+            image = FlowImage(name="flow_image")(image)
+        x[stream] = _dense(_convolutions(image, stream), stream, dropout)
+    if not include_top:
+        return keras.Model(inputs, x, name="action_tubes")
+    scores = classifier(
+        x,
+        num_classes,
+        fusion=spec.score_fusion,
+        stream_weights=spec.stream_weights,
+        heads=heads,
+        outputs=outputs,
+        activation=classifier_activation,
+        name="fc8",
+    )
+    return keras.Model(inputs, scores, name="action_tubes")
+
+
+def _check(spec: ClipSpec) -> None:
+    if spec.clip_length != 1 or spec.flow_length != 1:
+        raise SpecError(
+            "action_tubes scores single regions: clip_length and flow_length "
+            f"must be 1. Received: clip_length={spec.clip_length}, "
+            f"flow_length={spec.flow_length}"
+        )

@@ -1,0 +1,224 @@
+"""FstCN: 2-D kernels below, 1-D kernels through time above.
+
+L. Sun, K. Jia, D.-Y. Yeung, B. E. Shi: Human Action Recognition using
+Factorized Spatio-Temporal Convolutional Networks. ICCV 2015, arXiv
+1510.00562. There is no public code of the authors. The spatial layers run on
+the middle frame and, with the same weights, on absolute differences of frames
+nine apart:
+
+                              parallel conv - pool - fc - fc
+    frame        \\           /                               \\
+                  SCL1 - SCL4                                  fc - softmax
+    differences  /           \\                               /
+                              parallel conv - pool - P - TCL - fc - fc
+
+The temporal layers (TCL) convolve over time with kernels of 3 and 5, mix all
+channels and are shared by all positions, as in the public reimplementations;
+the paper can also be read as a convolution over the plane of time and
+channels. Its rectifiers after the dense layers are our assumption.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+from keras import layers
+
+from keras_twostream.errors import SpecError
+from keras_twostream.layers import (
+    AbsoluteDifference,
+    ChannelPermutation,
+    FoldTime,
+    LocalResponseNormalization,
+    TakeSteps,
+    TemporalConv,
+    UnfoldTime,
+    classifier,
+    stream_inputs,
+)
+from keras_twostream.registry import register_model
+from keras_twostream.spec import ClipSpec
+
+SPEC = ClipSpec(
+    streams=("rgb",),
+    clip_length=5,
+    temporal_stride=5,
+    train_strides=(5, 5),
+    frames_per_step=2,
+    frame_gap=9,
+    crop=(204, 204),
+    score_fusion="softmax",
+)
+
+# === Parts ===
+
+
+def _conv(x, name: str, filters: int, size: int, stride: int = 1):
+    x = layers.ZeroPadding2D(
+        size // 2, data_format="channels_last", name=f"{name}_pad"
+    )(x)
+    return layers.Conv2D(
+        filters,
+        size,
+        strides=stride,
+        activation="relu",
+        kernel_initializer="he_normal",
+        data_format="channels_last",
+        name=name,
+    )(x)
+
+
+def _pool(x, name: str, stride: int):
+    return layers.MaxPooling2D(
+        3, stride, data_format="channels_last", name=name
+    )(x)
+
+
+def _spatial_layers(x):
+    """SCL1 to SCL4: 204 x 204 to 12 x 12 x 512."""
+    for name, filters, size in (("rgb_SCL1", 96, 7), ("rgb_SCL2", 256, 5)):
+        x = _conv(x, name, filters, size, stride=2)
+        x = LocalResponseNormalization(alpha=5e-4, name=f"{name}_norm")(x)
+        x = _pool(x, f"{name}_pool", stride=2)
+    x = _conv(x, "rgb_SCL3", 512, 3)
+    return _conv(x, "rgb_SCL4", 512, 3)
+
+
+def _parallel(x, path: str):
+    """The convolution that each path has for itself: to 4 x 4 x 128."""
+    x = FoldTime(name=f"{path}_fold")(x)
+    x = _conv(x, f"{path}_conv", 128, 3)
+    return _pool(x, f"{path}_pool", stride=3)
+
+
+def _temporal(x, steps: int, permutation: bool, dropout: float):
+    """T-P operator and TCL: each position's features through time."""
+    x = UnfoldTime(steps, name="rgb_temporal_unfold")(x)
+    if permutation:
+        x = ChannelPermutation(name="rgb_temporal_P")(x)
+    branches = []
+    for size in (3, 5):
+        name = f"rgb_TCL_{size}"
+        y = TemporalConv(32, size, use_bias=True, name=name)(x)
+        y = layers.ReLU(name=f"{name}_relu")(y)
+        branches.append(layers.Dropout(dropout, name=f"{name}_dropout")(y))
+    return layers.Concatenate(axis=-1, name="rgb_TCL")(branches)
+
+
+def _dense(x, path: str, units: Sequence[int], dropout: float):
+    x = layers.Flatten(data_format="channels_last", name=f"{path}_flat")(x)
+    for index, width in enumerate(units, 1):
+        name = f"{path}_fc{index}"
+        x = layers.Dense(width, activation="relu", name=name)(x)
+        x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
+    return x
+
+
+def _frame_and_differences(clip, steps: int):
+    """The middle frame, then the T differences: (B, 1 + T, H, W, 3)."""
+    middle = steps // 2
+    frame = TakeSteps(middle, middle + 1, channels=3, name="rgb_frame")(clip)
+    differences = AbsoluteDifference(name="rgb_differences")(clip)
+    return layers.Concatenate(axis=1, name="rgb_frame_and_differences")(
+        [frame, differences]
+    )
+
+
+# === Network ===
+
+
+@register_model(
+    paper=(
+        "Sun, Jia, Yeung, Shi: Human Action Recognition using Factorized "
+        "Spatio-Temporal Convolutional Networks, ICCV 2015"
+    )
+)
+def fstcn(
+    num_classes: int = 101,
+    *,
+    streams: Sequence[str] = ("rgb",),
+    clip_length: int = 5,
+    permutation: bool = False,
+    dropout: float = 0.5,
+    normalization: str = "imagenet",
+    heads: Mapping[str, int] | None = None,
+    outputs: str = "fused",
+    classifier_activation: str | None = None,
+    clip_spec: Mapping[str, Any] | None = None,
+) -> keras.Model:
+    """FstCN (Sun et al. 2015), with random weights.
+
+    60,128,805 trainable parameters with 101 classes.
+
+    Args:
+        num_classes: Classes of the head.
+        streams: "rgb" alone: motion is seen in its frame differences.
+        clip_length: T, steps five frames apart.
+        permutation: Learn the matrix P that reorders channels before the
+            temporal layers; it starts as the identity.
+        dropout: After the temporal and the dense layers.
+        normalization: Of the input, a name in `layers.NORMALIZATIONS`.
+        heads: Classes by data set, for several heads.
+        outputs: "fused", or "streams" for a dict of one head each.
+        classifier_activation: "softmax", or None for logits.
+        clip_spec: Fields of the ClipSpec that differ from the paper's.
+
+    Returns:
+        A model from `rgb` (B, T, 204, 204, 6), at each step a frame and the
+        one nine later, to logits (B, num_classes). The taps are
+        differences, SCL1 to SCL4, TCL, spatial_fc2, temporal_fc2 and
+        fusion_fc1.
+
+    Raises:
+        SpecError: If an option is not one of its choices, or the clip does
+            not stack frames.
+
+    Example:
+
+    ```python
+    model = keras_twostream.models.fstcn(51, permutation=True)
+    ```
+    """
+    spec = SPEC.replace(streams=streams, clip_length=clip_length).replace(
+        **(clip_spec or {})
+    )
+    _check(spec)
+    steps = spec.clip_length
+    inputs, clips = stream_inputs(spec, normalization, fixed_size=True)
+    x = _frame_and_differences(clips["rgb"], steps)
+    x = _spatial_layers(FoldTime(name="rgb_fold")(x))
+    x = UnfoldTime(1 + steps, name="rgb_unfold")(x)
+    spatial = TakeSteps(0, 1, name="rgb_spatial")(x)
+    temporal = TakeSteps(1, 1 + steps, name="rgb_temporal")(x)
+    spatial = _parallel(spatial, "rgb_spatial")
+    temporal = _parallel(temporal, "rgb_temporal")
+    temporal = _temporal(temporal, steps, permutation, dropout)
+    paths = [
+        _dense(spatial, "rgb_spatial", (4096, 2048), dropout),
+        _dense(temporal, "rgb_temporal", (4096, 2048), dropout),
+    ]
+    x = layers.Concatenate(name="rgb_paths")(paths)
+    scores = classifier(
+        {"rgb": _dense(x, "rgb_fusion", (2048,), dropout)},
+        num_classes,
+        fusion=spec.score_fusion,
+        stream_weights=spec.stream_weights,
+        heads=heads,
+        outputs=outputs,
+        activation=classifier_activation,
+    )
+    return keras.Model(inputs, scores, name="fstcn")
+
+
+def _check(spec: ClipSpec) -> None:
+    if spec.streams != ("rgb",):
+        raise SpecError(
+            "`streams` must be rgb alone: fstcn sees motion as differences "
+            f"of frames. Received: streams={spec.streams!r}"
+        )
+    if spec.frames_per_step < 2:
+        raise SpecError(
+            "fstcn compares the frames stacked at each step, so "
+            "frames_per_step must be 2 or more. Received: "
+            f"frames_per_step={spec.frames_per_step}"
+        )
