@@ -109,16 +109,8 @@ def _stage(
             sums[stream] = layers.Add(name=block.name)(
                 [resnet.shortcut(x[stream], block), residual]
             )
-        x = {s: _rectify(sums[s], towers[s], index) for s in x}
+        x = {s: resnet.rectify(sums[s], towers[s], index) for s in x}
     return x
-
-
-def _rectify(x, tower: list[resnet.Block], index: int):
-    """The ReLU after a block; the last one bears the stage's name."""
-    block = tower[index]
-    last = index == len(tower) - 1
-    name = block.name.split("_")[0] + f"_res{block.stage}"
-    return resnet.relu(x, name if last else f"{block.name}_relu")
 
 
 def _pool(x, stream: str, clip_length: int, temporal_pool: int | None):

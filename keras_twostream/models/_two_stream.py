@@ -3,8 +3,7 @@
 K. Simonyan, A. Zisserman: Two-Stream Convolutional Networks for Action
 Recognition in Videos. NIPS 2014, arXiv 1406.2199. Both towers are CNN-M-2048
 (Chatfield et al., BMVC 2014); the temporal one lacks the second
-normalisation (section 5). Figure 1 draws 2x2 pooling, the text says 3x3 with
-stride 2: the text gives the published sizes.
+normalisation (section 5).
 
     tower  conv1 - norm1 - pool1 - conv2 - (norm2) - pool2
            - conv3 - conv4 - conv5 - pool5 - full6 - full7 - softmax
@@ -14,16 +13,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-from keras import layers
 
 from keras_twostream.layers import (
-    CeilMaxPooling2D,
     FoldTime,
-    LocalResponseNormalization,
     UnfoldTime,
     classifier,
     stream_inputs,
 )
+from keras_twostream.models.backbones import cnn_m
 from keras_twostream.registry import register_model
 from keras_twostream.spec import ClipSpec
 
@@ -33,48 +30,6 @@ SPEC = ClipSpec(
     sampling="uniform",
     score_fusion="softmax",
 )
-
-# === Parts ===
-
-
-def _conv(x, name: str, filters: int, size: int, stride: int, pad: int):
-    if pad:
-        x = layers.ZeroPadding2D(
-            pad, data_format="channels_last", name=f"{name}_pad"
-        )(x)
-    return layers.Conv2D(
-        filters,
-        size,
-        strides=stride,
-        activation="relu",
-        data_format="channels_last",
-        name=name,
-    )(x)
-
-
-def cnn_m_features(x, stream: str):
-    """CNN-M up to conv5: 224 x 224 to 13 x 13 x 512."""
-    x = _conv(x, f"{stream}_conv1", 96, 7, 2, pad=0)  # 109 x 109
-    x = LocalResponseNormalization(name=f"{stream}_norm1")(x)
-    x = CeilMaxPooling2D(3, 2, name=f"{stream}_pool1")(x)  # 54 x 54
-    x = _conv(x, f"{stream}_conv2", 256, 5, 2, pad=1)  # 26 x 26
-    if stream == "rgb":
-        x = LocalResponseNormalization(name=f"{stream}_norm2")(x)
-    x = CeilMaxPooling2D(3, 2, name=f"{stream}_pool2")(x)  # 13 x 13
-    for name in ("conv3", "conv4", "conv5"):
-        x = _conv(x, f"{stream}_{name}", 512, 3, 1, pad=1)
-    return x
-
-
-def cnn_m_classifier(x, stream: str, dropout: float):
-    """pool5 to full7: 13 x 13 x 512 to 2048."""
-    x = CeilMaxPooling2D(3, 2, name=f"{stream}_pool5")(x)  # 6 x 6
-    x = layers.Flatten(data_format="channels_last", name=f"{stream}_flat")(x)
-    for name, units in (("full6", 4096), ("full7", 2048)):
-        x = layers.Dense(units, activation="relu", name=f"{stream}_{name}")(x)
-        x = layers.Dropout(dropout, name=f"{stream}_{name}_dropout")(x)
-    return x
-
 
 # === Network ===
 
@@ -146,8 +101,8 @@ def two_stream(
     )
     for stream, clip in x.items():
         frames = FoldTime(name=f"{stream}_fold")(clip)
-        frames = cnn_m_features(frames, stream)
-        frames = cnn_m_classifier(frames, stream, dropout)
+        for step in cnn_m.steps(stream, (dropout, dropout)).values():
+            frames = step(frames)
         x[stream] = UnfoldTime(spec.clip_length, name=f"{stream}_unfold")(
             frames
         )

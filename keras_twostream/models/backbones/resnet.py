@@ -149,6 +149,41 @@ def relu(x, name: str):
     return layers.ReLU(name=name)(x)
 
 
+def rectify(x, tower: list[Block], index: int):
+    """The ReLU after a block; the last one bears the stage's name."""
+    block = tower[index]
+    last = index == len(tower) - 1
+    name = block.name.split("_")[0] + f"_res{block.stage}"
+    return relu(x, name if last else f"{block.name}_relu")
+
+
+def features(x, stream: str, *, depth: int, stride_in: str, width: int = 64):
+    """The whole network on frames: (B, H, W, C) to (B, D), through pool5."""
+    x = stem(x, stream, width)
+    for stage in STAGES:
+        tower = blocks(
+            stream, stage, depth=depth, width=width, stride_in=stride_in
+        )
+        for index, block in enumerate(tower):
+            residual = _residual(x, block)
+            x = layers.Add(name=block.name)([shortcut(x, block), residual])
+            x = rectify(x, tower, index)
+    return layers.GlobalAveragePooling2D(
+        data_format="channels_last", name=f"{stream}_pool5"
+    )(x)
+
+
+def _residual(x, block: Block):
+    steps = convolutions(block)
+    for branch, filters, size, stride in steps:
+        name = block.part(branch)
+        x = conv(x, name, filters, size, stride)
+        x = batch_norm(x, block.part(branch, "bn"))
+        if branch != steps[-1][0]:
+            x = relu(x, f"{name}_relu")
+    return x
+
+
 def _letter(index: int, count: int) -> str:
     """a, b, c ... as in ResNet-50; a, b1, b2 ... in the long stages."""
     if count <= 6 or index == 0:

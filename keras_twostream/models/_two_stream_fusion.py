@@ -1,0 +1,334 @@
+"""Two-stream networks fused at convolutions, in space and in time.
+
+C. Feichtenhofer, A. Pinz, A. Zisserman: Convolutional Two-Stream Network
+Fusion for Video Action Recognition. CVPR 2016, arXiv 1604.06573. Where the
+paper leaves room, the authors' code decides (feichtenhofer/twostreamfusion).
+
+    rgb   conv1_1 ... conv5_3 --+-- 3-D conv - 3-D pool5 - fc6 - fc7 - fc8
+                                |                                        \\
+                              concat                                      mean
+                                |                                        /
+    flow  conv1_1 ... conv5_3 --+------------- 3-D pool5 - fc6 - fc7 - fc8
+
+The fused maps replace those of the rgb tower, which becomes spatiotemporal;
+the flow tower goes on beside it or ends there. The authors train from the
+fusion on and leave the convolutions before it as they were.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+from keras import layers
+
+from keras_twostream.errors import (
+    SpecError,
+    UnknownNameError,
+    did_you_mean,
+)
+from keras_twostream.layers import (
+    AverageScores,
+    FoldTime,
+    StreamFusion,
+    UnfoldTime,
+    classifier,
+    stream_inputs,
+)
+from keras_twostream.models.backbones import cnn_m, vgg
+from keras_twostream.registry import register_model
+from keras_twostream.spec import ClipSpec
+
+SPEC = ClipSpec(
+    clip_length=5,
+    temporal_stride=15,
+    train_strides=(5, 15),
+    flow_length=10,
+    flow_offset=-5,
+)
+BACKBONES = {"vgg16": vgg.steps, "cnn_m": cnn_m.steps}
+TEMPORAL_POOLS = (None, "2d", "3d")
+POOLED_STEPS = 5  # The authors' pool5 is 2 x 2 x 5, with a stride of 2 in time.
+SCORES = "fc8"
+
+# === Parts ===
+
+
+@dataclasses.dataclass
+class _Tower:
+    """A tower that runs step by step.
+
+    Attributes:
+        stream: "rgb" or "flow".
+        x: Frames after the steps so far, folded: (B * length, ...).
+        length: Time steps of x.
+        steps: The steps still to run.
+        in_3d: Whether pool5 pools through time.
+    """
+
+    stream: str
+    x: Any
+    length: int
+    steps: dict[str, Callable]
+    in_3d: bool
+
+    def run(self, until: str | None = None) -> None:
+        """Runs all steps through `until`, or to the end."""
+        if until is not None and until not in self.steps:
+            return
+        for name in list(self.steps):
+            if name == "pool5" and self.in_3d:
+                self._pool_time()
+            self.x = self.steps.pop(name)(self.x)
+            if name == until:
+                return
+
+    def unfolded(self, name: str) -> Any:
+        return UnfoldTime(self.length, name=name)(self.x)
+
+    def _pool_time(self) -> None:
+        # The maximum of a 2 x 2 x 5 box is that over time, then over space.
+        name = f"{self.stream}_pool5"
+        pooled = layers.MaxPooling3D(
+            (min(POOLED_STEPS, self.length), 1, 1),
+            strides=(2, 1, 1),
+            data_format="channels_last",
+            name=f"{name}_time",
+        )(self.unfolded(f"{name}_unfold"))
+        self.length = pooled.shape[1]
+        self.x = FoldTime(name=f"{name}_fold")(pooled)
+
+
+def _fuse(rgb: _Tower, flow: _Tower, method: str, site: str) -> None:
+    """Puts the fused maps into the rgb tower."""
+    name = f"fused_{site}"
+    maps = [rgb.x, flow.x]
+    whole_clip = method == "conv3d" or (method == "bilinear" and rgb.in_3d)
+    if whole_clip:
+        maps = [
+            tower.unfolded(f"{name}_{tower.stream}") for tower in (rgb, flow)
+        ]
+    rgb.x = StreamFusion(method, name=name)(maps)
+    if method == "conv3d":
+        rgb.x = FoldTime(name=f"{name}_fold")(rgb.x)
+    if method == "bilinear":
+        # Its second-order statistics go to the classifier (section 3.1).
+        rgb.steps.clear()
+        rgb.length = 1 if whole_clip else rgb.length
+
+
+def _sites(names: str | Sequence[str], rgb: _Tower, flow: _Tower) -> list:
+    """The (rgb, flow) steps to fuse at, in the network's order."""
+    names = [names] if isinstance(names, str) else names
+    pairs = [(_site(n, rgb.steps), _site(n, flow.steps)) for n in names]
+    order = [*rgb.steps, SCORES]
+    return sorted(pairs, key=lambda pair: order.index(pair[0]))
+
+
+def _site(name: str, steps: Mapping[str, Callable]) -> str:
+    """The step of this name, or the one in its place in another tower.
+
+    "conv5" is the last convolution of the fifth block, and CNN-M calls full6
+    what VGG calls fc6.
+    """
+    if name in steps or name == SCORES:
+        return name
+    found = [step for step in steps if _place(step) == _place(name)]
+    if not found:
+        raise UnknownNameError(
+            f"`fuse_at` must name layers of the towers. Received: {name!r}."
+            f"{did_you_mean(name, [*steps, SCORES])}"
+        )
+    return found[-1]
+
+
+def _place(step: str) -> str:
+    return step.split("_")[0].replace("full", "fc")
+
+
+def _score_fusing_head(method: str, motion: Any) -> Callable:
+    """A linear head whose rgb scores are fused with those of `motion`."""
+    made = {}
+
+    def linear(x, classes, name):
+        if name not in made:
+            made[name] = layers.Dense(classes, dtype="float32", name=name)(x)
+        return made[name]
+
+    def head(x, classes, name):
+        scores = linear(x, classes, name)
+        if name.startswith("rgb"):
+            other = linear(motion, classes, name.replace("rgb", "flow", 1))
+            scores = StreamFusion(
+                method,
+                activation=None,
+                dtype="float32",
+                name=name.replace("rgb", "fused", 1),
+            )([scores, other])
+        return AverageScores("logits", name=f"{name}_mean")(scores)
+
+    return head
+
+
+# === Network ===
+
+
+@register_model(
+    paper=(
+        "Feichtenhofer, Pinz, Zisserman: Convolutional Two-Stream Network "
+        "Fusion for Video Action Recognition, CVPR 2016"
+    )
+)
+def two_stream_fusion(
+    num_classes: int = 101,
+    *,
+    streams: Sequence[str] = ("rgb", "flow"),
+    backbones: Sequence[str] = ("vgg16", "vgg16"),
+    fusion: str = "conv3d",
+    fuse_at: str | Sequence[str] = "conv5",
+    temporal_pool: str | None = "3d",
+    keep_temporal: bool = True,
+    clip_length: int | None = None,
+    flow_length: int = 10,
+    dropout: float = 0.85,
+    normalization: str = "imagenet",
+    heads: Mapping[str, int] | None = None,
+    outputs: str = "fused",
+    classifier_activation: str | None = None,
+    clip_spec: Mapping[str, Any] | None = None,
+) -> keras.Model:
+    """Convolutional two-stream fusion (Feichtenhofer et al. 2016), untrained.
+
+    Trainable parameters with 101 classes: 283,514,762; 163,555,109 without
+    the flow tower after the fusion.
+
+    Args:
+        num_classes: Classes of the head.
+        streams: "rgb", "flow" or both; one alone has no fusion.
+        backbones: Towers of rgb and flow, "vgg16" or "cnn_m".
+        fusion: "sum", "max", "concat", "conv", "bilinear" or "conv3d".
+        fuse_at: One layer or several, as "conv3_3", "conv5" (the last one of
+            block 5), "pool5", "fc6", or "fc8" for the scores.
+        temporal_pool: "3d" for pool5 through space and time, "2d" for pool5
+            of each step and the mean of the steps' scores, None for a single
+            step, as in the paper's comparison of operators.
+        keep_temporal: Keep the flow tower after the fusion, with a head of
+            its own.
+        clip_length: T; the paper's 5 when None, or 1 without temporal
+            pooling. Weights fit any T.
+        flow_length: L, flow fields stacked at each step.
+        dropout: After both dense layers of each tower.
+        normalization: Of the inputs, a name in `layers.NORMALIZATIONS`.
+        heads: Classes by data set, for several heads.
+        outputs: "fused", or "streams" for a dict of one head each.
+        classifier_activation: "softmax", or None for logits.
+        clip_spec: Fields of the ClipSpec that differ from the paper's.
+
+    Returns:
+        A model from `rgb` (B, T, 224, 224, 3) and `flow` (B, T, 224, 224,
+        2L) to logits (B, num_classes): the mean of both towers' logits.
+        Fused maps are taps of their own, as "fused.conv5_3".
+
+    Raises:
+        SpecError: If an option is not one of its choices, or two of them do
+            not go together.
+        UnknownNameError: If a tower has no layer of a name in `fuse_at`.
+
+    Example:
+
+    ```python
+    model = keras_twostream.models.two_stream_fusion(
+        51, fusion="conv", fuse_at=("conv3", "conv5"), keep_temporal=False
+    )
+    ```
+    """
+    if clip_length is None:
+        clip_length = 1 if temporal_pool is None else SPEC.clip_length
+    spec = SPEC.replace(
+        streams=streams,
+        clip_length=clip_length,
+        flow_length=flow_length,
+        flow_offset=-(flow_length // 2),
+    ).replace(**(clip_spec or {}))
+    _check(backbones, fusion, fuse_at, temporal_pool, spec.clip_length)
+    inputs, x = stream_inputs(spec, normalization, fixed_size=True)
+    names = dict(zip(("rgb", "flow"), backbones, strict=True))
+    towers = {
+        stream: _Tower(
+            stream,
+            FoldTime(name=f"{stream}_fold")(clip),
+            spec.clip_length,
+            BACKBONES[names[stream]](stream, (dropout, dropout)),
+            in_3d=temporal_pool == "3d",
+        )
+        for stream, clip in x.items()
+    }
+    x, head = _features(towers, fusion, fuse_at, keep_temporal)
+    scores = classifier(
+        x,
+        num_classes,
+        fusion=spec.score_fusion,
+        stream_weights=spec.stream_weights,
+        heads=heads,
+        outputs=outputs,
+        activation=classifier_activation,
+        name=SCORES,
+        average_steps=True,
+        head=head,
+    )
+    return keras.Model(inputs, scores, name="two_stream_fusion")
+
+
+def _features(
+    towers: dict[str, _Tower],
+    fusion: str,
+    fuse_at: str | Sequence[str],
+    keep_temporal: bool,
+) -> tuple[dict[str, Any], Callable | None]:
+    """What the heads see, (B, steps, D) by stream, and how they score it."""
+    if len(towers) == 1:
+        return {stream: _end(tower) for stream, tower in towers.items()}, None
+    rgb, flow = towers["rgb"], towers["flow"]
+    sites = _sites(fuse_at, rgb, flow)
+    for here, there in sites:
+        if here != SCORES:
+            rgb.run(here)
+            flow.run(there)
+            _fuse(rgb, flow, fusion, here)
+    x = {"rgb": _end(rgb)}
+    at_scores = sites[-1][0] == SCORES
+    if keep_temporal or at_scores:
+        x["flow"] = _end(flow)
+    head = _score_fusing_head(fusion, x["flow"]) if at_scores else None
+    if not keep_temporal:
+        x.pop("flow", None)
+    return x, head
+
+
+def _end(tower: _Tower) -> Any:
+    tower.run()
+    return tower.unfolded(f"{tower.stream}_unfold")
+
+
+def _check(backbones, fusion, fuse_at, temporal_pool, clip_length) -> None:
+    if len(backbones) != 2 or not set(backbones) <= set(BACKBONES):
+        raise SpecError(
+            f"`backbones` must be two of {', '.join(BACKBONES)}, for rgb and "
+            f"flow. Received: backbones={backbones!r}"
+        )
+    if temporal_pool not in TEMPORAL_POOLS:
+        raise SpecError(
+            "`temporal_pool` must be None, 2d or 3d. "
+            f"Received: temporal_pool={temporal_pool!r}"
+        )
+    if temporal_pool is None and clip_length > 1:
+        raise SpecError(
+            "`temporal_pool=None` takes one step; choose 2d or 3d for more. "
+            f"Received: clip_length={clip_length}"
+        )
+    sites = (fuse_at,) if isinstance(fuse_at, str) else fuse_at
+    if SCORES in sites and fusion not in ("sum", "max", "conv"):
+        raise SpecError(
+            "Scores (fc8) are fused by sum, max or conv. "
+            f"Received: fusion={fusion!r}, fuse_at={fuse_at!r}"
+        )

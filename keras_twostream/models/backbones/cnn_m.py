@@ -1,0 +1,81 @@
+"""CNN-M-2048 as a row of named steps.
+
+K. Chatfield, K. Simonyan, A. Vedaldi, A. Zisserman: Return of the Devil in
+the Details. BMVC 2014, arXiv 1405.3531, table 1. The temporal network of
+Simonyan & Zisserman 2014 lacks the second normalisation (section 5). Their
+figure 1 draws 2x2 pooling, the text says 3x3 with stride 2: the text gives
+the published sizes.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from keras_twostream.layers import (
+    CeilMaxPooling2D,
+    LocalResponseNormalization,
+)
+from keras_twostream.models.backbones import units
+
+
+def steps(stream: str, dropout: tuple[float, float]) -> dict[str, Callable]:
+    """conv1 to full7: 224 x 224 frames to 2048 features.
+
+    Args:
+        stream: Prefix of the layers' names; "rgb" alone has norm2.
+        dropout: Rates after full6 and full7.
+
+    Returns:
+        From step to function of a tensor, in order. conv5 of a 224 x 224
+        frame is 13 x 13 x 512, pool5 6 x 6 x 512.
+    """
+    row = _conv_steps(stream)
+    row["flat"] = partial(units.flatten, name=f"{stream}_flat")
+    widths = {6: 4096, 7: 2048}
+    for (number, width), rate in zip(widths.items(), dropout, strict=True):
+        name = f"{stream}_full{number}"
+        row[f"full{number}"] = partial(units.dense, name=name, units=width)
+        row[f"dropout{number}"] = partial(
+            units.dropout, name=f"{name}_dropout", rate=rate
+        )
+    return row
+
+
+def _conv_steps(stream):
+    conv = partial(_conv, stream)
+    pool = partial(_pool, stream)
+    row = {
+        "conv1": conv("conv1", 96, 7, stride=2, pad=0),  # 109 x 109
+        "norm1": _norm(stream, "norm1"),
+        "pool1": pool("pool1"),  # 54 x 54
+        "conv2": conv("conv2", 256, 5, stride=2, pad=1),  # 26 x 26
+        "norm2": _norm(stream, "norm2"),
+        "pool2": pool("pool2"),  # 13 x 13
+        "conv3": conv("conv3", 512, 3),
+        "conv4": conv("conv4", 512, 3),
+        "conv5": conv("conv5", 512, 3),
+        "pool5": pool("pool5"),  # 6 x 6
+    }
+    if stream != "rgb":
+        del row["norm2"]
+    return row
+
+
+def _conv(stream, name, filters, size, **options):
+    return partial(
+        units.conv,
+        name=f"{stream}_{name}",
+        filters=filters,
+        size=size,
+        **options,
+    )
+
+
+# Layers are made when a step runs: a step that is dropped leaves none behind.
+
+
+def _pool(stream, name):
+    return lambda x: CeilMaxPooling2D(3, 2, name=f"{stream}_{name}")(x)
+
+
+def _norm(stream, name):
+    return lambda x: LocalResponseNormalization(name=f"{stream}_{name}")(x)

@@ -1,0 +1,107 @@
+"""What the towers are made of: convolutions and pools with Caffe's padding.
+
+Caffe and PyTorch pad both sides alike; `padding="same"` pads the far side
+more when it strides, which shifts every feature by a pixel. Averages over a
+padded window count the padding there, and not in `padding="same"`.
+"""
+
+from keras import layers
+
+
+def conv(
+    x,
+    name: str,
+    filters: int,
+    size: int | tuple[int, int],
+    stride: int = 1,
+    pad: int | str = "same",
+    *,
+    activation: str | None = "relu",
+    use_bias: bool = True,
+):
+    """A convolution, padded by `pad` on all sides, and its ReLU."""
+    if pad == "same" and stride > 1:
+        pad = size // 2
+    if pad not in ("same", 0):
+        x = layers.ZeroPadding2D(
+            pad, data_format="channels_last", name=f"{name}_pad"
+        )(x)
+    return layers.Conv2D(
+        filters,
+        size,
+        strides=stride,
+        padding="same" if pad == "same" else "valid",
+        activation=activation,
+        use_bias=use_bias,
+        kernel_initializer="he_normal",
+        data_format="channels_last",
+        name=name,
+    )(x)
+
+
+def conv_bn(
+    x,
+    name: str,
+    filters: int,
+    size: int | tuple[int, int],
+    stride: int = 1,
+    pad: int | str = "same",
+    *,
+    epsilon: float,
+    use_bias: bool = False,
+):
+    """Convolution, batch normalisation ("_bn") and ReLU ("_relu")."""
+    x = conv(
+        x, name, filters, size, stride, pad, activation=None, use_bias=use_bias
+    )
+    x = layers.BatchNormalization(
+        axis=-1, momentum=0.9, epsilon=epsilon, name=f"{name}_bn"
+    )(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def max_pool(x, name: str, size: int, stride: int, padding: str = "valid"):
+    """Max pooling that drops an incomplete last window."""
+    return layers.MaxPooling2D(
+        size,
+        strides=stride,
+        padding=padding,
+        data_format="channels_last",
+        name=name,
+    )(x)
+
+
+def average_pool(x, name: str):
+    """3x3 average at stride 1 whose zero padding counts, as in Caffe."""
+    x = layers.ZeroPadding2D(
+        1, data_format="channels_last", name=f"{name}_pad"
+    )(x)
+    return layers.AveragePooling2D(
+        3, strides=1, data_format="channels_last", name=name
+    )(x)
+
+
+def global_average(x, name: str):
+    """The mean over all pixels."""
+    return layers.GlobalAveragePooling2D(
+        data_format="channels_last", name=name
+    )(x)
+
+
+def concat(branches: list, name: str):
+    """Branches side by side on the channel axis."""
+    return layers.Concatenate(axis=-1, name=name)(branches)
+
+
+def flatten(x, name: str):
+    """(B, H, W, C) to (B, H * W * C)."""
+    return layers.Flatten(data_format="channels_last", name=name)(x)
+
+
+def dense(x, name: str, units: int):
+    """A fully connected layer and its ReLU."""
+    return layers.Dense(units, activation="relu", name=name)(x)
+
+
+def dropout(x, name: str, rate: float):
+    return layers.Dropout(rate, name=name)(x)
