@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from keras_twostream.data import actors
+from keras_twostream.data import actors, read_annotations
 from keras_twostream.data.actors import _body, _pose, _scene, _textures, bias
 from keras_twostream.errors import SpecError, UnknownNameError
 
@@ -150,6 +150,10 @@ def test_annotations_list_every_clip(data):
     assert rows[1] == ["train/sit_down/train_000000.mp4", "sit_down"]
     assert len(rows) == len(clips) + 1
     assert {row[1] for row in rows[1:]} == set(actors.CLASSES)
+    listed = read_annotations(folder / "train.json")
+    assert listed.classes == actors.CLASSES
+    labels = [label for _, label in clips]
+    assert [item.labels[0] for item in listed.items] == labels
 
 
 def test_repeated_run_makes_only_what_is_missing(tmp_path):

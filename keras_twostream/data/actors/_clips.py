@@ -1,6 +1,7 @@
 """From a label and a seed to frames, files and folders of files."""
 
 import csv
+import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -90,7 +91,9 @@ def generate(
     """Write a balanced split: `folder/split/class/split_index.mp4`.
 
     Files that exist are kept, so that an interrupted run can be repeated.
-    `folder/split.csv` lists "path,label" with paths relative to `folder`.
+    `folder/split.json` and `folder/split.csv` list path and class name, with
+    paths relative to `folder`; `read_annotations` reads both, and the JSON
+    list keeps the order of `CLASSES`.
 
     Args:
         folder: Where the data set goes.
@@ -183,13 +186,17 @@ def _job(arguments) -> Path:
 
 
 def _annotate(folder: Path, split: str, clips) -> None:
+    """Both lists of our own; only the JSON one keeps the classes' order."""
+    rows = [
+        {"path": path.relative_to(folder).as_posix(), "label": CLASSES[label]}
+        for path, label in clips
+    ]
     with open(folder / f"{split}.csv", "w", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["path", "label"])
-        for path, label in clips:
-            table.writerow(
-                [path.relative_to(folder).as_posix(), CLASSES[label]]
-            )
+        table = csv.DictWriter(file, ("path", "label"), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+    content = {"classes": CLASSES, "items": rows}
+    (folder / f"{split}.json").write_text(json.dumps(content, indent=1))
 
 
 class _Reporter:
