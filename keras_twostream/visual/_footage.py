@@ -1,0 +1,71 @@
+"""The frames of a video with their flow in colours, one by one."""
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+
+from keras_twostream import flow
+from keras_twostream.data import _frames, _video
+from keras_twostream.spec import ClipSpec
+from keras_twostream.visual import _theme
+
+_CALM = 0.1  # share of a new frame in the speed shown in full colour
+
+
+def footage(
+    path: str | os.PathLike, spec: ClipSpec
+) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
+    """A video as a person sees it, and its motion as the network does.
+
+    Args:
+        path: A video file.
+        spec: Frame rate, size and algorithm of the flow.
+
+    Yields:
+        (second, frame, motion): two (H, W, 3) uint8 images, the frame in
+        its own size, the motion in that of the spec: hue is direction,
+        brightness is speed.
+
+    Raises:
+        VideoError: If the file cannot be read.
+    """
+    rate = spec.frame_rate or _video.probe(path).fps
+    frames = _video.iter_frames(path, rate=spec.frame_rate)
+    full_speed, motion = 1.0, None
+    for number, (frame, following) in enumerate(_with_next(frames)):
+        if following is not None or motion is None:
+            motion = _motion(frame, following, spec)
+        full_speed = _follow(full_speed, motion)
+        yield number / rate, frame, on_dark(flow.to_rgb(motion, full_speed))
+
+
+def on_dark(image: np.ndarray) -> np.ndarray:
+    """Flow colours with the panel where the wheel has white."""
+    still = image.min(axis=-1, keepdims=True).astype(np.float32)
+    panel = np.array(_theme.PANEL, np.float32)
+    return np.rint(image - still + panel * (still / 255)).astype(np.uint8)
+
+
+def _with_next(frames: Iterator[np.ndarray]):
+    """Each frame and the one after it, None after the last."""
+    current = next(frames, None)
+    for following in frames:
+        yield current, following
+        current = following
+    if current is not None:
+        yield current, None
+
+
+def _motion(frame, following, spec: ClipSpec) -> np.ndarray:
+    """(H, W, 2) flow to the next frame, at the size the network sees."""
+    pair = [frame, frame if following is None else following]
+    small = _frames.resize_all(np.stack(pair), spec.short_side, spec.resize_to)
+    return flow.compute(small, spec.flow_algorithm, **spec.flow_parameters)[0]
+
+
+def _follow(full_speed: float, motion: np.ndarray) -> float:
+    """Rises at once and falls slowly, so that colours do not flicker."""
+    speed = np.percentile(np.linalg.norm(motion, axis=-1), 99)
+    speed = max(1.0, float(speed))
+    return max(speed, full_speed + _CALM * (speed - full_speed))

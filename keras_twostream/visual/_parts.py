@@ -1,0 +1,265 @@
+"""Parts of a picture: text, images in boxes, score bars, the timeline."""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from keras_twostream import flow
+from keras_twostream._opencv import cv2
+from keras_twostream.visual import _theme
+from keras_twostream.visual._footage import on_dark
+from keras_twostream.visual._story import Story
+
+
+class Box(NamedTuple):
+    """A rectangle in pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def right(self) -> int:
+        """First column beyond it."""
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> int:
+        """First row beyond it."""
+        return self.top + self.height
+
+    def columns(self, count: int, gap: int) -> list["Box"]:
+        """Split into boxes side by side, `gap` pixels apart."""
+        width = (self.width - gap * (count - 1)) // count
+        return [
+            Box(self.left + i * (width + gap), self.top, width, self.height)
+            for i in range(count)
+        ]
+
+    def inset(self, margin: int) -> "Box":
+        """The box without a margin inside it."""
+        return Box(
+            self.left + margin,
+            self.top + margin,
+            self.width - 2 * margin,
+            self.height - 2 * margin,
+        )
+
+
+def text(
+    draw: ImageDraw.ImageDraw,
+    at: tuple[float, float],
+    words: str,
+    size: int,
+    colour=_theme.TEXT,
+    *,
+    bold: bool = False,
+    anchor: str = "ls",
+    width: float | None = None,
+) -> float:
+    """Write one line; words too long for `width` end in an ellipsis.
+
+    Args:
+        draw: Where.
+        at: (x, y) of the anchor.
+        words: What.
+        size: Pixels.
+        colour: RGB.
+        bold: Heavier.
+        anchor: Pillow's: "ls" left on the baseline, "rs" right, "mm" centred.
+        width: Pixels there are.
+
+    Returns:
+        The width of what was written.
+    """
+    face = _theme.font(size, bold)
+    words = _shorten(words, face, width)
+    draw.text(at, words, fill=colour, font=face, anchor=anchor)
+    return face.getlength(words)
+
+
+def _shorten(words: str, face, width: float | None) -> str:
+    if width is None or face.getlength(words) <= width:
+        return words
+    while words and face.getlength(words + "…") > width:
+        words = words[:-1]
+    return words.rstrip() + "…"
+
+
+def picture(canvas: Image.Image, box: Box, image: np.ndarray) -> Box:
+    """Put an image into a box, as large as fits, with round corners.
+
+    Args:
+        canvas: Where.
+        box: The room there is; the image is centred in it.
+        image: (H, W, 3) uint8.
+
+    Returns:
+        The box that the image fills.
+    """
+    height, width = image.shape[:2]
+    scale = min(box.width / width, box.height / height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    # Cubic keeps small frames smooth when they are enlarged.
+    how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
+    image = np.ascontiguousarray(image)
+    resized = Image.fromarray(cv2.resize(image, size, interpolation=how))
+    left = box.left + (box.width - size[0]) // 2
+    top = box.top + (box.height - size[1]) // 2
+    canvas.paste(resized, (left, top), _round_mask(size))
+    return Box(left, top, *size)
+
+
+@functools.lru_cache(maxsize=8)
+def _round_mask(size: tuple[int, int], radius: int = 8) -> Image.Image:
+    fine = Image.new("L", (size[0] * 4, size[1] * 4), 0)
+    corner = (fine.width - 1, fine.height - 1)
+    ImageDraw.Draw(fine).rounded_rectangle(
+        ((0, 0), corner), radius * 4, fill=255
+    )
+    return fine.resize(size, Image.Resampling.BOX)
+
+
+def wheel(canvas: Image.Image, box: Box, size: int) -> None:
+    """What the colours of motion mean, in the corner of a picture."""
+    image, mask = _wheel(size)
+    left, top = box.right - size - 12, box.bottom - size - 12
+    canvas.paste(image, (left, top), mask)
+
+
+@functools.cache
+def _wheel(size: int) -> tuple[Image.Image, Image.Image]:
+    ramp = np.linspace(-1, 1, 4 * size, dtype=np.float32)
+    directions = np.stack(np.meshgrid(ramp, ramp), axis=-1)
+    inside = np.linalg.norm(directions, axis=-1) <= 1
+    colours = on_dark(flow.to_rgb(directions, 1.0))
+    shrunk = [
+        Image.fromarray(image).resize((size, size), Image.Resampling.BOX)
+        for image in (colours, np.uint8(255) * inside.astype(np.uint8))
+    ]
+    return shrunk[0], shrunk[1]
+
+
+def panel(canvas: Image.Image, box: Box) -> None:
+    """A quiet rectangle with round corners behind other parts."""
+    fill = Image.new("RGB", (box.width, box.height), _theme.PANEL)
+    mask = _round_mask((box.width, box.height), 10)
+    canvas.paste(fill, (box.left, box.top), mask)
+
+
+def tag(draw: ImageDraw.ImageDraw, box: Box, words: str, size: int) -> None:
+    """A caption in the lower left corner of a picture."""
+    width = _theme.font(size).getlength(words)
+    left, bottom = box.left + 10, box.bottom - 10
+    draw.rounded_rectangle(
+        (left, bottom - size - 10, left + width + 16, bottom),
+        5,
+        fill=_theme.BACKGROUND,
+    )
+    text(draw, (left + 8, bottom - 8), words, size, _theme.TEXT)
+
+
+def bars(
+    draw: ImageDraw.ImageDraw,
+    box: Box,
+    stream: str,
+    rows: list[tuple[str, float]],
+    *,
+    alone: bool = False,
+    size: int = 15,
+) -> None:
+    """One stream's scores: name and percentage over a bar, for each class.
+
+    Args:
+        draw: Where.
+        box: The column.
+        stream: "rgb", "flow" or "fused": its colour and title.
+        rows: (label, probability), in order.
+        alone: Whether it is the only column.
+        size: Of the type, in pixels.
+    """
+    colour = _theme.STREAM_COLOURS[stream]
+    title = _theme.ONLY_TITLE if alone else _theme.STREAM_TITLES[stream]
+    at = (box.left, box.top + size)
+    text(draw, at, title, size, colour, bold=True)
+    pitch = (box.height - size - 6) / len(rows)
+    for place, (label, score) in enumerate(rows):
+        top = box.top + size + 8 + place * pitch
+        _bar(draw, box, top, (label, score), colour, size)
+
+
+def _bar(draw, box: Box, top: float, row, colour, size: int) -> None:
+    label, score = row
+    strong = _theme.mix(_theme.MUTED, _theme.TEXT, min(1.0, score * 2))
+    baseline = top + size + 2
+    text(draw, (box.left, baseline), label, size - 1, strong,
+         width=box.width - 4 * size)  # fmt: skip
+    percent = (box.right, baseline)
+    text(draw, percent, f"{score:.0%}", size - 1, strong, anchor="rs")
+    y = round(baseline) + 5
+    draw.rectangle((box.left, y, box.right - 1, y + 4), fill=_theme.TRACK)
+    length = round(box.width * score)
+    if length:
+        draw.rectangle((box.left, y, box.left + length - 1, y + 4), fill=colour)
+
+
+def timeline(
+    draw: ImageDraw.ImageDraw, box: Box, story: Story, size: int = 14
+) -> None:
+    """Which action when: coloured stretches over a scale in seconds."""
+    for start, end, winner, mean in story.segments():
+        left, right = _x(box, story, start), _x(box, story, end)
+        colour = _theme.mix(
+            _theme.PANEL, action_colour(winner), 0.35 + 0.65 * mean
+        )
+        draw.rectangle((left, box.top, right - 2, box.bottom - 1), fill=colour)
+        _stretch_label(draw, box, (left, right), story.label(winner), size)
+    for second in _ticks(story.duration):
+        x = _x(box, story, second)
+        anchor = "ls" if second == 0 else "ms"
+        at = (x, box.bottom + size + 4)
+        text(draw, at, _clock(second), size - 2, _theme.MUTED, anchor=anchor)
+
+
+def _stretch_label(draw, box: Box, sides, label: str, size: int) -> None:
+    left, right = sides
+    if right - left < 4 * size:
+        return
+    at = (left + 8, box.top + (box.height + size) // 2 - 2)
+    text(draw, at, label, size - 1, _theme.TEXT, width=right - left - 16)
+
+
+def playhead(
+    draw: ImageDraw.ImageDraw, box: Box, story: Story, second: float
+) -> None:
+    """The moment shown, on the timeline."""
+    x = _x(box, story, min(second, story.duration))
+    draw.rectangle((x - 1, box.top - 5, x + 1, box.bottom + 4), fill="white")
+
+
+def action_colour(number: int) -> tuple[int, int, int]:
+    """The colour of a class on the timeline."""
+    return _theme.ACTION_COLOURS[number % len(_theme.ACTION_COLOURS)]
+
+
+def _x(box: Box, story: Story, second: float) -> int:
+    return box.left + round(box.width * second / max(story.duration, 1e-6))
+
+
+def _ticks(duration: float) -> list[float]:
+    """Round moments, four to nine of them."""
+    steps = (0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
+    step = next((s for s in steps if duration / s <= 9), 7200)
+    count = int(duration / step + 1e-6)
+    ticks = [k * step for k in range(count + 1)]
+    # A tick at the very end would be cut off.
+    return [t for t in ticks if t < duration * 0.985] or [0.0]
+
+
+def _clock(second: float) -> str:
+    if second < 60:
+        return f"{second:g} s"
+    return f"{int(second) // 60}:{int(second) % 60:02d}"

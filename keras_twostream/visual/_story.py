@@ -1,0 +1,88 @@
+"""What the pictures tell: which action, when, and by which stream."""
+
+import dataclasses
+
+import numpy as np
+
+FUSED = "fused"
+
+
+@dataclasses.dataclass(frozen=True)
+class Story:
+    """Scores over the time of one video, ready to be drawn.
+
+    Attributes:
+        name: Of the video.
+        classes: Names of the C classes.
+        windows: (N, 2) start and end of each window, in seconds.
+        timelines: (N, C) probabilities of each window, by stream, the fused
+            ones under "fused".
+        whole: (C,) fused probabilities of the whole video.
+        subtitle: A quiet line: the model.
+        truth: The true action, where it is known.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    windows: np.ndarray
+    timelines: dict[str, np.ndarray]
+    whole: np.ndarray
+    subtitle: str = ""
+    truth: str | None = None
+
+    @property
+    def duration(self) -> float:
+        """Seconds that the windows cover."""
+        return float(self.windows[-1, 1])
+
+    @property
+    def streams(self) -> list[str]:
+        """Streams with scores of their own, and last the fused ones."""
+        apart = [name for name in self.timelines if name != FUSED]
+        return [*apart, FUSED] if len(apart) > 1 else [FUSED]
+
+    def at(self, second: float, stream: str = FUSED) -> np.ndarray:
+        """(C,) probabilities at a moment, between those of the windows."""
+        centres = self.windows.mean(axis=1)
+        after = int(np.searchsorted(centres, second).clip(1, len(centres)))
+        if len(centres) == 1 or second >= centres[-1]:
+            return self.timelines[stream][-1]
+        before = after - 1
+        share = (second - centres[before]) / (centres[after] - centres[before])
+        share = float(np.clip(share, 0, 1))
+        scores = self.timelines[stream]
+        return scores[before] * (1 - share) + scores[after] * share
+
+    def shown(self, second: float, count: int) -> list[int]:
+        """The classes whose bars are drawn, in order.
+
+        They stay the same over the video as long as these few contain the
+        answer of every window; otherwise they are the moment's own.
+        """
+        winners = set(np.argmax(self.timelines[FUSED], axis=1).tolist())
+        ranked = np.argsort(-self.whole, kind="stable")[:count].tolist()
+        if winners <= set(ranked):
+            return ranked
+        return np.argsort(-self.at(second), kind="stable")[:count].tolist()
+
+    def segments(self) -> list[tuple[float, float, int, float]]:
+        """Stretches of one answer: (start, end, class, mean probability).
+
+        The border between two windows is half-way between their centres.
+        """
+        centres = self.windows.mean(axis=1)
+        middles = (centres[1:] + centres[:-1]) / 2
+        borders = [0.0, *middles.tolist(), self.duration]
+        fused = self.timelines[FUSED]
+        winners = np.argmax(fused, axis=1)
+        cuts = np.flatnonzero(np.diff(winners)) + 1
+        found = []
+        for group in np.split(np.arange(len(winners)), cuts):
+            first, last, winner = group[0], group[-1], int(winners[group[0]])
+            mean = float(fused[group, winner].mean())
+            found.append((borders[first], borders[last + 1], winner, mean))
+        return found
+
+    def label(self, number: int) -> str:
+        """The class's name as a person would write it."""
+        return self.classes[number].replace("_", " ")

@@ -1,0 +1,153 @@
+"""The annotated video: frame, motion, scores and timeline, side by side."""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image, ImageDraw
+
+from keras_twostream.visual import _parts, _theme
+from keras_twostream.visual._parts import Box
+from keras_twostream.visual._story import FUSED, Story
+
+SIZE = (1280, 720)
+_MARGIN = 32
+_ROWS = 4
+_INSIDE = SIZE[0] - 2 * _MARGIN
+_MEDIA = Box(_MARGIN, 92, _INSIDE, 364)
+_SCORES = Box(_MARGIN, 472, _INSIDE, 168)
+_TIMELINE = Box(_MARGIN, 656, _INSIDE, 24)
+
+# Browsers play both; H.264 needs a GPL build of FFmpeg.
+_ENCODERS = (
+    ("libx264", ".mp4", {"crf": "20", "preset": "veryfast"}),
+    ("libvpx-vp9", ".webm", {"crf": "32", "b": "0", "cpu-used": "6"}),
+)
+
+
+def annotated_video(
+    path: str | os.PathLike,
+    story: Story,
+    footage: Iterable[tuple[float, np.ndarray, np.ndarray]],
+    rate: float,
+) -> Path:
+    """Write a video that a browser plays: what was seen, and what it means.
+
+    Args:
+        path: Where to; the suffix follows the encoder that FFmpeg has.
+        story: Scores over time.
+        footage: (second, frame, motion), see `footage`.
+        rate: Frames per second.
+
+    Returns:
+        The path written: H.264 in .mp4, or VP9 in .webm.
+    """
+    stage = _Stage(story)
+    with _writer(Path(path), rate) as (written, write):
+        for second, frame, motion in footage:
+            write(stage.draw(second, frame, motion))
+    return written
+
+
+class _Stage:
+    """The panel, drawn once, and what changes on it."""
+
+    def __init__(self, story: Story) -> None:
+        self._story = story
+        self._base = Image.new("RGB", SIZE, _theme.BACKGROUND)
+        _parts.panel(self._base, _MEDIA)
+        _parts.panel(self._base, _SCORES)
+        draw = ImageDraw.Draw(self._base)
+        _parts.timeline(draw, _TIMELINE, story)
+        edge = (SIZE[0] - _MARGIN, 46)
+        width = _INSIDE // 3
+        _parts.text(draw, edge, story.name, 17, anchor="rs", width=width)
+        edge = (edge[0], 72)
+        _parts.text(
+            draw, edge, story.subtitle, 15, _theme.MUTED, anchor="rs",
+            width=width,
+        )  # fmt: skip
+
+    def draw(
+        self, second: float, frame: np.ndarray, motion: np.ndarray
+    ) -> np.ndarray:
+        """(720, 1280, 3) uint8 at one moment."""
+        canvas = self._base.copy()
+        draw = ImageDraw.Draw(canvas)
+        left, right = _MEDIA.inset(12).columns(2, 20)
+        left = _parts.picture(canvas, left, frame)
+        right = _parts.picture(canvas, right, motion)
+        _parts.wheel(canvas, right, 52)
+        _parts.tag(draw, left, "frame", 13)
+        _parts.tag(draw, right, "motion", 13)
+        self._headline(draw, second)
+        self._scores(draw, second)
+        _parts.playhead(draw, _TIMELINE, self._story, second)
+        return np.asarray(canvas)
+
+    def _headline(self, draw: ImageDraw.ImageDraw, second: float) -> None:
+        story = self._story
+        now = story.at(second)
+        best = int(np.argmax(now))
+        width = _parts.text(
+            draw, (_MARGIN, 50), story.label(best), 32, bold=True
+        )
+        _parts.text(
+            draw, (_MARGIN + width + 16, 50), f"{now[best]:.0%}", 32,
+            _theme.STREAM_COLOURS[FUSED],
+        )  # fmt: skip
+        whole = int(np.argmax(story.whole))
+        line = f"whole video: {story.label(whole)} {story.whole[whole]:.0%}"
+        if story.truth is not None:
+            line += f"    truth: {story.truth.replace('_', ' ')}"
+        _parts.text(draw, (_MARGIN, 76), line, 15, _theme.MUTED)
+
+    def _scores(self, draw: ImageDraw.ImageDraw, second: float) -> None:
+        story = self._story
+        shown = story.shown(second, _ROWS)
+        streams = story.streams
+        columns = _SCORES.inset(16).columns(len(streams), 40)
+        for box, stream in zip(columns, streams, strict=True):
+            now = story.at(second, stream)
+            rows = [(story.label(i), float(now[i])) for i in shown]
+            _parts.bars(draw, box, stream, rows, alone=len(streams) == 1)
+
+
+# === Writing ===
+
+
+@contextlib.contextmanager
+def _writer(path: Path, rate: float) -> Iterator:
+    """The path and a function that appends a frame.
+
+    The file appears under its name when it is whole.
+    """
+    encoder, suffix, options = next(
+        row for row in _ENCODERS if row[0] in av.codecs_available
+    )
+    path = path.with_suffix(suffix)
+    partial = path.with_name(f".{path.stem}.part{suffix}")
+    # The index at the front: a browser plays before all is loaded.
+    container = av.open(str(partial), "w", options={"movflags": "faststart"})
+    try:
+        with container:
+            fraction = Fraction(rate).limit_denominator(1001)
+            stream = container.add_stream(
+                encoder, rate=fraction, options=options
+            )
+            stream.width, stream.height = SIZE
+            stream.pix_fmt = "yuv420p"
+            yield path, lambda image: _append(container, stream, image)
+            container.mux(stream.encode())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _append(container, stream, image: np.ndarray) -> None:
+    frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+    container.mux(stream.encode(frame))
