@@ -1,0 +1,132 @@
+"""Loading a model by name, and publishing one for others to load."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_twostream.errors import WeightsError
+from keras_twostream.pretrained import WeightSpec, _loading, _saving, _select
+from keras_twostream.registry import model_entry
+
+DEFAULT = "default"
+
+
+def load(
+    name: str | WeightSpec,
+    weights: str | WeightSpec | None = DEFAULT,
+    *,
+    num_classes: int | None = None,
+    classes: Sequence[str] | None = None,
+    **options: Any,
+) -> keras.Model:
+    """A model with pretrained weights.
+
+    Args:
+        name: An architecture ("spatiotemporal_resnet"), a weight
+            ("spatiotemporal_resnet.imagenet"), a Hub repository
+            ("hf://user/repo" or "hf://user/repo@revision"), a folder
+            ("local:path/to/dir"), or a WeightSpec.
+        weights: Tag of a weight, a WeightSpec, or None for random weights.
+        num_classes: Classes of the head. The trained head stays if this is
+            not given or equals the weight's.
+        classes: Names of the classes; the head stays if they equal the
+            weight's.
+        **options: Arguments of the builder. Those that shape the network
+            (depth, backbone, fusion, stride) choose among the weights.
+
+    Returns:
+        The model; `keras_twostream.clip_spec(model)` says what it eats.
+
+    Raises:
+        UnknownNameError: If no architecture, weight or option has the name.
+        WeightsError: If no weight fits the options, or the file cannot be
+            fetched, verified or matched to the model.
+
+    Example:
+
+    ```python
+    model = keras_twostream.load("spatiotemporal_resnet", num_classes=51)
+    ```
+    """
+    if classes is not None:
+        num_classes = _count(classes, num_classes)
+    if num_classes is not None:
+        options["num_classes"] = num_classes
+    if weights is None:
+        return _random(name, classes, options)
+    spec = _select.resolve(name, weights, options)
+    return _loading.load_spec(spec, options, classes)
+
+
+def save_pretrained(
+    model: keras.Model,
+    folder: str | Path,
+    *,
+    dtype: str | None = None,
+    license: str = "unspecified",
+    data_terms: str = "unspecified",
+    origin: str = "trained",
+    base: str = "",
+    metrics: Sequence[Mapping[str, Any]] = (),
+    datasets: Sequence[str] = (),
+    note: str = "",
+) -> Path:
+    """Write a model as a folder that `load("local:<folder>")` reads.
+
+    The folder holds model.safetensors, config.json and a model card. An
+    existing README.md is left as it is.
+
+    Args:
+        model: A model of a registered architecture.
+        folder: Where to write; made if missing.
+        dtype: "float16" halves the file; None keeps float32.
+        license: SPDX identifier of the weights.
+        data_terms: Terms of the data they were trained on.
+        origin: "trained", "converted" or "inflated".
+        base: The weights training started from.
+        metrics: Results as dicts with `name`, `value`, `dataset`, `split`
+            and `protocol`.
+        datasets: Hub names of the training data.
+        note: One sentence for `list_weights`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        SpecError: If the model has no stream input of this library.
+        WeightsError: If what the model says of itself no longer fits its
+            layers, or the disk refuses.
+    """
+    facts = {
+        "license": license,
+        "data_terms": data_terms,
+        "origin": origin,
+        "base": base,
+        "metrics": [dict(row) for row in metrics],
+        "datasets": list(datasets),
+        "note": note,
+    }
+    return _saving.write_folder(model, Path(folder), facts, dtype)
+
+
+def _count(classes: Sequence[str], num_classes: int | None) -> int:
+    if len(set(classes)) != len(classes):
+        raise WeightsError(
+            f"`classes` must be distinct names. Received: {list(classes)}"
+        )
+    if num_classes not in (None, len(classes)):
+        raise WeightsError(
+            "`num_classes` must be the number of `classes`; leave it out. "
+            f"Received: num_classes={num_classes}, {len(classes)} classes"
+        )
+    return len(classes)
+
+
+def _random(
+    name: Any, classes: Sequence[str] | None, options: dict[str, Any]
+) -> keras.Model:
+    architecture = str(getattr(name, "name", name)).partition(".")[0]
+    model = model_entry(architecture).builder(**options)
+    return _loading.name_classes(model, classes)

@@ -1,0 +1,21 @@
+"""Published weights: what there is, where from, and how they are adapted.
+
+`keras_twostream.load` uses all of it; the parts are public because a new
+source of weights needs them too. No Keras, and no Hub client, before a
+function needs them.
+"""
+
+from keras_twostream.pretrained._catalogue import (
+    list_weights,
+    register_weights,
+    weight_spec,
+)
+from keras_twostream.pretrained._spec import WeightFile, WeightSpec
+
+__all__ = [
+    "WeightFile",
+    "WeightSpec",
+    "list_weights",
+    "register_weights",
+    "weight_spec",
+]

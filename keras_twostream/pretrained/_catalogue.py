@@ -1,0 +1,268 @@
+"""The catalogue of published weights, and the names others add to it.
+
+The built-in rows are folders `weights/<architecture>.<tag>/` with a
+`weight.toml`, or with a published folder's `config.json` when the tensors lie
+beside it. They are read from the checkout, or from the copy in the wheel.
+No Keras here.
+"""
+
+import dataclasses
+import fnmatch
+import functools
+import importlib.metadata
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_twostream import registry
+from keras_twostream.errors import (
+    RegistrationError,
+    UnknownNameError,
+    WeightsError,
+    did_you_mean,
+)
+from keras_twostream.pretrained import _folder, _schema
+from keras_twostream.pretrained._spec import ORIGINS, WeightFile, WeightSpec
+
+WEIGHT_GROUP = "keras_twostream.weights"
+ROW = "weight.toml"
+
+_MAX_ROW_BYTES = 256 * 1024
+_PACKAGE = Path(__file__).parents[1]
+_OPTIONAL = {"required": False}
+_RULES: dict[str, _schema.Rule] = {
+    "name": _schema.Rule(str),
+    "license": _schema.Rule(str),
+    "data_terms": _schema.Rule(str),
+    "origin": _schema.Rule(str, choices=ORIGINS),
+    "repo_id": _schema.Rule(str, **_OPTIONAL),
+    "revision": _schema.Rule(str, **_OPTIONAL),
+    "filename": _schema.Rule(str, **_OPTIONAL),
+    "url": _schema.Rule(str, **_OPTIONAL),
+    "sha256": _schema.Rule(str, **_OPTIONAL),
+    "size": _schema.Rule(int, **_OPTIONAL),
+    "files": _schema.Rule(list, item=dict, **_OPTIONAL),
+    "layout": _schema.Rule(str, **_OPTIONAL),
+    "options": _schema.Rule(dict, **_OPTIONAL),
+    "classes": _schema.Rule(list, item=str, **_OPTIONAL),
+    "head_trained": _schema.Rule(bool, **_OPTIONAL),
+    "clip_spec": _schema.Rule(dict, **_OPTIONAL),
+    "adaptation": _schema.Rule(dict, **_OPTIONAL),
+    "metrics": _schema.Rule(list, item=dict, **_OPTIONAL),
+    "paper": _schema.Rule(str, **_OPTIONAL),
+    "base": _schema.Rule(str, **_OPTIONAL),
+    "default": _schema.Rule(bool, **_OPTIONAL),
+    "note": _schema.Rule(str, **_OPTIONAL),
+}
+_FILE_RULES = {
+    "filename": _schema.Rule(str),
+    "url": _schema.Rule(str, **_OPTIONAL),
+    "sha256": _schema.Rule(str, **_OPTIONAL),
+    "size": _schema.Rule(int, **_OPTIONAL),
+    "stream": _schema.Rule(str, **_OPTIONAL),
+}
+
+_registered: dict[str, WeightSpec] = {}
+
+
+# === Asking ===
+
+
+def list_weights(pattern: str = "*") -> list[WeightSpec]:
+    """Published weights, the default of each architecture first.
+
+    Nothing is downloaded, and Keras is not imported. A plugin that cannot be
+    read is left out here and reported by `load` when it is asked for.
+
+    Args:
+        pattern: An architecture, or a shell-style pattern for the whole
+            name, as "*.imagenet*".
+
+    Returns:
+        WeightSpecs; `provider` says which package each came from.
+
+    Example:
+
+    ```python
+    for spec in keras_twostream.list_weights("spatiotemporal_resnet"):
+        print(spec.name, spec.origin, spec.license, spec.note)
+    ```
+    """
+    found = [
+        spec
+        for spec in _all().values()
+        if pattern == spec.architecture or fnmatch.fnmatch(spec.name, pattern)
+    ]
+    return sorted(found, key=lambda s: (s.architecture, not s.default, s.name))
+
+
+def weight_spec(name: str) -> WeightSpec:
+    """The published weight of this name.
+
+    Args:
+        name: "architecture.tag".
+
+    Raises:
+        UnknownNameError: If there is none, with the closest names.
+        RegistrationError: If the plugin that offers it is broken.
+    """
+    found = _all()
+    if name in found:
+        return found[name]
+    architecture = name.partition(".")[0]
+    registry.model_entry(architecture)
+    siblings = [s.name for s in list_weights(architecture)]
+    raise UnknownNameError(
+        f"There is no weight named {name!r}."
+        f"{did_you_mean(name, siblings or found)}{broken_plugins()}"
+    )
+
+
+# === Adding ===
+
+
+def register_weights(*specs: WeightSpec) -> None:
+    """Make weights loadable by name in this program.
+
+    A package does it for everyone who installs it, through the entry-point
+    group `keras_twostream.weights` (see `examples/plugin`).
+
+    Args:
+        specs: For instance `dataclasses.replace(weight_spec(name),
+            name="spatiotemporal_resnet.mine", repo_id="me/mine", ...)`.
+
+    Raises:
+        RegistrationError: If a name is taken by another weight.
+    """
+    found = _all()
+    for spec in specs:
+        _refuse_duplicate(found, spec)
+    _registered.update({spec.name: spec for spec in specs})
+
+
+def read_row(path: Path) -> WeightSpec:
+    """The WeightSpec in a TOML file.
+
+    Raises:
+        WeightsError: If the file is no TOML or a field is wrong.
+    """
+    text = _schema.read_text(path, _MAX_ROW_BYTES)
+    try:
+        values = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise WeightsError(f"{path} is not valid TOML: {error}.") from error
+    values = _schema.check(values, _RULES, path)
+    files = [
+        _schema.check(row, _FILE_RULES, path) for row in values.pop("files", ())
+    ]
+    for field in ("classes", "metrics"):
+        if field in values:
+            values[field] = tuple(values[field])
+    if not (values.get("repo_id") or values.get("url") or files):
+        values["folder"] = str(path.parent)
+    return WeightSpec(
+        **values, files=tuple(WeightFile(**file) for file in files)
+    )
+
+
+def read_rows(folder: Path) -> list[WeightSpec]:
+    """The weights of a catalogue folder, one subfolder each.
+
+    Raises:
+        WeightsError: If a row is wrong.
+    """
+    rows = []
+    for path in sorted(folder.iterdir()):
+        if (path / ROW).is_file():
+            rows.append(read_row(path / ROW))
+        elif (path / _folder.CONFIG).is_file():
+            config = _folder.read_config(path / _folder.CONFIG)
+            rows.append(
+                _folder.spec_of_config(config, path.name, folder=str(path))
+            )
+    return rows
+
+
+def catalogue_folder() -> Path:
+    """The built-in catalogue: in the checkout, or packed in the wheel."""
+    checkout = _PACKAGE.parent
+    if (checkout / "pyproject.toml").is_file():
+        return checkout / "weights"
+    return _PACKAGE / "_weights"
+
+
+# === Plugins ===
+
+
+def broken_plugins() -> str:
+    """A sentence on each plugin that could not be read, or ""."""
+    return "".join(f"\n{problem}" for problem in _from_plugins()[1])
+
+
+def _all() -> dict[str, WeightSpec]:
+    found = dict(_built_in())
+    for spec in (*_from_plugins()[0], *_registered.values()):
+        _refuse_duplicate(found, spec)
+        found[spec.name] = spec
+    return found
+
+
+@functools.cache
+def _built_in() -> Mapping[str, WeightSpec]:
+    return {row.name: row for row in read_rows(catalogue_folder())}
+
+
+def _from_plugins() -> tuple[list[WeightSpec], list[str]]:
+    """What plugins offer, and what went wrong, by plugin."""
+    specs, problems = [], []
+    for point in importlib.metadata.entry_points(group=WEIGHT_GROUP):
+        rows = _rows_of(point)
+        if isinstance(rows, str):
+            problems.append(rows)
+        else:
+            specs.extend(rows)
+    return specs, problems
+
+
+@functools.cache
+def _rows_of(
+    point: importlib.metadata.EntryPoint,
+) -> tuple[WeightSpec, ...] | str:
+    provider = point.dist.name if point.dist else point.module
+    try:
+        rows = tuple(_rows(point.load()))
+    except Exception as error:
+        return (
+            f"The plugin {point.name} ({point.value}), which offers weights, "
+            f"failed: {error!r}. Repair or uninstall the package {provider}."
+        )
+    return tuple(dataclasses.replace(row, provider=provider) for row in rows)
+
+
+def _rows(offered: Any) -> Iterator[WeightSpec]:
+    """Rows of an entry point: a function or value of specs, or a folder."""
+    if callable(offered):
+        offered = offered()
+    if isinstance(offered, str | Path):
+        yield from read_rows(Path(offered))
+        return
+    rows: Iterable[Any] = (
+        [offered] if isinstance(offered, WeightSpec) else offered
+    )
+    for row in rows:
+        if not isinstance(row, WeightSpec):
+            raise RegistrationError(
+                "A weights plugin yields WeightSpecs or a folder of TOML. "
+                f"Received: {row!r}"
+            )
+        yield row
+
+
+def _refuse_duplicate(found: Mapping[str, WeightSpec], spec: WeightSpec):
+    other = found.get(spec.name)
+    if other is not None and other != spec:
+        raise RegistrationError(
+            f"A weight named {spec.name!r} is registered by {other.provider} "
+            f"already. Rename the one of {spec.provider}."
+        )

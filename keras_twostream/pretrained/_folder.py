@@ -1,0 +1,100 @@
+"""The folder a model is published as: tensors, config, model card.
+
+    model.safetensors   every variable under its key "layer.variable"
+    config.json         architecture, options, classes, ClipSpec, sha256, ...
+    README.md           the model card
+
+The same folder is a `local:` weight, a Hub repository, and what ships in the
+wheel. Its config is the whole truth: no code is ever taken from it.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_twostream.errors import WeightsError
+from keras_twostream.pretrained import _schema
+from keras_twostream.pretrained._spec import ORIGINS, WeightSpec
+
+FORMAT = 1
+TENSORS = "model.safetensors"
+CONFIG = "config.json"
+CARD = "README.md"
+
+_MAX_CONFIG_BYTES = 4 * 1024 * 1024
+_FIELDS: dict[str, _schema.Rule] = {
+    "format": _schema.Rule(int),
+    "library": _schema.Rule(str),
+    "library_version": _schema.Rule(str),
+    "architecture": _schema.Rule(str),
+    "options": _schema.Rule(dict),
+    "classes": _schema.Rule(list, item=str, none=True, required=False),
+    "head_trained": _schema.Rule(bool),
+    "clip_spec": _schema.Rule(dict),
+    "filename": _schema.Rule(str),
+    "sha256": _schema.Rule(str),
+    "size": _schema.Rule(int),
+    "license": _schema.Rule(str),
+    "data_terms": _schema.Rule(str),
+    "origin": _schema.Rule(str, choices=ORIGINS),
+    "base": _schema.Rule(str, required=False),
+    "paper": _schema.Rule(str, required=False),
+    "note": _schema.Rule(str, required=False),
+    "metrics": _schema.Rule(list, item=dict, required=False),
+    "datasets": _schema.Rule(list, item=str, required=False),
+}
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A published folder's config, checked field by field.
+
+    Raises:
+        WeightsError: If it is missing, is no JSON, has a field of a wrong
+            type, or was written in a newer format.
+    """
+    text = _schema.read_text(path, _MAX_CONFIG_BYTES)
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{path} is not valid JSON: {error}.") from error
+    _refuse_newer(values, path)
+    return _schema.check(values, _FIELDS, path)
+
+
+def write_config(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a config that `read_config` accepts."""
+    _schema.check(values, _FIELDS, path)
+    text = json.dumps(values, indent=2, ensure_ascii=False)
+    path.write_text(f"{text}\n", encoding="utf-8")
+
+
+def spec_of_config(
+    config: Mapping[str, Any], name: str, **source: Any
+) -> WeightSpec:
+    """The WeightSpec that a folder's config describes.
+
+    Args:
+        config: As `read_config` gives it.
+        name: "architecture.tag".
+        source: Where the folder lies: `folder`, or `repo_id` and `revision`.
+
+    Returns:
+        A WeightSpec.
+    """
+    known = {field.name for field in dataclasses.fields(WeightSpec)}
+    values = {key: config[key] for key in config if key in known}
+    for field in ("classes", "metrics"):
+        if values.get(field) is not None:
+            values[field] = tuple(values[field])
+    return WeightSpec(**{**values, **source, "name": name})
+
+
+def _refuse_newer(values: Any, path: Path) -> None:
+    written = values.get("format") if isinstance(values, dict) else None
+    if isinstance(written, int) and written > FORMAT:
+        raise WeightsError(
+            f"{path} is in format {written}; this keras_twostream reads up "
+            f"to format {FORMAT}. Update it: pip install -U keras-twostream."
+        )

@@ -1,0 +1,59 @@
+"""Which layers of a model are its classifier."""
+
+from typing import Any
+
+import keras
+
+
+def head_layers(model: keras.Model) -> set[str]:
+    """Names of the last layers with weights on the way to each output.
+
+    Found by walking back from the outputs, so that no naming rule binds
+    plugins. A layer counts as head if one of its variables ends in the
+    number of classes; others with weights (attention over segments, a
+    learned fusion of scores) are passed.
+
+    Args:
+        model: A functional model.
+
+    Returns:
+        Layer names.
+    """
+    classes = _class_counts(model)
+    heads: set[str] = set()
+    seen: set[int] = set()
+    stack = [_operation(output) for output in keras.tree.flatten(model.outputs)]
+    while stack:
+        layer = stack.pop()
+        if layer is None or id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        if _ends_in(layer, classes):
+            heads.add(layer.name)
+        else:
+            stack.extend(_before(layer))
+    return heads
+
+
+def _class_counts(model: keras.Model) -> set[int]:
+    return {output.shape[-1] for output in keras.tree.flatten(model.outputs)}
+
+
+def _operation(tensor: Any) -> Any:
+    history = getattr(tensor, "_keras_history", None)
+    return history.operation if history else None
+
+
+def _before(layer: Any) -> list[Any]:
+    return [
+        _operation(tensor)
+        for node in layer._inbound_nodes
+        for tensor in node.input_tensors
+    ]
+
+
+def _ends_in(layer: Any, classes: set[int]) -> bool:
+    return any(
+        len(weight.shape) > 0 and weight.shape[-1] in classes
+        for weight in getattr(layer, "weights", ())
+    )

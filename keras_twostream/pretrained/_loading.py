@@ -1,0 +1,150 @@
+"""From a WeightSpec to a model: build, fetch, match, assign."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from keras_twostream import inspection, registry
+from keras_twostream.errors import WeightsError
+from keras_twostream.pretrained import _tensors
+from keras_twostream.pretrained._heads import head_layers
+from keras_twostream.pretrained._spec import WeightSpec
+from keras_twostream.pretrained._variables import assign, variables
+
+logger = logging.getLogger("keras_twostream")
+
+
+def load_spec(
+    spec: WeightSpec,
+    options: Mapping[str, Any],
+    classes: Sequence[str] | None = None,
+) -> keras.Model:
+    """The model of a weight, with the user's options.
+
+    Args:
+        spec: The weight.
+        options: The user's arguments of the builder; they agree with it.
+        classes: Names of the classes, or None for the weight's own.
+
+    Returns:
+        The model, its card filled in.
+
+    Raises:
+        WeightsError: If the file cannot be fetched, verified or matched.
+    """
+    entry = registry.model_entry(spec.architecture)
+    merged = _merged(spec, options, entry.options)
+    model = entry.builder(**merged)
+    keep_head = _head_fits(spec, model, options, classes)
+    tensors = _tensors.tensors(spec, model)
+    keep_head = _assign(spec, model, tensors, keep_head)
+    trained = keep_head and spec.head_trained
+    names = classes or (spec.classes if keep_head else None)
+    inspection.update_card(model, weights=spec.name, head_trained=trained)
+    if not trained:
+        _announce(spec, model, keep_head)
+    return name_classes(model, names)
+
+
+def name_classes(
+    model: keras.Model, classes: Sequence[str] | None
+) -> keras.Model:
+    """The model, knowing the names of its classes."""
+    if classes is not None:
+        inspection.update_card(model, classes=list(classes))
+    return model
+
+
+def _merged(
+    spec: WeightSpec, options: Mapping[str, Any], known: Mapping[str, Any]
+) -> dict[str, Any]:
+    merged = {**spec.options, **options}
+    fields = _clip_fields(spec, options)
+    if fields and "clip_spec" in known:
+        merged["clip_spec"] = {**fields, **(options.get("clip_spec") or {})}
+    return merged
+
+
+def _clip_fields(
+    spec: WeightSpec, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The weight's ClipSpec, without what the user's options change."""
+    changed = {"streams", *options}
+    if "flow_length" in options:
+        changed.add("flow_offset")
+    if "streams" in options:
+        changed.add("stream_weights")
+    return {k: v for k, v in spec.clip_spec.items() if k not in changed}
+
+
+def _head_fits(
+    spec: WeightSpec,
+    model: keras.Model,
+    options: Mapping[str, Any],
+    classes: Sequence[str] | None,
+) -> bool:
+    if "heads" in options and options["heads"] != spec.options.get("heads"):
+        return False
+    if classes is not None:
+        return spec.classes is not None and list(classes) == list(spec.classes)
+    if "num_classes" not in options:
+        return True
+    return options["num_classes"] == _count(spec)
+
+
+def _count(spec: WeightSpec) -> int:
+    default = registry.model_entry(spec.architecture).options["num_classes"]
+    return spec.options.get("num_classes", default)
+
+
+def _assign(
+    spec: WeightSpec,
+    model: keras.Model,
+    tensors: dict[str, Any],
+    keep_head: bool,
+) -> bool:
+    """Assign all, or all but the head; whether the head was assigned."""
+    targets = variables(model)
+    heads = head_layers(model)
+    in_head = {key for key in targets if key.rpartition(".")[0] in heads}
+    headless = not spec.head_trained and not in_head & set(tensors)
+    if not keep_head or headless:
+        targets = {k: v for k, v in targets.items() if k not in in_head}
+        tensors = {
+            k: v
+            for k, v in tensors.items()
+            if k.rpartition(".")[0] not in heads
+        }
+    try:
+        assign(targets, _without_dropped_streams(spec, model, tensors))
+    except WeightsError as error:
+        raise WeightsError(f"{spec.name} ({spec.source}): {error}") from error
+    return keep_head and not headless
+
+
+def _without_dropped_streams(
+    spec: WeightSpec, model: keras.Model, tensors: dict[str, Any]
+) -> dict[str, Any]:
+    kept = set(inspection.stream_layers(model))
+    dropped = {"rgb", "flow"} - kept
+    return {
+        key: value
+        for key, value in tensors.items()
+        if key.partition("_")[0] not in dropped
+    }
+
+
+def _announce(spec: WeightSpec, model: keras.Model, keep_head: bool) -> None:
+    if keep_head:
+        text = "%s: its classifier is untrained, as it was saved. Train it "
+    else:
+        text = "%s: the classifier is a fresh one, with random weights. Train "
+        text += "it "
+    logger.warning(
+        text + "(model.fit) before you predict: %s has %d outputs.",
+        spec.name,
+        model.name,
+        len(inspection.class_names(model)),
+    )

@@ -1,0 +1,53 @@
+"""Reading and writing safetensors, with errors that say which file."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from keras_twostream.errors import WeightsError
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """All tensors of a file by key.
+
+    Raises:
+        WeightsError: If it is no safetensors file, or is cut off.
+    """
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}
+    except FileNotFoundError as error:
+        raise WeightsError(f"There is no weight file {path}.") from error
+    except (safetensors.SafetensorError, TypeError, OSError) as error:
+        raise WeightsError(
+            f"{path} is not a readable safetensors file: {error}. It may be "
+            "cut off: download or copy it again."
+        ) from error
+
+
+def write(
+    tensors: Mapping[str, Any], path: Path, metadata: Mapping[str, str]
+) -> None:
+    """Write tensors in the order of their keys, whole or not at all.
+
+    Raises:
+        WeightsError: If the disk refuses, for instance because it is full.
+    """
+    ordered = {
+        key: np.ascontiguousarray(tensors[key]) for key in sorted(tensors)
+    }
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        safetensors.numpy.save_file(ordered, part, metadata=dict(metadata))
+        part.replace(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        part.unlink(missing_ok=True)
+        raise WeightsError(
+            f"Could not write {path}: {error}. Free some space on the disk, "
+            "or write to another folder."
+        ) from error

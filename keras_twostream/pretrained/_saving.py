@@ -1,0 +1,138 @@
+"""From a model to the folder it is published as."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+import keras_twostream
+from keras_twostream import inspection, registry
+from keras_twostream.errors import SpecError, WeightsError
+from keras_twostream.pretrained import _folder, _safetensors, _verify
+from keras_twostream.pretrained._cards import card_text
+from keras_twostream.pretrained._variables import variables
+
+_DTYPES = (None, "float32", "float16")
+
+
+def write_folder(
+    model: keras.Model,
+    folder: Path,
+    facts: Mapping[str, Any],
+    dtype: str | None = None,
+) -> Path:
+    """Write model.safetensors, config.json and README.md.
+
+    Args:
+        model: A model of a registered architecture.
+        folder: Made if missing.
+        facts: Licence, data terms, origin, metrics, ... of the weights.
+        dtype: "float16", or None for float32.
+
+    Returns:
+        The folder.
+
+    Raises:
+        WeightsError: If the card does not fit the model, the dtype is not
+            one of the two, or the disk refuses.
+    """
+    if dtype not in _DTYPES:
+        raise WeightsError(
+            f"`dtype` must be None, float32 or float16. Received: {dtype!r}"
+        )
+    card = checked_card(model)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / _folder.TENSORS
+    _safetensors.write(
+        _arrays(model, dtype), path, {"format": "keras_twostream"}
+    )
+    config = {**_described(model, card), **_file_facts(path), **facts}
+    _folder.write_config(folder / _folder.CONFIG, config)
+    readme = folder / _folder.CARD
+    if not readme.exists():
+        readme.write_text(card_text(config), encoding="utf-8")
+    return folder
+
+
+def checked_card(model: keras.Model) -> dict[str, Any]:
+    """The model's card, when the architecture it names builds this model.
+
+    Raises:
+        WeightsError: If the layers or shapes are no longer those that the
+            card's architecture and options give.
+    """
+    card = inspection.card(model)
+    if "architecture" not in card:
+        raise SpecError(
+            f"The model {model.name!r} was not built by a registered "
+            "architecture, so it cannot be rebuilt by name. Decorate its "
+            "builder with keras_twostream.register_model."
+        )
+    rebuilt = registry.model_entry(card["architecture"]).builder(
+        **card["options"]
+    )
+    difference = _difference(_outline(rebuilt), _outline(model))
+    if difference:
+        raise WeightsError(
+            f"The model says it is {card['architecture']} with the options "
+            f"{card['options']}, but its layers differ: {difference}. Build "
+            "it with keras_twostream.load or a builder with the options you "
+            "want, instead of changing its layers; a new network needs a "
+            "builder of its own (keras_twostream.register_model)."
+        )
+    return card
+
+
+def _outline(model: keras.Model) -> dict[str, str]:
+    """Each layer's class and each variable's shape, by name."""
+    layers = {layer.name: type(layer).__name__ for layer in model.layers}
+    shapes = {k: str(tuple(v.shape)) for k, v in variables(model).items()}
+    return {**layers, **shapes}
+
+
+def _difference(expected: dict[str, str], actual: dict[str, str]) -> str:
+    for key in sorted(set(expected) | set(actual)):
+        if expected.get(key) != actual.get(key):
+            return (
+                f"{key} should be {expected.get(key, 'absent')} and is "
+                f"{actual.get(key, 'absent')}"
+            )
+    return ""
+
+
+def _arrays(model: keras.Model, dtype: str | None) -> dict[str, np.ndarray]:
+    arrays = {}
+    for key, variable in variables(model).items():
+        values = keras.ops.convert_to_numpy(variable.value)
+        largest = np.abs(values).max(initial=0)
+        if dtype == "float16" and largest > np.finfo(np.float16).max:
+            raise WeightsError(
+                f"{key} holds {largest:g}, which float16 cannot store (65504 "
+                "at most). Save with dtype=None."
+            )
+        arrays[key] = values.astype(dtype or "float32", copy=False)
+    return arrays
+
+
+def _described(model: keras.Model, card: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "format": _folder.FORMAT,
+        "library": "keras_twostream",
+        "library_version": keras_twostream.__version__,
+        "architecture": card["architecture"],
+        "options": card["options"],
+        "classes": card.get("classes"),
+        "head_trained": inspection.head_is_trained(model),
+        "clip_spec": inspection.clip_spec(model).to_json(),
+        "paper": registry.model_entry(card["architecture"]).paper,
+    }
+
+
+def _file_facts(path: Path) -> dict[str, Any]:
+    return {
+        "filename": path.name,
+        "sha256": _verify.sha256_of(path),
+        "size": path.stat().st_size,
+    }

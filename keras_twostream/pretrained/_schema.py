@@ -1,0 +1,114 @@
+"""Checks of data that others wrote: TOML rows, config files."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_twostream.errors import WeightsError, did_you_mean
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What one field must be.
+
+    Attributes:
+        kind: Its type.
+        item: The type of a list's items.
+        choices: The values it may have.
+        none: Whether it may be None.
+        required: Whether it must be there.
+    """
+
+    kind: type
+    item: type | None = None
+    choices: tuple[str, ...] = ()
+    none: bool = False
+    required: bool = True
+
+    def broken_by(self, value: Any) -> str:
+        """What is wrong with `value`, or an empty string."""
+        if value is None and self.none:
+            return ""
+        if not _is(value, self.kind):
+            return f"must be {self.kind.__name__}"
+        if self.choices and value not in self.choices:
+            return f"must be one of {', '.join(self.choices)}"
+        if self.item and not all(_is(item, self.item) for item in value):
+            return f"must be a list of {self.item.__name__}"
+        return ""
+
+
+def check(
+    values: Any, rules: Mapping[str, Rule], path: Path | str
+) -> dict[str, Any]:
+    """The values, when each field follows its rule.
+
+    Args:
+        values: What was read.
+        rules: Rule of each known field.
+        path: The file, for the error.
+
+    Returns:
+        The values as a dict.
+
+    Raises:
+        WeightsError: If a field is unknown, missing or of a wrong type.
+    """
+    if not isinstance(values, Mapping):
+        raise WeightsError(
+            f"{path} must hold fields. Received: {_short(values)}"
+        )
+    unknown = sorted(map(str, set(values) - set(rules)))
+    if unknown:
+        raise WeightsError(
+            f"{path} has an unknown field {_short(unknown[0])}."
+            f"{did_you_mean(unknown[0], rules)}"
+        )
+    for field, rule in rules.items():
+        if field not in values:
+            if rule.required:
+                raise WeightsError(f"{path} lacks the field `{field}`.")
+        elif problem := rule.broken_by(values[field]):
+            raise WeightsError(
+                f"`{field}` in {path} {problem}. "
+                f"Received: {_short(values[field])}"
+            )
+    return dict(values)
+
+
+def read_text(path: Path, max_bytes: int) -> str:
+    """A small text file in UTF-8.
+
+    Raises:
+        WeightsError: If it is missing, too large or not UTF-8.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(max_bytes + 1)
+    except OSError as error:
+        raise WeightsError(
+            f"Cannot read {path}: {error.strerror}. A folder of weights "
+            "holds config.json and model.safetensors, as "
+            "keras_twostream.save_pretrained writes them."
+        ) from error
+    if len(data) > max_bytes:
+        raise WeightsError(
+            f"{path} is larger than {max_bytes} bytes, which no file of its "
+            "kind is. It was not read."
+        )
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise WeightsError(f"{path} is not UTF-8 text: {error}.") from error
+
+
+def _is(value: Any, kind: type) -> bool:
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, kind)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,181 @@
+"""From what the user wrote to one WeightSpec."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_twostream import registry
+from keras_twostream.errors import UnknownNameError, WeightsError, did_you_mean
+from keras_twostream.pretrained import _catalogue, _folder
+from keras_twostream.pretrained._spec import OURS, WeightSpec
+
+# Options that leave every variable's key, shape and meaning as they are. All
+# others choose among the weights.
+FREE_OPTIONS = frozenset(
+    {
+        "num_classes",
+        "classes",
+        "streams",
+        "heads",
+        "clip_length",
+        "temporal_pool",
+        "dropout",
+        "outputs",
+        "classifier_activation",
+        "clip_spec",
+    }
+)
+_DEFAULT = "default"
+
+
+def resolve(
+    name: str | WeightSpec,
+    weights: str | WeightSpec,
+    options: Mapping[str, Any],
+) -> WeightSpec:
+    """The weight that a call of `load` means.
+
+    Args:
+        name: Architecture, "architecture.tag", hf:// or local: address, or
+            a WeightSpec.
+        weights: "default", a tag, or a WeightSpec.
+        options: The builder's arguments the user gave.
+
+    Returns:
+        A WeightSpec whose options agree with the user's.
+
+    Raises:
+        UnknownNameError: If a name or option does not exist.
+        WeightsError: If no weight fits.
+    """
+    if isinstance(weights, WeightSpec):
+        _check_same_architecture(name, weights)
+        spec = weights
+    elif weights != _DEFAULT:
+        spec = _catalogue.weight_spec(_tagged(name, weights))
+    else:
+        spec = _named(name, options)
+    _check_options(spec, options)
+    return spec
+
+
+def conflicts(
+    spec: WeightSpec, options: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """Options that the weight was made with otherwise: (wanted, has)."""
+    defaults = registry.model_entry(spec.architecture).options
+    free = FREE_OPTIONS | ({"flow_length"} if spec.layout != OURS else set())
+    found = {}
+    for option, wanted in options.items():
+        has = spec.options.get(option, defaults.get(option))
+        if option not in free and _plain(wanted) != _plain(has):
+            found[option] = (wanted, has)
+    return found
+
+
+def _named(name: str | WeightSpec, options: Mapping[str, Any]) -> WeightSpec:
+    if isinstance(name, WeightSpec):
+        return name
+    if name.startswith("hf://"):
+        from keras_twostream.pretrained import _hub_files
+
+        return _hub_files.spec_of(name)
+    if name.startswith("local:"):
+        return spec_of_folder(Path(name.removeprefix("local:")))
+    if "/" in name or "\\" in name:
+        raise UnknownNameError(
+            f"{name!r} could mean two things. Write hf://{name} for a "
+            f"repository on the Hub, or local:{name} for a folder on disk."
+        )
+    if "." in name:
+        return _catalogue.weight_spec(name)
+    return _default(name, options)
+
+
+def spec_of_folder(folder: Path) -> WeightSpec:
+    """The weight in a folder that `save_pretrained` wrote.
+
+    Raises:
+        WeightsError: If there is no such folder, or its config is wrong.
+    """
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        raise WeightsError(
+            f"There is no folder {folder}. `local:` takes a folder that "
+            "keras_twostream.save_pretrained wrote."
+        )
+    config = _folder.read_config(folder / _folder.CONFIG)
+    return _folder.spec_of_config(
+        config, f"{config['architecture']}.local", folder=str(folder)
+    )
+
+
+def _default(architecture: str, options: Mapping[str, Any]) -> WeightSpec:
+    registry.model_entry(architecture)
+    choices = _catalogue.list_weights(architecture)
+    for spec in choices:
+        if not conflicts(spec, options):
+            return spec
+    if not choices:
+        raise WeightsError(
+            f"{architecture} has no published weights. Build it with random "
+            f"ones: keras_twostream.load({architecture!r}, weights=None)."
+            f"{_catalogue.broken_plugins()}"
+        )
+    rows = "".join(_row(spec, conflicts(spec, options)) for spec in choices)
+    raise WeightsError(
+        f"No weight of {architecture} fits the options "
+        f"{_written(options)}. There are:{rows}\nLeave those options out, or "
+        "use weights=None for random weights."
+    )
+
+
+def _check_options(spec: WeightSpec, options: Mapping[str, Any]) -> None:
+    known = registry.model_entry(spec.architecture).options
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise UnknownNameError(
+            f"{spec.architecture} has no option {', '.join(unknown)}."
+            f"{did_you_mean(unknown[0], known)}"
+        )
+    found = conflicts(spec, options)
+    if found:
+        raise WeightsError(
+            f"The weight {spec.name} does not fit:{_row(spec, found)}\nLeave "
+            "those options out, choose another weight (see "
+            f"keras_twostream.list_weights({spec.architecture!r})), or use "
+            "weights=None for random weights."
+        )
+
+
+def _check_same_architecture(name: Any, spec: WeightSpec) -> None:
+    if isinstance(name, str) and name != spec.architecture:
+        raise WeightsError(
+            f"The weight {spec.name} is not for {name!r}. Write "
+            f"load({spec.architecture!r}, weights=...)."
+        )
+
+
+def _tagged(name: str | WeightSpec, tag: str) -> str:
+    if isinstance(name, WeightSpec) or "." in name or ":" in name:
+        raise WeightsError(
+            "A tag in `weights` goes with the name of an architecture. "
+            f"Received: name={name!r}, weights={tag!r}"
+        )
+    return tag if "." in tag else f"{name}.{tag}"
+
+
+def _row(spec: WeightSpec, found: Mapping[str, tuple[Any, Any]]) -> str:
+    facts = ", ".join(
+        f"{option}={has!r} (you asked for {wanted!r})"
+        for option, (wanted, has) in found.items()
+    )
+    return f"\n    {spec.name}: {facts}"
+
+
+def _written(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value!r}" for key, value in options.items())
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,95 @@
+"""A model's weights by explicit, stable, unique keys: "layer.variable"."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+
+from keras_twostream.errors import WeightsError
+
+_SHOWN = 8
+
+
+def variables(model: keras.Model) -> dict[str, Any]:
+    """The model's variables by key, dropout seeds left out.
+
+    Args:
+        model: A built model.
+
+    Returns:
+        From "rgb_conv1.kernel" to the variable.
+
+    Raises:
+        WeightsError: If two variables have the same key.
+    """
+    found: dict[str, Any] = {}
+    for variable in model.weights:
+        key = variable.path.replace("/", ".")
+        if key in found:
+            raise WeightsError(
+                f"Two variables of {model.name} have the key {key}, so its "
+                "weights cannot be told apart in a file. Give the layers "
+                "different names."
+            )
+        found[key] = variable
+    return found
+
+
+def assign(targets: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+    """Put arrays into variables of exactly the same keys and shapes.
+
+    Args:
+        targets: Variables by key.
+        tensors: Arrays by key, of any floating type.
+
+    Raises:
+        WeightsError: If the keys or a shape differ; nothing was assigned.
+    """
+    check_keys(targets, tensors)
+    for key, variable in targets.items():
+        check_shape(key, tensors[key].shape, variable.shape)
+    for key, variable in targets.items():
+        variable.assign(tensors[key].astype(variable.dtype, copy=False))
+
+
+def check_keys(expected: Iterable[str], received: Iterable[str]) -> None:
+    """Refuse key sets that differ, and show both differences.
+
+    Raises:
+        WeightsError: If a key is missing or unexpected.
+    """
+    missing = sorted(set(expected) - set(received))
+    unexpected = sorted(set(received) - set(expected))
+    if missing or unexpected:
+        raise WeightsError(
+            "The weights do not fit the model: their keys must be the same."
+            f"{_listed('In the model, missing in the weights', missing)}"
+            f"{_listed('In the weights, unknown to the model', unexpected)}"
+            "\nThe options differ from those the weights were saved with, or "
+            "the file belongs to another architecture."
+        )
+
+
+def check_shape(
+    key: str, received: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    """Refuse a tensor of another shape.
+
+    Raises:
+        WeightsError: If the shapes differ.
+    """
+    if tuple(received) != tuple(expected):
+        raise WeightsError(
+            f"The weight {key} has the shape {tuple(received)}, but the "
+            f"model's variable has {tuple(expected)}. Build the model with "
+            "the options the weights were saved with."
+        )
+
+
+def _listed(title: str, keys: list[str]) -> str:
+    if not keys:
+        return ""
+    more = len(keys) - _SHOWN
+    lines = "".join(f"\n    {key}" for key in keys[:_SHOWN])
+    rest = f"\n    ... and {more} more" if more > 0 else ""
+    return f"\n  {title} ({len(keys)}):{lines}{rest}"

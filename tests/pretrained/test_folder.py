@@ -1,0 +1,220 @@
+"""Saving to a folder and loading it back."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import safetensors.numpy
+from small_net import CLASSES, clips, logits
+
+import keras_twostream as kts
+from keras_twostream import hub, inspection
+from keras_twostream.errors import SpecError, UnknownNameError, WeightsError
+
+pytestmark = pytest.mark.agnostic
+
+
+def copied(folder, tmp_path):
+    return shutil.copytree(folder, tmp_path / "copy")
+
+
+def edit_config(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def rewrite(folder, change):
+    """Change the tensors and make the config's hash fit."""
+    path = folder / "model.safetensors"
+    tensors = safetensors.numpy.load_file(path)
+    change(tensors)
+    safetensors.numpy.save_file(tensors, path)
+    edit_config(folder, sha256="")
+
+
+def test_a_reloaded_folder_gives_the_same_numbers(trained, folder):
+    loaded = kts.load(f"local:{folder}")
+    np.testing.assert_array_equal(logits(loaded), logits(trained))
+    assert inspection.class_names(loaded) == CLASSES
+    assert inspection.head_is_trained(loaded)
+    assert kts.clip_spec(loaded) == kts.clip_spec(trained)
+
+
+def test_keys_are_layer_and_variable(folder):
+    keys = safetensors.numpy.load_file(folder / "model.safetensors")
+    assert "rgb_res2a_branch2a.kernel" in keys
+    assert "flow_bn_conv1.moving_variance" in keys
+
+
+def test_half_precision_halves_the_file(trained, folder, tmp_path):
+    half = hub.save_pretrained(trained, tmp_path / "half", dtype="float16")
+    size = (half / "model.safetensors").stat().st_size
+    assert size < 0.7 * (folder / "model.safetensors").stat().st_size
+    np.testing.assert_allclose(
+        logits(kts.load(f"local:{half}")), logits(trained), rtol=0.05, atol=0.05
+    )
+
+
+def test_another_class_count_gets_a_fresh_head_and_says_so(folder, caplog):
+    model = kts.load(f"local:{folder}", num_classes=5)
+    assert model.output_shape == (None, 5)
+    assert not inspection.head_is_trained(model)
+    assert caplog.text.count("the classifier is a fresh one") == 1
+
+
+def test_the_same_classes_keep_the_head(folder, caplog):
+    model = kts.load(f"local:{folder}", classes=CLASSES)
+    assert inspection.head_is_trained(model)
+    assert not caplog.text
+
+
+def test_other_names_of_equal_number_get_a_fresh_head(folder):
+    model = kts.load(f"local:{folder}", classes=["a", "b", "c"])
+    assert inspection.class_names(model) == ["a", "b", "c"]
+    assert not inspection.head_is_trained(model)
+
+
+def test_one_stream_of_two(trained, folder):
+    model = kts.load(f"local:{folder}", streams=("flow",))
+    ours, theirs = (
+        keras.ops.convert_to_numpy(net.get_layer("flow_conv1").kernel)
+        for net in (model, trained)
+    )
+    np.testing.assert_array_equal(ours, theirs)
+    assert kts.clip_spec(model).streams == ("flow",)
+
+
+def test_free_options_change_nothing_of_the_weights(folder):
+    model = kts.load(f"local:{folder}", clip_length=3, dropout=0.5)
+    assert kts.clip_spec(model).clip_length == 3
+
+
+def test_the_clip_spec_of_the_weights_wins(folder, tmp_path):
+    copy = copied(folder, tmp_path)
+    spec = json.loads((copy / "config.json").read_text())["clip_spec"]
+    edit_config(copy, clip_spec={**spec, "short_side": 128})
+    assert kts.clip_spec(kts.load(f"local:{copy}")).short_side == 128
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"depth": 50}, "depth=26 (you asked for 50)"),
+        ({"stride_in": "3x3"}, "stride_in='1x1' (you asked for '3x3')"),
+        ({"flow_length": 7}, "flow_length=2 (you asked for 7)"),
+    ],
+)
+def test_structural_options_must_be_the_weights_own(folder, options, text):
+    with pytest.raises(WeightsError) as error:
+        kts.load(f"local:{folder}", **options)
+    assert text in str(error.value)
+
+
+def test_an_unknown_option_is_named(folder):
+    with pytest.raises(UnknownNameError, match=r"no option dpth. Did you mean"):
+        kts.load(f"local:{folder}", dpth=50)
+
+
+def test_a_bare_address_is_refused_with_both_spellings():
+    with pytest.raises(UnknownNameError, match=r"hf://me/net .* local:me/net"):
+        kts.load("me/net")
+
+
+def test_missing_and_unexpected_keys_are_both_shown(folder, tmp_path):
+    def rename(tensors):
+        tensors["rgb_conv9.kernel"] = tensors.pop("rgb_conv1.kernel")
+
+    copy = copied(folder, tmp_path)
+    rewrite(copy, rename)
+    with pytest.raises(WeightsError) as error:
+        kts.load(f"local:{copy}")
+    text = str(error.value)
+    assert "missing in the weights (1):\n    rgb_conv1.kernel" in text
+    assert "unknown to the model (1):\n    rgb_conv9.kernel" in text
+
+
+def test_a_wrong_shape_names_the_key_and_both_shapes(folder, tmp_path):
+    def widen(tensors):
+        tensors["rgb_conv1.kernel"] = np.zeros((7, 7, 4, 4), "float32")
+
+    copy = copied(folder, tmp_path)
+    rewrite(copy, widen)
+    with pytest.raises(WeightsError) as error:
+        kts.load(f"local:{copy}")
+    text = str(error.value)
+    assert "rgb_conv1.kernel has the shape (7, 7, 4, 4)" in text
+    assert "variable has (7, 7, 3, 4)" in text
+
+
+def test_a_changed_file_is_reported_with_both_hashes(folder, tmp_path):
+    copy = copied(folder, tmp_path)
+    path = copy / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(WeightsError, match=r"expected sha256 .*\n.*received"):
+        kts.load(f"local:{copy}")
+
+
+def test_a_truncated_file_is_reported(folder, tmp_path):
+    copy = copied(folder, tmp_path)
+    path = copy / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    edit_config(copy, sha256="")
+    with pytest.raises(WeightsError, match=r"cut off"):
+        kts.load(f"local:{copy}")
+
+
+def test_a_newer_format_asks_for_an_update(folder, tmp_path):
+    copy = copied(folder, tmp_path)
+    edit_config(copy, format=99)
+    with pytest.raises(WeightsError, match=r"format 99.*Update it"):
+        kts.load(f"local:{copy}")
+
+
+def test_changed_layers_are_not_published(trained, tmp_path):
+    head = keras.layers.Dense(2, name="mine")(trained.outputs[0])
+    changed = keras.Model(trained.inputs, head)
+    with pytest.raises(WeightsError, match=r"mine should be absent and is Den"):
+        hub.save_pretrained(changed, tmp_path)
+
+
+def test_a_foreign_model_is_not_published(tmp_path):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    with pytest.raises(SpecError, match=r"no keras_twostream stream input"):
+        hub.save_pretrained(model, tmp_path)
+
+
+def test_a_clone_can_be_published(trained, tmp_path):
+    clone = keras.models.clone_model(trained)
+    clone.set_weights(trained.get_weights())
+    saved = hub.save_pretrained(clone, tmp_path / "clone")
+    loaded = kts.load(f"local:{saved}")
+    np.testing.assert_array_equal(logits(loaded), logits(trained))
+
+
+def test_random_weights_are_asked_for_by_name():
+    model = kts.load(
+        "spatiotemporal_resnet",
+        weights=None,
+        classes=["a", "b"],
+        depth=18,
+        width=4,
+    )
+    assert inspection.class_names(model) == ["a", "b"]
+    assert not inspection.head_is_trained(model)
+
+
+def test_an_untrained_head_is_announced(trained, tmp_path, caplog):
+    clone = keras.models.clone_model(trained)
+    inspection.update_card(clone, head_trained=False)
+    saved = hub.save_pretrained(clone, tmp_path / "clone")
+    kts.load(f"local:{saved}")
+    assert "untrained, as it was saved" in caplog.text
+
+
+def test_clips_give_different_logits(trained):
+    # Guards the tests above: equal logits must not be a constant.
+    assert np.abs(logits(trained) - logits(trained, clips(1))).max() > 1e-3
