@@ -1,0 +1,71 @@
+"""Settings of a command from a TOML file; flags win."""
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def config_option(table: str):
+    """`--config FILE`: a TOML file whose keys are the flags' names.
+
+    Args:
+        table: Table of the file that holds them; the whole file where it
+            has none of that name.
+    """
+
+    def read(ctx: click.Context, _: click.Parameter, path: Path | None):
+        if path is None:
+            return
+        values = tomllib.loads(path.read_text("utf-8"))
+        values = values.get(table, values)
+        ctx.default_map = {
+            **(ctx.default_map or {}),
+            **{key: _as_flag(value) for key, value in values.items()},
+        }
+
+    return click.option(
+        "--config",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        is_eager=True,
+        expose_value=False,
+        callback=read,
+        metavar="FILE",
+        help="TOML file with flags as keys; flags given here win.",
+    )
+
+
+def assignments(pairs: Iterable[str], flag: str) -> dict[str, Any]:
+    """`name=value` pairs, values as in TOML, else as text.
+
+    Raises:
+        click.BadParameter: If a pair has no equals sign.
+    """
+    found = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise click.BadParameter(
+                f"{flag} takes name=value. Received: {pair!r}"
+            )
+        found[name.strip().replace("-", "_")] = parse_value(text.strip())
+    return found
+
+
+def parse_value(text: str) -> Any:
+    """A TOML value such as 26, [112, 112] or true; other text as it is."""
+    if text in ("none", "None"):
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _as_flag(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return [f"{key}={json.dumps(item)}" for key, item in value.items()]

@@ -1,0 +1,119 @@
+"""`keras-twostream train`: from a folder of videos to a model."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keras_twostream.cli._options import (
+    check_device,
+    debug_option,
+    device_option,
+    seed_option,
+)
+from keras_twostream.cli._settings import assignments, config_option
+
+
+@click.command("train")
+@config_option("train")
+@click.option(
+    "--data",
+    required=True,
+    help="A folder with one folder of videos per class, or a list.",
+)
+@click.option("--model", default="spatiotemporal_resnet", show_default=True)
+@click.option(
+    "--weights",
+    metavar="none|TAG",
+    help="What training starts from; the model's default otherwise.",
+)
+@click.option("--recipe", help="A recipe's name or TOML file.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The run's folder. A run that was stopped goes on from it.",
+)
+@click.option("--val", help="Validate on this folder or list.")
+@click.option(
+    "--val-share",
+    default=0.15,
+    show_default=True,
+    type=click.FloatRange(0, 0.9),
+    help="Share of each class held out, without --val and --split.",
+)
+@click.option("--split", type=int, help="Number of an official split.")
+@click.option("--root", help="Folder of the videos that a list names.")
+@click.option("--format", "list_format", help="Format of the list.")
+@click.option("--epochs", type=click.IntRange(1))
+@click.option("--batch-size", type=click.IntRange(1))
+@click.option("--streams", metavar="rgb,flow", help="Streams to train.")
+@click.option(
+    "--option",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the model, such as depth=26.",
+)
+@click.option(
+    "--spec",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A field of the clip, such as short_side=128.",
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A field of the recipe, such as learning_rate=0.01.",
+)
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the input, such as mirror=false.",
+)
+@click.option(
+    "--init",
+    multiple=True,
+    metavar="STREAM=RUN",
+    help="Start a stream from another run's model.",
+)
+@click.option("--patience", type=click.IntRange(1), help="Early stopping.")
+@click.option(
+    "--keep",
+    type=click.Choice(["best", "last"]),
+    default="best",
+    show_default=True,
+    help="Which weights the model gets in the end.",
+)
+@click.option("--cache", type=click.Choice(["memory"]), help="Decoded frames.")
+@click.option("--workers", type=click.IntRange(1), help="Videos read at once.")
+@click.option("--balance", is_flag=True, help="Weigh rare classes more.")
+@click.option("--jit", default="auto", metavar="auto|true|false|measure")
+@click.option("--checkpoint-seconds", default=300.0, show_default=True)
+@click.option("--license", "license_", default="unspecified")
+@click.option("--data-terms", default="unspecified")
+@seed_option
+@device_option
+@debug_option
+def train_command(**flags: Any) -> None:
+    """Train a model, or go on with the run in --out.
+
+    Example: keras-twostream train --data my_videos --out run
+    """
+    check_device()
+    from keras_twostream.cli._train_run import run
+
+    command = ["keras-twostream", *sys.argv[1:]]
+    for name, flag in (
+        ("option", "--option"),
+        ("spec", "--spec"),
+        ("changes", "--set"),
+        ("inputs", "--input"),
+        ("init", "--init"),
+    ):
+        flags[name] = assignments(flags[name], flag)
+    run(flags, command)

@@ -1,0 +1,173 @@
+"""What `keras-twostream train` trains, and on what."""
+
+import dataclasses
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import keras
+
+from keras_twostream import __version__, hub, inspection, training
+from keras_twostream.data import Annotations, read_annotations
+from keras_twostream.registry import list_models, model_entry
+
+PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "opencv-python")
+
+
+@dataclasses.dataclass(frozen=True)
+class Lists:
+    """The videos of a run.
+
+    Attributes:
+        train: To train on.
+        validation: To validate on; may be empty.
+        classes: Class names, by number.
+    """
+
+    train: list[tuple[str, Any]]
+    validation: list[tuple[str, Any]]
+    classes: tuple[str, ...]
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether some video shows several classes at once."""
+        return any(isinstance(label, tuple) for _, label in self.train)
+
+
+def read_lists(
+    data: str,
+    *,
+    val: str | None,
+    val_share: float,
+    split: int | None,
+    root: str | None,
+    list_format: str | None,
+    seed: int,
+) -> Lists:
+    """The training and the validation list.
+
+    Validation is `val` if given, the test part of an official split, or else
+    a share of every class of the training list.
+    """
+    options = {"format": list_format, "root": root}
+    subset = None if split is None else "train"
+    found = read_annotations(data, split=split, subset=subset, **options)
+    if val is not None:
+        held = _same_classes(found, read_annotations(val, **options))
+    elif split is not None:
+        held = read_annotations(data, split=split, subset="test", **options)
+    else:
+        inner, outer = training.hold_out(found.labels, val_share, seed)
+        found, held = found.take(inner), found.take(outer)
+    return Lists(pairs(found), pairs(held), class_names(found))
+
+
+def pairs(found: Annotations) -> list[tuple[str, Any]]:
+    """(path, label) of every item."""
+    return list(zip(found.paths, found.labels, strict=True))
+
+
+def class_names(found: Annotations) -> tuple[str, ...]:
+    """The list's class names, or numbers where it has none."""
+    return found.classes or tuple(map(str, range(len(found.counts()))))
+
+
+def _same_classes(found: Annotations, held: Annotations) -> Annotations:
+    if held.classes and found.classes and held.classes != found.classes:
+        missing = set(held.classes) - set(found.classes)
+        if missing:
+            raise click.UsageError(
+                "The validation list has classes that the training list "
+                f"lacks: {', '.join(sorted(missing))}."
+            )
+        place = {name: i for i, name in enumerate(found.classes)}
+        items = tuple(
+            dataclasses.replace(
+                item,
+                labels=tuple(place[held.classes[x]] for x in item.labels),
+            )
+            for item in held.items
+        )
+        return dataclasses.replace(held, items=items, classes=found.classes)
+    return held
+
+
+def build_model(
+    name: str,
+    weights: str | None,
+    classes: tuple[str, ...],
+    recipe: training.Recipe,
+    options: Mapping[str, Any],
+    spec: Mapping[str, Any],
+) -> keras.Model:
+    """The model to train; flags win over the recipe's options.
+
+    Args:
+        name: What `keras_twostream.load` takes.
+        weights: "none" for random ones, a tag, or None for the default.
+        classes: Class names.
+        recipe: For its options and its clip.
+        options: The builder's options from flags.
+        spec: Fields of the ClipSpec from flags.
+    """
+    options = {**_known(name, recipe.options), **options}
+    spec = {**recipe.spec, **spec}
+    if spec:
+        options["clip_spec"] = {**options.get("clip_spec", {}), **spec}
+    if weights is not None:
+        options["weights"] = None if weights == "none" else weights
+    return hub.load(name, classes=list(classes), **options)
+
+
+def _known(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe's options that this builder has."""
+    architecture = name.partition(".")[0]
+    if architecture not in list_models():
+        return {}
+    known = model_entry(architecture).options
+    return {key: value for key, value in options.items() if key in known}
+
+
+def start_streams(model: keras.Model, init: Mapping[str, str]) -> None:
+    """Copies the streams of other run folders into the model."""
+    for stream, place in init.items():
+        folder = Path(place)
+        if (folder / "model").is_dir():
+            folder = folder / "model"
+        is_folder = folder.is_dir()
+        source = hub.load(f"local:{folder}" if is_folder else place)
+        copied = training.copy_stream(source, model, stream)
+        click.echo(f"{stream}: {len(copied)} layers from {place}", err=True)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers of a run depend on."""
+    found = {
+        "keras_twostream": __version__,
+        "python": platform.python_version(),
+        "backend": keras.backend.backend(),
+    }
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def describe(model: keras.Model) -> dict[str, Any]:
+    """Identity and clip of a model, for `config.toml`."""
+    card = inspection.card(model)
+    return {
+        "architecture": card.get("architecture"),
+        "options": _without_none(card.get("options", {})),
+        "classes": card.get("classes") or [],
+        "clip": _without_none(inspection.clip_spec(model).to_json()),
+    }
+
+
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}

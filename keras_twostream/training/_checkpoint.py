@@ -1,0 +1,221 @@
+"""Stopping and going on: checkpoints, the best weights, the log.
+
+Everything random in the input is a function of (seed, epoch, step), so a
+checkpoint is weights, optimiser and that place; no iterator is saved.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_twostream.errors import WeightsError
+from keras_twostream.training._files import write_arrays, write_table
+
+
+class Resume(keras.callbacks.Callback):
+    """Saves the state of `fit` and goes on from it after a kill.
+
+    Args:
+        path: The checkpoint, an .npz file.
+        every_seconds: Seconds between two saves within an epoch; the end of
+            an epoch is always saved.
+        companions: Callbacks whose `state` (a JSON-compatible dict) is saved
+            and restored too, such as `KeepBest` and `RunLog`.
+
+    Attributes:
+        epoch: The epoch to go on with.
+        step: Batches of it that are done.
+
+    Example:
+
+    ```python
+    resume = Resume("run/checkpoint.npz")
+    resume.restore(model)
+    dataset = make(start_epoch=resume.epoch, start_step=resume.step)
+    ```
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        every_seconds: float = 300.0,
+        companions: tuple[Any, ...] = (),
+    ) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self.epoch = self.step = 0
+        self._every, self._companions = every_seconds, companions
+        self._metrics: list[np.ndarray] | None = None
+
+    def restore(self, model: keras.Model) -> bool:
+        """Puts a compiled model into the saved state, if there is one.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            WeightsError: If the checkpoint is of another model or optimiser.
+        """
+        if not self.path.exists():
+            return False
+        with np.load(self.path, allow_pickle=False) as file:
+            arrays = dict(file)
+        state = json.loads(str(arrays.pop("state")))
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        self._assign(model.variables, arrays, "model")
+        self._assign(model.optimizer.variables, arrays, "optimizer")
+        self._metrics = _group(arrays, "metrics")
+        self.epoch, self.step = state["epoch"], state["step"]
+        for callback, values in zip(
+            self._companions, state["companions"], strict=True
+        ):
+            callback.state = values
+        return True
+
+    def on_train_begin(self, logs=None):
+        self._saved_at = time.monotonic()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._first = self.step
+        if self._metrics and self.step:
+            # Means over an epoch go on where they stood.
+            for variable, value in zip(
+                self.model.metrics_variables, self._metrics, strict=True
+            ):
+                variable.assign(value)
+        self._metrics = None
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step = self._first + batch + 1
+        if time.monotonic() - self._saved_at >= self._every:
+            self.save()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epoch, self.step = epoch + 1, 0
+        self.save()
+
+    def save(self) -> None:
+        """Writes the checkpoint, replacing the one before."""
+        model = self.model
+        state = {
+            "epoch": self.epoch,
+            "step": self.step,
+            "companions": [x.state for x in self._companions],
+        }
+        arrays = {"state": np.array(json.dumps(state))}
+        for name, variables in (
+            ("model", model.variables),
+            ("optimizer", model.optimizer.variables),
+            ("metrics", model.metrics_variables),
+        ):
+            for number, variable in enumerate(variables):
+                value = keras.ops.convert_to_numpy(variable)
+                arrays[f"{name}/{number}"] = value
+        write_arrays(self.path, arrays)
+        self._saved_at = time.monotonic()
+
+    def _assign(self, variables, arrays, name: str) -> None:
+        values = _group(arrays, name)
+        same = len(values) == len(variables) and all(
+            tuple(variable.shape) == value.shape
+            for variable, value in zip(variables, values, strict=True)
+        )
+        if not same:
+            raise WeightsError(
+                f"The checkpoint {self.path} was saved with another model or "
+                f"recipe: its {name} variables do not fit. Resume with the "
+                "settings of that run, or start a new run folder."
+            )
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+
+
+def _group(arrays: dict[str, np.ndarray], name: str) -> list[np.ndarray]:
+    count = sum(key.startswith(f"{name}/") for key in arrays)
+    return [arrays[f"{name}/{number}"] for number in range(count)]
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Keeps the best weights, and stops when they get no better.
+
+    Args:
+        path: Where the weights go, an .npz file.
+        monitor: A key of `logs`; the larger the better, unless it ends in
+            "loss".
+        patience: Epochs without a better one before training stops, or None
+            for never.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        monitor: str = "val_accuracy",
+        patience: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.path, self.monitor = Path(path), monitor
+        self._patience = patience
+        self.state: dict[str, Any] = {"best": None, "epoch": None}
+
+    def on_epoch_end(self, epoch, logs=None):
+        value = (logs or {}).get(self.monitor)
+        if value is None:
+            return
+        if self._is_better(float(value)):
+            self.state = {"best": float(value), "epoch": epoch}
+            arrays = {
+                str(number): keras.ops.convert_to_numpy(weight)
+                for number, weight in enumerate(self.model.weights)
+            }
+            write_arrays(self.path, arrays)
+        elif self._patience is not None:
+            waited = epoch - self.state["epoch"]
+            self.model.stop_training = waited >= self._patience
+
+    def load_best(self, model: keras.Model) -> None:
+        """Gives the model its best weights, if any were kept."""
+        if self.path.exists():
+            with np.load(self.path, allow_pickle=False) as file:
+                model.set_weights([file[str(i)] for i in range(len(file))])
+
+    def _is_better(self, value: float) -> bool:
+        best = self.state["best"]
+        if best is None:
+            return True
+        down = self.monitor.endswith("loss")
+        return value < best if down else value > best
+
+
+class RunLog(keras.callbacks.Callback):
+    """Writes a CSV with one row per epoch.
+
+    Args:
+        path: The file.
+        report: Called with each row.
+    """
+
+    def __init__(self, path: str | os.PathLike, report: Any = None) -> None:
+        super().__init__()
+        self.path, self._report = Path(path), report
+        self.state: list[dict[str, Any]] = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {
+            "epoch": epoch + 1,
+            **{name: float(value) for name, value in (logs or {}).items()},
+            "seconds": round(time.perf_counter() - self._start, 1),
+        }
+        self.state = [*self.state, row]
+        write_table(self.path, self.state)
+        if self._report:
+            self._report(row)

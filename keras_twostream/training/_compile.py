@@ -1,0 +1,162 @@
+"""`training.compile`: a recipe turned into Keras's own `model.compile`."""
+
+import re
+from typing import Any
+
+import keras
+
+from keras_twostream.errors import SpecError
+from keras_twostream.inspection import card
+from keras_twostream.training._losses import CrossEntropy
+from keras_twostream.training._optimizers import optimizer
+from keras_twostream.training._partial_batch_norm import (
+    freeze_batch_norm,
+)
+from keras_twostream.training._recipes import Recipe, load_recipe
+from keras_twostream.training._xla import faster_with_xla
+
+
+def compile(
+    model: keras.Model,
+    recipe: Any = None,
+    *,
+    steps: int | None = None,
+    multi_label: bool = False,
+    jit_compile: bool | str = "auto",
+    **changes: Any,
+) -> Recipe:
+    """Compiles a model as its paper, or another recipe, prescribes.
+
+    Optimiser, schedule, weight decay, clipping, learning-rate multipliers,
+    frozen layers and one loss per output come from the recipe; losses are
+    taken from logits. `fit` follows as for any Keras model.
+
+    Args:
+        model: A model of this library, with logits as outputs.
+        recipe: A name in `list_recipes()`, a TOML file, a `Recipe`, or None
+            for the one named after the model's architecture.
+        steps: Optimiser steps of the whole run, over which the schedule is
+            stretched; the recipe's own number when None.
+        multi_label: Whether labels are 0/1 vectors of several classes.
+        jit_compile: Whether XLA compiles the step: True, False, "auto"
+            (what was fastest when we measured: off on CPU, on for JAX), or
+            "measure", which times both on this machine first.
+        **changes: Fields of the recipe to change, such as
+            `learning_rate=0.01`.
+
+    Returns:
+        The recipe as used.
+
+    Raises:
+        UnknownNameError: If there is no such recipe.
+        SpecError: If the model ends in a softmax, or the schedule needs
+            `steps`.
+
+    Example:
+
+    ```python
+    training.compile(model, "actors", steps=30 * batches, learning_rate=0.01)
+    model.fit(dataset, epochs=30)
+    ```
+    """
+    _refuse_softmax(model)
+    recipe = load_recipe(recipe or default_recipe(model)).replace(**changes)
+    freeze(model, recipe)
+    if recipe.partial_batch_norm:
+        freeze_batch_norm(model)
+    model.compile(
+        optimizer=optimizer(recipe, steps),
+        loss=_per_output(model, lambda: _loss(recipe, multi_label)),
+        loss_weights=_loss_weights(model, recipe),
+        metrics=_per_output(model, lambda: [_accuracy(multi_label)]),
+        jit_compile="auto" if jit_compile == "measure" else jit_compile,
+    )
+    if jit_compile == "measure":
+        model.jit_compile = faster_with_xla(model)
+    return recipe
+
+
+def default_recipe(model: keras.Model) -> str:
+    """The name of the recipe that belongs to the model's architecture.
+
+    Raises:
+        SpecError: If the model does not say what it is.
+    """
+    name = card(model).get("architecture")
+    if name is None:
+        raise SpecError(
+            f"The model {model.name!r} does not say its architecture, so its "
+            "recipe is unknown. Pass recipe=, a name of "
+            "keras_twostream.training.list_recipes()."
+        )
+    return name
+
+
+def freeze(model: keras.Model, recipe: Recipe) -> list[str]:
+    """Stops the layers named by `recipe.frozen` from training.
+
+    Returns:
+        Names of the frozen layers.
+
+    Raises:
+        SpecError: If a pattern matches no layer.
+    """
+    frozen = []
+    for pattern in recipe.frozen:
+        found = [x for x in model.layers if re.search(pattern, x.name)]
+        if not found:
+            raise SpecError(
+                f"The recipe {recipe.name!r} freezes layers that match "
+                f"{pattern!r}, but {model.name} has none. Change `frozen`."
+            )
+        for layer in found:
+            layer.trainable = False
+            frozen.append(layer.name)
+    return frozen
+
+
+def output_names(model: keras.Model) -> list[str] | None:
+    """Keys of the model's outputs, or None when it has one."""
+    outputs = model.output
+    return list(outputs) if isinstance(outputs, dict) else None
+
+
+def _per_output(model: keras.Model, make: Any) -> Any:
+    names = output_names(model)
+    if names is None:
+        return make()
+    return {name: make() for name in names}
+
+
+def _loss(recipe: Recipe, multi_label: bool) -> keras.losses.Loss:
+    if multi_label:
+        return keras.losses.BinaryCrossentropy(
+            from_logits=True, label_smoothing=recipe.label_smoothing
+        )
+    return CrossEntropy(recipe.label_smoothing)
+
+
+def _accuracy(multi_label: bool) -> keras.metrics.Metric:
+    if multi_label:
+        return keras.metrics.AUC(
+            multi_label=False, from_logits=True, name="auc"
+        )
+    return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+
+
+def _loss_weights(model: keras.Model, recipe: Recipe) -> Any:
+    names = output_names(model)
+    if names is None or not recipe.loss_weights:
+        return None
+    return {name: recipe.loss_weights.get(name, 1.0) for name in names}
+
+
+def _refuse_softmax(model: keras.Model) -> None:
+    last = model.layers[-1]
+    activation = getattr(last, "activation", None)
+    if activation is keras.activations.softmax:
+        raise SpecError(
+            f"{model.name} ends in a softmax, and recipes train on logits. "
+            "Build it with classifier_activation=None; predictions can be "
+            "turned into probabilities with keras.ops.softmax."
+        )

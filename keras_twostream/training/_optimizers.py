@@ -1,0 +1,132 @@
+"""Optimisers that treat variables apart, as the papers do.
+
+Caffe's solvers give biases twice the learning rate and no weight decay, and
+two-stream papers multiply the rate of the first flow layer. Keras has one
+rate for all, so these subclasses scale it where a variable is updated.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_twostream.training._recipes import Recipe
+from keras_twostream.training._schedules import learning_rate
+
+# Decay pulls kernels towards zero; for these that would be harmful.
+NOT_DECAYED = ("bias", "gamma", "beta", "alpha", "scale")
+
+
+class _ByVariable:
+    """Per-variable learning rates and weight decay.
+
+    Args:
+        multipliers: From a regular expression on a variable's path to the
+            factor on its learning rate; the first that matches counts.
+    """
+
+    def __init__(
+        self, *args: Any, multipliers: Mapping[str, float] | None = None, **kw
+    ) -> None:
+        super().__init__(*args, **kw)
+        self.multipliers = dict(multipliers or {})
+        self._paths = {}
+
+    def build(self, variables):
+        # TensorFlow hands update_step its own variables, without a path.
+        self._paths = {self._var_key(x): x.path for x in variables}
+        super().build(variables)
+
+    def path(self, variable) -> str:
+        """Where in the model a variable is, as `rgb_conv1/kernel`."""
+        return self._paths[self._var_key(variable)]
+
+    def multiplier(self, path: str) -> float:
+        """The factor on the learning rate of the variable at `path`."""
+        for pattern, factor in self.multipliers.items():
+            if re.search(pattern, path):
+                return factor
+        return 1.0
+
+    def update_step(self, gradient, variable, learning_rate):
+        factor = self.multiplier(self.path(variable))
+        if factor != 1.0:
+            learning_rate = learning_rate * factor
+        super().update_step(gradient, variable, learning_rate)
+
+    def _use_weight_decay(self, variable):
+        return is_decayed(self.path(variable))
+
+    def get_config(self):
+        return {**super().get_config(), "multipliers": self.multipliers}
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class CaffeSGD(_ByVariable, keras.optimizers.SGD):
+    """SGD with momentum whose weight decay is part of the gradient.
+
+    Keras decays weights apart from momentum; Caffe and MatConvNet add
+    `l2 * w` to the gradient, so that momentum multiplies it tenfold.
+
+    Args:
+        l2: Weight decay as in the papers.
+        multipliers: See `training.compile`.
+    """
+
+    def __init__(self, *args: Any, l2: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.l2 = float(l2)
+
+    def update_step(self, gradient, variable, learning_rate):
+        if self.l2 and is_decayed(self.path(variable)):
+            gradient = gradient + self.l2 * ops.convert_to_tensor(variable)
+        super().update_step(gradient, variable, learning_rate)
+
+    def get_config(self):
+        return {**super().get_config(), "l2": self.l2}
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class AdamW(_ByVariable, keras.optimizers.AdamW):
+    """AdamW that leaves biases and normalisation undecayed."""
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class Adam(_ByVariable, keras.optimizers.Adam):
+    """Adam with learning rates per variable."""
+
+
+def is_decayed(path: str) -> bool:
+    """Whether weight decay applies to the variable at `path`."""
+    return path.rsplit("/", 1)[-1] not in NOT_DECAYED
+
+
+def optimizer(
+    recipe: Recipe, steps: int | None = None
+) -> keras.optimizers.Optimizer:
+    """The recipe's optimiser.
+
+    Args:
+        recipe: The recipe.
+        steps: Optimiser steps of the run; the recipe's own when None.
+
+    Returns:
+        A Keras optimiser.
+    """
+    options = {
+        "learning_rate": learning_rate(recipe, steps),
+        "global_clipnorm": recipe.clip_norm,
+        "multipliers": recipe.multipliers,
+    }
+    if recipe.optimizer == "sgd":
+        return CaffeSGD(
+            momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
+            l2=recipe.weight_decay,
+            **options,
+        )
+    if recipe.optimizer == "adam":
+        return Adam(**options)
+    return AdamW(weight_decay=recipe.weight_decay, **options)

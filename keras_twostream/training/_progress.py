@@ -1,0 +1,80 @@
+"""Progress of `fit` as lines of text, for terminals and log files alike."""
+
+import sys
+import time
+from typing import Any, TextIO
+
+import keras
+
+
+class Progress(keras.callbacks.Callback):
+    """Writes a line every few seconds and one per epoch.
+
+    Args:
+        batch_size: Clips in a batch.
+        steps: Batches in a whole epoch.
+        epochs: Epochs of the run.
+        first_step: Batches of the first epoch done before.
+        file: Where to write; standard error when None.
+        every_seconds: Seconds between two lines within an epoch.
+    """
+
+    def __init__(
+        self,
+        batch_size: int,
+        steps: int,
+        epochs: int,
+        first_step: int = 0,
+        file: TextIO | None = None,
+        every_seconds: float = 20.0,
+    ) -> None:
+        super().__init__()
+        self._batch_size, self._steps = batch_size, steps
+        self._epochs, self._offset = epochs, first_step
+        self._file, self._every = file, every_seconds
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+        self._began = self._shown = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.perf_counter()
+        if now - self._shown < self._every:
+            return
+        self._shown = now
+        done = batch + 1
+        pace = (now - self._began) / done
+        step = self._offset + done
+        left = self._steps - step
+        left += (self._epochs - self._epoch - 1) * self._steps
+        self._say(
+            f"epoch {self._epoch + 1}/{self._epochs} "
+            f"step {step}/{self._steps}  {_numbers(logs)}  "
+            f"{self._batch_size / pace:.1f} clips/s, "
+            f"{duration(left * pace)} left"
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._offset = 0
+        seconds = time.perf_counter() - self._began
+        self._say(
+            f"epoch {epoch + 1}/{self._epochs}  {_numbers(logs)}  "
+            f"{duration(seconds)}"
+        )
+
+    def _say(self, line: str) -> None:
+        print(line, file=self._file or sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 4:05 or 2:04:05."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{seconds:02}"
+    return f"{minutes}:{seconds:02}"
+
+
+def _numbers(logs: dict[str, Any] | None) -> str:
+    items = (logs or {}).items()
+    return "  ".join(f"{name} {float(value):.4f}" for name, value in items)

@@ -1,0 +1,171 @@
+"""Recipes: what a paper prescribes for training, as data.
+
+A recipe is a TOML file, `recipes/<architecture>.toml` for the papers' own.
+Nothing in it is code, so it can be printed, compared and published.
+"""
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
+
+OPTIMIZERS = ("sgd", "adam", "adamw")
+SCHEDULES = ("constant", "steps", "cosine", "one_cycle")
+
+_FOLDER = Path(__file__).parent / "recipes"
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How to train one architecture.
+
+    Attributes:
+        name: The recipe's name.
+        source: Where the numbers come from: paper and section, or code.
+        notes: What the fields cannot say.
+        epochs: Passes over the training list when steps are not given.
+        batch_size: Clips in a batch.
+        steps: Optimiser steps that `schedule["at"]` refers to, or None when
+            it refers to epochs.
+        optimizer: "sgd", "adam" or "adamw".
+        momentum: Of sgd.
+        nesterov: Whether sgd looks ahead.
+        learning_rate: The largest one.
+        schedule: "name" (constant, steps, cosine or one_cycle); "at" and
+            "factor" of steps; "warmup", the share of the run that climbs
+            to the learning rate; "end", the last rate as a share of it.
+        weight_decay: L2 added to the gradient for sgd, as in Caffe;
+            decoupled for adamw. Biases and normalisation are left out.
+        clip_norm: Largest norm of all gradients together, or None.
+        multipliers: From a regular expression on a variable's path to the
+            factor on its learning rate; the first that matches counts.
+        frozen: Regular expressions of layer names that do not train.
+        partial_batch_norm: Freeze all batch normalisation but each stream's
+            first (Wang et al. 2016, section 3.2).
+        label_smoothing: Share of the target given to all classes.
+        loss_weights: From output name to weight, for several heads.
+        options: Options of the builder, such as dropout.
+        spec: Fields of the ClipSpec that training changes.
+        input: Options of `data.video_dataset`: augment, mirror, colour,
+            sampler, flow_values, short.
+    """
+
+    name: str
+    source: str = ""
+    notes: str = ""
+    epochs: int = 30
+    batch_size: int = 16
+    steps: int | None = None
+    optimizer: str = "sgd"
+    momentum: float = 0.9
+    nesterov: bool = False
+    learning_rate: float = 1e-2
+    schedule: Mapping[str, Any] = dataclasses.field(
+        default_factory=lambda: {"name": "cosine"}
+    )
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    multipliers: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    frozen: tuple[str, ...] = ()
+    partial_batch_norm: bool = False
+    label_smoothing: float = 0.0
+    loss_weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    spec: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    input: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "frozen", tuple(self.frozen))
+        _check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        _check_choice("schedule.name", self.schedule.get("name"), SCHEDULES)
+        for name in ("epochs", "batch_size", "learning_rate"):
+            _check_positive(name, getattr(self, name))
+
+    def replace(self, **changes: Any) -> "Recipe":
+        """A copy with some fields changed, checked again."""
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields that are set, as TOML-compatible values."""
+        values = dataclasses.asdict(self)
+        values["frozen"] = list(self.frozen)
+        return {
+            key: value
+            for key, value in values.items()
+            if value not in (None, "", {}, [])
+        }
+
+
+def list_recipes() -> list[str]:
+    """Names of the recipes that come with the library, sorted."""
+    return sorted(path.stem for path in _FOLDER.glob("*.toml"))
+
+
+def load_recipe(recipe: "str | os.PathLike | Recipe") -> Recipe:
+    """A recipe by name, from a TOML file, or as it is.
+
+    Args:
+        recipe: A name of `list_recipes()`, the path of a file that ends in
+            .toml, or a `Recipe`.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        UnknownNameError: If there is no such recipe.
+        SpecError: If the file has a field or value that no recipe has.
+    """
+    if isinstance(recipe, Recipe):
+        return recipe
+    path = Path(recipe)
+    if path.suffix != ".toml":
+        path = _FOLDER / f"{recipe}.toml"
+    if not path.is_file():
+        raise UnknownNameError(
+            f"There is no recipe {os.fspath(recipe)!r}. Give a name or a "
+            f".toml file.{did_you_mean(path.stem, list_recipes())}"
+        )
+    return _from_file(path)
+
+
+def _from_file(path: Path) -> Recipe:
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path} is not a TOML file: {error}") from error
+    return recipe_from_dict({"name": path.stem, **values})
+
+
+def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:
+    """A recipe from the fields of a TOML table.
+
+    Raises:
+        SpecError: If a field is unknown or has a wrong value.
+    """
+    known = [field.name for field in dataclasses.fields(Recipe)]
+    for name in values:
+        if name not in known:
+            raise SpecError(
+                f"A recipe has no field {name!r}.{did_you_mean(name, known)}"
+            )
+    return Recipe(**values)
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise SpecError(
+            f"A recipe's `{name}` must be one of {', '.join(choices)}. "
+            f"Received: {name}={value!r}"
+        )
+
+
+def _check_positive(name: str, value: Any) -> None:
+    if not isinstance(value, int | float) or value <= 0:
+        raise SpecError(
+            f"A recipe's `{name}` must be greater than 0. "
+            f"Received: {name}={value!r}"
+        )

@@ -1,0 +1,206 @@
+"""A whole training run in a folder, from data to metrics."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_twostream.data import video_dataset
+from keras_twostream.errors import SpecError
+from keras_twostream.inspection import clip_spec
+from keras_twostream.training._checkpoint import KeepBest, Resume, RunLog
+from keras_twostream.training._compile import compile, output_names
+from keras_twostream.training._files import write_json
+from keras_twostream.training._progress import Progress
+from keras_twostream.training._recipes import Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+    """How a run goes, beside its recipe.
+
+    Attributes:
+        epochs: Passes over the training list; the recipe's when None.
+        batch_size: Clips in a batch; the recipe's when None.
+        seed: Of everything random.
+        patience: Epochs without a better validation before stopping.
+        keep: "best" or "last" weights in the end.
+        checkpoint_seconds: Seconds between checkpoints within an epoch.
+        workers: Videos read at once.
+        cache: "memory" keeps decoded frames.
+        jit_compile: See `compile`.
+        multi_label: Whether labels are several classes at once.
+        class_weight: From class number to the weight of its clips.
+    """
+
+    epochs: int | None = None
+    batch_size: int | None = None
+    seed: int = 0
+    patience: int | None = None
+    keep: str = "best"
+    checkpoint_seconds: float = 300.0
+    workers: int | None = None
+    cache: str | None = None
+    jit_compile: bool | str = "auto"
+    multi_label: bool = False
+    class_weight: dict[int, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.keep not in ("best", "last"):
+            raise SpecError(
+                f"`keep` must be best or last. Received: keep={self.keep!r}"
+            )
+
+
+def train(
+    model: keras.Model,
+    items: Sequence[tuple[str, Any]],
+    recipe: Recipe,
+    out: str | os.PathLike,
+    *,
+    validation: Sequence[tuple[str, Any]] = (),
+    settings: RunSettings | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> dict[str, Any]:
+    """Trains a model, or goes on with a run that was killed.
+
+    The folder gets `checkpoint.npz`, `best.npz`, `log.csv` and
+    `metrics.json`. The model ends with its best (or last) weights.
+
+    Args:
+        model: A model of this library; it is compiled here.
+        items: (path, label) pairs to train on.
+        recipe: How to train.
+        out: The run's folder.
+        validation: (path, label) pairs for the accuracy by clip after each
+            epoch, one centred clip per video.
+        settings: See `RunSettings`.
+        callbacks: More callbacks, called before ours.
+
+    Returns:
+        What `metrics.json` holds.
+
+    Raises:
+        SpecError: If a setting is wrong.
+        VideoError: If no video can be read.
+        WeightsError: If the folder's checkpoint does not fit.
+    """
+    run = _Run(model, recipe, Path(out), settings or RunSettings())
+    return run.go(items, validation, list(callbacks))
+
+
+class _Run:
+    def __init__(
+        self,
+        model: keras.Model,
+        recipe: Recipe,
+        out: Path,
+        settings: RunSettings,
+    ) -> None:
+        self.model, self.recipe, self.out = model, recipe, out
+        self.settings = settings
+        self.epochs = settings.epochs or recipe.epochs
+        self.batch_size = settings.batch_size or recipe.batch_size
+
+    def go(self, items, validation, callbacks) -> dict[str, Any]:
+        self.batch_size = min(self.batch_size, len(items))
+        items = self._readable(items)
+        steps = len(items) // self.batch_size
+        compile(
+            self.model,
+            self.recipe,
+            steps=self.epochs * steps,
+            multi_label=self.settings.multi_label,
+            jit_compile=self.settings.jit_compile,
+        )
+        best = KeepBest(
+            self.out / "best.npz", self._monitor(), self.settings.patience
+        )
+        log = RunLog(self.out / "log.csv")
+        resume = Resume(
+            self.out / "checkpoint.npz",
+            self.settings.checkpoint_seconds,
+            (best, log),
+        )
+        resume.restore(self.model)
+        callbacks = [*callbacks, best, log, resume]
+        self._fit(items, validation, steps, resume, callbacks)
+        if self.settings.keep == "best":
+            best.load_best(self.model)
+        metrics = {
+            "monitor": best.monitor,
+            "epochs": resume.epoch,
+            "best": best.state,
+            "last": log.state[-1] if log.state else {},
+        }
+        write_json(self.out / "metrics.json", metrics)
+        return metrics
+
+    def _fit(self, items, validation, steps, resume, callbacks) -> None:
+        """Calls `model.fit`, first for the rest of a broken-off epoch."""
+        held_out = self._validation(validation) if validation else None
+        dataset = self._training(items, resume.epoch, resume.step)
+        self.model.stop_training = False
+        while resume.epoch < self.epochs and not self.model.stop_training:
+            first, done = resume.epoch, resume.step
+            progress = Progress(self.batch_size, steps, self.epochs, done)
+            self.model.fit(
+                dataset,
+                initial_epoch=first,
+                epochs=first + 1 if done else self.epochs,
+                steps_per_epoch=steps - done,
+                shuffle=False,
+                validation_data=held_out,
+                class_weight=self.settings.class_weight,
+                callbacks=[*callbacks, progress],
+                verbose=0,
+            )
+            if done:
+                dataset = self._training(items, resume.epoch, 0)
+
+    def _readable(self, items) -> list[tuple[str, Any]]:
+        skipped = self._training(items, 0, 0).skipped
+        return [item for item in items if item[0] not in skipped]
+
+    def _training(self, items, epoch: int, step: int) -> tf.data.Dataset:
+        return self._labelled(
+            items,
+            training=True,
+            repeat=True,
+            seed=self.settings.seed,
+            start_epoch=epoch,
+            start_step=step,
+            cache=self.settings.cache,
+            **self.recipe.input,
+        )
+
+    def _validation(self, items) -> tf.data.Dataset:
+        return self._labelled(items, training=False)
+
+    def _labelled(self, items, **options: Any) -> tf.data.Dataset:
+        """Batches whose labels have the form of the model's outputs."""
+        dataset = video_dataset(
+            items,
+            clip_spec(self.model),
+            self.batch_size,
+            workers=self.settings.workers,
+            **options,
+        )
+        names = output_names(self.model)
+        if names is None:
+            return dataset
+        skipped = dataset.skipped
+        dataset = dataset.map(
+            lambda clips, label: (clips, {name: label for name in names})
+        )
+        dataset.skipped = skipped
+        return dataset
+
+    def _monitor(self) -> str:
+        if output_names(self.model) is not None:
+            return "val_loss"
+        return "val_auc" if self.settings.multi_label else "val_accuracy"
