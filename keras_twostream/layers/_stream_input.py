@@ -49,6 +49,11 @@ NORMALIZATIONS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "flow": {"bytes": True},
     },
+    # Karpathy et al. 2014 subtract one constant.
+    "constant": {
+        "rgb": {"scale": 1.0, "mean": [117.0] * 3, "std": [1.0] * 3},
+        "flow": {"bytes": True},
+    },
     # R-CNN's means; flow in units of its bound, for `FlowImage`.
     "action_tubes": {
         "rgb": {
