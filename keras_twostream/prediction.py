@@ -217,7 +217,7 @@ def predict(
     model = _loaded(model)
     refuse_untrained(model)
     spec = inspection.clip_spec(model)
-    if flow is not None:
+    if flow not in (None, spec.flow_algorithm):
         spec = spec.replace(flow_algorithm=flow, flow_parameters={})
     watch = Stopwatch()
     windows = data.Windows(source, spec, hop, watch)

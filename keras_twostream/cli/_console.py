@@ -1,0 +1,57 @@
+"""Where commands write: results to standard output, the rest to error."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def print_json(document: Any) -> None:
+    """The one JSON document of a command, on standard output."""
+    click.echo(json.dumps(document, indent=2))
+
+
+def progress() -> Progress:
+    """Bars on standard error; silent where that is not a terminal."""
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+    )
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Standard error closed while a library talks to itself.
+
+    TensorFlow's C++ reports on absent GPUs as it is imported, whatever its
+    log level; Python's own errors are raised and so still seen.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -1,0 +1,77 @@
+"""`keras-twostream demo`: the whole main job on a video made on the spot."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from keras_twostream._stopwatch import Stopwatch
+from keras_twostream.cli import _console, _model
+from keras_twostream.cli._options import (
+    debug_option,
+    device_option,
+    flow_option,
+    json_option,
+    out_option,
+    seed_option,
+)
+
+TOP = 3
+
+
+@click.command("demo")
+@out_option
+@seed_option
+@flow_option
+@json_option
+@device_option
+@debug_option
+def demo_command(
+    out: Path, seed: int | None, algorithm: str | None, as_json: bool
+) -> None:
+    """Draw an actor, name its action, show why.
+
+    Renders a video of a person that the shipped weights have never seen, and
+    does the whole job on that file: decode, optical flow, network. Writes an
+    annotated video and a contact sheet, and says where the time went.
+    """
+    seed = secrets.randbelow(100_000) if seed is None else seed
+    watch = Stopwatch()
+    with watch("render"):
+        video, truth = _render(out, seed)
+    loaded = _model.load(_model.SHIPPED, algorithm, watch)
+    loaded.introduce()
+
+    from keras_twostream.cli import _job
+
+    result = _job.run(loaded, video, out / video.stem, truth)
+    if as_json:
+        _console.print_json(_document(result, seed, watch))
+        return
+    _job.show(result, TOP, watch.seconds)
+    again = f"The same again: keras-twostream demo --seed {seed}"
+    _console.out.print(again, style="dim")
+
+
+def _render(out: Path, seed: int) -> tuple[Path, str]:
+    """A clip of the held-out split: the file and its true action."""
+    from keras_twostream.data import actors
+
+    rng = np.random.default_rng(seed)
+    action = actors.CLASSES[int(rng.integers(len(actors.CLASSES)))]
+    path = out / f"actor_{seed}.mp4"
+    actors.write_clip(path, action, seed=seed, split="test")
+    return path, action
+
+
+def _document(result: Any, seed: int, watch: Stopwatch) -> dict[str, Any]:
+    seconds = {**watch.seconds, **result.seconds}
+    return {
+        **result.prediction.to_json(TOP),
+        **result.pictures,
+        "truth": result.truth,
+        "seed": seed,
+        "seconds": {part: round(value, 3) for part, value in seconds.items()},
+    }

@@ -1,0 +1,87 @@
+"""The whole main job on one file: decode, flow, network, pictures."""
+
+import dataclasses
+from pathlib import Path
+
+from keras_twostream import prediction
+from keras_twostream._stopwatch import Stopwatch
+from keras_twostream.cli import _console, _model, _pictures
+from keras_twostream.cli._report import report, time_spent
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What came of one file.
+
+    Attributes:
+        prediction: What the model says.
+        pictures: Paths of "video" and "sheet"; empty without them.
+        seconds: Where the time went, by part.
+        truth: The true action, where it is known.
+    """
+
+    prediction: prediction.Prediction
+    pictures: dict[str, str]
+    seconds: dict[str, float]
+    truth: str | None = None
+
+
+def run(
+    loaded: _model.Loaded,
+    video: Path,
+    base: Path | None,
+    truth: str | None = None,
+) -> Result:
+    """Predict one file, and draw it.
+
+    Args:
+        loaded: The model.
+        video: The file.
+        base: Path of the pictures without their endings, or None for none.
+        truth: The true action, where it is known.
+
+    Raises:
+        VideoError: If the file cannot be read.
+    """
+    drawing = Stopwatch()
+    pictures: dict[str, str] = {}
+    with _console.progress() as bars:
+        task = bars.add_task(f"{video.name}: looking", total=None)
+
+        def advance(done: float, total: float) -> None:
+            bars.update(task, completed=done, total=total)
+
+        said = prediction.predict(
+            video,
+            loaded.model,
+            flow=loaded.spec.flow_algorithm,
+            progress=advance,
+        )
+        if base is not None:
+            bars.update(task, description=f"{video.name}: drawing")
+            with drawing("drawing"):
+                pictures = _pictures.draw(
+                    said, loaded.spec, base, truth=truth, progress=advance
+                )
+    return Result(said, pictures, {**said.seconds, **drawing.seconds}, truth)
+
+
+def show(
+    result: Result, top: int, before: dict[str, float] | None = None
+) -> None:
+    """Print the answer, where the time went, and what was written.
+
+    Args:
+        result: What came of the file.
+        top: How many actions are named.
+        before: Seconds spent before, by part.
+    """
+    say = _console.out.print
+    say()
+    say(report(result.prediction, top, result.truth))
+    if before is not None:
+        say()
+        say(time_spent({**before, **result.seconds}))
+    for kind, path in result.pictures.items():
+        say(f"[dim]{kind}:[/dim] ", end="")
+        say(path, markup=False, soft_wrap=True)

@@ -1,0 +1,85 @@
+"""`keras-twostream list`: the models and the weights there are."""
+
+import ast
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from keras_twostream import pretrained, registry
+from keras_twostream.cli import _console, _words
+from keras_twostream.cli._options import debug_option, json_option
+
+
+@click.command("list")
+@click.argument("pattern", default="*")
+@json_option
+@debug_option
+def list_command(pattern: str, as_json: bool) -> None:
+    """Name the models and their weights.
+
+    PATTERN is shell-style, such as "*resnet*".
+    """
+    models = [_describe(name) for name in registry.list_models(pattern)]
+    if as_json:
+        _console.print_json({"models": models})
+        return
+    _console.out.print(_table(models))
+    _console.out.print(
+        "\n[green]●[/green] [dim]names actions as it is  ○ needs training "
+        "first  -  keras-twostream info NAME tells more[/dim]"
+    )
+
+
+def _describe(name: str) -> dict[str, Any]:
+    weights = pretrained.list_weights(name)
+    return {
+        "name": name,
+        "summary": _summary(name),
+        "source": registry.model_source(name),
+        "weights": [_weight(weight) for weight in weights],
+    }
+
+
+def _weight(weight: pretrained.WeightSpec) -> dict[str, Any]:
+    return {
+        "name": weight.name,
+        "origin": weight.origin,
+        "head_trained": weight.head_trained,
+        "classes": len(weight.classes or ()),
+        "size": weight.size,
+        "license": weight.license,
+        "default": weight.default,
+        "provider": weight.provider,
+        "note": weight.note,
+    }
+
+
+def _table(models: list[dict[str, Any]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for model in models:
+        table.add_row(f"[bold]{model['name']}[/bold]", model["summary"])
+        for weight in model["weights"]:
+            mark = "[green]●[/green]" if weight["head_trained"] else "○"
+            table.add_row(f"  {mark} {weight['name']}", _facts(weight))
+    return table
+
+
+def _facts(weight: dict[str, Any]) -> str:
+    facts = [weight["origin"], weight["license"]]
+    if weight["size"]:
+        facts.append(_words.size(weight["size"]))
+    if weight["default"]:
+        facts.append("default")
+    return f"[dim]{', '.join(facts)}[/dim]"
+
+
+def _summary(name: str) -> str:
+    """First line of the model's file, read without importing it."""
+    if registry.model_source(name) != "keras_twostream":
+        return f"from {registry.model_source(name)}"
+    spec = importlib.util.find_spec(f"keras_twostream.models._{name}")
+    text = Path(spec.origin).read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]

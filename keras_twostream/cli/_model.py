@@ -1,0 +1,74 @@
+"""The model of a command, loaded with what there is to say about it."""
+
+import dataclasses
+from typing import Any
+
+from keras_twostream import errors, pretrained
+from keras_twostream._stopwatch import Stopwatch
+from keras_twostream.cli import _console, _words
+from keras_twostream.cli._options import check_device
+
+SHIPPED = "spatiotemporal_resnet.actors"
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """A model ready to predict.
+
+    Attributes:
+        model: The Keras model.
+        spec: Its clip, with the flow algorithm that was asked for.
+        name: Of its weights.
+        classes: Names of the actions it knows.
+        synthetic: Whether it has only seen synthetic videos.
+    """
+
+    model: Any
+    spec: Any
+    name: str
+    classes: tuple[str, ...]
+    synthetic: bool
+
+    def introduce(self) -> None:
+        """Say on standard error what the model knows, and what it has seen."""
+        words = _words.knows(self.name, self.classes)
+        _console.err.print(words, markup=False)
+        if self.synthetic:
+            _console.err.print(_words.SYNTHETIC, style="yellow")
+
+
+def load(name: str, algorithm: str | None, watch: Stopwatch) -> Loaded:
+    """Load a model whose head is trained.
+
+    Args:
+        name: As `keras_twostream.load` takes it.
+        algorithm: Optical flow, the model's own when None.
+        watch: Times "import" and "load".
+
+    Raises:
+        UntrainedHeadError: If its classifier is random.
+    """
+    with watch("import"), _console.quiet():
+        from keras_twostream import hub, inspection, prediction
+    check_device()
+    with watch("load"), _console.quiet():
+        model = hub.load(name)
+    prediction.refuse_untrained(model)
+    spec = inspection.clip_spec(model)
+    if algorithm not in (None, spec.flow_algorithm):
+        spec = spec.replace(flow_algorithm=algorithm, flow_parameters={})
+    known = inspection.card(model).get("weights") or name
+    return Loaded(
+        model=model,
+        spec=spec,
+        name=known,
+        classes=tuple(inspection.class_names(model)),
+        synthetic=_words.is_synthetic(_weight(known)),
+    )
+
+
+def _weight(name: str) -> pretrained.WeightSpec | None:
+    try:
+        return pretrained.weight_spec(name)
+    except errors.UnknownNameError:
+        return None  # a folder or a Hub repository, in no catalogue

@@ -1,0 +1,129 @@
+"""`keras-twostream predict`: name the actions in video files."""
+
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keras_twostream._stopwatch import Stopwatch
+from keras_twostream.cli import _console, _files, _model
+from keras_twostream.cli._options import (
+    debug_option,
+    device_option,
+    flow_option,
+    json_option,
+    out_option,
+)
+from keras_twostream.errors import TwoStreamError
+
+
+@click.command("predict")
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="FILE...",
+    type=click.Path(path_type=Path),
+)
+@click.option(
+    "--model",
+    "name",
+    default=_model.SHIPPED,
+    show_default=True,
+    help="A weight, hf://user/repo or local:folder.",
+)
+@click.option(
+    "--top",
+    default=5,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many actions are named.",
+)
+@click.option("--no-video", is_flag=True, help="Draw nothing, only name.")
+@out_option
+@json_option
+@flow_option
+@device_option
+@debug_option
+def predict_command(
+    files: tuple[Path, ...],
+    name: str,
+    top: int,
+    no_video: bool,
+    out: Path,
+    as_json: bool,
+    algorithm: str | None,
+) -> None:
+    """Name the actions in your videos.
+
+    FILE is a video of any length and format, or a folder of them. Beside the
+    names it writes, for each, an annotated video and a contact sheet.
+    """
+    videos, failed = _files.expand(files)
+    watch = Stopwatch()
+    loaded = _model.load(name, algorithm, watch)
+    loaded.introduce()
+    for reason in failed.values():
+        _complain(reason)
+    done = []
+    for video, stem in zip(videos, _files.stems(videos), strict=True):
+        base = None if no_video else out / stem
+        try:
+            done.append(_one(loaded, video, base, top, as_json))
+        except Exception as error:
+            failed[video] = _reason(video, error)
+            _complain(failed[video])
+    if as_json:
+        _console.print_json(_document(loaded, done, failed, watch))
+    if failed:
+        click.get_current_context().exit(1)
+
+
+def _one(
+    loaded: _model.Loaded,
+    video: Path,
+    base: Path | None,
+    top: int,
+    as_json: bool,
+) -> dict[str, Any]:
+    """Predict, draw and print one file."""
+    from keras_twostream.cli import _job
+
+    result = _job.run(loaded, video, base)
+    if not as_json:
+        _job.show(result, top)
+    return {**result.prediction.to_json(top), **result.pictures}
+
+
+def _document(
+    loaded: _model.Loaded,
+    done: list[dict[str, Any]],
+    failed: dict[Path, str],
+    watch: Stopwatch,
+) -> dict[str, Any]:
+    return {
+        "model": loaded.name,
+        "classes": list(loaded.classes),
+        "synthetic": loaded.synthetic,
+        "flow": loaded.spec.flow_algorithm,
+        "files": done,
+        "failed": [
+            {"source": str(path), "reason": reason}
+            for path, reason in failed.items()
+        ],
+        "seconds": {k: round(v, 3) for k, v in watch.seconds.items()},
+    }
+
+
+def _reason(video: Path, error: Exception) -> str:
+    """Why a file failed; the rest go on."""
+    if click.get_current_context().meta.get("debug"):
+        traceback.print_exc()
+    if isinstance(error, TwoStreamError):
+        return str(error)
+    return f"Cannot predict {video}: {type(error).__name__}: {error}"
+
+
+def _complain(reason: str) -> None:
+    _console.err.print(reason, style="red", markup=False, soft_wrap=True)

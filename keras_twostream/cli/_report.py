@@ -1,0 +1,94 @@
+"""A prediction printed."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from keras_twostream.cli._words import readable
+from keras_twostream.prediction import Prediction
+
+_BAR = 16  # characters
+_COLUMNS = {"rgb": "frames", "flow": "motion"}
+
+
+def report(prediction: Prediction, top: int, truth: str | None = None) -> Group:
+    """The likeliest actions, and when, as rich prints them.
+
+    Args:
+        prediction: Of one video.
+        top: How many actions.
+        truth: The true action, where it is known.
+    """
+    parts = [Text(prediction.source, style="bold"), _table(prediction, top)]
+    if truth is not None:
+        right = prediction.top(1)[0][0] == truth
+        mark = "[green]right[/green]" if right else "[red]wrong[/red]"
+        parts.append(
+            Text.from_markup(f"  truth: {escape(readable(truth))} ({mark})")
+        )
+    if prediction.truncated:
+        parts.append(Text("  The file ends before it should.", style="yellow"))
+    when = _when(prediction)
+    if when:
+        parts.append(Text(when))
+    return Group(*parts)
+
+
+def time_spent(seconds: Mapping[str, float]) -> Table:
+    """Where the time went, the total last."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right", style="dim")
+    table.add_column(justify="right")
+    for part, value in seconds.items():
+        table.add_row(part, f"{value:.2f} s")
+    table.add_row("in all", f"[bold]{sum(seconds.values()):.2f} s[/bold]")
+    return table
+
+
+def _table(prediction: Prediction, top: int) -> Table:
+    apart = list(prediction.streams) if len(prediction.streams) > 1 else []
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("action", min_width=22)
+    table.add_column("probability", min_width=_BAR + 6)
+    for stream in apart:
+        table.add_column(f"{_COLUMNS[stream]} alone", justify="right")
+    for name, score in prediction.top(top):
+        place = prediction.classes.index(name)
+        alone = [f"{prediction.streams[s][place]:.0%}" for s in apart]
+        table.add_row(escape(readable(name)), _bar(score), *alone)
+    return table
+
+
+def _bar(score: float) -> str:
+    filled = round(_BAR * score)
+    return (
+        f"[green]{'━' * filled}[/green][dim]{'─' * (_BAR - filled)}[/dim] "
+        f"{score:4.0%}"
+    )
+
+
+def _when(prediction: Prediction) -> str:
+    """One line per stretch of seconds with the same answer."""
+    scores = prediction.per_second()
+    best = np.argmax(scores, axis=1)
+    if len(set(best.tolist())) == 1:
+        return ""
+    cuts = np.flatnonzero(np.diff(best)) + 1
+    lines = []
+    for group in np.split(np.arange(len(best)), cuts):
+        winner = int(best[group[0]])
+        mean = float(scores[group, winner].mean())
+        name = readable(prediction.classes[winner])
+        lines.append(
+            f"  {_clock(group[0])} - {_clock(group[-1] + 1)}  {name} {mean:.0%}"
+        )
+    return "\n".join(lines)
+
+
+def _clock(second: int) -> str:
+    return f"{int(second) // 60}:{int(second) % 60:02d}"
