@@ -89,10 +89,11 @@ def crop_flow(
         scale_y, scale_x = np.divide(crop.size, (crop.height, crop.width))
     if crop.mirror:
         scale_x = -scale_x
-    if (scale_x, scale_y) == (1.0, 1.0):
-        return cropped
-    factors = np.tile([scale_x, scale_y], fields.shape[-1] // 2)
-    return cropped * factors.astype(np.float32)
+    if (scale_x, scale_y) != (1.0, 1.0):
+        # Resized or mirrored, so `cropped` is no view of `fields`.
+        cropped[..., 0::2] *= np.float32(scale_x)
+        cropped[..., 1::2] *= np.float32(scale_y)
+    return cropped
 
 
 def crop_clip(
@@ -220,13 +221,13 @@ def aspect_jitter(
     2016, authors' code, 'noCtr'). Both coordinates are drawn freely here:
     the code's pairing of them reached two corners only.
     """
-    wanted = np.multiply(size, rng.uniform(0.75, 1.25, 2)).astype(int)
-    h, w = _inside(tuple(wanted), height, width)
+    wanted = np.multiply(size, rng.uniform(0.75, 1.25, 2))
+    h, w = np.clip(wanted, 1, (height, width)).astype(int)
     shares = rng.uniform(0, 0.25, 2)
     far = rng.random(2) < 0.5
     shares = np.where(far, 1 - shares, shares)
     top, left = np.rint(shares * (height - h, width - w)).astype(int)
-    return Crop(int(top), int(left), h, w, size)
+    return Crop(int(top), int(left), int(h), int(w), size)
 
 
 def scale_jitter(
