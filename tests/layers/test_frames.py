@@ -1,0 +1,56 @@
+"""Layers that choose, compare or recode frames."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_twostream.layers import AbsoluteDifference, FlowImage, TakeSteps
+
+pytestmark = pytest.mark.agnostic
+
+
+def clip(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+def numpy(x):
+    return keras.ops.convert_to_numpy(x)
+
+
+@pytest.mark.parametrize("frames", [2, 3])
+def test_the_difference_is_absolute_and_spans_the_stack(frames):
+    x = clip(2, 4, 5, 6, 3 * frames)
+    layer = AbsoluteDifference()
+    out = numpy(layer(x))
+    np.testing.assert_allclose(out, abs(x[..., -3:] - x[..., :3]), rtol=1e-5)
+    assert out.min() >= 0
+    assert layer.compute_output_shape(x.shape) == out.shape
+
+
+@pytest.mark.parametrize("channels", [None, 3])
+def test_steps_are_taken_in_order(channels):
+    x = clip(2, 5, 2, 2, 6)
+    layer = TakeSteps(1, 4, channels)
+    out = numpy(layer(x))
+    np.testing.assert_array_equal(out, x[:, 1:4, ..., :channels])
+    assert layer.compute_output_shape(x.shape) == out.shape
+
+
+def test_the_flow_image_has_the_length_first_and_swaps_the_axes():
+    pixels = np.array([[3.0, -4.0], [0.0, 0.0], [0.52, 0.0]], "float32")
+    out = numpy(FlowImage()(pixels / 8.0))
+    np.testing.assert_array_equal(out, [[80, -64, 48], [0, 0, 0], [8, 0, 8]])
+
+
+def test_the_flow_image_stays_within_a_byte():
+    out = numpy(FlowImage()(np.array([[1.0, -1.0]], "float32")))
+    np.testing.assert_array_equal(out, [[127, -128, 127]])
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [AbsoluteDifference(name="d"), TakeSteps(1, 3, 3), FlowImage(64.0)],
+)
+def test_layers_come_back_from_their_config(layer):
+    again = type(layer).from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
