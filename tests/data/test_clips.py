@@ -1,0 +1,144 @@
+"""Clips as arrays: the right frames, both streams alike, files or frames."""
+
+import numpy as np
+import pytest
+from numbered_videos import numbered_frames, numbers, write_video
+
+from keras_twostream import ClipSpec, flow
+from keras_twostream.data import clips, read_frames
+from keras_twostream.data._augment import Crop
+from keras_twostream.data._clips import Footage
+from keras_twostream.data._sampling import frames_of
+from keras_twostream.errors import SpecError
+
+SPEC = ClipSpec(
+    clip_length=3,
+    temporal_stride=4,
+    flow_length=2,
+    short_side=32,
+    crop=(24, 24),
+)
+
+
+def moving_frames(count=30, height=32, width=48):
+    """A random texture that moves 2 pixels to the right each frame."""
+    rng = np.random.default_rng(0)
+    wide = rng.integers(0, 256, (height // 4, width // 2), np.uint8)
+    wide = wide.repeat(4, 0).repeat(4, 1)[..., None].repeat(3, -1)
+    start = wide.shape[1] - width
+    return np.stack([wide[:, start - 2 * t :][:, :width] for t in range(24)])[
+        :count
+    ]
+
+
+def test_shapes_and_types(video):
+    arrays = clips(video, SPEC, count=4)
+    assert arrays["rgb"].shape == (4, 3, 24, 24, 3)
+    assert arrays["flow"].shape == (4, 3, 24, 24, 4)
+    assert arrays["rgb"].dtype == np.uint8
+    assert arrays["flow"].dtype == np.float32
+
+
+def test_the_frames_are_those_of_the_spec(video):
+    arrays = clips(video, SPEC, count=1)
+    start = (40 - SPEC.span()) // 2
+    expected = start + SPEC.rgb_frames()[:, 0]
+    assert numbers(arrays["rgb"][0]).tolist() == expected.tolist()
+
+
+def test_several_frames_per_step_go_on_the_channels(video):
+    spec = SPEC.replace(streams=("rgb",), frames_per_step=2, frame_gap=3)
+    arrays = clips(video, spec, count=2, protocol="dense")
+    assert list(arrays) == ["rgb"]
+    assert arrays["rgb"].shape == (2, 3, 24, 24, 6)
+    first, second = arrays["rgb"][..., :3], arrays["rgb"][..., 3:]
+    apart = numbers(second.reshape(-1, 24, 24, 3)) - numbers(
+        first.reshape(-1, 24, 24, 3)
+    )
+    assert set(apart) == {3}
+
+
+def test_flow_is_that_of_the_frames():
+    frames = moving_frames()
+    arrays = clips(frames, SPEC, count=1)
+    start = (len(frames) - SPEC.span()) // 2
+    pairs = start + SPEC.flow_pairs()
+    fields = flow.compute_pairs(frames, pairs)[:, :, 4:28, 12:36]
+    for step in range(3):
+        np.testing.assert_array_equal(
+            arrays["flow"][0, step], flow.stack(fields[step])
+        )
+    assert np.median(arrays["flow"][..., 0::2]) == pytest.approx(2, abs=0.3)
+
+
+@pytest.mark.parametrize("stacking", ["bidirectional", "trajectory"])
+def test_other_stackings(stacking):
+    spec = SPEC.replace(stacking=stacking)
+    arrays = clips(moving_frames(), spec, count=2)
+    assert arrays["flow"].shape == (2, 3, 24, 24, 4)
+    sign = -1 if stacking == "bidirectional" else 1
+    assert np.median(arrays["flow"][..., 2]) == pytest.approx(2 * sign, abs=0.3)
+
+
+def test_crops_of_one_clip_stand_together():
+    frames = moving_frames()
+    ten = clips(frames, SPEC, count=2, crops="10-crop")
+    assert ten["rgb"].shape == (20, 3, 24, 24, 3)
+    centre = clips(frames, SPEC, count=2)
+    np.testing.assert_array_equal(ten["rgb"][4::10], centre["rgb"])
+    np.testing.assert_array_equal(ten["flow"][4::10], centre["flow"])
+    np.testing.assert_array_equal(
+        ten["rgb"][9::10], centre["rgb"][:, :, :, ::-1]
+    )
+    np.testing.assert_array_equal(
+        ten["flow"][9::10], flow.mirror(centre["flow"])
+    )
+    whole = clips(frames, SPEC, crops="whole")
+    assert whole["flow"].shape == (1, 3, 32, 48, 4)
+
+
+def test_a_file_and_its_frames_give_the_same(video):
+    from_file = clips(video, SPEC, count=3)
+    from_frames = clips(read_frames(video), SPEC, count=3)
+    for stream in SPEC.streams:
+        np.testing.assert_array_equal(from_file[stream], from_frames[stream])
+
+
+def test_the_video_is_brought_to_the_rate_of_the_spec(tmp_path):
+    path = write_video(
+        tmp_path / "fast.mp4", numbered_frames(60), rate=50, qp="1"
+    )
+    spec = SPEC.replace(streams=("rgb",), temporal_stride=2)
+    shown = numbers(clips(path, spec)["rgb"][0])
+    assert np.diff(shown).tolist() == [4, 4]
+    own_rate = numbers(clips(path, spec.replace(frame_rate=None))["rgb"][0])
+    assert np.diff(own_rate).tolist() == [2, 2]
+
+
+def test_a_video_shorter_than_the_clip():
+    frames = moving_frames(5)
+    loop = clips(frames, SPEC, short="loop")
+    assert np.median(loop["flow"][..., 0::2]) == pytest.approx(2, abs=0.3)
+    pad = clips(frames, SPEC, short="pad")
+    assert np.abs(pad["flow"][0, -1]).max() == 0
+    still = clips(frames[:1], SPEC)
+    assert np.abs(still["flow"]).max() == 0
+
+
+def test_footage_keeps_the_leading_axes():
+    frames = moving_frames()
+    chosen = frames_of(np.arange(6).reshape(1, 2, 3), len(frames), SPEC)
+    footage = Footage(frames[chosen.needed], chosen.needed, chosen, SPEC)
+    cropped = footage.crop(Crop(0, 0, 16, 16, (16, 16)))
+    assert cropped["rgb"].shape == (1, 2, 3, 16, 16, 3)
+    assert cropped["flow"].shape == (1, 2, 3, 16, 16, 4)
+
+
+def test_frames_that_are_not_0_to_255():
+    frames = moving_frames()
+    as_floats = clips(frames.astype(np.float32), SPEC)
+    np.testing.assert_array_equal(as_floats["rgb"], clips(frames, SPEC)["rgb"])
+    with pytest.raises(SpecError, match=r"0\.\.255.*from 0 to 0\.9"):
+        clips(frames / 255.0, SPEC)
+    with pytest.raises(SpecError, match=r"\(T, H, W, 3\) array"):
+        clips(frames[0], SPEC)

@@ -1,0 +1,277 @@
+"""Batches from video files: order, draws, resuming, files set aside."""
+
+import itertools
+
+import numpy as np
+import pytest
+from numbered_videos import numbered_frames, numbers, write_video
+
+keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
+
+from keras_twostream import ClipSpec  # noqa: E402
+from keras_twostream.data import clips, read_annotations  # noqa: E402
+from keras_twostream.data._pipeline import video_dataset  # noqa: E402
+from keras_twostream.errors import SpecError, VideoError  # noqa: E402
+
+SPEC = ClipSpec(
+    clip_length=2,
+    train_strides=(1, 4),
+    temporal_stride=2,
+    flow_length=1,
+    short_side=24,
+    crop=(16, 16),
+)
+RGB = SPEC.replace(streams=("rgb",))
+
+
+@pytest.fixture(scope="module")
+def items(tmp_path_factory):
+    """Ten videos; video i is 20 + i frames long and has the label i."""
+    folder = tmp_path_factory.mktemp("videos")
+    return [
+        (write_video(folder / f"{i}.mp4", numbered_frames(20 + i), qp="1"), i)
+        for i in range(10)
+    ]
+
+
+def batches(dataset):
+    return [
+        ({name: array.numpy() for name, array in clip.items()}, label.numpy())
+        for clip, label in dataset
+    ]
+
+
+def labels(dataset):
+    return [label.tolist() for _, label in batches(dataset)]
+
+
+def flat(lists):
+    return list(itertools.chain.from_iterable(lists))
+
+
+def assert_same(left, right):
+    assert len(left) == len(right)
+    for (clip, label), (other, other_label) in zip(left, right, strict=True):
+        np.testing.assert_array_equal(label, other_label)
+        for stream in clip:
+            np.testing.assert_array_equal(clip[stream], other[stream])
+
+
+def test_testing_gives_the_clips_of_the_protocol_in_order(items):
+    dataset = video_dataset(items, SPEC, 4)
+    assert len(dataset) == 3
+    found = batches(dataset)
+    assert [len(label) for _, label in found] == [4, 4, 2]
+    assert np.concatenate([label for _, label in found]).tolist() == list(
+        range(10)
+    )
+    assert found[0][1].dtype == np.int32
+    expected = clips(items[5][0], SPEC)
+    for stream in SPEC.streams:
+        np.testing.assert_array_equal(
+            found[1][0][stream][1], expected[stream][0]
+        )
+
+
+def test_shapes_are_known(items):
+    clip, label = video_dataset(items, SPEC, 4, training=True).element_spec
+    assert clip["rgb"].shape == (4, 2, 16, 16, 3)
+    assert clip["flow"].shape == (4, 2, 16, 16, 2)
+    assert (clip["rgb"].dtype, clip["flow"].dtype) == (tf.uint8, tf.float32)
+    assert label.shape == (4,)
+
+
+def test_each_pass_is_the_next_epoch(items):
+    dataset = video_dataset(items, RGB, 4, training=True, seed=3)
+    assert len(dataset) == 2  # the last, smaller batch is left out
+    first, second = batches(dataset), batches(dataset)
+    assert not np.array_equal(first[0][1], second[0][1])
+    again = video_dataset(items, RGB, 4, training=True, seed=3)
+    assert_same(batches(again), first)
+    assert_same(batches(again), second)
+
+
+def test_looking_at_the_first_batch_does_not_use_up_an_epoch(items):
+    dataset = video_dataset(items, RGB, 2, training=True)
+    for _, label in dataset:
+        peeked = label.numpy()
+        break
+    assert labels(dataset)[0] == peeked.tolist()
+
+
+def test_resuming_in_the_middle(items):
+    def whole(**options):
+        return video_dataset(items, SPEC, 3, training=True, **options)
+
+    endless = batches(whole(repeat=True).take(8))
+    resumed = whole(repeat=True, start_epoch=1, start_step=2)
+    assert_same(batches(resumed.take(3)), endless[5:])
+    once = whole(start_epoch=1, start_step=2)
+    assert_same(batches(once), endless[5:6])
+    assert_same(batches(once)[:2], endless[6:])  # then whole epochs
+
+
+def test_the_number_of_workers_changes_nothing(items):
+    one = video_dataset(items, SPEC, 5, training=True, workers=1)
+    four = video_dataset(items, SPEC, 5, training=True, workers=4)
+    assert_same(batches(one), batches(four))
+
+
+@pytest.mark.parametrize("limit", [10**9, 100_000, 0])
+def test_the_memory_cache_changes_nothing(items, limit):
+    plain = video_dataset(items, SPEC, 5, training=True)
+    cached = video_dataset(
+        items, SPEC, 5, training=True, cache="memory", cache_bytes=limit
+    )
+    for _ in range(2):
+        assert_same(batches(cached), batches(plain))
+
+
+def test_an_epoch_sees_every_video_once(items):
+    for seed in range(3):
+        seen = labels(video_dataset(items, RGB, 5, training=True, seed=seed))
+        assert sorted(flat(seen)) == list(range(10))
+
+
+def test_training_varies_place_and_stride(items):
+    dataset = video_dataset(
+        items, RGB, 10, training=True, augment="centre", repeat=True
+    )
+    shown = np.concatenate(
+        [
+            numbers(clip["rgb"].reshape(-1, 16, 16, 3)).reshape(-1, 2)
+            for clip, _ in batches(dataset.take(10))
+        ]
+    )
+    assert set(shown[:, 1] - shown[:, 0]) == {1, 2, 3, 4}
+    assert len(set(shown[:, 0])) > 12
+
+
+def test_mirror_only_where_wanted(items):
+    def brighter_left(**options):
+        dataset = video_dataset(
+            items, RGB, 10, training=True, augment="centre", **options
+        )
+        clip = batches(dataset)[0][0]["rgb"].astype(int)
+        return clip[..., :6, :].mean((1, 2, 3, 4)) > clip[..., 10:, :].mean(
+            (1, 2, 3, 4)
+        )
+
+    assert 0 < brighter_left().sum() < 10
+    assert brighter_left(mirror=False).all()
+
+
+def test_colour_changes_rgb_alone(items):
+    plain = batches(video_dataset(items, SPEC, 10, training=True))[0][0]
+    changed = batches(
+        video_dataset(items, SPEC, 10, training=True, colour=0.4)
+    )[0][0]
+    assert np.abs(plain["rgb"].astype(int) - changed["rgb"]).mean() > 3
+    np.testing.assert_array_equal(plain["flow"], changed["flow"])
+
+
+def test_several_labels_become_a_vector(items):
+    several = [(path, (label % 3, 3)) for path, label in items]
+    _, label = next(iter(video_dataset(several, RGB, 4)))
+    assert label.dtype == tf.float32
+    assert label.numpy().tolist() == [
+        [1, 0, 0, 1],
+        [0, 1, 0, 1],
+        [0, 0, 1, 1],
+        [1, 0, 0, 1],
+    ]
+
+
+def test_annotations_are_items(items, tmp_path):
+    table = tmp_path / "list.txt"
+    table.write_text("".join(f"{path} {label}\n" for path, label in items))
+    dataset = video_dataset(read_annotations(table, root="/"), RGB, 10)
+    assert labels(dataset) == [list(range(10))]
+
+
+@pytest.fixture
+def broken(tmp_path):
+    text = tmp_path / "text.mp4"
+    text.write_text("not a video")
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    return [(text, 90), (empty, 91), (tmp_path / "missing.mp4", 92)]
+
+
+def test_unreadable_files_are_set_aside_when_testing(items, broken):
+    with pytest.warns(UserWarning, match="Set aside: Cannot read") as caught:
+        dataset = video_dataset([*broken, *items], RGB, 4)
+    assert len(caught) == 3
+    assert len(dataset) == 3
+    assert flat(labels(dataset)) == list(range(10))
+    reasons = dataset.skipped
+    assert list(reasons) == [str(path) for path, _ in broken]
+    assert "the file is empty" in reasons[str(broken[1][0])]
+
+
+def test_training_goes_on_with_the_next_file(items, broken):
+    with pytest.warns(UserWarning, match="Set aside"):
+        dataset = video_dataset(
+            [*broken, *items], RGB, 11, training=True, seed=1
+        )
+        seen = labels(dataset)
+    assert len(seen) == 1 and sorted(seen[0]) == [0, *range(10)]
+    assert len(dataset.skipped) == 3
+
+
+def test_a_list_of_bad_files_alone_raises(broken):
+    with (
+        pytest.warns(UserWarning, match="Set aside"),
+        pytest.raises(VideoError, match="None of the 3 videos can be read"),
+    ):
+        video_dataset(broken, RGB, 2)
+
+
+def test_fit_draws_a_new_epoch_each_time(items):
+    seen = []
+
+    class Spy(keras.layers.Layer):
+        def call(self, x):
+            return keras.ops.mean(keras.ops.cast(x, "float32"), axis=(1, 2, 3))
+
+    inputs = keras.Input((2, 16, 16, 3), name="rgb", dtype="uint8")
+    outputs = keras.layers.Dense(10)(Spy()(inputs))
+    model = keras.Model([inputs], outputs)
+    model.compile(
+        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    dataset = video_dataset(items, RGB, 4, training=True)
+    recorded = dataset.map(
+        lambda clip, label: (
+            clip,
+            tf.numpy_function(
+                lambda value: (seen.append(value.tolist()), value)[1],
+                [label],
+                tf.int32,
+            ),
+        )
+    ).map(lambda clip, label: (clip, tf.ensure_shape(label, (4,))))
+    history = model.fit(recorded, epochs=3, verbose=0)
+    assert len(history.epoch) == 3
+    expected = [
+        label
+        for epoch in range(3)
+        for label in labels(
+            video_dataset(items, RGB, 4, training=True, start_epoch=epoch)
+        )
+    ]
+    assert seen[-6:] == expected
+
+
+def test_wrong_calls(items):
+    with pytest.raises(SpecError, match="at least one"):
+        video_dataset([], RGB, 4)
+    with pytest.raises(SpecError, match="do not fill one batch"):
+        video_dataset(items, RGB, 11, repeat=True)
+    with pytest.raises(SpecError, match=r"0\.\.2. Received: start_step=3"):
+        video_dataset(items, RGB, 4, start_step=3)
+    with pytest.raises(SpecError, match="Received: cache='disk'"):
+        video_dataset(items, RGB, 4, cache="disk")
+    with pytest.raises(SpecError, match="`augment` must be one of"):
+        video_dataset(items, RGB, 4, training=True, augment="crop")
