@@ -15,27 +15,25 @@ the flow tower goes on beside it or ends there. The authors train from the
 fusion on and leave the convolutions before it as they were.
 """
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import layers
 
-from keras_twostream.errors import (
-    SpecError,
-    UnknownNameError,
-    did_you_mean,
-)
+from keras_twostream.errors import SpecError
 from keras_twostream.layers import (
     AverageScores,
     FoldTime,
     StreamFusion,
-    UnfoldTime,
     classifier,
     stream_inputs,
 )
-from keras_twostream.models.backbones import cnn_m, vgg
+from keras_twostream.models.backbones.towers import (
+    TOWERS,
+    Tower,
+    matching_steps,
+)
 from keras_twostream.registry import register_model
 from keras_twostream.spec import ClipSpec
 
@@ -46,60 +44,13 @@ SPEC = ClipSpec(
     flow_length=10,
     flow_offset=-5,
 )
-BACKBONES = {"vgg16": vgg.steps, "cnn_m": cnn_m.steps}
 TEMPORAL_POOLS = (None, "2d", "3d")
-POOLED_STEPS = 5  # The authors' pool5 is 2 x 2 x 5, with a stride of 2 in time.
 SCORES = "fc8"
 
 # === Parts ===
 
 
-@dataclasses.dataclass
-class _Tower:
-    """A tower that runs step by step.
-
-    Attributes:
-        stream: "rgb" or "flow".
-        x: Frames after the steps so far, folded: (B * length, ...).
-        length: Time steps of x.
-        steps: The steps still to run.
-        in_3d: Whether pool5 pools through time.
-    """
-
-    stream: str
-    x: Any
-    length: int
-    steps: dict[str, Callable]
-    in_3d: bool
-
-    def run(self, until: str | None = None) -> None:
-        """Runs all steps through `until`, or to the end."""
-        if until is not None and until not in self.steps:
-            return
-        for name in list(self.steps):
-            if name == "pool5" and self.in_3d:
-                self._pool_time()
-            self.x = self.steps.pop(name)(self.x)
-            if name == until:
-                return
-
-    def unfolded(self, name: str) -> Any:
-        return UnfoldTime(self.length, name=name)(self.x)
-
-    def _pool_time(self) -> None:
-        # The maximum of a 2 x 2 x 5 box is that over time, then over space.
-        name = f"{self.stream}_pool5"
-        pooled = layers.MaxPooling3D(
-            (min(POOLED_STEPS, self.length), 1, 1),
-            strides=(2, 1, 1),
-            data_format="channels_last",
-            name=f"{name}_time",
-        )(self.unfolded(f"{name}_unfold"))
-        self.length = pooled.shape[1]
-        self.x = FoldTime(name=f"{name}_fold")(pooled)
-
-
-def _fuse(rgb: _Tower, flow: _Tower, method: str, site: str) -> None:
+def _fuse(rgb: Tower, flow: Tower, method: str, site: str) -> None:
     """Puts the fused maps into the rgb tower."""
     name = f"fused_{site}"
     maps = [rgb.x, flow.x]
@@ -117,33 +68,15 @@ def _fuse(rgb: _Tower, flow: _Tower, method: str, site: str) -> None:
         rgb.length = 1 if whole_clip else rgb.length
 
 
-def _sites(names: str | Sequence[str], rgb: _Tower, flow: _Tower) -> list:
+def _sites(names: str | Sequence[str], rgb: Tower, flow: Tower) -> list:
     """The (rgb, flow) steps to fuse at, in the network's order."""
     names = [names] if isinstance(names, str) else names
-    pairs = [(_site(n, rgb.steps), _site(n, flow.steps)) for n in names]
+    pairs = [
+        [SCORES] * 2 if name == SCORES else matching_steps(name, rgb, flow)
+        for name in names
+    ]
     order = [*rgb.steps, SCORES]
     return sorted(pairs, key=lambda pair: order.index(pair[0]))
-
-
-def _site(name: str, steps: Mapping[str, Callable]) -> str:
-    """The step of this name, or the one in its place in another tower.
-
-    "conv5" is the last convolution of the fifth block, and CNN-M calls full6
-    what VGG calls fc6.
-    """
-    if name in steps or name == SCORES:
-        return name
-    found = [step for step in steps if _place(step) == _place(name)]
-    if not found:
-        raise UnknownNameError(
-            f"`fuse_at` must name layers of the towers. Received: {name!r}."
-            f"{did_you_mean(name, [*steps, SCORES])}"
-        )
-    return found[-1]
-
-
-def _place(step: str) -> str:
-    return step.split("_")[0].replace("full", "fc")
 
 
 def _score_fusing_head(method: str, motion: Any) -> Callable:
@@ -152,7 +85,12 @@ def _score_fusing_head(method: str, motion: Any) -> Callable:
 
     def linear(x, classes, name):
         if name not in made:
-            made[name] = layers.Dense(classes, dtype="float32", name=name)(x)
+            made[name] = layers.Dense(
+                classes,
+                kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+                dtype="float32",
+                name=name,
+            )(x)
         return made[name]
 
     def head(x, classes, name):
@@ -254,11 +192,11 @@ def two_stream_fusion(
     inputs, x = stream_inputs(spec, normalization, fixed_size=True)
     names = dict(zip(("rgb", "flow"), backbones, strict=True))
     towers = {
-        stream: _Tower(
+        stream: Tower(
             stream,
             FoldTime(name=f"{stream}_fold")(clip),
             spec.clip_length,
-            BACKBONES[names[stream]](stream, (dropout, dropout)),
+            TOWERS[names[stream]](stream, (dropout, dropout)),
             in_3d=temporal_pool == "3d",
         )
         for stream, clip in x.items()
@@ -280,7 +218,7 @@ def two_stream_fusion(
 
 
 def _features(
-    towers: dict[str, _Tower],
+    towers: dict[str, Tower],
     fusion: str,
     fuse_at: str | Sequence[str],
     keep_temporal: bool,
@@ -296,7 +234,7 @@ def _features(
             flow.run(there)
             _fuse(rgb, flow, fusion, here)
     x = {"rgb": _end(rgb)}
-    at_scores = sites[-1][0] == SCORES
+    at_scores = [SCORES] * 2 in sites
     if keep_temporal or at_scores:
         x["flow"] = _end(flow)
     head = _score_fusing_head(fusion, x["flow"]) if at_scores else None
@@ -305,15 +243,15 @@ def _features(
     return x, head
 
 
-def _end(tower: _Tower) -> Any:
+def _end(tower: Tower) -> Any:
     tower.run()
     return tower.unfolded(f"{tower.stream}_unfold")
 
 
 def _check(backbones, fusion, fuse_at, temporal_pool, clip_length) -> None:
-    if len(backbones) != 2 or not set(backbones) <= set(BACKBONES):
+    if len(backbones) != 2 or not set(backbones) <= set(TOWERS):
         raise SpecError(
-            f"`backbones` must be two of {', '.join(BACKBONES)}, for rgb and "
+            f"`backbones` must be two of {', '.join(TOWERS)}, for rgb and "
             f"flow. Received: backbones={backbones!r}"
         )
     if temporal_pool not in TEMPORAL_POOLS:

@@ -1,0 +1,90 @@
+"""Karpathy's fusions in time: what sees how many frames, what is shared."""
+
+import numpy as np
+import pytest
+
+import keras_twostream as kts
+from keras_twostream.errors import SpecError
+
+pytestmark = pytest.mark.agnostic
+
+
+def build(small=True, **options):
+    if small:
+        options["clip_spec"] = {"crop": (64, 64)}
+    return kts.models.context_fovea(3, **options)
+
+
+def shape(model, name):
+    return tuple(model.get_layer(f"rgb_{name}").output.shape[1:])
+
+
+@pytest.fixture(scope="module")
+def multiresolution():
+    return build(small=False, multiresolution=True)
+
+
+def test_170_pixels_end_in_7x7():
+    model = build(small=False)
+    assert model.inputs[0].shape == (None, 1, 170, 170, 3)
+    assert shape(model, "conv1") == (57, 57, 96)
+    assert shape(model, "pool2") == (14, 14, 256)
+    assert shape(model, "pool5") == (7, 7, 256)
+
+
+def test_context_and_fovea_lack_the_last_pool(multiresolution):
+    assert multiresolution.inputs[0].shape == (None, 1, 178, 178, 3)
+    for part in ("context", "fovea"):
+        assert shape(multiresolution, f"{part}_conv1") == (30, 30, 96)
+        assert shape(multiresolution, f"{part}_conv5") == (7, 7, 256)
+    assert shape(multiresolution, "context_fovea") == (7, 7, 512)
+    names = {layer.name for layer in multiresolution.layers}
+    assert not any(name.endswith("pool5") for name in names)
+
+
+def test_normalisation_is_the_paper_s():
+    norm = build().get_layer("rgb_norm1")
+    assert (norm.k, norm.size, norm.alpha, norm.beta) == (2, 5, 1e-4, 0.5)
+
+
+def test_late_fusion_shares_its_towers():
+    model = build(fusion="late")
+    spec = kts.clip_spec(model)
+    np.testing.assert_array_equal(spec.rgb_frames()[:, 0], [0, 15])
+    convs = [x for x in model.layers if x.name.startswith("rgb_conv")]
+    assert len([x for x in convs if hasattr(x, "kernel")]) == 5
+    frame = np.random.default_rng(0).uniform(0, 255, (1, 1, 64, 64, 3))
+    clip = np.repeat(frame, 2, axis=1).astype("float32")
+    pool = kts.taps(model, ["rgb.pool5"]).predict_on_batch({"rgb": clip})
+    one, other = pool["rgb.pool5"]
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+    # The first dense layer sees both.
+    assert model.get_layer("rgb_fc6").kernel.shape[0] == 2 * one.size
+
+
+def test_slow_fusion_sees_four_then_two_then_two_frames():
+    model = build(fusion="slow")
+    windows = [
+        tuple(model.get_layer(f"rgb_{conv}_window").output.shape[1:])
+        for conv in ("conv1", "conv2", "conv3")
+    ]
+    assert [w[0] for w in windows] == [4, 2, 1]
+    assert [w[-1] for w in windows] == [4 * 3, 2 * 96, 2 * 256]
+
+
+def test_early_fusion_collapses_time_at_once():
+    model = build(fusion="early")
+    assert model.get_layer("rgb_conv1").kernel.shape == (11, 11, 30, 96)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"fusion": "middle"}, "`fusion` must be single or early"),
+        ({"fusion": "slow", "clip_length": 4}, "`clip_length` must be 10"),
+        ({"streams": ("flow",)}, "`streams` must be"),
+    ],
+)
+def test_impossible_options_are_refused(options, message):
+    with pytest.raises(SpecError, match=message):
+        build(**options)

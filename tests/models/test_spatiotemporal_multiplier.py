@@ -1,0 +1,104 @@
+"""ST-multiplier: the gate, and time that starts as the identity."""
+
+import numpy as np
+import pytest
+
+import keras_twostream as kts
+from keras_twostream.errors import SpecError
+
+pytestmark = pytest.mark.agnostic
+
+
+def build(**options):
+    options = {
+        "depth": 26,
+        "width": 4,
+        "clip_length": 3,
+        "flow_length": 2,
+        **options,
+    }
+    return kts.models.spatiotemporal_multiplier(5, **options)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build()
+
+
+@pytest.fixture(scope="module")
+def batch():
+    rng = np.random.default_rng(1)
+    return {
+        "rgb": rng.uniform(0, 255, (1, 3, 64, 64, 3)).astype("float32"),
+        "flow": rng.normal(0, 4, (1, 3, 64, 64, 4)).astype("float32"),
+    }
+
+
+def activations(model, names, batch):
+    out = kts.taps(model, names).predict_on_batch(batch)
+    return [np.asarray(out[name]) for name in names]
+
+
+def consumers(model, name):
+    nodes = model.get_layer(name)._outbound_nodes
+    return [node.operation.name for node in nodes]
+
+
+@pytest.mark.parametrize("stage", [2, 5])
+def test_motion_gates_the_appearance_before_its_relu(model, batch, stage):
+    a, b = f"rgb.res{stage}a", f"rgb.res{stage}b"
+    gated, appearance, motion = activations(
+        model, [f"{b}_gated", a, f"flow.res{stage}a_relu"], batch
+    )
+    assert (appearance < 0).any()
+    np.testing.assert_allclose(gated, appearance * motion, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("stage", [2, 3, 4, 5])
+def test_the_gate_feeds_only_the_residual_branch(model, stage):
+    assert consumers(model, f"rgb_res{stage}b_gated") == [
+        f"rgb_res{stage}b_branch2a"
+    ]
+    # The shortcut stays the rectified appearance.
+    rectified = consumers(model, f"rgb_res{stage}a_relu")
+    assert rectified == [f"rgb_res{stage}b"]
+
+
+def test_time_starts_as_the_identity_in_both_streams(model, batch):
+    temporal = [x for x in model.layers if x.name.endswith("_temporal")]
+    assert len(temporal) == 8
+    assert all(layer.kernel.shape[:3] == (3, 1, 1) for layer in temporal)
+    for stream in ("rgb", "flow"):
+        after, before = activations(
+            model,
+            [f"{stream}.res3b_temporal", f"{stream}.res3b_branch2b_relu"],
+            batch,
+        )
+        after = after.reshape(before.shape)
+        np.testing.assert_allclose(after, before, atol=1e-5)
+
+
+def test_the_motion_stream_may_be_deeper(batch):
+    model = build(motion_depth=50)
+    names = {layer.name for layer in model.layers}
+    assert "flow_res4f" in names and "rgb_res4c" not in names
+    assert model.predict_on_batch(batch).shape == (1, 5)
+
+
+def test_weights_fit_any_clip_length(model):
+    longer = build(clip_length=9)
+    longer.set_weights(model.get_weights())
+    assert longer.get_layer("rgb_temporal_pool").output.shape[1] == 5
+    assert model.get_layer("rgb_temporal_pool").output.shape[1] == 1
+
+
+def test_only_the_motion_stream_drops(model):
+    assert model.get_layer("rgb_dropout").rate == 0
+    assert model.get_layer("flow_dropout").rate == pytest.approx(0.8)
+
+
+def test_impossible_options_are_refused():
+    with pytest.raises(SpecError, match="motion_depth=50"):
+        build(depth=18, motion_depth=50)
+    with pytest.raises(SpecError, match="Received: temporal_pool=0"):
+        build(temporal_pool=0)

@@ -1,0 +1,104 @@
+"""Temporal segments: BN-Inception's traps, consensus, RGB difference."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_twostream as kts
+from keras_twostream.errors import SpecError
+from keras_twostream.models.backbones import bn_inception
+
+pytestmark = pytest.mark.agnostic
+
+
+def build(**options):
+    options = {"streams": ("rgb",), "backbone": "resnet50", **options}
+    return kts.models.temporal_segment(4, **options)
+
+
+@pytest.fixture(scope="module")
+def tower():
+    inputs = keras.Input((224, 224, 3))
+    return keras.Model(inputs, bn_inception.features(inputs, "rgb"))
+
+
+def test_ceil_pooling_gives_the_authors_sizes(tower):
+    def shape(name):
+        return tuple(tower.get_layer(f"rgb_{name}").output.shape[1:])
+
+    assert shape("pool1_3x3_s2") == (56, 56, 64)
+    assert shape("pool2_3x3_s2") == (28, 28, 192)
+    assert shape("inception_3b") == (28, 28, 320)
+    assert shape("inception_3c") == (14, 14, 576)
+    assert shape("inception_4d") == (14, 14, 608)
+    assert shape("inception_4e") == (7, 7, 1056)
+    assert shape("inception_5b") == (7, 7, 1024)
+
+
+def test_only_the_last_module_pools_by_maximum(tower):
+    pools = {
+        module: type(tower.get_layer(f"rgb_inception_{module}_pool")).__name__
+        for module in bn_inception.MODULES
+    }
+    assert pools.pop("5b") == "MaxPooling2D"
+    assert pools.pop("3c") == pools.pop("4e") == "CeilMaxPooling2D"
+    assert set(pools.values()) == {"AveragePooling2D"}
+
+
+def test_every_convolution_has_a_bias_and_a_normalisation(tower):
+    convs = [x for x in tower.layers if isinstance(x, keras.layers.Conv2D)]
+    assert len(convs) == 69
+    for conv in convs:
+        assert conv.use_bias
+        bn = tower.get_layer(f"{conv.name}_bn")
+        assert bn.epsilon == pytest.approx(1e-5)
+
+
+def test_segments_that_are_copies_score_as_one():
+    one, three = build(clip_length=1), build(clip_length=3)
+    three.set_weights(one.get_weights())
+    clip = np.random.default_rng(0).uniform(0, 255, (1, 1, 32, 32, 3))
+    clip = clip.astype("float32")
+    np.testing.assert_allclose(
+        three.predict_on_batch({"rgb": np.repeat(clip, 3, axis=1)}),
+        one.predict_on_batch({"rgb": clip}),
+        rtol=1e-3,
+        atol=1e-5,
+    )
+
+
+def test_differences_are_made_inside():
+    model = build(modality="rgb_diff", clip_length=2)
+    assert model.inputs[0].shape == (None, 2, None, None, 18)
+    assert model.get_layer("rgb_conv1").kernel.shape[2] == 15
+    rng = np.random.default_rng(0)
+    frames = rng.uniform(0, 255, (2, 2, 32, 32, 3)).astype("float32")
+    still = np.tile(frames, (1, 1, 1, 1, 6))
+    out = model.predict_on_batch({"rgb": still})
+    np.testing.assert_allclose(out[0], out[1], atol=1e-5)
+
+
+def test_the_clip_and_the_fusion_are_the_paper_s():
+    model = kts.models.temporal_segment(
+        3, streams=("rgb", "flow"), backbone="resnet50", consensus="attention"
+    )
+    spec = kts.clip_spec(model)
+    assert (spec.clip_length, spec.flow_length) == (3, 5)
+    assert spec.sampling == "segments"
+    assert spec.stream_weights == (1, 1.5)
+    assert spec.score_fusion == "logits"
+    assert model.get_layer("rgb_dropout").rate == pytest.approx(0.8)
+    assert model.get_layer("flow_dropout").rate == pytest.approx(0.7)
+    assert model.get_layer("flow_fc_consensus").method == "attention"
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"modality": "depth"}, "`modality` must be one of rgb, rgb_diff"),
+        ({"backbone": "vgg"}, "`backbone` must be one of bn_inception"),
+    ],
+)
+def test_unknown_choices_are_listed(option, message):
+    with pytest.raises(SpecError, match=message):
+        build(**option)

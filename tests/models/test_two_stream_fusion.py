@@ -1,0 +1,146 @@
+"""Two-stream fusion: operators, places, pooling in time, unequal towers."""
+
+import numpy as np
+import pytest
+
+import keras_twostream as kts
+from keras_twostream.errors import SpecError, UnknownNameError
+
+pytestmark = pytest.mark.agnostic
+
+
+def build(**options):
+    options = {
+        "backbones": ("cnn_m", "cnn_m"),
+        "keep_temporal": False,
+        "clip_spec": {"crop": (64, 64)},
+        "flow_length": 1,
+        "fusion": "sum",
+        **options,
+    }
+    return kts.models.two_stream_fusion(3, **options)
+
+
+def names(model):
+    return {layer.name for layer in model.layers}
+
+
+def batch(model, seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        x.name: rng.uniform(0, 9, (1, *x.shape[1:])).astype("float32")
+        for x in model.inputs
+    }
+
+
+def test_the_default_is_the_paper_s_final_network():
+    options = kts.registry.model_entry("two_stream_fusion").options
+    assert options["backbones"] == ("vgg16", "vgg16")
+    assert options["fusion"] == "conv3d"
+    assert options["temporal_pool"] == "3d"
+    assert options["keep_temporal"]
+
+
+def test_conv3d_and_3d_pooling_leave_one_step():
+    model = build(fusion="conv3d", keep_temporal=True)
+    assert model.get_layer("fused_conv5").kernel.shape == (3, 3, 3, 1024, 512)
+    for stream in ("rgb", "flow"):
+        pool = model.get_layer(f"{stream}_pool5_time")
+        assert pool.pool_size == (5, 1, 1) and pool.strides == (2, 1, 1)
+        assert pool.output.shape[1] == 1
+    assert {"rgb_fc8", "flow_fc8"} <= names(model)
+    assert model.predict_on_batch(batch(model)).shape == (1, 3)
+
+
+def test_the_flow_tower_ends_at_the_fusion():
+    model = build(temporal_pool="2d", clip_length=2)
+    assert "flow_conv5" in names(model)
+    assert not {"flow_pool5", "flow_full6", "flow_fc8"} & names(model)
+
+
+def test_2d_pooling_averages_the_scores_of_the_steps():
+    model = build(temporal_pool="2d", clip_length=2)
+    single = build(temporal_pool=None)
+    single.set_weights(model.get_weights())
+    clips = batch(model)
+    steps = [
+        single.predict_on_batch({k: v[:, t : t + 1] for k, v in clips.items()})
+        for t in range(2)
+    ]
+    np.testing.assert_allclose(
+        model.predict_on_batch(clips), np.mean(steps, 0), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_unequal_towers_are_padded_to_the_larger():
+    model = build(
+        backbones=("vgg16", "cnn_m"), temporal_pool=None, fusion="max"
+    )
+    fused = model.get_layer("fused_conv5_3")
+    shapes = [tuple(x.shape[1:]) for x in fused.input]
+    assert shapes == [(4, 4, 512), (3, 3, 512)]
+    assert fused.output.shape[1:] == (4, 4, 512)
+
+
+def test_several_layers_and_the_scores():
+    model = build(
+        fusion="conv", fuse_at=("fc8", "conv3", "fc6"), temporal_pool=None
+    )
+    fused = {name for name in names(model) if name.startswith("fused")}
+    assert fused == {"fused_conv3", "fused_full6", "fused_fc8"}
+    out = kts.taps(model, ["rgb.fc8", "flow.fc8", "fused.fc8"])
+    scores = out.predict_on_batch(batch(model))
+    # A convolution of scores starts as their sum, without a ReLU.
+    np.testing.assert_allclose(
+        scores["fused.fc8"],
+        scores["rgb.fc8"] + scores["flow.fc8"],
+        rtol=1e-3,
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("pool", ["2d", "3d"])
+def test_bilinear_features_go_straight_to_the_classifier(pool):
+    model = build(fusion="bilinear", temporal_pool=pool, clip_length=2)
+    steps = {"2d": 2, "3d": 1}[pool]
+    assert model.get_layer("rgb_unfold").output.shape[1:] == (
+        steps,
+        512 * 512,
+    )
+    assert "rgb_full6" not in names(model)
+
+
+def test_concat_widens_the_next_layer():
+    model = build(fusion="concat", fuse_at="conv4", temporal_pool=None)
+    assert model.get_layer("rgb_conv5").kernel.shape[2] == 1024
+
+
+def test_one_stream_alone_has_no_fusion():
+    model = build(streams=("flow",), clip_length=2)
+    assert not any(name.startswith("fused") for name in names(model))
+    assert kts.clip_spec(model).flow_offset == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"fuse_at": "conv9"}, UnknownNameError, "both towers have.*conv9"),
+        ({"fuse_at": "conv5_9"}, UnknownNameError, "both towers have"),
+        ({"backbones": ("vgg16",)}, SpecError, "must be two of vgg16, cnn_m"),
+        ({"temporal_pool": "1d"}, SpecError, "None, 2d or 3d"),
+        (
+            {"temporal_pool": None, "clip_length": 2},
+            SpecError,
+            "takes one step.*clip_length=2",
+        ),
+        (
+            {"fusion": "bilinear", "fuse_at": "fc8"},
+            SpecError,
+            "fused by sum, max or conv",
+        ),
+        ({"fusion": "mean"}, SpecError, "`fusion` must be one of"),
+    ],
+)
+def test_impossible_options_are_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        build(**options)
