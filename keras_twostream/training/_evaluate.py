@@ -1,0 +1,241 @@
+"""Whole-video evaluation, on its own and while `fit` runs."""
+
+import os
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_twostream.errors import SpecError
+from keras_twostream.inspection import class_names, clip_spec
+from keras_twostream.training._accumulate import accumulator, stream_scores
+from keras_twostream.training._scores import VideoScores, sweep
+from keras_twostream.training._views import ViewReader
+
+PREFIX = "video_"
+
+
+class VideoEvaluator:
+    """Scores videos by the mean over their views.
+
+    Views are folded into batches of one size, the last one is padded and
+    masked, sums stay on the device, and one transfer ends it. The compiled
+    step is kept, so that evaluating each epoch compiles once.
+
+    Args:
+        items: (path, label) pairs.
+        num_clips: N clips per video, None to cover it (protocol "dense").
+        crops: M crops: "centre", "3-crop", "10-crop", or "whole" and
+            "whole_mirrored", fully convolutional over the frame.
+        protocol: How clips are placed; as the model's spec says when None.
+        batch_size: Views in a batch.
+        head: Which output, for models with one per data set.
+        workers: Videos read at once.
+
+    Attributes:
+        skipped: From path to the reason, for videos that cannot be read;
+            they are left out of the scores.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[tuple[str, Any]],
+        *,
+        num_clips: int | None = 25,
+        crops: str = "centre",
+        protocol: str | None = None,
+        batch_size: int = 32,
+        head: str | None = None,
+        workers: int | None = None,
+    ) -> None:
+        if not len(items):
+            raise SpecError("`items` must hold at least one (path, label).")
+        self._items = [(os.fspath(path), label) for path, label in items]
+        self._views = {
+            "num_clips": num_clips,
+            "crops": crops,
+            "protocol": protocol,
+            "batch_size": batch_size,
+            "workers": workers,
+        }
+        self._head = head
+        self._compiled: tuple[Any, ...] = (None, None, None)
+        self.skipped: dict[str, str] = {}
+
+    def __call__(self, model: keras.Model) -> VideoScores:
+        """The scores of `model`.
+
+        Args:
+            model: A model of this library, with logits as outputs.
+
+        Raises:
+            VideoError: If no video can be read.
+        """
+        spec = clip_spec(model)
+        probe, add = self._compile(model, spec.score_fusion == "softmax")
+        reader = ViewReader(
+            [path for path, _ in self._items], spec, **self._views
+        )
+        sums = {
+            name: ops.zeros((len(self._items), output.shape[-1]), "float32")
+            for name, output in probe.output.items()
+        }
+        for batch in reader:
+            sums = add(sums, batch.clips, batch.video, batch.mask)
+        self.skipped = reader.skipped
+        return self._scores(sums, reader.views, spec.score_fusion, model)
+
+    def _compile(self, model: keras.Model, softmax: bool):
+        if self._compiled[0] is not model:
+            probe = stream_scores(model, self._head)
+            self._compiled = (model, probe, accumulator(probe, softmax))
+        return self._compiled[1:]
+
+    def _scores(self, sums, views, kind, model) -> VideoScores:
+        read = views > 0
+        counts = views[read][:, None]
+        labels = _label_array([label for _, label in self._items], sums)
+        paths = [path for path, _ in self._items]
+        return VideoScores(
+            names=[x for x, good in zip(paths, read, strict=True) if good],
+            labels=labels[read],
+            scores={
+                name: ops.convert_to_numpy(total)[read] / counts
+                for name, total in sums.items()
+            },
+            kind=kind,
+            classes=class_names(model) if self._head is None else (),
+        )
+
+
+class VideoEvaluation(keras.callbacks.Callback):
+    """Whole-video accuracy while `fit` runs.
+
+    Writes `video_top1`, `video_top5`, `video_mean_class`, the same per
+    stream (`video_rgb_top1`, ...) and the best of a sweep over fusion
+    weights (`video_best_fusion`) into `logs`, so that callbacks after it can
+    monitor them.
+
+    Args:
+        items: (path, label) pairs.
+        every: Epochs between two evaluations.
+        path: Where the last scores are saved (.npz), or None.
+        **options: Of `VideoEvaluator`.
+
+    Example:
+
+    ```python
+    model.fit(dataset, callbacks=[
+        VideoEvaluation(test_items, num_clips=10, crops="3-crop"),
+        keras.callbacks.EarlyStopping("video_top1", mode="max"),
+    ])
+    ```
+    """
+
+    def __init__(
+        self,
+        items: Sequence[tuple[str, Any]],
+        *,
+        every: int = 1,
+        path: str | os.PathLike | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self._evaluator = VideoEvaluator(items, **options)
+        self._every, self._path = every, path
+        self.scores: VideoScores | None = None
+
+    def set_model(self, model):
+        super().set_model(model)
+        _warn_of_order(self)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self._every:
+            return
+        self.scores = self._evaluator(self.model)
+        if self._path is not None:
+            self.scores.save(self._path)
+        if logs is not None:
+            logs.update(_as_logs(self.scores, self.model))
+
+
+def evaluate_videos(
+    model: keras.Model, items: Sequence[tuple[str, Any]], **options: Any
+) -> VideoScores:
+    """The scores of every video; see `VideoEvaluator` for the options.
+
+    Example:
+
+    ```python
+    scores = training.evaluate_videos(model, items, crops="10-crop")
+    scores.report()["fused"]["top1"]
+    ```
+    """
+    return VideoEvaluator(items, **options)(model)
+
+
+def stream_weights(model: keras.Model) -> dict[str, float]:
+    """The weights that the model's paper gives the streams."""
+    spec = clip_spec(model)
+    return dict(zip(spec.streams, spec.stream_weights, strict=True))
+
+
+def _as_logs(scores: VideoScores, model: keras.Model) -> dict[str, float]:
+    found = {}
+    report = scores.report(_weights_unless_fused(scores, model))
+    for stream, numbers in report.items():
+        place = "" if stream == "fused" else f"{stream}_"
+        for name, value in numbers.items():
+            found[f"{PREFIX}{place}{name}"] = value
+    if len(scores.streams) > 1 and np.ndim(scores.labels) == 1:
+        best = sweep(scores.streams, scores.labels, scores.kind)[0]
+        found[f"{PREFIX}best_fusion"] = best["top1"]
+    return found
+
+
+def _weights_unless_fused(
+    scores: VideoScores, model: keras.Model
+) -> Mapping[str, float] | None:
+    return None if "fused" in scores.scores else stream_weights(model)
+
+
+def _label_array(labels: Sequence[Any], sums: Mapping[str, Any]):
+    if not any(isinstance(label, tuple | list) for label in labels):
+        return np.asarray(labels, int)
+    classes = next(iter(sums.values())).shape[-1]
+    array = np.zeros((len(labels), classes), int)
+    for row, label in zip(array, labels, strict=True):
+        row[list(np.atleast_1d(label))] = 1
+    return array
+
+
+def _warn_of_order(callback: VideoEvaluation) -> None:
+    """Warns of callbacks that look for our numbers before they are there."""
+    for other in _callbacks_around():
+        if other is callback:
+            return
+        monitor = str(getattr(other, "monitor", ""))
+        if monitor.startswith(PREFIX):
+            warnings.warn(
+                f"{type(other).__name__} monitors {monitor!r} but stands "
+                "before VideoEvaluation, which writes it: it will not find "
+                "it. Put VideoEvaluation first in `callbacks`."
+            )
+
+
+def _callbacks_around() -> list[keras.callbacks.Callback]:
+    """The list that the caller is handing the model to.
+
+    Keras tells a callback nothing of its neighbours.
+    """
+    frame = sys._getframe()
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, keras.callbacks.CallbackList):
+            return owner.callbacks
+        frame = frame.f_back
+    return []

@@ -1,0 +1,219 @@
+"""Scores of videos: how good they are, fused how, kept for later."""
+
+import dataclasses
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_twostream.errors import SpecError
+from keras_twostream.training._files import write_arrays
+
+FUSIONS = ("logits", "softmax")
+SWEEP = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoScores:
+    """What a network said of every video, stream by stream.
+
+    Attributes:
+        names: Path of each video.
+        labels: (videos,) class numbers, or (videos, classes) of 0 and 1.
+        scores: From stream to (videos, classes), the mean over the views.
+        kind: Whether scores are "logits" or "softmax" probabilities.
+        classes: Class names, or empty.
+    """
+
+    names: Sequence[str]
+    labels: np.ndarray
+    scores: Mapping[str, np.ndarray]
+    kind: str = "logits"
+    classes: Sequence[str] = ()
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes an npz without pickles; `load_scores` reads it."""
+        arrays = {f"scores/{k}": v for k, v in self.scores.items()}
+        write_arrays(
+            path,
+            {
+                "names": np.array(self.names, dtype=str),
+                "labels": np.asarray(self.labels),
+                "kind": np.array(self.kind),
+                "classes": np.array(self.classes, dtype=str),
+                **arrays,
+            },
+        )
+
+    def report(
+        self, weights: Mapping[str, float] | None = None
+    ) -> dict[str, dict[str, float]]:
+        """Accuracies of each stream, and of their fusion.
+
+        Args:
+            weights: Of the streams when fusing; equal when None.
+
+        Returns:
+            From stream, and "fused", to `accuracy_report`'s numbers.
+        """
+        found = dict(self.scores)
+        if weights is not None or "fused" not in found:
+            found["fused"] = fuse(self.streams, weights, self.kind)
+        return {
+            name: accuracy_report(scores, self.labels)
+            for name, scores in found.items()
+        }
+
+    @property
+    def streams(self) -> dict[str, np.ndarray]:
+        """The streams' scores, without the fused ones beside streams."""
+        only = {k: v for k, v in self.scores.items() if k != "fused"}
+        return only or dict(self.scores)
+
+
+# === Fusion ===
+
+
+def fuse(
+    scores: Mapping[str, np.ndarray],
+    weights: Mapping[str, float] | None = None,
+    kind: str = "logits",
+    method: str | None = None,
+) -> np.ndarray:
+    """Weighted mean of the scores of several streams or networks.
+
+    Args:
+        scores: From name to (videos, classes).
+        weights: From name to weight; 1 where missing.
+        kind: What the scores are, "logits" or "softmax".
+        method: What is averaged; the scores as they are when None.
+
+    Returns:
+        (videos, classes).
+
+    Raises:
+        SpecError: If shapes differ, or probabilities should become logits.
+    """
+    shapes = {name: score.shape for name, score in scores.items()}
+    if len(set(shapes.values())) != 1:
+        raise SpecError(
+            "Scores to fuse need one shape, (videos, classes). "
+            f"Received: {shapes}"
+        )
+    weights = {name: (weights or {}).get(name, 1.0) for name in scores}
+    total = sum(weights.values())
+    return sum(
+        weights[name] / total * as_kind(score, kind, method or kind)
+        for name, score in scores.items()
+    )
+
+
+def sweep(
+    scores: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    kind: str = "logits",
+    ratios: Sequence[float] = SWEEP,
+) -> list[dict[str, Any]]:
+    """Accuracy of every fusion method and weighting of two or more streams.
+
+    Args:
+        scores: From stream to (videos, classes).
+        labels: (videos,).
+        kind: What the scores are.
+        ratios: Weights of each further stream against the first one's 1.
+
+    Returns:
+        One row per combination: method, weights, top1; the best first.
+    """
+    first, *others = scores
+    methods = FUSIONS if kind == "logits" else (kind,)
+    rows = []
+    for method in methods:
+        for draw in itertools.product(ratios, repeat=len(others)):
+            weights = {first: 1.0, **dict(zip(others, draw, strict=True))}
+            fused = fuse(scores, weights, kind, method)
+            rows.append(
+                {
+                    "method": method,
+                    "weights": weights,
+                    "top1": top_k(fused, labels, 1),
+                }
+            )
+    return sorted(rows, key=lambda row: -row["top1"])
+
+
+def as_kind(scores: np.ndarray, kind: str, wanted: str) -> np.ndarray:
+    """Logits as probabilities; anything else as it is.
+
+    Raises:
+        SpecError: If probabilities should become logits.
+    """
+    for name in (kind, wanted):
+        if name not in FUSIONS:
+            raise SpecError(
+                f"Scores are fused as {' or '.join(FUSIONS)}. "
+                f"Received: {name!r}"
+            )
+    if kind == wanted:
+        return np.asarray(scores, "float64")
+    if kind == "softmax":
+        raise SpecError(
+            "The scores are probabilities; their logits are not known. "
+            "Fuse with method softmax."
+        )
+    shifted = scores - scores.max(axis=-1, keepdims=True)
+    exponents = np.exp(shifted.astype("float64"))
+    return exponents / exponents.sum(axis=-1, keepdims=True)
+
+
+# === Accuracy ===
+
+
+def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """top1, top5 and mean class accuracy; mean average precision for
+    labels that are 0/1 vectors.
+
+    Args:
+        scores: (videos, classes).
+        labels: (videos,), or (videos, classes) of 0 and 1.
+    """
+    if np.ndim(labels) == 2:
+        return {"mean_average_precision": mean_average_precision(
+            scores, labels)}  # fmt: skip
+    matrix = confusion_matrix(scores, labels)
+    present = matrix.sum(axis=1) > 0
+    recall = matrix.diagonal()[present] / matrix.sum(axis=1)[present]
+    return {
+        "top1": top_k(scores, labels, 1),
+        "top5": top_k(scores, labels, 5),
+        "mean_class": float(recall.mean()) if present.any() else 0.0,
+    }
+
+
+def top_k(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
+    """Share of videos whose class is among the k best; a tie counts
+    against the network."""
+    own = np.take_along_axis(scores, np.asarray(labels)[:, None], axis=1)
+    better = (scores >= own).sum(axis=1) - 1
+    return float(np.mean(better < k)) if len(scores) else 0.0
+
+
+def confusion_matrix(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(classes, classes) counts; rows are the true class."""
+    classes = scores.shape[-1]
+    places = np.asarray(labels) * classes + scores.argmax(axis=-1)
+    return np.bincount(places, minlength=classes**2).reshape(classes, -1)
+
+
+def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over classes of the area under precision and recall."""
+    precisions = []
+    for score, truth in zip(scores.T, labels.T, strict=True):
+        if not truth.any():
+            continue
+        hits = truth[np.argsort(-score, kind="stable")] > 0
+        ranks = np.flatnonzero(hits) + 1
+        precisions.append(np.mean(np.arange(1, len(ranks) + 1) / ranks))
+    return float(np.mean(precisions)) if precisions else 0.0

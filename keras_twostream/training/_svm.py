@@ -1,0 +1,65 @@
+"""Late fusion by a linear SVM (Simonyan & Zisserman 2014, section 5)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.svm import LinearSVC
+
+from keras_twostream.errors import SpecError
+
+
+def stacked(scores: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The streams' score vectors, each of length 1, side by side.
+
+    Args:
+        scores: From stream to (videos, classes).
+
+    Returns:
+        (videos, streams * classes).
+    """
+    parts = []
+    for name in sorted(scores):
+        lengths = np.linalg.norm(scores[name], axis=-1, keepdims=True)
+        parts.append(scores[name] / np.maximum(lengths, 1e-12))
+    return np.concatenate(parts, axis=-1)
+
+
+def svm_fusion(
+    train: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    test: Mapping[str, np.ndarray],
+    cost: float = 1.0,
+) -> np.ndarray:
+    """Scores of a multi-class linear SVM on stacked, normalised scores.
+
+    Features serve as well as scores: C3D's fc6 with a linear SVM (Tran et
+    al. 2015, section 4) is the case of one "stream".
+
+    Args:
+        train: From stream to (videos, classes) of the training videos.
+        labels: Their class numbers.
+        test: The same of the videos to score.
+        cost: C of the SVM.
+
+    Returns:
+        (videos, classes) decision values; classes that the labels lack get
+        minus infinity.
+
+    Raises:
+        SpecError: If the two do not have the same streams.
+    """
+    if set(train) != set(test):
+        raise SpecError(
+            "Training and test scores need the same streams. Received: "
+            f"{sorted(train)} and {sorted(test)}"
+        )
+    classifier: Any = LinearSVC(C=cost)
+    classifier.fit(stacked(train), labels)
+    values = classifier.decision_function(stacked(test))
+    if values.ndim == 1:  # two classes have one plane between them
+        values = np.stack([-values, values], axis=-1)
+    width = max(next(iter(test.values())).shape[-1], values.shape[-1])
+    found = np.full((len(values), width), -np.inf)
+    found[:, classifier.classes_] = values
+    return found

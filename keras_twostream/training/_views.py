@@ -1,0 +1,126 @@
+"""The views of many videos, in batches of one size.
+
+Views are what a video is tested on: N clips times M crops. Batches do not
+respect the border between videos; the last one is filled up and masked.
+"""
+
+import collections
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from keras_twostream.data import clips
+from keras_twostream.errors import TwoStreamError, VideoError
+from keras_twostream.spec import ClipSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class ViewBatch:
+    """One batch.
+
+    Attributes:
+        clips: From stream to (B, T, H, W, C).
+        video: (B,) int32, the place in the list of each view's video.
+        mask: (B,) float32, 1 for a view, 0 for filling.
+    """
+
+    clips: dict[str, np.ndarray]
+    video: np.ndarray
+    mask: np.ndarray
+
+
+class ViewReader:
+    """Reads videos in parallel and cuts their views.
+
+    Args:
+        paths: The videos.
+        spec: The clip.
+        batch_size: Views in a batch.
+        num_clips: Clips per video; None covers the video (only "dense").
+        crops: A name of `data.view_crops`.
+        protocol: How clips are placed; the spec's when None.
+        workers: Videos read at once.
+
+    Attributes:
+        skipped: From path to the reason, for videos that cannot be read.
+        views: (videos,) how many views each had, after iterating.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        spec: ClipSpec,
+        batch_size: int = 32,
+        *,
+        num_clips: int | None = 1,
+        crops: str = "centre",
+        protocol: str | None = None,
+        workers: int | None = None,
+    ) -> None:
+        self._paths, self._spec = list(paths), spec
+        self._batch_size = batch_size
+        self._cut = {
+            "count": num_clips, "crops": crops, "protocol": protocol
+        }  # fmt: skip
+        self._workers = workers or os.cpu_count() or 1
+        self.skipped: dict[str, str] = {}
+        self.views = np.zeros(len(self._paths), int)
+
+    def __iter__(self) -> Iterator[ViewBatch]:
+        self.views[:] = 0
+        waiting: dict[Any, list] = collections.defaultdict(list)
+        for number, views in enumerate(self._read_ahead()):
+            for view in views:
+                self.views[number] += 1
+                # Whole frames of different sizes cannot share a batch.
+                shape = tuple(array.shape for array in view.values())
+                waiting[shape].append((number, view))
+                if len(waiting[shape]) == self._batch_size:
+                    yield self._batch(waiting.pop(shape))
+        for rest in waiting.values():
+            yield self._batch(rest)
+        if self._paths and not self.views.any():
+            raise VideoError(
+                f"None of the {len(self._paths)} videos can be read. The "
+                f"first reason: {next(iter(self.skipped.values()), '')}"
+            )
+
+    def _read_ahead(self) -> Iterator[list[dict[str, np.ndarray]]]:
+        """Views of each video in order; a few videos are read ahead."""
+        with ThreadPoolExecutor(self._workers) as pool:
+            coming = collections.deque()
+            for path in self._paths:
+                coming.append(pool.submit(self._views_of, path))
+                if len(coming) > self._workers:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+
+    def _views_of(self, path: str) -> list[dict[str, np.ndarray]]:
+        try:
+            arrays = clips(path, self._spec, **self._cut)
+        except (TwoStreamError, OSError) as error:
+            self.skipped[path] = str(error)
+            return []
+        count = len(next(iter(arrays.values())))
+        return [
+            {stream: array[i] for stream, array in arrays.items()}
+            for i in range(count)
+        ]
+
+    def _batch(self, rows: list[tuple[int, dict]]) -> ViewBatch:
+        fill = self._batch_size - len(rows)
+        mask = np.array([1.0] * len(rows) + [0.0] * fill, "float32")
+        rows = rows + [rows[-1]] * fill
+        return ViewBatch(
+            {
+                stream: np.stack([view[stream] for _, view in rows])
+                for stream in rows[0][1]
+            },
+            np.array([number for number, _ in rows], "int32"),
+            mask,
+        )
