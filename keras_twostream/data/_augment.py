@@ -1,167 +1,33 @@
-"""Crops, mirrors and colour changes, the same for both streams of a clip.
+"""What training draws: crops as the papers take them, and colour changes.
 
-Drawing and applying are apart: a draw is a `Crop` (and a colour matrix), a
-few numbers, and applying it is the same for every frame, rgb or flow. Flow is
-displacement, so resizing it scales its values and mirroring negates x.
+Drawing and applying are apart: a draw is a `Crop`, or a colour matrix, that
+depends on the frame's size and a random generator alone.
 """
 
-import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from keras_twostream._opencv import cv2
+from keras_twostream.data._crops import POSITIONS, Crop, centre, fit_inside
 from keras_twostream.errors import SpecError, did_you_mean
 
 SCALES = (1.0, 0.875, 0.75, 0.66)
-FLOW_VALUES = ("scaled", "unscaled")
 _SNAP = 3  # sizes within 3 pixels of the target are the target (Wang 2015)
 # BT.601, the weights by which OpenCV makes grey from RGB.
 _GREY = np.array([0.299, 0.587, 0.114])
 
-
-@dataclasses.dataclass(frozen=True)
-class Crop:
-    """A rectangle of the frame, the size it is brought to, and a mirror.
-
-    Attributes:
-        top: First row.
-        left: First column.
-        height: Rows taken.
-        width: Columns taken.
-        size: (height, width) of the result.
-        mirror: Whether left and right are exchanged.
-    """
-
-    top: int
-    left: int
-    height: int
-    width: int
-    size: tuple[int, int]
-    mirror: bool = False
-
-
 Draw = Callable[[int, int, tuple[int, int], np.random.Generator], Crop]
 
 
-# === Applying a crop ===
-
-
-def crop_rgb(frames: np.ndarray, crop: Crop) -> np.ndarray:
-    """Applies a crop to rgb frames.
-
-    Args:
-        frames: (N, H, W, C) uint8 or float32.
-        crop: The draw.
-
-    Returns:
-        (N, *crop.size, C) of the same type.
-    """
-    return _apply(frames, crop)
-
-
-def crop_flow(
-    fields: np.ndarray, crop: Crop, values: str = "scaled"
-) -> np.ndarray:
-    """Applies a crop to flow fields, values included.
-
-    Args:
-        fields: (N, H, W, 2L) float32, pixels, channels x1, y1, x2, y2, ...
-        crop: The draw.
-        values: "scaled" keeps displacement right after resizing; "unscaled"
-            leaves values as they are, as the authors' code did (Wang et al.
-            2015; Feichtenhofer et al. 2016).
-
-    Returns:
-        (N, *crop.size, 2L) float32.
-
-    Raises:
-        SpecError: If `values` is not one of the two.
-    """
-    if values not in FLOW_VALUES:
-        raise SpecError(
-            f"`values` must be one of {', '.join(FLOW_VALUES)}. "
-            f"Received: values={values!r}"
-        )
-    cropped = _apply(fields, crop)
-    scale_x = scale_y = 1.0
-    if values == "scaled":
-        scale_y, scale_x = np.divide(crop.size, (crop.height, crop.width))
-    if crop.mirror:
-        scale_x = -scale_x
-    if (scale_x, scale_y) != (1.0, 1.0):
-        # Resized or mirrored, so `cropped` is no view of `fields`.
-        cropped[..., 0::2] *= np.float32(scale_x)
-        cropped[..., 1::2] *= np.float32(scale_y)
-    return cropped
-
-
-def crop_clip(
-    clip: dict[str, np.ndarray], crop: Crop, flow_values: str = "scaled"
-) -> dict[str, np.ndarray]:
-    """Applies one crop to every stream of a clip.
-
-    Args:
-        clip: "rgb" (T, H, W, 3F) and/or "flow" (T, H, W, 2L).
-        crop: The draw.
-        flow_values: See `crop_flow`.
-
-    Returns:
-        The clip, cropped.
-    """
-    result = dict(clip)
-    if "rgb" in clip:
-        result["rgb"] = crop_rgb(clip["rgb"], crop)
-    if "flow" in clip:
-        result["flow"] = crop_flow(clip["flow"], crop, flow_values)
-    return result
-
-
-def _apply(images: np.ndarray, crop: Crop) -> np.ndarray:
-    rows = slice(crop.top, crop.top + crop.height)
-    columns = slice(crop.left, crop.left + crop.width)
-    images = images[:, rows, columns]
-    if crop.mirror:
-        images = images[:, :, ::-1]
-    if images.shape[1:3] == tuple(crop.size):
-        return np.ascontiguousarray(images)
-    return _resize_linear(images, crop.size)
-
-
-def _resize_linear(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    # Bilinear as in the papers' code. OpenCV drops a last axis of length 1.
-    result = np.empty((len(images), *size, images.shape[-1]), images.dtype)
-    for image, target in zip(images, result, strict=True):
-        resized = cv2.resize(np.ascontiguousarray(image), (size[1], size[0]))
-        target[...] = resized.reshape(target.shape)
-    return result
-
-
-def mirrored(crop: Crop, mirror: bool = True) -> Crop:
-    """The same crop with left and right exchanged, or not."""
-    return dataclasses.replace(crop, mirror=mirror)
-
-
-# === Training draws ===
-
-
-def centre(
-    height: int,
-    width: int,
-    size: tuple[int, int],
-    rng: np.random.Generator | None = None,
-) -> Crop:
-    """The middle of the frame, never mirrored; nothing is drawn."""
-    del rng
-    h, w = _inside(size, height, width)
-    return Crop((height - h) // 2, (width - w) // 2, h, w, size)
+# === Crops ===
 
 
 def random_crop(
     height: int, width: int, size: tuple[int, int], rng: np.random.Generator
 ) -> Crop:
     """A crop of the network's size anywhere (Simonyan & Zisserman 2014)."""
-    return _anywhere(_inside(size, height, width), height, width, size, rng)
+    return _anywhere(fit_inside(size, height, width), height, width, size, rng)
 
 
 def multi_scale(
@@ -198,19 +64,10 @@ def multi_scale(
         for j, b in enumerate(scales)
         if abs(i - j) <= max_distort
     ]
-    h, w = _inside(pairs[rng.integers(len(pairs))], height, width)
-    row, column = _POSITIONS[rng.integers(positions)]
+    h, w = fit_inside(pairs[rng.integers(len(pairs))], height, width)
+    row, column = POSITIONS[rng.integers(positions)]
     top = (height - h) * row // 4
     return Crop(top, (width - w) * column // 4, h, w, size)
-
-
-# In quarters of the free space: corners and centre first, then the edges'
-# middles, then the quarter points.
-_POSITIONS = (
-    *((0, 0), (0, 4), (4, 0), (4, 4), (2, 2)),
-    *((0, 2), (4, 2), (2, 0), (2, 4)),
-    *((1, 1), (1, 3), (3, 1), (3, 3)),
-)
 
 
 def aspect_jitter(
@@ -241,7 +98,7 @@ def scale_jitter(
     taken anywhere (256 to 320 for 224; Simonyan & Zisserman 2015)."""
     scale = rng.uniform(1.0, largest)
     wanted = tuple(round(side / scale) for side in size)
-    taken = _inside(wanted, height, width)
+    taken = fit_inside(wanted, height, width)
     return _anywhere(taken, height, width, size, rng)
 
 
@@ -276,82 +133,6 @@ def get_augmentation(name: str | Draw) -> Draw:
             f"{did_you_mean(str(name), AUGMENTATIONS)}"
         )
     return AUGMENTATIONS[name]
-
-
-# === Test crops ===
-
-
-def view_crops(
-    height: int, width: int, size: tuple[int, int], name: str = "centre"
-) -> list[Crop]:
-    """The crops that a frame is tested on.
-
-    - "centre": one.
-    - "3-crop": left, centre, right of the long side, squares of the short
-      one (I3D's successors).
-    - "10-crop": corners and centre, and their mirrors.
-    - "whole": the frame itself, and "whole_mirrored" with its mirror, for
-      networks that are fully convolutional.
-
-    Args:
-        height: Of the frame.
-        width: Of the frame.
-        size: (height, width) the network sees.
-        name: A name above.
-
-    Returns:
-        A list of `Crop`.
-
-    Raises:
-        SpecError: If there is no such set of crops.
-    """
-    if name not in VIEW_CROPS:
-        raise SpecError(
-            f"`crops` must be one of {', '.join(VIEW_CROPS)}. "
-            f"Received: crops={name!r}"
-        )
-    return VIEW_CROPS[name](height, width, size)
-
-
-def _whole(height: int, width: int, size) -> list[Crop]:
-    del size
-    return [Crop(0, 0, height, width, (height, width))]
-
-
-def _three_crops(height: int, width: int, size) -> list[Crop]:
-    side = min(height, width)
-    places = [(0, 0), (2, 2), (4, 4)]
-    return [
-        Crop(
-            (height - side) * row // 4,
-            (width - side) * column // 4,
-            side,
-            side,
-            size,
-        )
-        for row, column in places
-    ]
-
-
-def _five_crops(height: int, width: int, size) -> list[Crop]:
-    h, w = _inside(size, height, width)
-    return [
-        Crop((height - h) * row // 4, (width - w) * column // 4, h, w, size)
-        for row, column in _POSITIONS[:5]
-    ]
-
-
-def _with_mirrors(crops: list[Crop]) -> list[Crop]:
-    return crops + [mirrored(crop) for crop in crops]
-
-
-VIEW_CROPS: dict[str, Callable[..., list[Crop]]] = {
-    "centre": lambda *args: [centre(*args)],
-    "3-crop": _three_crops,
-    "10-crop": lambda *args: _with_mirrors(_five_crops(*args)),
-    "whole": _whole,
-    "whole_mirrored": lambda *args: _with_mirrors(_whole(*args)),
-}
 
 
 # === Colour ===
@@ -395,14 +176,8 @@ def apply_colour(frames: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 # === Sizes ===
 
 
-def _inside(size: tuple[int, int], height: int, width: int) -> tuple[int, int]:
-    """`size` made smaller, with its shape kept, until it fits the frame."""
-    scale = min(1.0, height / size[0], width / size[1])
-    return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))
-
-
 def _snap(length: float, target: int) -> int:
-    return target if abs(int(length) - target) < _SNAP else int(length)
+    return target if abs(int(length) - target) < _SNAP else max(1, int(length))
 
 
 def _anywhere(

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from keras_twostream import flow
-from keras_twostream.data import _augment, _frames, _sampling, _video
+from keras_twostream.data import _augment, _crops, _frames, _sampling, _video
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
 
@@ -99,7 +99,7 @@ def clips(
     footage = Footage(opened.read(numbers), numbers, chosen, spec)
     views = [
         footage.crop(crop)
-        for crop in _augment.view_crops(*footage.size, spec.crop, crops)
+        for crop in _crops.view_crops(*footage.size, spec.crop, crops)
     ]
     return {
         stream: np.stack([view[stream] for view in views], axis=1).reshape(
@@ -151,7 +151,7 @@ class Footage:
 
     def crop(
         self,
-        crop: _augment.Crop,
+        crop: _crops.Crop,
         colour: np.ndarray | None = None,
         flow_values: str = "scaled",
     ) -> dict[str, np.ndarray]:
@@ -168,12 +168,12 @@ class Footage:
         """
         clip = {}
         if self._frames is not None:
-            frames = _augment.crop_rgb(self._frames, crop)
+            frames = _crops.crop_rgb(self._frames, crop)
             if colour is not None:
                 frames = _augment.apply_colour(frames, colour)
             clip["rgb"] = _on_channels(frames, self._steps)
         if self._fields is not None:
-            fields = _augment.crop_flow(self._fields, crop, flow_values)
+            fields = _crops.crop_flow(self._fields, crop, flow_values)
             clip["flow"] = self._stack(fields)
         return clip
 

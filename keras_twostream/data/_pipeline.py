@@ -6,10 +6,7 @@ without any state of an iterator being saved.
 """
 
 import os
-import threading
-import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -17,11 +14,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_twostream._opencv import cv2
-from keras_twostream.data import _augment, _clips, _sampling, _video
-from keras_twostream.errors import SpecError, TwoStreamError, VideoError
+from keras_twostream.data import _augment, _sampling
+from keras_twostream.data._reader import ClipReader, frame_store
+from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
 
-CACHES = (None, "memory")
 PREFETCHED_BATCHES = 2
 
 
@@ -110,7 +107,7 @@ def video_dataset(
         colour=colour,
         flow_values=flow_values,
         short=short,
-        store=_frame_store(cache, cache_bytes),
+        store=frame_store(cache, cache_bytes),
     )
     workers = workers or available_cpus()
     reader.set_bad_files_aside(workers, look_inside=not training)
@@ -128,7 +125,7 @@ def video_dataset(
     # Parallel reading is ours; OpenCV's own threads would compete with it.
     cv2.setNumThreads(1)
     indices = _endless(plan) if repeat else _one_epoch(plan)
-    dataset = indices.map(reader.as_op(), num_parallel_calls=workers)
+    dataset = indices.map(_clip_op(reader, spec), num_parallel_calls=workers)
     dataset = dataset.batch(batch_size, drop_remainder=plan.drop_remainder)
     dataset = dataset.prefetch(PREFETCHED_BATCHES)
     if not repeat:
@@ -231,183 +228,30 @@ def _counting_epochs(dataset: tf.data.Dataset, plan: _Plan):
     return dataset
 
 
-# === One clip ===
+# === As a tf.data.Dataset ===
 
 
-class ClipReader:
-    """Makes the clip of (epoch, index); safe to call from many threads."""
+def _clip_op(reader: ClipReader, spec: ClipSpec):
+    """A function for `Dataset.map`: (epoch, index) to clip and label."""
+    types = {"rgb": tf.uint8, "flow": tf.float32}
+    outputs = [types[stream] for stream in spec.streams]
+    outputs.append(tf.as_dtype(reader.labels.dtype))
 
-    def __init__(
-        self,
-        paths: Sequence[str],
-        labels: np.ndarray,
-        spec: ClipSpec,
-        *,
-        training: bool,
-        seed: int,
-        sampler,
-        augment,
-        mirror: bool,
-        colour: float,
-        flow_values: str,
-        short: str,
-        store: "FrameStore",
-    ):
-        self._paths, self._labels = list(paths), labels
-        self._spec, self._training, self._seed = spec, training, seed
-        self._sampler = _sampling.get_sampler(sampler, spec)
-        self._draw = _augment.get_augmentation(augment)
-        self._mirror, self._colour = mirror, colour
-        self._flow_values, self._short = flow_values, short
-        self._store = store
-        self._lock = threading.Lock()
-        self.skipped: dict[str, str] = {}
+    def values(pair):
+        clip, label = reader.clip(int(pair[0]), int(pair[1]))
+        return [*(clip[stream] for stream in spec.streams), label]
 
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def clip(self, epoch: int, index: int) -> tuple[dict, np.ndarray]:
-        """The clip and label of item `index` in `epoch`.
-
-        Where its file cannot be read, the next readable one stands in.
-
-        Raises:
-            VideoError: If no file can be read.
-        """
-        rng = _sampling.generator(self._seed, epoch, index)
-        for other in range(len(self)):
-            place = (index + other) % len(self)
-            path = self._paths[place]
-            if path in self.skipped:
-                continue
-            try:
-                return self._cut(path, rng), self._labels[place]
-            except (TwoStreamError, OSError, cv2.error) as error:
-                self._set_aside(path, error)
-        raise self._nothing_left()
-
-    def set_bad_files_aside(self, workers: int, look_inside: bool) -> None:
-        """Takes out files that are missing or empty, or unreadable too.
-
-        Raises:
-            VideoError: If none is left.
-        """
-        check = _video.probe if look_inside else _video.check_file
-        with ThreadPoolExecutor(workers) as pool:
-            good = list(
-                pool.map(lambda path: self._fits(check, path), self._paths)
+    def op(pair):
+        *arrays, label = tf.numpy_function(values, [pair], outputs)
+        clip = {
+            stream: tf.ensure_shape(
+                array, (spec.clip_length, *spec.crop, spec.channels(stream))
             )
-        self._paths = [
-            path for path, fine in zip(self._paths, good, strict=True) if fine
-        ]
-        self._labels = self._labels[np.array(good, bool)]
-        if not self._paths:
-            raise self._nothing_left()
+            for stream, array in zip(spec.streams, arrays, strict=True)
+        }
+        return clip, tf.ensure_shape(label, reader.labels.shape[1:])
 
-    def as_op(self):
-        """A function for `Dataset.map`: (epoch, index) to clip and label."""
-        spec, streams = self._spec, self._spec.streams
-        types = {"rgb": tf.uint8, "flow": tf.float32}
-        label_type = tf.as_dtype(self._labels.dtype)
-
-        def values(pair):
-            clip, label = self.clip(int(pair[0]), int(pair[1]))
-            return [*(clip[stream] for stream in streams), label]
-
-        def op(pair):
-            *arrays, label = tf.numpy_function(
-                values, [pair], [*(types[s] for s in streams), label_type]
-            )
-            clip = {
-                stream: tf.ensure_shape(
-                    array,
-                    (spec.clip_length, *spec.crop, spec.channels(stream)),
-                )
-                for stream, array in zip(streams, arrays, strict=True)
-            }
-            return clip, tf.ensure_shape(label, self._labels.shape[1:])
-
-        return op
-
-    def _cut(self, path: str, rng: np.random.Generator):
-        spec = self._spec
-        source = self._store.open(path, spec)
-        placement = self._place(source.frames, rng)
-        chosen = _sampling.frames_of(
-            placement, source.frames, spec, self._short
-        )
-        numbers = chosen.needed
-        footage = _clips.Footage(source.read(numbers), numbers, chosen, spec)
-        return footage.crop(
-            self._crop(footage.size, rng),
-            self._draw_colour(rng),
-            self._flow_values,
-        )
-
-    def _place(self, frames: int, rng: np.random.Generator) -> np.ndarray:
-        if self._training:
-            return self._sampler(frames, self._spec, rng)
-        return _sampling.views(frames, self._spec, 1)[0]
-
-    def _crop(self, size: tuple[int, int], rng) -> _augment.Crop:
-        crop = self._draw(*size, self._spec.crop, rng)
-        if self._training and self._mirror:
-            crop = _augment.mirrored(crop, rng.random() < 0.5)
-        return crop
-
-    def _draw_colour(self, rng) -> np.ndarray | None:
-        if not (self._training and self._colour):
-            return None
-        return _augment.draw_colour(rng, self._colour)
-
-    def _fits(self, check, path: str) -> bool:
-        try:
-            check(path)
-        except VideoError as error:
-            self._set_aside(path, error)
-            return False
-        return True
-
-    def _set_aside(self, path: str, error: Exception) -> None:
-        with self._lock:
-            known = path in self.skipped
-            self.skipped[path] = str(error)
-        if not known:
-            warnings.warn(f"Set aside: {error}", stacklevel=2)
-
-    def _nothing_left(self) -> VideoError:
-        reasons = list(self.skipped.values())[:3]
-        return VideoError(
-            f"None of the {len(self.skipped)} videos can be read. "
-            f"The first reasons: {' '.join(reasons)}"
-        )
-
-
-class FrameStore:
-    """Decoded frames in memory, as long as there is room for them.
-
-    Args:
-        limit: Bytes; 0 keeps nothing.
-    """
-
-    def __init__(self, limit: int):
-        self._free = limit
-        self._kept: dict[str, np.ndarray] = {}
-        self._lock = threading.Lock()
-
-    def open(self, path: str, spec: ClipSpec) -> _clips.Source:
-        """A source of the video's frames, in memory where they fit."""
-        if path in self._kept:
-            return _clips.ArraySource(self._kept[path], spec)
-        source = _clips.FileSource(path, spec)
-        if self._free <= 0:
-            return source
-        frames = source.read(np.arange(source.frames))
-        with self._lock:
-            if frames.nbytes <= self._free and path not in self._kept:
-                self._free -= frames.nbytes
-                self._kept[path] = frames
-        return _clips.ArraySource(frames, spec)
+    return op
 
 
 def available_cpus() -> int:
@@ -415,14 +259,6 @@ def available_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _frame_store(cache: str | None, limit: int) -> FrameStore:
-    if cache not in CACHES:
-        raise SpecError(
-            f"`cache` must be None or 'memory'. Received: cache={cache!r}"
-        )
-    return FrameStore(limit if cache == "memory" else 0)
 
 
 def _paths_and_labels(items: Any) -> tuple[list[str], np.ndarray]:

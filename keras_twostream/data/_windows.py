@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_twostream.data import _augment, _sampling, _video
+from keras_twostream.data import _crops, _sampling, _video
 from keras_twostream.data._clips import ArraySource, Footage
 from keras_twostream.spec import ClipSpec
 
@@ -89,7 +89,7 @@ class Windows:
                 return
             with self._watch("flow"):
                 footage = Footage(frames, numbers, chosen, self._spec)
-                crop = _augment.view_crops(*footage.size, self._spec.crop)[0]
+                crop = _crops.view_crops(*footage.size, self._spec.crop)[0]
                 clips = footage.crop(crop)
             yield clips
 

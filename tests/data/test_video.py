@@ -59,14 +59,14 @@ def test_only_what_is_needed_is_decoded(video, monkeypatch):
     from keras_twostream.data import _video
 
     decoded = []
-    original = _video._decoded
+    original = _video.decoded
 
     def counting(stream):
         for frame in original(stream):
             decoded.append(frame.pts)
             yield frame
 
-    monkeypatch.setattr(_video, "_decoded", counting)
+    monkeypatch.setattr(_video, "decoded", counting)
     read_frames(video, [22, 24])
     assert len(decoded) == 5  # 20, a key frame, to 24
 
