@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from keras_twostream.cli._evaluate import evaluate_command, fuse_command
+from keras_twostream.cli._features import features_command
 from keras_twostream.cli._options import (
     check_device,
     debug_option,
@@ -13,6 +15,13 @@ from keras_twostream.cli._options import (
     seed_option,
 )
 from keras_twostream.cli._settings import assignments, config_option
+
+__all__ = [
+    "evaluate_command",
+    "features_command",
+    "fuse_command",
+    "train_command",
+]
 
 
 @click.command("train")

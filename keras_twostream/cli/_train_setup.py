@@ -131,15 +131,18 @@ def _known(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if key in known}
 
 
+def load_anything(place: str) -> keras.Model:
+    """A model from a run folder, a model folder, or by name."""
+    for folder in (Path(place) / "model", Path(place)):
+        if (folder / "config.json").is_file():
+            return hub.load(f"local:{folder}")
+    return hub.load(place)
+
+
 def start_streams(model: keras.Model, init: Mapping[str, str]) -> None:
     """Copies the streams of other run folders into the model."""
     for stream, place in init.items():
-        folder = Path(place)
-        if (folder / "model").is_dir():
-            folder = folder / "model"
-        is_folder = folder.is_dir()
-        source = hub.load(f"local:{folder}" if is_folder else place)
-        copied = training.copy_stream(source, model, stream)
+        copied = training.copy_stream(load_anything(place), model, stream)
         click.echo(f"{stream}: {len(copied)} layers from {place}", err=True)
 
 

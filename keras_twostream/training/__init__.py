@@ -8,10 +8,16 @@ from keras_twostream.training._evaluate import (
     evaluate_videos,
     stream_weights,
 )
+from keras_twostream.training._features import (
+    FeatureExtractor,
+    has_features,
+    write_features,
+)
 from keras_twostream.training._files import to_toml, write_json, write_toml
 from keras_twostream.training._hold_out import hold_out
 from keras_twostream.training._losses import CrossEntropy
 from keras_twostream.training._partial_batch_norm import PartialBatchNorm
+from keras_twostream.training._plots import plot_confusion, plot_curves
 from keras_twostream.training._recipes import (
     Recipe,
     list_recipes,
@@ -33,6 +39,7 @@ from keras_twostream.training._throughput import ThroughputMonitor
 
 __all__ = [
     "CrossEntropy",
+    "FeatureExtractor",
     "KeepBest",
     "PartialBatchNorm",
     "Recipe",
@@ -50,16 +57,20 @@ __all__ = [
     "default_recipe",
     "evaluate_videos",
     "fuse",
+    "has_features",
     "hold_out",
     "list_recipes",
     "load_recipe",
     "load_scores",
+    "plot_confusion",
+    "plot_curves",
     "recipe_from_dict",
     "stream_weights",
     "svm_fusion",
     "sweep",
     "to_toml",
     "train",
+    "write_features",
     "write_json",
     "write_toml",
 ]

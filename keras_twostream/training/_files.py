@@ -42,6 +42,13 @@ def write_arrays(
     write_bytes(path, buffer.getvalue())
 
 
+def write_array(path: str | os.PathLike, array: np.ndarray) -> None:
+    """Writes an npy."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    write_bytes(path, buffer.getvalue())
+
+
 def write_table(
     path: str | os.PathLike, rows: Sequence[Mapping[str, Any]]
 ) -> None:

@@ -15,6 +15,7 @@ from keras_twostream.inspection import clip_spec
 from keras_twostream.training._checkpoint import KeepBest, Resume, RunLog
 from keras_twostream.training._compile import compile, output_names
 from keras_twostream.training._files import write_json
+from keras_twostream.training._plots import plot_curves
 from keras_twostream.training._progress import Progress
 from keras_twostream.training._recipes import Recipe
 
@@ -138,6 +139,8 @@ class _Run:
             "last": log.state[-1] if log.state else {},
         }
         write_json(self.out / "metrics.json", metrics)
+        if log.state:
+            plot_curves(log.state, self.out / "curves.png")
         return metrics
 
     def _fit(self, items, validation, steps, resume, callbacks) -> None:

@@ -1,0 +1,105 @@
+"""`keras-twostream evaluate` and `fuse`: how good a model is."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keras_twostream.cli._options import (
+    check_device,
+    debug_option,
+    device_option,
+    json_option,
+)
+from keras_twostream.cli._settings import assignments
+
+
+@click.command("evaluate")
+@click.argument("model")
+@click.option(
+    "--data",
+    required=True,
+    help="A folder with one folder of videos per class, or a list.",
+)
+@click.option("--split", type=int, help="Number of an official split.")
+@click.option("--subset", help="Part of the list; test with --split.")
+@click.option("--root", help="Folder of the videos that a list names.")
+@click.option("--format", "list_format", help="Format of the list.")
+@click.option("--clips", "num_clips", default=10, show_default=True)
+@click.option(
+    "--crops",
+    default="centre",
+    show_default=True,
+    help="centre, 3-crop, 10-crop, whole or whole_mirrored.",
+)
+@click.option("--protocol", help="uniform, dense, segments or whole.")
+@click.option("--batch-size", default=32, show_default=True)
+@click.option("--workers", type=click.IntRange(1), help="Videos read at once.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for scores.npz, metrics.json and confusion.png.",
+)
+@json_option
+@device_option
+@debug_option
+def evaluate_command(as_json: bool, **flags: Any) -> None:
+    """Measure a model on whole videos.
+
+    MODEL is a run folder, a model folder, or a name that load takes.
+    """
+    check_device()
+    from keras_twostream.cli import _evaluate_run
+
+    report = _evaluate_run.evaluate(flags)
+    show(report, as_json)
+    if report["skipped"]:
+        click.get_current_context().exit(1)
+
+
+@click.command("fuse")
+@click.argument("files", nargs=-1, required=True, metavar="[NAME=]FILE...")
+@click.option(
+    "--weights",
+    multiple=True,
+    metavar="NAME=WEIGHT",
+    help="Weight of a stream; a sweep over weights otherwise.",
+)
+@click.option("--method", type=click.Choice(["logits", "softmax"]))
+@click.option(
+    "--svm",
+    multiple=True,
+    metavar="[NAME=]FILE",
+    help="Scores of training videos for a linear SVM, one per FILE.",
+)
+@click.option("--labels", help="A file of scores that has the labels.")
+@json_option
+@debug_option
+def fuse_command(as_json: bool, **flags: Any) -> None:
+    """Fuse scores on disk: ours, TSN's .npz or mmaction2's .pkl.
+
+    Example: keras-twostream fuse rgb=a/scores.npz flow=b/scores.npz
+    """
+    from keras_twostream.cli import _evaluate_run
+
+    flags["weights"] = assignments(flags["weights"], "--weights")
+    show(_evaluate_run.fuse_files(flags), as_json)
+
+
+def show(report: dict[str, Any], as_json: bool) -> None:
+    """Prints a report, as JSON or as a table of percentages."""
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+        return
+    for stream, numbers in report["accuracy"].items():
+        row = "  ".join(f"{k} {100 * v:5.1f} %" for k, v in numbers.items())
+        click.echo(f"{stream:12} {row}")
+    for name, value in report.get("classes", {}).items():
+        click.echo(f"  {name:30} {100 * value:5.1f} %")
+    for row in report.get("sweep", [])[:5]:
+        weights = " ".join(f"{k}={v:g}" for k, v in row["weights"].items())
+        share = f"{100 * row['top1']:.1f} %"
+        click.echo(f"fused as {row['method']} with {weights}: {share}")
+    for path, reason in report.get("skipped", {}).items():
+        click.echo(f"Left out: {path}: {reason}", err=True)

@@ -1,0 +1,56 @@
+"""`keras-twostream features`: activations of clips, for other programs."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keras_twostream.cli._options import (
+    check_device,
+    debug_option,
+    device_option,
+)
+
+
+@click.command("features")
+@click.argument("model")
+@click.option("--data", required=True, help="A folder, a list or a video.")
+@click.option(
+    "--tap",
+    "taps",
+    multiple=True,
+    required=True,
+    help="An activation such as rgb.pool5; repeat for several.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="One file per video; those that are there are not made again.",
+)
+@click.option("--clips", "num_clips", default=10, show_default=True)
+@click.option("--crops", default="centre", show_default=True)
+@click.option("--protocol", help="uniform, dense, segments or whole.")
+@click.option("--batch-size", default=16, show_default=True)
+@click.option(
+    "--file-format",
+    type=click.Choice(["safetensors", "npy"]),
+    default="safetensors",
+    show_default=True,
+)
+@click.option("--root", help="Folder of the videos that a list names.")
+@click.option("--format", "list_format", help="Format of the list.")
+@device_option
+@debug_option
+def features_command(**flags: Any) -> None:
+    """Write named activations of every video's clips.
+
+    Example: keras-twostream features spatiotemporal_resnet
+    --data videos --tap rgb.pool5 --tap flow.pool5 --out features
+    """
+    check_device()
+    from keras_twostream.cli import _features_run
+
+    failed = _features_run.extract(flags)
+    if failed:
+        click.get_current_context().exit(1)

@@ -1,0 +1,67 @@
+"""What `keras-twostream features` does."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keras_twostream import inspection, training
+from keras_twostream.cli._train_setup import load_anything
+from keras_twostream.data import read_annotations
+from keras_twostream.errors import SpecError, VideoError
+
+
+def extract(flags: dict[str, Any]) -> dict[str, str]:
+    """Writes one file per video.
+
+    Returns:
+        From video to the reason, for those that failed.
+    """
+    model = load_anything(flags["model"])
+    extractor = training.FeatureExtractor(
+        inspection.taps(model, flags["taps"]),
+        inspection.clip_spec(model),
+        num_clips=flags["num_clips"],
+        crops=flags["crops"],
+        protocol=flags["protocol"],
+        batch_size=flags["batch_size"],
+    )
+    videos = _videos(flags)
+    targets = _targets(videos, flags["out"])
+    kind = flags["file_format"]
+    failed: dict[str, str] = {}
+    began = time.perf_counter()
+    for done, (video, target) in enumerate(targets.items(), 1):
+        if training.has_features(target, flags["taps"], kind):
+            continue
+        try:
+            training.write_features(target, extractor(video), kind)
+        except (VideoError, SpecError) as error:
+            failed[video] = str(error)
+            click.echo(f"Left out: {video}: {error}", err=True)
+        rate = done / (time.perf_counter() - began)
+        click.echo(f"{done}/{len(targets)}  {rate:.1f} videos/s", err=True)
+    return failed
+
+
+def _videos(flags: dict[str, Any]) -> list[str]:
+    data = Path(flags["data"])
+    listed = (".csv", ".txt", ".json")
+    if data.is_file() and data.suffix.lower() not in listed:
+        return [str(data)]
+    return read_annotations(
+        data, flags["list_format"], root=flags["root"]
+    ).paths
+
+
+def _targets(videos: list[str], out: Path) -> dict[str, Path]:
+    """Where each video's features go: its folder's name and its own."""
+    found: dict[str, Path] = {}
+    for video in videos:
+        path = Path(video)
+        target = out / path.parent.name / path.stem
+        if target in found.values():
+            target = target.with_name(path.name.replace(".", "_"))
+        found[video] = target
+    return found

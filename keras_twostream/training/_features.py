@@ -1,0 +1,130 @@
+"""Named activations of every clip of a video, as files."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import safetensors.numpy
+
+from keras_twostream.data import clips
+from keras_twostream.errors import SpecError
+from keras_twostream.spec import ClipSpec
+from keras_twostream.training._files import write_array, write_bytes
+
+FILE_FORMATS = ("safetensors", "npy")
+
+
+class FeatureExtractor:
+    """Runs a model of taps over the views of a video.
+
+    Args:
+        tapped: What `keras_twostream.taps` gives.
+        spec: The clip of the tapped model.
+        num_clips: Clips per video.
+        crops: A name of `data.view_crops`.
+        protocol: How clips are placed; the spec's when None.
+        batch_size: Views in a batch; the last one is filled up.
+    """
+
+    def __init__(
+        self,
+        tapped: keras.Model,
+        spec: ClipSpec,
+        *,
+        num_clips: int | None = 10,
+        crops: str = "centre",
+        protocol: str | None = None,
+        batch_size: int = 16,
+    ) -> None:
+        self._tapped, self._spec = tapped, spec
+        self._cut = (num_clips, protocol, crops)
+        self._batch_size = batch_size
+
+    def __call__(self, path: str | os.PathLike) -> dict[str, np.ndarray]:
+        """The activations of one video.
+
+        Args:
+            path: The video.
+
+        Returns:
+            From tap to (views, ...), or (views, T, ...) where the network
+            folds time into the batch.
+
+        Raises:
+            VideoError: If the video cannot be read.
+        """
+        views = clips(path, self._spec, *self._cut)
+        count = len(next(iter(views.values())))
+        parts = [
+            self._batch(views, start, count)
+            for start in range(0, count, self._batch_size)
+        ]
+        return {
+            name: np.concatenate([part[name] for part in parts])
+            for name in parts[0]
+        }
+
+    def _batch(self, views, start: int, count: int) -> dict[str, np.ndarray]:
+        size = self._batch_size
+        places = np.minimum(np.arange(start, start + size), count - 1)
+        outputs = self._tapped.predict_on_batch(
+            {stream: array[places] for stream, array in views.items()}
+        )
+        kept = min(size, count - start)
+        return {
+            name: _by_view(output, size)[:kept]
+            for name, output in outputs.items()
+        }
+
+
+def _by_view(output: np.ndarray, size: int) -> np.ndarray:
+    """(B * T, ...) as (B, T, ...)."""
+    if len(output) == size:
+        return output
+    return output.reshape(size, -1, *output.shape[1:])
+
+
+def write_features(
+    target: str | os.PathLike,
+    features: dict[str, np.ndarray],
+    file_format: str = "safetensors",
+) -> None:
+    """Writes the features of one video, whole or not at all.
+
+    Args:
+        target: The file without its ending. "safetensors" is one file with
+            the taps as keys, "npy" one file per tap.
+        features: From tap to array.
+        file_format: One of the two.
+
+    Raises:
+        SpecError: If the format is not one of the two.
+    """
+    files = _files(target, list(features), file_format)
+    if file_format == "safetensors":
+        arrays = {k: np.ascontiguousarray(v) for k, v in features.items()}
+        write_bytes(files[0], safetensors.numpy.save(arrays))
+        return
+    for path, array in zip(files, features.values(), strict=True):
+        write_array(path, array)
+
+
+def has_features(
+    target: str | os.PathLike, taps: Sequence[str], file_format: str
+) -> bool:
+    """Whether `write_features` has written this video before."""
+    return all(file.exists() for file in _files(target, taps, file_format))
+
+
+def _files(target, taps: Sequence[str], file_format: str) -> list[Path]:
+    if file_format not in FILE_FORMATS:
+        raise SpecError(
+            f"`file_format` must be one of {', '.join(FILE_FORMATS)}. "
+            f"Received: file_format={file_format!r}"
+        )
+    target = Path(target)
+    if file_format == "safetensors":
+        return [target.with_name(f"{target.name}.safetensors")]
+    return [target.with_name(f"{target.name}.{tap}.npy") for tap in taps]
