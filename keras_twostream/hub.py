@@ -1,5 +1,6 @@
 """Loading a model by name, and publishing one for others to load."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,57 @@ def save_pretrained(
         "note": note,
     }
     return _saving.write_folder(model, Path(folder), facts, dtype)
+
+
+def push_to_hub(
+    model: keras.Model | str | Path,
+    repo_id: str,
+    *,
+    license: str = "",
+    data_terms: str = "",
+    private: bool = False,
+    message: str = "",
+    **facts: Any,
+) -> str:
+    """Publish a model on the Hub, for others to load by name.
+
+    Args:
+        model: A model, or a folder that `save_pretrained` wrote.
+        repo_id: "user/name"; made if it does not exist. A README.md that is
+            there already is left as it is.
+        license: SPDX identifier of the weights, as "apache-2.0".
+        data_terms: Terms of the data they were trained on.
+        private: Whether a new repository is private.
+        message: Of the commit.
+        **facts: More arguments of `save_pretrained`: dtype, metrics, ...
+
+    Returns:
+        "hf://user/name@commit", which loads exactly these weights.
+
+    Raises:
+        WeightsError: If licence or data terms are missing, the model cannot
+            be saved, or the Hub refuses.
+
+    Example:
+
+    ```python
+    address = keras_twostream.push_to_hub(
+        model, "me/my-actions", license="apache-2.0", data_terms="my videos"
+    )
+    ```
+    """
+    from keras_twostream.pretrained import _publishing
+
+    if not isinstance(model, keras.Model):
+        return _publishing.push_folder(
+            Path(model), repo_id, private=private, message=message
+        )
+    terms = {"license": license, "data_terms": data_terms}
+    with tempfile.TemporaryDirectory() as folder:
+        save_pretrained(model, folder, **terms, **facts)
+        return _publishing.push_folder(
+            Path(folder), repo_id, private=private, message=message
+        )
 
 
 def _count(classes: Sequence[str], num_classes: int | None) -> int:

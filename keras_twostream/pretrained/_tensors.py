@@ -1,12 +1,12 @@
 """A weight's arrays under our keys, wherever and in whatever form they lie."""
 
-from pathlib import Path
 from typing import Any
 
 import keras
 
-from keras_twostream.pretrained import _safetensors, _verify
-from keras_twostream.pretrained._spec import WeightSpec
+from keras_twostream.errors import WeightsError
+from keras_twostream.pretrained import _safetensors, _sources
+from keras_twostream.pretrained._spec import OURS, WeightSpec
 
 
 def tensors(spec: WeightSpec, model: keras.Model) -> dict[str, Any]:
@@ -22,14 +22,7 @@ def tensors(spec: WeightSpec, model: keras.Model) -> dict[str, Any]:
     Raises:
         WeightsError: If a file cannot be fetched, verified or read.
     """
-    path = Path(spec.folder) / spec.filename
-    if spec.sha256 and path.is_file():
-        _verify.verify(path, spec.sha256, _repair(spec))
-    return _safetensors.read(path)
-
-
-def _repair(spec: WeightSpec) -> str:
-    return (
-        f"Write the folder {spec.folder} again with "
-        "keras_twostream.save_pretrained, or copy it again from where it came."
-    )
+    files = _sources.local_files(spec)
+    if spec.layout != OURS:
+        raise WeightsError(f"{spec.name}: unknown layout {spec.layout!r}.")
+    return _safetensors.read(files[0].path)

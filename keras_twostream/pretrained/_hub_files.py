@@ -1,0 +1,198 @@
+"""Files from the Hub, through its own client, with errors that help.
+
+A file pinned by a commit and already cached costs no request. Token, cache
+and offline mode come from the client's environment variables (HF_TOKEN,
+HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_HUB_OFFLINE).
+"""
+
+import logging
+import re
+import shutil
+from pathlib import Path
+
+import huggingface_hub
+from huggingface_hub import constants
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+)
+from huggingface_hub.utils import HFValidationError, tqdm
+
+from keras_twostream.errors import WeightsError
+from keras_twostream.pretrained import _folder, _hub_errors
+from keras_twostream.pretrained._spec import WeightSpec
+
+logger = logging.getLogger("keras_twostream")
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def spec_of(address: str) -> WeightSpec:
+    """The weight in a Hub repository of our format.
+
+    Args:
+        address: "hf://user/repo" or "hf://user/repo@revision".
+
+    Returns:
+        A WeightSpec pinned to the commit that the revision is now.
+
+    Raises:
+        WeightsError: If the repository cannot be read.
+    """
+    repo_id, revision = parse(address)
+    path = fetch(repo_id, _folder.CONFIG, revision)
+    config = _folder.read_config(path)
+    return _folder.spec_of_config(
+        config,
+        f"{config['architecture']}.{_tag(repo_id)}",
+        repo_id=repo_id,
+        revision=_commit_of(path),
+    )
+
+
+def parse(address: str) -> tuple[str, str]:
+    """Repository and revision of an hf:// address.
+
+    Raises:
+        WeightsError: If it is not hf://user/repo or hf://user/repo@revision.
+    """
+    repo_id, at, revision = address.removeprefix("hf://").partition("@")
+    if repo_id.count("/") != 1 or (at and not revision):
+        raise WeightsError(
+            "A Hub address is hf://user/repo or hf://user/repo@revision. "
+            f"Received: {address!r}"
+        )
+    return repo_id, revision or "main"
+
+
+def fetch(
+    repo_id: str, filename: str, revision: str, *, force: bool = False
+) -> Path:
+    """A file of a repository, from the cache or downloaded.
+
+    Args:
+        repo_id: "user/name".
+        filename: Path in the repository.
+        revision: Commit, tag or branch.
+        force: Download again even if it is cached.
+
+    Returns:
+        Its path in the Hub's cache.
+
+    Raises:
+        WeightsError: If it cannot be had; the message says what to do.
+    """
+    if not force and (cached := _cached(repo_id, filename, revision)):
+        return cached
+    try:
+        # Asking for the size first also finds a dead network at once, where
+        # the download itself would retry for 23 seconds.
+        size = _size(repo_id, filename, revision)
+        _check_space(size, repo_id, filename)
+        return _download(repo_id, filename, revision, size, force)
+    except _hub_errors.TROUBLE as error:
+        if not force and _hub_errors.is_network(error):
+            return _stored(repo_id, filename, revision, error)
+        raise _hub_errors.explain(error, repo_id, filename, revision) from error
+
+
+def _cached(repo_id: str, filename: str, revision: str) -> Path | None:
+    if not _COMMIT.fullmatch(revision):
+        return None
+    try:
+        path = huggingface_hub.try_to_load_from_cache(
+            repo_id, filename, revision=revision
+        )
+    except HFValidationError:
+        return None
+    return Path(path) if isinstance(path, str) else None
+
+
+def _size(repo_id: str, filename: str, revision: str) -> int:
+    url = huggingface_hub.hf_hub_url(repo_id, filename, revision=revision)
+    metadata = huggingface_hub.get_hf_file_metadata(
+        url, timeout=constants.HF_HUB_ETAG_TIMEOUT, **_agent()
+    )
+    return metadata.size or 0
+
+
+def _download(
+    repo_id: str, filename: str, revision: str, size: int, force: bool
+) -> Path:
+    if size > 1_000_000:
+        logger.info(
+            "Downloading %s of %s (%.1f MB)", filename, repo_id, size / 1e6
+        )
+    path = huggingface_hub.hf_hub_download(
+        repo_id,
+        filename,
+        revision=revision,
+        force_download=force,
+        tqdm_class=_bar(f"{repo_id}/{filename}"),
+        **_agent(),
+    )
+    return Path(path)
+
+
+def _stored(
+    repo_id: str, filename: str, revision: str, trouble: Exception
+) -> Path:
+    """The cached copy of a branch or tag when the network is gone."""
+    try:
+        path = huggingface_hub.hf_hub_download(
+            repo_id, filename, revision=revision, local_files_only=True
+        )
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError):
+        raise _hub_errors.explain(
+            trouble, repo_id, filename, revision
+        ) from trouble
+    logger.warning(
+        "The Hub cannot be reached; using the cached %s of %s@%s, which may "
+        "be an older one.",
+        filename,
+        repo_id,
+        revision,
+    )
+    return Path(path)
+
+
+def _check_space(size: int, repo_id: str, filename: str) -> None:
+    folder = Path(constants.HF_HUB_CACHE)
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise WeightsError(
+            f"{filename} of {repo_id} needs {size / 1e6:.1f} MB, but "
+            f"{folder} has {free / 1e6:.1f} MB free. Free some space, or set "
+            "HF_HOME to a folder on another disk."
+        )
+
+
+def _bar(name: str) -> type[tqdm]:
+    class NamedBar(tqdm):
+        """The Hub's own bar, which names the file and not its hash."""
+
+        def __init__(self, *args, **kwargs) -> None:
+            super().__init__(*args, **{**kwargs, "desc": name})
+
+    return NamedBar
+
+
+def _agent() -> dict[str, str]:
+    import keras_twostream
+
+    return {
+        "library_name": "keras_twostream",
+        "library_version": keras_twostream.__version__,
+    }
+
+
+def _commit_of(path: Path) -> str:
+    """The commit in ".../snapshots/<commit>/config.json"."""
+    return path.parts[path.parts.index("snapshots") + 1]
+
+
+def _tag(repo_id: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", repo_id.lower())

@@ -1,0 +1,106 @@
+"""Publishing to the Hub, and loading what was published."""
+
+import json
+
+import numpy as np
+import pytest
+from small_net import CLASSES, logits
+
+import keras_twostream as kts
+from keras_twostream import hub
+from keras_twostream.errors import WeightsError
+
+METRIC = {
+    "name": "accuracy",
+    "value": 0.9,
+    "dataset": "UCF-101",
+    "split": "1",
+    "protocol": "25 clips x 10 crops",
+}
+
+
+def push(model, **changes):
+    facts = {"license": "mit", "data_terms": "the test's own", **changes}
+    return kts.push_to_hub(model, "me/published", **facts)
+
+
+def card(server):
+    return server.repos["me/published"].tree("main")["README.md"].decode()
+
+
+def test_what_was_pushed_loads_with_the_same_numbers(loopback, trained):
+    address = push(trained)
+    assert address.startswith("hf://me/published@")
+    np.testing.assert_array_equal(logits(kts.load(address)), logits(trained))
+
+
+def test_the_card_holds_what_readers_and_the_hub_need(loopback, trained):
+    push(trained, metrics=[METRIC], base="timm/resnet50.tv_in1k")
+    text = card(loopback)
+    for line in (
+        'license: "mit"',
+        "pipeline_tag: video-classification",
+        'base_model: "timm/resnet50.tv_in1k"',
+        "model-index:",
+        "| UCF-101 | 1 | accuracy | 0.9 | 25 clips x 10 crops |",
+        'model = kts.load("hf://me/published")',
+        "Training data: the test's own",
+        f"3: {', '.join(CLASSES)}",
+    ):
+        assert line in text
+
+
+def test_the_metadata_is_yaml(loopback, trained):
+    from huggingface_hub import ModelCard
+
+    push(trained, metrics=[METRIC], datasets=["me/clips"])
+    data = ModelCard(card(loopback)).data
+    assert data.license == "mit"
+    assert data.datasets == ["me/clips"]
+    assert data.eval_results[0].metric_value == 0.9
+
+
+def test_an_existing_readme_stays(loopback, trained):
+    loopback.create("me/published", {"README.md": b"mine"})
+    push(trained)
+    assert card(loopback) == "mine"
+
+
+def test_a_second_push_adds_a_commit(loopback, trained):
+    first = push(trained)
+    assert push(trained, note="again") != first
+    assert kts.load(first).name == "tiny"
+
+
+@pytest.mark.parametrize("field", ["license", "data_terms"])
+def test_terms_are_required(loopback, trained, field):
+    with pytest.raises(WeightsError, match=f"Missing: {field}"):
+        push(trained, **{field: ""})
+    assert not loopback.repos
+
+
+def test_a_saved_folder_can_be_pushed(loopback, folder):
+    address = kts.push_to_hub(folder, "me/folder")
+    files = loopback.repos["me/folder"].tree("main")
+    config = json.loads(files["config.json"])
+    assert config["sha256"]
+    assert kts.load(address).name == "tiny"
+
+
+def test_a_folder_without_terms_is_not_pushed(loopback, trained, tmp_path):
+    saved = hub.save_pretrained(trained, tmp_path / "bare")
+    with pytest.raises(WeightsError, match="Missing: license, data_terms"):
+        kts.push_to_hub(saved, "me/bare")
+
+
+def test_a_hub_that_refuses_says_how_to_log_in(loopback, trained):
+    loopback.status = 401
+    with pytest.raises(
+        WeightsError, match=r"(?s)did not take me/published.*hf auth"
+    ):
+        push(trained)
+
+
+def test_a_wrong_name_is_explained(loopback, trained):
+    with pytest.raises(WeightsError, match="named user/name"):
+        kts.push_to_hub(trained, "not a name", license="mit", data_terms="none")
