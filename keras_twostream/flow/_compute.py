@@ -1,5 +1,6 @@
 """Flow of whole clips, by algorithm name."""
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -93,12 +94,10 @@ def _solver(
         )
     if algorithm == "tvl1":
         # Keras is slow to import; the other algorithms do without it.
-        from keras_twostream.flow import _compiled
+        from keras_twostream.flow import _compiled, _tvl1
 
-        _check_parameters(algorithm, _compiled.tvl1_pairs, parameters)
-        return lambda grey, pairs: _compiled.tvl1_pairs(
-            grey, pairs, **parameters
-        )
+        _check_parameters(algorithm, _tvl1.tvl1, parameters)
+        return functools.partial(_compiled.tvl1_pairs, **parameters)
     function = _PAIRWISE[algorithm]
     _check_parameters(algorithm, function, parameters)
     return lambda grey, pairs: _one_by_one(function, grey, pairs, parameters)

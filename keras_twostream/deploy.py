@@ -1,0 +1,209 @@
+"""One model from raw frames to logits, with flow computed inside the graph.
+
+A two-stream network deploys as one file that needs neither OpenCV nor a flow
+extraction step: `with_flow(model).save("deployed.keras")`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_twostream.errors import SpecError
+from keras_twostream.flow._planes import warp
+from keras_twostream.flow._tvl1_layer import TVL1
+from keras_twostream.inspection import clip_spec
+from keras_twostream.spec import ClipSpec
+
+# === Parts ===
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class TakeFrames(keras.layers.Layer):
+    """The rgb stream's steps, cut from the middle of the frames of a clip.
+
+    Args:
+        frames: (T, F) frame numbers, as `ClipSpec.rgb_frames()` gives.
+        crop: (height, width) of the crop.
+        **kwargs: Keras's own, such as `name`.
+
+    Input shape:
+        (B, span, H, W, 3), 0..255.
+
+    Output shape:
+        (B, T, height, width, 3F).
+    """
+
+    def __init__(
+        self,
+        frames: Sequence[Sequence[int]],
+        crop: Sequence[int],
+        **kwargs: Any,
+    ) -> None:
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+        self.frames = np.asarray(frames).tolist()
+        self.crop = tuple(crop)
+
+    def call(self, clip: Any) -> Any:
+        clip = _centre_crop(clip, self.crop)
+        stacked = [
+            ops.take(clip, list(frames), axis=1)
+            for frames in zip(*self.frames, strict=True)
+        ]
+        return ops.cast(ops.concatenate(stacked, axis=-1), "float32")
+
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        steps, stacked = len(self.frames), len(self.frames[0])
+        return (input_shape[0], steps, *self.crop, 3 * stacked)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"frames": self.frames, "crop": list(self.crop)}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class StackFlow(keras.layers.Layer):
+    """The flow stream's steps: fields stacked on channels, then cropped.
+
+    Args:
+        fields: (T, L) numbers of the fields each step stacks, in order.
+        crop: (height, width) of the crop.
+        along_trajectories: Whether each field is sampled where the one
+            before has moved its point to (Simonyan & Zisserman 2014,
+            section 3.1).
+        **kwargs: Keras's own, such as `name`.
+
+    Input shape:
+        (B, N, H, W, 2), pixels.
+
+    Output shape:
+        (B, T, height, width, 2L), channels x1, y1, x2, y2, ...
+    """
+
+    def __init__(
+        self,
+        fields: Sequence[Sequence[int]],
+        crop: Sequence[int],
+        along_trajectories: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+        self.fields = np.asarray(fields).tolist()
+        self.crop = tuple(crop)
+        self.along_trajectories = along_trajectories
+
+    def call(self, flow: Any) -> Any:
+        stacked = [
+            ops.take(flow, list(fields), axis=1)
+            for fields in zip(*self.fields, strict=True)
+        ]
+        if self.along_trajectories:
+            stacked = _follow(stacked)
+        return _centre_crop(ops.concatenate(stacked, axis=-1), self.crop)
+
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        steps, length = len(self.fields), len(self.fields[0])
+        return (input_shape[0], steps, *self.crop, 2 * length)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {
+            "fields": self.fields,
+            "crop": list(self.crop),
+            "along_trajectories": self.along_trajectories,
+        }
+        return {**super().get_config(), **own}
+
+
+def _centre_crop(clip: Any, crop: tuple[int, int]) -> Any:
+    height, width = ops.shape(clip)[2:4]
+    top, left = (height - crop[0]) // 2, (width - crop[1]) // 2
+    return clip[:, :, top : top + crop[0], left : left + crop[1]]
+
+
+def _follow(fields: list[Any]) -> list[Any]:
+    """Fields (B, T, H, W, 2) sampled along the paths they describe."""
+    batch, steps, height, width, _ = ops.shape(fields[0])
+    planes = [
+        ops.transpose(ops.reshape(f, (-1, height, width, 2)), (3, 0, 1, 2))
+        for f in fields
+    ]
+    followed, moved = [planes[0]], planes[0]
+    for field in planes[1:]:
+        sampled = ops.stack([warp(field[axis], moved)[0] for axis in (0, 1)])
+        followed.append(sampled)
+        moved = moved + sampled
+    shape = (batch, steps, height, width, 2)
+    return [
+        ops.reshape(ops.transpose(f, (1, 2, 3, 0)), shape) for f in followed
+    ]
+
+
+# === The model ===
+
+
+def with_flow(model: keras.Model, **parameters: Any) -> keras.Model:
+    """A model that eats raw frames and computes flow by itself.
+
+    Args:
+        model: A model of this library, with any streams.
+        **parameters: Parameters of `flow.TVL1` that differ from its
+            defaults. Where the model's ClipSpec asks for TV-L1 its own
+            parameters hold, unless they are given here.
+
+    Returns:
+        A `keras.Model` from (B, span, H, W, 3) frames, 0..255, to `model`'s
+        output. The frames are the `clip_spec(model).span()` consecutive ones
+        of a clip, at the spec's frame rate and short side; the network sees
+        their middle, `crop` large. It saves as one `.keras` file.
+
+    Raises:
+        SpecError: If `model` has no stream input of this library.
+
+    Example:
+        >>> kts.with_flow(model, iterations=10).save("deployed.keras")
+    """
+    spec = clip_spec(model)
+    frames = keras.Input((spec.span(), None, None, 3), name="frames")
+    streams = {}
+    if "rgb" in spec.streams:
+        take = TakeFrames(spec.rgb_frames(), spec.crop, name="take_frames")
+        streams["rgb"] = take(frames)
+    if "flow" in spec.streams:
+        streams["flow"] = _flow_stream(frames, spec, parameters)
+    inputs = {name: streams[name] for name in _input_names(model)}
+    return keras.Model(frames, model(inputs), name=f"{model.name}_with_flow")
+
+
+def _flow_stream(
+    frames: Any, spec: ClipSpec, parameters: dict[str, Any]
+) -> Any:
+    if spec.flow_algorithm == "tvl1":
+        parameters = {**spec.flow_parameters, **parameters}
+    wanted = spec.flow_pairs()
+    pairs, place = np.unique(wanted.reshape(-1, 2), axis=0, return_inverse=True)
+    flow = TVL1(pairs.tolist(), name="tvl1", **parameters)(frames)
+    return StackFlow(
+        place.reshape(wanted.shape[:2]),
+        spec.crop,
+        along_trajectories=spec.stacking == "trajectory",
+        name="stack_flow",
+    )(flow)
+
+
+def _input_names(model: keras.Model) -> list[str]:
+    names = [tensor.name for tensor in model.inputs]
+    unknown = sorted(set(names) - {"rgb", "flow"})
+    if unknown:
+        raise SpecError(
+            "with_flow can feed inputs named rgb and flow. "
+            f"Received: a model with inputs {', '.join(names)}"
+        )
+    return names

@@ -1,0 +1,259 @@
+"""TV-L1 optical flow in the graph, on any Keras backend.
+
+Zach, Pock and Bischof, "A Duality Based Approach for Realtime TV-L1 Optical
+Flow", 2007: coarse to fine, each level warps the second image a few times and
+alternates a pointwise thresholding of the data term with a step on the dual of
+the total variation. As later papers found better, images are reduced to their
+texture and the gradient is the mean of both images' (Wedel et al. 2009), flow
+is median filtered between warps (Sun et al. 2010), and the dual variable is
+kept from warp to warp.
+
+Inside, images are planes (B, H, W) and flow is two planes (2, B, H, W): with
+the channel outermost every operation runs along contiguous rows.
+"""
+
+from typing import Any
+
+from keras import ops
+
+from keras_twostream.errors import SpecError
+from keras_twostream.flow._loop import repeat
+from keras_twostream.flow._planes import (
+    central_differences,
+    divergence,
+    forward_differences,
+    grey_planes,
+    median,
+    resample,
+    warp,
+)
+
+SMALLEST_LEVEL = 16
+TEXTURE_ITERATIONS = 20
+TEXTURE_THETA = 16.0  # grey levels: steps below it are texture
+_FLAT = 1e-6
+
+
+def tvl1(
+    previous: Any,
+    following: Any,
+    *,
+    scales: int = 5,
+    scale_step: float = 0.5,
+    warps: int = 5,
+    iterations: int = 15,
+    tau: float = 0.25,
+    lambda_: float = 0.6,
+    theta: float = 0.3,
+    texture: float = 0.95,
+    median_filter: bool = True,
+) -> Any:
+    """TV-L1 optical flow of a batch of image pairs, differentiable.
+
+    Args:
+        previous: (B, H, W), (B, H, W, 1) or (B, H, W, 3) RGB tensor, 0..255.
+        following: Tensor of the same shape.
+        scales: Levels of the pyramid. No level is made smaller than 16 px.
+        scale_step: Size of a level relative to the finer one.
+        warps: Times the second image is warped at each level.
+        iterations: Primal-dual steps after each warp.
+        tau: Step on the dual variable; stable up to 0.25.
+        lambda_: Weight of the data term; smaller is smoother. With
+            `texture=0` images have more contrast, and 0.15 is usual.
+        theta: Tightness of the coupling between data term and smoothness.
+        texture: Share of an image's structure (its total variation
+            denoising) that is taken away before matching, 0..1. It makes
+            flow robust to shadows and changes of light.
+        median_filter: Whether flow is median filtered before each warp, over
+            5 x 5 pixels (the median of a row, then of a column).
+
+    Returns:
+        (B, H, W, 2) float32 displacement in pixels, x then y.
+
+    Raises:
+        SpecError: If the shapes or a parameter are not as above.
+    """
+    _check(previous, following, scales, scale_step, warps, iterations)
+    steps = (tau / theta, lambda_ * theta, theta)
+    first, second = grey_planes(previous), grey_planes(following)
+    if texture:
+        both = _texture(ops.stack([first, second]), texture)
+        first, second = both[0], both[1]
+    pyramid = _pyramid(first, second, scales, scale_step)
+    first, second = pyramid[-1]
+    flow = ops.zeros_like(ops.stack([first, first]))
+    state = (flow, flow, flow)
+    for first, second in reversed(pyramid):
+        state = _to_level(state, first)
+        state = _solve_level(
+            first, second, state, warps, iterations, steps, median_filter
+        )
+    flow = median(state[0]) if median_filter else state[0]
+    return ops.transpose(flow, (1, 2, 3, 0))
+
+
+# === Images ===
+
+
+def _texture(images: Any, share: float) -> Any:
+    """Images (..., H, W) without `share` of their structure.
+
+    Structure is the image after total variation denoising (Rudin, Osher and
+    Fatemi 1992), solved on the dual as in Wedel et al. 2009, section 3.1.
+    """
+
+    def structure(dual_x, dual_y):
+        return images + TEXTURE_THETA * divergence(dual_x, dual_y)
+
+    def denoise(dual_x, dual_y):
+        along_x, along_y = forward_differences(structure(dual_x, dual_y))
+        dual_x = dual_x + along_x * (0.25 / TEXTURE_THETA)
+        dual_y = dual_y + along_y * (0.25 / TEXTURE_THETA)
+        square = dual_x * dual_x + dual_y * dual_y
+        shrink = ops.rsqrt(ops.maximum(square, 1.0))
+        return dual_x * shrink, dual_y * shrink
+
+    start = (ops.zeros_like(images), ops.zeros_like(images))
+    dual = repeat(TEXTURE_ITERATIONS, denoise, start)
+    return images - share * structure(*dual)
+
+
+# === Coarse to fine ===
+
+
+def _pyramid(
+    first: Any, second: Any, scales: int, scale_step: float
+) -> list[tuple[Any, Any]]:
+    """Both images at each level, finest first."""
+    _, height, width = ops.shape(first)
+    levels = [(first, second)]
+    for level in range(1, scales):
+        size = [_shrunk(n, scale_step**level) for n in (height, width)]
+        levels.append(tuple(resample(i, *size) for i in levels[-1]))
+    return levels
+
+
+def _shrunk(size: Any, factor: float) -> Any:
+    if isinstance(size, int):
+        return max(round(size * factor), min(size, SMALLEST_LEVEL))
+    shrunk = ops.round(ops.cast(size, "float32") * factor)
+    floor = ops.minimum(size, SMALLEST_LEVEL)
+    return ops.maximum(ops.cast(shrunk, "int32"), floor)
+
+
+def _to_level(state: tuple[Any, ...], image: Any) -> tuple[Any, ...]:
+    """Flow and dual variables at the size of `image`."""
+    _, height, width = ops.shape(image)
+    _, _, old_height, old_width = ops.shape(state[0])
+    flow, *dual = (resample(planes, height, width) for planes in state)
+    scale_x = ops.cast(width / old_width, "float32")
+    scale_y = ops.cast(height / old_height, "float32")
+    return ops.stack([flow[0] * scale_x, flow[1] * scale_y]), *dual
+
+
+# === One level ===
+
+
+def _solve_level(
+    first: Any,
+    second: Any,
+    state: tuple[Any, ...],
+    warps: int,
+    iterations: int,
+    steps: tuple[float, ...],
+    median_filter: bool,
+) -> tuple[Any, ...]:
+    slope = ops.stack(central_differences(first))
+
+    def warp_once(flow, dual_x, dual_y):
+        flow = median(flow) if median_filter else flow
+        linear = _linearise(first, second, slope, flow)
+        return repeat(
+            iterations,
+            lambda *inner: _primal_dual_step(*linear, *inner, *steps),
+            (flow, dual_x, dual_y),
+        )
+
+    return repeat(warps, warp_once, state)
+
+
+def _linearise(
+    first: Any, second: Any, slope: Any, flow: Any
+) -> tuple[Any, Any, Any]:
+    """The data term near `flow`: residual(w) = rest + gradient . w.
+
+    Points that leave the image have no gradient, so that only smoothness
+    moves them.
+    """
+    warped, inside = warp(second, flow)
+    gradient = (slope + ops.stack(central_differences(warped))) * (0.5 * inside)
+    rest = (warped - first) * inside - ops.sum(gradient * flow, axis=0)
+    inverse = 1 / (ops.sum(ops.square(gradient), axis=0) + _FLAT)
+    return gradient, rest, inverse
+
+
+def _primal_dual_step(
+    gradient: Any,
+    rest: Any,
+    inverse: Any,
+    flow: Any,
+    dual_x: Any,
+    dual_y: Any,
+    dual_step: float,
+    reach: float,
+    theta: float,
+) -> tuple[Any, Any, Any]:
+    """Thresholding (Zach et al. 2007, eq. 15), then the dual step (eq. 13)."""
+    residual = rest + gradient[0] * flow[0] + gradient[1] * flow[1]
+    move = ops.clip(residual * inverse, -reach, reach)
+    flow = flow - move * gradient + theta * divergence(dual_x, dual_y)
+    along_x, along_y = forward_differences(flow)
+    # 1e-12 keeps the square root differentiable where flow is constant.
+    length = ops.sqrt(along_x * along_x + along_y * along_y + 1e-12)
+    shrink = 1 / (1 + dual_step * length)
+    dual_x = (dual_x + dual_step * along_x) * shrink
+    dual_y = (dual_y + dual_step * along_y) * shrink
+    return flow, dual_x, dual_y
+
+
+# === Checks ===
+
+
+def _check(
+    previous: Any,
+    following: Any,
+    scales: int,
+    scale_step: float,
+    warps: int,
+    iterations: int,
+) -> None:
+    shape = tuple(previous.shape)
+    if shape != tuple(following.shape):
+        raise SpecError(
+            "`previous` and `following` must have one shape. "
+            f"Received: {shape} and {tuple(following.shape)}"
+        )
+    if len(shape) != 3 and not (len(shape) == 4 and shape[-1] in (1, 3)):
+        raise SpecError(
+            "Images must have shape (B, H, W), (B, H, W, 1) or (B, H, W, 3). "
+            f"Received: shape={shape}"
+        )
+    check_parameters(scales, scale_step, warps, iterations)
+
+
+def check_parameters(
+    scales: int, scale_step: float, warps: int, iterations: int
+) -> None:
+    """Raises SpecError unless the schedule makes sense."""
+    counts = {"scales": scales, "warps": warps, "iterations": iterations}
+    for name, value in counts.items():
+        if isinstance(value, bool) or int(value) != value or value < 1:
+            raise SpecError(
+                f"`{name}` must be a whole number from 1. "
+                f"Received: {name}={value!r}"
+            )
+    if not 0 < scale_step < 1:
+        raise SpecError(
+            "`scale_step` must lie between 0 and 1. "
+            f"Received: scale_step={scale_step!r}"
+        )
