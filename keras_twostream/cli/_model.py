@@ -3,7 +3,6 @@
 import dataclasses
 from typing import Any
 
-from keras_twostream import errors, pretrained
 from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.cli import _console, _words
 from keras_twostream.cli._options import check_device
@@ -57,18 +56,11 @@ def load(name: str, algorithm: str | None, watch: Stopwatch) -> Loaded:
     spec = inspection.clip_spec(model)
     if algorithm not in (None, spec.flow_algorithm):
         spec = spec.replace(flow_algorithm=algorithm, flow_parameters={})
-    known = inspection.card(model).get("weights") or name
+    card = inspection.card(model)
     return Loaded(
         model=model,
         spec=spec,
-        name=known,
+        name=card.get("weights") or name,
         classes=tuple(inspection.class_names(model)),
-        synthetic=_words.is_synthetic(_weight(known)),
+        synthetic="synthetic" in card.get("data_terms", "").lower(),
     )
-
-
-def _weight(name: str) -> pretrained.WeightSpec | None:
-    try:
-        return pretrained.weight_spec(name)
-    except errors.UnknownNameError:
-        return None  # a folder or a Hub repository, in no catalogue

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from keras_twostream.pretrained import WeightSpec
 from keras_twostream.spec import ClipSpec
 
 _NAMED = 24  # classes that are all named; beyond it a few stand for them
@@ -21,11 +20,6 @@ def knows(name: str, classes: Sequence[str]) -> str:
     if len(named) > _NAMED:
         named = [*named[:6], f"... and {len(named) - 6} more"]
     return f"{name} knows {len(classes)} actions: {', '.join(named)}."
-
-
-def is_synthetic(weight: WeightSpec | None) -> bool:
-    """Whether the weight's data were made by a computer alone."""
-    return weight is not None and "synthetic" in weight.data_terms.lower()
 
 
 SYNTHETIC = (

@@ -22,7 +22,9 @@ class FoldTime(keras.layers.Layer):
         return ops.reshape(clip, (-1, *shape[2:]))
 
     def compute_output_shape(self, input_shape):
-        return (None, *input_shape[2:])
+        batch, length, *rest = input_shape
+        unknown = batch is None or length is None
+        return (None if unknown else batch * length, *rest)
 
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
@@ -48,7 +50,9 @@ class UnfoldTime(keras.layers.Layer):
         return ops.reshape(frames, (-1, self.clip_length, *shape[1:]))
 
     def compute_output_shape(self, input_shape):
-        return (None, self.clip_length, *input_shape[1:])
+        frames, *rest = input_shape
+        batch = None if frames is None else frames // self.clip_length
+        return (batch, self.clip_length, *rest)
 
     def get_config(self):
         return {**super().get_config(), "clip_length": self.clip_length}

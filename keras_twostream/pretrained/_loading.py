@@ -42,7 +42,12 @@ def load_spec(
     keep_head = _assign(spec, model, tensors, keep_head)
     trained = keep_head and spec.head_trained
     names = classes or (spec.classes if keep_head else None)
-    inspection.update_card(model, weights=spec.name, head_trained=trained)
+    inspection.update_card(
+        model,
+        weights=spec.name,
+        head_trained=trained,
+        data_terms=spec.data_terms,
+    )
     if not trained:
         _announce(spec, model, keep_head)
     return name_classes(model, names)

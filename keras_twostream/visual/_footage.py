@@ -11,6 +11,8 @@ from keras_twostream.spec import ClipSpec
 from keras_twostream.visual import _theme
 
 _CALM = 0.1  # share of a new frame in the speed shown in full colour
+_PAUSE = 0.2  # slower than this share of the last speed is a repeated frame
+_LONGEST_PAUSE = 3  # frames
 
 
 def footage(
@@ -32,12 +34,13 @@ def footage(
     """
     rate = spec.frame_rate or _video.probe(path).fps
     frames = _video.iter_frames(path, rate=spec.frame_rate)
-    full_speed, motion = 1.0, None
+    shown = _Shown()
     for number, (frame, following) in enumerate(_with_next(frames)):
+        motion = shown.motion
         if following is not None or motion is None:
-            motion = _motion(frame, following, spec)
-        full_speed = _follow(full_speed, motion)
-        yield number / rate, frame, on_dark(flow.to_rgb(motion, full_speed))
+            motion = shown.follow(_motion(frame, following, spec))
+        image = flow.to_rgb(motion, shown.full_speed)
+        yield number / rate, frame, on_dark(image)
 
 
 def on_dark(image: np.ndarray) -> np.ndarray:
@@ -64,8 +67,26 @@ def _motion(frame, following, spec: ClipSpec) -> np.ndarray:
     return flow.compute(small, spec.flow_algorithm, **spec.flow_parameters)[0]
 
 
-def _follow(full_speed: float, motion: np.ndarray) -> float:
-    """Rises at once and falls slowly, so that colours do not flicker."""
-    speed = np.percentile(np.linalg.norm(motion, axis=-1), 99)
-    speed = max(1.0, float(speed))
-    return max(speed, full_speed + _CALM * (speed - full_speed))
+class _Shown:
+    """Keeps the picture of motion from flickering.
+
+    Many files repeat frames (ten new ones a second in a file of thirty), so
+    that the motion stops and goes. What was shown stays over a few such
+    pauses; and the speed shown in full colour rises at once, falls slowly.
+    """
+
+    def __init__(self) -> None:
+        self.motion: np.ndarray | None = None
+        self.full_speed = 1.0
+        self._speed, self._pause = 0.0, 0
+
+    def follow(self, motion: np.ndarray) -> np.ndarray:
+        """The field to show, the new one or the last."""
+        speed = float(np.percentile(np.linalg.norm(motion, axis=-1), 99))
+        if speed < _PAUSE * self._speed and self._pause < _LONGEST_PAUSE:
+            self._pause += 1
+            return self.motion
+        fallen = self.full_speed + _CALM * (speed - self.full_speed)
+        self.full_speed = max(1.0, speed, fallen)
+        self.motion, self._speed, self._pause = motion, speed, 0
+        return motion

@@ -1,0 +1,140 @@
+"""What a model costs: parameters, memory and arithmetic, layer by layer.
+
+The graph is walked once with one clip's shapes. Arithmetic counts multiply-
+adds of everything that has a kernel (convolutions, also through time, and
+dense layers); additions, normalisation and activations are left out, as is
+usual.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import keras
+
+from keras_twostream import inspection
+
+_FLOAT = 4  # bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerCost:
+    """One layer's share for one clip.
+
+    Attributes:
+        name: The layer's name, the paper's.
+        macs: Multiply-adds.
+        outputs: Numbers it gives out.
+    """
+
+    name: str
+    macs: int
+    outputs: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Costs:
+    """What a model costs for one clip.
+
+    Attributes:
+        parameters: Trainable ones, shared layers counted once.
+        buffers: Other weights, such as moving averages.
+        layers: The share of each layer, in order.
+    """
+
+    parameters: int
+    buffers: int
+    layers: tuple[LayerCost, ...]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of one clip's forward pass."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations: two for each multiply-add."""
+        return 2 * self.macs
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of all weights in float32."""
+        return _FLOAT * (self.parameters + self.buffers)
+
+    @property
+    def activation_bytes(self) -> int:
+        """Of all layers' outputs in float32, as training keeps them."""
+        return _FLOAT * sum(layer.outputs for layer in self.layers)
+
+
+def costs(model: keras.Model) -> Costs:
+    """Parameters, memory and arithmetic of a model for one clip.
+
+    Args:
+        model: A model of this library.
+
+    Returns:
+        Its `Costs`, at the crop size of its ClipSpec.
+
+    Raises:
+        SpecError: If the model has no stream input of this library.
+
+    Example:
+
+    ```python
+    print(costs(model).flops / 1e9, "GFLOPs per clip")
+    ```
+    """
+    found: list[LayerCost] = []
+
+    def count(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        outputs = layer(*args, **kwargs)
+        if not hasattr(layer, "layers"):
+            found.append(_cost(layer, outputs))
+        return outputs
+
+    # A copy is called, so that the model's own graph stays as it is.
+    keras.models.clone_model(
+        model,
+        input_tensors=_inputs(model),
+        call_function=count,
+        recursive=True,
+    )
+    return Costs(
+        parameters=_size(model.trainable_weights),
+        buffers=_size(model.non_trainable_weights),
+        layers=tuple(found),
+    )
+
+
+def _inputs(model: keras.Model) -> list[Any]:
+    """Inputs for one clip at the spec's size."""
+    spec = inspection.clip_spec(model)
+    return [
+        keras.Input(
+            batch_shape=_fixed(tensor.shape, spec.crop),
+            name=f"{tensor.name}_costed",
+        )
+        for tensor in model.inputs
+    ]
+
+
+def _fixed(shape: tuple, crop: tuple[int, int]) -> tuple[int, ...]:
+    batch, *rest, height, width, channels = shape
+    del batch
+    return (1, *rest, height or crop[0], width or crop[1], channels)
+
+
+def _cost(layer: Any, outputs: Any) -> LayerCost:
+    size = sum(math.prod(x.shape) for x in keras.tree.flatten(outputs))
+    kernel = getattr(layer, "kernel", None)
+    macs = 0
+    if kernel is not None:
+        # Each kernel entry works once per place of the output.
+        channels = keras.tree.flatten(outputs)[0].shape[-1]
+        macs = math.prod(kernel.shape) * (size // channels)
+    return LayerCost(layer.name, macs, size)
+
+
+def _size(weights: list[Any]) -> int:
+    return sum(math.prod(weight.shape) for weight in weights)
