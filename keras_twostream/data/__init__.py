@@ -21,6 +21,8 @@ _HOME = {
     "clips": "_clips",
     "count_frames": "_video",
     "crop_clip": "_crops",
+    "from_hugging_face": "_sources",
+    "from_tfds": "_sources",
     "iter_frames": "_video",
     "probe": "_video",
     "read_annotations": "_annotations",

@@ -1,0 +1,134 @@
+"""Data sets of Hugging Face and TensorFlow Datasets, as video files.
+
+Both hold their videos in forms of their own. They are laid out as files once;
+from then on they are read like any other.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from keras_twostream.data._annotations import Annotations
+from keras_twostream.data._items import Item
+from keras_twostream.errors import MissingLibraryError, SpecError
+
+
+def from_hugging_face(
+    dataset: Any,
+    folder: str | os.PathLike,
+    video: str = "video",
+    label: str = "label",
+) -> Annotations:
+    """Annotations of a Hugging Face data set with a column of videos.
+
+    Args:
+        dataset: What `datasets.load_dataset(..., split=...)` returned.
+        folder: Where videos go that are not files on this machine yet.
+        video: Name of the column of videos.
+        label: Name of the column of labels.
+
+    Returns:
+        `Annotations`; class names come from the label column where it has
+        them.
+
+    Raises:
+        MissingLibraryError: If `datasets` is not installed.
+        SpecError: If there is no such column.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingLibraryError(
+            "Reading a Hugging Face data set needs the package datasets: "
+            "pip install datasets"
+        ) from error
+    for column in (video, label):
+        if column not in dataset.features:
+            raise SpecError(
+                f"The data set has no column {column!r}. "
+                f"Columns: {', '.join(dataset.features)}."
+            )
+    names = getattr(dataset.features[label], "names", ())
+    encoded = dataset.cast_column(video, datasets.Video(decode=False))
+    items = [
+        Item(_as_file(row[video], Path(folder), number), (int(row[label]),))
+        for number, row in enumerate(encoded)
+    ]
+    return Annotations(tuple(items), tuple(names), Path(), "hugging_face")
+
+
+def from_tfds(
+    examples: Iterable[dict[str, Any]],
+    folder: str | os.PathLike,
+    classes: Sequence[str] = (),
+    rate: float = 25.0,
+    video: str = "video",
+    label: str = "label",
+) -> Annotations:
+    """Annotations of a TensorFlow Datasets data set of decoded videos.
+
+    Each video is written once, without loss (FFV1 in Matroska). Files that
+    are there already are kept.
+
+    Args:
+        examples: What `tfds.load(..., split=...)` returned, or
+            `tfds.as_numpy` of it.
+        folder: Where the videos go.
+        classes: `info.features["label"].names`.
+        rate: Frames per second; the data set does not hold it.
+        video: Key of the frames, (T, H, W, 3) uint8.
+        label: Key of the label.
+
+    Returns:
+        `Annotations`.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    items = []
+    for number, example in enumerate(examples):
+        path = folder / f"{number:08d}.mkv"
+        if not path.exists():
+            write_lossless(path, np.asarray(example[video]), rate)
+        items.append(Item(path.name, (int(example[label]),)))
+    return Annotations(tuple(items), tuple(classes), folder, "tfds")
+
+
+def write_lossless(path: Path, frames: np.ndarray, rate: float) -> None:
+    """Writes RGB frames so that reading gives the very same ones.
+
+    Args:
+        path: A .mkv file.
+        frames: (T, H, W, 3) uint8.
+        rate: Frames per second.
+    """
+    half_written = path.with_name(f".{path.name}")
+    with av.open(str(half_written), "w", format="matroska") as container:
+        stream = container.add_stream(
+            "ffv1", rate=Fraction(rate).limit_denominator(1001)
+        )
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "bgr0"
+        for image in frames:
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    half_written.replace(path)
+
+
+def _as_file(value: dict[str, Any], folder: Path, number: int) -> str:
+    """The path of a video that is a file, or bytes to make one of."""
+    path = value.get("path") or ""
+    if value.get("bytes") is None:
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{number:08d}{Path(path).suffix or '.mp4'}"
+    if not target.exists():
+        half_written = target.with_name(f".{target.name}")
+        half_written.write_bytes(value["bytes"])
+        half_written.replace(target)
+    return str(target)

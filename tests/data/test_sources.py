@@ -1,0 +1,72 @@
+"""Data sets of other libraries become files and labels."""
+
+import sys
+import types
+
+import numpy as np
+import pytest
+from numbered_videos import numbered_frames
+
+from keras_twostream.data import (
+    count_frames,
+    from_hugging_face,
+    from_tfds,
+    read_frames,
+)
+from keras_twostream.errors import MissingLibraryError, SpecError
+
+
+class FakeDataset(list):
+    """As much of a Hugging Face data set as is used."""
+
+    features = {  # noqa: RUF012
+        "video": None,
+        "label": types.SimpleNamespace(names=["clap", "wave"]),
+    }
+
+    def cast_column(self, column, feature):
+        assert (column, feature.decode) == ("video", False)
+        return self
+
+
+def test_hugging_face(monkeypatch, tmp_path, video):
+    module = types.SimpleNamespace(
+        Video=lambda decode: types.SimpleNamespace(decode=decode)
+    )
+    monkeypatch.setitem(sys.modules, "datasets", module)
+    rows = FakeDataset(
+        [
+            {"video": {"path": str(video), "bytes": None}, "label": 1},
+            {
+                "video": {"path": "a.mp4", "bytes": video.read_bytes()},
+                "label": 0,
+            },
+        ]
+    )
+    found = from_hugging_face(rows, tmp_path / "videos")
+    assert (found.classes, found.labels) == (("clap", "wave"), [1, 0])
+    assert found.paths[0] == str(video)
+    assert [count_frames(path) for path in found.paths] == [40, 40]
+    with pytest.raises(SpecError, match="no column 'clip'. Columns: video"):
+        from_hugging_face(rows, tmp_path, video="clip")
+
+
+def test_hugging_face_without_its_library(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(MissingLibraryError, match="pip install datasets"):
+        from_hugging_face(FakeDataset(), tmp_path)
+
+
+def test_tfds_is_written_without_loss(tmp_path):
+    noise = np.random.default_rng(0)
+    clip = noise.integers(0, 256, (6, 33, 47, 3), np.uint8)
+    examples = [
+        {"video": clip, "label": np.int64(1)},
+        {"video": numbered_frames(4), "label": np.int64(0)},
+    ]
+    found = from_tfds(examples, tmp_path, ["clap", "wave"])
+    np.testing.assert_array_equal(read_frames(found.paths[0]), clip)
+    assert found.labels == [1, 0]
+    written = [(tmp_path / item.path).stat() for item in found.items]
+    from_tfds(examples, tmp_path)
+    assert written == [(tmp_path / item.path).stat() for item in found.items]
