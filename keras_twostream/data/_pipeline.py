@@ -54,6 +54,8 @@ def video_dataset(
     testing, files are looked at before the first batch; in training the next
     readable file in the list stands in, so the number of batches holds.
 
+    Videos are read in parallel, so OpenCV is set to one thread of its own.
+
     Args:
         items: (path, label) pairs or an `Annotations`. A label is an int, or
             a tuple of ints for several, which becomes a 0/1 vector.
@@ -122,7 +124,6 @@ def video_dataset(
         start_step,
     )
     _keep_off_gpu()
-    # Parallel reading is ours; OpenCV's own threads would compete with it.
     cv2.setNumThreads(1)
     indices = _endless(plan) if repeat else _one_epoch(plan)
     dataset = indices.map(_clip_op(reader, spec), num_parallel_calls=workers)

@@ -1,8 +1,13 @@
 """Decoding: every container at hand, damaged files, rates and sizes."""
 
+import subprocess
+import sys
+
 import av
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numbered_videos import numbered_frames, numbers, write_video
 
 from keras_twostream.data import (
@@ -11,6 +16,7 @@ from keras_twostream.data import (
     probe,
     read_frames,
 )
+from keras_twostream.data._scan import Scan
 from keras_twostream.errors import SpecError, VideoError
 
 UNREADABLE = {
@@ -93,6 +99,23 @@ def test_variable_rate_follows_the_clock(tmp_path):
     assert shown[14:17] == [5, 6, 7]
     streamed = list(iter_frames(path, rate=25))
     assert numbers(np.stack(streamed)).tolist() == shown
+
+
+@given(
+    st.lists(st.floats(0.001, 2), min_size=0, max_size=50),
+    st.floats(0.5, 120),
+)
+def test_a_timeline_is_the_nearest_frame_at_each_moment(gaps, rate):
+    times = np.cumsum([0.0, *gaps])
+    fps = len(gaps) / times[-1] if gaps else 25.0
+    scan = Scan("", times, None, [0], fps, truncated=False)
+    timeline = scan.timeline(rate)
+    assert len(timeline) == max(1, round(scan.duration * rate))
+    moments = np.arange(len(timeline)) / rate
+    nearest = np.abs(times[None] - moments[:, None]).min(axis=1)
+    np.testing.assert_allclose(
+        np.abs(times[timeline] - moments), nearest, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("rate", [None, 10, 25, 60])
@@ -197,6 +220,21 @@ def test_sound_without_pictures(tmp_path):
         container.mux(stream.encode())
     with pytest.raises(VideoError, match="no video stream, only audio"):
         probe(path)
+
+
+def test_reading_needs_neither_keras_nor_tensorflow():
+    program = (
+        "import sys; from keras_twostream import data; "
+        "data.read_frames, data.read_annotations, data.clips, data.views; "
+        "print({'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.strip() == "set()"
 
 
 def test_wrong_calls(video):
