@@ -57,7 +57,7 @@ class SegmentConsensus(keras.layers.Layer):
             segments = input_shape[1]
             self.kernel = self.add_weight(
                 name="kernel",
-                shape=(segments,),
+                shape=(segments, 1),
                 initializer=keras.initializers.Constant(1 / segments),
             )
         if self.method == "attention":
@@ -75,7 +75,7 @@ class SegmentConsensus(keras.layers.Layer):
         if self.method == "top_k":
             return self._top_k(inputs)
         if self.method == "weighted":
-            return ops.sum(inputs * self.kernel[:, None], axis=1)
+            return ops.sum(inputs * self.kernel, axis=1)
         scores, features = inputs
         attention = ops.softmax(ops.matmul(features, self.kernel), axis=1)
         return ops.sum(attention * scores, axis=1)

@@ -52,7 +52,7 @@ def test_copies_of_one_segment_score_as_that_segment(method):
 def test_weighted_has_one_weight_per_segment():
     layer = SegmentConsensus("weighted")
     layer.build(SCORES.shape)
-    layer.set_weights([np.eye(5)[2]])
+    layer.set_weights([np.eye(5)[:, 2:3]])
     np.testing.assert_allclose(numpy(layer(SCORES)), SCORES[:, 2], rtol=1e-5)
 
 

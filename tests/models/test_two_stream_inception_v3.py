@@ -3,8 +3,10 @@
 import keras
 import pytest
 
-import keras_twostream as kts
+from keras_twostream.layers import NORMALIZATIONS
+from keras_twostream.models import _two_stream_inception_v3
 from keras_twostream.models.backbones import inception_v3
+from keras_twostream.registry import model_entry
 
 pytestmark = pytest.mark.agnostic
 
@@ -49,8 +51,8 @@ def test_names_and_constants_of_the_public_weights(tower):
 
 
 def test_the_clip_is_that_of_the_public_weights():
-    model = kts.models.two_stream_inception_v3(2, streams=("rgb",))
-    spec = kts.clip_spec(model)
+    spec = _two_stream_inception_v3.SPEC
     assert spec.crop == (299, 299) and spec.short_side == 342
-    constants = model.get_layer("rgb_input").normalization
+    options = model_entry("two_stream_inception_v3").options
+    constants = NORMALIZATIONS[options["normalization"]]["rgb"]
     assert constants["mean"] == constants["std"] == [0.5] * 3

@@ -4,6 +4,7 @@ import keras
 import pytest
 
 import keras_twostream as kts
+from keras_twostream.models import _two_stream_vgg16
 from keras_twostream.models.backbones import vgg
 
 pytestmark = pytest.mark.agnostic
@@ -39,8 +40,7 @@ def test_the_temporal_net_drops_less_after_fc7(model):
 
 
 def test_motion_counts_twice():
-    spec = kts.models.two_stream_vgg16.__globals__["SPEC"]
-    assert spec.stream_weights == (1, 2)
+    assert _two_stream_vgg16.SPEC.stream_weights == (1, 2)
 
 
 def test_fc6_reads_rows_then_columns_then_channels(model):
