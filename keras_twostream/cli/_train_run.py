@@ -60,8 +60,7 @@ def run(flags: dict[str, Any], command: list[str]) -> None:
 
 
 def _recipe(flags: dict[str, Any]) -> training.Recipe:
-    name = flags["recipe"] or flags["model"].partition(".")[0]
-    recipe = training.load_recipe(name)
+    recipe = training.load_recipe(flags["recipe"] or _default_recipe(flags))
     changes = dict(flags["changes"])
     for name in list(changes):
         table, dot, field = name.partition(".")
@@ -73,6 +72,13 @@ def _recipe(flags: dict[str, Any]) -> training.Recipe:
             changes[name] = flags[name]
     changes["input"] = {**recipe.input, **flags["inputs"]}
     return training.recipe_from_dict({**recipe.to_dict(), **changes})
+
+
+def _default_recipe(flags: dict[str, Any]) -> str:
+    """The paper's recipe from random weights, else one for small data."""
+    if flags["weights"] == "none":
+        return flags["model"].partition(".")[0]
+    return "finetune"
 
 
 def _model(

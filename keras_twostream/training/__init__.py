@@ -2,6 +2,7 @@
 
 from keras_twostream.training._checkpoint import KeepBest, Resume, RunLog
 from keras_twostream.training._compile import compile, default_recipe
+from keras_twostream.training._devices import devices
 from keras_twostream.training._evaluate import (
     VideoEvaluation,
     VideoEvaluator,
@@ -55,6 +56,7 @@ __all__ = [
     "confusion_matrix",
     "copy_stream",
     "default_recipe",
+    "devices",
     "evaluate_videos",
     "fuse",
     "has_features",

@@ -46,6 +46,8 @@ class Recipe:
         frozen: Regular expressions of layer names that do not train.
         partial_batch_norm: Freeze all batch normalisation but each stream's
             first (Wang et al. 2016, section 3.2).
+        patience: Epochs without a better validation before training stops,
+            or None for never.
         label_smoothing: Share of the target given to all classes.
         loss_weights: From output name to weight, for several heads.
         options: Options of the builder, such as dropout.
@@ -72,6 +74,7 @@ class Recipe:
     multipliers: Mapping[str, float] = dataclasses.field(default_factory=dict)
     frozen: tuple[str, ...] = ()
     partial_batch_norm: bool = False
+    patience: int | None = None
     label_smoothing: float = 0.0
     loss_weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)

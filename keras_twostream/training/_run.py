@@ -28,7 +28,8 @@ class RunSettings:
         epochs: Passes over the training list; the recipe's when None.
         batch_size: Clips in a batch; the recipe's when None.
         seed: Of everything random.
-        patience: Epochs without a better validation before stopping.
+        patience: Epochs without a better validation before stopping; the
+            recipe's when None.
         keep: "best" or "last" weights in the end.
         checkpoint_seconds: Seconds between checkpoints within an epoch.
         workers: Videos read at once.
@@ -119,7 +120,9 @@ class _Run:
             jit_compile=self.settings.jit_compile,
         )
         best = KeepBest(
-            self.out / "best.npz", self._monitor(), self.settings.patience
+            self.out / "best.npz",
+            self._monitor(),
+            self.settings.patience or self.recipe.patience,
         )
         log = RunLog(self.out / "log.csv")
         resume = Resume(

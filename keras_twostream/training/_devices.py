@@ -1,0 +1,92 @@
+"""Training on several devices of one machine."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from keras_twostream.errors import MissingLibraryError, SpecError
+
+
+@contextlib.contextmanager
+def devices(count: int | None = None) -> Iterator[list[str]]:
+    """Data-parallel training: every device takes a share of each batch.
+
+    Open it before the model is built; JAX needs it so. Batches are the
+    global ones. On JAX every batch must divide by the number of devices,
+    which `data.video_dataset(drop_remainder=True)` sees to; TensorFlow
+    splits an uneven one by itself.
+
+    Args:
+        count: How many devices; all that there are when None.
+
+    Yields:
+        Their names.
+
+    Raises:
+        MissingLibraryError: On PyTorch, where Keras accepts several devices
+            and then uses one.
+        SpecError: If there are fewer devices.
+
+    Example:
+
+    ```python
+    with keras_twostream.training.devices(2):
+        model = keras_twostream.load("spatiotemporal_resnet", num_classes=6)
+        keras_twostream.training.compile(model, "finetune", steps=1000)
+        model.fit(dataset, epochs=10)
+    ```
+    """
+    backend = keras.backend.backend()
+    if backend == "torch":
+        raise MissingLibraryError(
+            "Keras on PyTorch does not spread a model over several devices. "
+            "Set KERAS_BACKEND=jax or KERAS_BACKEND=tensorflow before Keras "
+            "is imported, or leave keras_twostream.training.devices out."
+        )
+    names = _choose(count)
+    enter = _jax if backend == "jax" else _tensorflow
+    with enter(names):
+        yield names
+
+
+def _choose(count: int | None) -> list[str]:
+    found = keras.distribution.list_devices()
+    accelerators = [name for name in found if not name.startswith("cpu")]
+    found = accelerators or found
+    count = len(found) if count is None else count
+    if not 1 <= count <= len(found):
+        raise SpecError(
+            f"`count` must lie in 1..{len(found)}, the devices that "
+            f"{keras.backend.backend()} sees: {', '.join(found)}. "
+            f"Received: count={count}"
+        )
+    return found[:count]
+
+
+@contextlib.contextmanager
+def _jax(names: list[str]) -> Iterator[Any]:
+    before = keras.distribution.distribution()
+    keras.distribution.set_distribution(
+        keras.distribution.DataParallel(devices=names, auto_shard_dataset=False)
+    )
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(before)
+
+
+@contextlib.contextmanager
+def _tensorflow(names: list[str]) -> Iterator[Any]:
+    import tensorflow as tf
+
+    strategy = tf.distribute.MirroredStrategy(
+        [name.upper() for name in names],
+        # The default reduction needs NCCL, which CPUs lack.
+        cross_device_ops=tf.distribute.ReductionToOneDevice()
+        if names[0].startswith("cpu")
+        else None,
+    )
+    with strategy.scope():
+        yield

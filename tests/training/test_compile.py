@@ -1,0 +1,141 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_twostream import training
+from keras_twostream.errors import SpecError
+
+
+def _clips(batch=4):
+    rng = np.random.default_rng(0)
+    shape = (batch, 2, 24, 24)
+    return {
+        "rgb": rng.uniform(0, 255, (*shape, 3)).astype("float32"),
+        "flow": rng.normal(size=(*shape, 4)).astype("float32"),
+    }
+
+
+@pytest.mark.agnostic
+def test_fit_lowers_the_loss(build):
+    model = build(dropout=0.0)
+    training.compile(
+        model, "actors", steps=30, learning_rate=0.05, label_smoothing=0.0
+    )
+    history = model.fit(
+        _clips(), np.array([0, 1, 0, 1]), epochs=30, verbose=0
+    ).history
+    assert history["loss"][-1] < 0.5 * history["loss"][0]
+
+
+@pytest.mark.agnostic
+def test_one_loss_per_stream(build):
+    model = build(outputs="streams")
+    training.compile(
+        model, "actors", steps=2, loss_weights={"rgb": 1.0, "flow": 0.5}
+    )
+    labels = np.array([0, 1, 0, 1])
+    history = model.fit(
+        _clips(), {"rgb": labels, "flow": labels}, verbose=0
+    ).history
+    total = history["rgb_loss"][0] + 0.5 * history["flow_loss"][0]
+    assert history["loss"][0] == pytest.approx(total, rel=1e-4)
+
+
+@pytest.mark.agnostic
+def test_partial_batch_norm_spares_the_first_of_each_stream(build):
+    model = build()
+    training.compile(model, "actors", steps=2, partial_batch_norm=True)
+    trainable = {
+        layer.name: layer.trainable
+        for layer in model.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    }
+    assert trainable == {
+        "rgb_bn1": True,
+        "flow_bn1": True,
+        "rgb_bn2": False,
+        "flow_bn2": False,
+    }
+
+
+@pytest.mark.agnostic
+def test_partial_batch_norm_callback_keeps_statistics(build):
+    model = build()
+    training.compile(model, "actors", steps=2)
+    frozen = model.get_layer("rgb_bn2").get_weights()
+    first = model.get_layer("rgb_bn1").get_weights()
+    model.fit(
+        _clips(),
+        np.array([0, 1, 0, 1]),
+        callbacks=[training.PartialBatchNorm()],
+        verbose=0,
+    )
+    for before, after in zip(
+        frozen, model.get_layer("rgb_bn2").get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(before, after)
+    moved = model.get_layer("rgb_bn1").get_weights()
+    assert not np.allclose(first[2], moved[2])
+
+
+def test_frozen_layers_do_not_train(build):
+    model = build()
+    training.compile(model, "actors", steps=2, frozen=["^rgb_"])
+    paths = [variable.path for variable in model.trainable_variables]
+    assert paths and not any("rgb_" in path for path in paths)
+
+
+def test_pattern_that_freezes_nothing_is_refused(build):
+    with pytest.raises(SpecError, match="freezes layers that match 'fc99'"):
+        training.compile(build(), "actors", steps=2, frozen=["fc99"])
+
+
+def test_softmax_is_refused(build):
+    model = build(classifier_activation="softmax")
+    with pytest.raises(SpecError, match="ends in a softmax"):
+        training.compile(model, "actors", steps=2)
+
+
+def test_model_without_architecture_needs_a_recipe(build):
+    model = build()
+    for layer in model.layers:
+        if hasattr(layer, "card"):
+            layer.card = {}
+    with pytest.raises(SpecError, match="does not say its architecture"):
+        training.compile(model)
+
+
+def test_xla_by_measurement_changes_no_weights(build):
+    model = build()
+    before = model.get_weights()
+    training.compile(model, "actors", steps=2, jit_compile="measure")
+    assert model.jit_compile in (True, False)
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_copy_stream_starts_from_another_run(build):
+    source, target = build(streams=("rgb",), seed=1), build(seed=2)
+    names = training.copy_stream(source, target, "rgb")
+    assert "rgb_conv1" in names and "rgb_fc" in names
+    np.testing.assert_array_equal(
+        source.get_layer("rgb_conv2").kernel,
+        target.get_layer("rgb_conv2").kernel,
+    )
+
+
+def test_copy_stream_leaves_another_head(build):
+    names = training.copy_stream(build(5, streams=("rgb",)), build(), "rgb")
+    assert "rgb_fc" not in names and "rgb_conv1" in names
+
+
+def test_copy_stream_refuses_the_other_stream(build):
+    with pytest.raises(Exception, match="no layers of the stream 'flow'"):
+        training.copy_stream(build(streams=("rgb",)), build(), "flow")
+
+
+def test_hold_out_keeps_a_share_of_each_class():
+    labels = [0] * 10 + [1] * 20 + [2]
+    train, held = training.hold_out(labels, 0.2, seed=3)
+    assert sorted([*train, *held]) == list(range(31))
+    assert [sum(labels[i] == c for i in held) for c in range(3)] == [2, 4, 0]

@@ -1,0 +1,106 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_twostream import training
+from keras_twostream.data import clips
+from keras_twostream.errors import SpecError, VideoError
+from keras_twostream.inspection import clip_spec
+
+pytestmark = pytest.mark.agnostic
+
+
+@pytest.mark.parametrize("crops", ["3-crop", "whole_mirrored"])
+def test_scores_are_the_mean_over_views(build, items, crops):
+    model = build()
+    scores = training.evaluate_videos(
+        model, items[:3], num_clips=3, crops=crops, batch_size=4, workers=1
+    )
+    for number, (path, _) in enumerate(items[:3]):
+        views = clips(path, clip_spec(model), 3, crops=crops)
+        expected = np.mean(model.predict_on_batch(views), axis=0)
+        np.testing.assert_allclose(
+            scores.scores["fused"][number], expected, atol=1e-5
+        )
+    mean = (scores.scores["rgb"] + scores.scores["flow"]) / 2
+    np.testing.assert_allclose(scores.scores["fused"], mean, atol=1e-5)
+
+
+def test_softmax_fusion_averages_probabilities(build, items):
+    model = build(clip_spec={"score_fusion": "softmax"}, streams=("rgb",))
+    scores = training.evaluate_videos(
+        model, items[:2], num_clips=2, batch_size=3, workers=1
+    )
+    views = clips(items[0][0], clip_spec(model), 2)
+    logits = model.predict_on_batch(views)
+    expected = np.mean(keras.ops.softmax(logits), axis=0)
+    assert scores.kind == "softmax"
+    np.testing.assert_allclose(scores.scores["rgb"][0], expected, atol=1e-5)
+
+
+def test_unreadable_video_is_left_out(build, items, tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"not a video")
+    evaluator = training.VideoEvaluator(
+        [items[0], (str(broken), 0), items[1]],
+        num_clips=1,
+        batch_size=2,
+        workers=1,
+    )
+    scores = evaluator(build())
+    assert scores.names == [items[0][0], items[1][0]]
+    assert list(evaluator.skipped) == [str(broken)]
+
+
+def test_nothing_readable(build, tmp_path):
+    with pytest.raises(VideoError, match="None of the 1 videos can be read"):
+        training.evaluate_videos(build(), [(str(tmp_path / "x.mp4"), 0)])
+
+
+def test_no_items():
+    with pytest.raises(SpecError, match="at least one"):
+        training.VideoEvaluator([])
+
+
+def test_callback_writes_logs_that_later_callbacks_find(build, items, tmp_path):
+    model = build()
+    training.compile(model, "actors", steps=2)
+    evaluation = training.VideoEvaluation(
+        items[::4],
+        num_clips=2,
+        batch_size=4,
+        workers=1,
+        path=tmp_path / "scores.npz",
+    )
+    stopping = keras.callbacks.EarlyStopping("video_top1", mode="max")
+    history = model.fit(
+        _batch(items, model),
+        epochs=1,
+        callbacks=[evaluation, stopping],
+        verbose=0,
+    ).history
+    assert stopping.best == history["video_top1"][0]
+    assert {"video_mean_class", "video_rgb_top1", "video_best_fusion"} <= set(
+        history
+    )
+    saved = training.load_scores(tmp_path / "scores.npz")
+    assert saved.report()["fused"]["top1"] == history["video_top1"][0]
+
+
+def test_callback_warns_when_it_stands_too_late(build, items):
+    model = build()
+    training.compile(model, "actors", steps=2)
+    order = [
+        keras.callbacks.EarlyStopping("video_top1", mode="max"),
+        training.VideoEvaluation(items[:1]),
+    ]
+    with pytest.warns(UserWarning, match="EarlyStopping monitors 'video_"):
+        keras.callbacks.CallbackList(order, model=model)
+
+
+def _batch(items, model):
+    from keras_twostream.data import video_dataset
+
+    return video_dataset(
+        items[::4], clip_spec(model), 3, training=True, workers=1
+    )

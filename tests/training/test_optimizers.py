@@ -1,0 +1,71 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_twostream import training
+from keras_twostream.training._optimizers import CaffeSGD, optimizer
+
+pytestmark = pytest.mark.agnostic
+
+
+def _apply(opt, values, gradients, times=1):
+    model = keras.Sequential(
+        [keras.Input((1,)), keras.layers.Dense(1, name="flow_conv1")]
+    )
+    for variable, value in zip(model.trainable_variables, values, strict=True):
+        variable.assign(np.full(variable.shape, value))
+    opt.build(model.trainable_variables)
+    for _ in range(times):
+        grads = [
+            keras.ops.full(variable.shape, gradient)
+            for variable, gradient in zip(
+                model.trainable_variables, gradients, strict=True
+            )
+        ]
+        opt.apply(grads)
+    return [
+        float(np.ravel(keras.ops.convert_to_numpy(variable))[0])
+        for variable in model.trainable_variables
+    ]
+
+
+def test_decay_is_part_of_the_gradient_and_spares_the_bias():
+    kernel, bias = _apply(
+        CaffeSGD(0.1, momentum=0.9, l2=0.5), [2.0, 2.0], [0.0, 0.0], 2
+    )
+    # Step 1: g = 0.5 * 2, v = -0.1. Step 2: g = 0.95, v = -0.09 - 0.095.
+    assert kernel == pytest.approx(2.0 - 0.1 - 0.185, rel=1e-6)
+    assert bias == 2.0
+
+
+def test_first_multiplier_that_matches_counts():
+    opt = CaffeSGD(0.1, multipliers={"conv1/kernel$": 5.0, "conv1": 2.0})
+    kernel, bias = _apply(opt, [0.0, 0.0], [1.0, 1.0])
+    assert kernel == pytest.approx(-0.5)
+    assert bias == pytest.approx(-0.2)
+
+
+def test_adamw_multiplies_and_spares_the_bias():
+    recipe = training.load_recipe("actors").replace(
+        schedule={"name": "constant"},
+        learning_rate=0.1,
+        weight_decay=0.5,
+        multipliers={"bias$": 3.0},
+    )
+    kernel, bias = _apply(optimizer(recipe), [1.0, 1.0], [0.0, 1.0])
+    assert kernel == pytest.approx(1.0 - 0.1 * 0.5)
+    assert bias == pytest.approx(1.0 - 0.3, rel=1e-4)
+
+
+def test_gradients_are_clipped_together():
+    recipe = training.load_recipe("two_stream").replace(
+        schedule={"name": "constant"}, clip_norm=1.0, weight_decay=0.0
+    )
+    kernel, bias = _apply(optimizer(recipe), [0.0, 0.0], [3.0, 4.0])
+    assert (kernel, bias) == pytest.approx((-0.006, -0.008), rel=1e-4)
+
+
+def test_config_survives():
+    opt = CaffeSGD(0.1, l2=0.5, multipliers={"x": 2.0})
+    copy = CaffeSGD.from_config(opt.get_config())
+    assert (copy.l2, dict(copy.multipliers)) == (0.5, {"x": 2.0})

@@ -1,0 +1,111 @@
+import tomllib
+
+import pytest
+
+from keras_twostream import training
+from keras_twostream.data import AUGMENTATIONS, SAMPLERS
+from keras_twostream.errors import SpecError, UnknownNameError
+from keras_twostream.registry import list_models, model_entry
+from keras_twostream.spec import ClipSpec
+from keras_twostream.training._schedules import learning_rate
+
+
+@pytest.mark.parametrize("name", training.list_recipes())
+def test_recipe_is_complete(name):
+    recipe = training.load_recipe(name)
+    assert recipe.name == name
+    assert recipe.source
+    assert recipe.input["augment"] in AUGMENTATIONS
+    assert recipe.input.get("sampler", "single") in SAMPLERS
+    ClipSpec(**recipe.spec)
+    rate = learning_rate(recipe, 1000)
+    first = rate if isinstance(rate, float) else float(rate(0))
+    assert 0 < first <= recipe.learning_rate * 1.0001
+
+
+def test_every_model_has_a_recipe_with_options_it_takes():
+    for name in list_models():
+        recipe = training.load_recipe(name)
+        assert set(recipe.options) <= set(model_entry(name).options)
+
+
+def test_toml_gives_back_the_recipe():
+    recipe = training.load_recipe("temporal_segment")
+    text = training.to_toml(recipe.to_dict())
+    assert training.recipe_from_dict(tomllib.loads(text)) == recipe
+
+
+def test_file_of_ones_own(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('optimizer = "adam"\nepochs = 3\n')
+    recipe = training.load_recipe(path)
+    assert (recipe.name, recipe.optimizer, recipe.epochs) == (
+        "mine",
+        "adam",
+        3,
+    )
+
+
+def test_unknown_field_is_named(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("learning_rat = 1.0\n")
+    with pytest.raises(SpecError, match=r"no field 'learning_rat'.*_rate"):
+        training.load_recipe(path)
+
+
+def test_unknown_recipe_names_close_ones():
+    with pytest.raises(UnknownNameError, match="Did you mean actors"):
+        training.load_recipe("actor")
+
+
+def test_broken_toml(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("epochs = = 3")
+    with pytest.raises(SpecError, match="is not a TOML file"):
+        training.load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"optimizer": "lion"}, "`optimizer` must be one of sgd"),
+        ({"schedule": {"name": "poly"}}, "`schedule.name` must be one of"),
+        ({"epochs": 0}, "`epochs` must be greater than 0"),
+    ],
+)
+def test_wrong_values(changes, message):
+    with pytest.raises(SpecError, match=message):
+        training.load_recipe("actors").replace(**changes)
+
+
+def test_schedule_needs_the_length_of_the_run():
+    with pytest.raises(SpecError, match="needs the length of the run"):
+        learning_rate(training.load_recipe("actors"), None)
+
+
+def test_steps_are_stretched_over_the_run():
+    recipe = training.load_recipe("two_stream")
+    rate = learning_rate(recipe, recipe.steps // 10)
+    values = [float(rate(step)) for step in (0, 4999, 5000, 7000)]
+    assert values == pytest.approx([1e-2, 1e-2, 1e-3, 1e-4])
+
+
+def test_cosine_climbs_then_falls():
+    recipe = training.load_recipe("actors").replace(
+        learning_rate=1.0,
+        schedule={"name": "cosine", "warmup": 0.1, "end": 0.01},
+    )
+    rate = learning_rate(recipe, 100)
+    values = [float(rate(step)) for step in (0, 9, 10, 55, 100, 200)]
+    expected = [0.1, 1.0, 1.0, 0.505, 0.01, 0.01]
+    assert values == pytest.approx(expected, abs=1e-6)
+
+
+def test_one_cycle_peaks_at_three_tenths():
+    recipe = training.load_recipe("actors").replace(
+        learning_rate=2.0, schedule={"name": "one_cycle"}
+    )
+    rate = learning_rate(recipe, 10)
+    values = [float(rate(step)) for step in range(11)]
+    assert values.index(max(values)) in (2, 3)
+    assert values[-1] == pytest.approx(0.002)

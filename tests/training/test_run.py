@@ -1,0 +1,105 @@
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_twostream import training
+from keras_twostream.errors import SpecError, WeightsError
+from keras_twostream.training import RunSettings
+
+pytestmark = pytest.mark.agnostic
+
+RECIPE = training.load_recipe("actors").replace(
+    options={}, spec={}, epochs=2, batch_size=4
+)
+
+
+class _Killed(Exception):
+    pass
+
+
+class _KillAt(keras.callbacks.Callback):
+    """Ends training the hard way, in the middle of an epoch."""
+
+    def __init__(self, epoch, batch):
+        super().__init__()
+        self._place, self._epoch = (epoch, batch), 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if (self._epoch, batch) == self._place:
+            raise _Killed
+
+
+def _train(model, items, out, callbacks=(), **settings):
+    settings = {"checkpoint_seconds": 0.0, "workers": 1, **settings}
+    return training.train(
+        model,
+        items,
+        RECIPE,
+        out,
+        validation=items[::3],
+        settings=RunSettings(**settings),
+        callbacks=callbacks,
+    )
+
+
+@pytest.mark.parametrize("epoch, batch", [(0, 2), (1, 1)])
+def test_killed_run_ends_as_an_undisturbed_one(
+    build, items, tmp_path, epoch, batch
+):
+    whole = build()
+    expected = _train(whole, items, tmp_path / "whole")
+    with pytest.raises(_Killed):
+        _train(build(), items, tmp_path / "cut", [_KillAt(epoch, batch)])
+    resumed = build(seed=9)
+    found = _train(resumed, items, tmp_path / "cut")
+    for one, other in zip(
+        whole.get_weights(), resumed.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    for name in ("loss", "accuracy", "val_loss"):
+        assert found["last"][name] == pytest.approx(
+            expected["last"][name], rel=1e-4
+        )
+    rows = list(csv.DictReader((tmp_path / "cut" / "log.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+
+
+def test_run_folder(build, items, tmp_path, capsys):
+    _train(build(), items, tmp_path)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["monitor"] == "val_accuracy"
+    assert metrics["epochs"] == 2
+    assert (tmp_path / "curves.png").stat().st_size > 1000
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "epoch 2/2" in captured.err
+
+
+def test_checkpoint_of_another_model_is_refused(build, items, tmp_path):
+    _train(build(), items, tmp_path)
+    with pytest.raises(WeightsError, match="saved with another model"):
+        _train(build(streams=("rgb",)), items, tmp_path)
+
+
+def test_early_stopping_keeps_the_best(build, items, tmp_path):
+    best = training.KeepBest(tmp_path / "b.npz", "val_accuracy", patience=1)
+    model = build()
+    best.set_model(model)
+    first = model.get_weights()
+    best.on_epoch_end(0, {"val_accuracy": 0.5})
+    model.set_weights([weight + 1 for weight in first])
+    best.on_epoch_end(1, {"val_accuracy": 0.4})
+    assert model.stop_training
+    best.load_best(model)
+    np.testing.assert_array_equal(first[0], model.get_weights()[0])
+
+
+def test_wrong_keep():
+    with pytest.raises(SpecError, match="`keep` must be best or last"):
+        RunSettings(keep="first")

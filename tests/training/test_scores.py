@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+
+from keras_twostream import training
+from keras_twostream.errors import SpecError
+from keras_twostream.training import VideoScores
+
+LABELS = np.array([0, 1, 2, 2])
+RGB = np.array(
+    [[3.0, 0, 0], [0, 3.0, 0], [3.0, 0, 2.0], [0, 3.0, 2.0]], "float32"
+)
+FLOW = np.array([[0, 2.0, 0], [0, 2.0, 0], [0, 0, 9.0], [0, 0, 9.0]], "float32")
+
+
+def test_accuracies_by_hand():
+    report = training.accuracy_report(RGB, LABELS)
+    assert report == {"top1": 0.5, "top5": 1.0, "mean_class": 2 / 3}
+    assert training.confusion_matrix(RGB, LABELS).tolist() == [
+        [1, 0, 0],
+        [0, 1, 0],
+        [1, 1, 0],
+    ]
+
+
+def test_constant_scores_are_not_right_by_accident():
+    report = training.accuracy_report(np.zeros((4, 7)), LABELS)
+    assert report["top1"] == 0.0
+
+
+def test_weighted_fusion():
+    fused = training.fuse({"rgb": RGB, "flow": FLOW}, {"flow": 3.0})
+    np.testing.assert_allclose(fused, (RGB + 3 * FLOW) / 4)
+
+
+def test_softmax_fusion():
+    fused = training.fuse({"rgb": RGB, "flow": FLOW}, method="softmax")
+    np.testing.assert_allclose(fused.sum(axis=1), 1.0)
+    assert training.accuracy_report(fused, LABELS)["top1"] == 1.0
+
+
+def test_sweep_finds_the_best_weights():
+    best = training.sweep({"rgb": RGB, "flow": FLOW}, LABELS)[0]
+    assert best["top1"] == 1.0
+
+
+def test_multi_label_report():
+    truth = np.array([[1, 0], [1, 1], [0, 1]])
+    scores = np.array([[0.9, 0.8], [0.8, 0.9], [0.1, 0.7]])
+    report = training.accuracy_report(scores, truth)
+    assert report["mean_average_precision"] == pytest.approx(
+        (1.0 + (1.0 + 2 / 3) / 2) / 2
+    )
+
+
+def test_probabilities_do_not_become_logits():
+    with pytest.raises(SpecError, match="their logits are not known"):
+        training.fuse({"rgb": RGB}, kind="softmax", method="logits")
+
+
+def test_shapes_must_agree():
+    with pytest.raises(SpecError, match="need one shape"):
+        training.fuse({"rgb": RGB, "flow": FLOW[:2]})
+
+
+def test_svm_learns_which_stream_to_trust():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 300)
+    streams = {
+        "rgb": rng.normal(size=(300, 3)),
+        "flow": np.eye(3)[labels] + 0.2 * rng.normal(size=(300, 3)),
+    }
+    train = {name: each[:200] for name, each in streams.items()}
+    test = {name: each[200:] for name, each in streams.items()}
+    scores = training.svm_fusion(train, labels[:200], test)
+    svm = training.accuracy_report(scores, labels[200:])["top1"]
+    mean = training.accuracy_report(training.fuse(test), labels[200:])["top1"]
+    assert svm > 0.95 > mean
+
+
+def test_svm_needs_the_same_streams():
+    with pytest.raises(SpecError, match="need the same streams"):
+        training.svm_fusion({"rgb": RGB}, LABELS, {"flow": FLOW})
+
+
+def test_saved_scores_come_back(tmp_path):
+    scores = VideoScores(
+        ["a", "b", "c", "d"], LABELS, {"rgb": RGB, "flow": FLOW}, "logits",
+        ["x", "y", "z"],
+    )  # fmt: skip
+    scores.save(tmp_path / "scores.npz")
+    found = training.load_scores(tmp_path / "scores.npz")
+    assert found.names == scores.names and found.classes == scores.classes
+    np.testing.assert_array_equal(found.scores["flow"], FLOW)
+    assert found.report() == scores.report()
