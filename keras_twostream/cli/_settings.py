@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from keras_twostream.errors import did_you_mean
+
 
 def config_option(table: str):
     """`--config FILE`: a TOML file whose keys are the flags' names.
@@ -22,9 +24,15 @@ def config_option(table: str):
             return
         values = tomllib.loads(path.read_text("utf-8"))
         values = values.get(table, values)
+        names = _names_of_flags(ctx.command)
+        unknown = sorted(set(values) - set(names))
+        if unknown:
+            raise click.BadParameter(
+                f"{path} sets {unknown[0]!r}, which is not a flag."
+                f"{did_you_mean(unknown[0], names)}"
+            )
         ctx.default_map = {
-            **(ctx.default_map or {}),
-            **{key: _as_flag(value) for key, value in values.items()},
+            names[key]: _as_flag(value) for key, value in values.items()
         }
 
     return click.option(
@@ -63,6 +71,15 @@ def parse_value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _names_of_flags(command: click.Command) -> dict[str, str]:
+    """From a flag as TOML spells it to the parameter that click knows."""
+    return {
+        flag.lstrip("-").replace("-", "_"): parameter.name
+        for parameter in command.params
+        for flag in parameter.opts
+    }
 
 
 def _as_flag(value: Any) -> Any:

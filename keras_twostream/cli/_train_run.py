@@ -13,7 +13,13 @@ from keras_twostream.cli import _train_setup as setup
 from keras_twostream.cli._settings import parse_value
 from keras_twostream.training import RunSettings
 
-TABLES = {"changes": "set", "inputs": "input", "list_format": "format"}
+# Parameters whose flag has another name.
+FLAGS = {
+    "changes": "set",
+    "inputs": "input",
+    "list_format": "format",
+    "license_": "license",
+}
 
 
 def run(flags: dict[str, Any], command: list[str]) -> None:
@@ -126,7 +132,7 @@ def _class_weight(lists: setup.Lists) -> dict[int, float]:
 def _write_config(out, flags, command, recipe, model) -> None:
     """`config.toml`: it can be given to `--config` to repeat the run."""
     settings = {
-        TABLES.get(name, name): str(value) if isinstance(value, Path) else value
+        FLAGS.get(name, name): str(value) if isinstance(value, Path) else value
         for name, value in flags.items()
         if value not in (None, {}, ()) and name != "out"
     }

@@ -1,0 +1,54 @@
+"""One network, two data sets (Simonyan & Zisserman 2014, section 4).
+
+    python examples/multi_task.py first_folder second_folder
+
+Each data set has a head of its own. A clip counts for its own head only: its
+label for the other is -1, and the loss leaves that out.
+"""
+
+import sys
+
+import tensorflow as tf
+
+import keras_twostream as kts
+from keras_twostream.data import read_annotations, video_dataset
+
+EPOCHS, BATCH = 10, 8
+sets = {name: read_annotations(name) for name in sys.argv[1:3]}
+heads = {f"set{i}": len(each.classes) for i, each in enumerate(sets.values())}
+
+model = kts.load(
+    "spatiotemporal_resnet", weights=None, depth=18, width=16, heads=heads
+)
+spec = kts.clip_spec(model)
+
+
+def labelled(found, own: str) -> tf.data.Dataset:
+    """Clips of one data set, with a label for every head."""
+    clips = video_dataset(found, spec, BATCH, training=True, repeat=True)
+    return clips.map(
+        lambda clip, label: (
+            clip,
+            {
+                head: label if head == own else -tf.ones_like(label)
+                for head in heads
+            },
+        )
+    )
+
+
+mixed = tf.data.Dataset.sample_from_datasets(
+    [
+        labelled(found, head)
+        for found, head in zip(sets.values(), heads, strict=True)
+    ],
+    seed=0,
+)
+steps = sum(len(found) for found in sets.values()) // BATCH
+kts.training.compile(model, "finetune", steps=EPOCHS * steps)
+model.fit(mixed, epochs=EPOCHS, steps_per_epoch=steps)
+
+for (name, found), head in zip(sets.items(), heads, strict=True):
+    items = list(zip(found.paths, found.labels, strict=True))
+    scores = kts.training.evaluate_videos(model, items, head=head)
+    print(name, scores.report())

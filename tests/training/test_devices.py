@@ -1,0 +1,84 @@
+"""Two virtual CPU devices, each in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import pytest
+
+from keras_twostream import training
+from keras_twostream.errors import MissingLibraryError, SpecError
+
+SCRIPT = """
+import json, sys
+import keras, numpy as np
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from keras_twostream import training
+
+def losses(count):
+    with training.devices(count) as names:
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential(
+            [keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(2)])
+        rate = keras.optimizers.SGD(0.1)
+        model.compile(rate, training.CrossEntropy(), jit_compile=False)
+        x = np.random.default_rng(0).normal(size=(20, 3)).astype("float32")
+        y = (x[:, 0] > 0).astype("int32")
+        batch = int(sys.argv[1])
+        fit = model.fit(x, y, batch, epochs=3, shuffle=False, verbose=0)
+        assert len(names) == count
+        return fit.history["loss"]
+
+print(json.dumps([losses(1), losses(2)]))
+"""
+
+
+def _run(backend, batch):
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "JAX_PLATFORMS": "cpu",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(batch)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# TensorFlow splits an uneven last batch; on JAX batches divide.
+@pytest.mark.parametrize("backend, batch", [("tensorflow", 6), ("jax", 10)])
+def test_two_devices_learn_as_one(backend, batch):
+    if backend == "jax":
+        pytest.importorskip("jax")
+    one, two = _run(backend, batch)
+    assert one[-1] < one[0]
+    assert two == pytest.approx(one, rel=1e-4)
+
+
+@pytest.mark.agnostic
+def test_more_devices_than_there_are():
+    if keras.backend.backend() == "torch":
+        with (
+            pytest.raises(MissingLibraryError, match="PyTorch does not"),
+            training.devices(2),
+        ):
+            pass
+        return
+    with (
+        pytest.raises(SpecError, match=r"`count` must lie in 1\.\."),
+        training.devices(1000),
+    ):
+        pass

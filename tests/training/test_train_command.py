@@ -1,0 +1,117 @@
+import json
+import tomllib
+
+import pytest
+from click.testing import CliRunner
+
+from keras_twostream import hub, inspection
+from keras_twostream.cli._settings import assignments, parse_value
+from keras_twostream.cli._train import (
+    evaluate_command,
+    features_command,
+    fuse_command,
+    train_command,
+)
+
+BASE = [
+    "--model", "tiny_net", "--weights", "none", "--recipe", "actors",
+    "--epochs", "1", "--batch-size", "4", "--workers", "1",
+    "--spec", "short_side=32", "--spec", "crop=[24, 24]",
+    "--spec", "temporal_stride=2", "--spec", "train_strides=[2, 3]",
+]  # fmt: skip
+
+
+def _invoke(command, *arguments):
+    result = CliRunner().invoke(command, [str(item) for item in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def run_folder(registered, video_folder, tmp_path):
+    out = tmp_path / "run"
+    _invoke(train_command, "--data", video_folder, "--out", out, *BASE)
+    return out
+
+
+def test_run_folder_evaluates_and_gives_features(
+    run_folder, video_folder, tmp_path
+):
+    model = hub.load(f"local:{run_folder / 'model'}")
+    assert inspection.class_names(model) == ["slides", "stands"]
+    assert inspection.head_is_trained(model)
+
+    result = _invoke(
+        evaluate_command, run_folder, "--data", video_folder,
+        "--clips", 2, "--out", tmp_path / "scores", "--json",
+    )  # fmt: skip
+    report = json.loads(result.stdout)
+    assert report["protocol"]["videos"] == 12
+    assert set(report["classes"]) == {"slides", "stands"}
+
+    scores = tmp_path / "scores" / "scores.npz"
+    fused = _invoke(fuse_command, scores, "--weights", "flow=2", "--json")
+    assert set(json.loads(fused.stdout)["accuracy"]) == {
+        "rgb",
+        "flow",
+        "fused",
+    }
+
+    features = [
+        features_command, run_folder, "--data", video_folder, "--tap",
+        "rgb.pool", "--clips", 2, "--out", tmp_path / "features",
+    ]  # fmt: skip
+    first = _invoke(*features)
+    files = list((tmp_path / "features").rglob("*.safetensors"))
+    assert len(files) == 12
+    assert "12/12" in first.stderr
+    files[0].unlink()
+    again = _invoke(*features)
+    assert again.stderr.count("videos/s") == 1
+    assert files[0].exists()
+
+
+def test_config_repeats_the_run(run_folder, registered, tmp_path):
+    config = tomllib.loads((run_folder / "config.toml").read_text())
+    assert config["train"]["spec"]["crop"] == [24, 24]
+    assert config["versions"]["keras"]
+    result = _invoke(
+        train_command, "--config", run_folder / "config.toml",
+        "--out", tmp_path / "again", "--epochs", 2,
+    )  # fmt: skip
+    assert "epoch 2/2" in result.stderr
+    again = tomllib.loads((tmp_path / "again" / "config.toml").read_text())
+    assert again["recipe"] == {**config["recipe"], "epochs": 2}
+
+
+def test_complete_run_is_not_overwritten(run_folder, video_folder):
+    result = CliRunner().invoke(
+        train_command,
+        ["--data", str(video_folder), "--out", str(run_folder), *BASE],
+    )
+    assert result.exit_code == 2
+    assert "is complete" in result.output
+
+
+def test_stream_starts_from_another_run(
+    run_folder, registered, video_folder, tmp_path
+):
+    result = _invoke(
+        train_command, "--data", video_folder, "--out", tmp_path / "two",
+        "--init", f"rgb={run_folder}", *BASE,
+    )  # fmt: skip
+    assert f"layers from {run_folder}" in result.stderr
+
+
+def test_values_as_in_toml():
+    assert parse_value("[1, 2]") == [1, 2]
+    assert parse_value("true") is True
+    assert parse_value("conv3d") == "conv3d"
+    assert parse_value("none") is None
+    assert assignments(["a-b=1"], "--option") == {"a_b": 1}
+
+
+def test_assignment_without_equals_sign():
+    with pytest.raises(Exception, match="--option takes name=value"):
+        assignments(["depth"], "--option")
