@@ -83,8 +83,8 @@ def tvl1(
     first, second = pyramid[-1]
     flow = ops.zeros_like(ops.stack([first, first]))
     state = (flow, flow, flow)
-    for first, second in reversed(pyramid):
-        state = _to_level(state, first)
+    for level, (first, second) in enumerate(reversed(pyramid)):
+        state = _to_level(state, first) if level else state
         state = _solve_level(
             first, second, state, warps, iterations, steps, median_filter
         )

@@ -1,0 +1,150 @@
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from moving_texture import frames_moving, inner_error
+
+from keras_twostream import flow
+from keras_twostream.errors import MissingLibraryError, SpecError
+
+_TOLERANCE = {"dis": 0.15, "farneback": 0.3}
+
+
+# === What flow is ===
+
+
+@pytest.mark.parametrize("algorithm", list(_TOLERANCE))
+@settings(max_examples=10, deadline=None)
+@given(dx=st.floats(-3, 3), dy=st.floats(-3, 3))
+def test_flow_of_a_moved_texture_is_the_movement(algorithm, dx, dy):
+    fields = flow.compute(frames_moving(dx, dy, count=3), algorithm)
+    assert fields.shape == (2, 64, 80, 2) and fields.dtype == np.float32
+    assert inner_error(fields, dx, dy) < _TOLERANCE[algorithm]
+
+
+@settings(max_examples=5, deadline=None)
+@given(dx=st.floats(-3, 3), dy=st.floats(-3, 3))
+def test_tvl1_of_a_moved_texture_is_the_movement(dx, dy):
+    fields = flow.compute(frames_moving(dx, dy), "tvl1", **_SMALL_TVL1)
+    assert inner_error(fields, dx, dy) < 0.1
+
+
+_SMALL_TVL1 = {"scales": 2, "warps": 6, "iterations": 10}
+
+
+@pytest.mark.parametrize("algorithm", list(_TOLERANCE))
+def test_cropping_commutes_with_flow(algorithm):
+    frames = frames_moving(1.5, -0.75, height=96, width=96)
+    whole = flow.compute(frames, algorithm)[:, 16:80, 16:80]
+    cropped = flow.compute(frames[:, 16:80, 16:80], algorithm)
+    difference = np.linalg.norm(whole - cropped, axis=-1)[:, 12:-12, 12:-12]
+    assert difference.mean() < _TOLERANCE[algorithm]
+
+
+@pytest.mark.parametrize("algorithm", list(_TOLERANCE))
+def test_scaling_commutes_with_flow(algorithm):
+    frames = frames_moving(3, -2, height=128, width=128)
+    half = np.stack(
+        [cv2.resize(f, (64, 64), interpolation=cv2.INTER_AREA) for f in frames]
+    )
+    scaled = flow.resize(flow.compute(frames, algorithm), (64, 64))
+    assert inner_error(scaled, 1.5, -1) < _TOLERANCE[algorithm]
+    assert inner_error(flow.compute(half, algorithm), 1.5, -1) < 0.3
+
+
+def test_mirroring_commutes_with_flow():
+    frames = frames_moving(2, 1)
+    mirrored = flow.compute(frames[:, :, ::-1])
+    difference = mirrored - flow.mirror(flow.compute(frames))
+    assert np.abs(difference[:, 12:-12, 12:-12]).mean() < 0.05
+
+
+def test_float_and_grey_frames_give_the_same_flow():
+    frames = frames_moving(1, 1)
+    expected = flow.compute(frames)
+    for same in (frames.astype(np.float32), frames[..., 0]):
+        np.testing.assert_array_equal(flow.compute(same), expected)
+
+
+def test_one_frame_has_no_flow():
+    assert flow.compute(frames_moving(0, 0, 1)).shape == (0, 64, 80, 2)
+
+
+# === Pairs ===
+
+
+def test_each_distinct_pair_is_computed_once(monkeypatch):
+    from keras_twostream.flow import _compute
+
+    calls = []
+
+    def counted(previous, following):
+        calls.append(1)
+        field = np.zeros((*previous.shape, 2), np.float32)
+        return field + following[0, 0] - previous[0, 0].astype(np.float32)
+
+    monkeypatch.setitem(_compute._PAIRWISE, "dis", counted)
+    frames = np.arange(4, dtype=np.uint8)[:, None, None] * np.ones(
+        (1, 8, 8), np.uint8
+    )
+    pairs = np.array([[[0, 1], [1, 3]], [[3, 0], [0, 1]]])
+    fields = flow.compute_pairs(frames, pairs)
+    assert fields.shape == (2, 2, 8, 8, 2)
+    assert fields[..., 0, 0, 0].tolist() == [[1, 2], [-3, 1]]
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ([[0, 2]], "frames from 0 to 1.*0 to 2"),
+        ([[-1, 0]], "frames from 0 to 1.*-1 to 0"),
+        ([[0, 1, 1]], r"shape \(\.\.\., 2\).*\(1, 3\)"),
+        ([[0.5, 1.0]], "integer array.*float64"),
+    ],
+)
+def test_bad_pairs_are_refused(pairs, message):
+    with pytest.raises(SpecError, match=message):
+        flow.compute_pairs(frames_moving(0, 0), np.array(pairs))
+
+
+# === Errors ===
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        (np.zeros((2, 8, 8, 4), np.uint8), r"\(T, H, W, 3\).*\(2, 8, 8, 4\)"),
+        (np.zeros((8, 8), np.uint8), r"Received: shape=\(8, 8\)"),
+        (np.full((2, 8, 8, 3), 0.5), "look like 0..1.*frames \\* 255"),
+        (np.full((2, 8, 8, 3), 300.0), "values 0..255.*300"),
+        (np.full((2, 8, 8, 3), np.nan), "values 0..255.*nan"),
+        (np.zeros((2, 8, 8, 3), bool), "dtype=bool"),
+    ],
+)
+def test_bad_frames_are_refused(frames, message):
+    with pytest.raises(SpecError, match=message):
+        flow.compute(frames)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "parameters", "message"),
+    [
+        ("tvl", {}, "must be one of dis.*'tvl'.*mean tvl1"),
+        ("dis", {"present": "fast"}, "'present'. It takes: preset"),
+        ("dis", {"preset": "quick"}, "ultrafast, fast, medium.*'quick'"),
+        ("tvl1", {"lambda": 1}, "'lambda'. It takes: .*lambda_"),
+    ],
+)
+def test_bad_algorithms_are_refused(algorithm, parameters, message):
+    with pytest.raises(SpecError, match=message):
+        flow.compute(frames_moving(0, 0), algorithm, **parameters)
+
+
+@pytest.mark.skipif(hasattr(cv2, "optflow"), reason="OpenCV has optflow")
+def test_tvl1_of_opencv_says_what_to_install():
+    with pytest.raises(
+        MissingLibraryError, match="pip install opencv-contrib-python"
+    ):
+        flow.compute(frames_moving(0, 0), "tvl1_opencv")

@@ -1,0 +1,172 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from keras_twostream import flow
+from keras_twostream.errors import SpecError
+
+fields = hnp.arrays(
+    np.float32,
+    st.tuples(
+        st.integers(1, 3),
+        st.integers(1, 6),
+        st.integers(1, 6),
+        st.sampled_from([2, 4]),
+    ),
+    elements=st.floats(-25, 25, width=32),
+)
+
+
+# === Encoding ===
+
+
+@given(fields, st.sampled_from([8, 16]), st.floats(0.5, 100))
+def test_encoding_is_off_by_half_a_level_at_most(field, bits, bound):
+    decoded = flow.decode(flow.encode(field, bound, bits), bound)
+    half_a_level = bound / (2**bits - 1)
+    error = np.abs(decoded - np.clip(field, -bound, bound))
+    assert error.max() <= half_a_level + 1e-6 * bound
+
+
+def test_encoding_follows_dense_flow():
+    encoded = flow.encode(np.array([-30.0, -20, 0, 20, 30]))
+    assert encoded.dtype == np.uint8
+    assert encoded.tolist() == [0, 0, 128, 255, 255]
+    assert flow.encode(np.zeros(1), bits=16).dtype == np.uint16
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bound": 0}, "`bound` must be greater than 0.*bound=0"),
+        ({"bits": 12}, "`bits` must be 8 or 16.*bits=12"),
+    ],
+)
+def test_encoding_refuses(options, message):
+    with pytest.raises(SpecError, match=message):
+        flow.encode(np.zeros(3), **options)
+
+
+# === Geometry ===
+
+
+@given(fields)
+def test_mirroring_twice_changes_nothing(field):
+    mirrored = flow.mirror(field)
+    np.testing.assert_array_equal(flow.mirror(mirrored), field)
+    np.testing.assert_array_equal(mirrored[..., 0, 0::2], -field[..., -1, 0::2])
+    np.testing.assert_array_equal(mirrored[..., 0, 1::2], field[..., -1, 1::2])
+
+
+@settings(max_examples=30)
+@given(st.integers(2, 40), st.integers(2, 40))
+def test_resizing_scales_displacement(height, width):
+    field = np.tile(np.float32([3, -2, 1, 5]), (10, 20, 1))
+    resized = flow.resize(field, (height, width))
+    assert resized.shape == (height, width, 4)
+    expected = [
+        3 * width / 20, -2 * height / 10, width / 20, 5 * height / 10,
+    ]  # fmt: skip
+    np.testing.assert_allclose(
+        resized, np.broadcast_to(expected, resized.shape), rtol=1e-4
+    )
+
+
+def test_eight_bit_flow_is_not_taken_for_pixels():
+    with pytest.raises(SpecError, match=r"flow\.decode.*uint8"):
+        flow.mirror(np.zeros((4, 4, 2), np.uint8))
+
+
+# === Stacking ===
+
+
+def test_stacks_interleave_x_and_y():
+    given = np.arange(3 * 4 * 5 * 2, dtype=np.float32).reshape(3, 4, 5, 2)
+    stacked = flow.stack(given)
+    assert stacked.shape == (4, 5, 6)
+    for number in range(3):
+        x_and_y = stacked[..., 2 * number : 2 * number + 2]
+        np.testing.assert_array_equal(x_and_y, given[number])
+
+
+def test_trajectories_follow_the_point():
+    given = np.zeros((3, 6, 8, 2), np.float32)
+    given[0, ..., 0] = 2  # everything moves two pixels to the right, ...
+    given[1, ..., 1] = 1  # ... then one down
+    given[2] = np.random.default_rng(0).normal(size=(6, 8, 2))
+    stacked = flow.stack(given, "trajectory")
+    np.testing.assert_allclose(
+        stacked[2, 3, 4:], given[2, 2 + 1, 3 + 2], atol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "stacking", "message"),
+    [
+        ((4, 5, 2), "forward", r"\(L, H, W, 2\).*\(4, 5, 2\)"),
+        ((3, 4, 5, 2), "sideways", "stacking.*trajectory.*'sideways'"),
+    ],
+)
+def test_stacking_refuses(shape, stacking, message):
+    with pytest.raises(SpecError, match=message):
+        flow.stack(np.zeros(shape), stacking)
+
+
+# === Comparing ===
+
+
+def test_end_point_error_leaves_out_unknown_and_masked():
+    truth = np.zeros((2, 2, 2), np.float32)
+    estimate = truth + np.float32([3, 4])
+    truth[0, 0] = 2e9
+    assert flow.end_point_error(estimate, truth) == 5
+    estimate[1] = 0
+    mask = np.array([[True, True], [True, False]])
+    assert flow.end_point_error(estimate, truth, mask) == 2.5
+    with pytest.raises(SpecError, match="one shape"):
+        flow.end_point_error(estimate, truth[:1])
+
+
+# === Files and colours ===
+
+
+@given(field=fields)
+def test_flo_files_round_trip(field, tmp_path_factory):
+    path = tmp_path_factory.mktemp("flo") / "field.flo"
+    flow.write_flo(path, field[0, ..., :2])
+    np.testing.assert_array_equal(flow.read_flo(path), field[0, ..., :2])
+
+
+def test_flo_files_of_others_are_read(shared):
+    folder = shared / "flow/middlebury_rubberwhale"
+    field = flow.read_flo(folder / "flow10.flo")
+    known = np.abs(field).max(axis=-1) < 1e9
+    assert field.shape == (388, 584, 2)
+    speed = np.linalg.norm(field[known], axis=-1).mean()
+    assert speed == pytest.approx(1.26, abs=0.01)
+
+
+def test_damaged_flo_files_are_named(tmp_path):
+    path = tmp_path / "field.flo"
+    flow.write_flo(path, np.zeros((4, 5, 2)))
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(SpecError, match=r"field\.flo says .*truncated"):
+        flow.read_flo(path)
+    path.write_bytes(b"JPEG or something")
+    with pytest.raises(SpecError, match="starts with b'PIEH'.*b'JPEG'"):
+        flow.read_flo(path)
+
+
+def test_colours_show_direction_and_speed():
+    field = np.float32([[[4, 0], [0, 0], [-4, 0], [2, 0], [99, 0]]])
+    colours = flow.to_rgb(field, max_px=4)
+    assert colours.dtype == np.uint8
+    right, still, left, slower, clipped = colours[0].tolist()
+    assert right == clipped == [255, 0, 0]
+    assert still == [255, 255, 255]
+    assert left[0] == 0 and min(left[1:]) > 100
+    assert slower == [255, 128, 128]
+    with pytest.raises(SpecError, match="max_px=-1"):
+        flow.to_rgb(field, max_px=-1)

@@ -1,0 +1,128 @@
+"""TV-L1 in the graph, on whatever backend the tests run."""
+
+import keras
+import numpy as np
+import pytest
+from moving_texture import frames_moving, inner_error
+
+from keras_twostream import flow
+from keras_twostream.errors import SpecError
+
+_QUICK = {"scales": 2, "warps": 4, "iterations": 8}
+
+
+def _moving(dx, dy, count=2):
+    return frames_moving(dx, dy, count, height=40, width=48)
+
+
+# === The function ===
+
+
+@pytest.mark.agnostic
+@pytest.mark.parametrize("channels", [None, 1, 3])
+def test_a_batch_of_movements_is_recovered(channels):
+    movements = [(1.25, -0.5), (0.0, 0.0)]
+    frames = np.stack([_moving(*m) for m in movements]).astype("float32")
+    frames = frames[..., 0] if channels is None else frames[..., :channels]
+    fields = keras.ops.convert_to_numpy(
+        flow.tvl1(frames[:, 0], frames[:, 1], **_QUICK)
+    )
+    assert fields.shape == (2, 40, 48, 2) and fields.dtype == np.float32
+    for field, movement in zip(fields, movements, strict=True):
+        assert inner_error(field, *movement) < 0.1
+
+
+@pytest.mark.agnostic
+def test_brightness_does_not_matter():
+    first, second = _moving(1, 1).astype("float32")
+    plain = flow.tvl1(first[None], second[None], **_QUICK)
+    light = flow.tvl1(first[None] * 0.9, second[None] * 0.9 + 25, **_QUICK)
+    difference = keras.ops.convert_to_numpy(plain - light)
+    assert np.abs(difference[:, 8:-8, 8:-8]).mean() < 0.1
+
+
+@pytest.mark.agnostic
+def test_images_without_texture_stand_still():
+    flat = np.full((1, 20, 20), 77, "float32")
+    field = keras.ops.convert_to_numpy(flow.tvl1(flat, flat, **_QUICK))
+    assert np.isfinite(field).all() and np.abs(field).max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("shapes", "options", "message"),
+    [
+        (((1, 9, 9), (1, 9, 8)), {}, r"one shape.*\(1, 9, 8\)"),
+        (((1, 9, 9, 2),) * 2, {}, r"\(B, H, W, 3\).*\(1, 9, 9, 2\)"),
+        (((1, 9, 9),) * 2, {"warps": 0}, "whole number from 1.*warps=0"),
+        (((1, 9, 9),) * 2, {"scale_step": 1}, "between 0 and 1"),
+    ],
+)
+def test_tvl1_refuses(shapes, options, message):
+    images = [np.zeros(shape, "float32") for shape in shapes]
+    with pytest.raises(SpecError, match=message):
+        flow.tvl1(*images, **options)
+
+
+# === The layer ===
+
+
+@pytest.mark.agnostic
+def test_the_layer_gives_fields_of_clips_and_saves(tmp_path):
+    frames = _moving(1, -1, count=3)[None]
+    inputs = keras.Input((3, 40, 48, 3))
+    model = keras.Model(inputs, flow.TVL1([[0, 1], [2, 1]], **_QUICK)(inputs))
+    assert model.output_shape == (None, 2, 40, 48, 2)
+    fields = model.predict_on_batch(frames)
+    assert inner_error(fields[0, 0], 1, -1) < 0.1
+    assert inner_error(fields[0, 1], -1, 1) < 0.1
+    model.save(tmp_path / "flow.keras")
+    again = keras.models.load_model(tmp_path / "flow.keras")
+    np.testing.assert_allclose(
+        again.predict_on_batch(frames), fields, atol=1e-4
+    )
+
+
+@pytest.mark.agnostic
+def test_the_size_of_images_may_be_left_open():
+    inputs = keras.Input((2, None, None, 1))
+    outputs = flow.TVL1(**_QUICK)(inputs)
+    assert outputs.shape == (None, 1, None, None, 2)
+    model = keras.Model(inputs, outputs)
+    fields = model.predict_on_batch(_moving(0.5, 1)[None, ..., :1])
+    assert inner_error(fields, 0.5, 1) < 0.1
+
+
+@pytest.mark.agnostic
+def test_flow_can_be_learned_through():
+    """A gain before the flow gets a finite gradient, also when compiled."""
+    inputs = keras.Input((2, 20, 24, 1))
+    gain = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
+    fields = flow.TVL1(scales=1, warps=2, iterations=2)(gain(inputs))
+    model = keras.Model(inputs, fields)
+    compiled = keras.backend.backend() != "torch"
+    model.compile(keras.optimizers.SGD(1e-3), loss="mse", jit_compile=compiled)
+    clip = _moving(1, 0)[None, :, :20, :24, :1].astype("float32")
+    model.train_on_batch(clip, np.zeros((1, 1, 20, 24, 2), "float32"))
+    (kernel,) = gain.get_weights()
+    assert np.isfinite(kernel).all()
+    assert kernel.item() != 1
+
+
+def test_flow_is_float32_under_half_precision():
+    layer = flow.TVL1(dtype="mixed_bfloat16", **_QUICK)
+    fields = layer(_moving(0, 0)[None].astype("float32"))
+    assert keras.backend.standardize_dtype(fields.dtype) == "float32"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "length", "message"),
+    [
+        (None, 1, "two frames or more.*T=1"),
+        ([[0, 5]], 3, "reach frame 5.*T=3"),
+        ([[0, 1, 2]], 3, "list of frame numbers"),
+        ([], 3, "list of frame numbers"),
+    ],
+)
+def test_the_layer_refuses(pairs, length, message):
+    with pytest.raises(SpecError, match=message):
+        flow.TVL1(pairs)(keras.Input((length, 20, 20, 3)))

@@ -1,0 +1,82 @@
+"""Raw frames in, logits out, in one file."""
+
+import keras
+import numpy as np
+import pytest
+from moving_texture import frames_moving
+
+from keras_twostream import ClipSpec, flow, with_flow
+from keras_twostream.errors import SpecError
+from keras_twostream.layers import StreamInput
+
+_SPEC = ClipSpec(
+    clip_length=2,
+    temporal_stride=2,
+    flow_length=3,
+    flow_offset=-1,
+    crop=(24, 32),
+    short_side=32,
+)
+_UNCHANGED = {
+    "rgb": {"scale": 1.0, "mean": [0.0] * 3, "std": [1.0] * 3},
+    "flow": {"bound": 20.0, "std": 0.5},
+}
+_QUICK = {"scales": 2, "warps": 2, "iterations": 4}
+
+
+def _model(spec):
+    """A model whose outputs are what its streams were fed."""
+    streams, outputs = [], {}
+    for name in reversed(spec.streams):
+        shape = (spec.clip_length, *spec.crop, spec.channels(name))
+        stream = keras.Input(shape, name=name)
+        fed = StreamInput(name, _UNCHANGED[name], spec.to_json())(stream)
+        streams.append(stream)
+        outputs[name] = keras.layers.Activation("linear")(fed)
+    return keras.Model(streams, outputs, name="fed")
+
+
+def _clip(spec):
+    return frames_moving(0.75, -0.5, spec.span(), 32, 40)[None]
+
+
+@pytest.mark.agnostic
+@pytest.mark.parametrize("stacking", ["forward", "trajectory"])
+def test_streams_are_fed_as_the_spec_says(stacking, tmp_path):
+    spec = _SPEC.replace(stacking=stacking)
+    frames = _clip(spec)
+    model = with_flow(_model(spec), **_QUICK)
+    fed = model.predict_on_batch(frames)
+    wanted = frames[0][spec.rgb_frames()[:, 0], 4:28, 4:36]
+    np.testing.assert_allclose(fed["rgb"][0], wanted, atol=1e-3)
+    fields = flow.compute_pairs(frames[0], spec.flow_pairs(), "tvl1", **_QUICK)
+    stacked = [flow.stack(step, stacking)[4:28, 4:36] for step in fields]
+    np.testing.assert_allclose(fed["flow"][0] * 20, stacked, atol=0.02)
+    model.save(tmp_path / "deployed.keras")
+    again = keras.models.load_model(tmp_path / "deployed.keras")
+    np.testing.assert_allclose(
+        again.predict_on_batch(frames)["flow"], fed["flow"], atol=1e-4
+    )
+
+
+def test_parameters_of_the_spec_hold_unless_given():
+    spec = _SPEC.replace(
+        flow_algorithm="tvl1", flow_parameters={"warps": 7, "scales": 3}
+    )
+    layer = with_flow(_model(spec), scales=2).get_layer("tvl1")
+    assert layer.parameters["warps"] == 7
+    assert layer.parameters["scales"] == 2
+
+
+def test_a_model_without_flow_takes_frames_alone():
+    spec = _SPEC.replace(streams=("rgb",))
+    model = with_flow(_model(spec))
+    assert model.input_shape == (None, spec.span(), None, None, 3)
+    fed = model.predict_on_batch(_clip(spec))
+    assert list(fed) == ["rgb"]
+
+
+def test_a_model_of_someone_else_is_refused():
+    inputs = keras.Input((4,))
+    with pytest.raises(SpecError, match="no keras_twostream stream input"):
+        with_flow(keras.Model(inputs, keras.layers.Dense(2)(inputs)))
