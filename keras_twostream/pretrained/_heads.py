@@ -54,6 +54,6 @@ def _before(layer: Any) -> list[Any]:
 
 def _ends_in(layer: Any, classes: set[int]) -> bool:
     return any(
-        len(weight.shape) > 0 and weight.shape[-1] in classes
+        len(weight.shape) > 0 and {weight.shape[0], weight.shape[-1]} & classes
         for weight in getattr(layer, "weights", ())
     )

@@ -10,8 +10,9 @@ from keras_twostream import inspection, registry
 from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import _tensors
 from keras_twostream.pretrained._heads import head_layers
-from keras_twostream.pretrained._spec import WeightSpec
+from keras_twostream.pretrained._spec import OURS, WeightSpec
 from keras_twostream.pretrained._variables import assign, variables
+from keras_twostream.pretrained.keymaps import HEAD
 
 logger = logging.getLogger("keras_twostream")
 
@@ -37,10 +38,11 @@ def load_spec(
     entry = registry.model_entry(spec.architecture)
     merged = _merged(spec, options, entry.options)
     model = entry.builder(**merged)
-    keep_head = _head_fits(spec, model, options, classes)
-    tensors = _tensors.tensors(spec, model)
-    keep_head = _assign(spec, model, tensors, keep_head)
-    trained = keep_head and spec.head_trained
+    heads = head_layers(model)
+    keep_head = _head_fits(spec, options, classes)
+    tensors = _tensors.tensors(spec, model, heads, keep_head)
+    keep_head = _assign(spec, model, heads, tensors, keep_head)
+    trained = keep_head and (spec.head_trained or HEAD in spec.adaptation)
     names = classes or (spec.classes if keep_head else None)
     inspection.update_card(
         model,
@@ -86,17 +88,20 @@ def _clip_fields(
 
 def _head_fits(
     spec: WeightSpec,
-    model: keras.Model,
     options: Mapping[str, Any],
     classes: Sequence[str] | None,
 ) -> bool:
+    """Whether the weight's head has the classes that the user wants."""
     if "heads" in options and options["heads"] != spec.options.get("heads"):
         return False
     if classes is not None:
         return spec.classes is not None and list(classes) == list(spec.classes)
-    if "num_classes" not in options:
-        return True
-    return options["num_classes"] == _count(spec)
+    if HEAD in spec.adaptation:
+        # Image classes are no default for a video network: ask for them.
+        return options.get("num_classes") == spec.adaptation[HEAD]
+    if spec.layout != OURS and not spec.head_trained:
+        return False
+    return options.get("num_classes") in (None, _count(spec))
 
 
 def _count(spec: WeightSpec) -> int:
@@ -107,30 +112,34 @@ def _count(spec: WeightSpec) -> int:
 def _assign(
     spec: WeightSpec,
     model: keras.Model,
+    heads: set[str],
     tensors: dict[str, Any],
     keep_head: bool,
 ) -> bool:
     """Assign all, or all but the head; whether the head was assigned."""
     targets = variables(model)
-    heads = head_layers(model)
-    in_head = {key for key in targets if key.rpartition(".")[0] in heads}
-    headless = not spec.head_trained and not in_head & set(tensors)
-    if not keep_head or headless:
+    in_head = {key for key in targets if _layer(key) in heads}
+    if not spec.head_trained and not in_head & set(tensors):
+        keep_head = False
+    if not keep_head:
         targets = {k: v for k, v in targets.items() if k not in in_head}
-        tensors = {
-            k: v
-            for k, v in tensors.items()
-            if k.rpartition(".")[0] not in heads
-        }
+        tensors = {k: v for k, v in tensors.items() if _layer(k) not in heads}
+    if spec.layout != OURS:
+        # Conversion accounted for every key; what it left out stays fresh.
+        targets = {k: v for k, v in targets.items() if k in tensors}
     try:
-        assign(targets, _without_dropped_streams(spec, model, tensors))
+        assign(targets, _without_dropped_streams(model, tensors))
     except WeightsError as error:
         raise WeightsError(f"{spec.name} ({spec.source}): {error}") from error
-    return keep_head and not headless
+    return keep_head
+
+
+def _layer(key: str) -> str:
+    return key.rpartition(".")[0]
 
 
 def _without_dropped_streams(
-    spec: WeightSpec, model: keras.Model, tensors: dict[str, Any]
+    model: keras.Model, tensors: dict[str, Any]
 ) -> dict[str, Any]:
     kept = set(inspection.stream_layers(model))
     dropped = {"rgb", "flow"} - kept

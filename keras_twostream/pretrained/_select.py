@@ -7,7 +7,7 @@ from typing import Any
 from keras_twostream import registry
 from keras_twostream.errors import UnknownNameError, WeightsError, did_you_mean
 from keras_twostream.pretrained import _catalogue, _folder
-from keras_twostream.pretrained._spec import OURS, WeightSpec
+from keras_twostream.pretrained._spec import WeightSpec
 
 # Options that leave every variable's key, shape and meaning as they are. All
 # others choose among the weights.
@@ -64,7 +64,7 @@ def conflicts(
 ) -> dict[str, tuple[Any, Any]]:
     """Options that the weight was made with otherwise: (wanted, has)."""
     defaults = registry.model_entry(spec.architecture).options
-    free = FREE_OPTIONS | ({"flow_length"} if spec.layout != OURS else set())
+    free = FREE_OPTIONS | set(spec.adaptation.get("free", ()))
     found = {}
     for option, wanted in options.items():
         has = spec.options.get(option, defaults.get(option))

@@ -1,11 +1,13 @@
 """A weight's files on this machine: fetched if need be, and verified."""
 
 import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 
 from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import _verify
 from keras_twostream.pretrained._spec import WeightFile, WeightSpec
+from keras_twostream.spec import STREAMS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,11 +18,17 @@ class LocalFile:
     stream: str = ""
 
 
-def local_files(spec: WeightSpec, *, force: bool = False) -> list[LocalFile]:
+def local_files(
+    spec: WeightSpec,
+    streams: Collection[str] = STREAMS,
+    *,
+    force: bool = False,
+) -> list[LocalFile]:
     """The files of a weight, verified.
 
     Args:
         spec: The weight.
+        streams: The streams that are wanted.
         force: Download again even if they are cached.
 
     Returns:
@@ -34,7 +42,9 @@ def local_files(spec: WeightSpec, *, force: bool = False) -> list[LocalFile]:
         main = WeightFile(spec.filename, spec.url, spec.sha256, spec.size)
         rows.insert(0, main)
     return [
-        LocalFile(_local_file(spec, row, force), row.stream) for row in rows
+        LocalFile(_local_file(spec, row, force), row.stream)
+        for row in rows
+        if not row.stream or row.stream in streams
     ]
 
 

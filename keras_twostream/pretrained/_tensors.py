@@ -1,28 +1,138 @@
 """A weight's arrays under our keys, wherever and in whatever form they lie."""
 
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
-from keras_twostream.errors import WeightsError
-from keras_twostream.pretrained import _safetensors, _sources
+import keras_twostream
+from keras_twostream import inspection
+from keras_twostream.pretrained import (
+    _convert,
+    _readers,
+    _safetensors,
+    _sources,
+    _verify,
+)
+from keras_twostream.pretrained._locks import locked
 from keras_twostream.pretrained._spec import OURS, WeightSpec
+from keras_twostream.pretrained._variables import variables
+
+_PROVENANCE = "provenance.json"
 
 
-def tensors(spec: WeightSpec, model: keras.Model) -> dict[str, Any]:
+def tensors(
+    spec: WeightSpec, model: keras.Model, heads: set[str], keep_head: bool
+) -> dict[str, np.ndarray]:
     """Arrays by the model's keys.
 
     Args:
         spec: The weight.
         model: The model they are for.
+        heads: Names of its head layers.
+        keep_head: Whether the weight's head is wanted too.
 
     Returns:
-        From "rgb_conv1.kernel" to the array.
+        From "rgb_conv1.kernel" to the array. Foreign weights lack the keys
+        that their `adaptation` leaves fresh.
 
     Raises:
-        WeightsError: If a file cannot be fetched, verified or read.
+        WeightsError: If a file cannot be fetched, verified or matched.
     """
-    files = _sources.local_files(spec)
-    if spec.layout != OURS:
-        raise WeightsError(f"{spec.name}: unknown layout {spec.layout!r}.")
-    return _safetensors.read(files[0].path)
+    if spec.layout == OURS:
+        return _safetensors.read(_sources.local_files(spec)[0].path)
+    shapes = {
+        key: tuple(variable.shape)
+        for key, variable in variables(model).items()
+        if keep_head or key.rpartition(".")[0] not in heads
+    }
+    folder = _folder(spec, shapes)
+    with locked(folder):
+        if not (folder / _PROVENANCE).is_file():
+            streams = set(inspection.stream_layers(model))
+            found = _converted(spec, streams, shapes, heads)
+            _store(folder, found, spec)
+            return found
+    return _stored(folder, spec)
+
+
+def canonical_sources(
+    spec: WeightSpec, streams: set[str]
+) -> dict[str, dict[str, np.ndarray]]:
+    """The weight's files under our keys without stream, by stream."""
+    by_stream: dict[str, list[Path]] = {}
+    for file in _sources.local_files(spec, streams):
+        by_stream.setdefault(file.stream, []).append(file.path)
+    return {
+        stream: _convert.canonical(_readers.read(*paths), spec.layout)
+        for stream, paths in by_stream.items()
+    }
+
+
+def _converted(
+    spec: WeightSpec,
+    streams: set[str],
+    shapes: Mapping[str, tuple[int, ...]],
+    heads: set[str],
+) -> dict[str, np.ndarray]:
+    sources = canonical_sources(spec, streams)
+    return _convert.adapt(sources, shapes, heads, spec.adaptation)
+
+
+# === The cache of converted weights ===
+
+
+def _folder(spec: WeightSpec, shapes: Mapping[str, Any]) -> Path:
+    """Where the conversion of these bytes to these shapes is kept."""
+    facts = {
+        "version": keras_twostream.__version__,
+        "files": [
+            [file.filename, file.url, file.sha256, file.stream]
+            for file in spec.files
+        ],
+        "source": [spec.source, spec.filename, spec.sha256],
+        "layout": spec.layout,
+        "adaptation": dict(spec.adaptation),
+        "shapes": sorted(shapes.items()),
+    }
+    text = json.dumps(facts, sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return _verify.cache_folder() / "converted" / f"{spec.name}-{digest}"
+
+
+def _store(
+    folder: Path, found: dict[str, np.ndarray], spec: WeightSpec
+) -> None:
+    """Keep the result; the folder appears when it is whole."""
+    part = folder.with_name(f".{folder.name}.{os.getpid()}")
+    part.mkdir(parents=True, exist_ok=True)
+    _safetensors.write(found, part / "model.safetensors", {})
+    provenance = {
+        "name": spec.name,
+        "source": spec.source or [file.url for file in spec.files],
+        "source_sha256": spec.sha256,
+        "license": spec.license,
+        "data_terms": spec.data_terms,
+        "layout": spec.layout,
+        "adaptation": dict(spec.adaptation),
+        "library_version": keras_twostream.__version__,
+        "sha256": _verify.sha256_of(part / "model.safetensors"),
+    }
+    text = json.dumps(provenance, indent=2, default=str)
+    (part / _PROVENANCE).write_text(text, encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    part.replace(folder)
+
+
+def _stored(folder: Path, spec: WeightSpec) -> dict[str, np.ndarray]:
+    path = folder / "model.safetensors"
+    provenance = json.loads((folder / _PROVENANCE).read_text(encoding="utf-8"))
+    repair = f"Delete the folder {folder} and load {spec.name} again."
+    _verify.verify(path, provenance["sha256"], repair)
+    return _safetensors.read(path)

@@ -1,19 +1,17 @@
 """Files from https:// addresses, kept by their address."""
 
-import contextlib
 import hashlib
 import os
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
-import filelock
 from huggingface_hub.utils import tqdm
 
 from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import _verify
+from keras_twostream.pretrained._locks import locked
 
 _BLOCK = 1 << 20
 _TIMEOUT = 30  # seconds without a byte
@@ -46,14 +44,6 @@ def fetch(url: str, *, force: bool = False) -> Path:
         if force or not path.exists():
             _download(url, path)
     return path
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a cached file; its folder is made if missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(path.with_name(f".{path.name}.lock")):
-        yield
 
 
 def _place(url: str) -> Path:

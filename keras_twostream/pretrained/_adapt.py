@@ -1,0 +1,159 @@
+"""From image weights to video weights: arrays in, arrays out.
+
+Kernels are in Keras's layout: (height, width, inputs, outputs), with time in
+front where there is time.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_twostream.errors import WeightsError
+
+INFLATIONS = ("average", "centre", "identity")
+CROSSINGS = ("mean", "tile", "cyclic")
+
+
+def inflate(kernel: np.ndarray, time: int, how: str = "average") -> np.ndarray:
+    """A 2-D kernel with a time axis.
+
+    A clip that stands still then gets the 2-D network's response, away from
+    the clip's ends for "average".
+
+    Args:
+        kernel: (height, width, inputs, outputs).
+        time: Taps through time.
+        how: "average" repeats the kernel and divides by `time` (I3D,
+            Carreira & Zisserman 2017, section 2.4; ST-ResNet, Feichtenhofer
+            et al. 2016, section 3.2). "centre" puts it on the middle tap,
+            zeros elsewhere. "identity" is for new layers that must change
+            nothing at first (ST-multiplier, Feichtenhofer et al. 2017,
+            section 3.3): the kernel gives only the shape.
+
+    Returns:
+        (time, height, width, inputs, outputs).
+
+    Raises:
+        WeightsError: If `how` or the shape is none of these.
+    """
+    _check_choice("how", how, INFLATIONS)
+    if kernel.ndim != 4 or time < 1:
+        raise WeightsError(
+            "`inflate` takes a kernel (height, width, inputs, outputs) and "
+            f"one tap or more. Received: shape {kernel.shape}, time={time}"
+        )
+    if how == "average":
+        return np.repeat(kernel[None] / time, time, axis=0)
+    inflated = np.zeros((time, *kernel.shape), kernel.dtype)
+    if how == "centre":
+        inflated[(time - 1) // 2] = kernel
+        return inflated
+    height, width, inputs, outputs = kernel.shape
+    centre = (time - 1) // 2, (height - 1) // 2, (width - 1) // 2
+    inflated[centre] = np.eye(inputs, outputs)
+    return inflated
+
+
+def cross_modality(
+    kernel: np.ndarray, channels: int, how: str = "mean"
+) -> np.ndarray:
+    """A first layer's kernel for another number of input channels.
+
+    Args:
+        kernel: (..., inputs, outputs); 3 inputs for RGB.
+        channels: Inputs wanted: 2L for flow, 3F for stacked frames.
+        how: "mean" gives every channel the mean over the inputs (Wang et
+            al. 2016, section 4.1; nothing is rescaled). "tile" repeats the
+            inputs in turn and rescales by inputs / channels, so that equal
+            channels give the response of before. "cyclic" repeats them
+            without rescaling.
+
+    Returns:
+        (..., channels, outputs).
+
+    Raises:
+        WeightsError: If `how` is none of these.
+    """
+    _check_choice("how", how, CROSSINGS)
+    inputs = kernel.shape[-2]
+    if how == "mean":
+        mean = kernel.mean(axis=-2, keepdims=True, dtype=np.float64)
+        return np.repeat(mean.astype(kernel.dtype), channels, axis=-2)
+    tiled = np.take(kernel, np.arange(channels) % inputs, axis=-2)
+    return tiled * (inputs / channels) if how == "tile" else tiled
+
+
+def fold_gamma(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Batch norms without gamma that do the same: the kernel takes it.
+
+    gamma * (Wx - mean) / s = ((gamma W) x - gamma mean) / s, so I3D, whose
+    normalisation has no scale, can hold a network that has one.
+
+    Args:
+        tensors: Arrays by key; the normalisation of "conv" is "conv_bn".
+
+    Returns:
+        A new dict without the gammas.
+    """
+    folded = dict(tensors)
+    for key in tensors:
+        layer, _, variable = key.rpartition("_bn.")
+        if variable == "gamma":
+            gamma = folded.pop(key)
+            for name in (f"{layer}.kernel", f"{layer}_bn.moving_mean"):
+                folded[name] = folded[name] * gamma
+    return folded
+
+
+def from_torch(array: np.ndarray) -> np.ndarray:
+    """A PyTorch kernel, (outputs, inputs, ...), as (..., inputs, outputs)."""
+    if array.ndim < 2:
+        return array
+    return np.transpose(array, (*range(2, array.ndim), 1, 0))
+
+
+def fit(
+    array: np.ndarray, shape: Sequence[int], key: str, how: dict[str, Any]
+) -> np.ndarray:
+    """An array in the shape of a variable, adapted where that is meant.
+
+    Args:
+        array: In Keras's layout.
+        shape: The variable's shape.
+        key: The variable's key, for the error.
+        how: `time` for `inflate`, `channels` for `cross_modality`.
+
+    Returns:
+        The array in that shape.
+
+    Raises:
+        WeightsError: If no adaptation leads there, with both shapes.
+    """
+    shape, original = tuple(shape), array.shape
+    if array.ndim == 4 and len(shape) == 5:
+        array = inflate(array, shape[0], how.get("time", "average"))
+    elif array.ndim > len(shape) and array.size == np.prod(shape):
+        array = _flattened(array, shape)
+    if array.ndim >= 4 and array.shape[-2] == 3 != shape[-2]:
+        array = cross_modality(array, shape[-2], how.get("channels", "mean"))
+    if array.shape != shape:
+        raise WeightsError(
+            f"The weight {key} has the shape {original} in the file, and "
+            f"nothing makes it the {shape} that the model has. Build the "
+            "model with the options the weights were made for."
+        )
+    return array
+
+
+def _flattened(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Convolutions over a whole map are dense layers; 1x1 ones too."""
+    return array.reshape(shape)
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise WeightsError(
+            f"`{name}` must be one of {', '.join(choices)}. "
+            f"Received: {name}={value!r}"
+        )

@@ -1,0 +1,135 @@
+"""Foreign tensors as ours: renamed, transposed, adapted, all accounted for."""
+
+import fnmatch
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_twostream.errors import WeightsError, did_you_mean
+from keras_twostream.pretrained import _adapt
+from keras_twostream.pretrained._variables import check_keys
+from keras_twostream.pretrained.keymaps import HEAD, LAYOUTS, KeyMap
+
+Tensors = Mapping[str, np.ndarray]
+
+
+def key_map(layout: str) -> KeyMap:
+    """The key map of a layout.
+
+    Raises:
+        WeightsError: If there is none of this name.
+    """
+    if layout not in LAYOUTS:
+        raise WeightsError(
+            f"There is no layout named {layout!r}."
+            f"{did_you_mean(layout, LAYOUTS)}"
+        )
+    return LAYOUTS[layout]
+
+
+def canonical(tensors: Tensors, layout: str) -> dict[str, np.ndarray]:
+    """Arrays by our keys without stream, in Keras's axis order.
+
+    Args:
+        tensors: As the file has them.
+        layout: Name of the key map.
+
+    Returns:
+        From "conv1.kernel", "head.bias", ... to arrays.
+    """
+    rules = key_map(layout)
+    found = {}
+    for key, name in rules.rename(tensors).items():
+        array = np.asarray(tensors[key])
+        if rules.torch:
+            array = _unflattened(array, rules.flattened.get(name))
+            array = _adapt.from_torch(array)
+        found[name] = array
+    return found
+
+
+def adapt(
+    sources: Mapping[str, Tensors],
+    shapes: Mapping[str, tuple[int, ...]],
+    heads: Iterable[str],
+    adaptation: Mapping[str, Any],
+) -> dict[str, np.ndarray]:
+    """Canonical tensors in the variables of a model.
+
+    Args:
+        sources: Canonical tensors by stream; "" serves every stream.
+        shapes: Shape of each variable wanted, by key.
+        heads: Names of the model's head layers.
+        adaptation: A WeightSpec's: `time`, `channels`, `fold_gamma`, and
+            `fresh`, patterns of keys that keep their initial values.
+
+    Returns:
+        Arrays by key, without the fresh ones.
+
+    Raises:
+        WeightsError: If a variable has no source, or a source no variable.
+    """
+    if adaptation.get("fold_gamma"):
+        sources = {s: _adapt.fold_gamma(dict(t)) for s, t in sources.items()}
+    fresh = adaptation.get("fresh", ())
+    heads = set(heads)
+    wanted = [
+        key
+        for key in shapes
+        if not any(fnmatch.fnmatch(key, pattern) for pattern in fresh)
+    ]
+    found, used = {}, set()
+    for key in wanted:
+        stream, name = _source_of(key, sources, heads)
+        if name is not None:
+            used.add((stream, name))
+            found[key] = _adapt.fit(
+                sources[stream][name], shapes[key], key, dict(adaptation)
+            )
+    check_keys(wanted, [*found, *_left_over(sources, used, adaptation)])
+    return found
+
+
+def _source_of(
+    key: str, sources: Mapping[str, Tensors], heads: set[str]
+) -> tuple[str, str | None]:
+    """The source tensor of a variable: the longest ending that is one."""
+    layer, _, variable = key.rpartition(".")
+    stream = layer.partition("_")[0]
+    stream = stream if stream in sources else ""
+    tensors = sources.get(stream, {})
+    if layer in heads:
+        name = f"{HEAD}.{variable}"
+        return stream, name if name in tensors else None
+    rest = layer
+    while rest:
+        if f"{rest}.{variable}" in tensors:
+            return stream, f"{rest}.{variable}"
+        rest = rest.partition("_")[2]
+    return stream, None
+
+
+def _left_over(
+    sources: Mapping[str, Tensors],
+    used: set[tuple[str, str]],
+    adaptation: Mapping[str, Any],
+) -> list[str]:
+    """Source tensors that went nowhere, the head and `unused` aside."""
+    patterns = (f"{HEAD}.*", *adaptation.get("unused", ()))
+    return [
+        f"{stream}:{name}" if stream else name
+        for stream, tensors in sources.items()
+        for name in tensors
+        if (stream, name) not in used
+        and not any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+    ]
+
+
+def _unflattened(
+    array: np.ndarray, volume: tuple[int, int, int] | None
+) -> np.ndarray:
+    """A dense kernel after a flattened (C, H, W) volume, as a convolution."""
+    if volume is None or array.ndim != 2:
+        return array
+    return array.reshape(len(array), *volume)

@@ -1,0 +1,56 @@
+"""TensorFlow checkpoints, checked tensor by tensor by their CRC32C.
+
+The index file holds each tensor's name, shape, place and checksum, so a
+pinned index protects the data file too. TensorFlow's own reader checks them.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from keras_twostream.errors import WeightsError
+
+_DATA = "data-00000-of-00001"
+
+
+def read(index: Path, data: Path | None = None) -> dict[str, np.ndarray]:
+    """All tensors of a checkpoint of one shard.
+
+    Args:
+        index: The .index file.
+        data: The .data-00000-of-00001 file; beside the index when None.
+
+    Returns:
+        Arrays by TensorFlow's names.
+
+    Raises:
+        WeightsError: If a file is damaged or missing.
+    """
+    data = data or index.with_name(f"{index.stem}.{_DATA}")
+    if not data.is_file():
+        raise WeightsError(
+            f"The checkpoint {index} needs its data beside it: {data} is "
+            "missing."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        # TensorFlow finds the data by the index's name; ours carry hashes.
+        prefix = Path(folder) / "model.ckpt"
+        prefix.with_name("model.ckpt.index").symlink_to(index.resolve())
+        prefix.with_name(f"model.ckpt.{_DATA}").symlink_to(data.resolve())
+        return _tensors(prefix, index)
+
+
+def _tensors(prefix: Path, index: Path) -> dict[str, np.ndarray]:
+    import tensorflow as tf
+
+    try:
+        reader = tf.train.load_checkpoint(str(prefix))
+        names = reader.get_variable_to_shape_map()
+        return {name: reader.get_tensor(name) for name in names}
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        raise WeightsError(
+            f"The checkpoint {index} is damaged: {error}. A tensor's bytes "
+            "must match the CRC32C in the index. Download it again with "
+            "`keras-twostream weights pull --force`."
+        ) from error

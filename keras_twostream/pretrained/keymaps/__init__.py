@@ -1,0 +1,58 @@
+"""Key maps: whose tensor names become which of ours, by name.
+
+Each function takes the keys of a file and gives our keys without the stream.
+`LAYOUTS` are the values that a WeightSpec's `layout` may have.
+"""
+
+from keras_twostream.pretrained.keymaps._inception import (
+    googlenet,
+    googlenet_as_i3d,
+    inception_v3,
+)
+from keras_twostream.pretrained.keymaps._names import HEAD, KeyMap
+from keras_twostream.pretrained.keymaps._resnet import (
+    mmaction_resnet,
+    torchvision_resnet,
+)
+from keras_twostream.pretrained.keymaps._vgg import (
+    FLATTENED,
+    vgg11_as_c3d,
+    vgg16,
+)
+from keras_twostream.pretrained.keymaps._video import (
+    deepmind_i3d,
+    pytorch_i3d,
+    r2plus1d,
+    tsn,
+)
+
+LAYOUTS = {
+    "torchvision_resnet": KeyMap(torchvision_resnet),
+    "mmaction_resnet": KeyMap(mmaction_resnet),
+    "vgg16": KeyMap(vgg16, flattened=FLATTENED),
+    "vgg11_as_c3d": KeyMap(vgg11_as_c3d),
+    "inception_v3": KeyMap(inception_v3),
+    "googlenet": KeyMap(googlenet),
+    "googlenet_as_i3d": KeyMap(googlenet_as_i3d),
+    "deepmind_i3d": KeyMap(deepmind_i3d, torch=False),
+    "pytorch_i3d": KeyMap(pytorch_i3d),
+    "r2plus1d": KeyMap(r2plus1d),
+    "tsn": KeyMap(tsn),
+}
+
+__all__ = [
+    "HEAD",
+    "LAYOUTS",
+    "KeyMap",
+    "deepmind_i3d",
+    "googlenet",
+    "googlenet_as_i3d",
+    "inception_v3",
+    "mmaction_resnet",
+    "pytorch_i3d",
+    "r2plus1d",
+    "torchvision_resnet",
+    "tsn",
+    "vgg11_as_c3d",
+    "vgg16",
+]

@@ -1,0 +1,77 @@
+"""What every PyTorch checkpoint shares: names of variables, and which to drop.
+
+A key map takes the keys of a foreign file and gives, for each that is of use,
+our key without its stream: "layer1.0.conv1.weight" -> "res2a_branch2a.kernel".
+The classifier is called "head". Maps go by name, never by order.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+
+from keras_twostream.errors import WeightsError, did_you_mean
+
+HEAD = "head"
+
+
+@dataclasses.dataclass(frozen=True)
+class KeyMap:
+    """How a foreign file becomes ours.
+
+    Attributes:
+        rename: From the file's keys to ours, keys without use left out.
+        torch: Whether kernels are stored as PyTorch does: outputs first.
+        flattened: Dense kernels that follow a flattened (C, H, W) volume,
+            by our key; ours flatten (H, W, C).
+    """
+
+    rename: Callable[[Iterable[str]], dict[str, str]]
+    torch: bool = True
+    flattened: Mapping[str, tuple[int, int, int]] = dataclasses.field(
+        default_factory=dict
+    )
+
+
+def torch_names(
+    keys: Iterable[str], modules: Callable[[str], str | None]
+) -> dict[str, str]:
+    """From PyTorch's keys to ours, given the names of the layers.
+
+    Args:
+        keys: All keys of the file.
+        modules: From a module's name, as "layer1.0.conv1", to our layer, or
+            None for a module without use.
+
+    Returns:
+        From each useful key to ours.
+    """
+    keys = set(keys)
+    names = {}
+    for key in sorted(keys):
+        module, _, variable = key.rpartition(".")
+        if variable == "num_batches_tracked":
+            continue
+        layer = modules(module)
+        if layer is not None:
+            normalizes = f"{module}.running_mean" in keys
+            names[key] = f"{layer}.{_variable(variable, normalizes, key)}"
+    return names
+
+
+def refuse(what: str, key: str, known: Iterable[str] = ()) -> WeightsError:
+    """An error for a key that is not of the stated network."""
+    return WeightsError(
+        f"{key!r} is no key of {what}, so the file is of another network or "
+        f"of another code base.{did_you_mean(key, known)}"
+    )
+
+
+def _variable(variable: str, normalizes: bool, key: str) -> str:
+    names = {
+        "weight": "gamma" if normalizes else "kernel",
+        "bias": "beta" if normalizes else "bias",
+        "running_mean": "moving_mean",
+        "running_var": "moving_variance",
+    }
+    if variable not in names:
+        raise refuse("a PyTorch network", key)
+    return names[variable]
