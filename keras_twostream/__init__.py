@@ -6,10 +6,8 @@ Keras the moment Keras is imported, so `keras.models.load_model` works with
 this import alone.
 """
 
-import importlib
-from typing import Any
-
 from keras_twostream import _keras_hook
+from keras_twostream._lazy import lazy_names
 
 __version__ = "0.1.0"
 
@@ -42,16 +40,6 @@ _PUBLIC = {
 
 __all__ = list(_PUBLIC)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_PUBLIC[name] or name}")
-    return getattr(module, name) if _PUBLIC[name] else module
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
-
+__getattr__, __dir__ = lazy_names(__name__, _PUBLIC)
 
 _keras_hook.install()

@@ -13,7 +13,14 @@ import importlib.util
 import sys
 from types import ModuleType
 
-SERIALIZABLE = ("keras_twostream.layers",)
+SERIALIZABLE = (
+    "keras_twostream.layers",
+    "keras_twostream.flow._tvl1_layer",
+    "keras_twostream.deploy",
+    "keras_twostream.training._losses",
+    "keras_twostream.training._optimizers",
+    "keras_twostream.training._schedules",
+)
 
 
 def install() -> None:

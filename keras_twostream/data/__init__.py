@@ -4,8 +4,7 @@ Names are imported on first use: reading a video needs neither Keras nor
 TensorFlow, only `video_dataset` does.
 """
 
-import importlib
-from typing import Any
+from keras_twostream._lazy import lazy_names
 
 # Public name -> module that defines it. An empty string marks a module that
 # is itself public.
@@ -34,13 +33,4 @@ _HOME = {
 
 __all__ = list(_HOME)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_HOME[name] or name}")
-    return getattr(module, name) if _HOME[name] else module
-
-
-def __dir__() -> list[str]:
-    return sorted(_HOME)
+__getattr__, __dir__ = lazy_names(__name__, _HOME)
