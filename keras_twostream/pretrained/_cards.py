@@ -1,10 +1,13 @@
 """Model cards: what people read before they download."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 PLACEHOLDER = "local:."
+
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def card_text(config: Mapping[str, Any], address: str = PLACEHOLDER) -> str:
@@ -48,7 +51,7 @@ def _metadata(config: Mapping[str, Any]) -> list[str]:
         "- optical-flow",
         f"- {config['architecture']}",
     ]
-    if "/" in config.get("base", ""):
+    if _REPOSITORY.fullmatch(config.get("base", "")):
         lines.append(f"base_model: {_quoted(config['base'])}")
     if config.get("datasets"):
         lines += ["datasets:", *_items(config["datasets"])]
@@ -102,7 +105,7 @@ def _introduction(config: Mapping[str, Any]) -> list[str]:
         lines += [f"Network: {config['paper']}.", ""]
     origin = {
         "trained": "Trained with keras_twostream",
-        "converted": "Converted from other software, not trained on video",
+        "converted": "Converted from other software",
         "inflated": "Inflated from images to video, not trained on video",
     }[config["origin"]]
     base = f", from {config['base']}" if config.get("base") else ""

@@ -54,6 +54,8 @@ def _local_file(spec: WeightSpec, file: WeightFile, force: bool) -> Path:
         raise WeightsError(f"There is no weight file {path}.")
     if file.sha256:
         _verify.verify(path, file.sha256, _repair(spec))
+    else:
+        _verify.verify_name(path, _repair(spec))
     return path
 
 

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 from keras_twostream.errors import WeightsError
 
 _BLOCK = 1 << 20
+_NAMED_HASH = re.compile(r"-([0-9a-f]{8})\.pth?$")
 
 
 def cache_folder() -> Path:
@@ -58,6 +60,27 @@ def verify(path: Path, expected: str, repair: str) -> None:
             f"  received sha256 {actual}\n{repair}"
         )
     _remember(note, mark)
+
+
+def verify_name(path: Path, repair: str) -> None:
+    """Check the start of the sha256 that PyTorch puts in a file's name.
+
+    "resnet50-0676ba61.pth" names 32 bits of its hash; where a row has no
+    full hash yet, they are what protects it.
+
+    Raises:
+        WeightsError: If the file's hash starts otherwise.
+    """
+    match = _NAMED_HASH.search(path.name)
+    if match is None:
+        return
+    actual = sha256_of(path)
+    if not actual.startswith(match[1]):
+        raise WeightsError(
+            f"{path} is not the file that was published.\n  expected sha256 "
+            f"{match[1]}... (in its name)\n  received sha256 {actual}\n"
+            f"{repair}"
+        )
 
 
 def _note(mark: list) -> Path:
