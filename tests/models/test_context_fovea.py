@@ -42,8 +42,8 @@ def test_context_and_fovea_lack_the_last_pool(multiresolution):
     assert not any(name.endswith("pool5") for name in names)
 
 
-def test_normalisation_is_the_paper_s():
-    norm = build().get_layer("rgb_norm1")
+def test_normalisation_is_the_paper_s(multiresolution):
+    norm = multiresolution.get_layer("rgb_fovea_norm1")
     assert (norm.k, norm.size, norm.alpha, norm.beta) == (2, 5, 1e-4, 0.5)
 
 

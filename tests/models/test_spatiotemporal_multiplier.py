@@ -26,17 +26,18 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def batch():
+def activations(model):
     rng = np.random.default_rng(1)
-    return {
+    batch = {
         "rgb": rng.uniform(0, 255, (1, 3, 64, 64, 3)).astype("float32"),
         "flow": rng.normal(0, 4, (1, 3, 64, 64, 4)).astype("float32"),
     }
-
-
-def activations(model, names, batch):
+    names = [f"rgb.res{k}{part}" for k in (2, 5) for part in ("a", "b_gated")]
+    names += [f"flow.res{k}a_relu" for k in (2, 5)]
+    for stream in ("rgb", "flow"):
+        names += [f"{stream}.res3b_temporal", f"{stream}.res3b_branch2b_relu"]
     out = kts.taps(model, names).predict_on_batch(batch)
-    return [np.asarray(out[name]) for name in names]
+    return {name: np.asarray(out[name]) for name in names}
 
 
 def consumers(model, name):
@@ -45,13 +46,16 @@ def consumers(model, name):
 
 
 @pytest.mark.parametrize("stage", [2, 5])
-def test_motion_gates_the_appearance_before_its_relu(model, batch, stage):
-    a, b = f"rgb.res{stage}a", f"rgb.res{stage}b"
-    gated, appearance, motion = activations(
-        model, [f"{b}_gated", a, f"flow.res{stage}a_relu"], batch
-    )
+def test_motion_gates_the_appearance_before_its_relu(activations, stage):
+    appearance = activations[f"rgb.res{stage}a"]
+    motion = activations[f"flow.res{stage}a_relu"]
     assert (appearance < 0).any()
-    np.testing.assert_allclose(gated, appearance * motion, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(
+        activations[f"rgb.res{stage}b_gated"],
+        appearance * motion,
+        rtol=1e-3,
+        atol=1e-5,
+    )
 
 
 @pytest.mark.parametrize("stage", [2, 3, 4, 5])
@@ -64,25 +68,21 @@ def test_the_gate_feeds_only_the_residual_branch(model, stage):
     assert rectified == [f"rgb_res{stage}b"]
 
 
-def test_time_starts_as_the_identity_in_both_streams(model, batch):
+def test_time_starts_as_the_identity_in_both_streams(model, activations):
     temporal = [x for x in model.layers if x.name.endswith("_temporal")]
     assert len(temporal) == 8
     assert all(layer.kernel.shape[:3] == (3, 1, 1) for layer in temporal)
     for stream in ("rgb", "flow"):
-        after, before = activations(
-            model,
-            [f"{stream}.res3b_temporal", f"{stream}.res3b_branch2b_relu"],
-            batch,
-        )
-        after = after.reshape(before.shape)
+        before = activations[f"{stream}.res3b_branch2b_relu"]
+        after = activations[f"{stream}.res3b_temporal"].reshape(before.shape)
         np.testing.assert_allclose(after, before, atol=1e-5)
 
 
-def test_the_motion_stream_may_be_deeper(batch):
+def test_the_motion_stream_may_be_deeper():
     model = build(motion_depth=50)
     names = {layer.name for layer in model.layers}
     assert "flow_res4f" in names and "rgb_res4c" not in names
-    assert model.predict_on_batch(batch).shape == (1, 5)
+    assert model.output_shape == (None, 5)
 
 
 def test_weights_fit_any_clip_length(model):
