@@ -85,26 +85,29 @@ def costs(model: keras.Model) -> Costs:
     print(costs(model).flops / 1e9, "GFLOPs per clip")
     ```
     """
+    return Costs(
+        parameters=_size(model.trainable_weights),
+        buffers=_size(model.non_trainable_weights),
+        layers=tuple(_walk(model, _inputs(model))),
+    )
+
+
+def _walk(model: keras.Model, inputs: list[Any]) -> list[LayerCost]:
     found: list[LayerCost] = []
 
     def count(layer: Any, *args: Any, **kwargs: Any) -> Any:
         outputs = layer(*args, **kwargs)
-        if not hasattr(layer, "layers"):
+        if isinstance(layer, keras.Model):
+            shapes = [x.shape for x in keras.tree.flatten(args)]
+            fixed = [keras.Input(batch_shape=shape) for shape in shapes]
+            found.extend(_walk(layer, fixed))
+        else:
             found.append(_cost(layer, outputs))
         return outputs
 
     # A copy is called, so that the model's own graph stays as it is.
-    keras.models.clone_model(
-        model,
-        input_tensors=_inputs(model),
-        call_function=count,
-        recursive=True,
-    )
-    return Costs(
-        parameters=_size(model.trainable_weights),
-        buffers=_size(model.non_trainable_weights),
-        layers=tuple(found),
-    )
+    keras.models.clone_model(model, input_tensors=inputs, call_function=count)
+    return found
 
 
 def _inputs(model: keras.Model) -> list[Any]:

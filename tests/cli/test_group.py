@@ -1,0 +1,144 @@
+"""The group: lazy commands, options with one meaning, exit statuses."""
+
+import json
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from keras_twostream import cli, errors
+from keras_twostream.cli import _options
+
+
+def run(*arguments, **options):
+    return CliRunner().invoke(cli.group, arguments, **options)
+
+
+def command(function, monkeypatch):
+    """`keras-twostream list` does what `function` does."""
+    wrapped = click.command("list")(_options.debug_option(function))
+    monkeypatch.setattr("keras_twostream.cli._list.list_command", wrapped)
+
+
+def test_listing_models_imports_no_backend():
+    script = (
+        "import sys; from keras_twostream.cli import group;"
+        "group(['list', '--json'], standalone_mode=False);"
+        "heavy = {'keras', 'tensorflow', 'jax', 'torch', 'cv2', 'av'};"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    names = [model["name"] for model in json.loads(done.stdout)["models"]]
+    assert "spatiotemporal_resnet" in names
+
+
+def test_help_names_every_command_that_is_there():
+    result = run("--help")
+    assert result.exit_code == 0
+    for name in ("list", "info", "demo", "predict"):
+        assert f"\n  {name} " in result.stdout
+
+
+def test_every_listed_command_can_be_imported():
+    context = click.Context(cli.group)
+    for name in cli.group.list_commands(context):
+        assert cli.group.get_command(context, name).name == name
+
+
+def test_a_module_that_is_missing_is_not_listed(monkeypatch):
+    monkeypatch.setitem(cli.COMMANDS, "fly", ("_fly:fly_command", "Fly."))
+    assert "fly" not in run("--help").stdout
+    result = run("fly")
+    assert result.exit_code == 2
+    assert "There is no command 'fly'" in result.stderr
+
+
+def test_an_unknown_command_is_answered_with_close_ones():
+    result = run("predikt")
+    assert result.exit_code == 2
+    assert "Did you mean predict" in result.stderr
+
+
+def test_our_errors_are_one_message_and_exit_2(monkeypatch):
+    def fail():
+        raise errors.SpecError("the clip is wrong")
+
+    command(fail, monkeypatch)
+    result = run("list")
+    assert result.exit_code == 2
+    assert result.stderr == "Error: the clip is wrong\n"
+
+
+def test_other_errors_point_at_debug_and_exit_1(monkeypatch):
+    def fail():
+        raise ZeroDivisionError("by zero")
+
+    command(fail, monkeypatch)
+    result = run("list")
+    assert result.exit_code == 1
+    assert "ZeroDivisionError: by zero" in result.stderr
+    assert "--debug" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_debug_shows_the_traceback(monkeypatch):
+    def fail():
+        raise errors.SpecError("the clip is wrong")
+
+    command(fail, monkeypatch)
+    result = run("list", "--debug")
+    assert result.exit_code == 2
+    assert "Traceback" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "variable", "expected"),
+    [
+        ("cpu", "CUDA_VISIBLE_DEVICES", "-1"),
+        ("cpu", "JAX_PLATFORMS", "cpu"),
+        ("gpu:1", "CUDA_VISIBLE_DEVICES", "1"),
+    ],
+)
+def test_device_is_chosen_by_the_environment(
+    value, variable, expected, monkeypatch
+):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    seen = {}
+
+    @click.command()
+    @_options.device_option
+    def look():
+        seen.update(_options.os.environ)
+
+    # CliRunner puts the environment back only for variables it is given.
+    CliRunner().invoke(
+        look,
+        ["--device", value],
+        env={"CUDA_VISIBLE_DEVICES": None, "JAX_PLATFORMS": None},
+    )
+    assert seen[variable] == expected
+
+
+def test_a_device_that_does_not_exist_is_refused():
+    result = run("demo", "--device", "tpu")
+    assert result.exit_code == 2
+    assert "'tpu' is not one of auto, cpu, gpu" in result.stderr
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(_options, "_gpus", lambda: False)
+
+    @click.command()
+    @_options.device_option
+    def look():
+        _options.check_device()
+
+    result = CliRunner().invoke(look, ["--device", "gpu"])
+    assert result.exit_code == 2
+    assert "no GPU that the Keras backend can see" in result.stderr

@@ -1,0 +1,100 @@
+"""`info` and `list`: facts in words and as JSON."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from keras_twostream import cli, pretrained
+from keras_twostream.cli import _words
+from keras_twostream.spec import ClipSpec
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.group, arguments)
+
+
+@pytest.fixture
+def _weight(monkeypatch):
+    weight = pretrained.WeightSpec(
+        name="spatiotemporal_resnet.tested",
+        license="apache-2.0",
+        data_terms="ours",
+        origin="trained",
+        folder="here",
+        options={"depth": 18, "width": 4, "num_classes": 2},
+        classes=("wave_hand", "sit_down"),
+        clip_spec={"crop": [64, 64], "short_side": 64},
+        head_trained=True,
+        size=1_500_000,
+    )
+    pretrained.register_weights(weight)
+    yield
+    from keras_twostream.pretrained import _catalogue
+
+    del _catalogue._registered[weight.name]
+
+
+@pytest.mark.usefixtures("_weight")
+def test_info_of_a_weight_tells_what_it_is_and_costs():
+    result = run("info", "spatiotemporal_resnet.tested", "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert facts["paper"].startswith("Feichtenhofer")
+    assert facts["built_with"]["depth"] == 18
+    assert facts["classes"] == ["wave_hand", "sit_down"]
+    assert facts["clip_spec"]["crop"] == [64, 64]
+    assert sum(facts["parameters_by_stream"].values()) == facts["parameters"]
+    assert facts["flops"] > 0 and facts["activation_bytes"] > 0
+    assert "rgb.res5" in facts["taps"]
+    assert facts["weights"][0]["data_terms"] == "ours"
+
+
+@pytest.mark.usefixtures("_weight")
+def test_info_in_words():
+    result = run("info", "spatiotemporal_resnet.tested")
+    words = " ".join(result.stdout.split())
+    assert "5 steps, 15 apart, at 25 frames a second, 64x64 px" in words
+    assert "knows wave hand, sit down" in words
+    assert "flow.{conv1, pool1, res2a" in words
+
+
+def test_info_of_an_unknown_name_offers_close_ones():
+    result = run("info", "spatiotemporal_resnot")
+    assert result.exit_code == 2
+    assert "Did you mean spatiotemporal_resnet" in result.stderr
+
+
+@pytest.mark.usefixtures("_weight")
+def test_list_shows_models_with_their_weights():
+    result = run("list", "*_resnet")
+    assert "● spatiotemporal_resnet.tested" in result.stdout
+    assert "trained, apache-2.0, 1.5 MB" in result.stdout
+    assert "ST-ResNet: residual connections" in " ".join(result.stdout.split())
+    assert "two_stream_vgg16" not in result.stdout
+
+
+# === Words ===
+
+
+def test_a_clip_in_words():
+    spec = ClipSpec(clip_length=1, resize_to=(128, 171), crop=(112, 112))
+    assert _words.clip(spec) == (
+        "1 step, at 25 frames a second, 112x112 px cut from frames stretched "
+        "to 171x128 px; rgb: 1 frame at each step; flow: 10 fields at each "
+        "step, DIS, forward, clipped at 20 px; a clip spans 11 frames (0.4 s)."
+    )
+
+
+def test_many_classes_are_named_by_a_few():
+    words = _words.knows("m", [f"class_{n}" for n in range(400)])
+    assert words.startswith("m knows 400 actions: class 0, class 1")
+    assert words.endswith("... and 394 more.")
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(2.48e6, "2.48 MFLOP"), (1e11, "100 GFLOP"), (12, "12 FLOP")],
+)
+def test_large_numbers(number, words):
+    assert _words.scaled(number, "FLOP") == words

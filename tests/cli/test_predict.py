@@ -1,0 +1,168 @@
+"""`predict` and `demo`, with a small network in place of the shipped one."""
+
+import json
+
+import av
+import pytest
+from click.testing import CliRunner
+from small_model import CLASSES, small_model
+
+from keras_twostream import cli, hub, inspection
+from keras_twostream.cli import _demo, _files
+from keras_twostream.data import actors
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = small_model()
+    inspection.update_card(
+        model, weights="small.tested", data_terms="synthetic, our own"
+    )
+    return model
+
+
+@pytest.fixture(autouse=True)
+def _shipped(model, monkeypatch):
+    monkeypatch.setattr(hub, "load", lambda name: model)
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("videos")
+    return actors.write_clip(folder / "wave.mp4", "wave_hand", size=(64, 80))
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.group, [str(each) for each in arguments])
+
+
+def test_the_answer_is_printed_with_both_pictures(video, tmp_path):
+    result = run("predict", video, "--out", tmp_path / "new", "--top", 2)
+    assert result.exit_code == 0, result.output
+    assert sum(name.replace("_", " ") in result.stdout for name in CLASSES) == 2
+    assert "frames alone" in result.stdout
+    written = sorted(path.name for path in (tmp_path / "new").iterdir())
+    assert written == ["wave.annotated.mp4", "wave.sheet.png"]
+    with av.open(str(tmp_path / "new" / "wave.annotated.mp4")) as container:
+        assert container.streams.video[0].codec_context.name == "h264"
+
+
+def test_it_says_what_the_model_knows_and_has_seen(video):
+    result = run("predict", video, "--no-video")
+    words = " ".join(result.stderr.split())
+    assert "small.tested knows 3 actions: wave hand, sit down" in words
+    assert "have seen only synthetic videos" in words
+
+
+def test_json_is_one_document_and_nothing_else(video, tmp_path):
+    result = run("predict", video, "--json", "--out", tmp_path, "--top", 1)
+    document = json.loads(result.stdout)
+    assert document["classes"] == list(CLASSES)
+    assert document["synthetic"] is True
+    (entry,) = document["files"]
+    assert entry["source"] == str(video)
+    assert len(entry["top"]) == 1
+    assert set(entry["streams"]) == {"rgb", "flow"}
+    assert entry["video"] == str(tmp_path / "wave.annotated.mp4")
+
+
+def test_a_broken_file_is_named_and_the_rest_go_on(video, tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_text("no video")
+    result = run("predict", broken, video, "--no-video", "--json")
+    assert result.exit_code == 1
+    assert f"Cannot read {broken}" in result.stderr
+    document = json.loads(result.stdout)
+    assert [entry["source"] for entry in document["files"]] == [str(video)]
+    (failure,) = document["failed"]
+    assert failure["source"] == str(broken)
+    assert "not a video file" in failure["reason"]
+
+
+def test_an_error_nobody_foresaw_stops_one_file_only(video, monkeypatch):
+    from keras_twostream import prediction
+
+    def fail(*arguments, **options):
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(prediction, "predict", fail)
+    result = run("predict", video, "--no-video")
+    assert result.exit_code == 1
+    assert "ZeroDivisionError: by zero" in result.stderr
+
+
+def test_an_untrained_head_is_refused_at_once(video, monkeypatch):
+    untrained = small_model(trained=False)
+    monkeypatch.setattr(hub, "load", lambda name: untrained)
+    result = run("predict", video, "--no-video")
+    assert result.exit_code == 2
+    assert "is random" in result.stderr
+
+
+def test_the_flow_algorithm_is_the_one_asked_for(video):
+    result = run(
+        "predict", video, "--no-video", "--json", "--flow", "farneback"
+    )
+    assert json.loads(result.stdout)["flow"] == "farneback"
+
+
+# === Files ===
+
+
+def test_folders_stand_for_the_videos_in_them(tmp_path):
+    (tmp_path / "deep").mkdir()
+    for name in ("b.MP4", "deep/a.avi", "note.txt", "b.annotated.mp4"):
+        (tmp_path / name).touch()
+    files, empty = _files.expand([tmp_path, tmp_path / "b.MP4"])
+    assert [file.name for file in files] == ["b.MP4", "a.avi"]
+    assert empty == {}
+
+
+def test_a_folder_without_videos_fails(tmp_path):
+    result = run("predict", tmp_path, "--no-video")
+    assert result.exit_code == 1
+    assert f"No video in the folder {tmp_path}" in result.stderr
+
+
+def test_files_of_one_name_get_pictures_of_their_own(tmp_path):
+    paths = [tmp_path / "x" / "a.mp4", tmp_path / "a.avi", tmp_path / "b.avi"]
+    assert _files.stems(paths) == ["a", "a-2", "b"]
+
+
+# === Demo ===
+
+
+@pytest.fixture
+def demo(tmp_path):
+    # Its own folder, so that what it writes can be counted.
+    return lambda *extra: run("demo", "--out", tmp_path / "d", *extra)
+
+
+def test_demo_does_the_whole_job(demo, tmp_path):
+    result = demo("--seed", 3)
+    assert result.exit_code == 0, result.output
+    assert "truth:" in result.stdout
+    for part in ("render", "import", "decode", "flow", "network", "drawing"):
+        assert f"{part} " in result.stdout
+    assert sorted(path.name for path in (tmp_path / "d").iterdir()) == [
+        "actor_3.annotated.mp4",
+        "actor_3.mp4",
+        "actor_3.sheet.png",
+    ]
+
+
+def test_demo_draws_the_same_file_by_seed(tmp_path):
+    drawn = [_demo._render(tmp_path / where, 5) for where in "ab"]
+    (first, action), (second, again) = drawn
+    assert action == again
+    assert first.read_bytes() == second.read_bytes()
+    other, _ = _demo._render(tmp_path / "a", 6)
+    assert other.read_bytes() != first.read_bytes()
+
+
+def test_demo_draws_another_actor_when_no_seed_is_given(demo, monkeypatch):
+    monkeypatch.setattr(_demo.secrets, "randbelow", lambda _: 11)
+    document = json.loads(demo("--json").stdout)
+    assert document["seed"] == 11
+    assert document["truth"] in actors.CLASSES
+    assert len(document["top"]) == 3

@@ -1,0 +1,86 @@
+"""Windows: clips that cover a video, read in one pass."""
+
+import numpy as np
+import pytest
+
+from keras_twostream import data
+from keras_twostream.data._windows import _Reel
+from keras_twostream.spec import ClipSpec
+
+SPEC = ClipSpec(
+    clip_length=3,
+    temporal_stride=4,
+    flow_length=2,
+    frame_rate=10.0,
+    short_side=32,
+    crop=(32, 32),
+)  # spans 3 frames of flow after step 8: 11 frames
+
+
+@pytest.fixture
+def frames(rng=0):
+    return np.random.default_rng(rng).integers(
+        0, 256, (40, 32, 40, 3), np.uint8
+    )
+
+
+def test_windows_cover_the_video_without_a_gap(frames):
+    windows = data.Windows(frames, SPEC)
+    starts, ends = windows.spans.T
+    assert starts[0] == 0 and ends[-1] == 4.0
+    assert (starts[1:] <= ends[:-1]).all()
+    assert np.allclose(ends - starts, SPEC.span() / 10)
+
+
+def test_hop_is_in_seconds_and_never_exceeded(frames):
+    sparse = data.Windows(frames, SPEC, hop=1.0)
+    assert np.diff(sparse.spans[:, 0]).max() <= 1.0
+    assert len(sparse) == 4  # starts 0 to 29 frames, at most 10 apart
+
+
+def test_a_window_is_the_clip_that_clips_cuts(frames):
+    length = SPEC.span()
+    windows = data.Windows(frames[:length], SPEC)
+    assert len(windows) == 1
+    (batch,) = windows.batches(4)
+    expected = data.clips(frames[:length], SPEC)
+    np.testing.assert_array_equal(batch["rgb"], expected["rgb"])
+    np.testing.assert_array_equal(batch["flow"], expected["flow"])
+
+
+def test_batch_size_changes_nothing(frames):
+    def cut(size):
+        batches = list(data.Windows(frames, SPEC).batches(size))
+        return {k: np.concatenate([b[k] for b in batches]) for k in batches[0]}
+
+    one, three = cut(1), cut(3)
+    np.testing.assert_array_equal(one["rgb"], three["rgb"])
+    np.testing.assert_array_equal(one["flow"], three["flow"])
+
+
+def test_a_video_shorter_than_a_clip_gives_one_window(frames):
+    windows = data.Windows(frames[:4], SPEC)
+    (batch,) = windows.batches(4)
+    assert batch["rgb"].shape == (1, 3, 32, 32, 3)
+    np.testing.assert_allclose(windows.spans, [[0, 0.4]])
+
+
+def test_whole_video_sampling_looks_at_ten_seconds_at_once():
+    frames = np.zeros((250, 32, 32, 3), np.uint8)
+    windows = data.Windows(frames, SPEC.replace(sampling="segments"))
+    assert np.allclose(np.diff(windows.spans, axis=1), 10.0)
+    assert windows.spans[-1, 1] == 25.0
+
+
+def test_a_reel_forgets_frames_before_the_ones_asked_for():
+    reel = _Reel(iter(np.arange(100)))
+    for first in range(0, 90, 5):
+        taken = reel.take(np.arange(first, first + 10))
+        np.testing.assert_array_equal(taken, np.arange(first, first + 10))
+        assert len(reel._kept) == 10
+
+
+def test_a_reel_that_ends_early_repeats_its_last_frame():
+    reel = _Reel(iter(np.arange(5)))
+    np.testing.assert_array_equal(reel.take(np.array([3, 4, 6])), [3, 4, 4])
+    assert reel.take(np.array([8, 9])) is None

@@ -1,0 +1,59 @@
+"""What a model costs."""
+
+import keras
+import pytest
+from small_model import small_model
+
+from keras_twostream import models
+from keras_twostream.costs import costs
+from keras_twostream.layers import FoldTime, classifier, stream_inputs
+from keras_twostream.spec import ClipSpec
+
+pytestmark = pytest.mark.agnostic
+SPEC = ClipSpec(streams=("rgb",), clip_length=3, crop=(8, 10))
+
+
+def folded_convolution():
+    """A 3x3 convolution of 4 filters on each frame, and a dense layer."""
+    inputs, clips = stream_inputs(SPEC)
+    x = FoldTime(name="rgb_fold")(clips["rgb"])
+    x = keras.layers.Conv2D(
+        4, 3, padding="same", data_format="channels_last", name="rgb_conv"
+    )(x)
+    x = keras.layers.GlobalAveragePooling2D(data_format="channels_last")(x)
+    scores = classifier({"rgb": x}, 5, fusion="logits", stream_weights=(1.0,))
+    return keras.Model(inputs, scores)
+
+
+def test_every_frame_of_a_clip_is_counted():
+    found = {c.name: c for c in costs(folded_convolution()).layers}
+    assert found["rgb_conv"].macs == 3 * 8 * 10 * 4 * (3 * 3 * 3)
+    assert found["rgb_conv"].outputs == 3 * 8 * 10 * 4
+    assert found["rgb_fc"].macs == 3 * 4 * 5
+
+
+def test_totals_add_up():
+    model = folded_convolution()
+    measured = costs(model)
+    assert measured.parameters == model.count_params()
+    assert measured.flops == 2 * sum(c.macs for c in measured.layers)
+    assert measured.weight_bytes == 4 * model.count_params()
+
+
+def test_the_model_itself_is_left_alone():
+    model = small_model()
+    before = [weight.path for weight in model.weights]
+    costs(model)
+    assert [weight.path for weight in model.weights] == before
+    assert model.get_layer("rgb_fc").output.shape == (None, 3)
+
+
+def test_nested_models_are_counted_inside():
+    inner = folded_convolution()
+    outer = keras.Model(inner.inputs, inner(inner.inputs))
+    assert costs(outer).macs == costs(inner).macs
+
+
+def test_r2plus1d_costs_what_torchvision_publishes():
+    model = models.r2plus1d(num_classes=400)
+    assert costs(model).macs / 1e9 == pytest.approx(40.52, abs=0.005)

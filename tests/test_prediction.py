@@ -1,0 +1,213 @@
+"""From frames or a file to named actions."""
+
+import json
+
+import numpy as np
+import pytest
+from small_model import CLASSES, SPEC, small_model
+
+import keras_twostream as kts
+from keras_twostream import errors, inspection, pretrained
+from keras_twostream.prediction import Prediction, scorer
+
+pytestmark = pytest.mark.agnostic
+
+
+@pytest.fixture(scope="module")
+def frames():
+    noise = np.random.default_rng(0).integers(0, 256, (8, 10, 3))
+    still = np.kron(noise, np.ones((5, 5, 1))).astype(np.uint8)
+    brightening = np.linspace(0.2, 1, 45)[:, None, None, None]
+    moved = np.stack([np.roll(still, 2 * t, axis=1) for t in range(45)])
+    return (moved * brightening).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small_model()
+
+
+def softmax(logits):
+    return np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+
+
+def window_logits(model, frames):
+    windows = kts.data.Windows(frames, inspection.clip_spec(model))
+    return np.concatenate(
+        [np.asarray(model.predict_on_batch(b)) for b in windows.batches(1)]
+    )
+
+
+def test_the_timeline_is_what_the_model_says_of_each_window(model, frames):
+    prediction = kts.predict(frames, model)
+    assert len(prediction.timeline) % 4, "the last batch must be padded"
+    np.testing.assert_allclose(
+        prediction.timeline, softmax(window_logits(model, frames)), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("method", ["logits", "softmax"])
+def test_the_whole_video_is_scored_as_the_paper_fuses(method, frames):
+    model = small_model(SPEC.replace(score_fusion=method))
+    logits = window_logits(model, frames)
+    pooled = {
+        "logits": softmax(logits.mean(0)),
+        "softmax": softmax(logits).mean(0),
+    }
+    prediction = kts.predict(frames, model)
+    np.testing.assert_allclose(
+        prediction.probabilities, pooled[method], atol=1e-4
+    )
+    assert np.abs(pooled["logits"] - pooled["softmax"]).max() > 1e-3
+
+
+def test_streams_are_scored_apart(model, frames):
+    clip = kts.clips(frames, model)
+    scores = scorer(model).predict_on_batch(clip)
+    for stream in ("rgb", "flow"):
+        tap = kts.taps(model, [f"{stream}.fc"]).predict_on_batch(clip)
+        np.testing.assert_allclose(
+            scores[stream], tap[f"{stream}.fc"], atol=1e-6
+        )
+    prediction = kts.predict(frames, model)
+    assert prediction.top(1, "rgb") != prediction.top(1, "flow")
+
+
+def test_one_stream_is_its_own_score(frames):
+    model = small_model(SPEC.replace(streams=("flow",)))
+    prediction = kts.predict(frames, model)
+    np.testing.assert_array_equal(
+        prediction.streams["flow"], prediction.probabilities
+    )
+
+
+def test_a_softmax_output_is_not_softened_twice(model, frames):
+    soft = small_model(activation="softmax")
+    soft.set_weights(model.get_weights())
+    np.testing.assert_allclose(
+        kts.predict(frames, soft).probabilities,
+        kts.predict(frames, model).probabilities,
+        atol=1e-5,
+    )
+
+
+def test_progress_ends_at_the_end(model, frames):
+    seen = []
+    kts.predict(frames, model, progress=lambda *place: seen.append(place))
+    assert seen[-1] == (1.8, 1.8)
+    assert seen == sorted(seen)
+
+
+def test_a_longer_hop_gives_fewer_windows(model, frames):
+    few = kts.predict(frames, model, hop=1.0)
+    assert len(few.windows) < len(kts.predict(frames, model).windows)
+
+
+def test_the_flow_algorithm_can_be_chosen(model, frames):
+    default = kts.predict(frames, model)
+    other = kts.predict(frames, model, flow="farneback")
+    assert np.abs(default.streams["flow"] - other.streams["flow"]).max() > 0
+    np.testing.assert_array_equal(default.streams["rgb"], other.streams["rgb"])
+
+
+def test_clips_are_what_the_model_eats(model, frames):
+    clips = kts.clips(frames, model, count=3)
+    assert clips["rgb"].shape == (3, 2, 24, 24, 3)
+    assert clips["flow"].shape == (3, 2, 24, 24, 4)
+    assert model.predict_on_batch(clips).shape == (3, len(CLASSES))
+
+
+# === What is refused ===
+
+
+def test_an_untrained_head_is_refused_with_names_that_have_one(
+    frames, monkeypatch
+):
+    weight = pretrained.WeightSpec(
+        name="small.trained",
+        license="apache-2.0",
+        data_terms="ours",
+        origin="trained",
+        folder="here",
+        head_trained=True,
+    )
+    monkeypatch.setattr(pretrained, "list_weights", lambda: [weight])
+    with pytest.raises(
+        errors.UntrainedHeadError, match=r"is random.*small\.trained"
+    ):
+        kts.predict(frames, small_model(trained=False))
+
+
+def test_a_fitted_head_is_accepted(frames):
+    model = small_model(trained=False)
+    model.compile("sgd", "mse")
+    clips = kts.clips(frames, model)
+    model.train_on_batch(clips, np.zeros((1, 3)))
+    assert kts.predict(frames, model).top(1)[0][0] in CLASSES
+
+
+def test_several_heads_are_refused(frames):
+    model = small_model(heads={"ucf101": 3, "hmdb51": 3})
+    with pytest.raises(errors.SpecError, match="returns 2 outputs"):
+        kts.predict(frames, model)
+
+
+def test_a_missing_file_is_named(model):
+    with pytest.raises(errors.VideoError, match=r"gone\.mp4"):
+        kts.predict("gone.mp4", model)
+
+
+# === The dataclass ===
+
+
+def test_seconds_are_means_of_the_windows_that_see_them():
+    prediction = Prediction(
+        source="frames",
+        model="small",
+        classes=("a", "b"),
+        probabilities=np.array([0.5, 0.5]),
+        streams={},
+        windows=np.array([[0.0, 1.0], [0.5, 1.5], [1.0, 2.0]]),
+        timeline=np.array([[1.0, 0.0], [0.4, 0.6], [0.0, 1.0]]),
+        stream_timelines={},
+        truncated=False,
+        seconds={},
+    )
+    np.testing.assert_allclose(
+        prediction.per_second(), [[0.8, 0.2], [2 / 15, 13 / 15]], atol=1e-6
+    )
+
+
+def test_json_says_the_same(model, frames):
+    prediction = kts.predict(frames, model)
+    document = json.loads(json.dumps(prediction.to_json(top=2)))
+    name, score = prediction.top(1)[0]
+    assert document["top"][0] == {
+        "action": name,
+        "probability": pytest.approx(score, abs=1e-4),
+    }
+    assert len(document["top"]) == len(document["streams"]["flow"]) == 2
+    assert [row["second"] for row in document["per_second"]] == [0, 1]
+    assert set(document["seconds"]) == {"decode", "flow", "network"}
+    assert name in str(prediction)
+
+
+# === Real files ===
+
+
+def test_every_real_clip_gives_a_prediction_or_says_why(model, shared):
+    failed = {}
+    for path in sorted((shared / "clips").iterdir()):
+        try:
+            prediction = kts.predict(path, model)
+        except errors.VideoError as error:
+            failed[path.name] = str(error)
+            continue
+        assert np.isfinite(prediction.timeline).all(), path
+        assert prediction.duration > 0, path
+    assert sorted(failed) == [
+        "derived_empty.mp4",
+        "derived_part_0_truncated.mp4",
+        "derived_text.avi",
+    ]
+    assert all(name in reason for name, reason in failed.items())

@@ -1,0 +1,172 @@
+"""The annotated video and the contact sheet."""
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_twostream import visual
+from keras_twostream.spec import ClipSpec
+from keras_twostream.visual import _parts, _theme, _video
+from keras_twostream.visual._parts import Box
+
+RNG = np.random.default_rng(0)
+SCORES = RNG.dirichlet(np.ones(3), 4)
+STORY = visual.Story(
+    name="a very long name of a video file, longer than its place.mp4",
+    classes=("wave_hand", "sit_down", "drink"),
+    windows=np.stack([np.arange(4), np.arange(4) + 1.0], axis=-1),
+    timelines={"rgb": SCORES, "flow": SCORES[::-1], "fused": SCORES},
+    whole=SCORES.mean(axis=0),
+    subtitle="small",
+    truth="sit_down",
+)
+
+
+def moments(count, height=33, width=47):
+    """Odd sizes, as in the wild."""
+    image = RNG.integers(0, 256, (height, width, 3), np.uint8)
+    return [(number / 2, image, image) for number in range(count)]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    path = tmp_path_factory.mktemp("pictures") / "out.mp4"
+    return visual.annotated_video(path, STORY, moments(6), 29.97)
+
+
+def test_the_video_is_one_that_browsers_play(written):
+    with av.open(str(written)) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.codec_context.pix_fmt == "yuv420p"
+        assert (stream.width, stream.height) == (1280, 720)
+        assert float(stream.average_rate) == pytest.approx(29.97, abs=0.01)
+        assert sum(1 for _ in container.decode(video=0)) == 6
+
+
+def test_the_index_stands_before_the_frames(written):
+    content = written.read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")
+
+
+def test_vp9_takes_over_where_there_is_no_h264(tmp_path, monkeypatch):
+    missing = ("no-such-encoder", *_video._ENCODERS[0][1:])
+    monkeypatch.setattr(_video, "_ENCODERS", (missing, *_video._ENCODERS[1:]))
+    path = visual.annotated_video(tmp_path / "out.mp4", STORY, moments(2), 25.0)
+    assert path.name == "out.webm"
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.name == "vp9"
+
+
+def test_a_failure_leaves_no_half_written_file(tmp_path):
+    def broken():
+        yield from moments(1)
+        raise OSError("the file ended")
+
+    with pytest.raises(OSError, match="the file ended"):
+        visual.annotated_video(tmp_path / "out.mp4", STORY, broken(), 25.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_playhead_moves(written):
+    with av.open(str(written)) as container:
+        first, *_, last = [
+            frame.to_ndarray(format="rgb24")
+            for frame in container.decode(video=0)
+        ]
+    strip = slice(_video._TIMELINE.top, _video._TIMELINE.bottom)
+
+    def place(image):
+        return np.argmax(image[strip].min(axis=(0, 2)))
+
+    assert place(first) == pytest.approx(_video._TIMELINE.left, abs=2)
+    expected = _video._TIMELINE.left + _video._TIMELINE.width * 2.5 / 4
+    assert place(last) == pytest.approx(expected, abs=2)
+
+
+@pytest.mark.parametrize("count", [1, 3, 8, 20])
+def test_the_sheet_has_room_for_its_moments(tmp_path, count):
+    path = visual.contact_sheet(tmp_path / "s.png", STORY, moments(count))
+    with Image.open(path) as image:
+        assert image.width == 1600
+        rows = -(-min(count, 8) // 4)
+        assert image.height > rows * 300
+
+
+def test_a_portrait_video_does_not_make_an_endless_sheet(tmp_path):
+    path = visual.contact_sheet(
+        tmp_path / "s.png", STORY, moments(8, height=640, width=100)
+    )
+    with Image.open(path) as image:
+        assert image.height < 2000
+
+
+# === Parts ===
+
+
+def test_a_bar_is_as_long_as_its_score():
+    canvas = Image.new("RGB", (200, 60))
+    draw = _parts.ImageDraw.Draw(canvas)
+    _parts.bars(draw, Box(0, 0, 200, 60), "flow", [("sit down", 0.25)])
+    colour = np.array(_theme.STREAM_COLOURS["flow"])
+    filled = (np.asarray(canvas) == colour).all(axis=-1)
+    # The title has the colour too, but no row of it is as long.
+    assert filled.sum(axis=1).max() == 50
+
+
+def test_text_that_is_too_long_ends_in_an_ellipsis():
+    face = _theme.font(14)
+    short = _parts._shorten("a name that is too long", face, 80)
+    assert short.endswith("…")
+    assert face.getlength(short) <= 80
+    assert _parts._shorten("short", face, 80) == "short"
+
+
+def test_a_picture_keeps_its_shape():
+    canvas = Image.new("RGB", (100, 100))
+    image = np.full((20, 40, 3), 255, np.uint8)
+    filled = _parts.picture(canvas, Box(0, 0, 100, 100), image)
+    assert filled == Box(0, 25, 100, 50)
+
+
+@pytest.mark.parametrize("duration", [0.1, 1.3, 9.9, 61, 3700, 90000])
+def test_a_timeline_has_few_ticks(duration):
+    ticks = _parts._ticks(duration)
+    assert 1 <= len(ticks) <= 14
+    assert ticks == sorted(set(ticks))
+
+
+# === Footage ===
+
+
+@pytest.fixture
+def moving(tmp_path):
+    """A texture that moves 2 px to the right; every other frame repeats."""
+    texture = np.kron(
+        RNG.integers(0, 256, (16, 40, 3)), np.ones((4, 4, 1))
+    ).astype(np.uint8)
+    frames = [
+        np.roll(texture, 2 * (n // 2), axis=1)[:, :128] for n in range(12)
+    ]
+    path = tmp_path / "moving.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", 25, options={"qp": "1"})
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for image in frames:
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def test_motion_is_shown_without_flicker(moving):
+    shown = list(visual.footage(moving, ClipSpec(short_side=32)))
+    assert len(shown) == 12
+    assert [second for second, _, _ in shown[:3]] == [0.0, 0.04, 0.08]
+    assert shown[0][1].shape == (64, 128, 3)
+    reds = [motion[8:-8, 16:-16, 0].mean() for _, _, motion in shown[1:]]
+    blues = [motion[8:-8, 16:-16, 2].mean() for _, _, motion in shown[1:]]
+    # To the right is red, and the repeated frames do not go dark.
+    assert min(reds) > 2 * max(blues)
