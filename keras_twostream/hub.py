@@ -11,12 +11,10 @@ from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import WeightSpec, _loading, _saving, _select
 from keras_twostream.registry import model_entry
 
-DEFAULT = "default"
-
 
 def load(
     name: str | WeightSpec,
-    weights: str | WeightSpec | None = DEFAULT,
+    weights: str | WeightSpec | None = _select.DEFAULT,
     *,
     num_classes: int | None = None,
     classes: Sequence[str] | None = None,

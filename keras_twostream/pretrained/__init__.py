@@ -5,6 +5,7 @@ source of weights needs them too. No Keras, and no Hub client, before a
 function needs them.
 """
 
+from keras_twostream.pretrained._adapt import cross_modality, inflate
 from keras_twostream.pretrained._catalogue import (
     list_weights,
     register_weights,
@@ -15,6 +16,8 @@ from keras_twostream.pretrained._spec import WeightFile, WeightSpec
 __all__ = [
     "WeightFile",
     "WeightSpec",
+    "cross_modality",
+    "inflate",
     "list_weights",
     "register_weights",
     "weight_spec",

@@ -97,6 +97,15 @@ def fetch(
         raise _hub_errors.explain(error, repo_id, filename, revision) from error
 
 
+def newest(repo_id: str, filename: str) -> str:
+    """The commit that a repository's main branch is now.
+
+    Raises:
+        WeightsError: If it cannot be reached or lacks the file.
+    """
+    return _commit_of(fetch(repo_id, filename, "main"))
+
+
 def _cached(repo_id: str, filename: str, revision: str) -> Path | None:
     if not _COMMIT.fullmatch(revision):
         return None

@@ -1,13 +1,13 @@
 """From a WeightSpec to a model: build, fetch, match, assign."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 
 from keras_twostream import inspection, registry
-from keras_twostream.errors import WeightsError
+from keras_twostream.errors import TwoStreamError, WeightsError
 from keras_twostream.pretrained import _tensors
 from keras_twostream.pretrained._heads import head_layers
 from keras_twostream.pretrained._spec import OURS, WeightSpec
@@ -37,12 +37,14 @@ def load_spec(
     """
     entry = registry.model_entry(spec.architecture)
     merged = _merged(spec, options, entry.options)
-    model = entry.builder(**merged)
+    model = _built(spec, entry.builder, merged)
     heads = head_layers(model)
     keep_head = _head_fits(spec, options, classes)
     tensors = _tensors.tensors(spec, model, heads, keep_head)
     keep_head = _assign(spec, model, heads, tensors, keep_head)
     trained = keep_head and (spec.head_trained or HEAD in spec.adaptation)
+    if keep_head:
+        _check_classes(spec, model)
     names = classes or (spec.classes if keep_head else None)
     inspection.update_card(
         model,
@@ -53,6 +55,30 @@ def load_spec(
     if not trained:
         _announce(spec, model, keep_head)
     return name_classes(model, names)
+
+
+def _built(
+    spec: WeightSpec, builder: Callable[..., keras.Model], options: Any
+) -> keras.Model:
+    try:
+        return builder(**options)
+    except TwoStreamError:
+        raise
+    except (TypeError, ValueError, ArithmeticError, KeyError) as error:
+        raise WeightsError(
+            f"{spec.name} ({spec.source}) states options that build no "
+            f"{spec.architecture}: {dict(options)} ({error}). Tell its "
+            "publisher, or update keras_twostream."
+        ) from error
+
+
+def _check_classes(spec: WeightSpec, model: keras.Model) -> None:
+    count = len(inspection.class_names(model))
+    if spec.classes is not None and len(spec.classes) != count:
+        raise WeightsError(
+            f"{spec.name} ({spec.source}) names {len(spec.classes)} classes "
+            f"for {count} outputs. Tell its publisher."
+        )
 
 
 def name_classes(

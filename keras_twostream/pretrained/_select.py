@@ -25,7 +25,7 @@ FREE_OPTIONS = frozenset(
         "clip_spec",
     }
 )
-_DEFAULT = "default"
+DEFAULT = "default"
 
 
 def resolve(
@@ -51,7 +51,7 @@ def resolve(
     if isinstance(weights, WeightSpec):
         _check_same_architecture(name, weights)
         spec = weights
-    elif weights != _DEFAULT:
+    elif weights != DEFAULT:
         spec = _catalogue.weight_spec(_tagged(name, weights))
     else:
         spec = _named(name, options)

@@ -6,7 +6,6 @@ from small_net import CLASSES, randomize, tiny
 
 from keras_twostream import hub, inspection, registry
 
-
 ENTRY = registry.ModelEntry(
     "tiny", registry._recording("tiny", tiny), paper="none"
 )

@@ -1,0 +1,90 @@
+"""From images to video: what each adaptation does to a response."""
+
+import numpy as np
+import pytest
+
+from keras_twostream.errors import WeightsError
+from keras_twostream.pretrained import _adapt, cross_modality, inflate
+
+RNG = np.random.default_rng(0)
+KERNEL = RNG.normal(size=(3, 3, 3, 5))
+
+
+def response(kernel, clip):
+    """Valid correlation of one window: (T, H, W, C) -> (outputs,)."""
+    return np.tensordot(clip, kernel, axes=clip.ndim)
+
+
+@pytest.mark.parametrize("how", ["average", "centre"])
+def test_a_static_clip_gives_the_image_response(how):
+    frame = RNG.normal(size=(3, 3, 3))
+    inflated = inflate(KERNEL, 5, how)
+    np.testing.assert_allclose(
+        response(inflated, np.stack([frame] * 5)), response(KERNEL, frame)
+    )
+
+
+def test_the_centre_sees_one_frame_only():
+    inflated = inflate(KERNEL, 3, "centre")
+    assert not inflated[0].any()
+    assert not inflated[2].any()
+    np.testing.assert_array_equal(inflated[1], KERNEL)
+
+
+def test_the_identity_changes_nothing():
+    inflated = inflate(np.zeros((1, 1, 4, 4)), 3, "identity")
+    clip = RNG.normal(size=(3, 1, 1, 4))
+    np.testing.assert_allclose(response(inflated, clip), clip[1, 0, 0])
+
+
+def test_mean_ignores_which_colour():
+    crossed = cross_modality(KERNEL, 20)
+    assert crossed.shape == (3, 3, 20, 5)
+    np.testing.assert_allclose(crossed[:, :, 7], KERNEL.mean(axis=2))
+
+
+def test_tile_keeps_the_response_to_equal_channels():
+    crossed = cross_modality(KERNEL, 6, "tile")
+    np.testing.assert_allclose(
+        response(crossed, np.ones((3, 3, 6))),
+        response(KERNEL, np.ones((3, 3, 3))),
+    )
+
+
+def test_cyclic_repeats_colours():
+    crossed = cross_modality(KERNEL, 4, "cyclic")
+    np.testing.assert_array_equal(crossed[:, :, 3], KERNEL[:, :, 0])
+
+
+def test_folding_gamma_changes_no_response():
+    x, eps = RNG.normal(size=8), 1e-3
+    kernel = RNG.normal(size=(8, 5))
+    gamma, beta, mean, var = RNG.uniform(0.5, 2, (4, 5))
+    folded = _adapt.fold_gamma({
+        "conv.kernel": kernel, "conv_bn.gamma": gamma, "conv_bn.beta": beta,
+        "conv_bn.moving_mean": mean, "conv_bn.moving_variance": var,
+    })  # fmt: skip
+    assert "conv_bn.gamma" not in folded
+    expected = gamma * (x @ kernel - mean) / np.sqrt(var + eps) + beta
+    actual = x @ folded["conv.kernel"] - folded["conv_bn.moving_mean"]
+    np.testing.assert_allclose(actual / np.sqrt(var + eps) + beta, expected)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: inflate(KERNEL, 3, "mean"), "one of average, centre, ident"),
+        (lambda: inflate(KERNEL[0], 3), r"shape \(3, 3, 5\), time=3"),
+        (lambda: cross_modality(KERNEL, 4, "sum"), "one of mean, tile, cycl"),
+    ],
+)
+def test_wrong_adaptations_are_named(call, text):
+    with pytest.raises(WeightsError, match=text):
+        call()
+
+
+def test_a_shape_without_a_way_names_both():
+    with pytest.raises(WeightsError) as error:
+        _adapt.fit(KERNEL, (3, 3, 3, 7), "rgb_conv1.kernel", {})
+    assert "rgb_conv1.kernel has the shape (3, 3, 3, 5)" in str(error.value)
+    assert "(3, 3, 3, 7)" in str(error.value)

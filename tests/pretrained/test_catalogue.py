@@ -1,0 +1,228 @@
+"""The catalogue: every row, other packages' rows, and how names are found."""
+
+import dataclasses
+import importlib
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import keras_twostream as kts
+from keras_twostream import inspection, pretrained, registry
+from keras_twostream.cli._weights import weights_command
+from keras_twostream.errors import (
+    RegistrationError,
+    UnknownNameError,
+    WeightsError,
+)
+from keras_twostream.pretrained import _catalogue, _maintenance, _rows
+
+ROWS = kts.list_weights()
+PLUGIN = Path(__file__).parents[2] / "examples" / "plugin"
+
+
+@pytest.fixture(autouse=True)
+def _own_registrations(monkeypatch):
+    monkeypatch.setattr(_catalogue, "_registered", {})
+
+
+@pytest.mark.parametrize("spec", ROWS, ids=lambda spec: spec.name)
+def test_every_row_is_sound_and_has_its_card(spec):
+    assert _maintenance.verify_row(spec).problems == ()
+    card = _catalogue.catalogue_folder() / spec.name / "README.md"
+    assert spec.data_terms in card.read_text(encoding="utf-8")
+
+
+def test_each_architecture_has_one_default():
+    for name in {spec.architecture for spec in ROWS}:
+        defaults = [s for s in ROWS if s.architecture == name and s.default]
+        assert len(defaults) <= 1, name
+
+
+def test_the_default_comes_first():
+    first = kts.list_weights("spatiotemporal_resnet")[0]
+    assert first.name == "spatiotemporal_resnet.imagenet"
+    assert first.provider == "keras_twostream"
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({}, "imagenet"),
+        ({"depth": 18}, "imagenet_18"),
+        ({"depth": 152, "stride_in": "3x3"}, "imagenet_152"),
+        ({"num_classes": 51, "flow_length": 5}, "imagenet"),
+    ],
+)
+def test_structural_options_choose_among_weights(options, name):
+    from keras_twostream.pretrained import _select
+
+    spec = _select.resolve("spatiotemporal_resnet", "default", options)
+    assert spec.tag == name
+
+
+def test_options_that_no_weight_has_list_those_there_are():
+    with pytest.raises(WeightsError) as error:
+        kts.load("spatiotemporal_resnet", depth=26, stride_in="3x3")
+    assert "imagenet_18: depth=18 (you asked for 26)" in str(error.value)
+
+
+def test_an_architecture_without_weights_says_so():
+    with pytest.raises(WeightsError, match="no published weights.*weights=No"):
+        kts.load("fstcn")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("spatiotemporal_resnt", "Did you mean spatiotemporal_resnet"),
+        ("spatiotemporal_resnet.imagnet", "Did you mean .*resnet.imagenet"),
+    ],
+)
+def test_unknown_names_get_the_nearest(name, text):
+    with pytest.raises(UnknownNameError, match=text):
+        kts.load(name)
+
+
+def test_a_row_survives_toml(tmp_path):
+    for spec in ROWS:
+        if spec.folder:
+            continue
+        path = tmp_path / "weight.toml"
+        path.write_text(_rows.row_text(spec), encoding="utf-8")
+        assert _catalogue.read_row(path) == spec
+
+
+def test_a_changed_copy_is_a_new_weight():
+    spec = dataclasses.replace(
+        ROWS[0], name="tiny.mine", repo_id="me/mine", url="", files=()
+    )
+    kts.register_weights(spec)
+    assert pretrained.weight_spec("tiny.mine").source.startswith("hf://me/mine")
+    with pytest.raises(RegistrationError, match=r"tiny.mine.* registered by"):
+        kts.register_weights(dataclasses.replace(spec, note="another"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"name": "no tag"}, "architecture.tag"),
+        ({"license": ""}, "needs `license`"),
+        ({"data_terms": ""}, "needs `data_terms`"),
+        ({"origin": "found"}, "trained, converted, inflated"),
+        ({"sha256": "abc"}, "64 lower-case hex digits"),
+        ({"revision": "main"}, "40 lower-case hex digits"),
+        ({"filename": "../secret"}, "without '..'"),
+        ({"filename": "/etc/passwd"}, "without '..'"),
+        ({"repo_id": "", "url": "http://a/b"}, "must start with https://"),
+        ({"url": "https://a/b"}, "exactly one source"),
+    ],
+)
+def test_a_wrong_row_is_named(changes, text):
+    spec = pretrained.weight_spec("spatiotemporal_resnet.imagenet")
+    with pytest.raises(WeightsError, match=re.escape(text)):
+        dataclasses.replace(spec, **changes)
+
+
+# === Plugins ===
+
+
+def install(folder, monkeypatch, name, entry_points):
+    """Put a distribution with these entry points on the path."""
+    info = folder / f"{name.replace('-', '_')}-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Name: {name}\nVersion: 0.1.0\n")
+    lines = []
+    for group, points in entry_points.items():
+        lines += [f"[{group}]", *(f"{k} = {v}" for k, v in points.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(folder)
+    importlib.invalidate_caches()
+
+
+@pytest.fixture
+def shaker(tmp_path, monkeypatch):
+    """`examples/plugin`, installed."""
+    project = tomllib.loads((PLUGIN / "pyproject.toml").read_text())["project"]
+    install(tmp_path, monkeypatch, project["name"], project["entry-points"])
+    monkeypatch.syspath_prepend(PLUGIN)
+    yield
+    registry._registered.pop("shaker", None)
+    for name in [n for n in sys.modules if n.startswith("keras_twostream_sh")]:
+        del sys.modules[name]
+
+
+def test_the_example_adds_a_model_and_a_weight(shaker, loopback, tmp_path):
+    assert "shaker" in kts.list_models()
+    [spec] = kts.list_weights("shaker")
+    assert spec.provider == "keras-twostream-shaker"
+    model = kts.load("shaker", weights=None, classes=["still", "moving"])
+    inspection.update_card(model, head_trained=True)
+    kts.push_to_hub(
+        model, "me/shaker-demo", license=spec.license, data_terms="none"
+    )
+    loaded = kts.load("shaker")
+    assert inspection.class_names(loaded) == ["still", "moving"]
+    assert inspection.head_is_trained(loaded)
+
+
+def test_a_broken_plugin_is_named_and_harms_nothing(tmp_path, monkeypatch):
+    (tmp_path / "broken_plugin.py").write_text("raise OSError('out of luck')")
+    install(
+        tmp_path,
+        monkeypatch,
+        "broken-weights",
+        {"keras_twostream.weights": {"broken": "broken_plugin:weights"}},
+    )
+    assert kts.list_weights() == ROWS
+    with pytest.raises(UnknownNameError, match=r"out of luck.*broken-weights"):
+        pretrained.weight_spec("spatiotemporal_resnet.of_the_plugin")
+
+
+def test_a_plugin_may_not_take_a_name(tmp_path, monkeypatch):
+    (tmp_path / "greedy_plugin.py").write_text(
+        "import dataclasses\n"
+        "from keras_twostream.pretrained import _catalogue\n"
+        "rows = list(_catalogue._built_in().values())\n"
+        "weights = [dataclasses.replace(rows[0], note='mine now')]\n"
+    )
+    install(
+        tmp_path,
+        monkeypatch,
+        "greedy",
+        {"keras_twostream.weights": {"greedy": "greedy_plugin:weights"}},
+    )
+    with pytest.raises(RegistrationError, match=f"{ROWS[0].name}.*greedy"):
+        kts.list_weights()
+
+
+# === The command line ===
+
+
+def test_verify_names_rows_that_need_a_lock():
+    result = CliRunner().invoke(weights_command, ["verify"])
+    assert result.exit_code == 0
+    assert "c3d.imagenet: fine, but revision, sha256 needs" in result.output
+
+
+def test_pull_prints_where_the_files_are(served):
+    _, commit = served
+    result = CliRunner().invoke(
+        weights_command, ["pull", f"hf://me/net@{commit}", "--json"]
+    )
+    assert result.exit_code == 0
+    assert "model.safetensors" in result.output
+
+
+def test_lock_pins_the_newest_commit(served):
+    _, commit = served
+    spec = dataclasses.replace(
+        pretrained.weight_spec("c3d.imagenet"), repo_id="me/net"
+    )
+    locked = _maintenance.lock_row(spec)
+    assert locked.revision == commit
+    assert locked.locked
+    assert locked.size > 0

@@ -1,0 +1,142 @@
+"""Broken or malicious files end in a clear error, and nothing else."""
+
+import json
+import pickle
+import struct
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import keras_twostream as kts
+from keras_twostream.errors import TwoStreamError, WeightsError
+from keras_twostream.pretrained import (
+    _catalogue,
+    _folder,
+    _readers,
+    _safetensors,
+)
+
+quick = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+fields = st.sampled_from([*_catalogue._RULES, "nonsense"])
+
+
+@quick
+@given(st.binary(max_size=200))
+def test_any_bytes_as_toml(tmp_path, data):
+    path = tmp_path / "weight.toml"
+    path.write_bytes(data)
+    with pytest.raises(WeightsError):
+        _catalogue.read_row(path)
+
+
+@quick
+@given(st.dictionaries(fields, st.text(max_size=20) | st.integers()))
+def test_any_values_in_a_row(tmp_path, values):
+    path = tmp_path / "weight.toml"
+    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    try:
+        _catalogue.read_row(path)
+    except TwoStreamError as error:
+        assert str(error)
+
+
+@quick
+@given(st.binary(max_size=200))
+def test_any_bytes_as_config(tmp_path, data):
+    path = tmp_path / "config.json"
+    path.write_bytes(data)
+    with pytest.raises(WeightsError):
+        _folder.read_config(path)
+
+
+@quick
+@given(key=st.sampled_from(sorted(_folder._FIELDS)), value=json_values)
+def test_any_value_of_a_config_field(folder, key, value):
+    path = folder / "config.json"
+    before = path.read_text()
+    path.write_text(json.dumps({**json.loads(before), key: value}))
+    try:
+        kts.load(f"local:{folder}")
+    except TwoStreamError as error:
+        assert str(error)
+    finally:
+        path.write_text(before)
+
+
+def header(text, length=None, body=b""):
+    data = text.encode()
+    return struct.pack("<Q", len(data) if length is None else length) + (
+        data + body
+    )
+
+
+def tensor(begin, end, shape=(2,), dtype="F32"):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0" * 7,
+        header("{}", length=2**63),
+        header("{}", length=2**40),
+        header("[1, 2]"),
+        header(json.dumps({"a": tensor(0, 8)})),
+        header(
+            json.dumps({"a": tensor(0, 8), "b": tensor(4, 12)}),
+            body=b"x" * 12,
+        ),
+        header(json.dumps({"a": tensor(8, 0)}), body=b"x" * 8),
+        header(json.dumps({"a": tensor(0, 8, (2**62, 4))}), body=b"x" * 8),
+        header(json.dumps({"a": tensor(0, 8, (-2,))}), body=b"x" * 8),
+        header("{" * 100_000),
+    ],
+)
+def test_hostile_safetensors(tmp_path, data):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(data)
+    with pytest.raises(WeightsError, match="not a readable safetensors"):
+        _safetensors.read(path)
+
+
+@quick
+@given(json_values, st.binary(max_size=30))
+def test_any_safetensors_header(tmp_path, values, body):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(header(json.dumps(values), body=body))
+    try:
+        _safetensors.read(path)
+    except WeightsError as error:
+        assert str(error)
+
+
+class _Bomb:
+    def __reduce__(self):
+        return pytest.fail, ("pickled code was executed",)
+
+
+def test_a_pickle_is_never_executed(tmp_path):
+    pytest.importorskip("torch")
+    path = tmp_path / "weights.pth"
+    path.write_bytes(pickle.dumps({"state_dict": _Bomb()}))
+    with pytest.raises(WeightsError, match="hold code are never opened"):
+        _readers.read(path)
+
+
+def test_a_huge_config_is_not_read(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_bytes(b" " * (5 * 1024 * 1024))
+    with pytest.raises(WeightsError, match="larger than"):
+        _folder.read_config(path)

@@ -1,0 +1,176 @@
+"""Key maps: every name of a foreign file, and none too many."""
+
+import numpy as np
+import pytest
+
+from keras_twostream import registry
+from keras_twostream.errors import WeightsError
+from keras_twostream.pretrained import _convert, _tf_checkpoint, keymaps
+from keras_twostream.pretrained._variables import variables
+
+
+def test_resnet_names():
+    keys = [f"layer{s}.{b}.conv3.weight" for s, count in
+            zip((1, 2, 3, 4), (3, 4, 23, 3), strict=True)
+            for b in range(count)]  # fmt: skip
+    names = keymaps.torchvision_resnet([
+        *keys, "conv1.weight", "bn1.weight", "bn1.running_mean", "fc.bias",
+        "bn1.num_batches_tracked", "layer2.0.downsample.0.weight",
+    ])  # fmt: skip
+    assert names["layer1.2.conv3.weight"] == "res2c_branch2c.kernel"
+    assert names["layer3.22.conv3.weight"] == "res4b22_branch2c.kernel"
+    assert names["bn1.weight"] == "bn_conv1.gamma"
+    assert names["layer2.0.downsample.0.weight"] == "res3a_branch1.kernel"
+    assert names["fc.bias"] == "head.bias"
+    assert "bn1.num_batches_tracked" not in names
+
+
+def test_mmaction_names_are_the_same_network():
+    blocks = [f"backbone.layer{s}.{b}.conv1.conv.weight"
+              for s in (1, 2, 3, 4) for b in (0, 1)]  # fmt: skip
+    names = keymaps.mmaction_resnet([
+        *blocks, "backbone.layer1.0.conv1.bn.weight",
+        "backbone.layer1.0.conv1.bn.running_mean", "cls_head.fc_cls.weight",
+    ])  # fmt: skip
+    assert names[blocks[0]] == "res2a_branch2a.kernel"
+    assert names["backbone.layer1.0.conv1.bn.weight"] == "bn2a_branch2a.gamma"
+    assert names["cls_head.fc_cls.weight"] == "head.kernel"
+
+
+def test_both_heads_of_vgg_are_one():
+    timm = keymaps.vgg16(["pre_logits.fc1.weight", "features.28.weight"])
+    torchvision = keymaps.vgg16(["classifier.0.weight"])
+    assert timm["pre_logits.fc1.weight"] == "fc6.kernel"
+    assert torchvision["classifier.0.weight"] == "fc6.kernel"
+    assert timm["features.28.weight"] == "conv5_3.kernel"
+
+
+def test_both_layouts_of_fc6_give_the_same_matrix():
+    volume = np.arange(2 * 512 * 49, dtype="float32").reshape(2, 512, 7, 7)
+    as_conv = _convert.canonical({"pre_logits.fc1.weight": volume}, "vgg16")
+    as_dense = _convert.canonical(
+        {"classifier.0.weight": volume.reshape(2, -1)}, "vgg16"
+    )
+    kernels = [
+        found["fc6.kernel"].reshape(25088, 2) for found in (as_conv, as_dense)
+    ]
+    np.testing.assert_array_equal(*kernels)
+    # Ours flatten (H, W, C): channel runs fastest.
+    np.testing.assert_array_equal(kernels[0][:512, 0], volume[0, :, 0, 0])
+
+
+def test_tsn_names():
+    names = keymaps.tsn([
+        "module.base_model.inception_3a_1x1.weight",
+        "module.base_model.inception_3a_1x1_bn.weight",
+        "module.base_model.inception_3a_1x1_bn.running_mean",
+        "module.new_fc.weight",
+    ])  # fmt: skip
+    assert set(names.values()) == {
+        "inception_3a_1x1.kernel",
+        "inception_3a_1x1_bn.gamma",
+        "inception_3a_1x1_bn.moving_mean",
+        "head.kernel",
+    }
+
+
+@pytest.mark.parametrize("name", ["conv9.weight", "layer1.0.conv7.weight"])
+def test_a_foreign_key_is_refused(name):
+    blocks = [f"layer{s}.{b}.conv1.weight"
+              for s in (1, 2, 3, 4) for b in (0, 1)]  # fmt: skip
+    with pytest.raises(WeightsError, match="no key of a torchvision ResNet"):
+        keymaps.torchvision_resnet([*blocks, name])
+
+
+@pytest.fixture(scope="module")
+def i3d_shapes():
+    model = registry.model_entry("i3d").builder(400, streams=("rgb",))
+    return {key: tuple(v.shape) for key, v in variables(model).items()}
+
+
+@pytest.mark.parametrize("kind", ["imagenet", "scratch"])
+def test_deepminds_index_names_what_our_i3d_holds(i3d_shapes, shared, kind):
+    import tensorflow as tf
+
+    index = shared / "i3d" / f"rgb_{kind}.index"
+    reader = tf.train.load_checkpoint(str(index).removesuffix(".index"))
+    found = reader.get_variable_to_shape_map()
+    names = keymaps.deepmind_i3d(found)
+    theirs = {names[key]: shape for key, shape in found.items()}
+    assert len(theirs) == len(i3d_shapes) == 230
+    for key, shape in i3d_shapes.items():
+        name = key.removeprefix("rgb_")
+        name = name.replace("Logits_Conv3d_0c_1x1", "head")
+        assert np.prod(theirs[name]) == np.prod(shape), key
+
+
+def write_checkpoint(folder, shapes):
+    """A TensorFlow checkpoint under DeepMind's names; its tensors."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    back = {"kernel": "conv_3d/w", "bias": "conv_3d/b"}
+    tensors = {}
+    for key, shape in shapes.items():
+        layer, _, variable = key.removeprefix("rgb_").rpartition(".")
+        unit = layer.removesuffix("_bn")
+        path = back.get(variable, f"batch_norm/{variable}")
+        unit = unit.replace("_Branch_", "/Branch_", 1)
+        head, found, rest = unit.partition("_Conv3d_0")
+        unit = f"{head}/Conv3d_0{rest}" if found else unit
+        tensors[f"RGB/inception_i3d/{unit}/{path}"] = rng.normal(
+            size=shape
+        ).astype("float32")
+    prefix = str(folder / "model.ckpt")
+    tf.raw_ops.SaveV2(
+        prefix=prefix,
+        tensor_names=list(tensors),
+        shape_and_slices=[""] * len(tensors),
+        tensors=list(tensors.values()),
+    )
+    return folder / "model.ckpt.index", tensors
+
+
+def test_a_checkpoint_under_deepminds_names_fits(i3d_shapes, tmp_path):
+    index, tensors = write_checkpoint(tmp_path, i3d_shapes)
+    canonical = _convert.canonical(_tf_checkpoint.read(index), "deepmind_i3d")
+    found = _convert.adapt(
+        {"rgb": canonical}, i3d_shapes, {"rgb_Logits_Conv3d_0c_1x1"}, {}
+    )
+    assert set(found) == set(i3d_shapes)
+    np.testing.assert_array_equal(
+        found["rgb_Mixed_5b_Branch_2_Conv3d_0a_3x3.kernel"],
+        tensors["RGB/inception_i3d/Mixed_5b/Branch_2/Conv3d_0a_3x3/conv_3d/w"],
+    )
+
+
+def test_a_flipped_bit_fails_its_checksum(tmp_path):
+    index, _ = write_checkpoint(tmp_path, {"rgb_Conv3d_2b_1x1.kernel": (9,)})
+    data = tmp_path / "model.ckpt.data-00000-of-00001"
+    data.write_bytes(bytes([data.read_bytes()[0] ^ 1]) + data.read_bytes()[1:])
+    with pytest.raises(WeightsError, match="is damaged"):
+        _tf_checkpoint.read(index)
+
+
+def test_a_checkpoint_without_its_data_is_named(tmp_path):
+    with pytest.raises(WeightsError, match=r"model.ckpt.data-00000-of-00001"):
+        _tf_checkpoint.read(tmp_path / "model.ckpt.index")
+
+
+def test_nothing_is_left_over_in_silence():
+    tensors = {"": {"conv1.kernel": np.zeros((1, 1, 3, 2)),
+                    "conv2.kernel": np.zeros(3)}}  # fmt: skip
+    with pytest.raises(WeightsError, match=r"(?s)unknown to the model.*conv2"):
+        _convert.adapt(tensors, {"rgb_conv1.kernel": (1, 1, 3, 2)}, (), {})
+
+
+def test_nothing_is_missing_in_silence():
+    with pytest.raises(WeightsError, match=r"(?s)missing in the weights.*rgb_"):
+        _convert.adapt({"": {}}, {"rgb_conv1.kernel": (1, 1, 3, 2)}, (), {})
+
+
+def test_fresh_keys_stay_as_they_are():
+    found = _convert.adapt(
+        {"": {}}, {"rgb_new.kernel": (1,)}, (), {"fresh": ["*_new.*"]}
+    )
+    assert found == {}
