@@ -83,11 +83,11 @@ class Resume(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._first = self.step
-        if self._metrics and self.step:
-            # Means over an epoch go on where they stood.
-            for variable, value in zip(
-                self.model.metrics_variables, self._metrics, strict=True
-            ):
+        variables = self.model.metrics_variables
+        # Means over an epoch go on where they stood; where Keras makes its
+        # metrics in the first step, they cover the rest of the epoch.
+        if self.step and len(variables) == len(self._metrics or ()):
+            for variable, value in zip(variables, self._metrics, strict=True):
                 variable.assign(value)
         self._metrics = None
         self.epoch = epoch
