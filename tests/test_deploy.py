@@ -42,7 +42,7 @@ def _clip(spec):
 
 @pytest.mark.agnostic
 @pytest.mark.parametrize("stacking", ["forward", "trajectory"])
-def test_streams_are_fed_as_the_spec_says(stacking, tmp_path):
+def test_streams_are_fed_as_the_spec_says(stacking):
     spec = _SPEC.replace(stacking=stacking)
     frames = _clip(spec)
     model = with_flow(_model(spec), **_QUICK)
@@ -52,10 +52,17 @@ def test_streams_are_fed_as_the_spec_says(stacking, tmp_path):
     fields = flow.compute_pairs(frames[0], spec.flow_pairs(), "tvl1", **_QUICK)
     stacked = [flow.stack(step, stacking)[4:28, 4:36] for step in fields]
     np.testing.assert_allclose(fed["flow"][0] * 20, stacked, atol=0.02)
+
+
+@pytest.mark.agnostic
+def test_the_whole_saves_as_one_file(tmp_path):
+    frames = _clip(_SPEC)
+    model = with_flow(_model(_SPEC), scales=1, warps=1, iterations=2)
     model.save(tmp_path / "deployed.keras")
     again = keras.models.load_model(tmp_path / "deployed.keras")
+    expected = model.predict_on_batch(frames)["flow"]
     np.testing.assert_allclose(
-        again.predict_on_batch(frames)["flow"], fed["flow"], atol=1e-4
+        again.predict_on_batch(frames)["flow"], expected, atol=1e-4
     )
 
 

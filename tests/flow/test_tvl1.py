@@ -1,4 +1,7 @@
-"""TV-L1 in the graph, on whatever backend the tests run."""
+"""TV-L1 in the graph.
+
+What must hold on every backend is tested through models, which compile.
+"""
 
 import keras
 import numpy as np
@@ -9,6 +12,7 @@ from keras_twostream import flow
 from keras_twostream.errors import SpecError
 
 _QUICK = {"scales": 2, "warps": 4, "iterations": 8}
+_ONE_SCALE = {"scales": 1, "warps": 6, "iterations": 8}
 
 
 def _moving(dx, dy, count=2):
@@ -18,7 +22,6 @@ def _moving(dx, dy, count=2):
 # === The function ===
 
 
-@pytest.mark.agnostic
 @pytest.mark.parametrize("channels", [None, 1, 3])
 def test_a_batch_of_movements_is_recovered(channels):
     movements = [(1.25, -0.5), (0.0, 0.0)]
@@ -32,7 +35,6 @@ def test_a_batch_of_movements_is_recovered(channels):
         assert inner_error(field, *movement) < 0.1
 
 
-@pytest.mark.agnostic
 def test_brightness_does_not_matter():
     first, second = _moving(1, 1).astype("float32")
     plain = flow.tvl1(first[None], second[None], **_QUICK)
@@ -41,7 +43,6 @@ def test_brightness_does_not_matter():
     assert np.abs(difference[:, 8:-8, 8:-8]).mean() < 0.1
 
 
-@pytest.mark.agnostic
 def test_images_without_texture_stand_still():
     flat = np.full((1, 20, 20), 77, "float32")
     field = keras.ops.convert_to_numpy(flow.tvl1(flat, flat, **_QUICK))
@@ -70,7 +71,9 @@ def test_tvl1_refuses(shapes, options, message):
 def test_the_layer_gives_fields_of_clips_and_saves(tmp_path):
     frames = _moving(1, -1, count=3)[None]
     inputs = keras.Input((3, 40, 48, 3))
-    model = keras.Model(inputs, flow.TVL1([[0, 1], [2, 1]], **_QUICK)(inputs))
+    model = keras.Model(
+        inputs, flow.TVL1([[0, 1], [2, 1]], **_ONE_SCALE)(inputs)
+    )
     assert model.output_shape == (None, 2, 40, 48, 2)
     fields = model.predict_on_batch(frames)
     assert inner_error(fields[0, 0], 1, -1) < 0.1
@@ -85,7 +88,7 @@ def test_the_layer_gives_fields_of_clips_and_saves(tmp_path):
 @pytest.mark.agnostic
 def test_the_size_of_images_may_be_left_open():
     inputs = keras.Input((2, None, None, 1))
-    outputs = flow.TVL1(**_QUICK)(inputs)
+    outputs = flow.TVL1(**_ONE_SCALE)(inputs)
     assert outputs.shape == (None, 1, None, None, 2)
     model = keras.Model(inputs, outputs)
     fields = model.predict_on_batch(_moving(0.5, 1)[None, ..., :1])
