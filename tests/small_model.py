@@ -30,7 +30,7 @@ def small_model(spec=SPEC, trained=True, **head):
         len(CLASSES),
         fusion=spec.score_fusion,
         stream_weights=spec.stream_weights,
-        kernel_initializer=keras.initializers.RandomNormal(stddev=1.0),
+        kernel_initializer=keras.initializers.RandomNormal(stddev=3.0),
         **head,
     )
     model = keras.Model(inputs, outputs, name="small")

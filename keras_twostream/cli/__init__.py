@@ -26,7 +26,7 @@ COMMANDS = {
     "doctor": ("_doctor:doctor_command", "Examine a folder of videos or flow."),
     "bench-data": ("_bench:bench_command", "Measure how fast clips are read."),
     "train": ("_train:train_command", "Train a model on your videos."),
-    "evaluate": ("_evaluate:evaluate_command", "Measure a model on your videos."),
+    "evaluate": ("_evaluate:evaluate_command", "Measure a model on videos."),
     "fuse": ("_evaluate:fuse_command", "Fuse scores that are on disk."),
     "features": ("_features:features_command", "Write activations of clips."),
     "weights": ("_weights:weights_command", "Pull, push and verify weights."),
