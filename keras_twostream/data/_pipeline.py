@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from keras_twostream._opencv import cv2
 from keras_twostream.data import _augment, _sampling
+from keras_twostream.data._cpus import available_cpus
 from keras_twostream.data._reader import ClipReader, frame_store
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
@@ -253,13 +254,6 @@ def _clip_op(reader: ClipReader, spec: ClipSpec):
         return clip, tf.ensure_shape(label, reader.labels.shape[1:])
 
     return op
-
-
-def available_cpus() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _paths_and_labels(items: Any) -> tuple[list[str], np.ndarray]:

@@ -1,0 +1,189 @@
+"""What the frames and the flow of a cache are, and whether a clip fits."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from keras_twostream.errors import SpecError
+from keras_twostream.spec import STREAMS, ClipSpec
+
+VERSION = 1
+ENCODINGS = ("jpeg", "png", "raw")
+SMALL = 200  # px of short side below which 8 bits round most motion away
+
+
+@dataclasses.dataclass(frozen=True)
+class Contract:
+    """How the content of a cache was made.
+
+    Flow is always computed after frames were brought to their size, between
+    adjacent frames of the timeline.
+
+    Attributes:
+        streams: "rgb", "flow" or both.
+        short_side: Pixels of the frames' short side.
+        resize_to: (height, width) instead, aspect ratio given up, or None.
+        frame_rate: Frames per second, None for each video's own.
+        flow_algorithm: See `flow.compute`.
+        flow_parameters: Those that differ from the algorithm's defaults.
+        flow_bound: B, pixels at which displacement is clipped.
+        bits: 8 or 16 bits per value of flow.
+        rgb_encoding: "jpeg", "png" or "raw".
+        flow_encoding: "jpeg" (8 bits only), "png" or "raw".
+        quality: Of JPEG, 1 to 100.
+        version: Of the format.
+    """
+
+    streams: tuple[str, ...] = STREAMS
+    short_side: int = 256
+    resize_to: tuple[int, int] | None = None
+    frame_rate: float | None = 25.0
+    flow_algorithm: str = "dis"
+    flow_parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    flow_bound: float = 20.0
+    bits: int = 8
+    rgb_encoding: str = "jpeg"
+    flow_encoding: str = "jpeg"
+    quality: int = 95
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "streams", tuple(self.streams))
+        object.__setattr__(self, "flow_parameters", dict(self.flow_parameters))
+        if self.resize_to is not None:
+            object.__setattr__(self, "resize_to", tuple(self.resize_to))
+        _check(self)
+
+    @classmethod
+    def of(
+        cls,
+        spec: ClipSpec,
+        bits: int | None = None,
+        encoding: str = "jpeg",
+        quality: int = 95,
+    ) -> "Contract":
+        """The contract of a cache that serves `spec`.
+
+        Args:
+            spec: The clip.
+            bits: 8 or 16; when None 16 below 200 px of short side, where 8
+                would round most of the motion away, and 8 from there on.
+            encoding: "jpeg" (flow of 16 bits becomes PNG), "png" or "raw".
+            quality: Of JPEG.
+
+        Raises:
+            SpecError: If an argument is not as above.
+        """
+        side = min(spec.resize_to or (spec.short_side,))
+        bits = bits or (16 if side < SMALL else 8)
+        lossless = encoding == "jpeg" and bits == 16
+        return cls(
+            streams=spec.streams,
+            short_side=spec.short_side,
+            resize_to=spec.resize_to,
+            frame_rate=spec.frame_rate,
+            flow_algorithm=spec.flow_algorithm,
+            flow_parameters=spec.flow_parameters,
+            flow_bound=spec.flow_bound,
+            bits=bits,
+            rgb_encoding=encoding,
+            flow_encoding="png" if lossless else encoding,
+            quality=quality,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON-compatible values; `from_json` undoes it."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in dataclasses.asdict(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], where: str) -> "Contract":
+        """The contract in a file.
+
+        Args:
+            values: What `to_json` gave.
+            where: The file, for errors.
+
+        Raises:
+            SpecError: If it is not a contract, or a newer one.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown or values.get("version", 0) > VERSION:
+            raise SpecError(
+                f"{where} was made by a newer keras_twostream (version "
+                f"{values.get('version')}; this one reads {VERSION}). Update "
+                "the package, or extract the videos again."
+            )
+        return cls(**values)
+
+    def check(self, spec: ClipSpec, where: str) -> None:
+        """Refuses a clip that this cache's content is wrong for.
+
+        Args:
+            spec: The clip.
+            where: The cache, for the error.
+
+        Raises:
+            SpecError: If they differ; names the field and both values.
+        """
+        missing = [name for name in spec.streams if name not in self.streams]
+        if missing:
+            raise _mismatch(where, "streams", self.streams, spec.streams)
+        fields = ["frame_rate", "resize_to"]
+        if spec.resize_to is None:
+            fields.append("short_side")
+        if "flow" in spec.streams:
+            fields += ["flow_algorithm", "flow_parameters", "flow_bound"]
+        for name in fields:
+            if getattr(self, name) != getattr(spec, name):
+                raise _mismatch(
+                    where, name, getattr(self, name), getattr(spec, name)
+                )
+        if "flow" in spec.streams and spec.stacking == "bidirectional":
+            raise SpecError(
+                f"The cache {where} holds forward flow only, and "
+                "stacking='bidirectional' needs backward flow too. Read the "
+                "videos without a cache."
+            )
+
+    def difference(self, other: "Contract") -> str | None:
+        """Name of the first field in which two contracts differ."""
+        for field in dataclasses.fields(self):
+            if getattr(self, field.name) != getattr(other, field.name):
+                return field.name
+        return None
+
+
+def _mismatch(where: str, name: str, cached, wanted) -> SpecError:
+    return SpecError(
+        f"The cache {where} was made with {name}={cached!r}, and the clip "
+        f"needs {name}={wanted!r}. Extract the videos into another folder "
+        f"with --spec {name}=..., or give the model a clip with the cache's "
+        "value; weights trained on one do badly on the other."
+    )
+
+
+def _check(contract: Contract) -> None:
+    choices = {
+        "bits": (8, 16),
+        "rgb_encoding": ENCODINGS,
+        "flow_encoding": ENCODINGS,
+    }
+    for name, allowed in choices.items():
+        if getattr(contract, name) not in allowed:
+            raise SpecError(
+                f"`{name}` must be one of {', '.join(map(str, allowed))}. "
+                f"Received: {name}={getattr(contract, name)!r}"
+            )
+    if contract.flow_encoding == "jpeg" and contract.bits != 8:
+        raise SpecError(
+            "JPEG holds 8 bits. Received: flow_encoding='jpeg', "
+            f"bits={contract.bits}; use 'png' or 'raw'."
+        )
+    if not 1 <= contract.quality <= 100:
+        raise SpecError(
+            f"`quality` must lie in 1..100. Received: {contract.quality!r}"
+        )

@@ -1,0 +1,169 @@
+"""A folder of packed files: one contract, and a line for each video."""
+
+import dataclasses
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from keras_twostream.data.cache import _atomic, _packed
+from keras_twostream.data.cache._contract import Contract
+from keras_twostream.errors import SpecError, VideoError
+
+CONTRACT_FILE = "cache.json"
+MANIFEST_FILE = "manifest.jsonl"
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A video's line in the manifest.
+
+    Attributes:
+        source: The video, relative to the data set.
+        fingerprint: Of the video, to notice that it changed.
+        frames: Frames on the timeline.
+        flows: Flow fields.
+        size: (height, width) of the frames.
+        bytes: Size of the packed file.
+        sha256: Of the packed file.
+        truncated: Whether the video promises more than it holds.
+    """
+
+    source: str
+    fingerprint: str
+    frames: int
+    flows: int
+    size: tuple[int, int]
+    bytes: int
+    sha256: str
+    truncated: bool
+
+    def line(self) -> str:
+        """As a line of JSON."""
+        return json.dumps(dataclasses.asdict(self)) + "\n"
+
+
+class CacheFolder:
+    """A folder of packed files.
+
+    Args:
+        path: The folder; it need not be there before something is written.
+
+    Attributes:
+        path: The folder.
+    """
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.path = Path(path)
+        self._lock = threading.Lock()
+
+    def contract(self) -> Contract | None:
+        """The contract of everything in it, None where there is none yet.
+
+        Raises:
+            SpecError: If `cache.json` cannot be understood.
+        """
+        file = self.path / CONTRACT_FILE
+        try:
+            values = json.loads(file.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise SpecError(
+                f"{file} is damaged ({error}). Delete it and extract again."
+            ) from error
+        return Contract.from_json(values, str(file))
+
+    def agree(self, contract: Contract) -> None:
+        """Writes the contract, or checks that it is the one in force.
+
+        Raises:
+            SpecError: If the folder has another one.
+        """
+        present = self.contract()
+        if present is None:
+            text = json.dumps(contract.to_json(), indent=2) + "\n"
+            _atomic.write_text(self.path / CONTRACT_FILE, text)
+            return
+        name = present.difference(contract)
+        if name is not None:
+            raise SpecError(
+                f"{self.path} holds a cache with {name}="
+                f"{getattr(present, name)!r}, and {name}="
+                f"{getattr(contract, name)!r} was asked for. Choose another "
+                "folder, or delete this one."
+            )
+
+    def packed_path(self, source: str) -> Path:
+        """Where the packed file of a video stands."""
+        return _packed.packed_path(self.path, source)
+
+    def entries(self) -> dict[str, Entry]:
+        """The manifest, by source; the last line about a video counts.
+
+        A line that was cut off when a process was killed is passed over.
+        """
+        found = {}
+        try:
+            text = (self.path / MANIFEST_FILE).read_text("utf-8")
+        except FileNotFoundError:
+            return found
+        for line in text.splitlines():
+            entry = _entry(line)
+            if entry is not None:
+                found[entry.source] = entry
+        return found
+
+    def add(self, entry: Entry) -> None:
+        """Appends to the manifest."""
+        with self._lock, open(self.path / MANIFEST_FILE, "ab+") as file:
+            if file.tell():
+                # The last line may have been cut off by a kill.
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")
+            file.write(entry.line().encode("utf-8"))
+
+    def tidy(self) -> None:
+        """Rewrites the manifest in order, one line for each video."""
+        entries = self.entries()
+        lines = [entries[source].line() for source in sorted(entries)]
+        _atomic.write_text(self.path / MANIFEST_FILE, "".join(lines))
+
+    def has(self, source: str, video: str | os.PathLike | None = None) -> bool:
+        """Whether a whole packed file of this very video is there.
+
+        Args:
+            source: The video's name in the data set.
+            video: The file, to notice that it changed; None where it is not
+                at hand.
+        """
+        try:
+            packed = _packed.open_packed(self.packed_path(source))
+        except (VideoError, SpecError):
+            return False
+        if video is None or not os.path.exists(video):
+            return True
+        return packed.fingerprint == _packed.fingerprint(video)
+
+    def find(self, video: str | os.PathLike) -> str | None:
+        """The name under which a video is in the cache, None if it is not.
+
+        The end of its path decides, so that a cache serves on machines
+        where the data set lies elsewhere.
+        """
+        parts = Path(os.path.abspath(video)).parts[1:]
+        for first in range(len(parts)):
+            source = "/".join(parts[first:])
+            if self.packed_path(source).exists() and self.has(source, video):
+                return source
+        return None
+
+
+def _entry(line: str) -> Entry | None:
+    try:
+        values: dict[str, Any] = json.loads(line)
+        return Entry(**{**values, "size": tuple(values["size"])})
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,139 @@
+"""Which videos to extract, and which are done already."""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_twostream.data._annotations import VIDEO_SUFFIXES, read_annotations
+from keras_twostream.data.cache._contract import Contract
+from keras_twostream.data.cache._folder import CacheFolder, Entry
+from keras_twostream.data.cache._packed import fingerprint, open_packed
+from keras_twostream.data.cache._store import common_folder, relative_name
+from keras_twostream.errors import SpecError, VideoError
+
+LIST_SUFFIXES = (".txt", ".csv", ".json")
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A video to extract.
+
+    Attributes:
+        video: The file.
+        name: The video in the cache.
+    """
+
+    video: str
+    name: str
+
+
+def find_jobs(
+    source: str | os.PathLike,
+    root: str | os.PathLike | None = None,
+    format: str | None = None,
+) -> list[Job]:
+    """The videos that a folder, a list or a single file stands for.
+
+    Args:
+        source: A folder, looked through to the bottom; a list that
+            `read_annotations` reads; or a video.
+        root: Folder that the list's videos are in.
+        format: Of the list, found out when None.
+
+    Returns:
+        Jobs named by the video's path below the folder, each once.
+
+    Raises:
+        SpecError: If there is no video.
+    """
+    source = Path(source)
+    if not source.exists():
+        raise SpecError(f"There is no file or folder {source}. Check the path.")
+    if _is_list(source) or format is not None:
+        return _from_list(source, root, format)
+    if source.is_file():
+        return [Job(str(source), source.name)]
+    videos = sorted(
+        path
+        for path in source.rglob("*")
+        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+    )
+    if not videos:
+        raise SpecError(
+            f"No video in the folder {source}; looked for "
+            f"{', '.join(sorted(VIDEO_SUFFIXES))}."
+        )
+    return [Job(str(path), relative_name(path, source)) for path in videos]
+
+
+def open_jobs(
+    jobs: Sequence[Job], folder: CacheFolder, contract: Contract
+) -> list[Job]:
+    """The jobs that are not done; whole files without a line get theirs.
+
+    A process that is killed between a video and its line in the manifest
+    leaves such a file.
+    """
+    entries = folder.entries()
+    return [job for job in jobs if not _done(job, folder, contract, entries)]
+
+
+def _done(job: Job, folder: CacheFolder, contract, entries) -> bool:
+    path = folder.packed_path(job.name)
+    if not path.exists() or not os.path.exists(job.video):
+        return False
+    entry = entries.get(job.name)
+    if entry is not None:
+        same = entry.fingerprint == fingerprint(job.video)
+        return same and entry.bytes == path.stat().st_size
+    if not folder.has(job.name, job.video):
+        return False
+    return _adopt(path, folder, contract)
+
+
+def _adopt(path: Path, folder: CacheFolder, contract: Contract) -> bool:
+    packed = open_packed(path)
+    if packed.contract.difference(contract) is not None:
+        return False
+    with path.open("rb") as file:
+        checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    folder.add(
+        Entry(
+            source=packed.source,
+            fingerprint=packed.fingerprint,
+            frames=packed.frames,
+            flows=len(packed.flow),
+            size=packed.size,
+            bytes=path.stat().st_size,
+            sha256=checksum,
+            truncated=packed.truncated,
+        )
+    )
+    return True
+
+
+def _is_list(source: Path) -> bool:
+    if source.is_dir():
+        return (source / "classInd.txt").exists()
+    return source.suffix.lower() in LIST_SUFFIXES
+
+
+def _from_list(source: Path, root, format) -> list[Job]:
+    found = read_annotations(source, format, root=root)
+    videos = list(dict.fromkeys(found.paths))
+    present = [video for video in videos if os.path.isfile(video)]
+    if not present:
+        raise VideoError(
+            f"None of the {len(videos)} videos of {source} is there; the "
+            f"first would be {videos[0]}. Pass --root with the folder that "
+            "they are in."
+        )
+    base = found.root
+    if any(
+        not Path(os.path.abspath(v)).is_relative_to(base.absolute())
+        for v in videos
+    ):
+        base = common_folder(videos)
+    return [Job(video, relative_name(video, base)) for video in videos]

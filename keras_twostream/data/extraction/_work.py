@@ -1,0 +1,127 @@
+"""One video in one process. Imports neither Keras nor TensorFlow."""
+
+import dataclasses
+import errno
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import MutableSequence
+
+from keras_twostream._opencv import cv2
+from keras_twostream.data import _scan
+from keras_twostream.data.cache._contract import Contract
+from keras_twostream.data.cache._folder import CacheFolder, Entry
+from keras_twostream.data.cache._packing import pack_video
+from keras_twostream.data.extraction._jobs import Job
+from keras_twostream.errors import MissingLibraryError, TwoStreamError
+
+# Places in the tally that processes share: bytes of the videos begun, frames
+# they have, frames done, and whether to stop.
+BEGUN, EXPECTED, DONE, STOP = range(4)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+_shared: MutableSequence[int] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What came of a job.
+
+    Attributes:
+        job: The job.
+        entry: The video's line, None if it failed.
+        reason: Why it failed.
+        fatal: Whether every other job would fail like it.
+    """
+
+    job: Job
+    entry: Entry | None = None
+    reason: str = ""
+    fatal: bool = False
+
+
+class Stopped(Exception):
+    """The run ends; what is half done is removed."""
+
+
+def begin(shared: MutableSequence[int]) -> None:
+    """Prepares a process: quiet on Ctrl-C, gone when its parent is."""
+    global _shared
+    _shared = shared
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def work_in_process(job: Job, contract: Contract, folder: str) -> Outcome:
+    """`work`, in a process that `begin` prepared."""
+    return work(job, contract, folder, _shared)
+
+
+def work(
+    job: Job,
+    contract: Contract,
+    folder: str,
+    tally: MutableSequence[int],
+) -> Outcome:
+    """Extracts one video.
+
+    Args:
+        job: The video.
+        contract: What to write.
+        folder: The cache.
+        tally: See `BEGUN` and those beside it.
+
+    Returns:
+        The outcome; errors are in it.
+    """
+
+    def report(frames: int) -> None:
+        _add(tally, DONE, frames)
+        if tally[STOP]:
+            raise Stopped
+
+    target = CacheFolder(folder).packed_path(job.name)
+    try:
+        scan = _scan.scan_video(job.video)
+        _add(tally, EXPECTED, len(scan.timeline(contract.frame_rate)))
+        _add(tally, BEGUN, os.path.getsize(job.video))
+        return Outcome(
+            job, pack_video(job.video, target, contract, job.name, report)
+        )
+    except Stopped:
+        return Outcome(job, reason="stopped", fatal=True)
+    except MissingLibraryError as error:
+        return Outcome(job, reason=str(error), fatal=True)
+    except TwoStreamError as error:
+        return Outcome(job, reason=str(error))
+    except OSError as error:
+        return _failed_write(job, folder, error)
+    except Exception as error:
+        return Outcome(job, reason=f"{type(error).__name__}: {error}")
+
+
+def _failed_write(job: Job, folder: str, error: OSError) -> Outcome:
+    if error.errno in _FULL:
+        return Outcome(
+            job,
+            reason=f"The disk of {folder} is full. Make room and run the "
+            "same command again: it goes on where it stopped.",
+            fatal=True,
+        )
+    return Outcome(job, reason=f"Cannot extract {job.video}: {error}")
+
+
+def _add(tally: MutableSequence[int], place: int, count: int) -> None:
+    lock = getattr(tally, "get_lock", threading.Lock)()
+    with lock:
+        tally[place] += count
+
+
+def _follow_parent() -> None:
+    """A killed parent cannot say goodbye; its workers would wait forever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
