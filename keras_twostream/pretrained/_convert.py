@@ -46,7 +46,7 @@ def canonical(tensors: Tensors, layout: str) -> dict[str, np.ndarray]:
             array = _unflattened(array, rules.flattened.get(name))
             array = _adapt.from_torch(array)
         found[name] = array
-    return found
+    return rules.finish(found)
 
 
 def adapt(

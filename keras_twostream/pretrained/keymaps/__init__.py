@@ -4,6 +4,11 @@ Each function takes the keys of a file and gives our keys without the stream.
 `LAYOUTS` are the values that a WeightSpec's `layout` may have.
 """
 
+from keras_twostream.pretrained.keymaps._applications import (
+    applications_resnet,
+    applications_vgg16,
+    fold_bias,
+)
 from keras_twostream.pretrained.keymaps._inception import (
     googlenet,
     googlenet_as_i3d,
@@ -38,12 +43,18 @@ LAYOUTS = {
     "pytorch_i3d": KeyMap(pytorch_i3d),
     "r2plus1d": KeyMap(r2plus1d),
     "tsn": KeyMap(tsn),
+    "applications_vgg16": KeyMap(applications_vgg16, torch=False),
+    "applications_resnet": KeyMap(
+        applications_resnet, torch=False, finish=fold_bias
+    ),
 }
 
 __all__ = [
     "HEAD",
     "LAYOUTS",
     "KeyMap",
+    "applications_resnet",
+    "applications_vgg16",
     "deepmind_i3d",
     "googlenet",
     "googlenet_as_i3d",

@@ -7,6 +7,7 @@ The classifier is called "head". Maps go by name, never by order.
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from keras_twostream.errors import WeightsError, did_you_mean
 
@@ -22,6 +23,7 @@ class KeyMap:
         torch: Whether kernels are stored as PyTorch does: outputs first.
         flattened: Dense kernels that follow a flattened (C, H, W) volume,
             by our key; ours flatten (H, W, C).
+        finish: What else is done to the arrays, under our keys.
     """
 
     rename: Callable[[Iterable[str]], dict[str, str]]
@@ -29,6 +31,7 @@ class KeyMap:
     flattened: Mapping[str, tuple[int, int, int]] = dataclasses.field(
         default_factory=dict
     )
+    finish: Callable[[dict[str, Any]], dict[str, Any]] = dict
 
 
 def torch_names(

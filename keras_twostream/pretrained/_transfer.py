@@ -1,0 +1,103 @@
+"""From one model in memory to another: new heads, image networks."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from keras_twostream import inspection, registry
+from keras_twostream.errors import SpecError
+from keras_twostream.pretrained import _convert
+from keras_twostream.pretrained._heads import head_layers
+from keras_twostream.pretrained._variables import assign, variables
+
+
+def replace_head(
+    model: keras.Model, classes: Sequence[str] | int
+) -> keras.Model:
+    """The same network with a fresh classifier; the old one is unchanged.
+
+    Args:
+        model: A model of a registered architecture.
+        classes: Names of the new classes, or their number.
+
+    Returns:
+        A new model that has every other weight of the old one.
+
+    Raises:
+        SpecError: If the model was not built by a registered architecture.
+
+    Example:
+
+    ```python
+    model = replace_head(model, ["open the door", "close the door"])
+    ```
+    """
+    card = inspection.card(model)
+    if "architecture" not in card:
+        raise SpecError(
+            f"The model {model.name!r} was not built by a registered "
+            "architecture, so its head cannot be told from the rest. Use "
+            "keras_twostream.load(..., num_classes=...)."
+        )
+    count = classes if isinstance(classes, int) else len(classes)
+    names = None if isinstance(classes, int) else list(classes)
+    builder = registry.model_entry(card["architecture"]).builder
+    fresh = builder(**{**card["options"], "num_classes": count})
+    heads = head_layers(fresh)
+    targets, sources = (
+        {k: v for k, v in variables(m).items() if _layer(k) not in heads}
+        for m in (fresh, model)
+    )
+    assign(targets, _arrays(sources))
+    inspection.update_card(fresh, classes=names, head_trained=False)
+    return fresh
+
+
+def transfer(
+    source: keras.Model,
+    target: keras.Model,
+    layout: str,
+    **adaptation: Any,
+) -> None:
+    """Put an image network of `keras.applications` into each stream.
+
+    Args:
+        source: VGG16, ResNet50, ResNet101 or ResNet152, with or without its
+            top; their weights want `normalization="caffe"`.
+        target: A model whose towers are the same network; a ResNet with
+            stride_in="1x1".
+        layout: "applications_vgg16" or "applications_resnet".
+        **adaptation: As in a WeightSpec: time, channels, fresh, unused.
+
+    Raises:
+        WeightsError: If a variable of the target has no source, or a source
+            no variable; nothing was assigned.
+
+    Example:
+
+    ```python
+    image_net = keras.applications.VGG16()
+    model = keras_twostream.models.two_stream_vgg16(normalization="caffe")
+    transfer(image_net, model, "applications_vgg16")
+    ```
+    """
+    canonical = _convert.canonical(_arrays(variables(source)), layout)
+    heads = head_layers(target)
+    targets = {
+        k: v for k, v in variables(target).items() if _layer(k) not in heads
+    }
+    shapes = {key: tuple(v.shape) for key, v in targets.items()}
+    found = _convert.adapt({"": canonical}, shapes, heads, adaptation)
+    assign({key: targets[key] for key in found}, found)
+
+
+def _arrays(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: keras.ops.convert_to_numpy(variable.value)
+        for key, variable in found.items()
+    }
+
+
+def _layer(key: str) -> str:
+    return key.rpartition(".")[0]
