@@ -102,6 +102,13 @@ __all__ = [
 @click.option("--workers", type=click.IntRange(1), help="Videos read at once.")
 @click.option("--balance", is_flag=True, help="Weigh rare classes more.")
 @click.option("--jit", default="auto", metavar="auto|true|false|measure")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "bfloat16"]),
+    default="auto",
+    show_default=True,
+    help="What layers compute with; auto is bfloat16 on a GPU.",
+)
 @click.option("--checkpoint-seconds", default=300.0, show_default=True)
 @click.option("--license", "license_", default="unspecified")
 @click.option("--data-terms", default="unspecified")

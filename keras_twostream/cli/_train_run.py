@@ -37,6 +37,7 @@ def run(flags: dict[str, Any], command: list[str]) -> None:
         )
     seed = flags["seed"] or 0
     keras.utils.set_random_seed(seed)
+    training.set_precision(flags["precision"])
     lists = setup.read_lists(
         flags["data"],
         seed=seed,
@@ -157,10 +158,11 @@ def _save(
     inspection.update_card(model, head_trained=True)
     best = metrics["best"]["best"]
     rows = []
-    if best is not None and flags["keep"] == "best":
+    accuracy = metrics["monitor"] == "val_accuracy"
+    if best is not None and accuracy and flags["keep"] == "best":
         rows = [
             {
-                "name": metrics["monitor"].removeprefix("val_"),
+                "name": "accuracy",
                 "value": best,
                 "dataset": Path(flags["data"]).name,
                 "split": str(flags["split"] or "validation"),
@@ -168,7 +170,7 @@ def _save(
             }
         ]
     hub.save_pretrained(
-        model,
+        training.fused_copy(model),
         out / "model",
         license=flags["license_"],
         data_terms=flags["data_terms"],

@@ -23,6 +23,7 @@ _HOME = {
     "devices": "_devices",
     "evaluate_videos": "_evaluate",
     "fuse": "_scores",
+    "fused_copy": "_streams",
     "has_features": "_features",
     "hold_out": "_hold_out",
     "list_recipes": "_recipes",

@@ -26,6 +26,7 @@ class Resume(keras.callbacks.Callback):
             an epoch is always saved.
         companions: Callbacks whose `state` (a JSON-compatible dict) is saved
             and restored too, such as `KeepBest` and `RunLog`.
+        seed: Of dropout on PyTorch, together with epoch and step.
 
     Attributes:
         epoch: The epoch to go on with.
@@ -45,11 +46,13 @@ class Resume(keras.callbacks.Callback):
         path: str | os.PathLike,
         every_seconds: float = 300.0,
         companions: tuple[Any, ...] = (),
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.path = Path(path)
         self.epoch = self.step = 0
         self._every, self._companions = every_seconds, companions
+        self._seed = seed
         self._metrics: list[np.ndarray] | None = None
 
     def restore(self, model: keras.Model) -> bool:
@@ -82,17 +85,15 @@ class Resume(keras.callbacks.Callback):
         self._saved_at = time.monotonic()
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._first = self.step
-        variables = self.model.metrics_variables
-        # Means over an epoch go on where they stood; where Keras makes its
-        # metrics in the first step, they cover the rest of the epoch.
-        if self.step and len(variables) == len(self._metrics or ()):
-            for variable, value in zip(variables, self._metrics, strict=True):
-                variable.assign(value)
-        self._metrics = None
-        self.epoch = epoch
+        self._first, self.epoch = self.step, epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if keras.backend.backend() == "torch":
+            # Its dropout draws from a generator that is no Keras variable.
+            _seed_torch(self._seed, self.epoch, self._first + batch)
 
     def on_train_batch_end(self, batch, logs=None):
+        self._add_earlier_metrics()
         self.step = self._first + batch + 1
         if time.monotonic() - self._saved_at >= self._every:
             self.save()
@@ -121,6 +122,18 @@ class Resume(keras.callbacks.Callback):
         write_arrays(self.path, arrays)
         self._saved_at = time.monotonic()
 
+    def _add_earlier_metrics(self) -> None:
+        """Means over a resumed epoch cover the part before the kill.
+
+        Keras makes its metrics in the first step; all of them are sums.
+        """
+        if self._first and self._metrics:
+            for variable, value in zip(
+                self.model.metrics_variables, self._metrics, strict=True
+            ):
+                variable.assign(variable + value)
+        self._metrics = None
+
     def _assign(self, variables, arrays, name: str) -> None:
         values = _group(arrays, name)
         same = len(values) == len(variables) and all(
@@ -135,6 +148,12 @@ class Resume(keras.callbacks.Callback):
             )
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
+
+
+def _seed_torch(seed: int, epoch: int, step: int) -> None:
+    import torch
+
+    torch.manual_seed(hash((seed, epoch, step)) % 2**63)
 
 
 def _group(arrays: dict[str, np.ndarray], name: str) -> list[np.ndarray]:

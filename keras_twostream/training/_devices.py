@@ -51,6 +51,41 @@ def devices(count: int | None = None) -> Iterator[list[str]]:
         yield names
 
 
+def set_precision(name: str = "auto") -> str:
+    """Sets the numbers that layers compute with; call before building.
+
+    Weights, normalisation of the input and logits stay in float32.
+
+    Args:
+        name: "float32", "bfloat16", or "auto" for bfloat16 on a GPU and
+            float32 elsewhere.
+
+    Returns:
+        The name of Keras's dtype policy.
+
+    Raises:
+        SpecError: If the name is none of the three.
+    """
+    policies = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+    if name == "auto":
+        name = "bfloat16" if _has_gpu() else "float32"
+    if name not in policies:
+        raise SpecError(
+            "`precision` must be auto, float32 or bfloat16. "
+            f"Received: precision={name!r}"
+        )
+    keras.config.set_dtype_policy(policies[name])
+    return policies[name]
+
+
+def _has_gpu() -> bool:
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.cuda.is_available()
+    return bool(keras.distribution.list_devices("gpu"))
+
+
 def _choose(count: int | None) -> list[str]:
     found = keras.distribution.list_devices()
     accelerators = [name for name in found if not name.startswith("cpu")]

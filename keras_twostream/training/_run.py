@@ -18,6 +18,7 @@ from keras_twostream.training._files import write_json
 from keras_twostream.training._plots import plot_curves
 from keras_twostream.training._progress import Progress
 from keras_twostream.training._recipes import Recipe
+from keras_twostream.training._throughput import ThroughputMonitor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +130,7 @@ class _Run:
             self.out / "checkpoint.npz",
             self.settings.checkpoint_seconds,
             (best, log),
+            self.settings.seed,
         )
         resume.restore(self.model)
         callbacks = [*callbacks, best, log, resume]
@@ -150,19 +152,20 @@ class _Run:
         """Calls `model.fit`, first for the rest of a broken-off epoch."""
         held_out = self._validation(validation) if validation else None
         dataset = self._training(items, resume.epoch, resume.step)
+        monitor = ThroughputMonitor(self.batch_size)
         self.model.stop_training = False
         while resume.epoch < self.epochs and not self.model.stop_training:
             first, done = resume.epoch, resume.step
             progress = Progress(self.batch_size, steps, self.epochs, done)
             self.model.fit(
-                dataset,
+                monitor.watch(dataset),
                 initial_epoch=first,
                 epochs=first + 1 if done else self.epochs,
                 steps_per_epoch=steps - done,
                 shuffle=False,
                 validation_data=held_out,
                 class_weight=self.settings.class_weight,
-                callbacks=[*callbacks, progress],
+                callbacks=[monitor, *callbacks, progress],
                 verbose=0,
             )
             if done:

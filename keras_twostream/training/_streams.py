@@ -1,9 +1,10 @@
-"""Starting a two-stream network from networks of one stream each."""
+"""From streams to a two-stream network, before training and after."""
 
 import keras
 
 from keras_twostream.errors import WeightsError
-from keras_twostream.inspection import stream_layers
+from keras_twostream.inspection import card, stream_layers, update_card
+from keras_twostream.registry import model_entry
 
 
 def copy_stream(
@@ -49,6 +50,31 @@ def copy_stream(
             f"{', '.join(stream_layers(source))}."
         )
     return copied
+
+
+def fused_copy(model: keras.Model) -> keras.Model:
+    """A network trained with one loss per stream, giving fused scores.
+
+    Args:
+        model: A model, perhaps built with `outputs="streams"`.
+
+    Returns:
+        The same network with `outputs="fused"` and the same weights; the
+        model itself if it gives fused scores already.
+    """
+    facts = card(model)
+    options = facts.get("options", {})
+    if options.get("outputs") != "streams":
+        return model
+    builder = model_entry(facts["architecture"]).builder
+    copy = builder(**{**options, "outputs": "fused"})
+    trained = {layer.name: layer for layer in model.layers}
+    for layer in copy.layers:
+        if layer.weights:
+            layer.set_weights(trained[layer.name].get_weights())
+    kept = {key: facts[key] for key in ("classes", "head_trained")}
+    update_card(copy, **kept)
+    return copy
 
 
 def _stream_layers(model: keras.Model, stream: str) -> list:

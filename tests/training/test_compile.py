@@ -139,3 +139,15 @@ def test_hold_out_keeps_a_share_of_each_class():
     train, held = training.hold_out(labels, 0.2, seed=3)
     assert sorted([*train, *held]) == list(range(31))
     assert [sum(labels[i] == c for i in held) for c in range(3)] == [2, 4, 0]
+
+
+def test_fused_copy_is_the_mean_of_the_streams(build, registered):
+    model = build(outputs="streams")
+    streams = model.predict_on_batch(_clips())
+    fused = training.fused_copy(model)
+    np.testing.assert_allclose(
+        fused.predict_on_batch(_clips()),
+        (streams["rgb"] + streams["flow"]) / 2,
+        atol=1e-5,
+    )
+    assert training.fused_copy(fused) is fused

@@ -82,3 +82,14 @@ def test_more_devices_than_there_are():
         training.devices(1000),
     ):
         pass
+
+
+@pytest.mark.agnostic
+def test_precision():
+    try:
+        assert training.set_precision("bfloat16") == "mixed_bfloat16"
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        assert training.set_precision("float32") == "float32"
+    with pytest.raises(SpecError, match="`precision` must be auto"):
+        training.set_precision("float8")

@@ -36,7 +36,12 @@ class _KillAt(keras.callbacks.Callback):
 
 
 def _train(model, items, out, callbacks=(), **settings):
-    settings = {"checkpoint_seconds": 0.0, "workers": 1, **settings}
+    settings = {
+        "checkpoint_seconds": 0.0,
+        "workers": 1,
+        "keep": "last",
+        **settings,
+    }
     return training.train(
         model,
         items,
