@@ -7,6 +7,7 @@ repository creation, LFS and regular uploads, commits.
 
 import base64
 import dataclasses
+import functools
 import hashlib
 import json
 import threading
@@ -96,6 +97,7 @@ class LoopbackHub:
         return sum(self.requests.values())
 
 
+@functools.lru_cache(maxsize=64)
 def _sha256(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
@@ -183,12 +185,14 @@ class _Handler(BaseHTTPRequestHandler):
         if name not in repo.commits[sha]:
             return self._refuse(404, "EntryNotFound")
         body = repo.commits[sha][name]
-        headers = {"X-Repo-Commit": sha, "ETag": f'"{_git_sha(body)}"'}
+        headers = {"X-Repo-Commit": sha}
         if len(body) < LFS_BYTES:
+            headers["ETag"] = f'"{_git_sha(body)}"'
             return self._send_file(name, body, headers)
         oid = _sha256(body)
         self.hub.blobs[oid] = body
         headers |= {
+            "ETag": f'"{oid}"',
             "X-Linked-ETag": f'"{oid}"',
             "X-Linked-Size": str(len(body)),
             "Location": f"{self.hub.store}/store/{oid}/{name}",

@@ -117,10 +117,12 @@ def _default(architecture: str, options: Mapping[str, Any]) -> WeightSpec:
         if not conflicts(spec, options):
             return spec
     if not choices:
+        others = {spec.architecture for spec in _catalogue.list_weights()}
         raise WeightsError(
-            f"{architecture} has no published weights. Build it with random "
-            f"ones: keras_twostream.load({architecture!r}, weights=None)."
-            f"{_catalogue.broken_plugins()}"
+            f"{architecture} has no published weights: nobody offers any in "
+            "public. Build it with random ones: keras_twostream.load("
+            f"{architecture!r}, weights=None). Architectures that have some: "
+            f"{', '.join(sorted(others))}.{_catalogue.broken_plugins()}"
         )
     rows = "".join(_row(spec, conflicts(spec, options)) for spec in choices)
     raise WeightsError(

@@ -24,18 +24,20 @@ def declare_operators() -> None:
     _libraries.append(library)
 
 
-def randomized(net):
-    """The net in test mode, its batch norms with telling statistics."""
+def randomized(net, size=64, steps=()):
+    """The net in test mode, its batch norms with telling statistics.
+
+    They are those of one random batch, so that deep nets stay in range.
+    """
     generator = torch.Generator().manual_seed(0)
     for module in net.modules():
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            for tensor, low, high in (
-                (module.weight.data, 0.8, 1.2),
-                (module.bias.data, -0.1, 0.1),
-                (module.running_mean, -0.2, 0.2),
-                (module.running_var, 0.8, 1.2),
-            ):
-                tensor.uniform_(low, high, generator=generator)
+            module.weight.data.uniform_(0.8, 1.2, generator=generator)
+            module.bias.data.uniform_(-0.1, 0.1, generator=generator)
+            module.momentum = 0.9
+    with torch.no_grad():
+        shape = (2, 3, *steps, size, size)
+        net.train()(torch.randn(shape, generator=generator))
     return net.eval()
 
 

@@ -35,7 +35,7 @@ def ours(spec, clip, **options):
 @pytest.mark.parametrize("name", ROWS)
 def test_timm_nets_give_the_same_logits(name, publish):
     architecture, size, mean, std = ROWS[name]
-    net = randomized(timm.create_model(architecture))
+    net = randomized(timm.create_model(architecture), size)
     clip = frames(size)
     with torch.no_grad():
         expected = net(as_torch(clip, mean, std)).numpy()
@@ -47,7 +47,8 @@ def test_timm_nets_give_the_same_logits(name, publish):
 
 def test_torchvision_googlenet_gives_the_same_logits(publish):
     net = randomized(
-        torchvision.models.googlenet(init_weights=False, aux_logits=False)
+        torchvision.models.googlenet(init_weights=False, aux_logits=False),
+        size=112,
     )
     clip = frames(224)
     with torch.no_grad():
@@ -57,7 +58,7 @@ def test_torchvision_googlenet_gives_the_same_logits(publish):
 
 
 def test_torchvision_r2plus1d_gives_the_same_logits(publish):
-    net = randomized(torchvision.models.video.r2plus1d_18())
+    net = randomized(torchvision.models.video.r2plus1d_18(), steps=(8,))
     clip = frames(112, steps=8)
     mean = np.array([0.43216, 0.394666, 0.37645]) * 255
     std = np.array([0.22803, 0.22145, 0.216989]) * 255

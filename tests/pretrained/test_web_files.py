@@ -1,0 +1,142 @@
+"""Files from https://, through a server with a certificate of its own."""
+
+import hashlib
+import http.server
+import shutil
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from keras_twostream.errors import WeightsError
+from keras_twostream.pretrained import (
+    WeightSpec,
+    _sources,
+    _verify,
+    _web_files,
+)
+
+BODY = b"tensors" * 1000
+HASH = hashlib.sha256(BODY).hexdigest()
+NAMED = f"net-{HASH[:8]}.pth"
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    bodies = 0
+
+    def do_GET(self):
+        if self.path.startswith("/moved"):
+            self.send_response(302)
+            self.send_header("Location", "http://127.0.0.1:9/plain")
+            return self.end_headers()
+        if self.path.startswith("/missing"):
+            return self.send_error(404)
+        type(self).bodies += 1
+        cut = len(BODY) // (2 if self.path.startswith("/cut") else 1)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(BODY)))
+        self.end_headers()
+        self.wfile.write(BODY[:cut])
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate for 127.0.0.1, made on the spot."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    folder = tmp_path_factory.mktemp("tls")
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=loopback "
+        f"-addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {cert}"
+    )
+    subprocess.run(command.split(), check=True, capture_output=True)
+    return key, cert
+
+
+@pytest.fixture
+def site(certificate, caches, monkeypatch):
+    """An https:// address that this test trusts."""
+    key, cert = certificate
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+    _Handler.bodies = 0
+    yield f"https://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def spec(url, **changes):
+    return WeightSpec(
+        name="tiny.web",
+        url=url,
+        filename=url.rpartition("/")[2],
+        license="mit",
+        data_terms="none",
+        origin="trained",
+        **changes,
+    )
+
+
+def test_a_file_is_fetched_once_and_verified(site):
+    row = spec(f"{site}/a/{NAMED}", sha256=HASH)
+    for _ in range(2):
+        [file] = _sources.local_files(row)
+        assert file.path.read_bytes() == BODY
+    assert _Handler.bodies == 1
+
+
+def test_force_fetches_again(site):
+    row = spec(f"{site}/a/{NAMED}", sha256=HASH)
+    _sources.local_files(row)
+    _sources.local_files(row, force=True)
+    assert _Handler.bodies == 2
+
+
+def test_a_wrong_hash_says_how_to_repair(site):
+    row = spec(f"{site}/a/net.pth", sha256="0" * 64)
+    with pytest.raises(WeightsError, match="weights pull --force tiny.web"):
+        _sources.local_files(row)
+
+
+def test_the_hash_in_pytorchs_file_names_counts(site):
+    _sources.local_files(spec(f"{site}/a/{NAMED}"))
+    with pytest.raises(WeightsError, match=r"00000000\.\.\. \(in its name\)"):
+        _sources.local_files(spec(f"{site}/a/net-00000000.pth"))
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("missing.pth", "answered 404"),
+        ("cut.pth", "cut off|cannot be fetched"),
+        ("moved.pth", "cannot be fetched|not https://"),
+    ],
+)
+def test_what_goes_wrong_is_said_and_leaves_nothing(site, path, text):
+    with pytest.raises(WeightsError, match=text):
+        _web_files.fetch(f"{site}/{path}")
+    kept = [p for p in (_verify.cache_folder() / "files").iterdir()
+            if not p.name.startswith(".")]  # fmt: skip
+    assert kept == []
+
+
+def test_an_untrusted_certificate_is_refused(site, monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(WeightsError, match="cannot be fetched: .*certificate"):
+        _web_files.fetch(f"{site}/a/net.pth")
+
+
+def test_offline_mode_asks_nobody(site, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(WeightsError, match="HF_HUB_OFFLINE forbids"):
+        _web_files.fetch(f"{site}/a/net.pth")
+    assert _Handler.bodies == 0
