@@ -98,7 +98,11 @@ __all__ = [
     show_default=True,
     help="Which weights the model gets in the end.",
 )
-@click.option("--cache", type=click.Choice(["memory"]), help="Decoded frames.")
+@click.option(
+    "--cache",
+    metavar="memory|DIR",
+    help="Keep frames in memory, or frames and flow in a packed cache.",
+)
 @click.option("--workers", type=click.IntRange(1), help="Videos read at once.")
 @click.option("--balance", is_flag=True, help="Weigh rare classes more.")
 @click.option("--jit", default="auto", metavar="auto|true|false|measure")

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_twostream.data import _list_formats, _split_formats
 from keras_twostream.data._items import Item, Listing, Request
+from keras_twostream.data.cache._packed import is_packed
 from keras_twostream.errors import SpecError, did_you_mean
 
 VIDEO_SUFFIXES = frozenset(
@@ -80,7 +81,7 @@ def read_annotations(
 
     | format | `path` | what it is |
     |---|---|---|
-    | `folder` | folder | one folder per class, videos inside |
+    | `folder` | folder | one folder per class, videos or packed files inside |
     | `ucf101` | folder | ucfTrainTestlist: classInd, trainlist01, ... |
     | `hmdb51` | folder | testTrainMulti_7030_splits: one file per class |
     | `kinetics` | .csv | label, youtube_id, time_start, time_end, split |
@@ -196,7 +197,7 @@ def _videos_in(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in VIDEO_SUFFIXES
+        if path.suffix.lower() in VIDEO_SUFFIXES or is_packed(path)
     )
 
 

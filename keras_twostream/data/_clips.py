@@ -1,12 +1,23 @@
 """Cutting clips: from frames, or a file, to the arrays that a model eats."""
 
 import os
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
 from keras_twostream import flow
-from keras_twostream.data import _augment, _crops, _frames, _sampling, _video
+from keras_twostream.data import (
+    _augment,
+    _crops,
+    _frames,
+    _sampling,
+    _scan,
+    _video,
+    layouts,
+)
+from keras_twostream.data.cache import PackedSource
+from keras_twostream.data.cache._packed import is_packed
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
 
@@ -71,7 +82,8 @@ def clips(
     """The clips that a video is tested on, as arrays.
 
     Args:
-        source: A video file, or (T, H, W, 3) RGB frames, 0..255, at the
+        source: A video file, a packed file, a folder of frames and flow
+            (see `data.layouts`), or (T, H, W, 3) RGB frames, 0..255, at the
             spec's frame rate.
         spec: The clip.
         count: How many clips; None covers the video (only "dense").
@@ -95,8 +107,7 @@ def clips(
     opened = open_source(source, spec)
     placements = _sampling.views(opened.frames, spec, count, protocol)
     chosen = _sampling.frames_of(placements, opened.frames, spec, short)
-    numbers = chosen.needed
-    footage = Footage(opened.read(numbers), numbers, chosen, spec)
+    footage = footage_of(opened, chosen, spec)
     views = [
         footage.crop(crop)
         for crop in _crops.view_crops(*footage.size, spec.crop, crops)
@@ -111,9 +122,54 @@ def clips(
 
 def open_source(source: str | os.PathLike | np.ndarray, spec: ClipSpec):
     """A `Source` for a path or for frames in memory."""
-    if isinstance(source, str | os.PathLike):
-        return FileSource(source, spec)
-    return ArraySource(source, spec)
+    if not isinstance(source, str | os.PathLike):
+        return ArraySource(source, spec)
+    if is_packed(source):
+        return PackedSource(source, spec)
+    if os.path.isdir(source):
+        return layouts.LayoutSource(source, spec)
+    if os.fspath(source).endswith(".npy"):
+        return layouts.NpySource(source, spec)
+    return FileSource(source, spec)
+
+
+def is_extracted(path: str) -> bool:
+    """Whether a path holds frames and flow rather than a video."""
+    return is_packed(path) or os.path.isdir(path) or path.endswith(".npy")
+
+
+def check_source(path: str, spec: ClipSpec, look_inside: bool) -> None:
+    """Refuses what cannot be read, as far as a quick look tells.
+
+    Args:
+        path: As in `open_source`.
+        spec: The clip.
+        look_inside: Whether a video file is opened.
+
+    Raises:
+        VideoError: If the path cannot be read.
+        SpecError: If it is a cache that was made for other clips.
+    """
+    if is_extracted(path):
+        open_source(path, spec)
+    elif look_inside:
+        _video.probe(path)
+    else:
+        _scan.check_file(path)
+
+
+def footage_of(
+    source: Source, chosen: _sampling.ClipFrames, spec: ClipSpec
+) -> "Footage":
+    """The footage of some clips, with flow from disk where it is there."""
+    if not hasattr(source, "fields"):
+        numbers = chosen.needed
+        return Footage(source.read(numbers), numbers, chosen, spec)
+    shown = np.empty(0, int) if chosen.rgb is None else np.unique(chosen.rgb)
+    frames = np.empty((0, *source.size, 3), np.uint8)
+    if len(shown):
+        frames = source.read(shown)
+    return Footage(frames, shown, chosen, spec, source.fields)
 
 
 class Footage:
@@ -127,6 +183,8 @@ class Footage:
         numbers: (N,) which frames of the video these are, ascending.
         chosen: The frames that the clips take.
         spec: The clip.
+        fields_of: From (M, 2) pairs of frames of the video to their flow;
+            computed from `frames` when None.
     """
 
     def __init__(
@@ -135,6 +193,7 @@ class Footage:
         numbers: np.ndarray,
         chosen: _sampling.ClipFrames,
         spec: ClipSpec,
+        fields_of: Callable[[np.ndarray], np.ndarray] | None = None,
     ):
         self._spec = spec
         self.size = frames.shape[1:3]
@@ -143,10 +202,15 @@ class Footage:
             shown, self._steps = _distinct(chosen.rgb)
             self._frames = frames[np.searchsorted(numbers, shown)]
         if chosen.pairs is not None:
-            pairs = np.searchsorted(numbers, chosen.pairs)
-            distinct, self._places = _distinct_pairs(pairs)
+            distinct, self._places = _distinct_pairs(chosen.pairs)
+            if fields_of is not None:
+                self._fields = fields_of(distinct)
+                return
             self._fields = flow.compute_pairs(
-                frames, distinct, spec.flow_algorithm, **spec.flow_parameters
+                frames,
+                np.searchsorted(numbers, distinct),
+                spec.flow_algorithm,
+                **spec.flow_parameters,
             )
 
     def crop(

@@ -41,7 +41,7 @@ def video_dataset(
     short: str = "loop",
     drop_remainder: bool | None = None,
     workers: int | None = None,
-    cache: str | None = None,
+    cache: str | os.PathLike | None = None,
     cache_bytes: int = 2 * 1024**3,
 ) -> tf.data.Dataset:
     """Batches of clips and labels from video files.
@@ -83,15 +83,19 @@ def video_dataset(
         drop_remainder: Whether a smaller last batch is left out; by default
             in training.
         workers: Videos read at once; all processors when None.
-        cache: "memory" keeps decoded frames, up to `cache_bytes`.
-        cache_bytes: Bytes that the cache may take.
+        cache: "memory" keeps decoded frames, up to `cache_bytes`. Any other
+            name is a folder: a packed cache, read where it holds a video and
+            written where it does not, so that the first epoch costs what
+            `keras-twostream extract` does and later ones only read.
+        cache_bytes: Bytes that the cache in memory may take.
 
     Returns:
         A dataset of ({stream: (B, T, H, W, C)}, labels): "rgb" uint8, "flow"
         float32 in pixels; labels (B,) int32 or (B, classes) float32.
 
     Raises:
-        SpecError: If an argument is not as above.
+        SpecError: If an argument is not as above, or the cache was made for
+            other clips.
         VideoError: If no file at all can be read.
 
     Example:
@@ -99,8 +103,10 @@ def video_dataset(
         ...                         training=True)
         >>> model.fit(dataset, epochs=30)
     """
+    paths, labels = _paths_and_labels(items)
     reader = ClipReader(
-        *_paths_and_labels(items),
+        paths,
+        labels,
         spec,
         training=training,
         seed=seed,
@@ -110,7 +116,7 @@ def video_dataset(
         colour=colour,
         flow_values=flow_values,
         short=short,
-        store=frame_store(cache, cache_bytes),
+        store=frame_store(cache, cache_bytes, spec, paths),
     )
     workers = workers or available_cpus()
     reader.set_bad_files_aside(workers, look_inside=not training)

@@ -1,5 +1,6 @@
 """One clip of a list of videos, by (epoch, index), for training or testing."""
 
+import os
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -8,18 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from keras_twostream._opencv import cv2
-from keras_twostream.data import (
-    _augment,
-    _clips,
-    _crops,
-    _sampling,
-    _scan,
-    _video,
-)
-from keras_twostream.errors import SpecError, TwoStreamError, VideoError
+from keras_twostream.data import _augment, _clips, _crops, _sampling
+from keras_twostream.data.cache import PackedStore
+from keras_twostream.errors import TwoStreamError, VideoError
 from keras_twostream.spec import ClipSpec
-
-CACHES = (None, "memory")
 
 
 class ClipReader:
@@ -39,7 +32,7 @@ class ClipReader:
         colour: float,
         flow_values: str,
         short: str,
-        store: "FrameStore",
+        store: "FrameStore | CacheStore",
     ):
         self._paths, self._labels = list(paths), labels
         self._spec, self._training, self._seed = spec, training, seed
@@ -80,7 +73,10 @@ class ClipReader:
         Raises:
             VideoError: If none is left.
         """
-        check = _video.probe if look_inside else _scan.check_file
+
+        def check(path: str) -> None:
+            self._store.check(path, self._spec, look_inside)
+
         with ThreadPoolExecutor(workers) as pool:
             errors = list(
                 pool.map(lambda path: _error_of(check, path), self._paths)
@@ -108,8 +104,7 @@ class ClipReader:
         chosen = _sampling.frames_of(
             placement, source.frames, spec, self._short
         )
-        numbers = chosen.needed
-        footage = _clips.Footage(source.read(numbers), numbers, chosen, spec)
+        footage = _clips.footage_of(source, chosen, spec)
         return footage.crop(
             self._crop(footage.size, rng),
             self._draw_colour(rng),
@@ -167,12 +162,16 @@ class FrameStore:
         self._kept: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
 
+    def check(self, path: str, spec: ClipSpec, look_inside: bool) -> None:
+        """See `check_source`."""
+        _clips.check_source(path, spec, look_inside)
+
     def open(self, path: str, spec: ClipSpec) -> _clips.Source:
         """A source of the video's frames, in memory where they fit."""
         if path in self._kept:
             return _clips.ArraySource(self._kept[path], spec)
-        source = _clips.FileSource(path, spec)
-        if self._free <= 0:
+        source = _clips.open_source(path, spec)
+        if self._free <= 0 or hasattr(source, "fields"):
             return source
         frames = source.read(np.arange(source.frames))
         with self._lock:
@@ -182,9 +181,37 @@ class FrameStore:
         return _clips.ArraySource(frames, spec)
 
 
-def frame_store(cache: str | None, limit: int) -> FrameStore:
-    if cache not in CACHES:
-        raise SpecError(
-            f"`cache` must be None or 'memory'. Received: cache={cache!r}"
-        )
-    return FrameStore(limit if cache == "memory" else 0)
+class CacheStore:
+    """Frames and flow from a packed cache, written where they are missing.
+
+    Args:
+        folder: The cache.
+        spec: The clip.
+        paths: Every video of the data set.
+    """
+
+    def __init__(self, folder, spec: ClipSpec, paths: Sequence[str]):
+        self._store = PackedStore(folder, spec, paths)
+
+    def check(self, path: str, spec: ClipSpec, look_inside: bool) -> None:
+        """See `check_source`; what is in the cache need not be elsewhere."""
+        if not self._store.holds(path):
+            _clips.check_source(path, spec, look_inside)
+
+    def open(self, path: str, spec: ClipSpec) -> _clips.Source:
+        """A source of the video's frames and flow."""
+        if _clips.is_extracted(path):
+            return _clips.open_source(path, spec)
+        return self._store.open(path)
+
+
+def frame_store(
+    cache: str | os.PathLike | None,
+    limit: int,
+    spec: ClipSpec,
+    paths: Sequence[str],
+) -> FrameStore | CacheStore:
+    """What keeps frames: nothing, memory, or a folder."""
+    if cache is None or cache == "memory":
+        return FrameStore(limit if cache else 0)
+    return CacheStore(cache, spec, paths)

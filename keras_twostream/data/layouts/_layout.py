@@ -1,0 +1,165 @@
+"""Which tool wrote a folder of frames, and which file is which."""
+
+import dataclasses
+import functools
+import os
+import re
+from pathlib import Path
+
+from keras_twostream.errors import VideoError
+
+# What a file name says: (naming, role, pattern). The first that fits counts.
+_NAMES = [
+    ("flow_", "x", r"flow_x_(\d+)"),
+    ("flow_", "y", r"flow_y_(\d+)"),
+    ("xy", "x", r"x_(\d+)"),
+    ("xy", "y", r"y_(\d+)"),
+    ("img", "rgb", r"(?:img|image)_(\d+)"),
+    ("frame", "rgb", r"frame_?(\d+)"),
+    ("charades", "x", r".+-(\d+)x"),
+    ("charades", "y", r".+-(\d+)y"),
+    ("charades", "rgb", r".+-(\d+)"),
+]
+_PATTERNS = [
+    (naming, role, re.compile(pattern + r"\.(?:jpe?g|png)", re.IGNORECASE))
+    for naming, role, pattern in _NAMES
+]
+_COMPONENT = {"u": "x", "v": "y"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The files of one video.
+
+    Attributes:
+        name: The layout, see the package's table; "frames" without flow.
+        path: The folder that was asked about.
+        files: From role ("rgb", "x", "y") to {index: path}.
+        first: Lowest index of any role.
+        shift: 1 where field k ends at image k (dense_flow), else 0.
+    """
+
+    name: str
+    path: str
+    files: dict[str, dict[int, str]]
+    first: int
+    shift: int
+
+    @property
+    def frames(self) -> int:
+        """Images, or where there are none those the fields lie between."""
+        if self.files["rgb"]:
+            return len(self.files["rgb"])
+        return len(self.files["x"]) + 1
+
+    @property
+    def fields(self) -> int:
+        """Flow fields of which both components are there."""
+        return len(self.files["x"].keys() & self.files["y"].keys())
+
+    def missing(self, role: str) -> list[int]:
+        """Indices left out between the first and the last of a role."""
+        present = self.files[role]
+        if not present:
+            return []
+        return sorted(set(range(self.first, max(present) + 1)) - set(present))
+
+
+def read_layout(path: str | os.PathLike) -> Layout:
+    """The layout of one video's folder of frames or flow.
+
+    Flow that lies in a tree beside that of the frames (`u/` and `v/`, or one
+    folder of the same name) is found too.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        VideoError: If it is not there, or no known name is in it.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise VideoError(f"Cannot read {path}: there is no such folder.")
+    naming, files = _own_files(path)
+    if not any(files.values()):
+        raise VideoError(
+            f"Cannot read {path}: no file in it is named as a frame or flow "
+            "field of a known tool, such as img_00001.jpg, flow_x_00001.jpg, "
+            "x_00001.jpg, frame000001.jpg or ID-000001x.jpg."
+        )
+    if not (files["rgb"] and files["x"]):
+        naming, files = _with_companions(path, naming, files)
+    first = min(min(found) for found in files.values() if found)
+    name = _name(naming, files, first)
+    same = len(files["rgb"]) == len(files["x"])
+    return Layout(
+        name, str(path), files, first, int(name == "dense_flow" and same)
+    )
+
+
+def _name(naming: str, files: dict, first: int) -> str:
+    if not (files["x"] or files["y"]):
+        return "frames"
+    names = {
+        "flow_": "denseflow" if first == 0 else "dense_flow",
+        "xy": "mmaction2",
+        "frame": "gpu_flow",
+        "charades": "charades",
+    }
+    return names[naming]
+
+
+def _own_files(path: Path) -> tuple[str, dict[str, dict[int, str]]]:
+    """The naming of the flow (of the frames without it), and the files."""
+    component = _COMPONENT.get(path.parent.name)
+    naming, files = "", {"rgb": {}, "x": {}, "y": {}}
+    for entry in sorted(os.listdir(path)):
+        known = _classify(entry)
+        if known is None:
+            continue
+        style, role, index = known
+        if component and style == "frame":
+            role = component
+        if role != "rgb" or not naming:
+            naming = style
+        files[role][index] = str(path / entry)
+    return naming, files
+
+
+def _classify(name: str) -> tuple[str, str, int] | None:
+    for naming, role, pattern in _PATTERNS:
+        match = pattern.fullmatch(name)
+        if match:
+            return naming, role, int(match[1])
+    return None
+
+
+def _with_companions(path: Path, naming: str, files: dict):
+    """Adds what lies in other trees under the video's name."""
+    for folder in _companions(path):
+        other, found = _own_files(folder)
+        for role in files:
+            if found[role] and not files[role]:
+                files[role] = found[role]
+                if role != "rgb":
+                    naming = other
+    return naming, files
+
+
+@functools.lru_cache(maxsize=64)
+def _trees(root: Path) -> list[Path]:
+    """Folders under `root`, and the u/ and v/ in them, that hold videos."""
+    trees = [folder for folder in sorted(root.iterdir()) if folder.is_dir()]
+    inner = [tree / part for tree in trees for part in _COMPONENT]
+    return trees + [tree for tree in inner if tree.is_dir()]
+
+
+def _companions(path: Path) -> list[Path]:
+    parent = path.absolute().parent
+    inside = parent.name in _COMPONENT
+    root = parent.parent.parent if inside else parent.parent
+    return [
+        tree / path.name
+        for tree in _trees(root)
+        if tree != parent and (tree / path.name).is_dir()
+    ]

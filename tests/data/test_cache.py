@@ -1,0 +1,235 @@
+"""The packed cache: what goes in comes out, whole or not at all."""
+
+import errno
+import json
+import os
+
+import numpy as np
+import pytest
+from numbered_videos import numbered_frames, numbers, write_video
+from safetensors import safe_open
+
+from keras_twostream import ClipSpec, flow
+from keras_twostream.data import cache, read_frames
+from keras_twostream.data.cache import _atomic, _packing
+from keras_twostream.errors import SpecError, VideoError
+
+SPEC = ClipSpec(
+    clip_length=2, flow_length=2, short_side=24, crop=(16, 16), frame_rate=None
+)
+RAW = cache.Contract.of(SPEC, encoding="raw")
+
+
+def pack(video, path, contract=RAW):
+    return cache.pack_video(video, path, contract, video.name)
+
+
+def pairs(count):
+    return np.stack([np.arange(count - 1), np.arange(1, count)], axis=-1)
+
+
+@pytest.fixture(scope="module")
+def packed(video, tmp_path_factory):
+    path = tmp_path_factory.mktemp("cache") / "v.mp4.safetensors"
+    return path, pack(video, path)
+
+
+def test_every_frame_and_field_is_there(video, packed):
+    path, entry = packed
+    source = cache.PackedSource(path, SPEC)
+    assert (entry.frames, entry.flows, source.frames) == (40, 39, 40)
+    frames = read_frames(video, short_side=24)
+    np.testing.assert_array_equal(source.read(np.arange(40)), frames)
+    fields = flow.compute(frames)
+    error = np.abs(source.fields(pairs(40)) - fields.clip(-20, 20))
+    assert error.max() <= 20 / 65535 + 1e-5
+
+
+@pytest.mark.parametrize(
+    ("bits", "encoding", "error"),
+    [(8, "jpeg", 1.5), (16, "jpeg", 0.001), (8, "png", 0.08), (8, "raw", 0.08)],
+)
+def test_each_encoding_gives_back_what_it_can(
+    video, tmp_path, bits, encoding, error
+):
+    contract = cache.Contract.of(SPEC, bits=bits, encoding=encoding)
+    path = tmp_path / "v.safetensors"
+    pack(video, path, contract)
+    source = cache.PackedSource(path, SPEC)
+    frames = read_frames(video, short_side=24)
+    np.testing.assert_array_equal(
+        numbers(source.read(np.array([7, 3]))), numbers(frames[[7, 3]])
+    )
+    computed = flow.compute(frames[10:13]).clip(-20, 20)
+    kept = source.fields(np.array([[10, 11], [11, 12]]))
+    assert np.abs(kept - computed).max() <= error
+
+
+def test_chunks_leave_no_seam(video, tmp_path, monkeypatch, packed):
+    monkeypatch.setattr(_packing, "CHUNK", 3)
+    path = tmp_path / "v.mp4.safetensors"
+    pack(video, path)
+    size = 24, 32
+    other = cache.PackedSource(path, SPEC)
+    assert other.size == size
+    np.testing.assert_array_equal(
+        other.fields(pairs(40)),
+        cache.PackedSource(packed[0], SPEC).fields(pairs(40)),
+    )
+
+
+def test_any_reader_of_safetensors_opens_it(packed):
+    with safe_open(packed[0], "np") as file:
+        assert set(file.keys()) == {"bytes", "rgb", "flow"}
+        assert file.get_tensor("flow").shape == (39, 2)
+        metadata = json.loads(file.metadata()["keras_twostream"])
+    assert metadata["contract"]["flow_algorithm"] == "dis"
+
+
+def test_a_frame_paired_with_itself_rests(packed):
+    source = cache.PackedSource(packed[0], SPEC)
+    fields = source.fields(np.array([[39, 39], [0, 1]]))
+    assert not fields[0].any()
+    with pytest.raises(SpecError, match="from each frame to the next"):
+        source.fields(np.array([[0, 2]]))
+
+
+# === The contract ===
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"flow_bound": 32.0}, "flow_bound=20.0, .* needs flow_bound=32.0"),
+        (
+            {"flow_algorithm": "tvl1"},
+            "flow_algorithm='dis', .* needs flow_algorithm='tvl1'",
+        ),
+        (
+            {"flow_parameters": {"preset": "fast"}},
+            r"flow_parameters=.*, .*preset': 'fast'",
+        ),
+        ({"short_side": 32}, "short_side=24, .* needs short_side=32"),
+        ({"frame_rate": 10.0}, "frame_rate=None, .* needs frame_rate=10.0"),
+        ({"resize_to": (24, 32)}, r"resize_to=None, .*=.24, 32"),
+        ({"stacking": "bidirectional"}, "holds forward flow only"),
+    ],
+)
+def test_a_clip_it_was_not_made_for_is_refused(packed, change, text):
+    with pytest.raises(SpecError, match=text):
+        cache.PackedSource(packed[0], SPEC.replace(**change))
+
+
+def test_a_missing_stream_is_named(video, tmp_path):
+    rgb = SPEC.replace(streams=("rgb",))
+    path = tmp_path / "v.safetensors"
+    pack(video, path, cache.Contract.of(rgb))
+    cache.PackedSource(path, rgb.replace(flow_bound=1.0))  # flow is not read
+    with pytest.raises(SpecError, match=r"streams=\('rgb',\), .* needs str"):
+        cache.PackedSource(path, SPEC)
+
+
+def test_small_frames_get_16_bits():
+    assert cache.Contract.of(SPEC).bits == 16
+    assert cache.Contract.of(SPEC).flow_encoding == "png"
+    large = cache.Contract.of(SPEC.replace(short_side=256))
+    assert (large.bits, large.flow_encoding) == (8, "jpeg")
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"bits": 12}, "`bits` must be one of 8, 16. Received: bits=12"),
+        ({"encoding": "gif"}, "one of jpeg, png, raw. Received"),
+        ({"quality": 0}, r"`quality` must lie in 1..100. Received: 0"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(options, text):
+    with pytest.raises(SpecError, match=text):
+        cache.Contract.of(SPEC, **options)
+
+
+def test_a_folder_has_one_contract(tmp_path):
+    folder = cache.CacheFolder(tmp_path)
+    folder.agree(RAW)
+    folder.agree(RAW)
+    with pytest.raises(SpecError, match="holds a cache with bits=16"):
+        folder.agree(cache.Contract.of(SPEC, encoding="raw", bits=8))
+
+
+# === Whole, or not at all ===
+
+
+def test_a_damaged_video_is_not_half_written(video, tmp_path, monkeypatch):
+    def few(*arguments, **options):
+        yield from numbered_frames(10, 24, 32)
+
+    monkeypatch.setattr(_packing._video, "iter_frames", few)
+    with pytest.raises(VideoError, match="10 of its 40 frames can be decoded"):
+        pack(video, tmp_path / "v.safetensors")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_full_disk_leaves_nothing(tmp_path):
+    with pytest.raises(OSError, match="No space"):
+        with _atomic.writing(tmp_path / "x") as file:
+            file.write(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+    assert os.listdir(tmp_path) == []
+
+
+def test_leftovers_of_the_dead_are_removed_and_the_living_kept(tmp_path):
+    host = _atomic.socket.gethostname()
+    dead = tmp_path / f".x.{host}-99999999-1.part"
+    alive = tmp_path / f".x.{host}-{os.getpid()}-1.part"
+    elsewhere = tmp_path / ".x.another-1-1.part"
+    for part in (dead, alive, elsewhere):
+        part.touch()
+    with _atomic.writing(tmp_path / "x") as file:
+        file.write(b"whole")
+    assert not dead.exists()
+    assert alive.exists() and elsewhere.exists()
+
+
+@pytest.mark.parametrize("length", [0, 5, 200, 3000])
+def test_a_cut_off_file_is_an_error(packed, tmp_path, length):
+    path = tmp_path / "cut.safetensors"
+    path.write_bytes(packed[0].read_bytes()[:length])
+    with pytest.raises(VideoError, match="not a packed video, or damaged"):
+        cache.open_packed(path)
+
+
+def test_an_index_that_points_outside_is_an_error(packed, tmp_path):
+    content = bytearray(packed[0].read_bytes())
+    content[-8:] = (2**40).to_bytes(8, "little")
+    path = tmp_path / "bad.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(VideoError, match="points outside"):
+        cache.open_packed(path)
+
+
+# === A folder ===
+
+
+def test_a_line_cut_off_by_a_kill_is_passed_over(packed, tmp_path):
+    folder = cache.CacheFolder(tmp_path)
+    folder.add(packed[1])
+    with open(tmp_path / "manifest.jsonl", "a") as file:
+        file.write('{"source": "half')
+    assert list(folder.entries()) == ["numbered.mp4"]
+    folder.add(packed[1])
+    assert folder.entries()["numbered.mp4"] == packed[1]
+
+
+def test_a_video_is_found_by_the_end_of_its_path(tmp_path):
+    here, there = tmp_path / "here" / "a", tmp_path / "there" / "x" / "a"
+    for place in (here, there):
+        place.mkdir(parents=True)
+        write_video(place / "v.mp4", numbered_frames(3))
+    folder = cache.CacheFolder(tmp_path / "cache")
+    video = here / "v.mp4"
+    cache.pack_video(video, folder.packed_path("a/v.mp4"), RAW, "a/v.mp4")
+    assert folder.find(there / "v.mp4") == "a/v.mp4"
+    write_video(there / "v.mp4", numbered_frames(4))
+    assert folder.find(there / "v.mp4") is None
+    assert folder.find(here / "gone" / "a" / "v.mp4") == "a/v.mp4"
