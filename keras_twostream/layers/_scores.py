@@ -161,8 +161,12 @@ def classifier(
 
 
 def _scores(x, classes, name, initializer, average):
+    # One initialiser draws the same numbers each time: a copy for each head.
     x = keras.layers.Dense(
-        classes, kernel_initializer=initializer, dtype="float32", name=name
+        classes,
+        kernel_initializer=initializer.clone(),
+        dtype="float32",
+        name=name,
     )(x)
     if average is None:
         return x

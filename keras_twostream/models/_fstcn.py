@@ -62,7 +62,7 @@ def _conv(x, name: str, filters: int, size: int, stride: int = 1):
         size,
         strides=stride,
         activation="relu",
-        kernel_initializer="he_normal",
+        kernel_initializer="he_uniform",
         data_format="channels_last",
         name=name,
     )(x)

@@ -69,7 +69,7 @@ def _is_lifted(block: resnet.Block, branch: str) -> bool:
 def _lifted(x, name: str, filters: int, size: int, clip_length: int):
     """A convolution over three frames that starts as their average."""
     x = UnfoldTime(clip_length, name=f"{name}_unfold")(x)
-    init = AverageThroughTime("he_normal")
+    init = AverageThroughTime("he_uniform")
     if size == 1:
         x = TemporalConv(filters, kernel_initializer=init, name=name)(x)
     else:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_twostream.errors import SpecError
-from keras_twostream.layers import AverageScores, ScoreFusion
+from keras_twostream.layers import AverageScores, ScoreFusion, classifier
 
 pytestmark = pytest.mark.agnostic
 
@@ -54,3 +54,13 @@ def test_an_unknown_method_lists_the_choices():
 def test_layers_come_back_from_their_config(layer):
     again = type(layer).from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
+
+
+def test_each_head_starts_from_its_own_numbers():
+    features = {stream: keras.Input((8,)) for stream in ("rgb", "flow")}
+    scores = classifier(
+        features, 3, fusion="logits", stream_weights=(1.0, 1.0)
+    )
+    model = keras.Model(list(features.values()), scores)
+    rgb, flow = (model.get_layer(f"{s}_fc").kernel for s in features)
+    assert not np.allclose(numpy(rgb), numpy(flow))

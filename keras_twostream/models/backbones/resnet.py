@@ -132,7 +132,7 @@ def conv(x, name: str, filters: int, size: int, stride: int = 1):
         strides=stride,
         padding="same" if size == 3 and stride == 1 else "valid",
         use_bias=False,
-        kernel_initializer="he_normal",
+        kernel_initializer="he_uniform",
         data_format="channels_last",
         name=name,
     )(x)
