@@ -33,7 +33,8 @@ def test_softmax_fusion_averages_probabilities(build, items):
     )
     views = clips(items[0][0], clip_spec(model), 2)
     logits = model.predict_on_batch(views)
-    expected = np.mean(keras.ops.softmax(logits), axis=0)
+    shares = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
+    expected = np.mean(shares, axis=0)
     assert scores.kind == "softmax"
     np.testing.assert_allclose(scores.scores["rgb"][0], expected, atol=1e-5)
 

@@ -86,6 +86,15 @@ def test_run_folder(build, items, tmp_path, capsys):
     assert "epoch 2/2" in captured.err
 
 
+def test_finished_run_only_gives_its_model_again(build, items, tmp_path):
+    first, second = build(), build(seed=9)
+    expected = _train(first, items, tmp_path)
+    assert _train(second, items, tmp_path) == expected
+    np.testing.assert_array_equal(
+        first.get_weights()[0], second.get_weights()[0]
+    )
+
+
 def test_checkpoint_of_another_model_is_refused(build, items, tmp_path):
     _train(build(), items, tmp_path)
     with pytest.raises(WeightsError, match="saved with another model"):
