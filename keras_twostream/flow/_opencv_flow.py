@@ -119,6 +119,16 @@ def tvl1_opencv(
     return solver.calc(previous, following, None)
 
 
+def forget_solvers() -> None:
+    """Makes this thread's solvers anew when they are next asked for.
+
+    A DIS object keeps state: its second call can give another flow than its
+    first where images are flat. Who wants the same numbers again begins
+    again with new ones.
+    """
+    _per_thread.__dict__.clear()
+
+
 def _solver(key: tuple[Any, ...], create: Callable[[], Any]) -> Any:
     solvers = _per_thread.__dict__
     if key not in solvers:

@@ -11,7 +11,7 @@ from keras_twostream.data.cache._contract import Contract
 from keras_twostream.data.cache._folder import CacheFolder, Entry
 from keras_twostream.data.cache._packed import fingerprint, open_packed
 from keras_twostream.data.cache._store import common_folder, relative_name
-from keras_twostream.errors import SpecError, VideoError
+from keras_twostream.errors import SpecError
 
 LIST_SUFFIXES = (".txt", ".csv", ".json")
 
@@ -125,7 +125,7 @@ def _from_list(source: Path, root, format) -> list[Job]:
     videos = list(dict.fromkeys(found.paths))
     present = [video for video in videos if os.path.isfile(video)]
     if not present:
-        raise VideoError(
+        raise SpecError(
             f"None of the {len(videos)} videos of {source} is there; the "
             f"first would be {videos[0]}. Pass --root with the folder that "
             "they are in."

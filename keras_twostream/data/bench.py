@@ -1,0 +1,138 @@
+"""How fast clips are read, and where the time goes."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_twostream._stopwatch import Stopwatch
+from keras_twostream.data import _augment, _clips, _sampling
+from keras_twostream.data._cpus import available_cpus
+from keras_twostream.data._pipeline import video_dataset
+from keras_twostream.data._reader import frame_store
+from keras_twostream.spec import ClipSpec
+
+CLIPS = 8  # that are taken apart, one by one
+
+
+def measure(
+    items: Any,
+    spec: ClipSpec,
+    *,
+    batch_size: int = 16,
+    batches: int = 20,
+    step_seconds: float | None = None,
+    cache: str | None = None,
+    augment: str | None = None,
+    workers: int | None = None,
+) -> dict[str, Any]:
+    """Times the training input of a data set.
+
+    Args:
+        items: An `Annotations`.
+        spec: The clip.
+        batch_size: Clips in a batch.
+        batches: How many are timed, after the first.
+        step_seconds: What a training step takes on each batch; the step is
+            imitated by waiting.
+        cache: As in `video_dataset`.
+        augment: As in `video_dataset`.
+        workers: Videos read at once; all processors when None.
+
+    Returns:
+        "clips_per_second", "seconds_per_batch", "first_batch_seconds",
+        "parts" (seconds of one clip on one worker: open, frames, flow, crop),
+        "waiting" (share of a training step's time that it waits for input;
+        None without `step_seconds`), "batch_size" and "workers".
+
+    Raises:
+        SpecError: If there are no items, or the cache was made otherwise.
+        VideoError: If no file can be read.
+    """
+    workers = workers or available_cpus()
+    parts = _parts(items.paths, spec, cache, augment)
+    start = time.perf_counter()
+    dataset = video_dataset(
+        items,
+        spec,
+        batch_size,
+        training=True,
+        repeat=True,
+        cache=cache,
+        augment=augment,
+        workers=workers,
+    )
+    stream = iter(dataset)
+    next(stream)
+    first = time.perf_counter() - start
+    seconds = _time(stream, batches, 0.0)
+    result = {
+        "clips_per_second": batch_size * batches / seconds,
+        "seconds_per_batch": seconds / batches,
+        "first_batch_seconds": first,
+        "parts": parts,
+        "waiting": None,
+        "batch_size": batch_size,
+        "workers": workers,
+    }
+    if step_seconds is not None:
+        whole = _time(stream, batches, step_seconds)
+        result["waiting"] = max(0.0, 1 - step_seconds * batches / whole)
+    return result
+
+
+def _time(stream, batches: int, step_seconds: float) -> float:
+    start = time.perf_counter()
+    for _ in range(batches):
+        next(stream)
+        time.sleep(step_seconds)
+    return time.perf_counter() - start
+
+
+def _parts(
+    paths: Sequence[str], spec: ClipSpec, cache, augment
+) -> dict[str, float]:
+    """Mean seconds of each part of a clip, read alone."""
+    watch = Stopwatch()
+    store = frame_store(cache, 0, spec, paths)
+    sampler = _sampling.get_sampler(None, spec)
+    draw = _augment.get_augmentation(augment or "multi_scale")
+    places = np.linspace(0, len(paths) - 1, min(CLIPS, len(paths)))
+    for index in places.astype(int):
+        rng = _sampling.generator(0, 0, int(index))
+        with watch("open"):
+            source = store.open(paths[index], spec)
+        place = sampler(source.frames, spec, rng)
+        chosen = _sampling.frames_of(place, source.frames, spec)
+        footage = _footage(source, chosen, spec, watch)
+        with watch("crop"):
+            footage.crop(draw(*footage.size, spec.crop, rng))
+    return {part: t / len(places) for part, t in watch.seconds.items()}
+
+
+class _Timed:
+    """A source whose reading is counted apart."""
+
+    def __init__(self, source, watch: Stopwatch) -> None:
+        self._source, self._watch = source, watch
+        self.frames = source.frames
+        if hasattr(source, "fields"):
+            self.size = source.size
+            self.fields = source.fields
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        with self._watch("frames"):
+            return self._source.read(indices)
+
+
+def _footage(source, chosen, spec: ClipSpec, watch: Stopwatch):
+    """Reading frames is one part; what is left of the footage is flow."""
+    watch.seconds.setdefault("frames", 0.0)
+    before = watch.seconds["frames"]
+    start = time.perf_counter()
+    footage = _clips.footage_of(_Timed(source, watch), chosen, spec)
+    reading = watch.seconds["frames"] - before
+    left = time.perf_counter() - start - reading
+    watch.seconds["flow"] = watch.seconds.get("flow", 0.0) + left
+    return footage

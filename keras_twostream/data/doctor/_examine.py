@@ -1,0 +1,85 @@
+"""Which examination a path calls for."""
+
+import os
+from pathlib import Path
+
+from keras_twostream.data._annotations import VIDEO_SUFFIXES
+from keras_twostream.data.cache._folder import CONTRACT_FILE, MANIFEST_FILE
+from keras_twostream.data.doctor import _caches, _folders, _lists, _videos
+from keras_twostream.data.doctor._report import Report
+from keras_twostream.data.layouts import read_layout
+from keras_twostream.errors import SpecError, VideoError
+
+LIST_SUFFIXES = (".txt", ".csv", ".json")
+
+
+def examine(
+    path: str | os.PathLike,
+    *,
+    root: str | os.PathLike | None = None,
+    deep: bool = False,
+    bound: float = 20.0,
+) -> Report:
+    """Examines a data set of any kind the library reads.
+
+    Args:
+        path: A folder of videos, a packed cache, a tree of frames and flow,
+            an annotation list, a folder of official splits, or one video.
+        root: Folder of the videos that a list names.
+        deep: Whether every frame is decoded, rather than the first of each
+            video.
+        bound: Pixels that the extreme levels of flow on disk should mean.
+
+    Returns:
+        What was found.
+
+    Raises:
+        SpecError: If there is nothing the library knows.
+
+    Example:
+        >>> examine("videos").healthy
+    """
+    path = Path(path)
+    if not path.exists():
+        raise SpecError(f"There is no file or folder {path}. Check the path.")
+    if path.is_file() and path.suffix.lower() in LIST_SUFFIXES:
+        return _lists.examine_list(path, root)
+    if path.is_file():
+        return _videos.examine_videos(path, [path], deep)
+    if any((path / name).exists() for name in (CONTRACT_FILE, MANIFEST_FILE)):
+        return _caches.examine_cache(path)
+    if _lists.holds_splits(path):
+        return _lists.examine_splits(path, root)
+    videos, folders = _walk(path)
+    if videos:
+        return _videos.examine_videos(path, videos, deep)
+    if folders:
+        return _folders.examine_folders(path, folders, bound)
+    raise SpecError(
+        f"Nothing in {path} that is known: no video, no frames or flow named "
+        "as a tool names them, no packed cache, no list. If it holds files "
+        "in folders deeper down, give one of those."
+    )
+
+
+def _walk(path: Path) -> tuple[list[Path], list[Path]]:
+    """The videos in a folder, and the folders of frames in it."""
+    videos, folders = [], []
+    for place, inner, names in os.walk(path):
+        inner.sort()
+        videos += [
+            Path(place, name)
+            for name in sorted(names)
+            if Path(name).suffix.lower() in VIDEO_SUFFIXES
+        ]
+        if names and not inner and _is_layout(Path(place)):
+            folders.append(Path(place))
+    return videos, folders
+
+
+def _is_layout(folder: Path) -> bool:
+    try:
+        read_layout(folder)
+    except VideoError:
+        return False
+    return True

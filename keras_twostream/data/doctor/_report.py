@@ -1,0 +1,71 @@
+"""What an examination finds."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """Something to know about a data set.
+
+    Attributes:
+        problem: Whether something has to be done; else it is a remark.
+        text: What was found.
+        advice: What to do.
+        where: The files, folders or names concerned.
+    """
+
+    problem: bool
+    text: str
+    advice: str
+    where: tuple[str, ...] = ()
+
+
+class Report:
+    """The findings about one path.
+
+    Attributes:
+        path: What was examined.
+        layout: What it is, in words.
+        facts: Counts and settings, by name.
+        findings: In the order they were made.
+    """
+
+    def __init__(self, path: Path, layout: str) -> None:
+        self.path, self.layout = path, layout
+        self.facts: dict[str, Any] = {}
+        self.findings: list[Finding] = []
+
+    @property
+    def healthy(self) -> bool:
+        """Whether there is no problem."""
+        return not any(finding.problem for finding in self.findings)
+
+    def problem(self, text: str, advice: str, where=()) -> None:
+        """Adds a problem; does nothing where `where` is an empty list."""
+        self._add(True, text, advice, where)
+
+    def remark(self, text: str, advice: str, where=()) -> None:
+        """Adds a remark; does nothing where `where` is an empty list."""
+        self._add(False, text, advice, where)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON-compatible values."""
+        return {
+            "path": str(self.path),
+            "layout": self.layout,
+            "healthy": self.healthy,
+            "facts": self.facts,
+            "findings": [
+                {**dataclasses.asdict(finding), "where": list(finding.where)}
+                for finding in self.findings
+            ],
+        }
+
+    def _add(self, problem: bool, text: str, advice: str, where) -> None:
+        if isinstance(where, list) and not where:
+            return
+        self.findings.append(
+            Finding(problem, text, advice, tuple(map(str, where)))
+        )

@@ -1,0 +1,204 @@
+"""Extraction: resumed after anything, every failure with its reason."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from numbered_videos import numbered_frames, write_video
+
+from keras_twostream import ClipSpec
+from keras_twostream.data.cache import CacheFolder, Contract
+from keras_twostream.data.cache import _packing as packing
+from keras_twostream.data.extraction import _work, extract, find_jobs
+from keras_twostream.errors import SpecError
+
+CONTRACT = Contract.of(ClipSpec(short_side=32, crop=(32, 32), frame_rate=None))
+
+# What a user's script does; stated here because processes import it.
+SCRIPT = """
+import sys
+from keras_twostream import ClipSpec
+from keras_twostream.data.cache import Contract
+from keras_twostream.data.extraction import extract
+if __name__ == "__main__":
+    spec = ClipSpec(short_side=32, crop=(32, 32), frame_rate=None)
+    extract(sys.argv[1], sys.argv[2], Contract.of(spec), workers=2)
+"""
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("videos")
+    for i in range(6):
+        (folder / f"class{i % 2}").mkdir(exist_ok=True)
+        path = folder / f"class{i % 2}" / f"v{i}.mp4"
+        write_video(path, numbered_frames(12 + i))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(videos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("undisturbed")
+    extract(videos, out, CONTRACT, workers=1)
+    return content(out)
+
+
+def content(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_folder_becomes_one_file_for_each_video(videos, undisturbed):
+    assert len(undisturbed) == 8
+    assert "class1/v1.mp4.safetensors" in undisturbed
+    lines = undisturbed["manifest.jsonl"].decode().splitlines()
+    assert len(lines) == 6
+    assert '"frames": 12, "flows": 11' in lines[0]
+
+
+def test_a_second_run_does_nothing_twice(videos, tmp_path):
+    first = extract(videos, tmp_path, CONTRACT, workers=1)
+    before = content(tmp_path)
+    second = extract(videos, tmp_path, CONTRACT, workers=1)
+    assert (len(first.done), first.present) == (6, 0)
+    assert (first.frames, first.flows) == (87, 81)
+    assert (len(second.done), second.present) == (0, 6)
+    assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize("moment", [0.2, 0.7])
+def test_killed_and_resumed_gives_the_same_bytes(
+    videos, undisturbed, tmp_path, moment
+):
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, videos, out], start_new_session=True
+    )
+    # A moment between the first trace of the run and its end.
+    while process.poll() is None and not out.exists():
+        time.sleep(0.02)
+    time.sleep(moment)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for name, found in content(out).items():
+        if name.endswith(".safetensors"):
+            assert found == undisturbed[name]  # no half-written file
+    summary = extract(videos, out, CONTRACT, workers=1)
+    assert summary.failed == {}
+    assert content(out) == undisturbed
+
+
+def test_a_file_without_its_line_is_taken_over(videos, tmp_path, undisturbed):
+    extract(videos, tmp_path, CONTRACT, workers=1)
+    (tmp_path / "manifest.jsonl").unlink()
+    assert extract(videos, tmp_path, CONTRACT, workers=1).present == 6
+    assert content(tmp_path) == undisturbed
+
+
+def test_a_video_that_changed_is_done_again(tmp_path):
+    video, out = tmp_path / "v.mp4", tmp_path / "out"
+    write_video(video, numbered_frames(5))
+    extract(video, out, CONTRACT)
+    write_video(video, numbered_frames(9))
+    summary = extract(video, out, CONTRACT)
+    assert [entry.frames for entry in summary.done] == [9]
+    assert CacheFolder(out).entries()["v.mp4"].frames == 9
+
+
+def test_processes_do_what_one_does(videos, undisturbed, tmp_path):
+    broken = videos / "class0" / "broken.mp4"
+    broken.write_text("no video")
+    try:
+        summary = extract(videos, tmp_path, CONTRACT, workers=2)
+    finally:
+        broken.unlink()
+    assert list(summary.failed) == [str(broken)]
+    assert "not a video file" in summary.failed[str(broken)]
+    assert content(tmp_path) == undisturbed
+
+
+def test_a_process_that_dies_takes_one_video_with_it(
+    videos, tmp_path, monkeypatch
+):
+    # A decoder's fault kills a process; a signal does the same to it.
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, os, multiprocessing\n"
+        "def watch(event, arguments):\n"
+        "    if event == 'open' and str(arguments[0]).endswith('v3.mp4'):\n"
+        "        if multiprocessing.parent_process():\n"
+        "            os.kill(os.getpid(), 9)\n"
+        "sys.addaudithook(watch)\n"
+    )
+    out = tmp_path / "out"
+    summary = extract(videos, out, CONTRACT, workers=2)
+    assert [os.path.basename(path) for path in summary.failed] == ["v3.mp4"]
+    assert "the process that read it died" in str(summary.failed)
+    assert len(summary.done) == 5
+
+
+def test_a_full_disk_stops_the_run_with_one_clear_error(
+    videos, tmp_path, monkeypatch
+):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(packing._images, "pack_field", full)
+    summary = extract(videos, tmp_path, CONTRACT, workers=1)
+    assert "is full. Make room and run the same command" in summary.stopped
+    assert summary.done == [] and summary.failed == {}
+    assert not list(tmp_path.rglob("*v0*"))
+
+
+def test_progress_knows_what_is_left(videos, tmp_path):
+    seen = []
+    extract(
+        videos,
+        tmp_path,
+        CONTRACT,
+        workers=1,
+        progress=lambda done, expected, seconds: seen.append((done, expected)),
+    )
+    assert seen[-1][0] == 87
+    assert seen[-1][1] == pytest.approx(87)
+    estimates = [expected for done, expected in seen if done]
+    assert all(50 < expected < 150 for expected in estimates)
+
+
+def test_stopping_removes_what_is_half_done(videos, tmp_path):
+    (job,) = find_jobs(videos / "class0" / "v0.mp4")
+    outcome = _work.work(job, CONTRACT, str(tmp_path), [0, 0, 0, 1])
+    assert outcome.fatal
+    assert os.listdir(tmp_path) == []
+
+
+# === What to extract ===
+
+
+def test_a_list_names_videos_below_its_root(videos, tmp_path):
+    listed = tmp_path / "train.txt"
+    listed.write_text("class0/v0.mp4 0\nclass1/v1.mp4 1\n")
+    jobs = find_jobs(listed, root=videos)
+    assert [job.name for job in jobs] == ["class0/v0.mp4", "class1/v1.mp4"]
+    assert jobs[0].video == str(videos / "class0" / "v0.mp4")
+
+
+def test_a_list_without_its_videos_is_an_error(tmp_path):
+    listed = tmp_path / "train.txt"
+    listed.write_text("class0/v0.mp4 0\n")
+    with pytest.raises(SpecError, match="None of the 1 videos .* --root"):
+        find_jobs(listed)
+
+
+def test_a_source_without_videos_is_an_error(tmp_path):
+    with pytest.raises(SpecError, match="No video in the folder"):
+        find_jobs(tmp_path)
+    with pytest.raises(SpecError, match="There is no file or folder"):
+        find_jobs(tmp_path / "gone")
