@@ -12,6 +12,7 @@ from keras_twostream._opencv import cv2
 from keras_twostream.data.cache._contract import Contract
 from keras_twostream.data.extraction._jobs import Job
 from keras_twostream.data.extraction._work import (
+    DONE,
     STOP,
     Outcome,
     begin,
@@ -61,7 +62,8 @@ def _here(jobs, contract: Contract, folder: str, tick: Tick):
     class Tally(list):
         def __setitem__(self, place, value):
             super().__setitem__(place, value)
-            tick(self)
+            if place == DONE:
+                tick(self)
 
     tally = Tally([0, 0, 0, 0])
     threads = cv2.getNumThreads()

@@ -1,0 +1,250 @@
+"""The doctor: each disease is found, named, and has its advice."""
+
+import os
+import shutil
+
+import pytest
+from foreign_layouts import (
+    moving_frames,
+    true_fields,
+    write_layout,
+)
+from numbered_videos import numbered_frames, write_video
+
+from keras_twostream import ClipSpec, flow
+from keras_twostream.data.cache import Contract
+from keras_twostream.data.doctor import examine
+from keras_twostream.data.extraction import extract
+from keras_twostream.errors import SpecError
+
+FRAMES, FIELDS = moving_frames(), true_fields()
+CONTRACT = Contract.of(ClipSpec(short_side=32, crop=(32, 32), frame_rate=None))
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("originals")
+    for name, count in (("run", 2), ("sit", 2)):
+        (folder / name).mkdir()
+        for i in range(count):
+            frames = numbered_frames(20 + i + len(name) * count)
+            frames[:, i * 8 : i * 8 + 8] = 200 if name == "run" else 30
+            write_video(folder / name / f"{i}.mp4", frames)
+    return folder
+
+
+@pytest.fixture
+def videos(originals, tmp_path):
+    return shutil.copytree(originals, tmp_path / "videos")
+
+
+@pytest.fixture
+def packed(originals, tmp_path):
+    extract(originals, tmp_path / "cache", CONTRACT, workers=1)
+    return tmp_path / "cache"
+
+
+def problems(report):
+    return {f.text: f for f in report.findings if f.problem}
+
+
+def only_problem(report, start):
+    """The single problem, which starts with `start`."""
+    (found,) = problems(report).values()
+    assert found.text.startswith(start)
+    assert found.advice
+    return found
+
+
+# === Videos ===
+
+
+def test_a_healthy_folder_is_counted(videos):
+    report = examine(videos)
+    assert report.healthy and report.layout == "videos"
+    assert report.facts["videos"] == 4
+    assert report.facts["classes"] == {"run": 2, "sit": 2}
+    assert report.facts["frame_rates"] == [25.0]
+    assert report.findings == []
+
+
+def test_what_cannot_be_read_is_named(videos):
+    (videos / "run" / "empty.mp4").touch()
+    (videos / "sit" / "text.mp4").write_text("no video")
+    report = examine(videos)
+    reasons = " ".join(problems(report))
+    assert "the file is empty" in reasons
+    assert "not a video file" in reasons
+    assert (report.facts["videos"], report.facts["readable"]) == (6, 4)
+
+
+def test_a_video_cut_off_is_a_problem(shared, tmp_path):
+    broken = shared / "clips" / "derived_baseball_truncated.avi"
+    report = examine(broken)
+    found = only_problem(report, "Files that promise more than they hold")
+    assert found.where == (str(broken),)
+
+
+def test_class_folders_are_compared(videos):
+    (videos / "jump").mkdir()
+    shutil.move(videos / "run" / "1.mp4", videos / "loose.mp4")
+    report = examine(videos)
+    texts = " ".join(problems(report))
+    assert "Classes without a video" in texts
+    assert "Videos beside the class folders" in texts
+    remarks = [f for f in report.findings if not f.problem]
+    assert remarks[0].text.startswith("Classes with a single video")
+    assert remarks[0].where == ("run",)
+
+
+def test_a_video_in_training_and_test_is_a_leak(videos, tmp_path):
+    root = tmp_path / "set"
+    shutil.copytree(videos, root / "train")
+    shutil.copytree(videos, root / "test")
+    for name in ("run/1.mp4", "sit/0.mp4", "sit/1.mp4"):
+        frames = numbered_frames(15 + len(name) + int(name[4]))
+        write_video(root / "test" / name, frames)
+    found = only_problem(examine(root), "The same video in several folders")
+    assert sorted(found.where[0].split(" = ")) == [
+        "test/run/0.mp4",
+        "train/run/0.mp4",
+    ]
+
+
+# === A packed cache ===
+
+
+def test_a_healthy_cache_is_counted(packed):
+    report = examine(packed)
+    assert report.healthy and report.layout == "packed cache"
+    assert report.facts["frames"] == report.facts["flows"] + 4
+    assert report.facts["contract"]["bits"] == 16
+
+
+def test_a_flipped_bit_is_found(packed):
+    file = packed / "run" / "0.mp4.safetensors"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    found = only_problem(examine(packed), "Files that are not what was writ")
+    assert found.where == (str(file),)
+
+
+def test_a_missing_file_and_a_stray_one_are_found(packed):
+    (packed / "run" / "0.mp4.safetensors").rename(packed / "x.safetensors")
+    report = examine(packed)
+    found = only_problem(report, "Videos of the manifest whose files are gone")
+    assert found.where == ("run/0.mp4",)
+    remarks = [f.where for f in report.findings if not f.problem]
+    assert remarks == [("x",)]
+
+
+def test_a_file_under_another_contract_is_found(packed, originals):
+    other = Contract.of(ClipSpec(short_side=32, flow_bound=5.0), bits=8)
+    extract(originals / "run" / "0.mp4", packed.parent / "b", other)
+    shutil.copy(packed.parent / "b" / "0.mp4.safetensors", packed / "run")
+    found = only_problem(examine(packed), "Files that were made otherwise")
+    assert "frame_rate=25.0" in found.where[0]
+
+
+def test_parts_of_a_killed_run_are_remarked(packed):
+    (packed / "run" / ".0.mp4.safetensors.host-1-1.part").touch()
+    report = examine(packed)
+    assert report.healthy
+    assert "killed process" in report.findings[0].text
+
+
+# === Frames and flow of other tools ===
+
+
+@pytest.mark.parametrize(
+    ("name", "pairing"),
+    [
+        ("dense_flow", "field k ends at frame k"),
+        ("denseflow", "field k starts at frame k"),
+        ("gpu_flow", "field k starts at frame k"),
+    ],
+)
+def test_a_healthy_tree_has_its_name(tmp_path, name, pairing):
+    write_layout(name, tmp_path, FRAMES, flow.compute(FRAMES))
+    report = examine(tmp_path)
+    assert report.healthy, report.to_json()
+    assert report.layout == name
+    assert report.facts["videos"] == 1
+    assert report.facts["flows"] == 5
+    assert report.facts["pairing"] == pairing
+    assert report.facts["bound"] == 20.0
+
+
+def test_gaps_and_zero_sizes_are_found(tmp_path):
+    path = write_layout("mmaction2", tmp_path, FRAMES, FIELDS)
+    (path / "img_00003.png").unlink()
+    open(path / "x_00002.png", "w").close()
+    report = examine(tmp_path)
+    texts = problems(report)
+    gap = texts["Gaps in the numbers of the files."]
+    assert gap.where == (f"{path}: rgb 3",)
+    zero = texts["Files of zero size."]
+    assert zero.where == (str(path / "x_00002.png"),)
+
+
+def test_fields_lost_at_the_end_are_found(tmp_path):
+    path = write_layout("denseflow", tmp_path, FRAMES, FIELDS[:3])
+    found = only_problem(examine(tmp_path), "Frames and flow fields do not")
+    assert found.where == (f"{path}: 6 frames, 3 fields",)
+
+
+def test_a_bound_of_32_is_found(tmp_path):
+    write_layout("denseflow", tmp_path, FRAMES, flow.compute(FRAMES), 32.0)
+    found = only_problem(examine(tmp_path), "The flow looks as if its extreme")
+    assert "meant 32 px, not 20" in found.text
+    assert examine(tmp_path, bound=32.0).healthy
+
+
+def test_flow_one_frame_off_is_found(tmp_path):
+    path = write_layout("denseflow", tmp_path, FRAMES, flow.compute(FRAMES))
+    frames = [(path / f"img_{i:05d}.png").read_bytes() for i in range(6)]
+    for i in range(5):
+        (path / f"img_{i:05d}.png").write_bytes(frames[i + 1])
+    found = only_problem(examine(tmp_path), "Frames and flow are paired other")
+    assert found.where == (str(path),)
+
+
+# === Lists ===
+
+
+def test_a_list_is_compared_with_its_files(videos, tmp_path):
+    listed = tmp_path / "train.txt"
+    listed.write_text(
+        "run/0.mp4 0\nrun/0.mp4 0\nsit/0.mp4 2\ngone/x.mp4 0\nsit/1.mp4\n"
+    )
+    report = examine(listed, root=videos)
+    texts = problems(report)
+    missing = next(text for text in texts if "are not below" in text)
+    assert missing.startswith("1 of 5 items")
+    assert texts["Classes that no item has."].where == ("1",)
+    assert any("several times" in text for text in texts)
+    assert "without a label" in report.findings[-2].text
+
+
+def test_official_splits_are_compared(tmp_path):
+    (tmp_path / "classInd.txt").write_text("1 Run\r\n2 Sit\r\n")
+    for split in (1, 2, 3):
+        (tmp_path / f"trainlist0{split}.txt").write_text(
+            "Run/v_Run_g01_c01.avi 1\nSit/v_Sit_g01_c01.avi 2\n"
+        )
+        (tmp_path / f"testlist0{split}.txt").write_text(
+            "Run/v_Run_g02_c01.avi\nSit/v_Sit_g02_c01.avi\n"
+        )
+    assert examine(tmp_path).healthy
+    with open(tmp_path / "testlist02.txt", "a") as file:
+        file.write("Run/v_Run_g01_c02.avi\n")
+    found = only_problem(examine(tmp_path), "Groups of split 2")
+    assert found.where == ("Run g01",)
+
+
+def test_nothing_known_is_an_error(tmp_path):
+    with pytest.raises(SpecError, match="Nothing in .* that is known"):
+        examine(tmp_path)
+    with pytest.raises(SpecError, match="There is no file or folder"):
+        examine(os.path.join(tmp_path, "gone"))

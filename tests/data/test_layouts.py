@@ -1,0 +1,137 @@
+"""Frames and flow of other tools: named, paired, scaled, mirrored."""
+
+import numpy as np
+import pytest
+from foreign_layouts import (
+    LAYOUTS,
+    STEPS,
+    moving_frames,
+    true_fields,
+    write_layout,
+)
+
+from keras_twostream import ClipSpec, flow
+from keras_twostream.data import layouts
+from keras_twostream.data._clips import footage_of, open_source
+from keras_twostream.data._crops import Crop, mirrored
+from keras_twostream.data._sampling import frames_of
+from keras_twostream.data.layouts import _sources
+from keras_twostream.errors import SpecError, VideoError
+
+FRAMES, FIELDS = moving_frames(), true_fields()
+SPEC = ClipSpec(clip_length=1, flow_length=2, short_side=64, crop=(64, 80))
+FOLDERS = [name for name in LAYOUTS if name != "i3d_npy"]
+
+
+@pytest.fixture(params=LAYOUTS)
+def written(request, tmp_path):
+    """The layout's name, the video's path, and its first frame's number."""
+    path = write_layout(request.param, tmp_path, FRAMES, FIELDS)
+    return request.param, path, int(request.param == "dense_flow")
+
+
+def test_frames_and_fields_are_paired_as_the_tool_did(written):
+    _, path, lost = written
+    source = open_source(path, SPEC)
+    assert source.frames == 6 - lost
+    shown = source.read(np.array([0, 2]))
+    np.testing.assert_allclose(shown, FRAMES[[lost, lost + 2]], atol=1)
+    fields = source.fields(np.array([[2, 3], [0, 1], [1, 1]]))
+    assert not fields[2].any()
+    expected = FIELDS[[lost + 2, lost]]
+    np.testing.assert_allclose(fields[:2], expected, atol=20 / 255 + 1e-4)
+
+
+def test_the_layout_has_its_name(tmp_path):
+    for name in FOLDERS:
+        path = write_layout(name, tmp_path / name, FRAMES, FIELDS)
+        layout = layouts.read_layout(path)
+        assert layout.name == name
+        assert layout.first == (0 if name == "denseflow" else 1)
+        assert layout.shift == (1 if name == "dense_flow" else 0)
+
+
+def test_the_flow_folder_leads_to_the_frames_too(tmp_path):
+    write_layout("gpu_flow", tmp_path, FRAMES, FIELDS)
+    layout = layouts.read_layout(tmp_path / "tvl1_flow" / "u" / "v")
+    assert (layout.name, layout.frames, layout.fields) == ("gpu_flow", 6, 5)
+
+
+def test_a_mirrored_clip_moves_the_other_way(written):
+    _, path, lost = written
+    source = open_source(path, SPEC)
+    footage = footage_of(source, frames_of(np.array([1]), 5, SPEC), SPEC)
+    crop = Crop(0, 0, 64, 80, (64, 80))
+    plain = footage.crop(crop)
+    flipped = footage.crop(mirrored(crop, True))
+    np.testing.assert_array_equal(flipped["rgb"], plain["rgb"][:, :, ::-1])
+    np.testing.assert_allclose(flipped["flow"], flow.mirror(plain["flow"]))
+    means = flipped["flow"].mean(axis=(0, 1, 2))
+    x, y = STEPS[1 + lost]
+    np.testing.assert_allclose(means[:2], [-x, y], atol=0.1)
+
+
+def test_smaller_frames_move_less(written):
+    _, path, lost = written
+    source = open_source(path, SPEC.replace(short_side=32))
+    assert source.size == (32, 40)
+    field = source.fields(np.array([[0, 1]]))[0]
+    np.testing.assert_allclose(field, FIELDS[lost, :32, :40] / 2, atol=0.05)
+
+
+def test_the_zero_level_is_that_of_the_tool(tmp_path):
+    still = np.zeros_like(FIELDS)
+    for name, level in (("mmaction2", 127), ("dense_flow", 128)):
+        path = write_layout(name, tmp_path / name, FRAMES, still)
+        files = layouts.read_layout(path).files["x"]
+        assert _sources.zero_level(files[1]) == level
+    levels = np.array([127, 0, 255], np.uint8)
+    np.testing.assert_allclose(
+        _sources.decode(levels, 20.0, 127), [0, -19.92, 20.08], atol=0.01
+    )
+
+
+@pytest.mark.parametrize("name", ["dense_flow", "mmaction2", "gpu_flow"])
+@pytest.mark.parametrize("bound", [20.0, 32.0])
+def test_bound_and_pairing_can_be_measured(tmp_path, name, bound):
+    fields = flow.compute(FRAMES)
+    path = write_layout(name, tmp_path, FRAMES, fields, bound)
+    found = layouts.measure(layouts.read_layout(path))
+    assert found.bound == bound
+    assert found.shift == int(name == "dense_flow")
+    assert found.correlation > 0.9
+
+
+def test_nothing_is_measured_where_nothing_moves(tmp_path):
+    still = np.repeat(FRAMES[:1], 6, axis=0)
+    path = write_layout("denseflow", tmp_path, still, np.zeros_like(FIELDS))
+    assert layouts.measure(layouts.read_layout(path)) is None
+
+
+# === What cannot be read ===
+
+
+def test_a_folder_of_other_files_is_an_error(tmp_path):
+    (tmp_path / "note.txt").touch()
+    with pytest.raises(VideoError, match="no file in it is named as a frame"):
+        open_source(tmp_path, SPEC)
+
+
+def test_a_missing_stream_is_an_error(tmp_path):
+    path = write_layout("denseflow", tmp_path, FRAMES, FIELDS[:0])
+    with pytest.raises(VideoError, match="holds no flow in x and y"):
+        open_source(path, SPEC)
+    assert open_source(path, SPEC.replace(streams=("rgb",))).frames == 6
+
+
+def test_a_missing_field_is_named(tmp_path):
+    path = write_layout("denseflow", tmp_path, FRAMES, FIELDS)
+    (path / "flow_y_00003.png").unlink()
+    with pytest.raises(VideoError, match="lacks flow field 3"):
+        open_source(path, SPEC).fields(np.array([[3, 4]]))
+
+
+def test_only_neighbours_have_flow(written):
+    source = open_source(written[1], SPEC)
+    with pytest.raises(SpecError, match="from each frame to the next"):
+        source.fields(np.array([[2, 1]]))
