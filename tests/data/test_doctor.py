@@ -143,7 +143,8 @@ def test_a_file_under_another_contract_is_found(packed, originals):
     other = Contract.of(ClipSpec(short_side=32, flow_bound=5.0), bits=8)
     extract(originals / "run" / "0.mp4", packed.parent / "b", other)
     shutil.copy(packed.parent / "b" / "0.mp4.safetensors", packed / "run")
-    found = only_problem(examine(packed), "Files that were made otherwise")
+    texts = problems(examine(packed))
+    found = texts["Files that were made otherwise than cache.json says."]
     assert "frame_rate=25.0" in found.where[0]
 
 

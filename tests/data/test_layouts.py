@@ -84,7 +84,7 @@ def test_the_zero_level_is_that_of_the_tool(tmp_path):
     for name, level in (("mmaction2", 127), ("dense_flow", 128)):
         path = write_layout(name, tmp_path / name, FRAMES, still)
         files = layouts.read_layout(path).files["x"]
-        assert _sources.zero_level(files[1]) == level
+        assert _sources.zero_level(files[1], name) == level
     levels = np.array([127, 0, 255], np.uint8)
     np.testing.assert_allclose(
         _sources.decode(levels, 20.0, 127), [0, -19.92, 20.08], atol=0.01
@@ -135,3 +135,9 @@ def test_only_neighbours_have_flow(written):
     source = open_source(written[1], SPEC)
     with pytest.raises(SpecError, match="from each frame to the next"):
         source.fields(np.array([[2, 1]]))
+
+
+def test_classes_that_share_a_name_are_not_mixed(tmp_path):
+    write_layout("denseflow", tmp_path / "sit", FRAMES, FIELDS)
+    path = write_layout("denseflow", tmp_path / "run", FRAMES, FIELDS[:0])
+    assert layouts.read_layout(path).fields == 0

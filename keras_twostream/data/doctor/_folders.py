@@ -123,7 +123,7 @@ def _values(report: Report, layouts: list[Layout], bound: float) -> None:
         return
     first = next(iter(fields[0].files["x"].values()))
     if _opens(first):
-        report.facts["zero_level"] = zero_level(first)
+        report.facts["zero_level"] = zero_level(first, fields[0].name)
     pairing = "ends" if fields[0].shift else "starts"
     report.facts["pairing"] = f"field k {pairing} at frame k"
     chosen = np.linspace(0, len(fields) - 1, min(MEASURED, len(fields)))

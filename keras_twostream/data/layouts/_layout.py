@@ -1,7 +1,6 @@
 """Which tool wrote a folder of frames, and which file is which."""
 
 import dataclasses
-import functools
 import os
 import re
 from pathlib import Path
@@ -25,6 +24,7 @@ _PATTERNS = [
     for naming, role, pattern in _NAMES
 ]
 _COMPONENT = {"u": "x", "v": "y"}
+_TREE = re.compile("flow|rgb|jpe?g|frame|image", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +68,8 @@ class Layout:
 def read_layout(path: str | os.PathLike) -> Layout:
     """The layout of one video's folder of frames or flow.
 
-    Flow that lies in a tree beside that of the frames (`u/` and `v/`, or one
-    folder of the same name) is found too.
+    Flow that lies in a tree beside that of the frames (jpegs_256 and
+    tvl1_flow/u, tvl1_flow/v) is found too.
 
     Args:
         path: The folder.
@@ -146,20 +146,21 @@ def _with_companions(path: Path, naming: str, files: dict):
     return naming, files
 
 
-@functools.lru_cache(maxsize=64)
-def _trees(root: Path) -> list[Path]:
-    """Folders under `root`, and the u/ and v/ in them, that hold videos."""
-    trees = [folder for folder in sorted(root.iterdir()) if folder.is_dir()]
-    inner = [tree / part for tree in trees for part in _COMPONENT]
-    return trees + [tree for tree in inner if tree.is_dir()]
-
-
 def _companions(path: Path) -> list[Path]:
+    """Folders of the same name in the trees beside this one.
+
+    Only between trees named for what they hold, such as jpegs_256 and
+    tvl1_flow: class folders beside each other may hold one name twice.
+    """
     parent = path.absolute().parent
-    inside = parent.name in _COMPONENT
-    root = parent.parent.parent if inside else parent.parent
-    return [
-        tree / path.name
-        for tree in _trees(root)
-        if tree != parent and (tree / path.name).is_dir()
+    tree = parent.parent if parent.name in _COMPONENT else parent
+    if not _TREE.search(tree.name):
+        return []
+    trees = [
+        each
+        for each in sorted(tree.parent.iterdir())
+        if each.is_dir() and _TREE.search(each.name)
     ]
+    trees += [each / part for each in trees for part in _COMPONENT]
+    homes = [each / path.name for each in trees if each != parent]
+    return [home for home in homes if home.is_dir()]

@@ -70,10 +70,10 @@ def _fit(layout: Layout, starts: list[int], shift: int) -> Measured | None:
         if any(image is None for image in planes + frames):
             continue
         stored.append(np.stack(planes, axis=-1))
-        computed.append(flow.compute(np.stack(frames)))
+        computed.append(flow.compute(np.stack(frames))[0])
     if not stored:
         return None
-    zero = zero_level(next(iter(files["x"].values())))
+    zero = zero_level(next(iter(files["x"].values())), layout.name)
     share = (np.stack(stored) - np.float32(zero)) / 127.5
     return _regress(share, np.stack(computed), shift, zero)
 

@@ -77,7 +77,7 @@ class LayoutSource:
             )
         files = self._x[index], self._y[index]
         levels = np.stack([_image(file) for file in files], axis=-1)
-        zero = zero_level(next(iter(self._x.values())))
+        zero = zero_level(next(iter(self._x.values())), self.layout.name)
         return flow.resize(decode(levels, self._bound, zero), self.size)
 
 
@@ -144,9 +144,16 @@ def decode(levels: np.ndarray, bound: float, zero: int = 128) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=4096)
-def zero_level(file: str) -> int:
-    """The level of resting pixels in an image of flow, 127 or 128."""
+def zero_level(file: str, name: str) -> int:
+    """The level of resting pixels in an image of flow, 127 or 128.
+
+    Args:
+        file: The image.
+        name: Of the layout: what its tool does counts where nothing rests.
+    """
     counts = np.bincount(_image(file).ravel(), minlength=256)
+    if counts[127] == counts[128]:
+        return 127 if name == "mmaction2" else 128
     return 127 if counts[127] > counts[128] else 128
 
 
