@@ -40,8 +40,10 @@ def test_timm_nets_give_the_same_logits(name, publish):
     with torch.no_grad():
         expected = net(as_torch(clip, mean, std)).numpy()
     actual = ours(publish(name, net), clip)
+    # Logits of some hundreds are compared on their own scale.
+    scale = max(1.0, kept(expected).std())
     np.testing.assert_allclose(
-        kept(actual), kept(expected), rtol=1e-4, atol=1e-4
+        actual / scale, expected / scale, rtol=1e-4, atol=1e-4
     )
 
 
