@@ -6,8 +6,7 @@ imported on first use, so that the Keras layer needs no OpenCV and the OpenCV
 algorithms need no Keras.
 """
 
-import importlib
-from typing import Any
+from keras_twostream._lazy import lazy_names
 
 _HOME = {
     "ALGORITHMS": "_compute",
@@ -28,13 +27,4 @@ _HOME = {
 
 __all__ = list(_HOME)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_HOME[name]}")
-    return getattr(module, name)
-
-
-def __dir__() -> list[str]:
-    return sorted(_HOME)
+__getattr__, __dir__ = lazy_names(__name__, _HOME)
