@@ -5,33 +5,20 @@ source of weights needs them too. No Keras, and no Hub client, before a
 function needs them.
 """
 
-import importlib
-from typing import Any
+from keras_twostream._lazy import lazy_names
 
-from keras_twostream.pretrained._adapt import cross_modality, inflate
-from keras_twostream.pretrained._catalogue import (
-    list_weights,
-    register_weights,
-    weight_spec,
-)
-from keras_twostream.pretrained._spec import WeightFile, WeightSpec
+_HOME = {
+    "WeightFile": "_spec",
+    "WeightSpec": "_spec",
+    "cross_modality": "_adapt",
+    "inflate": "_adapt",
+    "list_weights": "_catalogue",
+    "register_weights": "_catalogue",
+    "replace_head": "_transfer",
+    "transfer": "_transfer",
+    "weight_spec": "_catalogue",
+}
 
-__all__ = [
-    "WeightFile",
-    "WeightSpec",
-    "cross_modality",
-    "inflate",
-    "list_weights",
-    "register_weights",
-    "replace_head",
-    "transfer",
-    "weight_spec",
-]
+__all__ = list(_HOME)
 
-
-def __getattr__(name: str) -> Any:
-    """`replace_head` and `transfer` import Keras, so they wait for use."""
-    if name in ("replace_head", "transfer"):
-        module = importlib.import_module(f"{__name__}._transfer")
-        return getattr(module, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(__name__, _HOME)
