@@ -271,7 +271,5 @@ def test_wrong_calls(items):
         video_dataset(items, RGB, 11, repeat=True)
     with pytest.raises(SpecError, match=r"0\.\.2. Received: start_step=3"):
         video_dataset(items, RGB, 4, start_step=3)
-    with pytest.raises(SpecError, match="Received: cache='disk'"):
-        video_dataset(items, RGB, 4, cache="disk")
     with pytest.raises(SpecError, match="`augment` must be one of"):
         video_dataset(items, RGB, 4, training=True, augment="crop")
