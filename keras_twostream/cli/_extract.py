@@ -159,7 +159,8 @@ def _show(summary, as_json: bool) -> None:
     _console.out.print(
         f"{len(summary.done)} videos extracted: {summary.frames} frames, "
         f"{summary.flows} flow fields, {rate:.0f} frames/s. "
-        f"{summary.present} were there already, {len(summary.failed)} failed."
+        f"{summary.present} were there already, {len(summary.failed)} failed.",
+        soft_wrap=True,
     )
     _console.out.print(str(summary.out), markup=False, soft_wrap=True)
 
