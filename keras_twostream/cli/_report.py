@@ -56,11 +56,11 @@ def _table(prediction: Prediction, top: int) -> Table:
     table.add_column("action", min_width=22)
     table.add_column("probability", min_width=_BAR + 6)
     for stream in apart:
-        table.add_column(f"{_COLUMNS[stream]} alone", justify="right")
+        table.add_column(f"{_COLUMNS[stream]} head", justify="right")
     for name, score in prediction.top(top):
         place = prediction.classes.index(name)
-        alone = [f"{prediction.streams[s][place]:.0%}" for s in apart]
-        table.add_row(escape(readable(name)), _bar(score), *alone)
+        heads = [f"{prediction.streams[s][place]:.0%}" for s in apart]
+        table.add_row(escape(readable(name)), _bar(score), *heads)
     return table
 
 

@@ -40,7 +40,7 @@ def test_the_answer_is_printed_with_both_pictures(video, tmp_path):
     result = run("predict", video, "--out", tmp_path / "new", "--top", 2)
     assert result.exit_code == 0, result.output
     assert sum(name.replace("_", " ") in result.stdout for name in CLASSES) == 2
-    assert "frames alone" in result.stdout
+    assert "frames head" in result.stdout
     written = sorted(path.name for path in (tmp_path / "new").iterdir())
     assert written == ["wave.annotated.mp4", "wave.sheet.png"]
     with av.open(str(tmp_path / "new" / "wave.annotated.mp4")) as container:
