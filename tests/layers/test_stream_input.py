@@ -64,7 +64,7 @@ def test_mean_subtraction_removes_a_global_motion():
 
 
 def test_an_unknown_normalization_lists_the_choices():
-    with pytest.raises(SpecError, match="must be one of .*caffe, half"):
+    with pytest.raises(SpecError, match="must be one of .*half, imagenet"):
         stream_inputs(kts.ClipSpec(), "vgg")
 
 
