@@ -58,9 +58,7 @@ def test_layers_come_back_from_their_config(layer):
 
 def test_each_head_starts_from_its_own_numbers():
     features = {stream: keras.Input((8,)) for stream in ("rgb", "flow")}
-    scores = classifier(
-        features, 3, fusion="logits", stream_weights=(1.0, 1.0)
-    )
+    scores = classifier(features, 3, fusion="logits", stream_weights=(1.0, 1.0))
     model = keras.Model(list(features.values()), scores)
     rgb, flow = (model.get_layer(f"{s}_fc").kernel for s in features)
     assert not np.allclose(numpy(rgb), numpy(flow))
