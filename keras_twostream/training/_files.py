@@ -4,28 +4,19 @@ import csv
 import io
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from keras_twostream import _atomic
+
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:
     """Writes a file so that a killed process leaves the old one or the new."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
+    with _atomic.writing(Path(path)) as file:
+        file.write(data)
 
 
 def write_json(path: str | os.PathLike, values: Any) -> None:

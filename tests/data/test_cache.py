@@ -9,9 +9,9 @@ import pytest
 from numbered_videos import numbered_frames, numbers, write_video
 from safetensors import safe_open
 
-from keras_twostream import ClipSpec, flow
+from keras_twostream import ClipSpec, _atomic, flow
 from keras_twostream.data import cache, read_frames
-from keras_twostream.data.cache import _atomic, _packing
+from keras_twostream.data.cache import _packing
 from keras_twostream.errors import SpecError, VideoError
 from keras_twostream.flow._opencv_flow import forget_solvers
 

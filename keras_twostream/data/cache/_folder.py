@@ -7,7 +7,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from keras_twostream.data.cache import _atomic, _packed
+from keras_twostream import _atomic
+from keras_twostream.data.cache import _packed
 from keras_twostream.data.cache._contract import Contract
 from keras_twostream.errors import SpecError, VideoError
 

@@ -8,10 +8,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from keras_twostream import flow
+from keras_twostream import _atomic, flow
 from keras_twostream.data import _scan, _video
 from keras_twostream.data._frames import fit_size
-from keras_twostream.data.cache import _atomic, _images, _packed
+from keras_twostream.data.cache import _images, _packed
 from keras_twostream.data.cache._contract import Contract
 from keras_twostream.data.cache._folder import Entry
 from keras_twostream.errors import VideoError

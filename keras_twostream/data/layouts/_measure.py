@@ -13,7 +13,6 @@ COMMON_BOUNDS = (8.0, 10.0, 15.0, 16.0, 20.0, 32.0, 64.0)
 FEWEST_PIXELS = 500  # that move, or nothing can be said
 MOVES = 0.5  # px from which a pixel counts as moving
 SURE = 0.5  # correlation from which the measurement counts
-WORSE = 0.8  # of the best: a pairing that is this much worse is wrong
 _SNAP = 0.15  # relative distance at which a common bound is meant
 
 
