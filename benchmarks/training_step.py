@@ -44,7 +44,7 @@ def main() -> None:
     )
 
 
-def random_clips(model: keras.Model, batch: int) -> tuple[dict, np.ndarray]:
+def random_clips(model: keras.Model, batch: int) -> tuple[dict, dict]:
     """Noise of the size that the model eats."""
     spec, rng = kts.clip_spec(model), np.random.default_rng(0)
     shape = (batch, spec.clip_length, *spec.crop)
@@ -52,7 +52,8 @@ def random_clips(model: keras.Model, batch: int) -> tuple[dict, np.ndarray]:
         "rgb": rng.integers(0, 256, (*shape, 3)).astype("uint8"),
         "flow": rng.normal(size=(*shape, 2 * spec.flow_length)),
     }
-    return clips, np.arange(batch) % 16
+    answer = np.arange(batch) % 16
+    return clips, {head: answer for head in model.output}
 
 
 if __name__ == "__main__":

@@ -3,15 +3,17 @@
 Keras finds a custom layer of a saved file only if the layer's class was
 registered before. Importing the layers needs Keras, which takes seconds, so
 `import keras_twostream` waits: a finder on `sys.meta_path` sees `import
-keras` and imports the layers right after it.
+keras` and imports the layers right after it. Where a module of this package
+is what imports Keras, the layers wait until it is complete, for they may need
+names that it has not defined yet.
 """
 
 import importlib
 import importlib.abc
 import importlib.machinery
-import importlib.util
 import sys
 from types import ModuleType
+from typing import Any
 
 SERIALIZABLE = (
     "keras_twostream.layers",
@@ -22,13 +24,15 @@ SERIALIZABLE = (
     "keras_twostream.training._schedules",
 )
 
+_OURS = "keras_twostream."
+
 
 def install() -> None:
     """Register the layers now if Keras is there, else when it comes."""
     if "keras" in sys.modules:
         _register()
     else:
-        sys.meta_path.insert(0, _AfterKeras())
+        sys.meta_path.insert(0, _Watch())
 
 
 def _register() -> None:
@@ -36,30 +40,63 @@ def _register() -> None:
         importlib.import_module(name)
 
 
-class _AfterKeras(importlib.abc.MetaPathFinder):
+class _Watch(importlib.abc.MetaPathFinder):
+    """Sees Keras and our modules come, until the layers are registered."""
+
+    def __init__(self) -> None:
+        self._keras_is_there = False
+        self._open: list[str] = []
+
     def find_spec(self, name, path=None, target=None):
-        if name != "keras":
+        if name != "keras" and not name.startswith(_OURS):
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec("keras")
+        spec = _find_elsewhere(self, name, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _RegisteringLoader(spec.loader)
+            spec.loader = _WatchedLoader(spec.loader, self)
         return spec
 
+    def begin(self, name: str) -> None:
+        if name != "keras":
+            self._open.append(name)
 
-class _RegisteringLoader(importlib.abc.Loader):
-    """Keras's own loader, followed by the import of our layers."""
+    def end(self, name: str, imported: bool) -> None:
+        if name == "keras":
+            self._keras_is_there = imported
+        else:
+            self._open.remove(name)
+        waiting = self in sys.meta_path
+        if imported and self._keras_is_there and not self._open and waiting:
+            sys.meta_path.remove(self)
+            _register()
 
-    def __init__(self, loader: importlib.abc.Loader) -> None:
+
+class _WatchedLoader:
+    """A loader that tells when the import it serves begins and ends."""
+
+    def __init__(self, loader: importlib.abc.Loader, watch: _Watch) -> None:
         self._loader = loader
+        self._watch = watch
 
-    def create_module(
-        self, spec: importlib.machinery.ModuleSpec
-    ) -> ModuleType | None:
-        return self._loader.create_module(spec)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
 
     def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
-        module.__spec__.loader = self._loader
-        module.__loader__ = self._loader
-        _register()
+        module.__loader__ = module.__spec__.loader = self._loader
+        self._watch.begin(module.__name__)
+        imported = False
+        try:
+            self._loader.exec_module(module)
+            imported = True
+        finally:
+            self._watch.end(module.__name__, imported)
+
+
+def _find_elsewhere(
+    watch: _Watch, name: str, path: Any, target: Any
+) -> importlib.machinery.ModuleSpec | None:
+    """What the other finders say."""
+    for finder in sys.meta_path:
+        spec = None if finder is watch else finder.find_spec(name, path, target)
+        if spec is not None:
+            return spec
+    return None

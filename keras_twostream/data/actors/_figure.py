@@ -113,7 +113,7 @@ def _arm(body: Body, flat, view: View, side: int):
     radii = (size["arm_r"] * 1.15, size["arm_r"], size["arm_r"] * 0.75)
     fills = _chain(points, radii, sleeve, view)
     reach = points[2] + 0.12 * (points[2] - points[1])
-    hand = capsule(points[2], reach, 0.027 * view.scale, 0.024 * view.scale)
+    hand = capsule(points[2], reach, 0.034 * view.scale, 0.03 * view.scale)
     return [*fills, (hand, colours["skin"])]
 
 
@@ -179,8 +179,8 @@ def _head(body: Body, centre, view: View):
     top = centre + r * np.array([-0.22 * ahead, -0.2])
     fills.append((ellipse(top, 0.98 * r, 1.1 * r), crown))
     nose = face + r * np.array([0.85 * ahead, 0.05])
-    tip = nose + r * np.array([0.18 * ahead, 0.12])
-    fills.append((capsule(nose, tip, 0.16 * r, 0.14 * r), shade(skin, -12)))
+    tip = nose + r * np.array([0.3 * ahead, 0.12])
+    fills.append((capsule(nose, tip, 0.24 * r, 0.2 * r), shade(skin, -12)))
     drop = face + r * np.array([0.08 * ahead, 0.12])
     fills.append((ellipse(drop, (0.8 + 0.04 * front) * r, 1.0 * r), skin))
     fills += _face(face, r, ahead, front, skin)

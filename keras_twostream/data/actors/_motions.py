@@ -129,7 +129,7 @@ def _reach(pose: Pose, near, body, rng):
     size, side = body.lengths, SIDE[pose.lead]
     away = np.array([0.16, side * 0.02, -0.2])
     away = away + rng.uniform(-0.05, 0.05, 3)
-    face = np.array([0.075, -side * (size["shoulder"] - 0.03), 0.08])
+    face = np.array([0.075, -side * (size["shoulder"] - 0.03), 0.095])
     face = face + rng.uniform(-0.015, 0.015, 3)
     target = away + near[:, None] * (face - away)
     target[:, 0] += 0.05 * np.sin(np.pi * near)
@@ -156,7 +156,7 @@ def _two_bones(target, first: float, second: float, side: float):
 def _wave(seconds, body, rng):
     pose = _posture(len(seconds), rng)
     swing = 2 * np.pi * (rng.uniform(1.0, 1.8) * seconds + rng.uniform())
-    swing = rng.uniform(0.35, 0.65) * np.sin(swing)
+    swing = rng.uniform(0.5, 0.85) * np.sin(swing)
     angle = rng.uniform(1.2, 2.0) + 0.15 * swing
     arm = sweep(_both(angle), rng.uniform(0.9, 1.5))
     fore = sweep(_both(np.pi - rng.uniform(0.0, 0.3) + swing), np.pi / 2)

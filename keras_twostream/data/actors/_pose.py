@@ -116,7 +116,7 @@ def joints(body: Body, pose: Pose) -> dict[str, np.ndarray]:
     elbows = shoulders + size["upper"] * pose.upper
     hands = elbows + size["fore"] * pose.fore
     gaze = pose.lean * 0.6 + pose.nod
-    head = chest + 0.135 * _spine(gaze, pose.tilt * 0.5)
+    head = chest + 0.15 * _spine(gaze, pose.tilt * 0.5)
     toes = ankles + size["foot"] * _toe(pose)
     found = {
         "pelvis": np.zeros_like(chest),

@@ -209,7 +209,7 @@ def _facing(scene: Scene, pose: Pose, action: str) -> float:
     """From the side where the action shows best there, and so on."""
     if action in SIDEWAYS:
         side = 0.0 if scene.facing > 0 else np.pi
-        return side + scene.facing * abs(scene.turn) * 0.75
+        return side + scene.facing * abs(scene.turn) * 0.6
     if action in FRONTAL:
         return np.pi / 2 + scene.turn * 1.0
     turn = scene.turn * np.pi / 2

@@ -4,6 +4,8 @@ import numpy as np
 
 from keras_twostream.data.actors._shapes import View, capsule, shade
 
+LARGE = 1.45  # true to life, a phone would be three pixels wide
+
 
 def tool_fills(tool: str, flat, view: View, side: int, trim):
     """What the hand holds; cup, bottle and phone are held alike."""
@@ -17,7 +19,8 @@ def tool_fills(tool: str, flat, view: View, side: int, trim):
     lean = 0.6 * rise * np.sign((head - hand)[closest, 0] + 1e-9)
     up = np.stack([np.sin(lean), -np.cos(lean)], axis=-1)
     right = np.stack([np.cos(lean), np.sin(lean)], axis=-1)
-    return _TOOLS[tool](hand, up * view.scale, right * view.scale, trim)
+    size = LARGE * view.scale
+    return _TOOLS[tool](hand, up * size, right * size, trim)
 
 
 def _slab(centre, up, right, low, high, base, top):
