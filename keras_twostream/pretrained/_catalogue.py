@@ -150,7 +150,7 @@ def read_row(path: Path) -> WeightSpec:
     text = _schema.read_text(path, _MAX_ROW_BYTES)
     try:
         values = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise WeightsError(f"{path} is not valid TOML: {error}.") from error
     values = _schema.check(values, _RULES, path)
     files = [

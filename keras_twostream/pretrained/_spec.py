@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_twostream.errors import WeightsError
+from keras_twostream.pretrained._bounds import check_sizes
 
 ORIGINS = ("trained", "converted", "inflated")
 OURS = "keras_twostream"
@@ -147,6 +148,7 @@ def _check(spec: WeightSpec) -> None:
             f"Received: {spec.origin!r}"
         )
     _check_source(spec)
+    check_sizes(spec.name, spec.options, spec.clip_spec)
     for field, length in _HEX.items():
         _check_hex(spec.name, field, getattr(spec, field), length)
     for file in spec.files:

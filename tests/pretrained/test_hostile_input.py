@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import keras_twostream as kts
 from keras_twostream.errors import TwoStreamError, WeightsError
 from keras_twostream.pretrained import (
+    _bounds,
     _catalogue,
     _folder,
     _readers,
@@ -72,6 +73,75 @@ def test_any_value_of_a_config_field(folder, key, value):
         assert str(error)
     finally:
         path.write_text(before)
+
+
+def config_of(folder, **changes):
+    path = folder / "config.json"
+    config = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps(config), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("depth", 10**9),
+        ("width", 10**6),
+        ("clip_length", 10**7),
+        ("num_classes", 10**9),
+        ("num_classes", 10**4000),
+        ("heads", {"ucf101": 10**9}),
+        ("clip_spec", {"crop": [10**6, 10**6]}),
+        ("dropout", float("nan")),
+        ("temporal_pool", float("-inf")),
+    ],
+)
+def test_no_config_builds_a_huge_network(folder, option, value):
+    config_of(
+        folder, architecture="spatiotemporal_resnet", options={option: value}
+    )
+    field = {"clip_spec": "crop"}.get(option, option)
+    with pytest.raises(WeightsError, match=f"`{field}` of .* must not be lar"):
+        kts.load(f"local:{folder}")
+
+
+def test_a_long_clip_of_large_frames_is_too_much_together(folder):
+    config_of(folder, clip_spec={"clip_length": 500, "crop": [500, 500]})
+    with pytest.raises(WeightsError, match="`clip_length x crop`"):
+        kts.load(f"local:{folder}")
+
+
+sizes = st.integers() | st.floats() | st.integers(-(10**6), 10**6)
+
+
+@quick
+@given(
+    st.dictionaries(
+        st.sampled_from([*_bounds.LARGEST, "clip_spec", "other"]),
+        sizes | st.lists(sizes) | st.dictionaries(st.text(), sizes),
+    )
+)
+def test_what_passes_is_within_the_limits(options):
+    if not isinstance(options.get("clip_spec", {}), dict):
+        del options["clip_spec"]
+    try:
+        _bounds.check_sizes("any.weight", options, {})
+    except WeightsError as error:
+        assert "must not be larger" in str(error)
+        return
+    for field, value in _bounds._numbers("", options):
+        limit = _bounds.LARGEST.get(field, _bounds.LARGEST_OTHER)
+        assert -limit <= value <= limit
+
+
+def test_a_row_of_a_huge_network_is_refused(tmp_path):
+    path = tmp_path / "weight.toml"
+    path.write_text(
+        'name = "c3d.huge"\nlicense = "mit"\ndata_terms = "none"\n'
+        'origin = "trained"\nrepo_id = "me/huge"\n'
+        "[options]\nclip_length = 10000000\n"
+    )
+    with pytest.raises(WeightsError, match="`clip_length` of c3d.huge"):
+        _catalogue.read_row(path)
 
 
 def header(text, length=None, body=b""):
