@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
@@ -19,8 +18,8 @@ from keras_twostream.spec import STREAMS, ClipSpec
 
 
 @click.command("extract")
-@click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
-@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.argument("source", metavar="SRC")
+@click.argument("out", metavar="OUT")
 @click.option("--model", help="Extract what this model or weight eats.")
 @click.option(
     "--spec",
@@ -54,20 +53,26 @@ from keras_twostream.spec import STREAMS, ClipSpec
     show_default=True,
     help="Of JPEG.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where: this machine, or the Ray cluster it belongs to.",
+)
 @click.option("--workers", type=click.IntRange(1), help="Videos at once.")
 @click.option("--root", help="Folder of the videos that a list names.")
 @click.option("--format", "list_format", help="Format of the list.")
 @json_option
 @device_option
 @debug_option
-def extract_command(
-    source: Path, out: Path, as_json: bool, **flags: Any
-) -> None:
+def extract_command(source: str, out: str, as_json: bool, **flags: Any) -> None:
     """Compute frames and flow once, and keep them.
 
     SRC is a folder of videos, a list of them, or one video. Each becomes one
-    file in the folder OUT, which `train --cache OUT` reads. Run the same
-    command again to go on after any interruption.
+    file in the folder OUT, which `train --cache OUT` reads. Both may be URLs
+    that fsspec knows. Run the same command again to go on after any
+    interruption.
     """
     from keras_twostream.data.cache import Contract
     from keras_twostream.data.extraction import extract
@@ -81,6 +86,7 @@ def extract_command(
             source,
             out,
             contract,
+            engine=flags["engine"],
             workers=flags["workers"],
             root=flags["root"],
             format=flags["list_format"],

@@ -1,9 +1,11 @@
 """A folder of packed files: one contract, and a line for each video."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +55,11 @@ class CacheFolder:
 
     Attributes:
         path: The folder.
+        place: What a user calls it.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
-        self.path = Path(path)
+        self.path, self.place = Path(path), os.fspath(path)
         self._lock = threading.Lock()
 
     def contract(self) -> Contract | None:
@@ -90,7 +93,7 @@ class CacheFolder:
         name = present.difference(contract)
         if name is not None:
             raise SpecError(
-                f"{self.path} holds a cache with {name}="
+                f"{self.place} holds a cache with {name}="
                 f"{getattr(present, name)!r}, and {name}="
                 f"{getattr(contract, name)!r} was asked for. Choose another "
                 "folder, or delete this one."
@@ -99,6 +102,18 @@ class CacheFolder:
     def packed_path(self, source: str) -> Path:
         """Where the packed file of a video stands."""
         return _packed.packed_path(self.path, source)
+
+    def packed_bytes(self, source: str) -> int | None:
+        """Size of a video's packed file, None where there is none."""
+        try:
+            return self.packed_path(source).stat().st_size
+        except OSError:
+            return None
+
+    @contextlib.contextmanager
+    def packed_here(self, source: str) -> Iterator[Path]:
+        """The packed file of a video, on this machine."""
+        yield self.packed_path(source)
 
     def entries(self) -> dict[str, Entry]:
         """The manifest, by source; the last line about a video counts.

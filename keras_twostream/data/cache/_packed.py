@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from keras_twostream.data import _remote
 from keras_twostream.data.cache._contract import Contract
 from keras_twostream.errors import SpecError, VideoError
 
@@ -36,9 +37,9 @@ def is_packed(path: str | os.PathLike) -> bool:
 
 
 def fingerprint(path: str | os.PathLike) -> str:
-    """Size and CRC of both ends of a file, to know a video again."""
-    size = os.path.getsize(path)
-    with open(path, "rb") as file:
+    """Size and CRC of both ends of a file or URL, to know a video again."""
+    size = _remote.size(os.fspath(path))
+    with _remote.open_binary(path) as file:
         crc = zlib.crc32(file.read(_END))
         file.seek(max(size - _END, 0))
         crc = zlib.crc32(file.read(_END), crc)

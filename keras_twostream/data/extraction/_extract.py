@@ -3,16 +3,19 @@
 import dataclasses
 import os
 import time
-from collections.abc import Callable, MutableSequence, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, MutableSequence, Sequence
 
+from keras_twostream.data import _remote
 from keras_twostream.data._cpus import available_cpus
 from keras_twostream.data.cache._contract import Contract
 from keras_twostream.data.cache._folder import CacheFolder, Entry
-from keras_twostream.data.extraction import _work
+from keras_twostream.data.cache._remote_folder import open_folder
+from keras_twostream.data.extraction import _processes, _ray, _work
 from keras_twostream.data.extraction._jobs import Job, find_jobs, open_jobs
-from keras_twostream.data.extraction._processes import outcomes
+from keras_twostream.data.extraction._remote_jobs import find_remote_jobs
+from keras_twostream.errors import SpecError
 
+ENGINES = ("local", "ray")
 # Called with frames done, frames expected in all, and seconds.
 Progress = Callable[[int, float, float], None]
 
@@ -22,7 +25,7 @@ class Summary:
     """What an extraction did.
 
     Attributes:
-        out: The cache.
+        out: The cache, a path or URL.
         contract: How it is made.
         done: Lines of the videos that were extracted now.
         present: Number of videos that were there already.
@@ -31,7 +34,7 @@ class Summary:
         seconds: Time it took.
     """
 
-    out: Path
+    out: str
     contract: Contract
     done: list[Entry] = dataclasses.field(default_factory=list)
     present: int = 0
@@ -55,6 +58,7 @@ def extract(
     out: str | os.PathLike,
     contract: Contract,
     *,
+    engine: str = "local",
     workers: int | None = None,
     root: str | os.PathLike | None = None,
     format: str | None = None,
@@ -70,12 +74,16 @@ def extract(
     standard library asks of every program that starts processes.
 
     Args:
-        source: A folder of videos, a list of them, or a single one.
-        out: The cache's folder.
+        source: A folder of videos, a list of them, or a single one: a path,
+            or any URL that fsspec knows.
+        out: The cache's folder, a path or URL.
         contract: What to write: `Contract.of(spec)`.
+        engine: "local", or "ray" for the Ray cluster that this process
+            belongs to or that RAY_ADDRESS names. Each node must see `source`
+            and `out`; the videos of a node that dies are done by others.
         workers: Processes. When None one per processor, and a single one
             for TV-L1, which is parallel in itself.
-        root: Folder that a list's videos are in.
+        root: Folder that a list's videos are in, a path or URL.
         format: Of a list, see `read_annotations`.
         progress: Called now and then.
 
@@ -84,37 +92,54 @@ def extract(
 
     Raises:
         SpecError: If there is no video, or `out` was made otherwise.
+        MissingLibraryError: If Ray or fsspec is needed and not installed.
 
     Example:
         >>> extract("videos", "cache", Contract.of(kts.clip_spec(model)))
     """
-    jobs = find_jobs(source, root, format)
-    folder = CacheFolder(out)
+    if engine not in ENGINES:
+        raise SpecError(
+            f"`engine` must be one of {', '.join(ENGINES)}. "
+            f"Received: engine={engine!r}"
+        )
+    jobs = _find(source, root, format)
+    folder = open_folder(_remote.without_file(out))
     folder.agree(contract)
     waiting = open_jobs(jobs, folder, contract)
-    summary = Summary(folder.path, contract, present=len(jobs) - len(waiting))
+    summary = Summary(folder.place, contract, present=len(jobs) - len(waiting))
     if waiting:
-        workers = min(workers or _processes_for(contract), len(waiting))
-        _run(waiting, folder, summary, workers, progress)
+        if engine == "local":
+            workers = _processes_for(waiting, summary, workers)
+        run = {"local": _processes, "ray": _ray}[engine].outcomes
+        _run(run, waiting, folder, summary, workers, progress)
     folder.tidy()
     return summary
 
 
+def _find(source, root, format: str | None) -> list[Job]:
+    source = _remote.without_file(source)
+    root = None if root is None else _remote.without_file(root)
+    if _remote.is_remote(source) or _remote.is_remote(root or ""):
+        return find_remote_jobs(source, root, format)
+    return find_jobs(source, root, format)
+
+
 def _run(
+    run: Callable[..., Iterator[_work.Outcome]],
     jobs: Sequence[Job],
     folder: CacheFolder,
     summary: Summary,
-    workers: int,
+    workers: int | None,
     progress: Progress,
 ) -> None:
     start = time.perf_counter()
-    size = sum(_size(job.video) for job in jobs)
+    size = sum(_size(job) for job in jobs)
 
     def tick(tally: MutableSequence[int]) -> None:
         seconds = time.perf_counter() - start
         progress(tally[_work.DONE], _expected(tally, size), seconds)
 
-    results = outcomes(jobs, summary.contract, str(folder.path), workers, tick)
+    results = run(jobs, summary.contract, folder.place, workers, tick)
     for outcome in results:
         summary.seconds = time.perf_counter() - start
         if outcome.fatal:
@@ -134,10 +159,20 @@ def _expected(tally: MutableSequence[int], size: int) -> float:
     return tally[_work.EXPECTED] / share if share else 0.0
 
 
-def _size(video: str) -> int:
-    return os.path.getsize(video) if os.path.isfile(video) else 0
+def _size(job: Job) -> int:
+    if job.size is not None or _remote.is_remote(job.video):
+        return job.size or 0
+    return os.path.getsize(job.video) if os.path.isfile(job.video) else 0
 
 
-def _processes_for(contract: Contract) -> int:
-    alone = "flow" in contract.streams and contract.flow_algorithm == "tvl1"
-    return 1 if alone else available_cpus()
+def _processes_for(
+    jobs: Sequence[Job], summary: Summary, workers: int | None
+) -> int:
+    contract = summary.contract
+    places = (summary.out, *(job.video for job in jobs))
+    if any(_remote.in_this_process(place) for place in places):
+        return 1
+    if workers is None:
+        tvl1 = contract.flow_algorithm == "tvl1" and "flow" in contract.streams
+        workers = 1 if tvl1 else available_cpus()
+    return min(workers, len(jobs))

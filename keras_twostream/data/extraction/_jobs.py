@@ -6,12 +6,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from keras_twostream.data import _remote
 from keras_twostream.data._annotations import VIDEO_SUFFIXES, read_annotations
 from keras_twostream.data.cache._contract import Contract
 from keras_twostream.data.cache._folder import CacheFolder, Entry
 from keras_twostream.data.cache._packed import fingerprint, open_packed
 from keras_twostream.data.cache._store import common_folder, relative_name
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, VideoError
 
 LIST_SUFFIXES = (".txt", ".csv", ".json")
 
@@ -21,12 +22,14 @@ class Job:
     """A video to extract.
 
     Attributes:
-        video: The file.
+        video: The file, or its URL.
         name: The video in the cache.
+        size: Bytes of the file, where looking them up takes a request.
     """
 
     video: str
     name: str
+    size: int | None = None
 
 
 def find_jobs(
@@ -81,21 +84,24 @@ def open_jobs(
 
 
 def _done(job: Job, folder: CacheFolder, contract, entries) -> bool:
-    path = folder.packed_path(job.name)
-    if not path.exists() or not os.path.exists(job.video):
+    size = folder.packed_bytes(job.name)
+    if size is None or not _remote.is_file(job.video):
         return False
+    mark = fingerprint(job.video)
     entry = entries.get(job.name)
     if entry is not None:
-        same = entry.fingerprint == fingerprint(job.video)
-        return same and entry.bytes == path.stat().st_size
-    if not folder.has(job.name, job.video):
+        return entry.fingerprint == mark and entry.bytes == size
+    with folder.packed_here(job.name) as path:
+        return _adopt(path, mark, folder, contract)
+
+
+def _adopt(path: Path, mark: str, folder: CacheFolder, contract) -> bool:
+    try:
+        packed = open_packed(path)
+    except (VideoError, SpecError):
         return False
-    return _adopt(path, folder, contract)
-
-
-def _adopt(path: Path, folder: CacheFolder, contract: Contract) -> bool:
-    packed = open_packed(path)
-    if packed.contract.difference(contract) is not None:
+    changed = packed.contract.difference(contract) is not None
+    if changed or packed.fingerprint != mark:
         return False
     with path.open("rb") as file:
         checksum = hashlib.file_digest(file, "sha256").hexdigest()

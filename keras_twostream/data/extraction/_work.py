@@ -9,10 +9,11 @@ import threading
 from collections.abc import MutableSequence
 
 from keras_twostream._opencv import cv2
-from keras_twostream.data import _scan
+from keras_twostream.data import _remote, _scan
 from keras_twostream.data.cache._contract import Contract
-from keras_twostream.data.cache._folder import CacheFolder, Entry
+from keras_twostream.data.cache._folder import Entry
 from keras_twostream.data.cache._packing import pack_video
+from keras_twostream.data.cache._remote_folder import packed_target
 from keras_twostream.data.extraction._jobs import Job
 from keras_twostream.errors import MissingLibraryError, TwoStreamError
 
@@ -59,6 +60,12 @@ def work_in_process(job: Job, contract: Contract, folder: str) -> Outcome:
     return work(job, contract, folder, _shared)
 
 
+def work_alone(job: Job, contract: Contract, folder: str) -> Outcome:
+    """`work`, in a process that shares no tally."""
+    cv2.setNumThreads(1)
+    return work(job, contract, folder, [0, 0, 0, 0])
+
+
 def work(
     job: Job,
     contract: Contract,
@@ -70,7 +77,7 @@ def work(
     Args:
         job: The video.
         contract: What to write.
-        folder: The cache.
+        folder: The cache, a path or URL.
         tally: See `BEGUN` and those beside it.
 
     Returns:
@@ -82,24 +89,31 @@ def work(
         if tally[STOP]:
             raise Stopped
 
-    target = CacheFolder(folder).packed_path(job.name)
     try:
-        scan = _scan.scan_video(job.video)
-        _add(tally, EXPECTED, len(scan.timeline(contract.frame_rate)))
-        _add(tally, BEGUN, os.path.getsize(job.video))
-        return Outcome(
-            job, pack_video(job.video, target, contract, job.name, report)
-        )
+        with (
+            _remote.local_copy(job.video) as video,
+            packed_target(folder, job.name) as target,
+        ):
+            scan = _scan.scan_video(video)
+            _add(tally, EXPECTED, len(scan.timeline(contract.frame_rate)))
+            _add(tally, BEGUN, os.path.getsize(video))
+            entry = pack_video(video, target, contract, job.name, report)
+        return Outcome(job, entry)
     except Stopped:
         return Outcome(job, reason="stopped", fatal=True)
     except MissingLibraryError as error:
         return Outcome(job, reason=str(error), fatal=True)
     except TwoStreamError as error:
-        return Outcome(job, reason=str(error))
+        return Outcome(job, reason=_naming(job, str(error)))
     except OSError as error:
         return _failed_write(job, folder, error)
     except Exception as error:
         return Outcome(job, reason=f"{type(error).__name__}: {error}")
+
+
+def _naming(job: Job, reason: str) -> str:
+    """The reason, with the video's URL where a copy of it was read."""
+    return reason if job.video in reason else f"{job.video}: {reason}"
 
 
 def _failed_write(job: Job, folder: str, error: OSError) -> Outcome:

@@ -1,0 +1,79 @@
+"""Which videos to extract, where some of it lies behind a URL."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from keras_twostream.data import _remote
+from keras_twostream.data._annotations import VIDEO_SUFFIXES, read_annotations
+from keras_twostream.data.extraction._jobs import LIST_SUFFIXES, Job
+from keras_twostream.errors import SpecError
+
+
+def find_remote_jobs(
+    source: str, root: str | None = None, format: str | None = None
+) -> list[Job]:
+    """As `find_jobs`, for a source or a root that is a URL.
+
+    Args:
+        source: A folder, a list or a video: a path or URL.
+        root: Folder of a list's videos, a path or URL; the list's own folder
+            when None.
+        format: Of the list, found out when None.
+
+    Raises:
+        SpecError: If there is no video.
+    """
+    if format is not None or _is_list(source):
+        return _from_list(source, root, format)
+    files, inner = _remote.file_system(source)
+    if files.isfile(inner):
+        return [Job(source, source.rpartition("/")[2])]
+    found = files.find(inner, detail=True) if files.exists(inner) else {}
+    sizes = {
+        path[len(inner) :].strip("/"): about["size"]
+        for path, about in sorted(found.items())
+        if os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES
+    }
+    if not sizes:
+        raise SpecError(f"No video at {source}. Check the URL.")
+    return [
+        Job(_remote.join(source, name), name, size)
+        for name, size in sizes.items()
+    ]
+
+
+def _is_list(source: str) -> bool:
+    suffix = os.path.splitext(source)[1].lower()
+    return suffix in LIST_SUFFIXES or _remote.is_file(
+        _remote.join(source, "classInd.txt")
+    )
+
+
+def _from_list(source: str, root: str | None, format) -> list[Job]:
+    root = source.rpartition("/")[0] if root is None else root
+    with tempfile.TemporaryDirectory(prefix="keras_twostream_") as folder:
+        found = read_annotations(_list_here(source, Path(folder)), format)
+    names = dict.fromkeys(item.path for item in found.items)
+    return [_job(name, root) for name in names]
+
+
+def _job(name: str, root: str) -> Job:
+    if _remote.is_remote(name):
+        return Job(name, name.partition("://")[2])
+    return Job(_remote.join(root, name), name)
+
+
+def _list_here(source: str, folder: Path) -> Path:
+    """A local copy of a list, or of a folder of official lists."""
+    if not _remote.is_remote(source):
+        return Path(source)
+    target = folder / source.rstrip("/").rpartition("/")[2]
+    if _remote.is_file(source):
+        _remote.fetch(source, target)
+        return target
+    files, inner = _remote.file_system(source)
+    for path in files.find(inner, maxdepth=1):
+        name = path.rpartition("/")[2]
+        _remote.fetch(_remote.join(source, name), target / name)
+    return target
