@@ -13,6 +13,7 @@ from keras_twostream.cli._options import (
     json_option,
 )
 from keras_twostream.cli._settings import assignments
+from keras_twostream.spec import SCORE_FUSIONS
 
 
 @click.command("evaluate")
@@ -36,6 +37,7 @@ from keras_twostream.cli._settings import assignments
 @click.option("--protocol", help="uniform, dense, segments or whole.")
 @click.option("--batch-size", default=32, show_default=True)
 @click.option("--workers", type=click.IntRange(1), help="Videos read at once.")
+@click.option("--cache", metavar="DIR", help="A packed cache of the videos.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -66,7 +68,7 @@ def evaluate_command(as_json: bool, **flags: Any) -> None:
     metavar="NAME=WEIGHT",
     help="Weight of a stream; a sweep over weights otherwise.",
 )
-@click.option("--method", type=click.Choice(["logits", "softmax"]))
+@click.option("--method", type=click.Choice(SCORE_FUSIONS))
 @click.option(
     "--svm",
     multiple=True,
@@ -87,19 +89,19 @@ def fuse_command(as_json: bool, **flags: Any) -> None:
     show(_evaluate_run.fuse_files(flags), as_json)
 
 
-def show(report: dict[str, Any], as_json: bool) -> None:
+def show(report: dict[str, Any], as_json: bool, err: bool = False) -> None:
     """Prints a report, as JSON or as a table of percentages."""
     if as_json:
         click.echo(json.dumps(report, indent=2))
         return
     for stream, numbers in report["accuracy"].items():
         row = "  ".join(f"{k} {100 * v:5.1f} %" for k, v in numbers.items())
-        click.echo(f"{stream:12} {row}")
+        click.echo(f"{stream:12} {row}", err=err)
     for name, value in report.get("classes", {}).items():
-        click.echo(f"  {name:30} {100 * value:5.1f} %")
+        click.echo(f"  {name:30} {100 * value:5.1f} %", err=err)
     for row in report.get("sweep", [])[:5]:
         weights = " ".join(f"{k}={v:g}" for k, v in row["weights"].items())
         share = f"{100 * row['top1']:.1f} %"
-        click.echo(f"fused as {row['method']} with {weights}: {share}")
+        click.echo(f"fused as {row['method']} with {weights}: {share}", err=err)
     for path, reason in report.get("skipped", {}).items():
         click.echo(f"Left out: {path}: {reason}", err=True)

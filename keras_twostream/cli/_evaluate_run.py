@@ -38,11 +38,12 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
                 "protocol",
                 "batch_size",
                 "workers",
+                "cache",
             )
         },
     )
     scores = evaluator(model)
-    report = _report(scores, training.stream_weights(model))
+    report = report_on(scores, training.stream_weights(model))
     report["skipped"] = evaluator.skipped
     report["protocol"] = {
         "clips": flags["num_clips"],
@@ -50,7 +51,7 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
         "videos": len(scores.names),
     }
     if flags["out"] is not None:
-        _save(scores, report, flags["out"])
+        save_scores(scores, report, flags["out"])
     return report
 
 
@@ -132,7 +133,8 @@ def _common_kind(all_scores: list[VideoScores]) -> str:
     return kinds.pop()
 
 
-def _report(scores: VideoScores, weights: dict[str, float]) -> dict[str, Any]:
+def report_on(scores: VideoScores, weights: dict[str, float]) -> dict[str, Any]:
+    """Accuracies, by class too, and a sweep over fusion weights."""
     fused = "fused" in scores.scores
     report: dict[str, Any] = {
         "accuracy": scores.report(None if fused else weights)
@@ -163,7 +165,8 @@ def _best(scores: VideoScores) -> np.ndarray:
     return training.fuse(scores.streams, None, scores.kind)
 
 
-def _save(scores: VideoScores, report: dict[str, Any], out: Path) -> None:
+def save_scores(scores: VideoScores, report: dict[str, Any], out: Path) -> None:
+    """Writes scores.npz, metrics.json and confusion.png."""
     scores.save(out / "scores.npz")
     training.write_json(out / "metrics.json", report)
     if np.ndim(scores.labels) == 1:

@@ -31,7 +31,12 @@ __all__ = [
     required=True,
     help="A folder with one folder of videos per class, or a list.",
 )
-@click.option("--model", default="spatiotemporal_resnet", show_default=True)
+@click.option(
+    "--model",
+    default="spatiotemporal_resnet.actors",
+    show_default=True,
+    help="A model, a weight to start from, or a folder as local:PATH.",
+)
 @click.option(
     "--weights",
     metavar="none|TAG",
@@ -44,13 +49,24 @@ __all__ = [
     type=click.Path(path_type=Path, file_okay=False),
     help="The run's folder. A run that was stopped goes on from it.",
 )
-@click.option("--val", help="Validate on this folder or list.")
+@click.option(
+    "--val",
+    metavar="PATH|test",
+    help="Validate on this folder or list, or on the test part of --split.",
+)
 @click.option(
     "--val-share",
     default=0.15,
     show_default=True,
     type=click.FloatRange(0, 0.9),
-    help="Share of each class held out, without --val and --split.",
+    help="Share of each class held out, without --val.",
+)
+@click.option(
+    "--recordings",
+    default=r"^(.+)_c\d+$",
+    show_default=True,
+    metavar="REGEX",
+    help="Clips whose names agree in its first group are held out together.",
 )
 @click.option("--split", type=int, help="Number of an official split.")
 @click.option("--root", help="Folder of the videos that a list names.")
@@ -88,7 +104,7 @@ __all__ = [
     "--init",
     multiple=True,
     metavar="STREAM=RUN",
-    help="Start a stream from another run's model.",
+    help="Start a stream from another run's model, or flow=rgb:RUN.",
 )
 @click.option("--patience", type=click.IntRange(1), help="Early stopping.")
 @click.option(
@@ -104,6 +120,11 @@ __all__ = [
     help="Keep frames in memory, or frames and flow in a packed cache.",
 )
 @click.option("--workers", type=click.IntRange(1), help="Videos read at once.")
+@click.option(
+    "--devices",
+    type=click.IntRange(1),
+    help="Share each batch among this many devices of the machine.",
+)
 @click.option("--balance", is_flag=True, help="Weigh rare classes more.")
 @click.option("--jit", default="auto", metavar="auto|true|false|measure")
 @click.option(

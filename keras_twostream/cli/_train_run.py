@@ -1,5 +1,6 @@
 """One run of `keras-twostream train`."""
 
+import contextlib
 import shlex
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ import numpy as np
 
 from keras_twostream import hub, inspection, training
 from keras_twostream.cli import _train_setup as setup
+from keras_twostream.cli._evaluate import show
+from keras_twostream.cli._evaluate_run import report_on, save_scores
 from keras_twostream.cli._settings import parse_value
 from keras_twostream.training import RunSettings
 
+CLIPS = 10  # of each held-out video, at the end
 # Parameters whose flag has another name.
 FLAGS = {
     "changes": "set",
@@ -43,27 +47,54 @@ def run(flags: dict[str, Any], command: list[str]) -> None:
         seed=seed,
         **{
             name: flags[name]
-            for name in ("val", "val_share", "split", "root", "list_format")
+            for name in (
+                "val",
+                "val_share",
+                "recordings",
+                "split",
+                "root",
+                "list_format",
+            )
         },
     )
     recipe = _recipe(flags)
-    model = _model(flags, recipe, lists)
-    _write_config(out, flags, command, recipe, model)
-    click.echo(
-        f"{model.name}: {model.count_params():,} parameters, "
-        f"{len(lists.classes)} classes, {len(lists.train)} videos to train "
-        f"on, {len(lists.validation)} to validate",
-        err=True,
-    )
-    metrics = training.train(
-        model,
-        lists.train,
-        recipe,
-        out,
-        validation=lists.validation,
-        settings=_settings(flags, lists, seed),
-    )
-    _save(model, out, flags, metrics)
+    with _devices(flags["devices"], recipe):
+        model = _model(flags, recipe, lists)
+        _write_config(out, flags, command, recipe, model)
+        click.echo(
+            f"{model.name}: {model.count_params():,} parameters, "
+            f"{len(lists.classes)} classes, {len(lists.train)} videos to "
+            f"train on, {len(lists.validation)} to validate",
+            err=True,
+        )
+        training.train(
+            model,
+            lists.train,
+            recipe,
+            out,
+            validation=lists.validation,
+            settings=_settings(flags, lists, seed),
+        )
+    inspection.update_card(model, head_trained=True)
+    model = training.fused_copy(model)
+    _save(model, out, flags, _measure(model, lists.validation, flags))
+
+
+def _devices(count: int | None, recipe: training.Recipe):
+    """Where the model is built and trained.
+
+    Raises:
+        click.UsageError: If a batch does not divide among the devices.
+    """
+    if count is None:
+        return contextlib.nullcontext()
+    if recipe.batch_size % count:
+        raise click.UsageError(
+            f"Each of {count} devices takes an equal part of a batch. "
+            f"Received: --devices {count}, batch_size={recipe.batch_size}. "
+            "Choose a --batch-size that divides."
+        )
+    return training.devices(count)
 
 
 def _recipe(flags: dict[str, Any]) -> training.Recipe:
@@ -149,28 +180,46 @@ def _write_config(out, flags, command, recipe, model) -> None:
     )
 
 
+def _measure(
+    model: keras.Model,
+    validation: list[tuple[str, Any]],
+    flags: dict[str, Any],
+) -> list[dict[str, Any]]:
+    """Scores of the held-out videos, in `evaluation/` and as metrics."""
+    if not validation:
+        return []
+    cache = flags["cache"] if flags["cache"] != "memory" else None
+    scores = training.evaluate_videos(
+        model,
+        validation,
+        num_clips=CLIPS,
+        workers=flags["workers"],
+        cache=cache,
+    )
+    report = report_on(scores, training.stream_weights(model))
+    save_scores(scores, report, flags["out"] / "evaluation")
+    show(report, as_json=False, err=True)
+    return [
+        {
+            "name": name,
+            "value": round(value, 4),
+            "dataset": Path(flags["data"]).name,
+            "split": "held out, and used to choose the epoch",
+            "protocol": f"{CLIPS} centred clips per video",
+        }
+        for name, value in report["accuracy"]["fused"].items()
+        if name != "top5"
+    ]
+
+
 def _save(
     model: keras.Model,
     out: Path,
     flags: dict[str, Any],
-    metrics: dict[str, Any],
+    rows: list[dict[str, Any]],
 ) -> None:
-    inspection.update_card(model, head_trained=True)
-    best = metrics["best"]["best"]
-    rows = []
-    accuracy = metrics["monitor"] == "val_accuracy"
-    if best is not None and accuracy and flags["keep"] == "best":
-        rows = [
-            {
-                "name": "accuracy",
-                "value": best,
-                "dataset": Path(flags["data"]).name,
-                "split": str(flags["split"] or "validation"),
-                "protocol": "one centred clip per video",
-            }
-        ]
     hub.save_pretrained(
-        training.fused_copy(model),
+        model,
         out / "model",
         license=flags["license_"],
         data_terms=flags["data_terms"],

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.metadata
 import platform
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import keras
 from keras_twostream import __version__, hub, inspection, training
 from keras_twostream.data import Annotations, read_annotations
 from keras_twostream.registry import list_models, model_entry
+from keras_twostream.spec import STREAMS
 
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "opencv-python")
 
@@ -42,6 +44,7 @@ def read_lists(
     *,
     val: str | None,
     val_share: float,
+    recordings: str,
     split: int | None,
     root: str | None,
     list_format: str | None,
@@ -49,20 +52,31 @@ def read_lists(
 ) -> Lists:
     """The training and the validation list.
 
-    Validation is `val` if given, the test part of an official split, or else
-    a share of every class of the training list.
+    Validation is `val` if given, or else a share of every class of the
+    training list, in whole recordings. The test part of an official split is
+    used only when it is asked for: the best epoch must not be chosen by it.
     """
     options = {"format": list_format, "root": root}
     subset = None if split is None else "train"
     found = read_annotations(data, split=split, subset=subset, **options)
-    if val is not None:
-        held = _same_classes(found, read_annotations(val, **options))
-    elif split is not None:
+    if val == "test" and split is not None:
         held = read_annotations(data, split=split, subset="test", **options)
+    elif val is not None:
+        held = _same_classes(found, read_annotations(val, **options))
     else:
-        inner, outer = training.hold_out(found.labels, val_share, seed)
+        groups = [recording(path, recordings) for path in found.paths]
+        inner, outer = training.hold_out(found.labels, val_share, seed, groups)
         found, held = found.take(inner), found.take(outer)
     return Lists(pairs(found), pairs(held), class_names(found))
+
+
+def recording(path: str, pattern: str) -> str:
+    """What a video was cut from: the pattern's first group in its name.
+
+    A video that the pattern does not match is a recording of its own.
+    """
+    found = re.search(pattern, Path(path).stem)
+    return str(Path(path).parent / found[1]) if found else path
 
 
 def pairs(found: Annotations) -> list[tuple[str, Any]]:
@@ -140,9 +154,20 @@ def load_anything(place: str) -> keras.Model:
 
 
 def start_streams(model: keras.Model, init: Mapping[str, str]) -> None:
-    """Copies the streams of other run folders into the model."""
+    """Copies the streams of other models into this one.
+
+    Args:
+        model: The model to train.
+        init: From stream to a run folder or a name; "rgb:" before it takes
+            the other stream, by cross-modality initialisation.
+    """
     for stream, place in init.items():
-        copied = training.copy_stream(load_anything(place), model, stream)
+        other, colon, rest = place.partition(":")
+        crossed = bool(colon) and other in STREAMS
+        source = load_anything(rest if crossed else place)
+        copied = training.copy_stream(
+            source, model, stream, other if crossed else None
+        )
         click.echo(f"{stream}: {len(copied)} layers from {place}", err=True)
 
 

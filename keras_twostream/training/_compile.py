@@ -68,7 +68,7 @@ def compile(
         optimizer=optimizer(recipe, steps),
         loss=_per_output(model, lambda: _loss(recipe, multi_label)),
         loss_weights=_loss_weights(model, recipe),
-        metrics=_per_output(model, lambda: [_accuracy(multi_label)]),
+        weighted_metrics=_per_output(model, lambda: [_accuracy(multi_label)]),
         jit_compile="auto" if jit_compile == "measure" else jit_compile,
     )
     if jit_compile == "measure":

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_twostream.data.cache import CacheFolder
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import class_names, clip_spec
 from keras_twostream.training._accumulate import accumulator, stream_scores
@@ -35,6 +36,7 @@ class VideoEvaluator:
         batch_size: Views in a batch.
         head: Which output, for models with one per data set.
         workers: Videos read at once.
+        cache: A packed cache, for the videos that it holds.
 
     Attributes:
         skipped: From path to the reason, for videos that cannot be read;
@@ -51,10 +53,12 @@ class VideoEvaluator:
         batch_size: int = 32,
         head: str | None = None,
         workers: int | None = None,
+        cache: str | os.PathLike | None = None,
     ) -> None:
         if not len(items):
             raise SpecError("`items` must hold at least one (path, label).")
         self._items = [(os.fspath(path), label) for path, label in items]
+        self._sources = [_source(path, cache) for path, _ in self._items]
         self._views = {
             "num_clips": num_clips,
             "crops": crops,
@@ -76,10 +80,8 @@ class VideoEvaluator:
             VideoError: If no video can be read.
         """
         spec = clip_spec(model)
-        probe, add = self._compile(model, spec.score_fusion == "softmax")
-        reader = ViewReader(
-            [path for path, _ in self._items], spec, **self._views
-        )
+        probe, add = self._compile(model, spec.score_fusion)
+        reader = ViewReader(self._sources, spec, **self._views)
         sums = {
             name: ops.zeros((len(self._items), output.shape[-1]), "float32")
             for name, output in probe.output.items()
@@ -89,25 +91,24 @@ class VideoEvaluator:
         self.skipped = reader.skipped
         return self._scores(sums, reader.views, spec.score_fusion, model)
 
-    def _compile(self, model: keras.Model, softmax: bool):
+    def _compile(self, model: keras.Model, kind: str):
         if self._compiled[0] is not model:
             probe = stream_scores(model, self._head)
-            self._compiled = (model, probe, accumulator(probe, softmax))
+            self._compiled = (model, probe, accumulator(probe, kind))
         return self._compiled[1:]
 
     def _scores(self, sums, views, kind, model) -> VideoScores:
         read = views > 0
-        counts = views[read][:, None]
         labels = _label_array([label for _, label in self._items], sums)
         paths = [path for path, _ in self._items]
         return VideoScores(
             names=[x for x, good in zip(paths, read, strict=True) if good],
             labels=labels[read],
             scores={
-                name: ops.convert_to_numpy(total)[read] / counts
+                name: _mean(ops.convert_to_numpy(total)[read], views, kind)
                 for name, total in sums.items()
             },
-            kind=kind,
+            kind="logits" if kind == "logits" else "softmax",
             classes=class_names(model) if self._head is None else (),
         )
 
@@ -178,6 +179,13 @@ def evaluate_videos(
     return VideoEvaluator(items, **options)(model)
 
 
+def _mean(total: np.ndarray, views: np.ndarray, kind: str) -> np.ndarray:
+    """Sums over the views of each video that was read, as means."""
+    if kind == "sci":  # each view's weight is the sum of what it added
+        return total / total.sum(axis=-1, keepdims=True)
+    return total / views[views > 0][:, None]
+
+
 def stream_weights(model: keras.Model) -> dict[str, float]:
     """The weights that the model's paper gives the streams."""
     spec = clip_spec(model)
@@ -211,6 +219,15 @@ def _label_array(labels: Sequence[Any], sums: Mapping[str, Any]):
     for row, label in zip(array, labels, strict=True):
         row[list(np.atleast_1d(label))] = 1
     return array
+
+
+def _source(path: str, cache: str | os.PathLike | None) -> str:
+    """The packed file of a video, or the video where there is none."""
+    if cache is None:
+        return path
+    folder = CacheFolder(cache)
+    name = folder.find(path)
+    return path if name is None else str(folder.packed_path(name))
 
 
 def _warn_of_order(callback: VideoEvaluation) -> None:

@@ -7,29 +7,41 @@ import numpy as np
 
 
 def hold_out(
-    labels: Sequence[Any], share: float, seed: int = 0
+    labels: Sequence[Any],
+    share: float,
+    seed: int = 0,
+    groups: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Splits a list so that every class keeps its share.
 
-    A class of one clip stays in training.
+    Clips cut from one recording look alike, so that holding one of them out
+    measures nothing: name the recordings, and whole ones are held out. A
+    class of one recording stays in training.
 
     Args:
         labels: One label per item; several labels count as their first.
         share: Share of each class that is held out, below 1.
         seed: Of the draw.
+        groups: The recording of each item; every item its own when None.
 
     Returns:
         Indices to train on and indices held out, each ascending.
     """
     first = np.array([np.atleast_1d(label)[0] for label in labels])
+    groups = np.arange(len(first)) if groups is None else np.array(groups)
     rng = np.random.default_rng([seed, len(first)])
     held_out = [
-        rng.permutation(places)[: _count(len(places), share)]
+        places[np.isin(groups[places], _draw(groups[places], share, rng))]
         for places in (np.flatnonzero(first == x) for x in np.unique(first))
     ]
     held = np.sort(np.concatenate(held_out)).astype(int)
     return np.setdiff1d(np.arange(len(first)), held), held
 
 
-def _count(items: int, share: float) -> int:
-    return min(max(round(items * share), int(share > 0)), items - 1)
+def _draw(groups: np.ndarray, share: float, rng) -> np.ndarray:
+    """Whole groups of one class, at random, that make up the share."""
+    names, sizes = np.unique(groups, return_counts=True)
+    order = rng.permutation(len(names))
+    wanted = min(max(round(len(groups) * share), int(share > 0)), len(groups))
+    before = np.cumsum(sizes[order]) - sizes[order]
+    return names[order[before < wanted][: len(names) - 1]]

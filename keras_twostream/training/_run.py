@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_twostream.data import video_dataset
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import clip_spec
+from keras_twostream.training._batches import filled_up, labelled
 from keras_twostream.training._checkpoint import KeepBest, Resume, RunLog
 from keras_twostream.training._compile import compile, output_names
 from keras_twostream.training._files import write_json
@@ -164,7 +165,6 @@ class _Run:
                 steps_per_epoch=steps - done,
                 shuffle=False,
                 validation_data=held_out,
-                class_weight=self.settings.class_weight,
                 callbacks=[monitor, *callbacks, progress],
                 verbose=0,
             )
@@ -176,38 +176,37 @@ class _Run:
         return [item for item in items if item[0] not in skipped]
 
     def _training(self, items, epoch: int, step: int) -> tf.data.Dataset:
-        return self._labelled(
+        dataset = self._videos(
             items,
             training=True,
             repeat=True,
             seed=self.settings.seed,
             start_epoch=epoch,
             start_step=step,
-            cache=self.settings.cache,
             **self.recipe.input,
         )
+        skipped = dataset.skipped
+        dataset = labelled(
+            dataset, output_names(self.model), self.settings.class_weight
+        )
+        dataset.skipped = skipped
+        return dataset
 
     def _validation(self, items) -> tf.data.Dataset:
-        return self._labelled(items, training=False)
+        dataset = filled_up(
+            self._videos(items, training=False), self.batch_size, len(items)
+        )
+        return labelled(dataset, output_names(self.model))
 
-    def _labelled(self, items, **options: Any) -> tf.data.Dataset:
-        """Batches whose labels have the form of the model's outputs."""
-        dataset = video_dataset(
+    def _videos(self, items, **options: Any) -> tf.data.Dataset:
+        return video_dataset(
             items,
             clip_spec(self.model),
             self.batch_size,
             workers=self.settings.workers,
+            cache=self.settings.cache,
             **options,
         )
-        names = output_names(self.model)
-        if names is None:
-            return dataset
-        skipped = dataset.skipped
-        dataset = dataset.map(
-            lambda clips, label: (clips, {name: label for name in names})
-        )
-        dataset.skipped = skipped
-        return dataset
 
     def _monitor(self) -> str:
         if output_names(self.model) is not None:

@@ -1,0 +1,67 @@
+"""Accuracy on six classes of UCF-101, in stages that can be resumed.
+
+    python benchmarks/accuracy.py baseline ucf101_six
+    python benchmarks/accuracy.py train ucf101_six --cache cache
+    python benchmarks/accuracy.py fusion ucf101_six --cache cache
+    python benchmarks/accuracy.py report ucf101_six
+
+`ucf101_six` holds one folder of videos per class and `ucfTrainTestlist`. What
+was measured before is not measured again. Results go to `--results`, models
+and scores to `--work`.
+"""
+
+import argparse
+import itertools
+from pathlib import Path
+
+from accuracy_parts import baseline, report, runs
+from accuracy_parts.results import SPLITS, Results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    stages = parser.add_subparsers(dest="stage", required=True)
+    _stage(stages, "baseline", "histograms and logistic regression")
+    train = _stage(stages, "train", "networks by system, start, split, seed")
+    train.add_argument("--cache", required=True, help="packed cache")
+    train.add_argument("--systems", nargs="+", default=runs.SYSTEMS)
+    train.add_argument("--inits", nargs="+", default=runs.INITS[:2])
+    train.add_argument("--splits", nargs="+", type=int, default=SPLITS)
+    train.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
+    train.add_argument("--epochs", type=int, default=20)
+    _stage(stages, "report", "tables in markdown")
+    given = parser.parse_args()
+    STAGES[given.stage](given, Results(given.results))
+
+
+def _train(given: argparse.Namespace, results: Results) -> None:
+    study = runs.Study(
+        given.data, given.cache, given.work, results, given.epochs
+    )
+    # All systems with one seed come before any with the next.
+    for seed, init, system, split in itertools.product(
+        given.seeds, given.inits, given.systems, given.splits
+    ):
+        study.measure(system, init, split, seed)
+
+
+STAGES = {
+    "baseline": lambda given, results: baseline.run(
+        given.data, results, given.work
+    ),
+    "train": _train,
+    "report": lambda given, results: print(report.tables(given.data, results)),
+}
+
+
+def _stage(stages, name: str, words: str) -> argparse.ArgumentParser:
+    stage = stages.add_parser(name, help=words)
+    stage.add_argument("data", type=Path, help="the folder ucf101_six")
+    here = Path(__file__).parent
+    stage.add_argument("--results", type=Path, default=here / "accuracy.jsonl")
+    stage.add_argument("--work", type=Path, default=Path("runs/accuracy"))
+    return stage
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""Networks of the study, each trained and measured by the command line."""
+
+import resource
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from accuracy_parts.lists import LISTS
+from accuracy_parts.results import Results
+from keras_twostream import training
+
+START = "spatiotemporal_resnet.actors"
+STREAMS = {"rgb": "rgb", "flow": "flow"}
+SYSTEMS = ("st_resnet", "rgb", "flow", "multiplier")
+INITS = ("actors", "random", "cross_modality")
+LATE = "late fusion"
+# The last epoch counts: nothing is chosen by looking at any test clip.
+TRAINING = (
+    "--recipe finetune --input mirror=true --val-share 0 --keep last"
+).split()
+VIEWS = "--clips 10 --crops centre".split()
+
+
+class Study:
+    """Trains networks on splits and notes what they get right.
+
+    Args:
+        folder: The data.
+        cache: A packed cache of it.
+        work: Where runs go.
+        results: Where results go.
+        epochs: Passes over the training part.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        cache: str,
+        work: Path,
+        results: Results,
+        epochs: int,
+    ) -> None:
+        self.folder, self.cache, self.work = folder, cache, work
+        self.results, self.epochs = results, epochs
+
+    def measure(self, system: str, init: str, split: int, seed: int) -> None:
+        """One network; then late fusion, once both its streams are there."""
+        key = {"system": system, "init": init, "split": split, "seed": seed}
+        if not self.results.has(**key):
+            self._measure(key)
+        if system in STREAMS:
+            self._fuse_late(init, split, seed)
+
+    def run_folder(self, system: str, init: str, split: int, seed: int) -> Path:
+        return self.work / f"{system}-{init}-split{split}-seed{seed}"
+
+    def _measure(self, key) -> None:
+        run = self.run_folder(**key)
+        began, used = time.perf_counter(), _processor()
+        train = self._train_command(run, **key)
+        if not (run / "model").is_dir():
+            _call(train)
+        seconds, processor = time.perf_counter() - began, _processor() - used
+        if not (run / "test" / "scores.npz").exists():
+            _call(self._evaluate_command(run, key["split"]))
+        scores = training.load_scores(run / "test" / "scores.npz")
+        answers = _only_or_fused(scores).argmax(axis=1)
+        self.results.add(
+            answers == scores.labels,
+            seconds,
+            shlex.join(["keras-twostream", *train]),
+            processor=processor,
+            **key,
+        )
+
+    def _train_command(self, run, system, init, split, seed) -> list[str]:
+        command = ["train", *self._data(split), "--out", str(run)]
+        command += ["--seed", str(seed), "--epochs", str(self.epochs)]
+        command += [*TRAINING, *self._model(system, init, split, seed)]
+        if system in STREAMS:
+            command += ["--streams", STREAMS[system]]
+        return command
+
+    def _model(self, system, init, split, seed) -> list[str]:
+        """Which network, and what it starts from."""
+        if init == "actors" and system != "multiplier":
+            return ["--model", START]
+        name = "multiplier" if system == "multiplier" else "resnet"
+        flags = ["--model", f"spatiotemporal_{name}", "--weights", "none"]
+        flags += _size_of_start()
+        if init == "actors":
+            for stream in STREAMS:
+                flags += ["--init", f"{stream}={START}"]
+        if init == "cross_modality":
+            rgb = self.run_folder("rgb", "random", split, seed)
+            flags += ["--init", f"{system}=rgb:{rgb}"]
+        return flags
+
+    def _evaluate_command(self, run: Path, split: int) -> list[str]:
+        command = ["evaluate", str(run), *self._data(split)]
+        return [*command, *VIEWS, "--out", str(run / "test")]
+
+    def _data(self, split: int) -> list[str]:
+        return [
+            *("--data", str(self.folder / LISTS), "--root", str(self.folder)),
+            *("--split", str(split), "--cache", self.cache),
+        ]
+
+    def _fuse_late(self, init: str, split: int, seed: int) -> None:
+        """Mean of the streams' probabilities (Simonyan & Zisserman 2014)."""
+        key = {"init": init, "split": split, "seed": seed}
+        files = {
+            stream: self.run_folder(stream, init=init, split=split, seed=seed)
+            / "test"
+            / "scores.npz"
+            for stream in STREAMS
+        }
+        there = all(file.exists() for file in files.values())
+        if not there or self.results.has(system=LATE, **key):
+            return
+        parts = {s: training.load_scores(file) for s, file in files.items()}
+        scores = {s: _only_or_fused(part) for s, part in parts.items()}
+        fused = training.fuse(scores, kind="logits", method="softmax")
+        self.results.add(
+            fused.argmax(axis=1) == parts["rgb"].labels,
+            0.0,
+            "from the scores of both streams",
+            system=LATE,
+            **key,
+        )
+
+
+def _size_of_start() -> list[str]:
+    """Flags that build a network as large as the one trained on actors."""
+    recipe = training.load_recipe("actors")
+    flags = []
+    for flag, table in (("--option", recipe.options), ("--spec", recipe.spec)):
+        for name, value in table.items():
+            if name != "outputs":
+                flags += [flag, f"{name}={value}"]
+    return flags
+
+
+def _only_or_fused(scores: training.VideoScores):
+    found = scores.scores
+    return found["fused"] if "fused" in found else next(iter(found.values()))
+
+
+def _call(command: list[str]) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "keras_twostream", *command], check=True
+    )
+
+
+def _processor() -> float:
+    """Processor seconds that finished children have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
