@@ -65,7 +65,7 @@ def assignments(pairs: Iterable[str], flag: str) -> dict[str, Any]:
 
 def parse_value(text: str) -> Any:
     """A TOML value such as 26, [112, 112] or true; other text as it is."""
-    if text in ("none", "None"):
+    if text in ("none", "None", "null"):
         return None
     try:
         return tomllib.loads(f"value = {text}")["value"]
