@@ -17,7 +17,7 @@ import numpy as np
 from keras_twostream import data, hub, inspection, pretrained
 from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.errors import SpecError, UntrainedHeadError
-from keras_twostream.layers import ScoreFusion
+from keras_twostream.layers import ScoreFusion, concentration
 from keras_twostream.spec import ClipSpec
 
 BATCH = 4  # windows scored at once, in videos that have more than one
@@ -348,9 +348,13 @@ def _fusion(model: keras.Model) -> ScoreFusion | None:
 
 def _pool(logits: np.ndarray, spec: ClipSpec) -> np.ndarray:
     """(C,) probabilities of the video, as the paper fuses scores."""
+    if spec.score_fusion == "logits":
+        return _softmax(logits.mean(axis=0))
+    shares = _softmax(logits)
     if spec.score_fusion == "softmax":
-        return _softmax(logits).mean(axis=0)
-    return _softmax(logits.mean(axis=0))
+        return shares.mean(axis=0)
+    weights = keras.ops.convert_to_numpy(concentration(shares))
+    return (weights * shares).sum(axis=0) / weights.sum()
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ STREAMS = ("rgb", "flow")
 STACKINGS = ("forward", "bidirectional", "trajectory")
 FLOW_ALGORITHMS = ("dis", "farneback", "tvl1")
 SAMPLINGS = ("uniform", "dense", "segments", "whole")
-SCORE_FUSIONS = ("logits", "softmax")
+SCORE_FUSIONS = ("logits", "softmax", "sci")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +52,10 @@ class ClipSpec:
             defaults.
         flow_bound: B, pixels at which displacement is clipped.
         sampling: How clips are placed in a video when testing.
-        score_fusion: Whether stream scores are averaged as "logits" or as
-            "softmax" probabilities.
+        score_fusion: How the scores of streams and of a video's clips are
+            averaged: as "logits", as "softmax" probabilities, or as
+            probabilities that count by their concentration ("sci", Sun et
+            al. 2015).
         stream_weights: Weight of each stream when scores are fused.
     """
 

@@ -46,13 +46,16 @@ def test_the_timeline_is_what_the_model_says_of_each_window(model, frames):
     )
 
 
-@pytest.mark.parametrize("method", ["logits", "softmax"])
+@pytest.mark.parametrize("method", ["logits", "softmax", "sci"])
 def test_the_whole_video_is_scored_as_the_paper_fuses(method, frames):
     model = small_model(SPEC.replace(score_fusion=method))
     logits = window_logits(model, frames)
     pooled = {
         "logits": softmax(logits.mean(0)),
         "softmax": softmax(logits).mean(0),
+        "sci": np.average(
+            softmax(logits), axis=0, weights=3 * softmax(logits).max(-1) - 1
+        ),
     }
     prediction = kts.predict(frames, model)
     np.testing.assert_allclose(

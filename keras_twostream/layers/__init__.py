@@ -29,6 +29,7 @@ from keras_twostream.layers._scores import (
     AverageScores,
     ScoreFusion,
     classifier,
+    concentration,
 )
 from keras_twostream.layers._stream_input import (
     NORMALIZATIONS,
@@ -77,5 +78,6 @@ __all__ = [
     "TemporalConv",
     "UnfoldTime",
     "classifier",
+    "concentration",
     "stream_inputs",
 ]

@@ -10,6 +10,26 @@ from keras import ops
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import SCORE_FUSIONS
 
+_FAINT = 1e-7  # keeps a mean over uniform scores defined
+
+
+def concentration(probabilities: Any) -> Any:
+    """Sparsity concentration index of class probabilities.
+
+    0 where all classes are alike, 1 where one has everything: (N max(p) - 1)
+    / (N - 1). FstCN (Sun et al. 2015) weighs the scores of a video's views
+    by it; it comes from sparse coding (Wright et al. 2009).
+
+    Args:
+        probabilities: (..., N), each row adding up to 1.
+
+    Returns:
+        (..., 1), never quite 0.
+    """
+    count = probabilities.shape[-1]
+    peak = ops.max(probabilities, axis=-1, keepdims=True)
+    return ops.maximum((count * peak - 1.0) / max(count - 1, 1), _FAINT)
+
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class ScoreFusion(keras.layers.Layer):
@@ -19,7 +39,8 @@ class ScoreFusion(keras.layers.Layer):
         weights: One weight per input; they are normalised to sum to 1.
         method: "logits" averages the logits. "softmax" averages class
             probabilities and returns the log of the mean, so that the output
-            is again a vector of logits.
+            is again a vector of logits. "sci" does so with each input
+            weighted by its `concentration`, too.
 
     Input shape:
         A list of `(B, num_classes)`.
@@ -41,14 +62,18 @@ class ScoreFusion(keras.layers.Layer):
         self.method = method
 
     def call(self, scores):
-        total = sum(self.weights_)
-        if self.method == "softmax":
+        weights = self.weights_
+        if self.method != "logits":
             scores = [ops.softmax(score) for score in scores]
-        pairs = zip(self.weights_, scores, strict=True)
+        if self.method == "sci":
+            weights = [
+                weight * concentration(score)
+                for weight, score in zip(weights, scores, strict=True)
+            ]
+        total = sum(weights)
+        pairs = zip(weights, scores, strict=True)
         mean = sum(weight / total * score for weight, score in pairs)
-        if self.method == "softmax":
-            return ops.log(ops.maximum(mean, 1e-12))
-        return mean
+        return mean if self.method == "logits" else _log(mean)
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape[0])
@@ -66,7 +91,7 @@ class AverageScores(keras.layers.Layer):
     """Mean of the scores over the clip's steps, as logits.
 
     Args:
-        method: "logits" or "softmax", as in `ScoreFusion`.
+        method: "logits", "softmax" or "sci", as in `ScoreFusion`.
 
     Input shape:
         `(B, T, num_classes)`
@@ -82,8 +107,12 @@ class AverageScores(keras.layers.Layer):
     def call(self, scores):
         if self.method == "logits" or scores.shape[1] == 1:
             return ops.mean(scores, axis=1)
-        mean = ops.mean(ops.softmax(scores), axis=1)
-        return ops.log(ops.maximum(mean, 1e-12))
+        shares = ops.softmax(scores)
+        if self.method == "softmax":
+            return _log(ops.mean(shares, axis=1))
+        weights = concentration(shares)
+        total = ops.sum(weights, axis=1)
+        return _log(ops.sum(weights * shares, axis=1) / total)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], input_shape[-1])
@@ -112,7 +141,7 @@ def classifier(
         features: From stream to `(B, D)`, or `(B, T, D)` when
             `average_steps`.
         num_classes: Classes of the one head, unless `heads` is given.
-        fusion: "logits" or "softmax".
+        fusion: "logits", "softmax" or "sci".
         stream_weights: Weight of each stream.
         heads: Classes of several heads, by data set.
         outputs: "fused" for one score vector, "streams" for a dict with one
@@ -158,6 +187,10 @@ def classifier(
                     x, activation, f"_{stream}{suffix}"
                 )
     return results[""] if list(results) == [""] else results
+
+
+def _log(probabilities):
+    return ops.log(ops.maximum(probabilities, 1e-12))
 
 
 def _scores(x, classes, name, initializer, average):

@@ -14,6 +14,12 @@ The boundaries are latent: z_p lies in [T/3, T/2], z_e in [T/2, 2T/3], and
 every class takes the pair that suits it best. The logit of a class is the
 cosine distance there times a negative scale: bare cosines would cap a softmax
 over 101 classes at 7 %.
+
+What we assume: z_p from floor(T/3) to floor(T/2) and z_e from ceil(T/2) to
+ceil(2T/3), so 8 to 12 and 13 to 17 of 25 frames, each boundary frame in its
+own segment; the matrices start as the identity with Gaussian noise of 0.01,
+since equal ones would leave all classes equally far; the scale is 20, which
+lets one class of 101 reach a softmax of nearly 1.
 """
 
 import math

@@ -11,8 +11,10 @@ Spatiotemporal Features with 3D Convolutional Networks. ICCV 2015, arXiv
     pool5  fc6   fc7   fc8
     2x2x2  4096  4096  classes
 
-The authors subtract a mean volume that is not public any more; a constant
-per channel stands in for it.
+The authors subtract a mean volume, one value for each pixel and step, whose
+file is not public any more. We assume constants in its place, the mean of
+each channel over ImageNet as Caffe gives it (BGR 104, 117, 123); their later
+code (C3D v1.1) has a constant of 128 throughout.
 """
 
 from collections.abc import Mapping, Sequence

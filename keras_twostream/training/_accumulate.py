@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_twostream.inspection import clip_spec
-from keras_twostream.layers import ScoreFusion
+from keras_twostream.layers import ScoreFusion, concentration
 
 FUSED = "fused"
 
@@ -40,12 +40,13 @@ def stream_scores(model: keras.Model, head: str | None = None) -> keras.Model:
     return keras.Model(model.inputs, found)
 
 
-def accumulator(model: keras.Model, softmax: bool) -> Callable[..., Any]:
+def accumulator(model: keras.Model, kind: str) -> Callable[..., Any]:
     """A function that adds a batch's scores to running sums.
 
     Args:
         model: From clips to a dict of logits (B, classes).
-        softmax: Whether probabilities are added, rather than logits.
+        kind: What is added: "logits", "softmax" probabilities, or
+            probabilities times their concentration ("sci").
 
     Returns:
         A compiled function of (sums, clips, video, mask) that returns sums:
@@ -54,7 +55,7 @@ def accumulator(model: keras.Model, softmax: bool) -> Callable[..., Any]:
 
     def add(sums, scores, video, mask):
         return {
-            name: total + _by_video(scores[name], video, mask, total, softmax)
+            name: total + _by_video(scores[name], video, mask, total, kind)
             for name, total in sums.items()
         }
 
@@ -65,10 +66,12 @@ def _key(stream: str, head: str | None) -> str:
     return f"{stream}_{head}" if head else stream
 
 
-def _by_video(scores, video, mask, total, softmax: bool):
+def _by_video(scores, video, mask, total, kind: str):
     scores = ops.cast(scores, "float32")
-    if softmax:
+    if kind != "logits":
         scores = ops.softmax(scores)
+    if kind == "sci":
+        scores = concentration(scores) * scores
     masked = scores * ops.expand_dims(mask, -1)
     return ops.segment_sum(masked, video, num_segments=total.shape[0])
 

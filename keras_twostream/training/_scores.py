@@ -6,12 +6,15 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_twostream.errors import SpecError
+from keras_twostream.layers import concentration
+from keras_twostream.spec import SCORE_FUSIONS
 from keras_twostream.training._files import write_arrays
 
-FUSIONS = ("logits", "softmax")
+KINDS = ("logits", "softmax")
 SWEEP = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 
 
@@ -88,7 +91,9 @@ def fuse(
         scores: From name to (videos, classes).
         weights: From name to weight; 1 where missing.
         kind: What the scores are, "logits" or "softmax".
-        method: What is averaged; the scores as they are when None.
+        method: What is averaged: "logits", "softmax" probabilities, or
+            probabilities weighted by their concentration ("sci", FstCN's
+            fusion); the scores as they are when None.
 
     Returns:
         (videos, classes).
@@ -102,12 +107,13 @@ def fuse(
             "Scores to fuse need one shape, (videos, classes). "
             f"Received: {shapes}"
         )
+    wanted = "softmax" if method == "sci" else method or kind
+    scores = {n: as_kind(score, kind, wanted) for n, score in scores.items()}
     weights = {name: (weights or {}).get(name, 1.0) for name in scores}
+    if method == "sci":
+        weights = {n: w * _concentration(scores[n]) for n, w in weights.items()}
     total = sum(weights.values())
-    return sum(
-        weights[name] / total * as_kind(score, kind, method or kind)
-        for name, score in scores.items()
-    )
+    return sum(weights[name] / total * scores[name] for name in scores)
 
 
 def sweep(
@@ -128,7 +134,7 @@ def sweep(
         One row per combination: method, weights, top1; the best first.
     """
     first, *others = scores
-    methods = FUSIONS if kind == "logits" else (kind,)
+    methods = (*KINDS, "sci") if kind == "logits" else (kind, "sci")
     rows = []
     for method in methods:
         for draw in itertools.product(ratios, repeat=len(others)):
@@ -151,9 +157,9 @@ def as_kind(scores: np.ndarray, kind: str, wanted: str) -> np.ndarray:
         SpecError: If probabilities should become logits.
     """
     for name in (kind, wanted):
-        if name not in FUSIONS:
+        if name not in KINDS:
             raise SpecError(
-                f"Scores are fused as {' or '.join(FUSIONS)}. "
+                f"Scores are fused as {', '.join(SCORE_FUSIONS)}. "
                 f"Received: {name!r}"
             )
     if kind == wanted:
@@ -166,6 +172,10 @@ def as_kind(scores: np.ndarray, kind: str, wanted: str) -> np.ndarray:
     shifted = scores - scores.max(axis=-1, keepdims=True)
     exponents = np.exp(shifted.astype("float64"))
     return exponents / exponents.sum(axis=-1, keepdims=True)
+
+
+def _concentration(shares: np.ndarray) -> np.ndarray:
+    return keras.ops.convert_to_numpy(concentration(shares))
 
 
 # === Accuracy ===

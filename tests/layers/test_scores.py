@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 
 from keras_twostream.errors import SpecError
-from keras_twostream.layers import AverageScores, ScoreFusion, classifier
+from keras_twostream.layers import (
+    AverageScores,
+    ScoreFusion,
+    classifier,
+    concentration,
+)
 
 pytestmark = pytest.mark.agnostic
 
@@ -32,6 +37,30 @@ def test_softmax_fusion_returns_the_log_of_the_mean_probability():
     mean = softmax(A) / 3 + 2 * softmax(B) / 3
     np.testing.assert_allclose(np.exp(fused), mean, rtol=1e-5)
     np.testing.assert_allclose(softmax(fused), mean, rtol=1e-5)
+
+
+def test_concentration_is_0_for_all_alike_and_1_for_one():
+    shares = np.array([[0.25] * 4, [0, 0, 1, 0], [0.1, 0.1, 0.7, 0.1]])
+    found = numpy(concentration(shares.astype("float32")))
+    np.testing.assert_allclose(found, [[0.0], [1.0], [0.6]], atol=1e-6)
+
+
+def test_sci_fusion_trusts_the_surer_scores():
+    fused = numpy(ScoreFusion([1, 2], "sci")([A, B]))
+    sure = [(3 * softmax(x).max() - 1) / 2 for x in (A, B)]
+    mean = sure[0] * softmax(A) + 2 * sure[1] * softmax(B)
+    np.testing.assert_allclose(
+        softmax(fused), mean / (sure[0] + 2 * sure[1]), rtol=1e-5
+    )
+    steps = numpy(AverageScores("sci")(np.stack([A, B], axis=1)))
+    pair = numpy(ScoreFusion([1, 1], "sci")([A, B]))
+    np.testing.assert_allclose(steps, pair, rtol=1e-5)
+
+
+def test_uniform_scores_stay_uniform_under_sci():
+    flat = np.zeros((1, 3), "float32")
+    fused = softmax(numpy(ScoreFusion([1, 1], "sci")([flat, flat])))
+    np.testing.assert_allclose(fused, 1 / 3, rtol=1e-5)
 
 
 def test_steps_are_averaged_in_probability_where_asked():

@@ -39,6 +39,23 @@ def test_softmax_fusion_averages_probabilities(build, items):
     np.testing.assert_allclose(scores.scores["rgb"][0], expected, atol=1e-5)
 
 
+def test_sci_fusion_weighs_views_by_their_concentration(build, items):
+    model = build(clip_spec={"score_fusion": "sci"}, streams=("rgb",))
+    scores = training.evaluate_videos(
+        model, items[:2], num_clips=3, batch_size=4, workers=1
+    )
+    views = clips(items[1][0], clip_spec(model), 3)
+    logits = model.predict_on_batch(views)
+    shares = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
+    weights = 2 * shares.max(axis=1) - 1
+    assert scores.kind == "softmax"
+    np.testing.assert_allclose(
+        scores.scores["rgb"][1],
+        np.average(shares, axis=0, weights=weights),
+        atol=1e-5,
+    )
+
+
 def test_unreadable_video_is_left_out(build, items, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"not a video")

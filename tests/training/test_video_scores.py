@@ -38,9 +38,20 @@ def test_softmax_fusion():
     assert training.accuracy_report(fused, LABELS)["top1"] == 1.0
 
 
+def test_sci_fusion_listens_to_the_surer_stream():
+    sure, torn = np.array([[0.9, 0.1, 0.0]]), np.array([[0.1, 0.5, 0.4]])
+    streams = {"rgb": sure, "flow": torn}
+    fused = training.fuse(streams, kind="softmax", method="sci")
+    # (3 x 0.9 - 1) / 2 = 0.85 and (3 x 0.5 - 1) / 2 = 0.25.
+    np.testing.assert_allclose(
+        fused, (0.85 * sure + 0.25 * torn) / 1.1, atol=1e-6
+    )
+
+
 def test_sweep_finds_the_best_weights():
-    best = training.sweep({"rgb": RGB, "flow": FLOW}, LABELS)[0]
-    assert best["top1"] == 1.0
+    rows = training.sweep({"rgb": RGB, "flow": FLOW}, LABELS)
+    assert rows[0]["top1"] == 1.0
+    assert {row["method"] for row in rows} == {"logits", "softmax", "sci"}
 
 
 def test_multi_label_report():
