@@ -7,15 +7,15 @@ import numpy as np
 from keras_twostream.errors import MissingLibraryError, WeightsError
 from keras_twostream.pretrained import _safetensors
 
-_TORCH = (".pth", ".pt", ".pyth")
+_TORCH = (".pth", ".pt", ".pyth", ".tar")  # .pth.tar is no archive
 
 
 def read(path: Path, *others: Path) -> dict[str, np.ndarray]:
     """All tensors of a file, by the file's own keys.
 
     Args:
-        path: .safetensors, .pth or .pt (needs PyTorch), or a TensorFlow
-            checkpoint's .index.
+        path: .safetensors, .pth, .pt or .pth.tar (needs PyTorch), or a
+            TensorFlow checkpoint's .index.
         *others: The checkpoint's data file, if it lies elsewhere.
 
     Returns:

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 
 import pytest
+from https_site import file_handler, make_certificate, serving
 from hub_server import LoopbackHub
 
 pytest.importorskip("torch")
@@ -34,23 +35,43 @@ def loopback(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def publish(loopback):
-    """Serve a net's tensors as the repository of a catalogue row."""
-    import safetensors.torch
-
+def serve(loopback):
+    """Serve bytes as the file of a catalogue row; the row, changed so."""
     from keras_twostream.pretrained import weight_spec
 
-    def publish(name, net):
-        state = {k: v.contiguous() for k, v in net.state_dict().items()}
-        body = safetensors.torch.save(state)
-        commit = loopback.create("timm/peer", {"model.safetensors": body})
+    def serve(name, filename, body, **changes):
+        commit = loopback.create("timm/peer", {filename: body})
         return dataclasses.replace(
             weight_spec(name),
             repo_id="timm/peer",
             revision=commit,
-            filename="model.safetensors",
+            filename=filename,
             url="",
             sha256=hashlib.sha256(body).hexdigest(),
+            **changes,
         )
 
+    return serve
+
+
+@pytest.fixture
+def publish(serve):
+    """Serve a net's tensors as the repository of a catalogue row."""
+    import safetensors.torch
+
+    def publish(name, net, **changes):
+        state = {k: v.contiguous() for k, v in net.state_dict().items()}
+        body = safetensors.torch.save(state)
+        return serve(name, "model.safetensors", body, **changes)
+
     return publish
+
+
+@pytest.fixture
+def site(tmp_path, loopback, monkeypatch):
+    """Bodies by path, to be filled, and the https:// address of them."""
+    certificate = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[1]))
+    files = {}
+    with serving(file_handler(files), certificate) as address:
+        yield files, address

@@ -24,7 +24,7 @@ def declare_operators() -> None:
     _libraries.append(library)
 
 
-def randomized(net, size=64, steps=()):
+def randomized(net, size=64, steps=(), channels=3):
     """The net in test mode, its batch norms with telling statistics.
 
     They are those of one random batch, so that deep nets stay in range.
@@ -36,7 +36,7 @@ def randomized(net, size=64, steps=()):
             module.bias.data.uniform_(-0.1, 0.1, generator=generator)
             module.momentum = 0.9
     with torch.no_grad():
-        shape = (2, 3, *steps, size, size)
+        shape = (2, channels, *steps, size, size)
         net.train()(torch.randn(shape, generator=generator))
     return net.eval()
 
