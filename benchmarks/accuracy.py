@@ -14,8 +14,7 @@ import argparse
 import itertools
 from pathlib import Path
 
-from accuracy_parts import baseline, report, runs
-from accuracy_parts.results import SPLITS, Results
+from accuracy_parts.results import INITS, SPLITS, SYSTEMS, Results
 
 
 def main() -> None:
@@ -23,21 +22,30 @@ def main() -> None:
     stages = parser.add_subparsers(dest="stage", required=True)
     _stage(stages, "baseline", "histograms and logistic regression")
     train = _stage(stages, "train", "networks by system, start, split, seed")
-    train.add_argument("--cache", required=True, help="packed cache")
-    train.add_argument("--systems", nargs="+", default=runs.SYSTEMS)
-    train.add_argument("--inits", nargs="+", default=runs.INITS[:2])
-    train.add_argument("--splits", nargs="+", type=int, default=SPLITS)
-    train.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
-    train.add_argument("--epochs", type=int, default=20)
+    train.add_argument("--systems", nargs="+", default=SYSTEMS)
+    train.add_argument("--inits", nargs="+", default=INITS[:2])
+    fuse = _stage(stages, "fusion", "six operators on the same towers")
+    for stage in (train, fuse):
+        stage.add_argument("--cache", required=True, help="packed cache")
+        stage.add_argument("--splits", nargs="+", type=int, default=SPLITS)
+        stage.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
+        stage.add_argument("--epochs", type=int, default=20)
     _stage(stages, "report", "tables in markdown")
     given = parser.parse_args()
     STAGES[given.stage](given, Results(given.results))
 
 
+# A stage imports what it needs: a report needs no network.
+
+
+def _baseline(given: argparse.Namespace, results: Results) -> None:
+    from accuracy_parts import baseline
+
+    baseline.run(given.data, results, given.work)
+
+
 def _train(given: argparse.Namespace, results: Results) -> None:
-    study = runs.Study(
-        given.data, given.cache, given.work, results, given.epochs
-    )
+    study = _study(given, results)
     # All systems with one seed come before any with the next.
     for seed, init, system, split in itertools.product(
         given.seeds, given.inits, given.systems, given.splits
@@ -45,12 +53,31 @@ def _train(given: argparse.Namespace, results: Results) -> None:
         study.measure(system, init, split, seed)
 
 
+def _fusion(given: argparse.Namespace, results: Results) -> None:
+    from accuracy_parts import fusion
+
+    study = _study(given, results)
+    for seed, split in itertools.product(given.seeds, given.splits):
+        fusion.measure(study, split, seed)
+
+
+def _study(given: argparse.Namespace, results: Results):
+    from accuracy_parts.runs import Study
+
+    return Study(given.data, given.cache, given.work, results, given.epochs)
+
+
+def _report(given: argparse.Namespace, results: Results) -> None:
+    from accuracy_parts import report
+
+    print(report.tables(given.data, results))
+
+
 STAGES = {
-    "baseline": lambda given, results: baseline.run(
-        given.data, results, given.work
-    ),
+    "baseline": _baseline,
     "train": _train,
-    "report": lambda given, results: print(report.tables(given.data, results)),
+    "fusion": _fusion,
+    "report": _report,
 }
 
 

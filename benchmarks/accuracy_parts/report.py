@@ -143,7 +143,7 @@ def _pooled(rows: list[dict]) -> dict:
         hits = [
             [_hits(by_place[seed, split]) for split in SPLITS] for seed in seeds
         ]
-        used = [by_place[seed, split]["processor"] / 60
+        used = [by_place[seed, split].get("processor", 0) / 60
                 for seed in seeds for split in SPLITS]  # fmt: skip
         pooled[name] = (
             np.stack([np.concatenate(parts) for parts in hits]),

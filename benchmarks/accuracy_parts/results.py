@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 SPLITS = (1, 2, 3)
+SYSTEMS = ("st_resnet", "rgb", "flow", "multiplier")
+INITS = ("actors", "random", "cross_modality")
 # What makes two lines the same measurement.
 KEY = ("system", "init", "split", "seed")
 

@@ -12,9 +12,15 @@ from accuracy_parts.results import Results
 from keras_twostream import training
 
 START = "spatiotemporal_resnet.actors"
+SIZE = ("depth", "width", "clip_length", "flow_length")
 STREAMS = {"rgb": "rgb", "flow": "flow"}
-SYSTEMS = ("st_resnet", "rgb", "flow", "multiplier")
-INITS = ("actors", "random", "cross_modality")
+# Towers to be fused: CNN-M, which needs a smaller rate without normalisation.
+TOWERS = {"cnn_m rgb": "rgb", "cnn_m flow": "flow"}
+TOWER = (
+    "--model two_stream_fusion --weights none --option backbones="
+    "['cnn_m','cnn_m'] --option temporal_pool=none --option dropout=0.5 "
+    "--set learning_rate=0.0003"
+).split()
 LATE = "late fusion"
 # The last epoch counts: nothing is chosen by looking at any test clip.
 TRAINING = (
@@ -54,7 +60,8 @@ class Study:
             self._fuse_late(init, split, seed)
 
     def run_folder(self, system: str, init: str, split: int, seed: int) -> Path:
-        return self.work / f"{system}-{init}-split{split}-seed{seed}"
+        name = f"{system}-{init}-split{split}-seed{seed}"
+        return self.work / name.replace(" ", "_")
 
     def _measure(self, key) -> None:
         run = self.run_folder(**key)
@@ -79,17 +86,20 @@ class Study:
         command = ["train", *self._data(split), "--out", str(run)]
         command += ["--seed", str(seed), "--epochs", str(self.epochs)]
         command += [*TRAINING, *self._model(system, init, split, seed)]
-        if system in STREAMS:
-            command += ["--streams", STREAMS[system]]
+        streams = {**STREAMS, **TOWERS}
+        if system in streams:
+            command += ["--streams", streams[system]]
         return command
 
     def _model(self, system, init, split, seed) -> list[str]:
         """Which network, and what it starts from."""
+        if system in TOWERS:
+            return [*TOWER, *_clip_of_start("flow_length")]
         if init == "actors" and system != "multiplier":
             return ["--model", START]
         name = "multiplier" if system == "multiplier" else "resnet"
         flags = ["--model", f"spatiotemporal_{name}", "--weights", "none"]
-        flags += _size_of_start()
+        flags += _clip_of_start(*SIZE)
         if init == "actors":
             for stream in STREAMS:
                 flags += ["--init", f"{stream}={START}"]
@@ -132,14 +142,14 @@ class Study:
         )
 
 
-def _size_of_start() -> list[str]:
-    """Flags that build a network as large as the one trained on actors."""
+def _clip_of_start(*options: str) -> list[str]:
+    """Flags for the clip, and these options, of the actors' network."""
     recipe = training.load_recipe("actors")
     flags = []
-    for flag, table in (("--option", recipe.options), ("--spec", recipe.spec)):
-        for name, value in table.items():
-            if name != "outputs":
-                flags += [flag, f"{name}={value}"]
+    for name in options:
+        flags += ["--option", f"{name}={recipe.options[name]}"]
+    for name, value in recipe.spec.items():
+        flags += ["--spec", f"{name}={value}"]
     return flags
 
 

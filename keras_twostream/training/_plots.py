@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -37,14 +37,16 @@ def plot_curves(
 
 
 def plot_confusion(
-    matrix: np.ndarray, classes: Sequence[str], path: str | os.PathLike
+    matrix: np.ndarray,
+    classes: Sequence[str],
+    path: str | os.PathLike | IO[bytes],
 ) -> None:
     """A confusion matrix, rows scaled to one.
 
     Args:
         matrix: (classes, classes) counts; rows are the true class.
         classes: Class names, or empty.
-        path: Where the PNG goes.
+        path: Where the PNG goes, a file name or a binary file.
     """
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     size = min(3 + 0.35 * len(matrix), 14)

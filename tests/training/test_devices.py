@@ -1,9 +1,11 @@
-"""Two virtual CPU devices, each in a process of its own."""
+"""Two virtual CPU devices, and two processes, against one."""
 
 import json
 import os
+import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import pytest
@@ -66,6 +68,38 @@ def test_two_devices_learn_as_one(backend, batch):
     one, two = _run(backend, batch)
     assert one[-1] < one[0]
     assert two == pytest.approx(one, rel=1e-4)
+
+
+def test_two_processes_learn_as_one():
+    pytest.importorskip("jax")
+    address = f"localhost:{_free_port()}"
+    alone = _finish(_process(0, address))
+    pair = [_process(index, f"{address},localhost:0") for index in range(2)]
+    for losses in map(_finish, pair):
+        assert losses == pytest.approx(alone, rel=1e-5)
+
+
+def _process(index, addresses):
+    script = Path(__file__).with_name("two_processes.py")
+    return subprocess.Popen(
+        [sys.executable, str(script), str(index), addresses],
+        env={**os.environ, "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _finish(process):
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors[-2000:]
+    return json.loads(output.splitlines()[-1])
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
 
 
 @pytest.mark.agnostic

@@ -1,0 +1,91 @@
+"""Pictures for TensorBoard: what the network sees, and what it confuses."""
+
+import io
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_twostream import flow
+from keras_twostream.data import clips
+from keras_twostream.inspection import class_names, clip_spec
+from keras_twostream.training._evaluate import VideoEvaluation
+from keras_twostream.training._plots import plot_confusion
+from keras_twostream.training._scores import confusion_matrix
+
+
+class TensorBoardImages(keras.callbacks.Callback):
+    """Writes inputs and flow once, and numbers and confusion as they come.
+
+    Args:
+        folder: Where TensorBoard looks.
+        items: (path, label) pairs; the middle clip of each is shown, so a
+            handful is enough.
+        evaluation: The callback whose scores make the confusion matrix. It
+            has to stand before this one.
+        bound: Pixels of displacement drawn in full colour; the clip's
+            fastest pixels when None.
+
+    Example:
+
+    ```python
+    evaluation = VideoEvaluation(test_items)
+    images = TensorBoardImages("logs", test_items[:8], evaluation)
+    model.fit(dataset, callbacks=[evaluation, images])
+    ```
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        items: Sequence[tuple[str, Any]],
+        evaluation: VideoEvaluation | None = None,
+        bound: float | None = None,
+    ) -> None:
+        super().__init__()
+        self._items, self._evaluation = list(items), evaluation
+        self._bound = bound
+        self._writer = tf.summary.create_file_writer(os.fspath(folder))
+
+    def on_train_begin(self, logs=None):
+        spec = clip_spec(self.model)
+        with self._writer.as_default():
+            for number, (path, _) in enumerate(self._items):
+                clip = clips(path, spec)
+                for stream, strip in self._strips(clip).items():
+                    tf.summary.image(f"{stream}/{number}", strip[None], step=0)
+        self._writer.flush()
+
+    def on_epoch_end(self, epoch, logs=None):
+        with self._writer.as_default():
+            for name, value in (logs or {}).items():
+                tf.summary.scalar(name, float(value), step=epoch)
+            scores = getattr(self._evaluation, "scores", None)
+            if scores is not None and np.ndim(scores.labels) == 1:
+                tf.summary.image("confusion", self._drawn(scores), step=epoch)
+        self._writer.flush()
+
+    def on_train_end(self, logs=None):
+        self._writer.close()
+
+    def _strips(self, clip) -> dict[str, np.ndarray]:
+        """The steps of each stream, side by side, (H, T * W, 3) uint8."""
+        strips = {}
+        if "rgb" in clip:
+            strips["rgb"] = np.concatenate(list(clip["rgb"][0][..., :3]), 1)
+        if "flow" in clip:
+            fields = np.concatenate(list(clip["flow"][0][..., :2]), 1)
+            strips["flow"] = flow.to_rgb(fields, self._bound)
+        return strips
+
+    def _drawn(self, scores) -> tf.Tensor:
+        best = scores.scores.get("fused")
+        if best is None:
+            best = next(iter(scores.scores.values()))
+        matrix = confusion_matrix(best, scores.labels)
+        picture = io.BytesIO()
+        plot_confusion(matrix, class_names(self.model), picture)
+        return tf.io.decode_png(picture.getvalue(), channels=3)[None]

@@ -1,0 +1,83 @@
+"""Callbacks, on whichever backend is in use."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_twostream import training
+from keras_twostream.data import video_dataset
+from keras_twostream.errors import SpecError
+from keras_twostream.inspection import clip_spec
+
+
+def _tags(folder):
+    """Tag -> kinds of what was written for TensorBoard."""
+    found = {}
+    for path in folder.rglob("events*"):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                found[value.tag] = value.metadata.plugin_data.plugin_name
+    return found
+
+
+def test_tensorboard_shows_inputs_flow_and_confusion(build, items, tmp_path):
+    model = build()
+    training.compile(model, "actors", steps=2)
+    evaluation = training.VideoEvaluation(
+        items[::4], num_clips=1, batch_size=4, workers=1
+    )
+    images = training.TensorBoardImages(tmp_path, items[:2], evaluation)
+    dataset = video_dataset(items, clip_spec(model), 4, workers=1)
+    model.fit(dataset, verbose=0, callbacks=[evaluation, images])
+    tags = _tags(tmp_path)
+    assert tags["rgb/0"] == tags["flow/1"] == tags["confusion"] == "images"
+    assert tags["video_top1"] == tags["loss"] == "scalars"
+
+
+@pytest.mark.agnostic
+def test_strides_change_with_the_epoch(build, items):
+    model, seen = build(), []
+    strides = training.StrideCurriculum({0: (1, 1), 1: (3, 4)})
+
+    def sampler(frames, spec, rng):
+        placement = strides.sampler(frames, spec, rng)
+        seen.append(int(np.diff(placement)[0]))
+        return placement
+
+    dataset = video_dataset(
+        items, clip_spec(model), 4, training=True, sampler=sampler, workers=1
+    )
+    training.compile(model, "actors", steps=6)
+    model.fit(dataset, epochs=2, verbose=0, callbacks=[strides])
+    # Keras looks at the first batch once more before it trains.
+    assert set(seen[:12]) == {1}
+    assert set(seen[-12:]) <= {3, 4}
+
+
+@pytest.mark.agnostic
+@pytest.mark.parametrize(
+    "stages, words", [({1: (1, 2)}, "epoch 0"), ({0: (3, 2)}, "smallest")]
+)
+def test_wrong_stages(stages, words):
+    with pytest.raises(SpecError, match=words):
+        training.StrideCurriculum(stages)
+
+
+@pytest.mark.agnostic
+def test_longer_copy_keeps_weights():
+    keras.utils.set_random_seed(0)
+    from keras_twostream.models import spatiotemporal_resnet
+
+    model = spatiotemporal_resnet(
+        3, depth=18, width=4, clip_length=2, flow_length=2
+    )
+    longer = training.longer_copy(model, clip_length=4, temporal_pool=2)
+    assert clip_spec(longer).clip_length == 4
+    for one, other in zip(
+        model.get_weights(), longer.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(SpecError, match="shapes of weights"):
+        training.longer_copy(model, width=8)
