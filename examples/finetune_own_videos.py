@@ -1,6 +1,6 @@
 """Fine-tune on a folder of your own: one folder of videos per class.
 
-    python examples/finetune_own_videos.py my_videos my_model
+    python examples/finetune_own_videos.py my_videos my_model [epochs]
 
 The same in one command:
 
@@ -12,23 +12,23 @@ import sys
 import keras_twostream as kts
 from keras_twostream.data import read_annotations, video_dataset
 
-EPOCHS, BATCH = 30, 16
-
-folder, out = sys.argv[1:]
+folder, out, epochs = (*sys.argv[1:], 30)[:3]
 found = read_annotations(folder)
 inner, outer = kts.training.hold_out(found.labels, 0.15)
 train, held_out = found.take(inner), found.take(outer)
+batch = min(16, len(train))
 
-model = kts.load("spatiotemporal_resnet", classes=list(found.classes))
-spec = kts.clip_spec(model)
-batches = video_dataset(train, spec, BATCH, training=True, mirror=False)
-steps = EPOCHS * max(1, len(train) // BATCH)
+# Small, and trained on drawn actors: a start that needs no network.
+model = kts.load("spatiotemporal_resnet.actors", classes=list(found.classes))
+spec, recipe = kts.clip_spec(model), kts.training.load_recipe("finetune")
+batches = video_dataset(train, spec, batch, training=True, **recipe.input)
+steps = int(epochs) * (len(train) // batch)
 
-kts.training.compile(model, "finetune", steps=steps)
+kts.training.compile(model, recipe, steps=steps)
 model.fit(
     batches,
-    epochs=EPOCHS,
-    validation_data=video_dataset(held_out, spec, BATCH),
+    epochs=int(epochs),
+    validation_data=video_dataset(held_out, spec, batch),
 )
 
 items = list(zip(held_out.paths, held_out.labels, strict=True))

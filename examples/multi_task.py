@@ -1,6 +1,6 @@
 """One network, two data sets (Simonyan & Zisserman 2014, section 4).
 
-    python examples/multi_task.py first_folder second_folder
+    python examples/multi_task.py first_folder second_folder [epochs]
 
 Each data set has a head of its own. A clip counts for its own head only: its
 label for the other is -1, and the loss leaves that out.
@@ -13,12 +13,18 @@ import tensorflow as tf
 import keras_twostream as kts
 from keras_twostream.data import read_annotations, video_dataset
 
-EPOCHS, BATCH = 10, 8
+BATCH = 8
+epochs = int((*sys.argv[3:], 10)[0])
 sets = {name: read_annotations(name) for name in sys.argv[1:3]}
 heads = {f"set{i}": len(each.classes) for i, each in enumerate(sets.values())}
 
 model = kts.load(
-    "spatiotemporal_resnet", weights=None, depth=18, width=16, heads=heads
+    "spatiotemporal_resnet",
+    weights=None,
+    depth=18,
+    width=16,
+    heads=heads,
+    clip_spec={"short_side": 128, "crop": (112, 112)},
 )
 spec = kts.clip_spec(model)
 
@@ -45,8 +51,8 @@ mixed = tf.data.Dataset.sample_from_datasets(
     seed=0,
 )
 steps = sum(len(found) for found in sets.values()) // BATCH
-kts.training.compile(model, "finetune", steps=EPOCHS * steps)
-model.fit(mixed, epochs=EPOCHS, steps_per_epoch=steps)
+kts.training.compile(model, "finetune", steps=epochs * steps)
+model.fit(mixed, epochs=epochs, steps_per_epoch=steps)
 
 for (name, found), head in zip(sets.items(), heads, strict=True):
     items = list(zip(found.paths, found.labels, strict=True))
