@@ -3,7 +3,8 @@
     python benchmarks/accuracy.py baseline ucf101_six
     python benchmarks/accuracy.py train ucf101_six --cache cache
     python benchmarks/accuracy.py fusion ucf101_six --cache cache
-    python benchmarks/accuracy.py report ucf101_six
+    python benchmarks/accuracy.py report ucf101_six > benchmarks/accuracy.md
+    python benchmarks/accuracy.py publish ucf101_six
 
 `ucf101_six` holds one folder of videos per class and `ucfTrainTestlist`. What
 was measured before is not measured again. Results go to `--results`, models
@@ -31,6 +32,7 @@ def main() -> None:
         stage.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
         stage.add_argument("--epochs", type=int, default=20)
     _stage(stages, "report", "tables in markdown")
+    _stage(stages, "publish", "the checkpoint for weights/")
     given = parser.parse_args()
     STAGES[given.stage](given, Results(given.results))
 
@@ -64,7 +66,8 @@ def _fusion(given: argparse.Namespace, results: Results) -> None:
 def _study(given: argparse.Namespace, results: Results):
     from accuracy_parts.runs import Study
 
-    return Study(given.data, given.cache, given.work, results, given.epochs)
+    cache, epochs = getattr(given, "cache", ""), getattr(given, "epochs", 0)
+    return Study(given.data, cache, given.work, results, epochs)
 
 
 def _report(given: argparse.Namespace, results: Results) -> None:
@@ -73,11 +76,19 @@ def _report(given: argparse.Namespace, results: Results) -> None:
     print(report.tables(given.data, results))
 
 
+def _publish(given: argparse.Namespace, results: Results) -> None:
+    from accuracy_parts import publish
+
+    weights = Path(__file__).parents[1] / "weights"
+    publish.publish(_study(given, results), results, weights)
+
+
 STAGES = {
     "baseline": _baseline,
     "train": _train,
     "fusion": _fusion,
     "report": _report,
+    "publish": _publish,
 }
 
 

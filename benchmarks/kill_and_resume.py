@@ -38,7 +38,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         whole, steps = watch(given.videos, Path(folder, "whole"))
-        print(f"| run | killed after step | {' | '.join(COLUMNS)} |")
+        print(f"| run | killed after save | {' | '.join(COLUMNS)} |")
         print("|---" * (2 + len(COLUMNS)) + "|")
         show("undisturbed", "-", whole)
         for number in range(given.times):

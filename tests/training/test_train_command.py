@@ -1,5 +1,6 @@
 import json
 import tomllib
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -12,6 +13,7 @@ from keras_twostream.cli._train import (
     fuse_command,
     train_command,
 )
+from keras_twostream.cli._train_setup import read_lists
 
 BASE = [
     "--model", "tiny_net", "--weights", "none", "--recipe", "actors",
@@ -102,6 +104,41 @@ def test_stream_starts_from_another_run(
         "--init", f"rgb={run_folder}", *BASE,
     )  # fmt: skip
     assert f"layers from {run_folder}" in result.stderr
+
+
+def test_whole_recordings_are_held_out(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for group in range(4):
+            for clip in range(3):
+                file = f"v_{name}_g{group:02}_c{clip:02}.mp4"
+                (tmp_path / name / file).touch()
+    lists = read_lists(
+        str(tmp_path),
+        val=None,
+        val_share=0.25,
+        recordings=r"^(.+)_c\d+$",
+        split=None,
+        root=None,
+        list_format=None,
+        seed=0,
+    )
+    assert (len(lists.train), len(lists.validation)) == (18, 6)
+    groups = [
+        {Path(path).stem[:-4] for path, _ in part}
+        for part in (lists.train, lists.validation)
+    ]
+    assert not groups[0] & groups[1]
+
+
+def test_batch_divides_among_devices(registered, video_folder, tmp_path):
+    result = CliRunner().invoke(
+        train_command,
+        ["--data", str(video_folder), "--out", str(tmp_path / "run"), *BASE,
+         "--devices", "3"],
+    )  # fmt: skip
+    assert result.exit_code == 2
+    assert "equal part of a batch" in result.output
 
 
 def test_values_as_in_toml():
