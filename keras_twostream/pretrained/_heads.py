@@ -10,8 +10,8 @@ def head_layers(model: keras.Model) -> set[str]:
 
     Found by walking back from the outputs, so that no naming rule binds
     plugins. A layer counts as head if one of its variables ends in the
-    number of classes; others with weights (attention over segments, a
-    learned fusion of scores) are passed.
+    number of classes; others with weights (attention over segments) are
+    passed, and so is a learned fusion of scores, a head before heads.
 
     Args:
         model: A functional model.
@@ -28,9 +28,10 @@ def head_layers(model: keras.Model) -> set[str]:
         if layer is None or id(layer) in seen:
             continue
         seen.add(id(layer))
-        if _ends_in(layer, classes):
+        is_head = _ends_in(layer, classes)
+        if is_head:
             heads.add(layer.name)
-        else:
+        if not is_head or _fuses_scores(layer, classes):
             stack.extend(_before(layer))
     return heads
 
@@ -50,6 +51,12 @@ def _before(layer: Any) -> list[Any]:
         for node in layer._inbound_nodes
         for tensor in node.input_tensors
     ]
+
+
+def _fuses_scores(layer: Any, classes: set[int]) -> bool:
+    """Whether several score vectors come in."""
+    inputs = [x for node in layer._inbound_nodes for x in node.input_tensors]
+    return len(inputs) > 1 and all(x.shape[-1] in classes for x in inputs)
 
 
 def _ends_in(layer: Any, classes: set[int]) -> bool:

@@ -24,6 +24,26 @@ def test_a_new_head_leaves_the_rest(trained):
     assert changed(clips()).shape == (2, 2)
 
 
+def test_scores_that_are_fused_by_weights_are_heads_too():
+    model = models.two_stream_fusion(
+        4,
+        backbones=("cnn_m", "cnn_m"),
+        fusion="conv",
+        fuse_at="fc8",
+        temporal_pool=None,
+        flow_length=1,
+        clip_spec={"crop": (64, 64)},
+    )
+    changed = pretrained.replace_head(model, 3)
+    assert changed.output_shape == (None, 3)
+    for layer in ("rgb_full7", "flow_conv1"):
+        np.testing.assert_array_equal(
+            kernel(changed, layer), kernel(model, layer)
+        )
+    for stream in ("rgb", "flow"):
+        assert kernel(changed, f"{stream}_fc8").shape[-1] == 3
+
+
 def test_a_foreign_model_keeps_its_head(trained):
     model = keras.models.clone_model(trained)
     for layer in inspection.stream_layers(model).values():
@@ -32,27 +52,76 @@ def test_a_foreign_model_keeps_its_head(trained):
         pretrained.replace_head(model, 2)
 
 
-def test_a_resnet_of_keras_applications_gives_the_same_features():
-    source = keras.applications.ResNet50(
-        weights=None, include_top=False, pooling="avg"
-    )
+def with_statistics(source):
+    """Batch norms with telling statistics, which deep nets survive."""
     rng = np.random.default_rng(0)
-    for weight in source.weights:
-        if not weight.path.endswith("kernel"):
-            weight.assign(rng.uniform(0.8, 1.2, weight.shape))
+    for layer in source.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            for weight in layer.weights:
+                weight.assign(rng.uniform(0.8, 1.2, weight.shape))
+    return source
+
+
+def frame(size):
+    rng = np.random.default_rng(1)
+    return rng.uniform(0, 255, (1, 1, size, size, 3)).astype("float32")
+
+
+def caffe(clip):
+    """As VGG and ResNet of keras.applications take it, with our means."""
+    return clip[:, 0, :, :, ::-1] - np.array([104.0, 117.0, 123.0])
+
+
+def assert_same_tap(target, tap, clip, expected):
+    actual = inspection.taps(target, [tap])({"rgb": clip})[tap]
+    actual, expected = map(keras.ops.convert_to_numpy, (actual, expected))
+    scale = expected.std()
+    assert scale > 0
+    np.testing.assert_allclose(
+        actual / scale, expected / scale, rtol=1e-4, atol=1e-4
+    )
+
+
+def test_a_resnet_of_keras_applications_gives_the_same_features():
+    source = with_statistics(
+        keras.applications.ResNet50(
+            weights=None, include_top=False, pooling="avg"
+        )
+    )
     target = models.temporal_segment(
         streams=("rgb",), backbone="resnet50", stride_in="1x1",
         clip_length=1, normalization="caffe",
     )  # fmt: skip
     pretrained.transfer(source, target, "applications_resnet")
-    clip = rng.uniform(0, 255, (1, 1, 64, 64, 3)).astype("float32")
-    bgr = clip[:, 0, :, :, ::-1] - np.array([104.0, 117.0, 123.0])
-    expected = keras.ops.convert_to_numpy(source(bgr))
-    head = target.get_layer("rgb_fc")
-    head.set_weights([np.eye(2048, 101), np.zeros(101)])
-    actual = keras.ops.convert_to_numpy(target({"rgb": clip}))
-    # They normalise with an epsilon of 1.001e-5, we with 1e-5.
-    np.testing.assert_allclose(actual, expected[:, :101], rtol=1e-3)
+    clip = frame(64)
+    assert_same_tap(target, "rgb.pool5", clip, source(caffe(clip)))
+
+
+def test_a_vgg_of_keras_applications_gives_the_same_features():
+    source = keras.applications.VGG16(weights=None, input_shape=(32, 32, 3))
+    target = models.two_stream_vgg16(
+        streams=("rgb",), normalization="caffe", clip_spec={"crop": (32, 32)}
+    )
+    pretrained.transfer(source, target, "applications_vgg16")
+    dense = keras.Model(source.input, source.get_layer("fc2").output)
+    clip = frame(32)
+    assert_same_tap(target, "rgb.fc7", clip, dense(caffe(clip)))
+
+
+def test_an_inception_of_keras_applications_gives_the_same_features():
+    keras.layers.Conv2D(1, 1)  # the numbers of unnamed layers do not matter
+    source = with_statistics(
+        keras.applications.InceptionV3(
+            weights=None, include_top=False, pooling="avg"
+        )
+    )
+    target = models.two_stream_inception_v3(
+        streams=("rgb",), count_padding=False
+    )
+    pretrained.transfer(source, target, "applications_inception_v3")
+    clip = frame(107)
+    expected = source(clip[:, 0] / 127.5 - 1)
+    assert_same_tap(target, "rgb.pool", clip, expected)
 
 
 def test_another_network_is_refused(trained):
