@@ -1,4 +1,4 @@
-"""The checkpoint that stays in the checkout, beside the catalogue."""
+"""The checkpoint that stays in the checkout."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def publish(study: Study, results: Results, weights: Path) -> None:
     Args:
         study: Where the runs are.
         results: What they got right.
-        weights: The folder of the catalogue.
+        weights: The part of the catalogue that stays in the checkout.
     """
     rows = [
         row

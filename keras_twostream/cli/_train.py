@@ -125,6 +125,11 @@ __all__ = [
     type=click.IntRange(1),
     help="Share each batch among this many devices of the machine.",
 )
+@click.option(
+    "--tensorboard",
+    is_flag=True,
+    help="Write curves, and pictures of what the network sees.",
+)
 @click.option("--balance", is_flag=True, help="Weigh rare classes more.")
 @click.option("--jit", default="auto", metavar="auto|true|false|measure")
 @click.option(

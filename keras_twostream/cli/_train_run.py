@@ -17,6 +17,7 @@ from keras_twostream.cli._settings import parse_value
 from keras_twostream.training import RunSettings
 
 CLIPS = 10  # of each held-out video, at the end
+SHOWN = 8  # videos in TensorBoard
 # Parameters whose flag has another name.
 FLAGS = {
     "changes": "set",
@@ -74,6 +75,7 @@ def run(flags: dict[str, Any], command: list[str]) -> None:
             out,
             validation=lists.validation,
             settings=_settings(flags, lists, seed),
+            callbacks=_callbacks(flags, lists),
         )
     inspection.update_card(model, head_trained=True)
     model = training.fused_copy(model)
@@ -151,6 +153,16 @@ def _settings(
         multi_label=lists.multi_label,
         class_weight=_class_weight(lists) if flags["balance"] else None,
     )
+
+
+def _callbacks(
+    flags: dict[str, Any], lists: setup.Lists
+) -> list[keras.callbacks.Callback]:
+    if not flags["tensorboard"]:
+        return []
+    shown = (lists.validation or lists.train)[:SHOWN]
+    folder = flags["out"] / "tensorboard"
+    return [training.TensorBoardImages(folder, shown)]
 
 
 def _class_weight(lists: setup.Lists) -> dict[int, float]:
