@@ -120,14 +120,24 @@ def clips(
     }
 
 
-def open_source(source: str | os.PathLike | np.ndarray, spec: ClipSpec):
-    """A `Source` for a path or for frames in memory."""
+def open_source(
+    source: str | os.PathLike | np.ndarray,
+    spec: ClipSpec,
+    bound: float = layouts.BOUND,
+):
+    """A `Source` for a path or for frames in memory.
+
+    Args:
+        source: As in `clips`.
+        spec: The clip.
+        bound: Pixels that the extreme levels of another tool's flow mean.
+    """
     if not isinstance(source, str | os.PathLike):
         return ArraySource(source, spec)
     if is_packed(source):
         return PackedSource(source, spec)
     if os.path.isdir(source):
-        return layouts.LayoutSource(source, spec)
+        return layouts.LayoutSource(source, spec, bound)
     if os.fspath(source).endswith(".npy"):
         return layouts.NpySource(source, spec)
     return FileSource(source, spec)

@@ -14,7 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_twostream._opencv import cv2
-from keras_twostream.data import _augment, _sampling
+from keras_twostream.data import (
+    _augment,
+    _packed_ops,
+    _packed_plan,
+    _sampling,
+    layouts,
+)
 from keras_twostream.data._cpus import available_cpus
 from keras_twostream.data._reader import ClipReader, frame_store
 from keras_twostream.errors import SpecError
@@ -43,6 +49,8 @@ def video_dataset(
     workers: int | None = None,
     cache: str | os.PathLike | None = None,
     cache_bytes: int = 2 * 1024**3,
+    bound: float = layouts.BOUND,
+    ahead: bool = False,
 ) -> tf.data.Dataset:
     """Batches of clips and labels from video files.
 
@@ -70,8 +78,8 @@ def video_dataset(
         start_step: Batches of the first epoch to leave out.
         repeat: Whether epochs follow each other without end. Implies
             `drop_remainder`.
-        sampler: "single", "multi_stride", "segments", "whole", or a function
-            (see `SAMPLERS`); None takes what the spec implies.
+        sampler: "single", "multi_stride", "dense", "segments", "whole", or
+            a function (see `SAMPLERS`); None takes what the spec implies.
         augment: "multi_scale" (the default), "random", "aspect_jitter",
             "scale_jitter", "centre", or a function (see `AUGMENTATIONS`).
         mirror: Whether half of the training clips are mirrored. Turn it off
@@ -88,14 +96,19 @@ def video_dataset(
             written where it does not, so that the first epoch costs what
             `keras-twostream extract` does and later ones only read.
         cache_bytes: Bytes that the cache in memory may take.
+        bound: Pixels that the extreme levels mean of flow that another tool
+            wrote (see `data.layouts`); those tools do not record it.
+        ahead: Whether all clips of one epoch, the first, are drawn now, so
+            that nothing in the dataset is Python: what `tf.data` service
+            needs to run it on other machines. Every video must be packed.
 
     Returns:
         A dataset of ({stream: (B, T, H, W, C)}, labels): "rgb" uint8, "flow"
         float32 in pixels; labels (B,) int32 or (B, classes) float32.
 
     Raises:
-        SpecError: If an argument is not as above, or the cache was made for
-            other clips.
+        SpecError: If an argument is not as above, the cache was made for
+            other clips, or lacks a video that is drawn ahead.
         VideoError: If no file at all can be read.
 
     Example:
@@ -116,7 +129,7 @@ def video_dataset(
         colour=colour,
         flow_values=flow_values,
         short=short,
-        store=frame_store(cache, cache_bytes, spec, paths),
+        store=frame_store(cache, cache_bytes, spec, paths, bound),
     )
     workers = workers or available_cpus()
     reader.set_bad_files_aside(workers, look_inside=not training)
@@ -132,11 +145,14 @@ def video_dataset(
     )
     _keep_off_gpu()
     cv2.setNumThreads(1)
-    indices = _endless(plan) if repeat else _one_epoch(plan)
-    dataset = indices.map(_clip_op(reader, spec), num_parallel_calls=workers)
+    if ahead:
+        dataset = _drawn_ahead(plan, reader, spec, workers)
+    else:
+        indices = _endless(plan) if repeat else _one_epoch(plan)
+        dataset = _clips_of(indices, reader, spec, workers)
     dataset = dataset.batch(batch_size, drop_remainder=plan.drop_remainder)
     dataset = dataset.prefetch(PREFETCHED_BATCHES)
-    if not repeat:
+    if not (repeat or ahead):
         dataset = _counting_epochs(dataset, plan)
     dataset.skipped = reader.skipped
     return dataset
@@ -239,6 +255,71 @@ def _counting_epochs(dataset: tf.data.Dataset, plan: _Plan):
 # === As a tf.data.Dataset ===
 
 
+def _clips_of(
+    indices: tf.data.Dataset, reader: ClipReader, spec: ClipSpec, workers: int
+) -> tf.data.Dataset:
+    """Clip and label of each (epoch, index).
+
+    What is in a packed cache is only planned in Python, a block ahead.
+    """
+    read = _clip_op(reader, spec)
+    if not _packed_plan.can_plan(reader.contract, spec):
+        return indices.map(read, num_parallel_calls=workers)
+    ops = _packed_ops.PackedOps.of(reader, spec)
+
+    def from_plan(plan):
+        return tf.cond(
+            plan["planned"],
+            lambda: _shaped(ops.clip(plan), plan["label"], reader, spec),
+            lambda: read(plan["pair"]),
+        )
+
+    planned = indices.batch(_packed_plan.BLOCK)
+    planned = planned.map(_plan_op(reader, spec)).prefetch(1).unbatch()
+    return planned.map(from_plan, num_parallel_calls=workers)
+
+
+def _drawn_ahead(
+    plan: "_Plan", reader: ClipReader, spec: ClipSpec, workers: int
+) -> tf.data.Dataset:
+    plans = None
+    if _packed_plan.can_plan(reader.contract, spec):
+        plans = _packed_plan.Planner(reader, spec).block(plan.next_order())
+    if plans is None or not plans["planned"].all():
+        raise SpecError(
+            "Clips can be drawn ahead only where every video is in a packed "
+            "cache, with stacking='forward'. Run `keras-twostream extract` "
+            "first, and pass its folder as cache=."
+        )
+    ops = _packed_ops.PackedOps.of(reader, spec)
+    return tf.data.Dataset.from_tensor_slices(plans).map(
+        lambda one: _shaped(ops.clip(one), one["label"], reader, spec),
+        num_parallel_calls=workers,
+    )
+
+
+def _plan_op(reader: ClipReader, spec: ClipSpec):
+    """A function for `Dataset.map`: (N, 2) pairs to N plans."""
+    planner = _packed_plan.Planner(reader, spec)
+    example = planner.empty()
+    names = sorted(example)
+    types = [tf.as_dtype(example[name].dtype) for name in names]
+    types = [tf.string if kind.size is None else kind for kind in types]
+
+    def values(pairs):
+        block = planner.block(pairs)
+        return [block[name] for name in names]
+
+    def op(pairs):
+        arrays = tf.numpy_function(values, [pairs], types)
+        return {
+            name: tf.ensure_shape(array, (None, *example[name].shape))
+            for name, array in zip(names, arrays, strict=True)
+        }
+
+    return op
+
+
 def _clip_op(reader: ClipReader, spec: ClipSpec):
     """A function for `Dataset.map`: (epoch, index) to clip and label."""
     types = {"rgb": tf.uint8, "flow": tf.float32}
@@ -251,15 +332,20 @@ def _clip_op(reader: ClipReader, spec: ClipSpec):
 
     def op(pair):
         *arrays, label = tf.numpy_function(values, [pair], outputs)
-        clip = {
-            stream: tf.ensure_shape(
-                array, (spec.clip_length, *spec.crop, spec.channels(stream))
-            )
-            for stream, array in zip(spec.streams, arrays, strict=True)
-        }
-        return clip, tf.ensure_shape(label, reader.labels.shape[1:])
+        clip = dict(zip(spec.streams, arrays, strict=True))
+        return _shaped(clip, label, reader, spec)
 
     return op
+
+
+def _shaped(clip: dict, label: tf.Tensor, reader: ClipReader, spec: ClipSpec):
+    clip = {
+        stream: tf.ensure_shape(
+            array, (spec.clip_length, *spec.crop, spec.channels(stream))
+        )
+        for stream, array in clip.items()
+    }
+    return clip, tf.ensure_shape(label, reader.labels.shape[1:])
 
 
 def _paths_and_labels(items: Any) -> tuple[list[str], np.ndarray]:

@@ -5,14 +5,32 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 
 from keras_twostream._opencv import cv2
-from keras_twostream.data import _augment, _clips, _crops, _sampling
-from keras_twostream.data.cache import PackedStore
+from keras_twostream.data import _augment, _clips, _crops, _sampling, layouts
+from keras_twostream.data.cache import Contract, PackedStore, open_packed
+from keras_twostream.data.cache._packed import Packed, is_packed
 from keras_twostream.errors import TwoStreamError, VideoError
 from keras_twostream.spec import ClipSpec
+
+
+class Draws(NamedTuple):
+    """A clip before anything is decoded.
+
+    Attributes:
+        packed: The file.
+        chosen: The frames.
+        crop: The rectangle.
+        colour: (3, 4) matrix of `draw_colour`, or None.
+    """
+
+    packed: Packed
+    chosen: _sampling.ClipFrames
+    crop: _crops.Crop
+    colour: np.ndarray | None
 
 
 class ClipReader:
@@ -38,9 +56,11 @@ class ClipReader:
         self._spec, self._training, self._seed = spec, training, seed
         self._sampler = _sampling.get_sampler(sampler, spec)
         self._draw = _augment.get_augmentation(augment)
-        self._mirror, self._colour = mirror, colour
-        self._flow_values, self._short = flow_values, short
+        self._mirror, self._short = mirror, short
+        self.colour = colour if training else 0.0
+        self.flow_values = flow_values
         self._store = store
+        self.contract = store.contract_of(self._paths[0])
         self._lock = threading.Lock()
         self.skipped: dict[str, str] = {}
 
@@ -55,6 +75,22 @@ class ClipReader:
         Raises:
             VideoError: If no file can be read.
         """
+        return self._with_readable(epoch, index, self._cut)
+
+    def draws(
+        self, epoch: int, index: int
+    ) -> tuple["Draws | None", np.ndarray]:
+        """What `clip` of (epoch, index) takes from where, and its label.
+
+        None instead of the draws where they are not from a packed file that
+        is there already.
+
+        Raises:
+            VideoError: If no file can be read.
+        """
+        return self._with_readable(epoch, index, self._draws_if_packed)
+
+    def _with_readable(self, epoch: int, index: int, use: Callable):
         rng = _sampling.generator(self._seed, epoch, index)
         for other in range(len(self)):
             place = (index + other) % len(self)
@@ -62,7 +98,7 @@ class ClipReader:
             if path in self.skipped:
                 continue
             try:
-                return self._cut(path, rng), self._labels[place]
+                return use(path, rng), self._labels[place]
             except (TwoStreamError, OSError, cv2.error) as error:
                 self._set_aside(path, error)
         raise self._nothing_left()
@@ -98,17 +134,27 @@ class ClipReader:
         return self._labels
 
     def _cut(self, path: str, rng: np.random.Generator):
-        spec = self._spec
-        source = self._store.open(path, spec)
-        placement = self._place(source.frames, rng)
-        chosen = _sampling.frames_of(
-            placement, source.frames, spec, self._short
-        )
-        footage = _clips.footage_of(source, chosen, spec)
+        source = self._store.open(path, self._spec)
+        chosen = self._choose(source, rng)
+        footage = _clips.footage_of(source, chosen, self._spec)
         return footage.crop(
             self._crop(footage.size, rng),
             self._draw_colour(rng),
-            self._flow_values,
+            self.flow_values,
+        )
+
+    def _draws_if_packed(self, path: str, rng) -> "Draws | None":
+        if not self._store.has_packed(path):
+            return None
+        source = self._store.open(path, self._spec)
+        chosen = self._choose(source, rng)
+        crop = self._crop(source.size, rng)
+        return Draws(source.packed, chosen, crop, self._draw_colour(rng))
+
+    def _choose(self, source, rng) -> _sampling.ClipFrames:
+        placement = self._place(source.frames, rng)
+        return _sampling.frames_of(
+            placement, source.frames, self._spec, self._short
         )
 
     def _place(self, frames: int, rng: np.random.Generator) -> np.ndarray:
@@ -123,9 +169,9 @@ class ClipReader:
         return crop
 
     def _draw_colour(self, rng) -> np.ndarray | None:
-        if not (self._training and self._colour):
+        if not self.colour:
             return None
-        return _augment.draw_colour(rng, self._colour)
+        return _augment.draw_colour(rng, self.colour)
 
     def _set_aside(self, path: str, error: Exception) -> None:
         with self._lock:
@@ -155,10 +201,11 @@ class FrameStore:
 
     Args:
         limit: Bytes; 0 keeps nothing.
+        bound: See `open_source`.
     """
 
-    def __init__(self, limit: int):
-        self._free = limit
+    def __init__(self, limit: int, bound: float):
+        self._free, self._bound = limit, bound
         self._kept: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
 
@@ -166,11 +213,22 @@ class FrameStore:
         """See `check_source`."""
         _clips.check_source(path, spec, look_inside)
 
+    def contract_of(self, path: str) -> Contract | None:
+        """How the data set is packed, as far as one file tells."""
+        try:
+            return open_packed(path).contract if is_packed(path) else None
+        except TwoStreamError:
+            return None
+
+    def has_packed(self, path: str) -> bool:
+        """Whether the path is a packed file."""
+        return is_packed(path)
+
     def open(self, path: str, spec: ClipSpec) -> _clips.Source:
         """A source of the video's frames, in memory where they fit."""
         if path in self._kept:
             return _clips.ArraySource(self._kept[path], spec)
-        source = _clips.open_source(path, spec)
+        source = _clips.open_source(path, spec, self._bound)
         if self._free <= 0 or hasattr(source, "fields"):
             return source
         frames = source.read(np.arange(source.frames))
@@ -188,20 +246,34 @@ class CacheStore:
         folder: The cache.
         spec: The clip.
         paths: Every video of the data set.
+        bound: See `open_source`.
     """
 
-    def __init__(self, folder, spec: ClipSpec, paths: Sequence[str]):
-        self._store = PackedStore(folder, spec, paths)
+    def __init__(
+        self, folder, spec: ClipSpec, paths: Sequence[str], bound: float
+    ):
+        self._store, self._bound = PackedStore(folder, spec, paths), bound
 
     def check(self, path: str, spec: ClipSpec, look_inside: bool) -> None:
         """See `check_source`; what is in the cache need not be elsewhere."""
         if not self._store.holds(path):
             _clips.check_source(path, spec, look_inside)
 
+    def contract_of(self, path: str) -> Contract:
+        """How the cache is packed."""
+        del path
+        return self._store.contract
+
+    def has_packed(self, path: str) -> bool:
+        """Whether the cache holds the video already."""
+        if _clips.is_extracted(path):
+            return is_packed(path)
+        return self._store.holds(path)
+
     def open(self, path: str, spec: ClipSpec) -> _clips.Source:
         """A source of the video's frames and flow."""
         if _clips.is_extracted(path):
-            return _clips.open_source(path, spec)
+            return _clips.open_source(path, spec, self._bound)
         return self._store.open(path)
 
 
@@ -210,8 +282,9 @@ def frame_store(
     limit: int,
     spec: ClipSpec,
     paths: Sequence[str],
+    bound: float = layouts.BOUND,
 ) -> FrameStore | CacheStore:
     """What keeps frames: nothing, memory, or a folder."""
     if cache is None or cache == "memory":
-        return FrameStore(limit if cache else 0)
-    return CacheStore(cache, spec, paths)
+        return FrameStore(limit if cache else 0, bound)
+    return CacheStore(cache, spec, paths, bound)

@@ -109,6 +109,22 @@ def segments(
     return rng.integers(bounds[:-1], bounds[1:])
 
 
+def dense(frames: int, spec: ClipSpec, rng: np.random.Generator) -> np.ndarray:
+    """One clip of adjacent steps anywhere, whatever the spec's stride.
+
+    Tran et al. 2015, section 3.1: consecutive frames of a video.
+
+    Args:
+        frames: Frames in the video.
+        spec: The clip.
+        rng: See `generator`.
+
+    Returns:
+        (T,) ints, each one more than the last.
+    """
+    return _anywhere(frames, spec, 1, rng)
+
+
 def whole(frames: int, spec: ClipSpec, rng: np.random.Generator) -> np.ndarray:
     """T steps spread evenly over the whole video; nothing is drawn.
 
@@ -129,6 +145,7 @@ def whole(frames: int, spec: ClipSpec, rng: np.random.Generator) -> np.ndarray:
 SAMPLERS: dict[str, Sampler] = {
     "single": single,
     "multi_stride": multi_stride,
+    "dense": dense,
     "segments": segments,
     "whole": whole,
 }

@@ -141,3 +141,14 @@ def test_classes_that_share_a_name_are_not_mixed(tmp_path):
     write_layout("denseflow", tmp_path / "sit", FRAMES, FIELDS)
     path = write_layout("denseflow", tmp_path / "run", FRAMES, FIELDS[:0])
     assert layouts.read_layout(path).fields == 0
+
+
+def test_batches_take_the_bound_that_is_passed(tmp_path):
+    pytest.importorskip("tensorflow")
+    from keras_twostream.data import video_dataset
+
+    path = write_layout("denseflow", tmp_path, FRAMES, FIELDS, 10.0)
+    ((clip, _),) = video_dataset([(path, 0)], SPEC, 1, bound=10.0)
+    ((twice, _),) = video_dataset([(path, 0)], SPEC, 1)
+    np.testing.assert_allclose(2 * clip["flow"], twice["flow"], atol=1e-4)
+    assert np.abs(clip["flow"]).max() > 1

@@ -190,3 +190,10 @@ def test_wrong_calls():
         sampling.frames_of(np.arange(5), 9, SPEC, "mirror")
     with pytest.raises(SpecError, match="at least 1 frame"):
         sampling.frames_of(np.arange(5), 0, SPEC)
+
+
+def test_dense_clips_are_consecutive():
+    placement = sampling.get_sampler("dense", SPEC)(
+        90, SPEC, sampling.generator(0, 0, 0)
+    )
+    np.testing.assert_array_equal(np.diff(placement), 1)

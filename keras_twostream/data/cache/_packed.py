@@ -58,6 +58,7 @@ class Packed:
         truncated: Whether that video promises more than it holds.
         size: (height, width) of its frames.
         frames: Frames on the timeline, flow included.
+        bytes: Size of the file.
         rgb: (N, 2) starts in the file and lengths of frames; may be empty.
         flow: (N-1, 2) the same of flow fields; may be empty.
     """
@@ -69,6 +70,7 @@ class Packed:
     truncated: bool
     size: tuple[int, int]
     frames: int
+    bytes: int
     rgb: np.ndarray
     flow: np.ndarray
 
@@ -182,6 +184,7 @@ def _open(path: str, size: int, modified: int) -> Packed:
             truncated=about["truncated"],
             size=tuple(about["size"]),
             frames=about["frames"],
+            bytes=size,
             **rows,
         )
     except SpecError:

@@ -19,6 +19,7 @@ class PackedSource:
     Attributes:
         frames: Frames on the timeline.
         size: (height, width).
+        packed: What the file says about itself.
 
     Raises:
         VideoError: If the file is missing or damaged.
@@ -26,13 +27,13 @@ class PackedSource:
     """
 
     def __init__(self, path: str | os.PathLike, spec: ClipSpec) -> None:
-        self._packed = _packed.open_packed(path)
-        self._packed.contract.check(spec, str(path))
-        self.frames, self.size = self._packed.frames, self._packed.size
+        self.packed = _packed.open_packed(path)
+        self.packed.contract.check(spec, str(path))
+        self.frames, self.size = self.packed.frames, self.packed.size
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         """(N, H, W, 3) uint8 frames."""
-        packed = self._packed
+        packed = self.packed
         frames = np.empty((len(indices), *self.size, 3), np.uint8)
         payloads = packed.payloads(packed.rgb[np.asarray(indices, int)])
         for place, payload in enumerate(payloads):
@@ -49,7 +50,7 @@ class PackedSource:
         Raises:
             SpecError: If a pair is not one frame and the next.
         """
-        packed = self._packed
+        packed = self.packed
         steps = pairs[:, 1] - pairs[:, 0]
         if not np.isin(steps, (0, 1)).all():
             raise SpecError(

@@ -25,6 +25,9 @@ class PackedStore:
         videos: The data set's files, to name them in the cache relative to
             the folder that holds them all.
 
+    Attributes:
+        contract: How the cache is packed.
+
     Raises:
         SpecError: If the cache was made for other clips.
     """
@@ -36,10 +39,9 @@ class PackedStore:
         videos: Sequence[str],
     ) -> None:
         self._folder, self._spec = CacheFolder(folder), spec
-        contract = self._folder.contract()
-        self._contract = contract or Contract.of(spec)
-        self._contract.check(spec, str(folder))
-        self._folder.agree(self._contract)
+        self.contract = self._folder.contract() or Contract.of(spec)
+        self.contract.check(spec, str(folder))
+        self._folder.agree(self.contract)
         self._root = common_folder(videos)
         self._found: dict[str, str] = {}
         self._locks = collections.defaultdict(threading.Lock)
@@ -69,7 +71,7 @@ class PackedStore:
     def _extract(self, video: str) -> str:
         source = self._name(video)
         target = self._folder.packed_path(source)
-        self._folder.add(pack_video(video, target, self._contract, source))
+        self._folder.add(pack_video(video, target, self.contract, source))
         return source
 
     def _name(self, video: str) -> str:

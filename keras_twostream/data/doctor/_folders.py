@@ -140,8 +140,9 @@ def _values(report: Report, layouts: list[Layout], bound: float) -> None:
             f"{report.facts['bound']:g} px, not {bound:g}: computed anew, it "
             f"is {report.facts['bound'] / bound:.2g} times larger.",
             "denseflow's own default bound is 32. Read it with "
-            f"LayoutSource(path, spec, bound={report.facts['bound']:g}), or "
-            "extract again; weights see wrong speeds otherwise.",
+            f"video_dataset(..., bound={report.facts['bound']:g}), or "
+            f"train --input bound={report.facts['bound']:g}; weights see "
+            "wrong speeds otherwise.",
         )
     report.problem(
         "Frames and flow are paired otherwise than this tool does: fields "

@@ -11,6 +11,7 @@ from keras_twostream.data._annotations import SUBSET_FOLDERS
 from keras_twostream.data._cpus import available_cpus
 from keras_twostream.data.cache._packed import fingerprint
 from keras_twostream.data.doctor._report import Report
+from keras_twostream.data.extraction._jobs import LIST_SUFFIXES
 from keras_twostream.errors import VideoError
 
 SHORT = 16  # frames: fewer than most clips need
@@ -86,7 +87,7 @@ def _sizes(report: Report, infos: dict) -> None:
 
 
 def _classes(report: Report, path: Path, videos: Sequence[Path]) -> None:
-    inner = sorted(each.name for each in path.iterdir() if each.is_dir())
+    inner = [folder.name for folder in _class_folders(path)]
     subsets = [name for name in inner if name.lower() in SUBSET_FOLDERS]
     roots = [path / name for name in subsets] or [path]
     counts = {root: _count(root, videos) for root in roots}
@@ -110,12 +111,26 @@ def _classes(report: Report, path: Path, videos: Sequence[Path]) -> None:
 def _count(root: Path, videos: Sequence[Path]) -> collections.Counter:
     """Videos in each class folder, those without any included."""
     count = collections.Counter(
-        {folder.name: 0 for folder in root.iterdir() if folder.is_dir()}
+        {folder.name: 0 for folder in _class_folders(root)}
     )
     for video in videos:
         if video.is_relative_to(root) and video.parent != root:
             count[video.relative_to(root).parts[0]] += 1
     return count
+
+
+def _class_folders(root: Path) -> list[Path]:
+    """The folders in `root`, but for those of annotation lists."""
+    return sorted(
+        folder
+        for folder in root.iterdir()
+        if folder.is_dir() and not _holds_lists(folder)
+    )
+
+
+def _holds_lists(folder: Path) -> bool:
+    suffixes = {path.suffix.lower() for path in folder.iterdir()}
+    return bool(suffixes) and suffixes <= set(LIST_SUFFIXES)
 
 
 def _class_problems(report: Report, root: Path, count, names) -> None:

@@ -16,6 +16,7 @@ k, where that of every other tool starts there.
 from keras_twostream._lazy import lazy_names
 
 _HOME = {
+    "BOUND": "_sources",
     "Layout": "_layout",
     "LayoutSource": "_sources",
     "Measured": "_measure",

@@ -1,0 +1,194 @@
+"""Extraction to and from URLs, and on a cluster that loses a node."""
+
+import os
+import threading
+import time
+
+import pytest
+from numbered_videos import numbered_frames, write_video
+
+from keras_twostream import ClipSpec
+from keras_twostream.data.cache import CacheFolder, Contract
+from keras_twostream.data.extraction import extract
+from keras_twostream.errors import MissingLibraryError, SpecError
+
+CONTRACT = Contract.of(ClipSpec(short_side=32, crop=(32, 32), frame_rate=None))
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("videos")
+    for i in range(4):
+        (folder / f"class{i % 2}").mkdir(exist_ok=True)
+        path = folder / f"class{i % 2}" / f"v{i}.mp4"
+        write_video(path, numbered_frames(6 + i))
+    return folder
+
+
+def content(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def undisturbed(videos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("undisturbed")
+    extract(videos, out, CONTRACT, workers=1)
+    return content(out)
+
+
+# === URLs ===
+
+
+@pytest.fixture
+def memory(videos):
+    fsspec = pytest.importorskip("fsspec")
+    files = fsspec.filesystem("memory")
+    files.put(str(videos) + "/", "/videos/", recursive=True)
+    yield files
+    files.rm("/", recursive=True)
+
+
+def remote_content(files, folder):
+    return {
+        path[len(folder) :].strip("/"): files.cat_file(path)
+        for path in files.find(folder)
+    }
+
+
+def test_a_file_url_is_a_path(videos, undisturbed, tmp_path):
+    pytest.importorskip("fsspec")
+    out = tmp_path / "out"
+    extract(videos.as_uri(), out.as_uri(), CONTRACT, workers=1)
+    assert content(out) == undisturbed
+
+
+def test_from_a_url_to_a_url(memory, undisturbed):
+    summary = extract("memory://videos", "memory://out", CONTRACT)
+    assert summary.failed == {}
+    assert summary.out == "memory://out"
+    assert remote_content(memory, "/out") == undisturbed
+
+
+def test_from_a_url_to_a_folder(memory, undisturbed, tmp_path):
+    extract("memory://videos", tmp_path, CONTRACT)
+    assert content(tmp_path) == undisturbed
+
+
+def test_a_second_run_at_a_url_does_nothing_twice(videos, memory, undisturbed):
+    extract(videos, "memory://out", CONTRACT)
+    again = extract(videos, "memory://out", CONTRACT)
+    assert (len(again.done), again.present) == (0, 4)
+    assert remote_content(memory, "/out") == undisturbed
+
+
+def test_a_url_is_resumed_without_its_manifest(videos, memory, undisturbed):
+    # A killed run copies its manifest late: packed files speak for it.
+    extract(videos, "memory://out", CONTRACT)
+    memory.rm("/out/manifest.jsonl")
+    memory.rm("/out/class0/v0.mp4.safetensors")
+    summary = extract(videos, "memory://out", CONTRACT)
+    assert (len(summary.done), summary.present) == (1, 3)
+    assert remote_content(memory, "/out") == undisturbed
+
+
+def test_a_list_whose_videos_are_behind_a_url(memory, tmp_path):
+    listed = tmp_path / "train.txt"
+    listed.write_text("class0/v0.mp4 0\nclass1/v1.mp4 1\n")
+    memory.put_file(str(listed), "/videos/train.txt")
+    out = tmp_path / "out"
+    extract(listed, out, CONTRACT, root="memory://videos")
+    again = extract("memory://videos/train.txt", out, CONTRACT)
+    assert again.present == 2
+    assert sorted(CacheFolder(out).entries()) == [
+        "class0/v0.mp4",
+        "class1/v1.mp4",
+    ]
+
+
+def test_a_broken_video_is_named_by_its_url(memory, tmp_path):
+    memory.pipe_file("/videos/class0/broken.mp4", b"no video")
+    summary = extract("memory://videos", tmp_path, CONTRACT)
+    assert list(summary.failed) == ["memory://videos/class0/broken.mp4"]
+    assert "memory://videos/class0/broken.mp4: " in str(summary.failed)
+    assert len(summary.done) == 4
+
+
+def test_an_unknown_kind_of_url_is_an_error(tmp_path):
+    pytest.importorskip("fsspec")
+    with pytest.raises(SpecError, match="Cannot reach nowhere://videos"):
+        extract("nowhere://videos", tmp_path, CONTRACT)
+
+
+def test_an_empty_url_is_an_error(memory, tmp_path):
+    with pytest.raises(SpecError, match="No video at memory://empty"):
+        extract("memory://empty", tmp_path, CONTRACT)
+
+
+# === A cluster ===
+
+
+def test_an_unknown_engine_is_an_error(videos, tmp_path):
+    with pytest.raises(SpecError, match="one of local, ray. .*'spark'"):
+        extract(videos, tmp_path, CONTRACT, engine="spark")
+
+
+def test_without_ray_the_error_says_what_to_install(
+    videos, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    with pytest.raises(MissingLibraryError, match=r"pip install .*\[ray\]"):
+        extract(videos, tmp_path, CONTRACT, engine="ray")
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Two nodes of one processor, and a head that does no work."""
+    ray = pytest.importorskip("ray")
+    cluster_utils = pytest.importorskip("ray.cluster_utils")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(__import__("sys").path))
+    options = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
+    found = cluster_utils.Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, **options}
+    )
+    del options["include_dashboard"]
+    found.nodes = [found.add_node(num_cpus=1, **options) for _ in range(2)]
+    ray.init(address=found.address, log_to_driver=False)
+    yield found
+    ray.shutdown()
+    found.shutdown()
+
+
+def test_a_node_that_dies_loses_nothing(videos, cluster, tmp_path):
+    many = tmp_path / "videos"
+    many.mkdir()
+    for i in range(16):
+        write_video(many / f"v{i}.mp4", numbered_frames(30 + i))
+    here, there = tmp_path / "here", tmp_path / "there"
+    extract(many, here, CONTRACT, workers=1)
+
+    def kill_one():
+        while len(list(there.glob("v*.safetensors"))) < 4:
+            time.sleep(0.02)
+        cluster.remove_node(cluster.nodes[0], allow_graceful=False)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    summary = extract(many, there, CONTRACT, engine="ray")
+    killer.join()
+    assert summary.failed == {}
+    assert len(summary.done) == 16
+    assert len({entry.source for entry in summary.done}) == 16
+    found = content(there)
+    for name in [name for name in found if name.endswith(".part")]:
+        del found[name]
+    assert found == content(here)
+
+
+def test_memory_is_not_shared_by_a_cluster(videos, cluster):
+    pytest.importorskip("fsspec")
+    with pytest.raises(SpecError, match="do not share memory://"):
+        extract(videos, "memory://out", CONTRACT, engine="ray")

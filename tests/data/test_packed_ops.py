@@ -1,0 +1,148 @@
+"""Clips that TensorFlow cuts from a packed cache are those that Python cuts."""
+
+import numpy as np
+import pytest
+from numbered_videos import write_video
+
+keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
+
+from keras_twostream import ClipSpec  # noqa: E402
+from keras_twostream.data import _packed_plan, read_annotations  # noqa: E402
+from keras_twostream.data import _reader as reader_module  # noqa: E402
+from keras_twostream.data._pipeline import video_dataset  # noqa: E402
+from keras_twostream.data.cache import Contract  # noqa: E402
+from keras_twostream.data.extraction import extract  # noqa: E402
+
+SPEC = ClipSpec(
+    clip_length=3,
+    temporal_stride=2,
+    train_strides=(1, 3),
+    flow_length=2,
+    short_side=48,
+    crop=(40, 40),
+    frame_rate=None,
+    flow_bound=8.0,
+    flow_algorithm="farneback",
+)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    """Moving texture, each video of another width."""
+    folder = tmp_path_factory.mktemp("videos")
+    random = np.random.default_rng(0)
+    for i in range(6):
+        canvas = random.integers(0, 256, (16, 40, 3), np.uint8)
+        canvas = canvas.repeat(8, 0).repeat(8, 1)
+        frames = [
+            canvas[10 + t : 58 + t, 2 * t : 64 + 8 * i + 2 * t]
+            for t in range(10 + i)
+        ]
+        (folder / str(i % 2)).mkdir(exist_ok=True)
+        write_video(folder / str(i % 2) / f"{i}.mp4", np.stack(frames))
+    return folder
+
+
+def batches(items, spec, **options):
+    options = {"training": True, "drop_remainder": False, **options}
+    dataset = video_dataset(items, spec, 4, **options)
+    return [
+        ({name: array.numpy() for name, array in clip.items()}, label.numpy())
+        for clip, label in dataset
+    ]
+
+
+def python_only(monkeypatch):
+    monkeypatch.setattr(_packed_plan, "can_plan", lambda *arguments: False)
+
+
+def without_python(monkeypatch):
+    def refuse(*arguments):
+        raise ZeroDivisionError("a clip was cut in Python")
+
+    monkeypatch.setattr(reader_module.ClipReader, "clip", refuse)
+
+
+@pytest.mark.parametrize(
+    "encoding, bits, changes, options",
+    [
+        ("jpeg", 8, {}, {}),
+        ("jpeg", 16, {"streams": ("flow",)}, {"augment": "scale_jitter"}),
+        ("png", 8, {"streams": ("rgb",)}, {"colour": 0.4}),
+        ("png", 16, {"frames_per_step": 2}, {"flow_values": "unscaled"}),
+        ("raw", 8, {"crop": (72, 72)}, {"short": "pad"}),
+        ("raw", 16, {"clip_length": 1, "flow_length": 5}, {}),
+        ("raw", 16, {"sampling": "segments"}, {"training": False}),
+        ("raw", 16, {"flow_length": 12, "flow_offset": -6}, {"short": "pad"}),
+    ],
+)
+def test_clips_are_those_of_python(
+    videos, tmp_path, monkeypatch, encoding, bits, changes, options
+):
+    spec = SPEC.replace(stream_weights=(), **changes)
+    contract = Contract.of(spec, bits, encoding)
+    extract(videos, tmp_path, contract, workers=1)
+    items = read_annotations(videos)
+    with monkeypatch.context() as patch:
+        without_python(patch)
+        fast = batches(items, spec, cache=tmp_path, seed=5, **options)
+    python_only(monkeypatch)
+    slow = batches(items, spec, cache=tmp_path, seed=5, **options)
+    assert len(fast) == len(slow) == 2
+    for (clip, label), (other, other_label) in zip(fast, slow, strict=True):
+        np.testing.assert_array_equal(label, other_label)
+        assert clip.keys() == other.keys() == set(spec.streams)
+        for name in clip:
+            assert clip[name].dtype == other[name].dtype
+            # JPEG's colour is interpolated from what lies beside the crop.
+            rough = 1.5 if encoding == "jpeg" else 0.5
+            difference = np.abs(clip[name].astype(float) - other[name])
+            if name == "rgb":
+                assert difference.mean() < rough
+                assert encoding == "jpeg" or difference.max() <= 2
+            else:
+                assert difference.max() < 1e-4
+
+
+def test_a_packed_list_needs_no_python(videos, tmp_path, monkeypatch):
+    extract(videos, tmp_path, Contract.of(SPEC, 16, "raw"), workers=1)
+    items = read_annotations(tmp_path)
+    without_python(monkeypatch)
+    assert sum(len(label) for _, label in batches(items, SPEC)) == 6
+
+
+def test_what_the_cache_lacks_is_cut_in_python(videos, tmp_path):
+    cache = tmp_path / "cache"
+    some = videos / "0"
+    extract(some, cache / "0", Contract.of(SPEC, 16, "raw"), workers=1)
+    (cache / "0" / "cache.json").rename(cache / "cache.json")
+    items = read_annotations(videos)
+    assert len(list(cache.rglob("*.safetensors"))) == 3
+    first = batches(items, SPEC, cache=cache)
+    assert len(list(cache.rglob("*.safetensors"))) == 6
+    second = batches(items, SPEC, cache=cache)
+    for (clip, _), (other, _) in zip(first, second, strict=True):
+        np.testing.assert_allclose(clip["flow"], other["flow"], atol=1e-4)
+
+
+def test_one_frame_has_no_flow_to_read(tmp_path):
+    folder = tmp_path / "videos" / "a"
+    folder.mkdir(parents=True)
+    write_video(folder / "one.mp4", np.zeros((1, 48, 64, 3), np.uint8))
+    extract(tmp_path / "videos", tmp_path / "cache", Contract.of(SPEC))
+    found = batches(
+        read_annotations(tmp_path / "videos"), SPEC, cache=tmp_path / "cache"
+    )
+    assert not found[0][0]["flow"].any()
+
+
+def test_a_resumed_run_sees_the_same_clips(videos, tmp_path):
+    extract(videos, tmp_path, Contract.of(SPEC, 16, "raw"), workers=1)
+    items = read_annotations(tmp_path)
+    options = {"start_epoch": 2, "drop_remainder": False}
+    whole = batches(items, SPEC, **options)
+    rest = batches(items, SPEC, start_step=1, **options)
+    for (clip, _), (other, _) in zip(whole[1:], rest, strict=True):
+        np.testing.assert_array_equal(clip["flow"], other["flow"])
+        np.testing.assert_array_equal(clip["rgb"], other["rgb"])
