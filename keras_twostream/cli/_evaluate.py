@@ -70,6 +70,11 @@ def evaluate_command(as_json: bool, **flags: Any) -> None:
 )
 @click.option("--method", type=click.Choice(SCORE_FUSIONS))
 @click.option(
+    "--paper",
+    metavar="ARCHITECTURE",
+    help="Method and weights of this architecture's paper.",
+)
+@click.option(
     "--svm",
     multiple=True,
     metavar="[NAME=]FILE",

@@ -1,6 +1,7 @@
 """What `evaluate` and `fuse` do."""
 
 import dataclasses
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from keras_twostream.cli._train_setup import load_anything, pairs
 from keras_twostream.data import read_annotations
 from keras_twostream.errors import SpecError
 from keras_twostream.prediction import refuse_untrained
+from keras_twostream.registry import model_entry
 from keras_twostream.training import VideoScores
 
 
@@ -61,7 +63,10 @@ def fuse_files(flags: dict[str, Any]) -> dict[str, Any]:
     if flags["labels"]:
         labels = training.load_scores(flags["labels"]).labels
         scores = dataclasses.replace(scores, labels=labels)
-    kind, method = scores.kind, flags["method"]
+    kind, method, weights = scores.kind, flags["method"], flags["weights"]
+    if flags["paper"]:
+        paper = _fusion_of(flags["paper"])
+        method, weights = method or paper[0], {**paper[1], **weights}
     report = {
         "accuracy": {
             name: training.accuracy_report(each, scores.labels)
@@ -72,8 +77,8 @@ def fuse_files(flags: dict[str, Any]) -> dict[str, Any]:
     if flags["svm"]:
         train = _read_all(flags["svm"])
         fused = training.svm_fusion(train.scores, train.labels, scores.scores)
-    elif flags["weights"] or len(scores.scores) == 1:
-        fused = training.fuse(scores.scores, flags["weights"], kind, method)
+    elif weights or len(scores.scores) == 1:
+        fused = training.fuse(scores.scores, weights, kind, method)
     if fused is None:
         rows = training.sweep(scores.scores, scores.labels, kind)
         report["sweep"] = [
@@ -82,6 +87,14 @@ def fuse_files(flags: dict[str, Any]) -> dict[str, Any]:
         fused = training.fuse(scores.scores, None, kind, method)
     report["accuracy"]["fused"] = training.accuracy_report(fused, scores.labels)
     return report
+
+
+def _fusion_of(architecture: str) -> tuple[str, dict[str, float]]:
+    """How its paper fuses scores: method, and weights of the streams."""
+    builder = model_entry(architecture).builder
+    spec = importlib.import_module(builder.__module__).SPEC
+    weights = zip(spec.streams, spec.stream_weights, strict=True)
+    return spec.score_fusion, dict(weights)
 
 
 def _read_all(files: tuple[str, ...]) -> VideoScores:

@@ -2,6 +2,7 @@ import json
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -14,6 +15,7 @@ from keras_twostream.cli._train import (
     train_command,
 )
 from keras_twostream.cli._train_setup import read_lists
+from keras_twostream.training import VideoScores
 
 BASE = [
     "--model", "tiny_net", "--weights", "none", "--recipe", "actors",
@@ -104,6 +106,22 @@ def test_stream_starts_from_another_run(
         "--init", f"rgb={run_folder}", *BASE,
     )  # fmt: skip
     assert f"layers from {run_folder}" in result.stderr
+
+
+def test_scores_fused_as_a_paper_does(tmp_path):
+    rng, files = np.random.default_rng(0), []
+    for stream in ("rgb", "flow"):
+        scores = {stream: rng.normal(size=(6, 3))}
+        file = tmp_path / f"{stream}.npz"
+        VideoScores(list("abcdef"), np.arange(6) % 3, scores).save(file)
+        files.append(f"{stream}={file}")
+
+    def accuracy(*flags):
+        result = _invoke(fuse_command, *files, *flags, "--json")
+        return json.loads(result.stdout)["accuracy"]["fused"]
+
+    by_hand = ["--method", "softmax", "--weights", "flow=2"]
+    assert accuracy("--paper", "two_stream_vgg16") == accuracy(*by_hand)
 
 
 def test_whole_recordings_are_held_out(tmp_path):
