@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_twostream.costs import costs
 from keras_twostream.data import video_dataset
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import clip_spec
@@ -153,7 +154,8 @@ class _Run:
         """Calls `model.fit`, first for the rest of a broken-off epoch."""
         held_out = self._validation(validation) if validation else None
         dataset = self._training(items, resume.epoch, resume.step)
-        monitor = ThroughputMonitor(self.batch_size)
+        flops = costs(self.model).flops
+        monitor = ThroughputMonitor(self.batch_size, flops)
         self.model.stop_training = False
         while resume.epoch < self.epochs and not self.model.stop_training:
             first, done = resume.epoch, resume.step
