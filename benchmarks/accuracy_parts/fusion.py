@@ -86,7 +86,7 @@ def measure(study: Study, split: int, seed: int) -> None:
 
 def _network(method: str, towers: dict[str, keras.Model]) -> keras.Model:
     """The fused network with the towers' weights below the fusion."""
-    spec = kts.clip_spec(towers["rgb"])
+    spec = kts.clip_spec(towers["flow"])
     clip = {
         name: getattr(spec, name)
         for name in ("short_side", "crop", "flow_algorithm", "flow_bound")
@@ -97,7 +97,7 @@ def _network(method: str, towers: dict[str, keras.Model]) -> keras.Model:
         num_classes=towers["rgb"].output_shape[-1],
         fusion=method,
         fuse_at=SITE,
-        flow_length=kts.clip_spec(towers["flow"]).flow_length,
+        flow_length=spec.flow_length,
         clip_spec=clip,
         **OPTIONS,
     )
