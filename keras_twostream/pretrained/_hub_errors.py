@@ -3,7 +3,7 @@
 import errno
 
 import huggingface_hub.errors as hub
-from httpx2 import HTTPError
+from httpx2 import HTTPError, ReadError, RemoteProtocolError
 
 from keras_twostream.errors import WeightsError
 
@@ -77,6 +77,8 @@ def _local_trouble(error: Exception, where: str, filename: str) -> str:
             "forbids to fetch it. Unset HF_HUB_OFFLINE once, or run "
             "`keras-twostream weights pull` where there is a network."
         )
+    if isinstance(error, ReadError | RemoteProtocolError):
+        return _cut_off(error, where, filename)
     if is_network(error):
         return (
             f"{filename} of {where} is not in the cache, and the Hub cannot "
@@ -88,6 +90,10 @@ def _local_trouble(error: Exception, where: str, filename: str) -> str:
             f"The disk is full: {filename} of {where} could not be stored. "
             "Free some space, or set HF_HOME to a folder on another disk."
         )
+    return _cut_off(error, where, filename)
+
+
+def _cut_off(error: Exception, where: str, filename: str) -> str:
     return (
         f"The download of {filename} of {where} failed or was cut off: "
         f"{error}. Run it again; it goes on where it stopped."

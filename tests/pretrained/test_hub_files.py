@@ -1,12 +1,18 @@
 """Loading from the Hub, through the real client and a loopback server."""
 
+import errno
+import hashlib
+import json
 import os
+import re
 import subprocess
 import sys
 import time
 
 import numpy as np
 import pytest
+import safetensors.numpy
+import tqdm
 from small_net import CLASSES, logits
 
 import keras_twostream as kts
@@ -99,7 +105,9 @@ def test_a_download_that_stops_early_is_reported(served, monkeypatch):
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     server, commit = served
     server.truncate.add("model.safetensors")
-    with pytest.raises(WeightsError, match="failed or was cut off|reached"):
+    with pytest.raises(
+        WeightsError, match="download of model.safetensors of .* was cut off"
+    ):
         kts.load(f"hf://me/net@{commit}")
     server.truncate.clear()
     assert kts.load(f"hf://me/net@{commit}").name == "tiny"
@@ -112,6 +120,71 @@ def test_a_full_disk_is_known_before_the_download(served, monkeypatch):
     with pytest.raises(WeightsError, match="Free some space, or set HF_HOME"):
         kts.load("hf://me/net")
     assert server.bodies("model.safetensors") == 0
+
+
+def test_a_disk_that_fills_up_on_the_way_is_named(served, monkeypatch):
+    from huggingface_hub import file_download
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(file_download, "http_get", full)
+    with pytest.raises(WeightsError, match=r"The disk is full: config.json"):
+        kts.load("hf://me/net")
+
+
+def test_the_bar_names_the_file_and_its_size(served, monkeypatch, capsys):
+    monkeypatch.setenv("TQDM_POSITION", "-1")  # a bar without a terminal
+    server, commit = served
+    kts.load(f"hf://me/net@{commit}")
+    shown = capsys.readouterr().err
+    body = server.repos["me/net"].tree(commit)["model.safetensors"]
+    size = tqdm.tqdm.format_sizeof(len(body))
+    line = rf"me/net/model.safetensors: 100%.* {size}/{size}"
+    assert re.search(line, shown), shown
+
+
+def newer_format(files):
+    config = json.loads(files["config.json"])
+    files["config.json"] = json.dumps({**config, "format": 9}).encode()
+
+
+def another_tensor(files, key, array):
+    """Replace a tensor, or add one, and make the hash fit."""
+    tensors = safetensors.numpy.load(files["model.safetensors"])
+    body = safetensors.numpy.save({**tensors, key: array})
+    digest = hashlib.sha256(body).hexdigest()
+    config = {**json.loads(files["config.json"]), "sha256": digest}
+    files["config.json"] = json.dumps(config).encode()
+    files["model.safetensors"] = body
+
+
+def unexpected_key(files):
+    another_tensor(files, "rgb_conv9.kernel", np.zeros(1, "float32"))
+
+
+def wrong_shape(files):
+    shape = (7, 7, 4, 8)
+    another_tensor(files, "rgb_conv1.kernel", np.zeros(shape, "float32"))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (newer_format, "is in format 9.*Update it"),
+        (unexpected_key, "unknown to the model .1.:\n    rgb_conv9.kernel"),
+        (wrong_shape, "rgb_conv1.kernel has the .* .7, 7, 4, 8., .* 7, 3, 8."),
+        (lambda files: files.pop("model.safetensors"),
+         "me/bad@[0-9a-f]{40} has no file model.safetensors"),
+    ],
+)  # fmt: skip
+def test_a_repository_that_does_not_fit(served, change, text):
+    server, commit = served
+    files = dict(server.repos["me/net"].tree(commit))
+    change(files)
+    server.create("me/bad", files)
+    with pytest.raises(WeightsError, match=f"(?s){text}"):
+        kts.load("hf://me/bad")
 
 
 def test_a_dead_hub_is_noticed_in_seconds(served, monkeypatch):

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import re
 
 import pytest
 from https_site import make_certificate, serving
@@ -72,6 +73,11 @@ def test_a_file_is_fetched_once_and_verified(site):
         [file] = _sources.local_files(row)
         assert file.path.read_bytes() == BODY
     assert _Handler.bodies == 1
+
+
+def test_the_bar_names_the_file_and_its_size(site, capsys):
+    _web_files.fetch(f"{site}/a/{NAMED}")
+    assert re.search(rf"{NAMED}: 100%.* 7.00k/7.00k", capsys.readouterr().err)
 
 
 def test_force_fetches_again(site):
