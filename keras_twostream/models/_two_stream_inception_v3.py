@@ -51,6 +51,7 @@ def two_stream_inception_v3(
     streams: Sequence[str] = ("rgb", "flow"),
     clip_length: int = 1,
     flow_length: int = 10,
+    count_padding: bool = True,
     dropout: float | None = None,
     normalization: str = "half",
     heads: Mapping[str, int] | None = None,
@@ -68,6 +69,9 @@ def two_stream_inception_v3(
         streams: "rgb", "flow" or both.
         clip_length: T frames, or stacks, whose scores are averaged.
         flow_length: L, flow fields stacked.
+        count_padding: Whether the modules' averages count their zero
+            padding: True for torchvision's weights, False for those of
+            keras.applications.
         dropout: Before the heads; 0.8 (rgb) and 0.7 (flow) when None.
         normalization: Of the inputs, a name in `layers.NORMALIZATIONS`;
             the public weights want "half".
@@ -100,7 +104,7 @@ def two_stream_inception_v3(
     for stream, clip in x.items():
         rate = DROPOUT[stream] if dropout is None else dropout
         frames = FoldTime(name=f"{stream}_fold")(clip)
-        frames = inception_v3.features(frames, stream)
+        frames = inception_v3.features(frames, stream, count_padding)
         frames = layers.Dropout(rate, name=f"{stream}_dropout")(frames)
         x[stream] = UnfoldTime(spec.clip_length, name=f"{stream}_unfold")(
             frames

@@ -63,11 +63,14 @@ def transfer(
     """Put an image network of `keras.applications` into each stream.
 
     Args:
-        source: VGG16, ResNet50, ResNet101 or ResNet152, with or without its
-            top; their weights want `normalization="caffe"`.
-        target: A model whose towers are the same network; a ResNet with
-            stride_in="1x1".
-        layout: "applications_vgg16" or "applications_resnet".
+        source: VGG16, InceptionV3, ResNet50, ResNet101 or ResNet152, with
+            or without its top.
+        target: A model whose towers are the same network, built as
+            keras.applications means it: VGG and ResNet with
+            `normalization="caffe"`, ResNet also with `stride_in="1x1"`,
+            Inception v3 with `count_padding=False`.
+        layout: "applications_vgg16", "applications_inception_v3" or
+            "applications_resnet".
         **adaptation: As in a WeightSpec: time, channels, fresh, unused.
 
     Raises:

@@ -2,8 +2,8 @@
 
 C. Szegedy et al.: Rethinking the Inception Architecture for Computer Vision.
 CVPR 2016, arXiv 1512.00567, without the auxiliary head. The public weights
-fix what the paper leaves open: which layers pad, and averages that count
-their padding.
+fix what the paper leaves open: which layers pad, and whether averages count
+their padding (torchvision's do, those of keras.applications do not).
 """
 
 from functools import partial
@@ -18,25 +18,27 @@ ROW, COLUMN = (1, 7), (7, 1)
 _STRIDED = {"stride": 2, "pad": 0}
 
 
-def features(x, stream: str):
+def features(x, stream: str, count_padding: bool = True):
     """299 x 299 frames to 2048 features, through pool.
 
     Args:
         x: Frames (B, H, W, C).
         stream: Prefix of the layers' names.
+        count_padding: Whether averages count their zero padding.
 
     Returns:
         (B, 2048). The taps are Mixed_5b to Mixed_7c and pool.
     """
+    pool = partial(units.average_pool, count_padding=count_padding)
     x = _stem(x, stream)  # 35 x 35 x 192
     for letter, filters in zip("bcd", (32, 64, 64), strict=True):
-        x = _module(x, f"{stream}_Mixed_5{letter}", _FIVE, filters)
-    x = _module(x, f"{stream}_Mixed_6a", _SIX_A)  # 17 x 17 x 768
+        x = _module(x, f"{stream}_Mixed_5{letter}", _FIVE, pool, filters)
+    x = _strided_module(x, f"{stream}_Mixed_6a", _SIX_A)  # 17 x 17 x 768
     for letter, width in zip("bcde", (128, 160, 160, 192), strict=True):
-        x = _module(x, f"{stream}_Mixed_6{letter}", _six(width), 192)
-    x = _module(x, f"{stream}_Mixed_7a", _SEVEN_A)  # 8 x 8 x 1280
+        x = _module(x, f"{stream}_Mixed_6{letter}", _six(width), pool, 192)
+    x = _strided_module(x, f"{stream}_Mixed_7a", _SEVEN_A)  # 8 x 8 x 1280
     for letter in "bc":
-        x = _last_module(x, f"{stream}_Mixed_7{letter}")
+        x = _last_module(x, f"{stream}_Mixed_7{letter}", pool)
     return units.global_average(x, f"{stream}_pool")
 
 
@@ -100,13 +102,17 @@ _SEVEN_A = [
 ]
 
 
-def _module(x, name, branches, pool_filters=None):
-    """Chains side by side; the pool strides when it has no projection."""
+def _module(x, name, branches, pool, pool_filters):
+    """Chains side by side, and an average with a projection."""
     ends = [_chain(x, name, branch) for branch in branches]
-    if pool_filters is None:
-        ends.append(units.max_pool(x, f"{name}_pool", 3, 2))
-    else:
-        ends.append(_pool_branch(x, name, pool_filters))
+    ends.append(_pool_branch(x, name, pool, pool_filters))
+    return units.concat(ends, name)
+
+
+def _strided_module(x, name, branches):
+    """Chains that stride, and a maximum that does."""
+    ends = [_chain(x, name, branch) for branch in branches]
+    ends.append(units.max_pool(x, f"{name}_pool", 3, 2))
     return units.concat(ends, name)
 
 
@@ -116,12 +122,12 @@ def _chain(x, name, branch):
     return x
 
 
-def _pool_branch(x, name, filters):
-    x = units.average_pool(x, f"{name}_pool")
+def _pool_branch(x, name, pool, filters):
+    x = pool(x, f"{name}_pool")
     return _conv(x, f"{name}_branch_pool", filters, 1)
 
 
-def _last_module(x, name):
+def _last_module(x, name, pool):
     """Figure 7: branches that fork into a row and a column."""
     three = _chain(x, name, [("branch3x3_1", 384, 1)])
     double = _chain(
@@ -131,7 +137,7 @@ def _last_module(x, name):
         _chain(x, name, [("branch1x1", 320, 1)]),
         *_fork(three, f"{name}_branch3x3_2"),
         *_fork(double, f"{name}_branch3x3dbl_3"),
-        _pool_branch(x, name, 192),
+        _pool_branch(x, name, pool, 192),
     ]
     return units.concat(ends, name)
 

@@ -72,13 +72,21 @@ def max_pool(x, name: str, size: int, stride: int, padding: str = "valid"):
     )(x)
 
 
-def average_pool(x, name: str):
-    """3x3 average at stride 1 whose zero padding counts, as in Caffe."""
-    x = layers.ZeroPadding2D(
-        1, data_format="channels_last", name=f"{name}_pad"
-    )(x)
+def average_pool(x, name: str, count_padding: bool = True):
+    """3x3 average at stride 1; as in Caffe, its zero padding counts.
+
+    TensorFlow, and so keras.applications, divides by the pixels inside.
+    """
+    if count_padding:
+        x = layers.ZeroPadding2D(
+            1, data_format="channels_last", name=f"{name}_pad"
+        )(x)
     return layers.AveragePooling2D(
-        3, strides=1, data_format="channels_last", name=name
+        3,
+        strides=1,
+        padding="valid" if count_padding else "same",
+        data_format="channels_last",
+        name=name,
     )(x)
 
 

@@ -5,9 +5,11 @@ Each function takes the keys of a file and gives our keys without the stream.
 """
 
 from keras_twostream.pretrained.keymaps._applications import (
+    applications_inception_v3,
     applications_resnet,
     applications_vgg16,
     fold_bias,
+    unit_gamma,
 )
 from keras_twostream.pretrained.keymaps._inception import (
     googlenet,
@@ -47,12 +49,16 @@ LAYOUTS = {
     "applications_resnet": KeyMap(
         applications_resnet, torch=False, finish=fold_bias
     ),
+    "applications_inception_v3": KeyMap(
+        applications_inception_v3, torch=False, finish=unit_gamma
+    ),
 }
 
 __all__ = [
     "HEAD",
     "LAYOUTS",
     "KeyMap",
+    "applications_inception_v3",
     "applications_resnet",
     "applications_vgg16",
     "deepmind_i3d",
