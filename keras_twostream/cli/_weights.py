@@ -87,12 +87,12 @@ def verify(pattern: str, online: bool, as_json: bool) -> None:
 def lock(names: tuple[str, ...], as_json: bool) -> None:
     """Pin revision, hash and size of the rows called NAMES."""
     from keras_twostream.pretrained import _maintenance, _rows
-    from keras_twostream.pretrained._catalogue import catalogue_folder
 
     written = {}
     for name in names:
         spec = _maintenance.lock_row(pretrained.weight_spec(name))
-        written[name] = str(_rows.write_row(spec, catalogue_folder()))
+        folder = _maintenance.folder_of(name)
+        written[name] = str(_rows.write_row(spec, folder))
     if as_json:
         _console.print_json(written)
     else:
@@ -132,5 +132,5 @@ def _line(check) -> str:
         return f"{check.name}: {' '.join(check.problems)}"
     if check.unlocked:
         pins = ", ".join(check.unlocked)
-        return f"{check.name}: fine, but {pins} needs `weights lock`"
+        return f"{check.name}: fine; `weights lock` would pin {pins}"
     return f"{check.name}: fine"

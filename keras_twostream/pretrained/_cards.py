@@ -28,7 +28,8 @@ def card_text(config: Mapping[str, Any], address: str = PLACEHOLDER) -> str:
         f"# {_title(config)}",
         "",
         *_introduction(config),
-        *_usage(address),
+        *_usage(config, address),
+        *_expectations(config),
         *_clip(config),
         *_classes(config),
         *_metrics(config),
@@ -112,18 +113,49 @@ def _introduction(config: Mapping[str, Any]) -> list[str]:
     return [*lines, f"{origin}{base}.", ""]
 
 
-def _usage(address: str) -> list[str]:
-    return [
-        "## Use",
-        "",
-        "```python",
-        "import keras_twostream as kts",
-        "",
-        f'model = kts.load("{address}")',
-        'print(kts.predict("video.mp4", model))',
-        "```",
-        "",
-    ]
+def _usage(config: Mapping[str, Any], address: str) -> list[str]:
+    if config["head_trained"]:
+        lines = [
+            f'model = kts.load("{address}")',
+            'print(kts.predict("video.mp4", model))',
+        ]
+    else:
+        lines = [
+            f'model = kts.load("{address}", num_classes=51)',
+            "print(kts.clip_spec(model))  # the clips to train it on",
+        ]
+    head = ["## Use", "", "```python", "import keras_twostream as kts", ""]
+    return [*head, *lines, "```", ""]
+
+
+_INFLATED = (
+    "The layers know still images: in the middle of a clip without motion "
+    "they give the image network's features. What motion means is yet to be "
+    "learned."
+)
+_CONVERTED = (
+    "The layers know images, those of a flow stream too, whose first one is "
+    "adapted to flow's channels."
+)
+_UNTRAINED = (
+    "The classifier starts at random: train it before you predict. No "
+    "accuracy comes with these weights."
+)
+_UNMEASURED = (
+    "It names the classes below. No accuracy is stated: measure it on videos "
+    "of your own before you rely on it."
+)
+
+
+def _expectations(config: Mapping[str, Any]) -> list[str]:
+    lines = ["## What to expect", ""]
+    if config["head_trained"]:
+        measured = "It names the classes below, as well as measured there."
+        lines.append(measured if config.get("metrics") else _UNMEASURED)
+    else:
+        known = {"inflated": _INFLATED, "converted": _CONVERTED}
+        lines += [known.get(config["origin"], ""), _UNTRAINED]
+    return [*lines, ""]
 
 
 def _clip(config: Mapping[str, Any]) -> list[str]:

@@ -27,6 +27,7 @@ from keras_twostream.pretrained._spec import ORIGINS, WeightFile, WeightSpec
 
 WEIGHT_GROUP = "keras_twostream.weights"
 ROW = "weight.toml"
+CHECKOUT_FOLDERS = ("weights", "research_weights")
 
 _MAX_ROW_BYTES = 256 * 1024
 _PACKAGE = Path(__file__).parents[1]
@@ -113,8 +114,9 @@ def weight_spec(name: str) -> WeightSpec:
     architecture = name.partition(".")[0]
     registry.model_entry(architecture)
     siblings = [s.name for s in list_weights(architecture)]
+    none = "" if siblings else f" {architecture} has no published weights."
     raise UnknownNameError(
-        f"There is no weight named {name!r}."
+        f"There is no weight named {name!r}.{none}"
         f"{did_you_mean(name, siblings or found)}{broken_plugins()}"
     )
 
@@ -173,7 +175,7 @@ def read_rows(folder: Path) -> list[WeightSpec]:
         WeightsError: If a row is wrong.
     """
     rows = []
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if (path / ROW).is_file():
             rows.append(read_row(path / ROW))
         elif (path / _folder.CONFIG).is_file():
@@ -184,12 +186,17 @@ def read_rows(folder: Path) -> list[WeightSpec]:
     return rows
 
 
-def catalogue_folder() -> Path:
-    """The built-in catalogue: in the checkout, or packed in the wheel."""
+def catalogue_folders() -> tuple[Path, ...]:
+    """Where the built-in rows lie, one subfolder each.
+
+    In a checkout `weights/`, and `research_weights/` for weights trained on
+    data that may only be used for research: they stay out of the wheel, which
+    holds a copy of the first.
+    """
     checkout = _PACKAGE.parent
     if (checkout / "pyproject.toml").is_file():
-        return checkout / "weights"
-    return _PACKAGE / "_weights"
+        return tuple(checkout / name for name in CHECKOUT_FOLDERS)
+    return (_PACKAGE / "_weights",)
 
 
 # === Plugins ===
@@ -210,7 +217,8 @@ def _all() -> dict[str, WeightSpec]:
 
 @functools.cache
 def _built_in() -> Mapping[str, WeightSpec]:
-    return {row.name: row for row in read_rows(catalogue_folder())}
+    rows = (row for folder in catalogue_folders() for row in read_rows(folder))
+    return {row.name: row for row in rows}
 
 
 def _from_plugins() -> tuple[list[WeightSpec], list[str]]:

@@ -3,10 +3,11 @@
 import dataclasses
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from keras_twostream import registry
 from keras_twostream.errors import TwoStreamError, WeightsError
-from keras_twostream.pretrained import _select, _sources, _verify
+from keras_twostream.pretrained import _catalogue, _select, _sources, _verify
 from keras_twostream.pretrained._convert import key_map
 from keras_twostream.pretrained._spec import OURS, WeightSpec
 
@@ -83,6 +84,13 @@ def lock_row(spec: WeightSpec) -> WeightSpec:
     return dataclasses.replace(spec, files=files)
 
 
+def folder_of(name: str) -> Path:
+    """The catalogue folder that holds a row, or where a new one goes."""
+    folders = _catalogue.catalogue_folders()
+    holders = [folder for folder in folders if (folder / name).is_dir()]
+    return [*holders, *folders][0]
+
+
 def _problems(spec: WeightSpec, online: bool) -> Iterator[TwoStreamError]:
     try:
         known = registry.model_entry(spec.architecture).options
@@ -104,6 +112,8 @@ def _unlocked(spec: WeightSpec) -> Iterator[str]:
         yield "revision"
     if not spec.files and not spec.sha256:
         yield "sha256"
+    if not spec.files and not spec.size:
+        yield "size"
     checked = {file.stream for file in spec.files if file.sha256}
     for file in spec.files:
         # A pinned index holds the checksums of its stream's data file.

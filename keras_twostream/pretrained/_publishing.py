@@ -4,7 +4,6 @@ from pathlib import Path
 
 import huggingface_hub
 from httpx2 import HTTPError
-from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
 from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import _folder
@@ -48,11 +47,12 @@ def push_folder(
             allow_patterns=names,
             commit_message=message or f"Upload {config['architecture']}",
         )
-    except (HfHubHTTPError, HTTPError, LocalTokenNotFoundError) as error:
+    except (HTTPError, OSError) as error:
         raise WeightsError(
-            f"The Hub did not take {repo_id}: {error}\nLog in with `hf auth "
-            "login` (or set HF_TOKEN) using a token that may write, and check "
-            "that the user or organisation in the name is yours."
+            f"The Hub did not take {repo_id}: {error}\nCheck the network; log "
+            "in with `hf auth login` (or set HF_TOKEN) using a token that may "
+            "write; and see that the user or organisation in the name is "
+            "yours."
         ) from error
     except ValueError as error:
         raise WeightsError(

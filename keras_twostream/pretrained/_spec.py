@@ -118,7 +118,7 @@ class WeightSpec:
         if self.repo_id:
             at = f"@{self.revision}" if self.revision else ""
             return f"hf://{self.repo_id}{at}"
-        return self.url
+        return self.url or self.files[0].url
 
     @property
     def locked(self) -> bool:

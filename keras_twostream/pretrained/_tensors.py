@@ -115,7 +115,7 @@ def _store(
     _safetensors.write(found, part / "model.safetensors", {})
     provenance = {
         "name": spec.name,
-        "source": spec.source or [file.url for file in spec.files],
+        "source": spec.source,
         "source_sha256": spec.sha256,
         "license": spec.license,
         "data_terms": spec.data_terms,

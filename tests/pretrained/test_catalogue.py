@@ -2,13 +2,16 @@
 
 import dataclasses
 import importlib
+import json
 import re
 import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from small_net import logits
 
 import keras_twostream as kts
 from keras_twostream import inspection, pretrained, registry
@@ -18,7 +21,7 @@ from keras_twostream.errors import (
     UnknownNameError,
     WeightsError,
 )
-from keras_twostream.pretrained import _catalogue, _maintenance, _rows
+from keras_twostream.pretrained import _catalogue, _maintenance, _rows, _select
 
 ROWS = kts.list_weights()
 PLUGIN = Path(__file__).parents[2] / "examples" / "plugin"
@@ -32,8 +35,28 @@ def _own_registrations(monkeypatch):
 @pytest.mark.parametrize("spec", ROWS, ids=lambda spec: spec.name)
 def test_every_row_is_sound_and_has_its_card(spec):
     assert _maintenance.verify_row(spec).problems == ()
-    card = _catalogue.catalogue_folder() / spec.name / "README.md"
-    assert spec.data_terms in card.read_text(encoding="utf-8")
+    card = _maintenance.folder_of(spec.name) / spec.name / "README.md"
+    text = card.read_text(encoding="utf-8")
+    for part in (
+        spec.license,
+        spec.data_terms,
+        registry.model_entry(spec.architecture).paper,
+        f'kts.load("{spec.name}"',
+    ):
+        assert part in text, part
+    assert spec.source
+    assert spec.note
+
+
+@pytest.mark.parametrize(
+    "spec", [s for s in ROWS if not s.folder], ids=lambda spec: spec.name
+)
+def test_the_card_of_a_row_says_what_to_expect(spec):
+    card = _maintenance.folder_of(spec.name) / spec.name / "README.md"
+    text = card.read_text(encoding="utf-8")
+    assert f"# {spec.name}" in text
+    assert "## What to expect" in text
+    assert ("train it before you predict" in text) != spec.head_trained
 
 
 def test_each_architecture_has_one_default():
@@ -80,6 +103,7 @@ def test_an_architecture_without_weights_says_so():
     [
         ("spatiotemporal_resnt", "Did you mean spatiotemporal_resnet"),
         ("spatiotemporal_resnet.imagnet", "Did you mean .*resnet.imagenet"),
+        ("fstcn.imagenet", "fstcn has no published weights"),
     ],
 )
 def test_unknown_names_get_the_nearest(name, text):
@@ -205,7 +229,9 @@ def test_a_plugin_may_not_take_a_name(tmp_path, monkeypatch):
 def test_verify_names_rows_that_need_a_lock():
     result = CliRunner().invoke(weights_command, ["verify"])
     assert result.exit_code == 0
-    assert "c3d.imagenet: fine, but revision, sha256 needs" in result.output
+    assert "c3d.imagenet: fine; `weights lock` would pin revision" in (
+        result.output
+    )
 
 
 def test_pull_prints_where_the_files_are(served):
@@ -226,3 +252,16 @@ def test_lock_pins_the_newest_commit(served):
     assert locked.revision == commit
     assert locked.locked
     assert locked.size > 0
+
+
+def test_convert_then_push(loopback, folder, trained, tmp_path):
+    spec = dataclasses.replace(_select.spec_of_folder(folder), name="tiny.mine")
+    kts.register_weights(spec)
+    ours = str(tmp_path / "ours")
+    result = CliRunner().invoke(weights_command, ["convert", spec.name, ours])
+    assert result.exit_code == 0, result.output
+    result = CliRunner().invoke(
+        weights_command, ["push", ours, "me/ours", "--json"]
+    )
+    address = json.loads(result.output)["address"]
+    np.testing.assert_array_equal(logits(kts.load(address)), logits(trained))
