@@ -44,13 +44,13 @@ class Planner:
         """A plan.
 
         Returns:
-            "pair" (2,); "planned" (), whether the rest holds; "path" (),
-            bytes of the file in "file_size" (); "size" (2,) of its frames;
-            "crop" (4,) top, left, height, width; "mirror" (); "colour"
-            (3, 4); "label"; "rgb_rows" (K, 2) start and length of distinct
-            frames, as many as "rgb_count" (), and "rgb_places" (T, F) in
-            them; "flow_rows", "flow_count" and "flow_places" (T, L) the
-            same, with "moving" (T, L) 0 where a field is at rest.
+            "pair" (2,); "label"; "planned" (), whether the rest holds; "path"
+            (); "size" (2,) of the frames; "crop" (4,) top, left, height,
+            width; "mirror" (); "colour" (3, 4); "rgb_rows" (K, 2) start and
+            length of distinct frames, of which "rgb_count" () count, and
+            "rgb_places" (T, F) in them; "flow_rows", "flow_count" and
+            "flow_places" (T, L) the same, with "moving" (T, L) 0 where a
+            field is at rest.
         """
         draws, label = self._reader.draws(epoch, index)
         plan = {"pair": np.array([epoch, index]), "label": label}
@@ -80,7 +80,6 @@ class Planner:
             "label": np.zeros_like(self._reader.labels[0]),
             "planned": np.array(False),
             "path": np.array(b"", object),
-            "file_size": np.array(0, np.int64),
             "size": np.zeros(2, np.int32),
             "crop": np.zeros(4, np.int32),
             "mirror": np.array(False),
@@ -101,7 +100,6 @@ def _place(draws: Draws) -> dict[str, np.ndarray]:
     colour = np.eye(3, 4) if draws.colour is None else draws.colour
     return {
         "path": np.array(packed.path.encode(), object),
-        "file_size": np.array(packed.bytes, np.int64),
         "size": np.array(packed.size, np.int32),
         "crop": np.array(
             [crop.top, crop.left, crop.height, crop.width], np.int32

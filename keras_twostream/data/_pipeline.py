@@ -260,7 +260,8 @@ def _clips_of(
 ) -> tf.data.Dataset:
     """Clip and label of each (epoch, index).
 
-    What is in a packed cache is only planned in Python, a block ahead.
+    What is in a packed cache is drawn a block ahead, and never becomes an
+    array in Python.
     """
     read = _clip_op(reader, spec)
     if not _packed_plan.can_plan(reader.contract, spec):
@@ -291,7 +292,7 @@ def _drawn_ahead(
             "cache, with stacking='forward'. Run `keras-twostream extract` "
             "first, and pass its folder as cache=."
         )
-    ops = _packed_ops.PackedOps.of(reader, spec)
+    ops = _packed_ops.PackedOps.of(reader, spec, in_graph=True)
     return tf.data.Dataset.from_tensor_slices(plans).map(
         lambda one: _shaped(ops.clip(one), one["label"], reader, spec),
         num_parallel_calls=workers,

@@ -13,6 +13,7 @@ from keras_twostream.data import _reader as reader_module  # noqa: E402
 from keras_twostream.data._pipeline import video_dataset  # noqa: E402
 from keras_twostream.data.cache import Contract  # noqa: E402
 from keras_twostream.data.extraction import extract  # noqa: E402
+from keras_twostream.errors import SpecError  # noqa: E402
 
 SPEC = ClipSpec(
     clip_length=3,
@@ -146,3 +147,28 @@ def test_a_resumed_run_sees_the_same_clips(videos, tmp_path):
     for (clip, _), (other, _) in zip(whole[1:], rest, strict=True):
         np.testing.assert_array_equal(clip["flow"], other["flow"])
         np.testing.assert_array_equal(clip["rgb"], other["rgb"])
+
+
+# === Drawn ahead ===
+
+
+def test_drawn_ahead_holds_no_python_and_the_same_clips(videos, tmp_path):
+    extract(videos, tmp_path, Contract.of(SPEC, 16, "raw"), workers=1)
+    items = read_annotations(tmp_path)
+    options = {"start_epoch": 3, "drop_remainder": False}
+    dataset = video_dataset(
+        items, SPEC, 4, training=True, ahead=True, **options
+    )
+    assert b"PyFunc" not in dataset._as_serialized_graph().numpy()
+    plain = batches(items, SPEC, **options)
+    for (clip, label), (other, other_label) in zip(dataset, plain, strict=True):
+        np.testing.assert_array_equal(label, other_label)
+        for name in clip:
+            np.testing.assert_array_equal(clip[name], other[name])
+
+
+def test_only_packed_videos_are_drawn_ahead(videos, tmp_path):
+    items = read_annotations(videos)
+    for cache in (None, tmp_path / "cache"):
+        with pytest.raises(SpecError, match="every video is in a packed cache"):
+            video_dataset(items, SPEC, 4, cache=cache, ahead=True)

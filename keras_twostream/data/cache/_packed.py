@@ -58,7 +58,6 @@ class Packed:
         truncated: Whether that video promises more than it holds.
         size: (height, width) of its frames.
         frames: Frames on the timeline, flow included.
-        bytes: Size of the file.
         rgb: (N, 2) starts in the file and lengths of frames; may be empty.
         flow: (N-1, 2) the same of flow fields; may be empty.
     """
@@ -70,16 +69,19 @@ class Packed:
     truncated: bool
     size: tuple[int, int]
     frames: int
-    bytes: int
     rgb: np.ndarray
     flow: np.ndarray
 
     def payloads(self, places: np.ndarray) -> list[np.ndarray]:
         """The bytes at rows of `rgb` or `flow`, each a uint8 array."""
+        return [np.frombuffer(each, np.uint8) for each in self.blobs(places)]
+
+    def blobs(self, places: np.ndarray) -> list[bytes]:
+        """The bytes at rows of `rgb` or `flow`."""
         with open(self.path, "rb") as file:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
                 return [
-                    np.frombuffer(view[start : start + length], np.uint8)
+                    view[start : start + length]
                     for start, length in places.tolist()
                 ]
 
@@ -184,7 +186,6 @@ def _open(path: str, size: int, modified: int) -> Packed:
             truncated=about["truncated"],
             size=tuple(about["size"]),
             frames=about["frames"],
-            bytes=size,
             **rows,
         )
     except SpecError:
