@@ -68,6 +68,14 @@ def test_a_healthy_folder_is_counted(videos):
     assert report.findings == []
 
 
+def test_a_folder_of_lists_is_no_class(videos):
+    (videos / "lists").mkdir()
+    (videos / "lists" / "trainlist01.txt").write_text("run/0.mp4 1\n")
+    report = examine(videos)
+    assert report.healthy
+    assert report.facts["classes"] == {"run": 2, "sit": 2}
+
+
 def test_what_cannot_be_read_is_named(videos):
     (videos / "run" / "empty.mp4").touch()
     (videos / "sit" / "text.mp4").write_text("no video")
