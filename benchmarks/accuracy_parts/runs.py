@@ -77,10 +77,18 @@ class Study:
         self.results.add(
             answers == scores.labels,
             seconds,
-            shlex.join(["keras-twostream", *train]),
+            self._shown(train),
             processor=processor,
             **key,
         )
+
+    def _shown(self, command: list[str]) -> str:
+        """The command as anyone may call it, without this machine's paths."""
+        line = shlex.join(["keras-twostream", *command])
+        names = {self.work: "runs", self.folder: "ucf101_six"}
+        for path, name in {**names, self.cache: "cache"}.items():
+            line = line.replace(str(path), name)
+        return line
 
     def _train_command(self, run, system, init, split, seed) -> list[str]:
         command = ["train", *self._data(split), "--out", str(run)]
