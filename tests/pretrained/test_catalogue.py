@@ -263,5 +263,5 @@ def test_convert_then_push(loopback, folder, trained, tmp_path):
     result = CliRunner().invoke(
         weights_command, ["push", ours, "me/ours", "--json"]
     )
-    address = json.loads(result.output)["address"]
+    address = json.loads(result.stdout)["address"]
     np.testing.assert_array_equal(logits(kts.load(address)), logits(trained))
