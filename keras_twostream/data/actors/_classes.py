@@ -4,9 +4,9 @@ Four pairs share every pose: the second of each is the first played
 backwards (`REVERSED`), so no single frame tells them apart. Two pairs share
 every motion and differ by what is in the hand (`TOOLS`).
 
-Labels survive a mirrored clip. Forward and backward refer to where the
-figure faces; arms circle clockwise *as seen from the figure's right-hand
-side*, so that a mirrored figure still circles the way its label says.
+Walkers face the camera, so that they grow or shrink. Arms circle clockwise
+as the camera sees them: of all labels this pair alone does not survive a
+mirrored clip.
 """
 
 CLASSES = (
@@ -42,4 +42,6 @@ TOOLS = {
 }
 FREE_HANDS = ("wave_hand",)  # held nothing, or it would be wave_flag's twin
 FRONTAL = ("jumping_jack", "wave_hand", "wave_flag", "raise_arms")
-SIDEWAYS = ("walk_forward", "run", "sit_down", "circle_arms_clockwise", "bend")
+APPROACHING = ("walk_forward",)
+SIDEWAYS = ("run", "sit_down", "circle_arms_clockwise", "bend")
+AS_SEEN = ("circle_arms_clockwise",)  # whose sense is the camera's

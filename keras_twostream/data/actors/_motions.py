@@ -104,8 +104,8 @@ def _gait(seconds, rng, rate, stride, fold, swing, elbow, lean):
 
 
 def _circle_arms(seconds, body, rng):
-    # The angle grows from down to the front to up, which is anticlockwise
-    # from the figure's right: clockwise is the falling one.
+    # The angle falls from up to the front to down, which is clockwise from
+    # the figure's right.
     turns = rng.uniform(0.5, 0.95) * seconds + rng.uniform()
     lag = rng.choice([0.0, 0.5, rng.uniform(-0.1, 0.1)])
     angle = -2 * np.pi * np.stack([turns, turns + lag])

@@ -10,6 +10,8 @@ import numpy as np
 
 from keras_twostream.data.actors._body import Body, draw_body
 from keras_twostream.data.actors._classes import (
+    APPROACHING,
+    AS_SEEN,
     FREE_HANDS,
     FRONTAL,
     REVERSED,
@@ -29,6 +31,8 @@ from keras_twostream.data.actors._textures import colour, draw_texture
 
 SPLITS = ("train", "test")
 _MAX_PAN = 0.45  # frame heights a second
+_DISTANCE = 3.0  # of the camera, in body heights
+_NEAREST = 1.08  # how much larger than `height` a walker may become
 
 
 @dataclass
@@ -151,7 +155,10 @@ def open_scene(label, seed: int, split: str, index: int, size) -> tuple:
     base = REVERSED.get(label, label)
     pose = pose_sequence(base, scene.frames, scene.body, acting)
     order = np.arange(scene.frames)
-    return scene, pose, order[::-1] if label in REVERSED else order
+    backwards = label in REVERSED
+    if base in AS_SEEN and scene.facing < 0:  # its left side is seen
+        backwards = not backwards
+    return scene, pose, order[::-1] if backwards else order
 
 
 def paint(scene: Scene, pose: Pose, label: str, order) -> np.ndarray:
@@ -160,6 +167,8 @@ def paint(scene: Scene, pose: Pose, label: str, order) -> np.ndarray:
     places = joints(scene.body, replace(pose, travel=0 * pose.travel))
     tool = _tool(scene, label)
     parts = figure_parts(scene.body, places, view, tool, pose.lead)
+    if REVERSED.get(label, label) in APPROACHING:
+        parts, view = _approaching(parts, scene, pose, view)
     seat = seat_fills(
         scene.body,
         _view_of_seat(view, scene),
@@ -212,10 +221,31 @@ def _facing(scene: Scene, pose: Pose, action: str) -> float:
         return side + scene.facing * abs(scene.turn) * 0.6
     if action in FRONTAL:
         return np.pi / 2 + scene.turn * 1.0
+    if action in APPROACHING:
+        return np.pi / 2 + scene.turn * 0.7
     turn = scene.turn * np.pi / 2
     if action in TOOLS:  # the hand at the head must not hide behind it
         turn = abs(turn) if pose.lead == LEFT else -abs(turn)
     return np.pi / 2 + turn
+
+
+def _approaching(parts, scene: Scene, pose: Pose, view: View):
+    """Parts and view of a figure that walks towards the camera."""
+    near = np.clip(pose.travel * np.sin(view.facing), -0.7, 0.7)
+    growth = _DISTANCE / (_DISTANCE - near)
+    growth *= min(1.0, _NEAREST / growth.max())
+    feet = view.origin + (growth[:, None] - 1) * (0, 0.45 * scene.height)
+
+    def grown(shape):
+        return feet[:, None] + growth[:, None, None] * (
+            shape - view.origin[:, None]
+        )
+
+    parts = [
+        (depth, [(grown(shape), tint) for shape, tint in fills])
+        for depth, fills in parts
+    ]
+    return parts, replace(view, origin=feet)
 
 
 def _view_of_seat(view: View, scene: Scene) -> View:
