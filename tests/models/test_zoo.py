@@ -158,7 +158,14 @@ def _undrawn(monkeypatch):
         )
 
 
-every_model = pytest.mark.parametrize("name", kts.list_models())
+# All that is asked of one model, the same worker is asked.
+every_model = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.xdist_group(name))
+        for name in kts.list_models()
+    ],
+)
 
 
 def test_every_model_has_a_row():
