@@ -73,6 +73,44 @@ def test_torchvision_r2plus1d_gives_the_same_logits(publish):
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("name", "tap"),
+    [
+        ("two_stream_fusion.imagenet", "rgb.conv5_3"),
+        ("action_transformation.imagenet", "rgb.fc7"),
+    ],
+)
+def test_vgg16_fills_the_towers_of_other_networks(name, tap, publish):
+    size, steps = 64, 5  # frames of 64 pixels leave 2x2 maps to fc6
+    net = timm.create_model("vgg16", mlp_ratio=1 / 64)
+    net.pre_logits = timm.models.vgg.ConvMlp(512, 4096, kernel_size=2)
+    net.eval()
+    clips = {
+        "rgb": frames(size, steps=steps),
+        "flow": frames(size, steps=steps, channels=20, seed=1),
+    }
+    with torch.no_grad():
+        x = as_torch(clips["rgb"], MEAN, STD)
+        expected = {
+            "rgb.conv5_3": net.features[:30](x).permute(0, 2, 3, 1),
+            "rgb.fc7": net.pre_logits(net.features(x))[:, :, 0, 0],
+        }[tap].numpy()
+    model = kts.load(
+        publish(name, net),
+        clip_length=steps,
+        clip_spec={"crop": (size, size)},
+    )
+    actual = keras.ops.convert_to_numpy(kts.taps(model, [tap])(clips)[tap])
+    scale = expected.std()
+    assert scale > 0
+    np.testing.assert_allclose(
+        actual / scale, expected / scale, rtol=1e-4, atol=1e-4
+    )
+    motion = keras.ops.convert_to_numpy(model.get_layer("flow_conv1_1").kernel)
+    mean = net.features[0].weight.detach().mean(dim=1).permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(motion, np.stack([mean] * 20, 2), atol=1e-6)
+
+
 def kept(logits):
     """Logits, checked to differ from class to class."""
     assert logits.std() > 1e-3
