@@ -11,7 +11,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the processors
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
+import hypothesis
 import pytest
+
+# A busy machine is no wrong answer.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

@@ -61,7 +61,7 @@ def test_the_same_file_gives_the_same_logits(backend, request, tmp_path):
     file = tmp_path / "logits.npz"
     environment = {**os.environ, "KERAS_BACKEND": backend}
     command = [sys.executable, __file__, file, *names]
-    subprocess.run(command, env=environment, check=True, timeout=600)
+    subprocess.run(command, env=environment, check=True, timeout=1800)
     with np.load(file) as found:
         assert set(found) == set(expected)
         for number, values in expected.items():
