@@ -32,7 +32,7 @@ def main() -> None:
         stage.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
         stage.add_argument("--epochs", type=int, default=20)
     _stage(stages, "report", "tables in markdown")
-    _stage(stages, "publish", "the checkpoint for research_weights/")
+    _stage(stages, "publish", "the checkpoint for weights/")
     given = parser.parse_args()
     STAGES[given.stage](given, Results(given.results))
 
@@ -79,7 +79,7 @@ def _report(given: argparse.Namespace, results: Results) -> None:
 def _publish(given: argparse.Namespace, results: Results) -> None:
     from accuracy_parts import publish
 
-    weights = Path(__file__).parents[1] / "research_weights"
+    weights = Path(__file__).parents[1] / "weights"
     publish.publish(_study(given, results), results, weights)
 
 

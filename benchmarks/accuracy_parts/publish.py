@@ -19,7 +19,7 @@ def publish(study: Study, results: Results, weights: Path) -> None:
     Args:
         study: Where the runs are.
         results: What they got right.
-        weights: The part of the catalogue that stays in the checkout.
+        weights: The catalogue.
     """
     rows = [
         row

@@ -86,18 +86,17 @@ def verify(pattern: str, online: bool, as_json: bool) -> None:
 @debug_option
 def lock(names: tuple[str, ...], as_json: bool) -> None:
     """Pin revision, hash and size of the rows called NAMES."""
-    from keras_twostream.pretrained import _maintenance, _rows
+    from keras_twostream.pretrained import _catalogue, _maintenance, _rows
 
-    written = {}
+    written, folder = {}, _catalogue.catalogue_folder()
     for name in names:
         spec = _maintenance.lock_row(pretrained.weight_spec(name))
-        folder = _maintenance.folder_of(name)
         written[name] = str(_rows.write_row(spec, folder))
     if as_json:
         _console.print_json(written)
     else:
-        for name, folder in written.items():
-            click.echo(f"{name}: {folder}")
+        for name, path in written.items():
+            click.echo(f"{name}: {path}")
 
 
 @weights_command.command()

@@ -27,7 +27,6 @@ from keras_twostream.pretrained._spec import ORIGINS, WeightFile, WeightSpec
 
 WEIGHT_GROUP = "keras_twostream.weights"
 ROW = "weight.toml"
-CHECKOUT_FOLDERS = ("weights", "research_weights")
 
 _MAX_ROW_BYTES = 256 * 1024
 _PACKAGE = Path(__file__).parents[1]
@@ -186,17 +185,16 @@ def read_rows(folder: Path) -> list[WeightSpec]:
     return rows
 
 
-def catalogue_folders() -> tuple[Path, ...]:
+def catalogue_folder() -> Path:
     """Where the built-in rows lie, one subfolder each.
 
-    In a checkout `weights/`, and `research_weights/` for weights trained on
-    data that may only be used for research: they stay out of the wheel, which
-    holds a copy of the first.
+    `weights/` in a checkout; in a wheel its copy, without the weights that
+    may only be used for research.
     """
     checkout = _PACKAGE.parent
     if (checkout / "pyproject.toml").is_file():
-        return tuple(checkout / name for name in CHECKOUT_FOLDERS)
-    return (_PACKAGE / "_weights",)
+        return checkout / "weights"
+    return _PACKAGE / "_weights"
 
 
 # === Plugins ===
@@ -217,7 +215,7 @@ def _all() -> dict[str, WeightSpec]:
 
 @functools.cache
 def _built_in() -> Mapping[str, WeightSpec]:
-    rows = (row for folder in catalogue_folders() for row in read_rows(folder))
+    rows = read_rows(catalogue_folder())
     return {row.name: row for row in rows}
 
 

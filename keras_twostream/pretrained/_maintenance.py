@@ -3,11 +3,10 @@
 import dataclasses
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from keras_twostream import registry
 from keras_twostream.errors import TwoStreamError, WeightsError
-from keras_twostream.pretrained import _catalogue, _select, _sources, _verify
+from keras_twostream.pretrained import _select, _sources, _verify
 from keras_twostream.pretrained._convert import key_map
 from keras_twostream.pretrained._spec import OURS, WeightSpec
 
@@ -82,13 +81,6 @@ def lock_row(spec: WeightSpec) -> WeightSpec:
         for file, path in zip(spec.files, paths, strict=True)
     )
     return dataclasses.replace(spec, files=files)
-
-
-def folder_of(name: str) -> Path:
-    """The catalogue folder that holds a row, or where a new one goes."""
-    folders = _catalogue.catalogue_folders()
-    holders = [folder for folder in folders if (folder / name).is_dir()]
-    return [*holders, *folders][0]
 
 
 def _problems(spec: WeightSpec, online: bool) -> Iterator[TwoStreamError]:

@@ -35,7 +35,7 @@ def _own_registrations(monkeypatch):
 @pytest.mark.parametrize("spec", ROWS, ids=lambda spec: spec.name)
 def test_every_row_is_sound_and_has_its_card(spec):
     assert _maintenance.verify_row(spec).problems == ()
-    card = _maintenance.folder_of(spec.name) / spec.name / "README.md"
+    card = _catalogue.catalogue_folder() / spec.name / "README.md"
     text = card.read_text(encoding="utf-8")
     for part in (
         spec.license,
@@ -52,7 +52,7 @@ def test_every_row_is_sound_and_has_its_card(spec):
     "spec", [s for s in ROWS if not s.folder], ids=lambda spec: spec.name
 )
 def test_the_card_of_a_row_says_what_to_expect(spec):
-    card = _maintenance.folder_of(spec.name) / spec.name / "README.md"
+    card = _catalogue.catalogue_folder() / spec.name / "README.md"
     text = card.read_text(encoding="utf-8")
     assert f"# {spec.name}" in text
     assert "## What to expect" in text
