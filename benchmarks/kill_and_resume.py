@@ -75,7 +75,7 @@ def watch(
             process.send_signal(signal.SIGKILL)
             process.wait()
             return {}, seen
-        time.sleep(0.002)
+        time.sleep(0.01)
     if process.returncode:
         sys.exit("The run ended in an error; call the command by itself.")
     return json.loads((out / "metrics.json").read_text())["last"], seen
