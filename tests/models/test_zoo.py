@@ -158,14 +158,7 @@ def _undrawn(monkeypatch):
         )
 
 
-# All that is asked of one model, the same worker is asked.
-every_model = pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xdist_group(name))
-        for name in kts.list_models()
-    ],
-)
+every_model = pytest.mark.parametrize("name", kts.list_models())
 
 
 def test_every_model_has_a_row():
