@@ -168,12 +168,12 @@ def _show(summary, as_json: bool) -> None:
         f"{summary.present} were there already, {len(summary.failed)} failed.",
         soft_wrap=True,
     )
-    _console.out.print(str(summary.out), markup=False, soft_wrap=True)
+    _console.out.print(summary.out, markup=False, soft_wrap=True)
 
 
 def _document(summary) -> dict[str, Any]:
     return {
-        "out": str(summary.out),
+        "out": summary.out,
         "contract": summary.contract.to_json(),
         "extracted": [entry.source for entry in summary.done],
         "present": summary.present,
