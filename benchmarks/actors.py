@@ -3,10 +3,11 @@
     python benchmarks/actors.py --out actors [--alone local:rgb_run/model]
 
 Renders the held-out split (1,020 clips by default) and prints the accuracy by
-video of the whole network, of each stream's head, of one frame alone
-(repeated, without motion) and of networks trained with less (`--alone`), each
-with the exact McNemar test against the whole; and the share of motion-pair
-clips whose answer turns into the partner's when they are played backwards.
+video of the whole network, of each stream's head, of the network that is
+shown frames but no flow, of one frame alone (repeated, without motion) and of
+networks trained with less (`--alone`), each with the exact McNemar test
+against the whole; and the share of motion-pair clips whose answer turns into
+the partner's when they are played backwards.
 """
 
 import argparse
@@ -29,6 +30,7 @@ PAIRS = (
 BATCH = 10
 WHOLE = "the whole network"
 CENTRE = "the whole, one centred clip"
+NO_FLOW = "frames without flow"
 BACKWARDS = "backwards"
 
 
@@ -37,7 +39,7 @@ def main() -> None:
     parser.add_argument("--out", default="actors", help="folder of videos")
     parser.add_argument("--count", type=int, default=1020)
     parser.add_argument("--seed", type=int, default=0, help="of the videos")
-    parser.add_argument("--clips", type=int, default=4, help="per video")
+    parser.add_argument("--clips", type=int, default=3, help="per video")
     parser.add_argument("--model", default="spatiotemporal_resnet.actors")
     parser.add_argument("--alone", nargs="*", default=[], help="other models")
     given = parser.parse_args()
@@ -47,7 +49,9 @@ def main() -> None:
     model = kts.load(given.model)
     answers = {}
     for way, (change, clips) in ways(given.clips).items():
-        for output, named in classify(model, paths, change, clips).items():
+        hidden = "flow" if way == NO_FLOW else None
+        found = classify(model, paths, change, clips, hidden)
+        for output, named in found.items():
             key = way if output == FUSED else f"{way}, {output} head"
             answers[key] = named
     for name in given.alone:
@@ -61,6 +65,7 @@ def ways(clips: int) -> dict:
     return {
         WHOLE: (unchanged, clips),
         CENTRE: (unchanged, 1),
+        NO_FLOW: (unchanged, 1),
         "one frame, repeated": (still, 1),
         BACKWARDS: (lambda video: video[::-1], clips),
     }
@@ -74,14 +79,19 @@ def still(video: np.ndarray) -> np.ndarray:
     return np.repeat(video[len(video) // 2][None], len(video), axis=0)
 
 
-def classify(model, paths, change, count: int) -> dict[str, np.ndarray]:
+def classify(
+    model, paths, change, count: int, hidden: str | None = None
+) -> dict[str, np.ndarray]:
     """The class that each output of the model names for each video."""
     network, names, found = scorer(model), kts.inspection.class_names(model), {}
     for batch in track(list(batches(paths)), transient=True):
         clips = [
             kts.clips(change(read_frames(path)), model, count) for path in batch
         ]
-        scores = network.predict_on_batch(stack(clips))
+        batch_of_clips = stack(clips)
+        if hidden:
+            batch_of_clips[hidden][:] = 0
+        scores = network.predict_on_batch(batch_of_clips)
         for output, logits in scores.items():
             by_video = logits.reshape(len(batch), count, -1).mean(axis=1)
             found.setdefault(output, []).extend(by_video.argmax(axis=-1))

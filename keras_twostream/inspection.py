@@ -67,7 +67,8 @@ def class_names(model: keras.Model) -> list[str]:
     names = card(model).get("classes")
     if names:
         return list(names)
-    return [str(number) for number in range(model.output_shape[-1])]
+    logits = keras.tree.flatten(model.output)[0]  # all heads have the same
+    return [str(number) for number in range(logits.shape[-1])]
 
 
 def head_is_trained(model: keras.Model) -> bool:

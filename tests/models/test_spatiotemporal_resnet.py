@@ -11,7 +11,7 @@ from keras_twostream.errors import SpecError
 pytestmark = pytest.mark.agnostic
 
 
-def build(**options):
+def build(num_classes=5, **options):
     options = {
         "depth": 26,
         "width": 4,
@@ -19,7 +19,7 @@ def build(**options):
         "flow_length": 2,
         **options,
     }
-    return kts.models.spatiotemporal_resnet(5, **options)
+    return kts.models.spatiotemporal_resnet(num_classes, **options)
 
 
 def clips(model, size=32, static=False):
@@ -108,6 +108,13 @@ def test_gradients_of_appearance_reach_the_motion_stream():
     ops.sum(model(batch)["rgb"]).backward()
     kernel = model.get_layer("flow_conv1").kernel
     assert float(ops.sum(ops.abs(kernel.value.grad))) > 0
+
+
+def test_classes_without_names_are_numbers_whatever_the_heads():
+    numbers = ["0", "1", "2"]
+    assert kts.inspection.class_names(build(num_classes=3)) == numbers
+    heads = build(num_classes=3, outputs="streams")
+    assert kts.inspection.class_names(heads) == numbers
 
 
 def test_only_second_blocks_see_time_and_start_as_an_average():
