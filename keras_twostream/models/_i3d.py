@@ -116,9 +116,11 @@ def _tower(x, stream: str):
 
 def _pool(x, stream: str, window: tuple[int, ...], dropout: float):
     """The mean over time and place of the window's averages."""
+    # In float32: PyTorch averages no bfloat16 volumes on a CPU.
     x = layers.AveragePooling3D(
         window,
         strides=1,
+        dtype="float32",
         data_format="channels_last",
         name=f"{stream}_Logits_AvgPool3d_0a_7x7",
     )(x)
