@@ -32,7 +32,7 @@ from keras_twostream.spec import SCORE_FUSIONS
     "--crops",
     default="centre",
     show_default=True,
-    help="centre, 3-crop, 10-crop, whole or whole_mirrored.",
+    help="centre, 3-crop, 4-crop, 10-crop, whole or whole_mirrored.",
 )
 @click.option("--protocol", help="uniform, dense, segments or whole.")
 @click.option("--batch-size", default=32, show_default=True)

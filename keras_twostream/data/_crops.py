@@ -162,8 +162,12 @@ def view_crops(
     """The crops that a frame is tested on.
 
     - "centre": one.
-    - "3-crop": left, centre, right of the long side, squares of the short
-      one (I3D's successors).
+    - "3-crop": left, centre, right of the long side, as large as fits, in
+      the network's proportions: squares of the short side for a square one
+      (I3D's successors).
+    - "4-crop": two opposite corners, and their mirrors (Karpathy et al. 2014,
+      section 4.1: 20 clips, each four times "with different crops and
+      flips"; which, they do not say).
     - "10-crop": corners and centre, and their mirrors.
     - "whole": the frame itself, and "whole_mirrored" with its mirror, for
       networks that are fully convolutional.
@@ -194,25 +198,26 @@ def _whole(height: int, width: int, size) -> list[Crop]:
 
 
 def _three_crops(height: int, width: int, size) -> list[Crop]:
-    side = min(height, width)
-    places = [(0, 0), (2, 2), (4, 4)]
-    return [
-        Crop(
-            (height - side) * row // 4,
-            (width - side) * column // 4,
-            side,
-            side,
-            size,
-        )
-        for row, column in places
-    ]
+    scale = min(height / size[0], width / size[1])
+    window = int(size[0] * scale + 1e-6), int(size[1] * scale + 1e-6)
+    return _crops_at([(0, 0), (2, 2), (4, 4)], height, width, window, size)
+
+
+def _two_crops(height: int, width: int, size) -> list[Crop]:
+    window = fit_inside(size, height, width)
+    return _crops_at([(0, 0), (4, 4)], height, width, window, size)
 
 
 def _five_crops(height: int, width: int, size) -> list[Crop]:
-    h, w = fit_inside(size, height, width)
+    window = fit_inside(size, height, width)
+    return _crops_at(POSITIONS[:5], height, width, window, size)
+
+
+def _crops_at(places, height: int, width: int, window, size) -> list[Crop]:
+    h, w = window
     return [
         Crop((height - h) * row // 4, (width - w) * column // 4, h, w, size)
-        for row, column in POSITIONS[:5]
+        for row, column in places
     ]
 
 
@@ -223,6 +228,7 @@ def _with_mirrors(crops: list[Crop]) -> list[Crop]:
 VIEW_CROPS: dict[str, Callable[..., list[Crop]]] = {
     "centre": lambda *args: [centre(*args)],
     "3-crop": _three_crops,
+    "4-crop": lambda *args: _with_mirrors(_two_crops(*args)),
     "10-crop": lambda *args: _with_mirrors(_five_crops(*args)),
     "whole": _whole,
     "whole_mirrored": lambda *args: _with_mirrors(_whole(*args)),

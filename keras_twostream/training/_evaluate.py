@@ -30,8 +30,10 @@ class VideoEvaluator:
     Args:
         items: (path, label) pairs.
         num_clips: N clips per video, None to cover it (protocol "dense").
-        crops: M crops: "centre", "3-crop", "10-crop", or "whole" and
-            "whole_mirrored", fully convolutional over the frame.
+        crops: M crops: "centre", "3-crop", "4-crop", "10-crop", or "whole"
+            and "whole_mirrored", fully convolutional over the frame. The
+            papers' 25x10, 10x3 and 20x4 are `num_clips` and the crops of
+            that number.
         protocol: How clips are placed; as the model's spec says when None.
         batch_size: Views in a batch.
         head: Which output, for models with one per data set.

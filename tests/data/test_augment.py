@@ -176,6 +176,11 @@ def test_view_crops():
     assert {(crop.height, crop.width) for crop in three} == {(128, 128)}
     upright = view_crops(170, 128, SIZE, "3-crop")
     assert [crop.top for crop in upright] == [0, 21, 42]
+    wide = view_crops(128, 170, (48, 64), "3-crop")
+    assert {(crop.height, crop.width) for crop in wide} == {(127, 170)}
+    four = view_crops(128, 170, SIZE, "4-crop")
+    assert [crop.left for crop in four] == [0, 58, 0, 58]
+    assert [crop.mirror for crop in four] == [False, False, True, True]
     whole = view_crops(128, 170, SIZE, "whole_mirrored")
     assert [crop.mirror for crop in whole] == [False, True]
     assert whole[0].size == (128, 170)

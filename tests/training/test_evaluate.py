@@ -10,7 +10,9 @@ from keras_twostream.inspection import clip_spec
 pytestmark = pytest.mark.agnostic
 
 
-@pytest.mark.parametrize("crops", ["3-crop", "whole_mirrored"])
+@pytest.mark.parametrize(
+    "crops", ["3-crop", "4-crop", "10-crop", "whole_mirrored"]
+)
 def test_scores_are_the_mean_over_views(build, items, crops):
     model = build()
     scores = training.evaluate_videos(
