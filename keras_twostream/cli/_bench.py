@@ -10,6 +10,7 @@ from keras_twostream.cli._options import (
     debug_option,
     device_option,
     json_option,
+    list_options,
 )
 from keras_twostream.cli._settings import assignments
 
@@ -35,8 +36,7 @@ from keras_twostream.cli._settings import assignments
 )
 @click.option("--augment", help="Crops of training: multi_scale, random, ...")
 @click.option("--workers", type=click.IntRange(1), help="Videos read at once.")
-@click.option("--root", help="Folder of the videos that a list names.")
-@click.option("--format", "list_format", help="Format of the list.")
+@list_options
 @json_option
 @device_option
 @debug_option

@@ -11,6 +11,7 @@ from keras_twostream.cli._options import (
     debug_option,
     device_option,
     json_option,
+    list_options,
 )
 from keras_twostream.cli._settings import assignments
 from keras_twostream.spec import SCORE_FUSIONS
@@ -25,8 +26,7 @@ from keras_twostream.spec import SCORE_FUSIONS
 )
 @click.option("--split", type=int, help="Number of an official split.")
 @click.option("--subset", help="Part of the list; test with --split.")
-@click.option("--root", help="Folder of the videos that a list names.")
-@click.option("--format", "list_format", help="Format of the list.")
+@list_options
 @click.option("--clips", "num_clips", default=10, show_default=True)
 @click.option(
     "--crops",

@@ -12,6 +12,7 @@ from keras_twostream.cli._options import (
     device_option,
     flow_option,
     json_option,
+    list_options,
 )
 from keras_twostream.cli._settings import assignments
 from keras_twostream.spec import STREAMS, ClipSpec
@@ -61,8 +62,7 @@ from keras_twostream.spec import STREAMS, ClipSpec
     help="Where: this machine, or the Ray cluster it belongs to.",
 )
 @click.option("--workers", type=click.IntRange(1), help="Videos at once.")
-@click.option("--root", help="Folder of the videos that a list names.")
-@click.option("--format", "list_format", help="Format of the list.")
+@list_options
 @json_option
 @device_option
 @debug_option

@@ -9,6 +9,7 @@ from keras_twostream.cli._options import (
     check_device,
     debug_option,
     device_option,
+    list_options,
 )
 
 
@@ -38,8 +39,7 @@ from keras_twostream.cli._options import (
     default="safetensors",
     show_default=True,
 )
-@click.option("--root", help="Folder of the videos that a list names.")
-@click.option("--format", "list_format", help="Format of the list.")
+@list_options
 @device_option
 @debug_option
 def features_command(**flags: Any) -> None:

@@ -40,6 +40,16 @@ def flow_option(function):
     )(function)
 
 
+def list_options(function):
+    """`--root DIR` and `--format NAME`: of the list that names videos."""
+    function = click.option(
+        "--format", "list_format", help="Format of the list."
+    )(function)
+    return click.option(
+        "--root", help="Folder of the videos that a list names."
+    )(function)
+
+
 def seed_option(function):
     """`--seed N`: the same seed gives the same run."""
     return click.option(
@@ -101,18 +111,10 @@ def check_device() -> None:
     context = click.get_current_context()
     if not context.meta.get("device", "auto").startswith("gpu"):
         return
-    if not _gpus():
+    from keras_twostream.training import has_gpu
+
+    if not has_gpu():
         raise click.UsageError(
             "There is no GPU that the Keras backend can see. Check the "
             "driver and the backend's GPU build, or use --device cpu."
         )
-
-
-def _gpus() -> bool:
-    import keras
-
-    if keras.backend.backend() == "torch":
-        import torch
-
-        return torch.cuda.is_available()
-    return bool(keras.distribution.list_devices("gpu"))

@@ -12,6 +12,7 @@ from keras_twostream.cli._options import (
     check_device,
     debug_option,
     device_option,
+    list_options,
     seed_option,
 )
 from keras_twostream.cli._settings import assignments, config_option
@@ -69,8 +70,7 @@ __all__ = [
     help="Clips whose names agree in its first group are held out together.",
 )
 @click.option("--split", type=int, help="Number of an official split.")
-@click.option("--root", help="Folder of the videos that a list names.")
-@click.option("--format", "list_format", help="Format of the list.")
+@list_options
 @click.option("--epochs", type=click.IntRange(1))
 @click.option("--batch-size", type=click.IntRange(1))
 @click.option("--streams", metavar="rgb,flow", help="Streams to train.")

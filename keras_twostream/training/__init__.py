@@ -27,6 +27,7 @@ _HOME = {
     "fuse": "_scores",
     "fused_copy": "_streams",
     "has_features": "_features",
+    "has_gpu": "_devices",
     "hold_out": "_hold_out",
     "list_recipes": "_recipes",
     "load_recipe": "_recipes",

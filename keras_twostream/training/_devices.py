@@ -73,7 +73,7 @@ def set_precision(name: str = "auto") -> str:
     """
     policies = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
     if name == "auto":
-        name = "bfloat16" if _has_gpu() else "float32"
+        name = "bfloat16" if has_gpu() else "float32"
     if name not in policies:
         raise SpecError(
             "`precision` must be auto, float32 or bfloat16. "
@@ -83,12 +83,15 @@ def set_precision(name: str = "auto") -> str:
     return policies[name]
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
+    """Whether the backend sees a GPU."""
     if keras.backend.backend() == "torch":
         import torch
 
         return torch.cuda.is_available()
-    return bool(keras.distribution.list_devices("gpu"))
+    # All of them: JAX raises when it is asked for a kind that is not there.
+    devices = keras.distribution.list_devices()
+    return any(name.startswith("gpu") for name in devices)
 
 
 def _choose(count: int | None) -> list[str]:

@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from keras_twostream import cli, errors
+from keras_twostream import cli, errors, training
 from keras_twostream.cli import _options
 
 
@@ -132,7 +132,7 @@ def test_a_device_that_does_not_exist_is_refused():
 
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
-    monkeypatch.setattr(_options, "_gpus", lambda: False)
+    monkeypatch.setattr(training, "has_gpu", lambda: False)
 
     @click.command()
     @_options.device_option

@@ -9,14 +9,12 @@ import time
 
 import pytest
 from numbered_videos import numbered_frames, write_video
+from small_extraction import CONTRACT, content
 
-from keras_twostream import ClipSpec
-from keras_twostream.data.cache import CacheFolder, Contract
+from keras_twostream.data.cache import CacheFolder
 from keras_twostream.data.cache import _packing as packing
 from keras_twostream.data.extraction import _work, extract, find_jobs
 from keras_twostream.errors import SpecError
-
-CONTRACT = Contract.of(ClipSpec(short_side=32, crop=(32, 32), frame_rate=None))
 
 # What a user's script does; stated here because processes import it.
 SCRIPT = """
@@ -28,31 +26,6 @@ if __name__ == "__main__":
     spec = ClipSpec(short_side=32, crop=(32, 32), frame_rate=None)
     extract(sys.argv[1], sys.argv[2], Contract.of(spec), workers=2)
 """
-
-
-@pytest.fixture(scope="module")
-def videos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("videos")
-    for i in range(6):
-        (folder / f"class{i % 2}").mkdir(exist_ok=True)
-        path = folder / f"class{i % 2}" / f"v{i}.mp4"
-        write_video(path, numbered_frames(12 + i))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def undisturbed(videos, tmp_path_factory):
-    out = tmp_path_factory.mktemp("undisturbed")
-    extract(videos, out, CONTRACT, workers=1)
-    return content(out)
-
-
-def content(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 def test_a_folder_becomes_one_file_for_each_video(videos, undisturbed):

@@ -7,39 +7,11 @@ import time
 
 import pytest
 from numbered_videos import numbered_frames, write_video
+from small_extraction import CONTRACT, content
 
-from keras_twostream import ClipSpec
-from keras_twostream.data.cache import CacheFolder, Contract
+from keras_twostream.data.cache import CacheFolder
 from keras_twostream.data.extraction import extract
 from keras_twostream.errors import MissingLibraryError, SpecError
-
-CONTRACT = Contract.of(ClipSpec(short_side=32, crop=(32, 32), frame_rate=None))
-
-
-@pytest.fixture(scope="module")
-def videos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("videos")
-    for i in range(4):
-        (folder / f"class{i % 2}").mkdir(exist_ok=True)
-        path = folder / f"class{i % 2}" / f"v{i}.mp4"
-        write_video(path, numbered_frames(6 + i))
-    return folder
-
-
-def content(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-
-
-@pytest.fixture(scope="module")
-def undisturbed(videos, tmp_path_factory):
-    out = tmp_path_factory.mktemp("undisturbed")
-    extract(videos, out, CONTRACT, workers=1)
-    return content(out)
-
 
 # === URLs ===
 
@@ -82,7 +54,7 @@ def test_from_a_url_to_a_folder(memory, undisturbed, tmp_path):
 def test_a_second_run_at_a_url_does_nothing_twice(videos, memory, undisturbed):
     extract(videos, "memory://out", CONTRACT)
     again = extract(videos, "memory://out", CONTRACT)
-    assert (len(again.done), again.present) == (0, 4)
+    assert (len(again.done), again.present) == (0, 6)
     assert remote_content(memory, "/out") == undisturbed
 
 
@@ -92,7 +64,7 @@ def test_a_url_is_resumed_without_its_manifest(videos, memory, undisturbed):
     memory.rm("/out/manifest.jsonl")
     memory.rm("/out/class0/v0.mp4.safetensors")
     summary = extract(videos, "memory://out", CONTRACT)
-    assert (len(summary.done), summary.present) == (1, 3)
+    assert (len(summary.done), summary.present) == (1, 5)
     assert remote_content(memory, "/out") == undisturbed
 
 
@@ -115,7 +87,7 @@ def test_a_broken_video_is_named_by_its_url(memory, tmp_path):
     summary = extract("memory://videos", tmp_path, CONTRACT)
     assert list(summary.failed) == ["memory://videos/class0/broken.mp4"]
     assert "memory://videos/class0/broken.mp4: " in str(summary.failed)
-    assert len(summary.done) == 4
+    assert len(summary.done) == 6
 
 
 def test_an_unknown_kind_of_url_is_an_error(tmp_path):

@@ -125,5 +125,8 @@ def test_precision():
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
     finally:
         assert training.set_precision("float32") == "float32"
+    wide = "mixed_bfloat16" if training.has_gpu() else "float32"
+    assert training.set_precision() == wide
+    keras.config.set_dtype_policy("float32")
     with pytest.raises(SpecError, match="`precision` must be auto"):
         training.set_precision("float8")

@@ -28,15 +28,18 @@ def test_scores_are_the_mean_over_views(build, items, crops):
     np.testing.assert_allclose(scores.scores["fused"], mean, atol=1e-5)
 
 
+def probabilities(model, path, count):
+    """Of each of a video's clips; logits turned into shares here."""
+    logits = model.predict_on_batch(clips(path, clip_spec(model), count))
+    return keras.ops.convert_to_numpy(keras.ops.softmax(logits))
+
+
 def test_softmax_fusion_averages_probabilities(build, items):
     model = build(clip_spec={"score_fusion": "softmax"}, streams=("rgb",))
     scores = training.evaluate_videos(
         model, items[:2], num_clips=2, batch_size=3, workers=1
     )
-    views = clips(items[0][0], clip_spec(model), 2)
-    logits = model.predict_on_batch(views)
-    shares = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
-    expected = np.mean(shares, axis=0)
+    expected = np.mean(probabilities(model, items[0][0], 2), axis=0)
     assert scores.kind == "softmax"
     np.testing.assert_allclose(scores.scores["rgb"][0], expected, atol=1e-5)
 
@@ -46,9 +49,7 @@ def test_sci_fusion_weighs_views_by_their_concentration(build, items):
     scores = training.evaluate_videos(
         model, items[:2], num_clips=3, batch_size=4, workers=1
     )
-    views = clips(items[1][0], clip_spec(model), 3)
-    logits = model.predict_on_batch(views)
-    shares = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
+    shares = probabilities(model, items[1][0], 3)
     weights = 2 * shares.max(axis=1) - 1
     assert scores.kind == "softmax"
     np.testing.assert_allclose(
