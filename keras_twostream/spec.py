@@ -15,7 +15,7 @@ from keras_twostream.errors import SpecError
 
 STREAMS = ("rgb", "flow")
 STACKINGS = ("forward", "bidirectional", "trajectory")
-FLOW_ALGORITHMS = ("dis", "farneback", "tvl1")
+FLOW_ALGORITHMS = ("dis", "farneback", "tvl1", "tvl1_opencv")
 SAMPLINGS = ("uniform", "dense", "segments", "whole")
 SCORE_FUSIONS = ("logits", "softmax", "sci")
 
@@ -47,7 +47,8 @@ class ClipSpec:
             the frame, -L/2 centres the stack on it (Feichtenhofer et al.).
         stacking: "forward", "bidirectional" or "trajectory"
             (Simonyan & Zisserman 2014, section 3.1).
-        flow_algorithm: "dis", "farneback" or "tvl1".
+        flow_algorithm: "dis", "farneback", "tvl1", or "tvl1_opencv" for
+            OpenCV's own, of opencv-contrib-python.
         flow_parameters: Parameters of the algorithm that differ from its
             defaults.
         flow_bound: B, pixels at which displacement is clipped.

@@ -6,7 +6,12 @@ from keras_twostream.spec import ClipSpec
 
 _NAMED = 24  # classes that are all named; beyond it a few stand for them
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-_ALGORITHMS = {"dis": "DIS", "farneback": "Farneback", "tvl1": "TV-L1"}
+_ALGORITHMS = {
+    "dis": "DIS",
+    "farneback": "Farneback",
+    "tvl1": "TV-L1",
+    "tvl1_opencv": "OpenCV's TV-L1",
+}
 
 
 def readable(class_name: str) -> str:

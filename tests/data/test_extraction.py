@@ -11,7 +11,8 @@ import pytest
 from numbered_videos import numbered_frames, write_video
 from small_extraction import CONTRACT, content
 
-from keras_twostream.data.cache import CacheFolder
+from keras_twostream import ClipSpec
+from keras_twostream.data.cache import CacheFolder, Contract
 from keras_twostream.data.cache import _packing as packing
 from keras_twostream.data.extraction import _work, extract, find_jobs
 from keras_twostream.errors import SpecError
@@ -128,6 +129,16 @@ def test_a_full_disk_stops_the_run_with_one_clear_error(
     assert "is full. Make room and run the same command" in summary.stopped
     assert summary.done == [] and summary.failed == {}
     assert not list(tmp_path.rglob("*v0*"))
+
+
+def test_a_solver_that_is_not_there_stops_the_run_and_says_why(
+    videos, tmp_path, monkeypatch
+):
+    monkeypatch.delattr("cv2.optflow", raising=False)
+    spec = ClipSpec(short_side=32, crop=(32, 32), flow_algorithm="tvl1_opencv")
+    summary = extract(videos, tmp_path, Contract.of(spec), workers=1)
+    assert "pip install opencv-contrib-python" in summary.stopped
+    assert summary.done == []
 
 
 def test_progress_knows_what_is_left(videos, tmp_path):

@@ -16,7 +16,8 @@ from rich.progress import Progress
 
 from keras_twostream.data.actors._classes import CLASSES
 from keras_twostream.data.actors._motions import FPS
-from keras_twostream.data.actors._scene import SPLITS, open_scene, paint
+from keras_twostream.data.actors._painting import paint
+from keras_twostream.data.actors._scene import SPLITS, open_scene
 from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
 
 

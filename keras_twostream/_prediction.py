@@ -1,0 +1,119 @@
+"""What a model says about a video."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What a model says about a video.
+
+    Attributes:
+        source: The video file, or "frames".
+        model: Name of the weights, or of the architecture.
+        classes: Names of the classes, C of them.
+        probabilities: (C,) of the whole video, all streams together.
+        streams: (C,) of the whole video by stream, where the model scores
+            its streams apart; empty otherwise.
+        windows: (N, 2) start and end of each window, in seconds.
+        timeline: (N, C) probabilities of each window.
+        stream_timelines: (N, C) by stream.
+        truncated: Whether the file ends before it should.
+        seconds: Where the time went: decode, flow, network.
+    """
+
+    source: str
+    model: str
+    classes: tuple[str, ...]
+    probabilities: np.ndarray
+    streams: dict[str, np.ndarray]
+    windows: np.ndarray
+    timeline: np.ndarray
+    stream_timelines: dict[str, np.ndarray]
+    truncated: bool
+    seconds: dict[str, float]
+
+    @property
+    def duration(self) -> float:
+        """Seconds that the windows cover."""
+        return float(self.windows[-1, 1])
+
+    def top(
+        self, count: int = 5, stream: str | None = None
+    ) -> list[tuple[str, float]]:
+        """The likeliest classes of the whole video, with probabilities.
+
+        Args:
+            count: How many.
+            stream: "rgb" or "flow" alone; all streams together when None.
+
+        Returns:
+            (name, probability), the likeliest first.
+        """
+        scores = self.streams[stream] if stream else self.probabilities
+        best = np.argsort(-scores, kind="stable")[:count]
+        return [(self.classes[i], float(scores[i])) for i in best]
+
+    def per_second(self) -> np.ndarray:
+        """(S, C) probabilities of each second, S the seconds rounded up.
+
+        A second's are the mean of the windows that see it, each by the time
+        it shares with it.
+        """
+        seconds = np.arange(max(1, int(np.ceil(self.duration - 1e-6))))
+        starts, ends = self.windows[:, 0], self.windows[:, 1]
+        shared = np.minimum(seconds[:, None] + 1, ends)
+        shared = shared - np.maximum(seconds[:, None], starts)
+        weights = np.maximum(shared, 0) + 1e-9
+        return weights @ self.timeline / weights.sum(axis=1, keepdims=True)
+
+    def to_json(self, top: int = 5) -> dict[str, Any]:
+        """The prediction as JSON-compatible values.
+
+        Args:
+            top: How many classes are named for the whole video.
+        """
+        windows = zip(self.windows, self.timeline, strict=True)
+        per_second = enumerate(self.per_second())
+        return {
+            "source": self.source,
+            "model": self.model,
+            "top": _ranked(self.top(top)),
+            "streams": {
+                stream: _ranked(self.top(top, stream))
+                for stream in self.streams
+            },
+            "windows": [
+                {
+                    "start": round(float(start), 3),
+                    "end": round(float(end), 3),
+                    **self._best(scores),
+                }
+                for (start, end), scores in windows
+            ],
+            "per_second": [
+                {"second": second, **self._best(scores)}
+                for second, scores in per_second
+            ],
+            "truncated": self.truncated,
+            "seconds": {
+                part: round(value, 3) for part, value in self.seconds.items()
+            },
+        }
+
+    def _best(self, scores: np.ndarray) -> dict[str, Any]:
+        best = int(np.argmax(scores))
+        return {
+            "action": self.classes[best],
+            "probability": round(float(scores[best]), 4),
+        }
+
+    def __str__(self) -> str:
+        named = ", ".join(f"{name} {p:.1%}" for name, p in self.top(3))
+        return f"{self.source}: {named}"
+
+
+def _ranked(top: list[tuple[str, float]]) -> list[dict[str, Any]]:
+    return [{"action": n, "probability": round(p, 4)} for n, p in top]
