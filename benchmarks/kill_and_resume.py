@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 FLAGS = (
-    "--weights none --recipe actors --epochs 3 --batch-size 4 --workers 1 "
+    "--weights none --recipe actors --epochs 2 --batch-size 4 --workers 1 "
     "--option depth=18 --option width=4 --option clip_length=2 "
     "--option flow_length=2 --spec short_side=64 --spec crop=[48,48] "
     "--spec temporal_stride=2 --spec train_strides=[2,3] "
@@ -75,7 +75,7 @@ def watch(
             process.send_signal(signal.SIGKILL)
             process.wait()
             return {}, seen
-        time.sleep(0.01)
+        time.sleep(0.05)
     if process.returncode:
         sys.exit("The run ended in an error; call the command by itself.")
     return json.loads((out / "metrics.json").read_text())["last"], seen

@@ -2,14 +2,15 @@
 
     KERAS_BACKEND=tensorflow python benchmarks/networks.py [--repeat 5]
 
-PyTorch is tried eager, with channels last, and compiled; the fastest of the
-three is the peer, for each network and for forward and training apart. Then
-both take turns, so that other work on the machine slows both, and the median
-of each is given. Ours includes the normalisation of its input.
+PyTorch is tried eager, with channels last, and compiled, and ours without and
+with XLA; the fastest way of each goes on, for each network and for forward
+and training apart. Then both take turns, so that other work on the machine
+slows both. The medians of wall and of processor time are given; the ratio is
+of the latter, which other work changes least. Ours includes the normalisation
+of its input.
 """
 
 import argparse
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -28,6 +29,8 @@ from reference import declare_operators
 
 CLASSES = 101
 MODES = ("eager", "channels_last", "compiled")
+JIT = {"graph": False, "xla": True}
+WORKS = ("forward", "training step")
 
 
 class TwoStreams(nn.Module):
@@ -35,6 +38,7 @@ class TwoStreams(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        declare_operators()
         import timm
 
         self.towers = nn.ModuleList(
@@ -98,27 +102,40 @@ NETWORKS = {
 
 
 def main() -> None:
+    given = _arguments()
+    backend = keras.backend.backend()
+    print(
+        f"| network | | batch | {backend}: s | processor s | as | "
+        "PyTorch: s | processor s | as | ratio |"
+    )
+    print("|---" * 10 + "|", flush=True)
+    for title in given.only:
+        build, theirs, batch, size = NETWORKS[title]
+        clips = _clips(ours_streams(title), batch, size)
+        mine = {mode: _ours(build(), clips, mode) for mode in given.ours}
+        peers = {mode: _theirs(theirs(), clips, mode) for mode in given.modes}
+        for number, work in enumerate(WORKS):
+            if work in given.works:
+                one, run = _fastest(mine, number)
+                other, peer = _fastest(peers, number)
+                (a, c), (b, d) = _take_turns(run, peer, given.repeat)
+                print(
+                    f"| {title} | {work} | {batch} | {a:.2f} | {c:.2f} | "
+                    f"{one} | {b:.2f} | {d:.2f} | {other} | {d / c:.2f} |",
+                    flush=True,
+                )
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--only", nargs="+", default=list(NETWORKS))
     parser.add_argument("--modes", nargs="+", default=MODES, choices=MODES)
-    given = parser.parse_args()
-    backend = keras.backend.backend()
-    print(f"| network | | batch | {backend} s | PyTorch s | best | ratio |")
-    print("|---|---|---|---|---|---|---|", flush=True)
-    for title in given.only:
-        ours, theirs, batch, size = NETWORKS[title]
-        clips = _clips(ours_streams(title), batch, size)
-        mine = _ours(ours(), clips)
-        peers = {mode: _theirs(theirs(), clips, mode) for mode in given.modes}
-        for number, work in enumerate(("forward", "training step")):
-            best = min(peers, key=lambda m: _seconds(peers[m][number], warm=1))
-            a, b = _take_turns(mine[number], peers[best][number], given.repeat)
-            print(
-                f"| {title} | {work} | {batch} | {a:.2f} | {b:.2f} | {best} | "
-                f"{b / a:.2f} |",
-                flush=True,
-            )
+    # Without XLA, JAX does not compile at all.
+    ways = list(JIT) if keras.backend.backend() == "tensorflow" else ["xla"]
+    parser.add_argument("--ours", nargs="+", default=ways, choices=JIT)
+    parser.add_argument("--works", nargs="+", default=WORKS, choices=WORKS)
+    return parser.parse_args()
 
 
 def ours_streams(title: str) -> dict[str, int]:
@@ -136,11 +153,13 @@ def _clips(streams, batch: int, size) -> dict[str, np.ndarray]:
     }  # fmt: skip
 
 
-def _ours(model: keras.Model, clips):
+def _ours(model: keras.Model, clips, mode: str):
     """Functions that do one forward pass and one training step."""
     labels = np.zeros(len(clips["rgb"]), "int32")
     model.compile(
-        keras.optimizers.SGD(1e-3, momentum=0.9), kts.training.CrossEntropy()
+        keras.optimizers.SGD(1e-3, momentum=0.9),
+        kts.training.CrossEntropy(),
+        jit_compile=JIT[mode],
     )
     return (
         lambda: model.predict_on_batch(clips),
@@ -179,23 +198,33 @@ def _last_of(net: nn.Module) -> torch.memory_format:
     return torch.channels_last if flat else torch.channels_last_3d
 
 
-def _seconds(work: Callable, warm: int = 0) -> float:
+def _fastest(ways: dict, number: int) -> tuple[str, Callable]:
+    """The name and the function of the way that takes least, warmed up."""
+    if len(ways) > 1:
+        costs = {}
+        for mode, functions in ways.items():
+            _seconds(functions[number])
+            costs[mode] = _seconds(functions[number])[1]
+        ways = {min(costs, key=costs.get): ways[min(costs, key=costs.get)]}
+    return next((mode, found[number]) for mode, found in ways.items())
+
+
+def _seconds(work: Callable) -> tuple[float, float]:
+    """By the clock and of the processors."""
+    began = time.perf_counter(), time.process_time()
     try:
-        for _ in range(warm):
-            work()
-        began = time.perf_counter()
         work()
     except Exception as error:  # a compiler that is not there raises anything
         print(f"left out: {type(error).__name__}", file=sys.stderr)
-        return float("inf")
-    return time.perf_counter() - began
+        return float("inf"), float("inf")
+    return time.perf_counter() - began[0], time.process_time() - began[1]
 
 
-def _take_turns(one, other, times: int) -> tuple[float, float]:
-    """Median seconds of each."""
+def _take_turns(one: Callable, other: Callable, times: int) -> np.ndarray:
+    """Medians, (2, 2): ours and theirs, clock and processors."""
     one(), other()
-    pairs = [(_seconds(one), _seconds(other)) for _ in range(times)]
-    return tuple(map(statistics.median, zip(*pairs, strict=True)))
+    rounds = [(_seconds(one), _seconds(other)) for _ in range(times)]
+    return np.median(rounds, axis=0)
 
 
 if __name__ == "__main__":

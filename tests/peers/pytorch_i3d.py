@@ -44,13 +44,20 @@ class Unit(nn.Module):
         super().__init__()
         self.size, self.strides = (size,) * 3, (stride,) * 3
         self.conv3d = nn.Conv3d(
-            inputs, outputs, self.size, self.strides, bias=False
+            inputs,
+            outputs,
+            self.size,
+            self.strides,
+            # Without a stride both sides are alike, and it is faster so.
+            padding=size // 2 if stride == 1 else 0,
+            bias=False,
         )
         self.bn = nn.BatchNorm3d(outputs, eps=1e-3)
 
     def forward(self, x):
-        x = self.conv3d(padded(x, self.size, self.strides))
-        return functional.relu(self.bn(x))
+        if self.strides != (1, 1, 1):
+            x = padded(x, self.size, self.strides)
+        return functional.relu(self.bn(self.conv3d(x)))
 
 
 class Mixed(nn.Module):
