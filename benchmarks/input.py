@@ -123,21 +123,16 @@ def loader(folders: list[Path], clips: int, workers: int) -> Iterator:
         yield from batches
 
 
-def packed(
-    cache: Path, clips: int, workers: int, in_python: bool = False
-) -> Iterator:
-    from keras_twostream.data import _packed_plan, video_dataset
+def packed(cache: Path, clips: int, workers: int) -> Iterator:
+    from keras_twostream.data import video_dataset
 
-    can_plan = _packed_plan.can_plan
-    if in_python:
-        _packed_plan.can_plan = lambda *arguments: False
     paths = sorted(map(str, cache.rglob("*.safetensors")))
     items = [(paths[i % len(paths)], 0) for i in range(clips)]
-    batches = video_dataset(
-        items, SPEC, BATCH, training=True, repeat=True, workers=workers
+    return iter(
+        video_dataset(
+            items, SPEC, BATCH, training=True, repeat=True, workers=workers
+        )
     )
-    _packed_plan.can_plan = can_plan
-    return iter(batches)
 
 
 def measure(batches: Iterator, clips: int) -> tuple[float, float]:

@@ -1,14 +1,11 @@
 """Cutting clips: from frames, or a file, to the arrays that a model eats."""
 
 import os
-from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
-from keras_twostream import flow
 from keras_twostream.data import (
-    _augment,
     _crops,
     _frames,
     _sampling,
@@ -16,6 +13,7 @@ from keras_twostream.data import (
     _video,
     layouts,
 )
+from keras_twostream.data._footage import footage_of
 from keras_twostream.data.cache import PackedSource
 from keras_twostream.data.cache._packed import is_packed
 from keras_twostream.errors import SpecError
@@ -167,128 +165,6 @@ def check_source(path: str, spec: ClipSpec, look_inside: bool) -> None:
         _video.probe(path)
     else:
         _scan.check_file(path)
-
-
-def footage_of(
-    source: Source, chosen: _sampling.ClipFrames, spec: ClipSpec
-) -> "Footage":
-    """The footage of some clips, with flow from disk where it is there."""
-    if not hasattr(source, "fields"):
-        numbers = chosen.needed
-        return Footage(source.read(numbers), numbers, chosen, spec)
-    shown = np.empty(0, int) if chosen.rgb is None else np.unique(chosen.rgb)
-    frames = np.empty((0, *source.size, 3), np.uint8)
-    if len(shown):
-        frames = source.read(shown)
-    return Footage(frames, shown, chosen, spec, source.fields)
-
-
-class Footage:
-    """Decoded frames of some clips, with their flow, ready to be cropped.
-
-    Frames and fields that several steps or clips share are there once:
-    cropping works on the distinct ones, and steps are gathered at the end.
-
-    Args:
-        frames: (N, H, W, 3) uint8, decoded and resized.
-        numbers: (N,) which frames of the video these are, ascending.
-        chosen: The frames that the clips take.
-        spec: The clip.
-        fields_of: From (M, 2) pairs of frames of the video to their flow;
-            computed from `frames` when None.
-    """
-
-    def __init__(
-        self,
-        frames: np.ndarray,
-        numbers: np.ndarray,
-        chosen: _sampling.ClipFrames,
-        spec: ClipSpec,
-        fields_of: Callable[[np.ndarray], np.ndarray] | None = None,
-    ):
-        self._spec = spec
-        self.size = frames.shape[1:3]
-        self._frames = self._fields = None
-        if chosen.rgb is not None:
-            shown, self._steps = _distinct(chosen.rgb)
-            self._frames = frames[np.searchsorted(numbers, shown)]
-        if chosen.pairs is not None:
-            distinct, self._places = _distinct_pairs(chosen.pairs)
-            if fields_of is not None:
-                self._fields = fields_of(distinct)
-                return
-            self._fields = flow.compute_pairs(
-                frames,
-                np.searchsorted(numbers, distinct),
-                spec.flow_algorithm,
-                **spec.flow_parameters,
-            )
-
-    def crop(
-        self,
-        crop: _crops.Crop,
-        colour: np.ndarray | None = None,
-        flow_values: str = "scaled",
-    ) -> dict[str, np.ndarray]:
-        """The clips under one crop.
-
-        Args:
-            crop: The rectangle, for all frames of both streams.
-            colour: (3, 4) matrix of `draw_colour`, or None.
-            flow_values: "scaled" or "unscaled", see `crop_flow`.
-
-        Returns:
-            "rgb" (..., T, H, W, 3F) uint8 and/or "flow" (..., T, H, W, 2L)
-            float32, with the leading axes of the placements.
-        """
-        clip = {}
-        if self._frames is not None:
-            frames = _crops.crop_rgb(self._frames, crop)
-            if colour is not None:
-                frames = _augment.apply_colour(frames, colour)
-            clip["rgb"] = _on_channels(frames, self._steps)
-        if self._fields is not None:
-            fields = _crops.crop_flow(self._fields, crop, flow_values)
-            clip["flow"] = self._stack(fields)
-        return clip
-
-    def _stack(self, fields: np.ndarray) -> np.ndarray:
-        if self._spec.stacking != "trajectory":
-            return _on_channels(fields, self._places)
-        flat = fields[self._places].reshape(
-            -1, self._spec.flow_length, *fields.shape[1:]
-        )
-        stacked = np.stack([flow.stack(each, "trajectory") for each in flat])
-        return stacked.reshape(*self._places.shape[:-1], *stacked.shape[1:])
-
-
-def _on_channels(images: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """(N, H, W, C) at `places` (..., K), to (..., H, W, K*C)."""
-    *leading, count = places.shape
-    if count == 1:
-        return images[places[..., 0]]
-    # A displacement is moved as one item of 8 bytes: several times faster.
-    whole = images.dtype == np.float32 and images.shape[-1] == 2
-    pixels = images.view(np.float64) if whole else images
-    result = np.empty(
-        (*leading, *pixels.shape[1:3], count, pixels.shape[-1]), pixels.dtype
-    )
-    for place in np.ndindex(*leading):
-        for k, number in enumerate(places[place]):
-            result[(*place, ..., k, slice(None))] = pixels[number]
-    return result.reshape(*result.shape[:-2], -1).view(images.dtype)
-
-
-def _distinct(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    distinct, places = np.unique(numbers, return_inverse=True)
-    return distinct, places.reshape(numbers.shape)
-
-
-def _distinct_pairs(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    distinct, places = np.unique(
-        pairs.reshape(-1, 2), axis=0, return_inverse=True
-    )
-    return distinct, places.reshape(pairs.shape[:-1])
 
 
 def _as_bytes(frames: np.ndarray) -> np.ndarray:

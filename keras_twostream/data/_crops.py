@@ -77,22 +77,36 @@ def crop_flow(
     Raises:
         SpecError: If `values` is not one of the two.
     """
-    if values not in FLOW_VALUES:
-        raise SpecError(
-            f"`values` must be one of {', '.join(FLOW_VALUES)}. "
-            f"Received: values={values!r}"
-        )
+    scale_x, scale_y = flow_scale(crop, values)
     cropped = _apply(fields, crop)
-    scale_x = scale_y = 1.0
-    if values == "scaled":
-        scale_y, scale_x = np.divide(crop.size, (crop.height, crop.width))
-    if crop.mirror:
-        scale_x = -scale_x
     if (scale_x, scale_y) != (1.0, 1.0):
         # Resized or mirrored, so `cropped` is no view of `fields`.
         cropped[..., 0::2] *= np.float32(scale_x)
         cropped[..., 1::2] *= np.float32(scale_y)
     return cropped
+
+
+def flow_scale(crop: Crop, values: str = "scaled") -> np.ndarray:
+    """(2,) what a crop multiplies displacement in x and y by.
+
+    Args:
+        crop: The draw.
+        values: See `crop_flow`.
+
+    Raises:
+        SpecError: If `values` is not one of the two.
+    """
+    if values not in FLOW_VALUES:
+        raise SpecError(
+            f"`values` must be one of {', '.join(FLOW_VALUES)}. "
+            f"Received: values={values!r}"
+        )
+    scale = np.ones(2)
+    if values == "scaled":
+        scale = np.divide(crop.size, (crop.height, crop.width))[::-1].copy()
+    if crop.mirror:
+        scale[0] = -scale[0]
+    return scale
 
 
 def crop_clip(

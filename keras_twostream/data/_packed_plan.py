@@ -1,7 +1,6 @@
 """What to read for each clip of a packed cache, as plain arrays.
 
-Numbers are drawn here, a block of clips ahead; `_packed_ops` turns them into
-pixels without Python.
+Numbers are drawn here; `_packed_ops` turns them into pixels without Python.
 """
 
 import numpy as np
@@ -9,8 +8,6 @@ import numpy as np
 from keras_twostream.data._reader import ClipReader, Draws
 from keras_twostream.data.cache import Contract
 from keras_twostream.spec import ClipSpec
-
-BLOCK = 32  # clips planned in one go
 
 
 def can_plan(contract: Contract | None, spec: ClipSpec) -> bool:

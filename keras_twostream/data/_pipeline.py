@@ -14,14 +14,16 @@ import numpy as np
 import tensorflow as tf
 
 from keras_twostream._opencv import cv2
-from keras_twostream.data import (
-    _augment,
-    _packed_ops,
-    _packed_plan,
-    _sampling,
-    layouts,
-)
+from keras_twostream.data import _augment, _sampling, layouts
+from keras_twostream.data._ahead import drawn_ahead
+from keras_twostream.data._batches import read_batches
 from keras_twostream.data._cpus import available_cpus
+from keras_twostream.data._order import (
+    Order,
+    counting_epochs,
+    endless,
+    one_epoch,
+)
 from keras_twostream.data._reader import ClipReader, frame_store
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
@@ -135,7 +137,7 @@ def video_dataset(
     reader.set_bad_files_aside(workers, look_inside=not training)
     if drop_remainder is None:
         drop_remainder = training and len(reader) >= batch_size
-    plan = _Plan(
+    order = Order(
         len(reader),
         batch_size,
         drop_remainder or repeat,
@@ -145,208 +147,19 @@ def video_dataset(
     )
     _keep_off_gpu()
     cv2.setNumThreads(1)
+    whole = order.drop_remainder
     if ahead:
-        dataset = _drawn_ahead(plan, reader, spec, workers)
+        clips = drawn_ahead(order.next_pairs(), reader, spec, workers)
+        dataset = clips.batch(batch_size, drop_remainder=whole)
     else:
-        indices = _endless(plan) if repeat else _one_epoch(plan)
-        dataset = _clips_of(indices, reader, spec, workers)
-    dataset = dataset.batch(batch_size, drop_remainder=plan.drop_remainder)
+        pairs = endless(order) if repeat else one_epoch(order)
+        pairs = pairs.batch(batch_size, drop_remainder=whole)
+        dataset = read_batches(pairs, reader, spec, workers)
     dataset = dataset.prefetch(PREFETCHED_BATCHES)
     if not (repeat or ahead):
-        dataset = _counting_epochs(dataset, plan)
+        dataset = counting_epochs(dataset, order)
     dataset.skipped = reader.skipped
     return dataset
-
-
-# === Which item comes when ===
-
-
-class _Plan:
-    """The order of items, and how far a dataset has come in it."""
-
-    def __init__(
-        self, items, batch_size, drop_remainder, seed, epoch, step
-    ) -> None:
-        self.items, self.batch_size = items, batch_size
-        self.drop_remainder = drop_remainder
-        self.steps = items // batch_size
-        if not drop_remainder:
-            self.steps = -(-items // batch_size)
-        if self.steps == 0:
-            raise SpecError(
-                f"{items} readable videos do not fill one batch of "
-                f"batch_size={batch_size}. Make it smaller, or pass "
-                "drop_remainder=False."
-            )
-        if not 0 <= step < self.steps:
-            raise SpecError(
-                f"`start_step` must lie in 0..{self.steps - 1}. "
-                f"Received: start_step={step}"
-            )
-        self._seed, self.epoch, self.step = seed, epoch, step
-        self._start = (epoch, step)
-
-    def order(self, epoch: int) -> np.ndarray:
-        """(N, 2) pairs (epoch, item) that are still to come in an epoch."""
-        shuffled = self._seed is not None
-        order = _sampling.epoch_order(
-            self.items, self._seed or 0, epoch, shuffled
-        )
-        if self.drop_remainder:
-            order = order[: self.steps * self.batch_size]
-        if (epoch, self._start[1]) == self._start:
-            order = order[self._start[1] * self.batch_size :]
-        return np.stack([np.full_like(order, epoch), order], axis=-1)
-
-    def next_order(self) -> np.ndarray:
-        """The order of the epoch that a new iterator begins."""
-        return self.order(self.epoch)
-
-    def delivered(self, batch: int) -> int:
-        """Counts the epoch once its last batch has been handed over."""
-        first = self._start[1] if self.epoch == self._start[0] else 0
-        if batch + 1 == self.steps - first:
-            self.epoch += 1
-        return batch
-
-
-def _one_epoch(plan: _Plan) -> tf.data.Dataset:
-    def pairs(_):
-        order = tf.numpy_function(plan.next_order, [], tf.int64)
-        return tf.data.Dataset.from_tensor_slices(
-            tf.ensure_shape(order, (None, 2))
-        )
-
-    return tf.data.Dataset.range(1).flat_map(pairs)
-
-
-def _endless(plan: _Plan) -> tf.data.Dataset:
-    def pairs(epoch):
-        order = tf.numpy_function(plan.order, [epoch], tf.int64)
-        return tf.data.Dataset.from_tensor_slices(
-            tf.ensure_shape(order, (None, 2))
-        )
-
-    return tf.data.Dataset.counter(plan.epoch).flat_map(pairs)
-
-
-def _counting_epochs(dataset: tf.data.Dataset, plan: _Plan):
-    """Moves on to the next epoch when the last batch is taken.
-
-    Not when an iterator is made: Keras makes one more, only to look at the
-    first batch, and an epoch would be lost.
-    """
-
-    def count(number, batch):
-        seen = tf.numpy_function(plan.delivered, [number], tf.int64)
-        with tf.control_dependencies([seen]):
-            return tf.nest.map_structure(tf.identity, batch)
-
-    options = tf.data.Options()
-    options.experimental_optimization.inject_prefetch = False
-    dataset = dataset.enumerate().map(count).with_options(options)
-    if plan.step == 0:
-        dataset = dataset.apply(
-            tf.data.experimental.assert_cardinality(plan.steps)
-        )
-    return dataset
-
-
-# === As a tf.data.Dataset ===
-
-
-def _clips_of(
-    indices: tf.data.Dataset, reader: ClipReader, spec: ClipSpec, workers: int
-) -> tf.data.Dataset:
-    """Clip and label of each (epoch, index).
-
-    What is in a packed cache is drawn a block ahead, and never becomes an
-    array in Python.
-    """
-    read = _clip_op(reader, spec)
-    if not _packed_plan.can_plan(reader.contract, spec):
-        return indices.map(read, num_parallel_calls=workers)
-    ops = _packed_ops.PackedOps.of(reader, spec)
-
-    def from_plan(plan):
-        return tf.cond(
-            plan["planned"],
-            lambda: _shaped(ops.clip(plan), plan["label"], reader, spec),
-            lambda: read(plan["pair"]),
-        )
-
-    planned = indices.batch(_packed_plan.BLOCK)
-    planned = planned.map(_plan_op(reader, spec)).prefetch(1).unbatch()
-    return planned.map(from_plan, num_parallel_calls=workers)
-
-
-def _drawn_ahead(
-    plan: "_Plan", reader: ClipReader, spec: ClipSpec, workers: int
-) -> tf.data.Dataset:
-    plans = None
-    if _packed_plan.can_plan(reader.contract, spec):
-        plans = _packed_plan.Planner(reader, spec).block(plan.next_order())
-    if plans is None or not plans["planned"].all():
-        raise SpecError(
-            "Clips can be drawn ahead only where every video is in a packed "
-            "cache, with stacking='forward'. Run `keras-twostream extract` "
-            "first, and pass its folder as cache=."
-        )
-    ops = _packed_ops.PackedOps.of(reader, spec, in_graph=True)
-    return tf.data.Dataset.from_tensor_slices(plans).map(
-        lambda one: _shaped(ops.clip(one), one["label"], reader, spec),
-        num_parallel_calls=workers,
-    )
-
-
-def _plan_op(reader: ClipReader, spec: ClipSpec):
-    """A function for `Dataset.map`: (N, 2) pairs to N plans."""
-    planner = _packed_plan.Planner(reader, spec)
-    example = planner.empty()
-    names = sorted(example)
-    types = [tf.as_dtype(example[name].dtype) for name in names]
-    types = [tf.string if kind.size is None else kind for kind in types]
-
-    def values(pairs):
-        block = planner.block(pairs)
-        return [block[name] for name in names]
-
-    def op(pairs):
-        arrays = tf.numpy_function(values, [pairs], types)
-        return {
-            name: tf.ensure_shape(array, (None, *example[name].shape))
-            for name, array in zip(names, arrays, strict=True)
-        }
-
-    return op
-
-
-def _clip_op(reader: ClipReader, spec: ClipSpec):
-    """A function for `Dataset.map`: (epoch, index) to clip and label."""
-    types = {"rgb": tf.uint8, "flow": tf.float32}
-    outputs = [types[stream] for stream in spec.streams]
-    outputs.append(tf.as_dtype(reader.labels.dtype))
-
-    def values(pair):
-        clip, label = reader.clip(int(pair[0]), int(pair[1]))
-        return [*(clip[stream] for stream in spec.streams), label]
-
-    def op(pair):
-        *arrays, label = tf.numpy_function(values, [pair], outputs)
-        clip = dict(zip(spec.streams, arrays, strict=True))
-        return _shaped(clip, label, reader, spec)
-
-    return op
-
-
-def _shaped(clip: dict, label: tf.Tensor, reader: ClipReader, spec: ClipSpec):
-    clip = {
-        stream: tf.ensure_shape(
-            array, (spec.clip_length, *spec.crop, spec.channels(stream))
-        )
-        for stream, array in clip.items()
-    }
-    return clip, tf.ensure_shape(label, reader.labels.shape[1:])
 
 
 def _paths_and_labels(items: Any) -> tuple[list[str], np.ndarray]:

@@ -1,5 +1,6 @@
 """One clip of a list of videos, by (epoch, index), for training or testing."""
 
+import functools
 import os
 import threading
 import warnings
@@ -11,6 +12,7 @@ import numpy as np
 
 from keras_twostream._opencv import cv2
 from keras_twostream.data import _augment, _clips, _crops, _sampling, layouts
+from keras_twostream.data._footage import footage_of
 from keras_twostream.data.cache import Contract, PackedStore, open_packed
 from keras_twostream.data.cache._packed import Packed, is_packed
 from keras_twostream.errors import TwoStreamError, VideoError
@@ -67,20 +69,28 @@ class ClipReader:
     def __len__(self) -> int:
         return len(self._paths)
 
-    def clip(self, epoch: int, index: int) -> tuple[dict, np.ndarray]:
-        """The clip and label of item `index` in `epoch`.
+    def read(
+        self, epoch: int, index: int, out: dict[str, np.ndarray]
+    ) -> np.ndarray:
+        """Writes the clip of item `index` in `epoch`, and returns its label.
 
         Where its file cannot be read, the next readable one stands in.
+
+        Args:
+            epoch: From 0.
+            index: From 0.
+            out: (T, H, W, C) for each stream of the spec.
 
         Raises:
             VideoError: If no file can be read.
         """
-        return self._with_readable(epoch, index, self._cut)
+        cut = functools.partial(self._cut, out)
+        return self._with_readable(epoch, index, cut)[1]
 
     def draws(
         self, epoch: int, index: int
     ) -> tuple["Draws | None", np.ndarray]:
-        """What `clip` of (epoch, index) takes from where, and its label.
+        """What `read` of (epoch, index) takes from where, and its label.
 
         None instead of the draws where they are not from a packed file that
         is there already.
@@ -133,14 +143,15 @@ class ClipReader:
         """(N,) int32 or (N, classes) float32, of the videos not set aside."""
         return self._labels
 
-    def _cut(self, path: str, rng: np.random.Generator):
+    def _cut(self, out, path: str, rng: np.random.Generator) -> None:
         source = self._store.open(path, self._spec)
         chosen = self._choose(source, rng)
-        footage = _clips.footage_of(source, chosen, self._spec)
-        return footage.crop(
+        footage = footage_of(source, chosen, self._spec)
+        footage.crop(
             self._crop(footage.size, rng),
             self._draw_colour(rng),
             self.flow_values,
+            out,
         )
 
     def _draws_if_packed(self, path: str, rng) -> "Draws | None":

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from keras_twostream.data import _crops, _sampling, _video
-from keras_twostream.data._clips import ArraySource, Footage
+from keras_twostream.data._clips import ArraySource
+from keras_twostream.data._footage import Footage
 from keras_twostream.spec import ClipSpec
 
 WHOLE_SECONDS = 10.0  # of video that a whole-video sampling looks at at once

@@ -1,4 +1,4 @@
-"""Clips that TensorFlow cuts from a packed cache are those that Python cuts."""
+"""Clips of packed files: plane by plane, by TensorFlow, or by whole fields."""
 
 import numpy as np
 import pytest
@@ -8,10 +8,10 @@ keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
 from keras_twostream import ClipSpec  # noqa: E402
-from keras_twostream.data import _packed_plan, read_annotations  # noqa: E402
-from keras_twostream.data import _reader as reader_module  # noqa: E402
+from keras_twostream.data import _crops, read_annotations  # noqa: E402
+from keras_twostream.data._packed_footage import PackedFootage  # noqa: E402
 from keras_twostream.data._pipeline import video_dataset  # noqa: E402
-from keras_twostream.data.cache import Contract  # noqa: E402
+from keras_twostream.data.cache import Contract, open_packed  # noqa: E402
 from keras_twostream.data.extraction import extract  # noqa: E402
 from keras_twostream.errors import SpecError  # noqa: E402
 
@@ -54,15 +54,9 @@ def batches(items, spec, **options):
     ]
 
 
-def python_only(monkeypatch):
-    monkeypatch.setattr(_packed_plan, "can_plan", lambda *arguments: False)
-
-
-def without_python(monkeypatch):
-    def refuse(*arguments):
-        raise ZeroDivisionError("a clip was cut in Python")
-
-    monkeypatch.setattr(reader_module.ClipReader, "clip", refuse)
+def field_by_field(monkeypatch):
+    """As flow of other tools is cut: whole fields in pixels first."""
+    monkeypatch.setattr(PackedFootage, "serves", lambda *arguments: False)
 
 
 @pytest.mark.parametrize(
@@ -78,39 +72,70 @@ def without_python(monkeypatch):
         ("raw", 16, {"flow_length": 12, "flow_offset": -6}, {"short": "pad"}),
     ],
 )
-def test_clips_are_those_of_python(
+def test_clips_are_those_of_whole_fields(
     videos, tmp_path, monkeypatch, encoding, bits, changes, options
 ):
     spec = SPEC.replace(stream_weights=(), **changes)
     contract = Contract.of(spec, bits, encoding)
     extract(videos, tmp_path, contract, workers=1)
+    options = {"cache": tmp_path, "seed": 5, **options}
     items = read_annotations(videos)
-    with monkeypatch.context() as patch:
-        without_python(patch)
-        fast = batches(items, spec, cache=tmp_path, seed=5, **options)
-    python_only(monkeypatch)
-    slow = batches(items, spec, cache=tmp_path, seed=5, **options)
-    assert len(fast) == len(slow) == 2
-    for (clip, label), (other, other_label) in zip(fast, slow, strict=True):
+    planes = batches(items, spec, **options)
+    by_tensorflow = batches(items, spec, ahead=True, **options)
+    field_by_field(monkeypatch)
+    fields = batches(items, spec, **options)
+    assert_close(planes, fields, spec, 0, 0)
+    # JPEG's colour is interpolated from what lies beside the crop.
+    jpeg = encoding == "jpeg"
+    assert_close(
+        by_tensorflow, fields, spec, 1.5 if jpeg else 0.5, 2 + 253 * jpeg
+    )
+
+
+def assert_close(found, expected, spec, mean, largest):
+    """The same flow, and rgb as near as wanted."""
+    assert len(found) == len(expected) == 2
+    for (clip, label), (other, other_label) in zip(
+        found, expected, strict=True
+    ):
         np.testing.assert_array_equal(label, other_label)
         assert clip.keys() == other.keys() == set(spec.streams)
         for name in clip:
             assert clip[name].dtype == other[name].dtype
-            # JPEG's colour is interpolated from what lies beside the crop.
-            rough = 1.5 if encoding == "jpeg" else 0.5
             difference = np.abs(clip[name].astype(float) - other[name])
             if name == "rgb":
-                assert difference.mean() < rough
-                assert encoding == "jpeg" or difference.max() <= 2
+                assert difference.mean() <= mean
+                assert difference.max() <= largest
             else:
                 assert difference.max() < 1e-4
 
 
-def test_a_packed_list_needs_no_python(videos, tmp_path, monkeypatch):
+def test_a_packed_list_makes_no_whole_field(videos, tmp_path, monkeypatch):
     extract(videos, tmp_path, Contract.of(SPEC, 16, "raw"), workers=1)
     items = read_annotations(tmp_path)
-    without_python(monkeypatch)
+
+    def refuse(*arguments):
+        raise ZeroDivisionError("a whole field was cropped")
+
+    monkeypatch.setattr(_crops, "crop_flow", refuse)
     assert sum(len(label) for _, label in batches(items, SPEC)) == 6
+
+
+@pytest.mark.parametrize("stream", ["rgb", "flow"])
+def test_a_damaged_image_sets_its_file_aside(videos, tmp_path, stream):
+    extract(videos, tmp_path, Contract.of(SPEC, 8, "jpeg"), workers=1)
+    items = read_annotations(tmp_path)
+    packed = open_packed(items.paths[3])
+    content = bytearray(open(packed.path, "rb").read())
+    for start, length in getattr(packed, stream).tolist():
+        content[start : start + length] = bytes(length)
+    open(packed.path, "wb").write(content)
+    dataset = video_dataset(items, SPEC, 3, training=True)
+    with pytest.warns(UserWarning, match="Set aside: Cannot read .* damaged"):
+        clips = sum(len(label) for _, label in dataset)
+    assert clips == 6
+    assert list(dataset.skipped) == [packed.path]
+    assert packed.path in dataset.skipped[packed.path]
 
 
 def test_what_the_cache_lacks_is_cut_in_python(videos, tmp_path):
@@ -163,8 +188,11 @@ def test_drawn_ahead_holds_no_python_and_the_same_clips(videos, tmp_path):
     plain = batches(items, SPEC, **options)
     for (clip, label), (other, other_label) in zip(dataset, plain, strict=True):
         np.testing.assert_array_equal(label, other_label)
-        for name in clip:
-            np.testing.assert_array_equal(clip[name], other[name])
+        for name, array in clip.items():
+            assert array.shape == other[name].shape
+            rough = 1.5 if name == "rgb" else 1e-4
+            difference = np.abs(array.numpy().astype(float) - other[name])
+            assert difference.mean() < rough
 
 
 def test_only_packed_videos_are_drawn_ahead(videos, tmp_path):

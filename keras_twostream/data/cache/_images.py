@@ -34,27 +34,38 @@ def pack_field(field: np.ndarray, contract: Contract) -> bytes:
 def unpack_frame(
     payload: np.ndarray, size: tuple[int, int], contract: Contract
 ) -> np.ndarray:
-    """The (H, W, 3) uint8 RGB frame in `payload`, a uint8 array."""
+    """The (H, W, 3) uint8 RGB frame in `payload`, a uint8 array.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
     if contract.rgb_encoding == "raw":
         return payload.reshape(*size, 3)
     return _decode(payload, cv2.IMREAD_COLOR_RGB, (*size, 3))
 
 
-def unpack_field(
+def unpack_levels(
     payload: np.ndarray, size: tuple[int, int], contract: Contract
 ) -> np.ndarray:
-    """The (H, W, 2) float32 field in pixels in `payload`, a uint8 array."""
+    """The (2H, W) uint8 or uint16 levels of a field: x above y.
+
+    Raises:
+        ValueError: If `payload`, a uint8 array, is damaged.
+    """
     shape = (2 * size[0], size[1])
     if contract.flow_encoding == "raw":
-        levels = payload.view(_TYPES[contract.bits]).reshape(shape)
-    else:
-        levels = _decode(payload, cv2.IMREAD_UNCHANGED, shape)
+        return payload.view(_TYPES[contract.bits]).reshape(shape)
+    return _decode(payload, cv2.IMREAD_UNCHANGED, shape)
+
+
+def to_pixels(
+    levels: np.ndarray, contract: Contract, field: np.ndarray
+) -> None:
+    """Writes what `unpack_levels` gave to an (H, W, 2) float32 field."""
     values = _table(contract.flow_bound, contract.bits)
-    x, y = levels[: size[0]], levels[size[0] :]
-    field = np.empty((*size, 2), np.float32)
+    x, y = np.split(levels, 2)
     np.take(values, x, out=field[..., 0])
     np.take(values, y, out=field[..., 1])
-    return field
 
 
 @functools.lru_cache(maxsize=8)
@@ -79,9 +90,5 @@ def _decode(payload: np.ndarray, flags: int, shape) -> np.ndarray:
     image = cv2.imdecode(payload, flags)
     if image is None or image.shape != shape:
         found = "nothing" if image is None else image.shape
-        raise VideoError(
-            f"A cached image is damaged: expected {shape}, found {found}. "
-            "`keras-twostream doctor` on the cache finds which; delete that "
-            "file and extract again."
-        )
+        raise ValueError(f"expected {shape}, found {found}")
     return image

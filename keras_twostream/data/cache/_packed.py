@@ -73,17 +73,17 @@ class Packed:
     flow: np.ndarray
 
     def payloads(self, places: np.ndarray) -> list[np.ndarray]:
-        """The bytes at rows of `rgb` or `flow`, each a uint8 array."""
-        return [np.frombuffer(each, np.uint8) for each in self.blobs(places)]
+        """The bytes at rows of `rgb` or `flow`, each a uint8 array.
 
-    def blobs(self, places: np.ndarray) -> list[bytes]:
-        """The bytes at rows of `rgb` or `flow`."""
+        They stay in the file until they are used, and only what is used is
+        ever read.
+        """
         with open(self.path, "rb") as file:
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-                return [
-                    view[start : start + length]
-                    for start, length in places.tolist()
-                ]
+            view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        content = np.frombuffer(view, np.uint8)
+        return [
+            content[start : start + length] for start, length in places.tolist()
+        ]
 
 
 class PackedWriter:

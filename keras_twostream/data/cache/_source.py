@@ -1,11 +1,13 @@
 """A packed file as the source of clips."""
 
 import os
+from collections.abc import Callable
 
 import numpy as np
 
+from keras_twostream._opencv import cv2
 from keras_twostream.data.cache import _images, _packed
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, VideoError
 from keras_twostream.spec import ClipSpec
 
 
@@ -33,14 +35,19 @@ class PackedSource:
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         """(N, H, W, 3) uint8 frames."""
-        packed = self.packed
         frames = np.empty((len(indices), *self.size, 3), np.uint8)
-        payloads = packed.payloads(packed.rgb[np.asarray(indices, int)])
-        for place, payload in enumerate(payloads):
-            frames[place] = _images.unpack_frame(
-                payload, self.size, packed.contract
-            )
+        for place, image in enumerate(self.images(np.asarray(indices, int))):
+            frames[place] = image
         return frames
+
+    def images(self, indices: np.ndarray) -> list[np.ndarray]:
+        """Each frame by itself, (H, W, 3) uint8; read-only where raw.
+
+        Raises:
+            VideoError: If one is damaged.
+        """
+        rows = self.packed.rgb[indices]
+        return self._unpacked(rows, _images.unpack_frame)
 
     def fields(self, pairs: np.ndarray) -> np.ndarray:
         """(N, H, W, 2) float32 flow of (N, 2) pairs of frame numbers.
@@ -49,19 +56,38 @@ class PackedSource:
 
         Raises:
             SpecError: If a pair is not one frame and the next.
+            VideoError: If a field is damaged.
         """
-        packed = self.packed
+        fields = np.zeros((len(pairs), *self.size, 2), np.float32)
+        for place, levels in enumerate(self.levels(pairs)):
+            if levels is not None:
+                _images.to_pixels(levels, self.packed.contract, fields[place])
+        return fields
+
+    def levels(self, pairs: np.ndarray) -> list[np.ndarray | None]:
+        """Each field as it was quantised: (2H, W), x above y.
+
+        None where a frame is paired with itself; otherwise as `fields`.
+        """
         steps = pairs[:, 1] - pairs[:, 0]
         if not np.isin(steps, (0, 1)).all():
             raise SpecError(
-                f"{packed.path} holds flow from each frame to the next. "
+                f"{self.packed.path} holds flow from each frame to the next. "
                 f"Received: pairs {np.unique(steps).tolist()} frames apart."
             )
-        fields = np.zeros((len(pairs), *self.size, 2), np.float32)
-        moving = np.flatnonzero(steps)
-        payloads = packed.payloads(packed.flow[pairs[moving, 0]])
-        for place, payload in zip(moving, payloads, strict=True):
-            fields[place] = _images.unpack_field(
-                payload, self.size, packed.contract
-            )
-        return fields
+        rows = self.packed.flow[pairs[steps == 1, 0]]
+        moving = iter(self._unpacked(rows, _images.unpack_levels))
+        return [next(moving) if step else None for step in steps]
+
+    def _unpacked(self, rows: np.ndarray, unpack: Callable) -> list:
+        packed = self.packed
+        try:
+            return [
+                unpack(payload, self.size, packed.contract)
+                for payload in packed.payloads(rows)
+            ]
+        except (ValueError, cv2.error) as error:
+            raise VideoError(
+                f"Cannot read {packed.path}: an image in it is damaged "
+                f"({error}). Delete the file and extract again."
+            ) from error
