@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_twostream.errors import WeightsError
+from keras_twostream.errors import SpecError, UnknownNameError
 from keras_twostream.pretrained import WeightSpec, _loading, _saving, _select
 from keras_twostream.registry import model_entry
 
@@ -27,7 +27,8 @@ def load(
             ("spatiotemporal_resnet.imagenet"), a Hub repository
             ("hf://user/repo" or "hf://user/repo@revision"), a folder
             ("local:path/to/dir"), or a WeightSpec.
-        weights: Tag of a weight, a WeightSpec, or None for random weights.
+        weights: Tag of a weight, a WeightSpec, or None for random weights:
+            then of `name` only the architecture counts.
         num_classes: Classes of the head. The trained head stays if this is
             not given or equals the weight's.
         classes: Names of the classes; the head stays if they equal the
@@ -40,6 +41,8 @@ def load(
 
     Raises:
         UnknownNameError: If no architecture, weight or option has the name.
+        SpecError: If an option is not one of its choices, or `classes` are
+            not distinct or not `num_classes` many.
         WeightsError: If no weight fits the options, or the file cannot be
             fetched, verified or matched to the model.
 
@@ -94,9 +97,10 @@ def save_pretrained(
         The folder.
 
     Raises:
-        SpecError: If the model has no stream input of this library.
+        SpecError: If the model has no stream input of this library, or was
+            not built by a registered architecture.
         WeightsError: If what the model says of itself no longer fits its
-            layers, or the disk refuses.
+            layers, the dtype is not one of the two, or the disk refuses.
     """
     facts = {
         "license": license,
@@ -123,19 +127,22 @@ def push_to_hub(
     """Publish a model on the Hub, for others to load by name.
 
     Args:
-        model: A model, or a folder that `save_pretrained` wrote.
+        model: A model, or a folder that `save_pretrained` wrote; licence
+            and data terms given here are written into the folder, too.
         repo_id: "user/name"; made if it does not exist. A README.md that is
             there already is left as it is.
         license: SPDX identifier of the weights, as "apache-2.0".
         data_terms: Terms of the data they were trained on.
         private: Whether a new repository is private.
         message: Of the commit.
-        **facts: More arguments of `save_pretrained`: dtype, metrics, ...
+        **facts: More arguments of `save_pretrained`: dtype, metrics, ...; a
+            folder has its own.
 
     Returns:
         "hf://user/name@commit", which loads exactly these weights.
 
     Raises:
+        SpecError: If facts are given for a folder.
         WeightsError: If licence or data terms are missing, the model cannot
             be saved, or the Hub refuses.
 
@@ -149,11 +156,13 @@ def push_to_hub(
     """
     from keras_twostream.pretrained import _publishing
 
+    terms = {"license": license, "data_terms": data_terms}
     if not isinstance(model, keras.Model):
+        _refuse_facts(facts)
+        _publishing.state_terms(Path(model), terms)
         return _publishing.push_folder(
             Path(model), repo_id, private=private, message=message
         )
-    terms = {"license": license, "data_terms": data_terms}
     with tempfile.TemporaryDirectory() as folder:
         save_pretrained(model, folder, **terms, **facts)
         return _publishing.push_folder(
@@ -163,20 +172,36 @@ def push_to_hub(
 
 def _count(classes: Sequence[str], num_classes: int | None) -> int:
     if len(set(classes)) != len(classes):
-        raise WeightsError(
+        raise SpecError(
             f"`classes` must be distinct names. Received: {list(classes)}"
         )
     if num_classes not in (None, len(classes)):
-        raise WeightsError(
+        raise SpecError(
             "`num_classes` must be the number of `classes`; leave it out. "
             f"Received: num_classes={num_classes}, {len(classes)} classes"
         )
     return len(classes)
 
 
+def _refuse_facts(facts: Mapping[str, Any]) -> None:
+    if facts:
+        raise SpecError(
+            "A folder holds its facts already, in config.json: only `license` "
+            "and `data_terms` can be given with it. Received: "
+            f"{', '.join(sorted(facts))}. Save the model again with "
+            "keras_twostream.save_pretrained, or push the model itself."
+        )
+
+
 def _random(
     name: Any, classes: Sequence[str] | None, options: dict[str, Any]
 ) -> keras.Model:
-    architecture = str(getattr(name, "name", name)).partition(".")[0]
+    name = str(getattr(name, "name", name))
+    if ":" in name:
+        raise UnknownNameError(
+            "weights=None builds an architecture anew, and takes its name, "
+            f"such as 'spatiotemporal_resnet'. Received: {name!r}"
+        )
+    architecture = name.partition(".")[0]
     model = model_entry(architecture).builder(**options)
     return _loading.name_classes(model, classes)

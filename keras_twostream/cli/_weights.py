@@ -1,10 +1,13 @@
 """`keras-twostream weights`: pull, push, verify, lock, convert."""
 
+from collections.abc import Mapping
+
 import click
 
 from keras_twostream import pretrained
 from keras_twostream.cli import _console
 from keras_twostream.cli._options import debug_option, json_option
+from keras_twostream.errors import WeightsError
 
 
 @click.group("weights")
@@ -18,36 +21,68 @@ def weights_command() -> None:
 @json_option
 @debug_option
 def pull(names: tuple[str, ...], force: bool, as_json: bool) -> None:
-    """Download and verify the weights called NAMES.
+    """Download and verify the weights called NAMES, whatever fails.
 
     A name is what keras_twostream.load takes: an architecture, a weight,
     hf://user/repo, local:folder.
     """
     from keras_twostream.pretrained import _maintenance
 
-    found = {
-        name: [str(f.path) for f in _maintenance.pull(name, force=force)]
-        for name in names
-    }
+    found, failed = {}, False
+    for name in names:
+        try:
+            files = _maintenance.pull(name, force=force)
+        except WeightsError as error:
+            failed = True
+            click.echo(f"{name}: {error}", err=True)
+        else:
+            found[name] = [str(file.path) for file in files]
     if as_json:
         _console.print_json(found)
-        return
-    for name, paths in found.items():
-        for path in paths:
-            click.echo(f"{name}: {path}")
+    else:
+        _say_places(found)
+    if failed:
+        click.get_current_context().exit(1)
 
 
 @weights_command.command()
 @click.argument("folder")
 @click.argument("repo_id")
 @click.option("--private", is_flag=True, help="Make a private repository.")
+@click.option(
+    "--license",
+    "license_",
+    default="",
+    help="Of the weights, as apache-2.0; the folder's own by default.",
+)
+@click.option(
+    "--data-terms",
+    default="",
+    help="Of the training data; the folder's own by default.",
+)
 @json_option
 @debug_option
-def push(folder: str, repo_id: str, private: bool, as_json: bool) -> None:
-    """Publish FOLDER, which save_pretrained wrote, as REPO_ID on the Hub."""
+def push(
+    folder: str,
+    repo_id: str,
+    private: bool,
+    license_: str,
+    data_terms: str,
+    as_json: bool,
+) -> None:
+    """Publish FOLDER as REPO_ID on the Hub.
+
+    FOLDER is what save_pretrained wrote, or the model/ of a training run.
+    """
     from keras_twostream import hub
 
-    address = hub.push_to_hub(folder, repo_id, private=private)
+    address = hub.push_to_hub(
+        folder,
+        repo_id,
+        license=license_,
+        data_terms=data_terms,
+        private=private,
+    )
     if as_json:
         _console.print_json({"address": address})
     else:
@@ -77,7 +112,7 @@ def verify(pattern: str, online: bool, as_json: bool) -> None:
         for check in checks:
             click.echo(_line(check))
     if any(check.problems for check in checks):
-        raise SystemExit(1)
+        click.get_current_context().exit(1)
 
 
 @weights_command.command()
@@ -95,8 +130,7 @@ def lock(names: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         _console.print_json(written)
     else:
-        for name, path in written.items():
-            click.echo(f"{name}: {path}")
+        _say_places({name: [path] for name, path in written.items()})
 
 
 @weights_command.command()
@@ -124,6 +158,12 @@ def convert(name: str, folder: str, half: bool, as_json: bool) -> None:
         _console.print_json({"folder": str(saved)})
     else:
         click.echo(f'keras_twostream.load("local:{saved}")')
+
+
+def _say_places(found: Mapping[str, list[str]]) -> None:
+    for name, paths in found.items():
+        for path in paths:
+            click.echo(f"{name}: {path}")
 
 
 def _line(check) -> str:

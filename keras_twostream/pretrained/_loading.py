@@ -130,9 +130,10 @@ def _head_fits(
     return options.get("num_classes") in (None, _count(spec))
 
 
-def _count(spec: WeightSpec) -> int:
-    default = registry.model_entry(spec.architecture).options["num_classes"]
-    return spec.options.get("num_classes", default)
+def _count(spec: WeightSpec) -> int | None:
+    """Classes of the weight; None where the builder fixes them."""
+    known = registry.model_entry(spec.architecture).options
+    return spec.options.get("num_classes", known.get("num_classes"))
 
 
 def _assign(
@@ -177,14 +178,13 @@ def _without_dropped_streams(
 
 
 def _announce(spec: WeightSpec, model: keras.Model, keep_head: bool) -> None:
+    state = "the classifier is a fresh one, with random weights"
     if keep_head:
-        text = "%s: its classifier is untrained, as it was saved. Train it "
-    else:
-        text = "%s: the classifier is a fresh one, with random weights. Train "
-        text += "it "
+        state = "its classifier is untrained, as it was saved"
     logger.warning(
-        text + "(model.fit) before you predict: %s has %d outputs.",
+        "%s: %s. Train it (model.fit) before you predict: %s has %d outputs.",
         spec.name,
+        state,
         model.name,
         len(inspection.class_names(model)),
     )

@@ -40,7 +40,8 @@ class WeightSpec:
     """A published weight, pinned to its bytes.
 
     `dataclasses.replace(spec, name=..., repo_id=...)` of a built-in one makes
-    a new one that `register_weights` accepts.
+    a new one that `register_weights` accepts; of one that does not lie on the
+    Hub, `url`, `folder` and `files` must be emptied too.
 
     Attributes:
         name: "architecture.tag", as `load` takes it.
@@ -162,7 +163,8 @@ def _check_source(spec: WeightSpec) -> None:
             f"The weight {spec.name} needs exactly one source: repo_id, "
             "url, folder or files. Received: "
             f"repo_id={spec.repo_id!r}, url={spec.url!r}, "
-            f"folder={spec.folder!r}, {len(spec.files)} files"
+            f"folder={spec.folder!r}, {len(spec.files)} files. Empty the "
+            "others: repo_id='', url='', folder='', files=()."
         )
     for url in (spec.url, *(file.url for file in spec.files)):
         if url and not url.startswith("https://"):

@@ -143,6 +143,7 @@ def test_a_changed_copy_is_a_new_weight():
         ({"filename": "/etc/passwd"}, "without '..'"),
         ({"repo_id": "", "url": "http://a/b"}, "must start with https://"),
         ({"url": "https://a/b"}, "exactly one source"),
+        ({"folder": "here"}, "Empty the others: repo_id=''"),
     ],
 )
 def test_a_wrong_row_is_named(changes, text):
@@ -243,6 +244,15 @@ def test_pull_prints_where_the_files_are(served):
     assert "model.safetensors" in result.output
 
 
+def test_pull_goes_on_after_a_failure_and_names_it(served, tmp_path):
+    _, commit = served
+    names = [f"local:{tmp_path / 'gone'}", f"hf://me/net@{commit}"]
+    result = CliRunner().invoke(weights_command, ["pull", *names])
+    assert result.exit_code == 1
+    assert f"{names[0]}: There is no folder" in result.stderr
+    assert f"{names[1]}: " in result.stdout
+
+
 def test_lock_pins_the_newest_commit(served):
     _, commit = served
     spec = dataclasses.replace(
@@ -261,7 +271,10 @@ def test_convert_then_push(loopback, folder, trained, tmp_path):
     result = CliRunner().invoke(weights_command, ["convert", spec.name, ours])
     assert result.exit_code == 0, result.output
     result = CliRunner().invoke(
-        weights_command, ["push", ours, "me/ours", "--json"]
+        weights_command,
+        ["push", ours, "me/ours", "--json", "--license", "apache-2.0"],
     )
+    config = loopback.repos["me/ours"].tree("main")["config.json"]
+    assert json.loads(config)["license"] == "apache-2.0"
     address = json.loads(result.stdout)["address"]
     np.testing.assert_array_equal(logits(kts.load(address)), logits(trained))

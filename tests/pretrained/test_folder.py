@@ -203,6 +203,24 @@ def test_random_weights_are_asked_for_by_name():
     assert not inspection.head_is_trained(model)
 
 
+@pytest.mark.parametrize("address", ["local:net", "hf://me/net"])
+def test_random_weights_have_no_address(address):
+    with pytest.raises(UnknownNameError, match=f"its name.*{address}"):
+        kts.load(address, weights=None)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        ({"classes": ["a", "a"]}, "must be distinct names"),
+        ({"classes": ["a", "b"], "num_classes": 3}, "num_classes=3, 2 cla"),
+    ],
+)
+def test_classes_that_contradict_themselves(wanted, text):
+    with pytest.raises(SpecError, match=text):
+        kts.load("tiny", weights=None, **wanted)
+
+
 def test_an_untrained_head_is_announced(trained, tmp_path, caplog):
     clone = keras.models.clone_model(trained)
     inspection.update_card(clone, head_trained=False)

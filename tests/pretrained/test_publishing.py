@@ -8,7 +8,7 @@ from small_net import CLASSES, logits
 
 import keras_twostream as kts
 from keras_twostream import hub
-from keras_twostream.errors import WeightsError
+from keras_twostream.errors import SpecError, WeightsError
 
 METRIC = {
     "name": "accuracy",
@@ -91,6 +91,30 @@ def test_a_folder_without_terms_is_not_pushed(loopback, trained, tmp_path):
     saved = hub.save_pretrained(trained, tmp_path / "bare")
     with pytest.raises(WeightsError, match="Missing: license, data_terms"):
         kts.push_to_hub(saved, "me/bare")
+
+
+def test_terms_given_late_reach_config_and_card(loopback, trained, tmp_path):
+    saved = hub.save_pretrained(trained, tmp_path / "bare", license="mit")
+    kts.push_to_hub(saved, "me/late", data_terms="videos of my own")
+    files = loopback.repos["me/late"].tree("main")
+    config = json.loads(files["config.json"])
+    assert config["license"] == "mit"
+    assert config["data_terms"] == "videos of my own"
+    terms = b"Weights: mit. Training data: videos of my own"
+    assert terms in files["README.md"]
+
+
+def test_terms_given_late_leave_a_card_of_one_s_own(loopback, folder):
+    (folder / "README.md").write_text("mine")
+    kts.push_to_hub(folder, "me/late", license="apache-2.0")
+    files = loopback.repos["me/late"].tree("main")
+    assert json.loads(files["config.json"])["license"] == "apache-2.0"
+    assert files["README.md"] == b"mine"
+
+
+def test_other_facts_of_a_folder_are_its_own(folder):
+    with pytest.raises(SpecError, match=r"facts already.*Received: metrics"):
+        kts.push_to_hub(folder, "me/folder", metrics=[METRIC])
 
 
 def test_a_hub_that_refuses_says_how_to_log_in(loopback, trained):
