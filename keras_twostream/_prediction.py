@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_twostream.errors import UnknownNameError, did_you_mean
+
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
@@ -51,10 +53,23 @@ class Prediction:
 
         Returns:
             (name, probability), the likeliest first.
+
+        Raises:
+            UnknownNameError: If that stream was not scored apart.
         """
-        scores = self.streams[stream] if stream else self.probabilities
+        scores = self._scores(stream)
         best = np.argsort(-scores, kind="stable")[:count]
         return [(self.classes[i], float(scores[i])) for i in best]
+
+    def _scores(self, stream: str | None) -> np.ndarray:
+        if stream is None:
+            return self.probabilities
+        if stream not in self.streams:
+            raise UnknownNameError(
+                f"{self.model} has no scores of {stream!r} alone."
+                f"{did_you_mean(stream, self.streams)}"
+            )
+        return self.streams[stream]
 
     def per_second(self) -> np.ndarray:
         """(S, C) probabilities of each second, S the seconds rounded up.

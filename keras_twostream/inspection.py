@@ -63,11 +63,15 @@ def update_card(model: keras.Model, **changes: Any) -> None:
 
 
 def class_names(model: keras.Model) -> list[str]:
-    """Names of the classes, or their numbers when none were given."""
+    """Names of the classes, or their numbers when none were given.
+
+    Streams with a head each have the same classes. Of heads for several data
+    sets the first one's are given.
+    """
     names = card(model).get("classes")
     if names:
         return list(names)
-    logits = keras.tree.flatten(model.output)[0]  # all heads have the same
+    logits = keras.tree.flatten(model.output)[0]
     return [str(number) for number in range(logits.shape[-1])]
 
 
@@ -97,6 +101,7 @@ def taps(model: keras.Model, names: Sequence[str]) -> keras.Model:
         frames, `(B * T, H, W, C)`.
 
     Raises:
+        SpecError: If `names` is a single name instead of a list.
         UnknownNameError: If the model has no such activation.
 
     Example:
@@ -106,6 +111,10 @@ def taps(model: keras.Model, names: Sequence[str]) -> keras.Model:
     features.predict_on_batch(clips)["rgb.res5"].shape
     ```
     """
+    if isinstance(names, str):
+        raise SpecError(
+            f"`names` must be a list: [{names!r}]. Received: names={names!r}"
+        )
     return keras.Model(
         model.inputs, {name: _output(model, name) for name in names}
     )

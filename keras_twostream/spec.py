@@ -6,7 +6,8 @@ caches, in-graph flow, prediction) asks it which frames to take. No Keras here.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import numbers
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -82,9 +83,10 @@ class ClipSpec:
 
     def __post_init__(self) -> None:
         for name in ("streams", "train_strides", "crop", "stream_weights"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            object.__setattr__(self, name, _sequence(name, getattr(self, name)))
         if self.resize_to is not None:
-            object.__setattr__(self, "resize_to", tuple(self.resize_to))
+            size = _sequence("resize_to", self.resize_to)
+            object.__setattr__(self, "resize_to", size)
         weights = self.stream_weights or (1.0,) * len(self.streams)
         object.__setattr__(self, "stream_weights", weights)
         object.__setattr__(self, "flow_parameters", dict(self.flow_parameters))
@@ -198,6 +200,16 @@ class ClipSpec:
 # === Checks ===
 
 
+def _sequence(name: str, value: Any) -> tuple:
+    """A tuple of the values, which JSON has as a list."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise SpecError(
+            f"`{name}` must be a tuple or list: ('rgb',), not 'rgb', and "
+            f"(224, 224), not 224. Received: {name}={value!r}"
+        )
+    return tuple(value)
+
+
 def _check(spec: ClipSpec) -> None:
     _check_choice("stacking", spec.stacking, STACKINGS)
     _check_choice("flow_algorithm", spec.flow_algorithm, FLOW_ALGORITHMS)
@@ -214,6 +226,10 @@ def _check(spec: ClipSpec) -> None:
         "flow_bound",
     ):
         _check_positive(name, getattr(spec, name))
+    if spec.frame_rate is not None:
+        _check_positive("frame_rate", spec.frame_rate)
+    for name in ("crop", "train_strides", "resize_to"):
+        _check_pair(name, getattr(spec, name))
     if spec.stacking == "bidirectional" and spec.flow_length % 2:
         raise SpecError(
             "Bidirectional stacking halves flow_length between forward and "
@@ -251,7 +267,24 @@ def _check_streams(spec: ClipSpec) -> None:
 
 
 def _check_positive(name: str, value: float) -> None:
-    if isinstance(value, bool) or not value > 0:
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or not value > 0:
         raise SpecError(
             f"`{name}` must be greater than 0. Received: {name}={value!r}"
+        )
+
+
+def _check_pair(name: str, value: tuple | None) -> None:
+    if value is None:
+        return
+    if len(value) != 2:
+        raise SpecError(
+            f"`{name}` must be two numbers. Received: {name}={value!r}"
+        )
+    for number in value:
+        _check_positive(name, number)
+    if name == "train_strides" and value[0] > value[1]:
+        raise SpecError(
+            "`train_strides` must be the smallest and the largest stride, in "
+            f"this order. Received: train_strides={value!r}"
         )

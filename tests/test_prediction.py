@@ -160,6 +160,14 @@ def test_a_missing_file_is_named(model):
         kts.predict("gone.mp4", model)
 
 
+def test_an_unknown_stream_lists_those_there_are(model, frames):
+    prediction = kts.predict(frames, model)
+    with pytest.raises(
+        errors.UnknownNameError, match=r"'audio' alone. Choices: flow, rgb"
+    ):
+        prediction.top(1, "audio")
+
+
 # === The dataclass ===
 
 

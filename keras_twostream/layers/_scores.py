@@ -47,17 +47,16 @@ class ScoreFusion(keras.layers.Layer):
 
     Output shape:
         `(B, num_classes)`, float32.
+
+    Raises:
+        SpecError: If the method has no such name.
     """
 
     def __init__(
         self, weights: Sequence[float], method: str = "logits", **kwargs: Any
     ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
-        if method not in SCORE_FUSIONS:
-            raise SpecError(
-                f"`method` must be one of {', '.join(SCORE_FUSIONS)}. "
-                f"Received: method={method!r}"
-            )
+        _check_method(method)
         self.weights_ = [float(weight) for weight in weights]
         self.method = method
 
@@ -98,10 +97,14 @@ class AverageScores(keras.layers.Layer):
 
     Output shape:
         `(B, num_classes)`, float32.
+
+    Raises:
+        SpecError: If the method has no such name.
     """
 
     def __init__(self, method: str = "logits", **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
+        _check_method(method)
         self.method = method
 
     def call(self, scores):
@@ -187,6 +190,14 @@ def classifier(
                     x, activation, f"_{stream}{suffix}"
                 )
     return results[""] if list(results) == [""] else results
+
+
+def _check_method(method: str) -> None:
+    if method not in SCORE_FUSIONS:
+        raise SpecError(
+            f"`method` must be one of {', '.join(SCORE_FUSIONS)}. "
+            f"Received: method={method!r}"
+        )
 
 
 def _log(probabilities):

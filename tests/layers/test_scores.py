@@ -1,5 +1,7 @@
 """Heads and score fusion."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -72,9 +74,10 @@ def test_steps_are_averaged_in_probability_where_asked():
     np.testing.assert_allclose(mean, (A + B) / 2, rtol=1e-6)
 
 
-def test_an_unknown_method_lists_the_choices():
+@pytest.mark.parametrize("layer", [partial(ScoreFusion, [1, 1]), AverageScores])
+def test_an_unknown_method_lists_the_choices(layer):
     with pytest.raises(SpecError, match="must be one of logits, softmax"):
-        ScoreFusion([1, 1], "max")
+        layer("max")
 
 
 @pytest.mark.parametrize(
