@@ -1,11 +1,11 @@
 """`keras-twostream evaluate` and `fuse`: how good a model is."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from keras_twostream.cli import _console
 from keras_twostream.cli._options import (
     check_device,
     debug_option,
@@ -97,7 +97,7 @@ def fuse_command(as_json: bool, **flags: Any) -> None:
 def show(report: dict[str, Any], as_json: bool, err: bool = False) -> None:
     """Prints a report, as JSON or as a table of percentages."""
     if as_json:
-        click.echo(json.dumps(report, indent=2))
+        _console.print_json(report)
         return
     for stream, numbers in report["accuracy"].items():
         row = "  ".join(f"{k} {100 * v:5.1f} %" for k, v in numbers.items())

@@ -64,6 +64,8 @@ def _table(models: list[dict[str, Any]]) -> Table:
         for weight in model["weights"]:
             mark = "[green]●[/green]" if weight["head_trained"] else "○"
             table.add_row(f"  {mark} {weight['name']}", _facts(weight))
+        if not model["weights"]:
+            table.add_row("", "[dim]no public weights; train it anew[/dim]")
     return table
 
 

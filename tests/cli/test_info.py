@@ -74,6 +74,11 @@ def test_list_shows_models_with_their_weights():
     assert "two_stream_vgg16" not in result.stdout
 
 
+def test_list_says_where_there_are_no_weights():
+    words = " ".join(run("list", "two_stream").stdout.split())
+    assert "two-stream network. no public weights; train it anew" in words
+
+
 # === Words ===
 
 

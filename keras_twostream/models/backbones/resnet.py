@@ -48,6 +48,7 @@ class Block:
 
     @property
     def outputs(self) -> int:
+        """Channels that the block gives out."""
         return self.filters * (1 if self.basic else 4)
 
     def part(self, branch: str, kind: str = "res") -> str:
@@ -146,6 +147,7 @@ def batch_norm(x, name: str):
 
 
 def relu(x, name: str):
+    """A ReLU as a layer of its own, so that it can be tapped."""
     return layers.ReLU(name=name)(x)
 
 

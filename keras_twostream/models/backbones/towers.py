@@ -45,6 +45,7 @@ class Tower:
                 return
 
     def unfolded(self, name: str) -> Any:
+        """x with its time axis, (B, length, ...)."""
         return UnfoldTime(self.length, name=name)(self.x)
 
     def _pool_time(self) -> None:

@@ -113,4 +113,5 @@ def dense(x, name: str, units: int):
 
 
 def dropout(x, name: str, rate: float):
+    """Dropout at a rate of 0..1, in training only."""
     return layers.Dropout(rate, name=name)(x)
