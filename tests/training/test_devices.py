@@ -41,7 +41,7 @@ print(json.dumps([losses(1), losses(2)]))
 """
 
 
-def _run(backend, batch):
+def _run(backend, *arguments):
     environment = {
         **os.environ,
         "KERAS_BACKEND": backend,
@@ -50,7 +50,7 @@ def _run(backend, batch):
         "JAX_PLATFORMS": "cpu",
     }
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(batch)],
+        [sys.executable, *map(str, arguments)],
         env=environment,
         capture_output=True,
         text=True,
@@ -65,9 +65,20 @@ def _run(backend, batch):
 def test_two_devices_learn_as_one(backend, batch):
     if backend == "jax":
         pytest.importorskip("jax")
-    one, two = _run(backend, batch)
+    one, two = _run(backend, "-c", SCRIPT, batch)
     assert one[-1] < one[0]
     assert two == pytest.approx(one, rel=1e-4)
+
+
+# Four videos to validate on, so that a batch of six is filled up.
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_train_command_on_two_devices(backend, video_folder, tmp_path):
+    if backend == "jax":
+        pytest.importorskip("jax")
+    script = Path(__file__).with_name("two_devices.py")
+    one, two = _run(backend, script, video_folder, tmp_path)
+    assert two == pytest.approx(one, rel=1e-4)
+    assert (tmp_path / "2" / "model" / "config.json").exists()
 
 
 def test_two_processes_learn_as_one():

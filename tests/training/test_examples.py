@@ -1,14 +1,27 @@
 """What the folder examples/ shows runs, on a dozen tiny videos."""
 
+import importlib.metadata
+import json
+import os
 import runpy
+import socket
+import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from keras_twostream import hub, inspection
+import keras_twostream as kts
+from keras_twostream import hub, inspection, registry
+from keras_twostream.cli import group
+from keras_twostream.models.backbones import resnet
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+SMALL = [
+    "--weights", "none", "--epochs", "1", "--batch-size", "4", "--workers",
+    "1", "--spec", "short_side=32", "--spec", "crop=[32,32]",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -19,6 +32,31 @@ def run(monkeypatch):
         runpy.run_path(str(EXAMPLES / name), run_name="__main__")
 
     return script
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    """The commands that examples start; they run here, in this process."""
+    seen = []
+
+    def call(command, check):
+        assert command[1:3] == ["-m", "keras_twostream"] and check
+        seen.append(command[3])
+        group(command[3:], standalone_mode=False)
+
+    monkeypatch.setattr(subprocess, "run", call)
+    monkeypatch.setitem(resnet.BLOCKS, 50, (1, 1, 1, 1))
+    return seen
+
+
+@pytest.fixture
+def four_videos(video_folder, tmp_path):
+    """Two videos of each class."""
+    for path in video_folder.glob("*/[01].mp4"):
+        target = tmp_path / "videos" / path.parent.name / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(path)
+    return tmp_path / "videos"
 
 
 @pytest.mark.parametrize(
@@ -42,3 +80,129 @@ def test_one_network_learns_two_data_sets(run, video_folder, tmp_path, capsys):
 def test_finetuning_is_short():
     text = (EXAMPLES / "finetune_own_videos.py").read_text()
     assert len(text.splitlines()) < 40
+
+
+def test_segment_network(run, commands, four_videos, tmp_path, capsys):
+    run("segment_network.py", four_videos, tmp_path / "runs", *SMALL)
+    assert commands == ["train", "evaluate"] * 2 + ["fuse"]
+    fused = capsys.readouterr().out.splitlines()[-1]
+    assert fused.startswith("fused ")
+    metrics = tmp_path / "runs" / "flow" / "evaluation" / "metrics.json"
+    protocol = json.loads(metrics.read_text())["protocol"]
+    assert protocol == {"clips": 25, "crops": "10-crop", "videos": 4}
+
+
+def test_ucf101_split1(run, commands, video_folder, tmp_path):
+    lists = _as_ucf101(video_folder, tmp_path)
+    arguments = [tmp_path / "UCF-101", lists, tmp_path / "runs", "--quick"]
+    run("ucf101_split1.py", *arguments, *SMALL, "--option", "width=4")
+    assert commands == ["train"] * 3 + ["evaluate"]
+    metrics = tmp_path / "runs" / "fused" / "evaluation" / "metrics.json"
+    report = json.loads(metrics.read_text())
+    assert report["protocol"]["videos"] == 4
+    assert not report["skipped"]
+    # A second call finds its stages done.
+    run("ucf101_split1.py", *arguments, *SMALL, "--option", "width=4")
+    assert commands.count("train") == 3
+
+
+def _as_ucf101(folder, root):
+    """Eight videos to train on and four to test, by UCF-101's names."""
+    lists = root / "lists"
+    lists.mkdir()
+    rows = {"train": [], "test": []}
+    for number, name in enumerate(("slides", "stands"), 1):
+        (root / "UCF-101" / name).mkdir(parents=True)
+        for clip, path in enumerate(sorted((folder / name).iterdir())):
+            entry = f"{name}/v_{name}_g{clip:02}_c01.avi"
+            (root / "UCF-101" / entry).symlink_to(path)
+            part = "train" if clip < 4 else "test"
+            rows[part].append(f"{entry} {number}")
+    for part, lines in rows.items():
+        (lists / f"{part}list01.txt").write_text("\n".join(lines) + "\n")
+    (lists / "classInd.txt").write_text("1 slides\n2 stands\n")
+    return lists
+
+
+def test_features_of_c3d_and_an_svm(run, commands, four_videos, tmp_path):
+    model = kts.models.c3d(
+        2,
+        variant="small",
+        clip_spec={"short_side": 16, "resize_to": (16, 22), "crop": (16, 16)},
+    )
+    kts.save_pretrained(model, tmp_path / "c3d")
+    out = tmp_path / "features"
+    run("c3d_svm.py", tmp_path / "c3d", *[four_videos] * 2, out, "--clips", 2)
+    assert commands == ["features"] * 2
+    assert len(list(out.glob("*/*/*.safetensors"))) == 8
+
+
+def test_plugin_adds_a_model_and_its_weight(monkeypatch, tmp_path):
+    folder = EXAMPLES / "plugin"
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    info = tmp_path / "keras_twostream_shaker-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Name: {project['name']}\nVersion: {project['version']}\n"
+    )
+    (info / "entry_points.txt").write_text(
+        "\n".join(
+            f"[{group}]\n" + "\n".join(f"{k} = {v}" for k, v in rows.items())
+            for group, rows in project["entry-points"].items()
+        )
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.syspath_prepend(str(folder))
+    importlib.invalidate_caches()
+    try:
+        model = kts.load("shaker", weights=None, num_classes=3)
+        assert model.output_shape == (None, 3)
+        assert "shaker.demo" in [row.name for row in kts.list_weights("shaker")]
+    finally:
+        registry._registered.pop("shaker", None)
+        sys.modules.pop("keras_twostream_shaker", None)
+
+
+# The example, with a network that compiles in a second.
+WORKER = """
+import runpy
+import keras_twostream as kts
+import plain_net
+from keras_twostream import hub
+kts.load = lambda name, classes: hub.load(
+    "plain_net", weights=None, classes=classes)
+runpy.run_path({path!r}, run_name="__main__")
+"""
+
+
+def test_two_workers_train_one_model(video_folder, tmp_path):
+    pytest.importorskip("jax")
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    pair = [_worker(video_folder, tmp_path, i, port) for i in range(2)]
+    for worker in pair:
+        _, errors = worker.communicate(timeout=300)
+        assert worker.returncode == 0, errors[-2000:]
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert "slides" in json.dumps(config)
+
+
+def _worker(folder, out, index, port):
+    code = WORKER.format(path=str(EXAMPLES / "many_workers.py"))
+    addresses = f"localhost:{port},localhost:{port + 1}"
+    words = [folder, out / "model", index, addresses, 1]
+    here = str(Path(__file__).parent)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, words)],
+        env={
+            **os.environ,
+            "JAX_PLATFORMS": "cpu",
+            "KERAS_BACKEND": "jax",
+            "PYTHONPATH": os.pathsep.join(
+                [here, os.environ.get("PYTHONPATH", "")]
+            ),
+        },
+        stderr=subprocess.PIPE,
+        text=True,
+    )
