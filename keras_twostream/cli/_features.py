@@ -5,10 +5,12 @@ from typing import Any
 
 import click
 
+from keras_twostream.cli import _console
 from keras_twostream.cli._options import (
     check_device,
     debug_option,
     device_option,
+    json_option,
     list_options,
 )
 
@@ -40,9 +42,10 @@ from keras_twostream.cli._options import (
     show_default=True,
 )
 @list_options
+@json_option
 @device_option
 @debug_option
-def features_command(**flags: Any) -> None:
+def features_command(as_json: bool, **flags: Any) -> None:
     """Write named activations of every video's clips.
 
     Example: keras-twostream features spatiotemporal_resnet
@@ -51,6 +54,8 @@ def features_command(**flags: Any) -> None:
     check_device()
     from keras_twostream.cli import _features_run
 
-    failed = _features_run.extract(flags)
-    if failed:
+    report = _features_run.extract(flags)
+    if as_json:
+        _console.print_json(report)
+    if report["failed"]:
         click.get_current_context().exit(1)

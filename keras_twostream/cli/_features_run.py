@@ -12,11 +12,15 @@ from keras_twostream.data import read_annotations
 from keras_twostream.errors import SpecError, VideoError
 
 
-def extract(flags: dict[str, Any]) -> dict[str, str]:
+def extract(flags: dict[str, Any]) -> dict[str, Any]:
     """Writes one file per video.
 
+    Args:
+        flags: The command's parameters by name.
+
     Returns:
-        From video to the reason, for those that failed.
+        What `--json` prints: the videos done, how many were there already,
+        and those that failed, with the reason.
     """
     model = load_anything(flags["model"])
     extractor = training.FeatureExtractor(
@@ -30,19 +34,21 @@ def extract(flags: dict[str, Any]) -> dict[str, str]:
     videos = _videos(flags)
     targets = _targets(videos, flags["out"])
     kind = flags["file_format"]
-    failed: dict[str, str] = {}
+    report = {"out": str(flags["out"]), "done": [], "present": 0, "failed": []}
     began = time.perf_counter()
     for done, (video, target) in enumerate(targets.items(), 1):
         if training.has_features(target, flags["taps"], kind):
+            report["present"] += 1
             continue
         try:
             training.write_features(target, extractor(video), kind)
+            report["done"].append(video)
         except (VideoError, SpecError) as error:
-            failed[video] = str(error)
+            report["failed"].append({"source": video, "reason": str(error)})
             click.echo(f"Left out: {video}: {error}", err=True)
         rate = done / (time.perf_counter() - began)
         click.echo(f"{done}/{len(targets)}  {rate:.1f} videos/s", err=True)
-    return failed
+    return report
 
 
 def _videos(flags: dict[str, Any]) -> list[str]:

@@ -207,6 +207,23 @@ def test_a_broken_plugin_is_named_and_harms_nothing(tmp_path, monkeypatch):
         pretrained.weight_spec("spatiotemporal_resnet.of_the_plugin")
 
 
+def test_a_plugin_may_offer_a_folder_of_rows(tmp_path, monkeypatch):
+    spec = dataclasses.replace(
+        pretrained.weight_spec("c3d.imagenet"), name="c3d.ours", default=False
+    )
+    _rows.write_row(spec, tmp_path / "rows")
+    path = repr(str(tmp_path / "rows"))
+    (tmp_path / "folder_plugin.py").write_text(f"weights = {path}\n")
+    install(
+        tmp_path,
+        monkeypatch,
+        "folder-of-rows",
+        {"keras_twostream.weights": {"rows": "folder_plugin:weights"}},
+    )
+    found = pretrained.weight_spec("c3d.ours")
+    assert found == dataclasses.replace(spec, provider="folder-of-rows")
+
+
 def test_a_plugin_may_not_take_a_name(tmp_path, monkeypatch):
     (tmp_path / "greedy_plugin.py").write_text(
         "import dataclasses\n"

@@ -1,0 +1,48 @@
+"""`features` and `evaluate`, with a small network in place of a loaded one."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from small_model import small_model
+
+from keras_twostream import cli, hub
+from keras_twostream.data import actors
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """A command of a model that counts as trained, or does not."""
+
+    def invoke(*arguments, trained=True):
+        model = small_model(trained=trained)
+        monkeypatch.setattr(hub, "load", lambda name: model)
+        return CliRunner().invoke(cli.group, [str(each) for each in arguments])
+
+    return invoke
+
+
+def test_features_say_as_json_what_was_done(run, tmp_path):
+    videos = tmp_path / "videos" / "wave"
+    good = actors.write_clip(videos / "a.mp4", "wave_hand", size=(64, 80))
+    bad = videos / "b.mp4"
+    bad.write_bytes(b"no video")
+    command = ["features", "m", "--data", videos.parent, "--tap", "rgb.pool"]
+    command += ["--clips", "1", "--out", tmp_path / "out", "--json"]
+    first = run(*command)
+    assert first.exit_code == 1
+    report = json.loads(first.stdout)
+    assert report["done"] == [str(good)]
+    (failed,) = report["failed"]
+    assert failed["source"] == str(bad) and str(bad) in failed["reason"]
+    assert (tmp_path / "out" / "wave" / "a.safetensors").is_file()
+    bad.unlink()
+    again = run(*command)
+    assert again.exit_code == 0
+    assert json.loads(again.stdout)["present"] == 1
+
+
+def test_an_untrained_head_is_not_measured(run, tmp_path):
+    result = run("evaluate", "m", "--data", tmp_path, trained=False)
+    assert result.exit_code == 2
+    assert "is random, so its answers would be" in result.stderr
