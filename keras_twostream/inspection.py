@@ -77,9 +77,13 @@ def class_names(model: keras.Model) -> list[str]:
 
 def head_is_trained(model: keras.Model) -> bool:
     """Whether the classifier came trained, or was trained since."""
+    if card(model).get("head_trained"):
+        return True
     optimizer = getattr(model, "optimizer", None)
-    steps = int(optimizer.iterations) if optimizer is not None else 0
-    return bool(card(model).get("head_trained")) or steps > 0
+    # On several devices int() refuses the counter itself.
+    return optimizer is not None and bool(
+        keras.ops.convert_to_numpy(optimizer.iterations) > 0
+    )
 
 
 def tap_names(model: keras.Model) -> list[str]:

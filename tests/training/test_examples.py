@@ -42,7 +42,7 @@ def commands(monkeypatch):
     def call(command, check):
         assert command[1:3] == ["-m", "keras_twostream"] and check
         seen.append(command[3])
-        group(command[3:], standalone_mode=False)
+        assert not group(command[3:], standalone_mode=False)
 
     monkeypatch.setattr(subprocess, "run", call)
     monkeypatch.setitem(resnet.BLOCKS, 50, (1, 1, 1, 1))

@@ -21,13 +21,14 @@ from keras_twostream.cli import group
 data, out = sys.argv[1], Path(sys.argv[2])
 found = []
 for count in (1, 2):
-    group(
+    failed = group(
         ["train", "--data", data, "--out", str(out / str(count)),
          "--model", "plain_net", "--weights", "none", "--recipe", "finetune",
          "--epochs", "2", "--batch-size", "6", "--workers", "1",
          "--val-share", "0.25", "--devices", str(count)],
         standalone_mode=False,
     )  # fmt: skip
+    assert not failed
     metrics = json.loads((out / str(count) / "metrics.json").read_text())
     found.append([metrics["last"][key] for key in ("loss", "val_loss")])
 print(json.dumps(found))
