@@ -73,7 +73,8 @@ def _show(result: dict[str, Any]) -> None:
         f"{result['clips_per_second']:.1f} clips/s, "
         f"{result['seconds_per_batch'] * 1000:.0f} ms for each batch of "
         f"{result['batch_size']}, on {result['workers']} workers; first "
-        f"batch after {result['first_batch_seconds']:.1f} s."
+        f"batch after {result['first_batch_seconds']:.1f} s. Each clip takes "
+        f"{result['processor_seconds_per_clip'] * 1000:.1f} ms of processor."
     )
     say("One clip on one worker:")
     for part, seconds in result["parts"].items():

@@ -33,7 +33,6 @@ def drawn_ahead(
             "first, and pass its folder as cache=."
         )
     ops = PackedOps.of(reader, spec)
-
     shapes = {stream: clip_shape(spec, stream) for stream in spec.streams}
 
     def read(one):

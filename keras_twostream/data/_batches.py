@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tensorflow as tf
 
+from keras_twostream.data._memory import Recycled, keep_freed_memory
 from keras_twostream.data._reader import ClipReader
 from keras_twostream.spec import ClipSpec
 
 _AT_ONCE = 2  # batches in the making: the next begins while one ends
-_ALIGNED = 64  # bytes; TensorFlow takes over arrays that begin so
 _TYPES = {"rgb": np.uint8, "flow": np.float32}
 
 
@@ -28,13 +28,14 @@ def read_batches(
         spec: The clip.
         workers: Threads.
     """
-    pool = ThreadPoolExecutor(workers)
+    pool, memory = ThreadPoolExecutor(workers), Recycled()
+    keep_freed_memory()
     shapes = [clip_shape(spec, stream) for stream in spec.streams]
     types = [_TYPES[stream] for stream in spec.streams]
 
     def read(pairs: np.ndarray) -> list[np.ndarray]:
         arrays = [
-            aligned((len(pairs), *shape), dtype)
+            memory.array((len(pairs), *shape), dtype)
             for shape, dtype in zip(shapes, types, strict=True)
         ]
 
@@ -63,11 +64,3 @@ def read_batches(
 def clip_shape(spec: ClipSpec, stream: str) -> tuple[int, ...]:
     """(T, H, W, C)."""
     return (spec.clip_length, *spec.crop, spec.channels(stream))
-
-
-def aligned(shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """An array, not filled, whose memory TensorFlow need not copy."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    memory = np.empty(size + _ALIGNED, np.uint8)
-    start = -memory.ctypes.data % _ALIGNED
-    return memory[start : start + size].view(dtype).reshape(shape)

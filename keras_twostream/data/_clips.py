@@ -13,6 +13,7 @@ from keras_twostream.data import (
     _video,
     layouts,
 )
+from keras_twostream.data._clip_frames import frames_of
 from keras_twostream.data._footage import footage_of
 from keras_twostream.data.cache import PackedSource
 from keras_twostream.data.cache._packed import is_packed
@@ -105,7 +106,7 @@ def clips(
     """
     opened = open_source(source, spec)
     placements = _sampling.views(opened.frames, spec, count, protocol)
-    chosen = _sampling.frames_of(placements, opened.frames, spec, short)
+    chosen = frames_of(placements, opened.frames, spec, short)
     footage = footage_of(opened, chosen, spec)
     views = [
         footage.crop(crop)

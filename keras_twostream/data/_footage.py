@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_twostream import flow
-from keras_twostream.data import _augment, _crops, _sampling
+from keras_twostream.data import _augment, _crops
+from keras_twostream.data._clip_frames import ClipFrames
 from keras_twostream.data._packed_footage import (
     PackedFootage,
     distinct,
@@ -15,7 +16,7 @@ from keras_twostream.spec import ClipSpec
 
 
 def footage_of(
-    source, chosen: _sampling.ClipFrames, spec: ClipSpec
+    source, chosen: ClipFrames, spec: ClipSpec
 ) -> "Footage | PackedFootage":
     """The footage of some clips, with flow from disk where it is there.
 
@@ -55,7 +56,7 @@ class Footage:
         self,
         frames: np.ndarray,
         numbers: np.ndarray,
-        chosen: _sampling.ClipFrames,
+        chosen: ClipFrames,
         spec: ClipSpec,
         fields_of: Callable[[np.ndarray], np.ndarray] | None = None,
     ):

@@ -9,11 +9,13 @@ more than decoding. All that takes time runs without Python's lock.
 import numpy as np
 
 from keras_twostream._opencv import cv2
-from keras_twostream.data import _augment, _crops, _sampling
+from keras_twostream.data import _augment, _crops
+from keras_twostream.data._clip_frames import ClipFrames
 from keras_twostream.data.cache import PackedSource
 from keras_twostream.spec import ClipSpec
 
 _MERGED = 128  # channels that every OpenCV can lay side by side
+_FRAMES = 2**31  # more than a video has
 
 
 class PackedFootage:
@@ -31,7 +33,7 @@ class PackedFootage:
     def __init__(
         self,
         source: PackedSource,
-        chosen: _sampling.ClipFrames,
+        chosen: ClipFrames,
         spec: ClipSpec,
     ) -> None:
         self._contract, self.size = source.packed.contract, source.size
@@ -50,7 +52,7 @@ class PackedFootage:
         Trajectory stacking follows points through whole fields.
         """
         stacked = "flow" not in spec.streams or spec.stacking == "forward"
-        return isinstance(source, PackedSource) and stacked
+        return hasattr(source, "levels") and stacked
 
     def crop(
         self,
@@ -72,20 +74,28 @@ class PackedFootage:
         return clip
 
     def _lay_frames(self, crop: _crops.Crop, colour, result) -> None:
-        frames = [_crops.crop_rgb(image[None], crop) for image in self._frames]
+        frames = [
+            _resized(_taken(image, crop), crop.size) for image in self._frames
+        ]
         if colour is not None:
-            frames = [_augment.apply_colour(frame, colour) for frame in frames]
+            frames = _augment.apply_colour(np.stack(frames), colour)
         for place in np.ndindex(self._steps.shape[:-1]):
             for k, number in enumerate(self._steps[place]):
-                result[place][..., 3 * k : 3 * k + 3] = frames[number][0]
+                result[place][..., 3 * k : 3 * k + 3] = frames[number]
 
     def _lay_fields(self, crop: _crops.Crop, values: str, result) -> None:
         factor, offset = self._pixels(crop, values)
-        planes = [
-            _plane(levels, axis, self.size[0], crop, factor[axis], offset[axis])
-            for levels in self._levels
-            for axis in (0, 1)
-        ]
+        planes = []
+        for levels in self._levels:
+            if levels is None:  # at rest
+                planes += [np.zeros(crop.size, np.float32)] * 2
+                continue
+            half = len(levels) // 2
+            for axis, plane in enumerate((levels[:half], levels[half:])):
+                plane = _taken(plane, crop).astype(np.float32)
+                plane *= factor[axis]
+                plane += offset[axis]
+                planes.append(_resized(plane, crop.size))
         for place in np.ndindex(self._places.shape[:-1]):
             numbers = self._places[place]
             _side_by_side(
@@ -108,28 +118,16 @@ def _target(out, stream: str, places, crop, depth: int, dtype) -> np.ndarray:
     return np.empty((*leading, *crop.size, depth * count), dtype)
 
 
-def _plane(
-    levels: np.ndarray | None,
-    axis: int,
-    height: int,
-    crop: _crops.Crop,
-    factor: np.float32,
-    offset: np.float32,
-) -> np.ndarray:
-    """x (axis 0) or y (1) of one field, cropped and in pixels."""
-    if levels is None:
-        return np.zeros(crop.size, np.float32)
-    top = axis * height + crop.top  # x stands above y
-    columns = slice(crop.left, crop.left + crop.width)
-    taken = levels[top : top + crop.height, columns]
-    if crop.mirror:
-        taken = cv2.flip(taken, 1)
-    plane = taken.astype(np.float32)
-    plane *= factor
-    plane += offset
-    if plane.shape == tuple(crop.size):
-        return plane
-    return cv2.resize(plane, (crop.size[1], crop.size[0]))
+def _taken(image: np.ndarray, crop: _crops.Crop) -> np.ndarray:
+    rows = slice(crop.top, crop.top + crop.height)
+    image = image[rows, crop.left : crop.left + crop.width]
+    return cv2.flip(image, 1) if crop.mirror else image
+
+
+def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if image.shape[:2] == tuple(size):
+        return image
+    return cv2.resize(image, (size[1], size[0]))
 
 
 def _side_by_side(planes: list[np.ndarray], result: np.ndarray) -> None:
@@ -146,6 +144,7 @@ def distinct(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def distinct_pairs(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As `distinct`, of pairs on the last axis."""
-    found, places = np.unique(pairs.reshape(-1, 2), axis=0, return_inverse=True)
-    return found, places.reshape(pairs.shape[:-1])
+    """As `distinct`, of pairs of frame numbers on the last axis."""
+    one = pairs[..., 0] * _FRAMES + pairs[..., 1]  # sorts faster than a pair
+    found, places = distinct(one)
+    return np.stack(np.divmod(found, _FRAMES), axis=-1), places

@@ -24,7 +24,8 @@ from keras_twostream.data._order import (
     endless,
     one_epoch,
 )
-from keras_twostream.data._reader import ClipReader, frame_store
+from keras_twostream.data._reader import ClipReader
+from keras_twostream.data._stores import frame_store
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
 
@@ -102,7 +103,9 @@ def video_dataset(
             wrote (see `data.layouts`); those tools do not record it.
         ahead: Whether all clips of one epoch, the first, are drawn now, so
             that nothing in the dataset is Python: what `tf.data` service
-            needs to run it on other machines. Every video must be packed.
+            needs to run it on other machines. Every video must be packed,
+            and an image that is damaged inside its file stops the dataset
+            (`keras-twostream doctor` finds it).
 
     Returns:
         A dataset of ({stream: (B, T, H, W, C)}, labels): "rgb" uint8, "flow"

@@ -1,7 +1,6 @@
 """One clip of a list of videos, by (epoch, index), for training or testing."""
 
 import functools
-import os
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -11,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_twostream._opencv import cv2
-from keras_twostream.data import _augment, _clips, _crops, _sampling, layouts
+from keras_twostream.data import _augment, _crops, _sampling
+from keras_twostream.data._clip_frames import ClipFrames, frames_of
 from keras_twostream.data._footage import footage_of
-from keras_twostream.data.cache import Contract, PackedStore, open_packed
-from keras_twostream.data.cache._packed import Packed, is_packed
+from keras_twostream.data._stores import CacheStore, FrameStore
+from keras_twostream.data.cache._packed import Packed
 from keras_twostream.errors import TwoStreamError, VideoError
 from keras_twostream.spec import ClipSpec
 
@@ -30,7 +30,7 @@ class Draws(NamedTuple):
     """
 
     packed: Packed
-    chosen: _sampling.ClipFrames
+    chosen: ClipFrames
     crop: _crops.Crop
     colour: np.ndarray | None
 
@@ -52,7 +52,7 @@ class ClipReader:
         colour: float,
         flow_values: str,
         short: str,
-        store: "FrameStore | CacheStore",
+        store: FrameStore | CacheStore,
     ):
         self._paths, self._labels = list(paths), labels
         self._spec, self._training, self._seed = spec, training, seed
@@ -162,11 +162,9 @@ class ClipReader:
         crop = self._crop(source.size, rng)
         return Draws(source.packed, chosen, crop, self._draw_colour(rng))
 
-    def _choose(self, source, rng) -> _sampling.ClipFrames:
+    def _choose(self, source, rng) -> ClipFrames:
         placement = self._place(source.frames, rng)
-        return _sampling.frames_of(
-            placement, source.frames, self._spec, self._short
-        )
+        return frames_of(placement, source.frames, self._spec, self._short)
 
     def _place(self, frames: int, rng: np.random.Generator) -> np.ndarray:
         if self._training:
@@ -205,97 +203,3 @@ def _error_of(check: Callable[[str], object], path: str) -> VideoError | None:
     except VideoError as error:
         return error
     return None
-
-
-class FrameStore:
-    """Decoded frames in memory, as long as there is room for them.
-
-    Args:
-        limit: Bytes; 0 keeps nothing.
-        bound: See `open_source`.
-    """
-
-    def __init__(self, limit: int, bound: float):
-        self._free, self._bound = limit, bound
-        self._kept: dict[str, np.ndarray] = {}
-        self._lock = threading.Lock()
-
-    def check(self, path: str, spec: ClipSpec, look_inside: bool) -> None:
-        """See `check_source`."""
-        _clips.check_source(path, spec, look_inside)
-
-    def contract_of(self, path: str) -> Contract | None:
-        """How the data set is packed, as far as one file tells."""
-        try:
-            return open_packed(path).contract if is_packed(path) else None
-        except TwoStreamError:
-            return None
-
-    def has_packed(self, path: str) -> bool:
-        """Whether the path is a packed file."""
-        return is_packed(path)
-
-    def open(self, path: str, spec: ClipSpec) -> _clips.Source:
-        """A source of the video's frames, in memory where they fit."""
-        if path in self._kept:
-            return _clips.ArraySource(self._kept[path], spec)
-        source = _clips.open_source(path, spec, self._bound)
-        if self._free <= 0 or hasattr(source, "fields"):
-            return source
-        frames = source.read(np.arange(source.frames))
-        with self._lock:
-            if frames.nbytes <= self._free and path not in self._kept:
-                self._free -= frames.nbytes
-                self._kept[path] = frames
-        return _clips.ArraySource(frames, spec)
-
-
-class CacheStore:
-    """Frames and flow from a packed cache, written where they are missing.
-
-    Args:
-        folder: The cache.
-        spec: The clip.
-        paths: Every video of the data set.
-        bound: See `open_source`.
-    """
-
-    def __init__(
-        self, folder, spec: ClipSpec, paths: Sequence[str], bound: float
-    ):
-        self._store, self._bound = PackedStore(folder, spec, paths), bound
-
-    def check(self, path: str, spec: ClipSpec, look_inside: bool) -> None:
-        """See `check_source`; what is in the cache need not be elsewhere."""
-        if not self._store.holds(path):
-            _clips.check_source(path, spec, look_inside)
-
-    def contract_of(self, path: str) -> Contract:
-        """How the cache is packed."""
-        del path
-        return self._store.contract
-
-    def has_packed(self, path: str) -> bool:
-        """Whether the cache holds the video already."""
-        if _clips.is_extracted(path):
-            return is_packed(path)
-        return self._store.holds(path)
-
-    def open(self, path: str, spec: ClipSpec) -> _clips.Source:
-        """A source of the video's frames and flow."""
-        if _clips.is_extracted(path):
-            return _clips.open_source(path, spec, self._bound)
-        return self._store.open(path)
-
-
-def frame_store(
-    cache: str | os.PathLike | None,
-    limit: int,
-    spec: ClipSpec,
-    paths: Sequence[str],
-    bound: float = layouts.BOUND,
-) -> FrameStore | CacheStore:
-    """What keeps frames: nothing, memory, or a folder."""
-    if cache is None or cache == "memory":
-        return FrameStore(limit if cache else 0, bound)
-    return CacheStore(cache, spec, paths, bound)

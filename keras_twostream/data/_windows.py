@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_twostream.data import _crops, _sampling, _video
+from keras_twostream.data._clip_frames import frames_of
 from keras_twostream.data._clips import ArraySource
 from keras_twostream.data._footage import Footage
 from keras_twostream.spec import ClipSpec
@@ -80,7 +81,7 @@ class Windows:
         """
         reel = _Reel(self._decode())
         for first in range(0, len(self), size):
-            chosen = _sampling.frames_of(
+            chosen = frames_of(
                 self._placements[first : first + size], self.frames, self._spec
             )
             numbers = chosen.needed

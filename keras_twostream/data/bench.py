@@ -1,16 +1,18 @@
 """How fast clips are read, and where the time goes."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_twostream._stopwatch import Stopwatch
-from keras_twostream.data import _augment, _clips, _sampling
+from keras_twostream.data import _augment, _sampling
+from keras_twostream.data._clip_frames import frames_of
 from keras_twostream.data._cpus import available_cpus
+from keras_twostream.data._footage import footage_of
 from keras_twostream.data._pipeline import video_dataset
-from keras_twostream.data._reader import frame_store
+from keras_twostream.data._stores import frame_store
 from keras_twostream.spec import ClipSpec
 
 CLIPS = 8  # that are taken apart, one by one
@@ -41,8 +43,10 @@ def measure(
         workers: Videos read at once; all processors when None.
 
     Returns:
-        "clips_per_second", "seconds_per_batch", "first_batch_seconds",
-        "parts" (seconds of one clip on one worker: open, frames, flow, crop),
+        "clips_per_second", "seconds_per_batch",
+        "processor_seconds_per_clip", "first_batch_seconds", "parts" (seconds
+        of one clip on one worker, on the way that training takes: open,
+        frames, flow, crop; what is not compressed is read by crop),
         "waiting" (share of a training step's time that it waits for input;
         None without `step_seconds`), "batch_size" and "workers".
 
@@ -66,10 +70,11 @@ def measure(
     stream = iter(dataset)
     next(stream)
     first = time.perf_counter() - start
-    seconds = _time(stream, batches, 0.0)
+    seconds, work = _time(stream, batches, 0.0)
     result = {
         "clips_per_second": batch_size * batches / seconds,
         "seconds_per_batch": seconds / batches,
+        "processor_seconds_per_clip": work / (batch_size * batches),
         "first_batch_seconds": first,
         "parts": parts,
         "waiting": None,
@@ -77,53 +82,60 @@ def measure(
         "workers": workers,
     }
     if step_seconds is not None:
-        whole = _time(stream, batches, step_seconds)
+        whole, _ = _time(stream, batches, step_seconds)
         result["waiting"] = max(0.0, 1 - step_seconds * batches / whole)
     return result
 
 
-def _time(stream, batches: int, step_seconds: float) -> float:
-    start = time.perf_counter()
+def _time(stream, batches: int, step_seconds: float) -> tuple[float, float]:
+    """Seconds, and seconds of the processors."""
+    start, work = time.perf_counter(), time.process_time()
     for _ in range(batches):
         next(stream)
         time.sleep(step_seconds)
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - work
 
 
 def _parts(
     paths: Sequence[str], spec: ClipSpec, cache, augment
 ) -> dict[str, float]:
-    """Mean seconds of each part of a clip, read alone."""
+    """Mean seconds of each part of a clip, read alone as training reads it."""
     watch = Stopwatch()
     store = frame_store(cache, 0, spec, paths)
     sampler = _sampling.get_sampler(None, spec)
     draw = _augment.get_augmentation(augment or "multi_scale")
     places = np.linspace(0, len(paths) - 1, min(CLIPS, len(paths)))
+    clip: dict[str, np.ndarray] = {}
     for index in places.astype(int):
         rng = _sampling.generator(0, 0, int(index))
         with watch("open"):
             source = store.open(paths[index], spec)
         place = sampler(source.frames, spec, rng)
-        chosen = _sampling.frames_of(place, source.frames, spec)
+        chosen = frames_of(place, source.frames, spec)
         footage = _footage(source, chosen, spec, watch)
+        crop = draw(*footage.size, spec.crop, rng)
         with watch("crop"):
-            footage.crop(draw(*footage.size, spec.crop, rng))
+            # Into the same memory again, as a batch is filled.
+            clip = footage.crop(crop, out=clip or None)
     return {part: t / len(places) for part, t in watch.seconds.items()}
 
 
 class _Timed:
-    """A source whose reading is counted apart."""
+    """A source whose reading of frames is counted apart."""
 
     def __init__(self, source, watch: Stopwatch) -> None:
         self._source, self._watch = source, watch
-        self.frames = source.frames
-        if hasattr(source, "fields"):
-            self.size = source.size
-            self.fields = source.fields
 
-    def read(self, indices: np.ndarray) -> np.ndarray:
-        with self._watch("frames"):
-            return self._source.read(indices)
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._source, name)
+        return self._counted(found) if name in ("read", "images") else found
+
+    def _counted(self, read: Callable) -> Callable:
+        def reading(indices: np.ndarray):
+            with self._watch("frames"):
+                return read(indices)
+
+        return reading
 
 
 def _footage(source, chosen, spec: ClipSpec, watch: Stopwatch):
@@ -131,7 +143,7 @@ def _footage(source, chosen, spec: ClipSpec, watch: Stopwatch):
     watch.seconds.setdefault("frames", 0.0)
     before = watch.seconds["frames"]
     start = time.perf_counter()
-    footage = _clips.footage_of(_Timed(source, watch), chosen, spec)
+    footage = footage_of(_Timed(source, watch), chosen, spec)
     reading = watch.seconds["frames"] - before
     left = time.perf_counter() - start - reading
     watch.seconds["flow"] = watch.seconds.get("flow", 0.0) + left

@@ -108,6 +108,7 @@ def test_bench_says_where_the_time_goes(videos, cache):
     document = json.loads(result.stdout)
     assert set(document["parts"]) == {"open", "frames", "flow", "crop"}
     assert document["clips_per_second"] > 0
+    assert document["processor_seconds_per_clip"] > 0
     assert 0 <= document["waiting"] < 1
     words = run("bench-data", cache[0], *options).stdout
     assert "clips/s" in words and "waits" in words

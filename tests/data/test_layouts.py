@@ -12,10 +12,10 @@ from foreign_layouts import (
 
 from keras_twostream import ClipSpec, flow
 from keras_twostream.data import layouts
+from keras_twostream.data._clip_frames import frames_of
 from keras_twostream.data._clips import open_source
 from keras_twostream.data._crops import Crop, mirrored
 from keras_twostream.data._footage import footage_of
-from keras_twostream.data._sampling import frames_of
 from keras_twostream.data.layouts import _sources
 from keras_twostream.errors import SpecError, VideoError
 

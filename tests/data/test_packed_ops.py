@@ -138,6 +138,17 @@ def test_a_damaged_image_sets_its_file_aside(videos, tmp_path, stream):
     assert packed.path in dataset.skipped[packed.path]
 
 
+def test_a_batch_stays_as_it_is_while_others_are_read(videos, tmp_path):
+    extract(videos, tmp_path, Contract.of(SPEC, 16, "raw"), workers=1)
+    dataset = video_dataset(
+        read_annotations(tmp_path), SPEC, 2, training=True, repeat=True
+    )
+    held = [clip["flow"] for clip, _ in dataset.take(12)]
+    again = iter(dataset)
+    for flow in held:
+        np.testing.assert_array_equal(flow, next(again)[0]["flow"])
+
+
 def test_what_the_cache_lacks_is_cut_in_python(videos, tmp_path):
     cache = tmp_path / "cache"
     some = videos / "0"

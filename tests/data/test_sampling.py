@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from keras_twostream import ClipSpec
 from keras_twostream.data import _sampling as sampling
 from keras_twostream.data import views
+from keras_twostream.data._clip_frames import SHORT, frames_of
 from keras_twostream.errors import SpecError
 
 SPEC = ClipSpec(
@@ -31,7 +32,7 @@ def specs(draw):
 
 
 def check(placement, frames, spec, short):
-    chosen = sampling.frames_of(placement, frames, spec, short)
+    chosen = frames_of(placement, frames, spec, short)
     steps = (*placement.shape, spec.frames_per_step)
     assert chosen.rgb.shape == steps
     assert chosen.pairs.shape == (*placement.shape, spec.flow_length, 2)
@@ -47,7 +48,7 @@ def check(placement, frames, spec, short):
     specs(),
     st.integers(1, 400),
     st.sampled_from(sorted(sampling.SAMPLERS)),
-    st.sampled_from(sampling.SHORT),
+    st.sampled_from(SHORT),
     st.integers(0, 2**31),
 )
 def test_training_clips_stay_inside(spec, frames, name, short, seed):
@@ -158,15 +159,15 @@ def test_whole_spans_the_video():
 def test_loop_and_pad():
     spec = ClipSpec(clip_length=6, flow_length=1)
     steps = np.arange(6)
-    loop = sampling.frames_of(steps, 4, spec, "loop")
+    loop = frames_of(steps, 4, spec, "loop")
     assert loop.rgb[:, 0].tolist() == [0, 1, 2, 3, 0, 1]
     # Not from the last frame to the first: the pair beside stands in.
     assert loop.pairs[3, 0].tolist() == [2, 3]
     assert loop.pairs[4, 0].tolist() == [0, 1]
-    pad = sampling.frames_of(steps, 4, spec, "pad")
+    pad = frames_of(steps, 4, spec, "pad")
     assert pad.rgb[:, 0].tolist() == [0, 1, 2, 3, 3, 3]
     assert pad.pairs[5, 0].tolist() == [3, 3]
-    still = sampling.frames_of(steps, 1, spec, "loop")
+    still = frames_of(steps, 1, spec, "loop")
     assert still.pairs.max() == 0
 
 
@@ -187,9 +188,9 @@ def test_wrong_calls():
     with pytest.raises(SpecError, match="Received: clips=None"):
         views(10, SPEC, None, "uniform")
     with pytest.raises(SpecError, match="Received: short='mirror'"):
-        sampling.frames_of(np.arange(5), 9, SPEC, "mirror")
+        frames_of(np.arange(5), 9, SPEC, "mirror")
     with pytest.raises(SpecError, match="at least 1 frame"):
-        sampling.frames_of(np.arange(5), 0, SPEC)
+        frames_of(np.arange(5), 0, SPEC)
 
 
 def test_dense_clips_are_consecutive():

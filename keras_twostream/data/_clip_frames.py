@@ -1,0 +1,81 @@
+"""From where a clip is placed to the frames it takes, inside the video."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_twostream.errors import SpecError
+from keras_twostream.spec import ClipSpec
+
+SHORT = ("loop", "pad")
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipFrames:
+    """The frames that a clip takes from a video.
+
+    Attributes:
+        rgb: (..., T, F) frame numbers, or None without that stream.
+        pairs: (..., T, L, 2) frame numbers of the flow fields, or None.
+    """
+
+    rgb: np.ndarray | None
+    pairs: np.ndarray | None
+
+    @property
+    def needed(self) -> np.ndarray:
+        """Every frame to decode, ascending, without repeats."""
+        parts = [part for part in (self.rgb, self.pairs) if part is not None]
+        return np.unique(np.concatenate([part.ravel() for part in parts]))
+
+
+def frames_of(
+    placement: np.ndarray, frames: int, spec: ClipSpec, short: str = "loop"
+) -> ClipFrames:
+    """The frames of placements, brought inside the video.
+
+    Args:
+        placement: (..., T) ints.
+        frames: Frames in the video.
+        spec: The clip.
+        short: What a video shorter than the clip does: "loop" starts again,
+            "pad" stays at its last frame, where nothing moves. Flow never
+            spans the jump of a loop: the pair beside it stands in.
+
+    Returns:
+        A `ClipFrames` with every number in 0..frames-1.
+
+    Raises:
+        SpecError: If `short` is not one of the two, or there is no frame.
+    """
+    if short not in SHORT:
+        raise SpecError(
+            f"`short` must be one of {', '.join(SHORT)}. "
+            f"Received: short={short!r}"
+        )
+    if frames < 1:
+        raise SpecError(f"A video has at least 1 frame. Received: {frames}")
+    placement = np.asarray(placement, np.int64)
+    rgb = pairs = None
+    if "rgb" in spec.streams:
+        rgb = placement[..., None] + spec.rgb_frames()[0]
+        rgb = rgb % frames if short == "loop" else rgb.clip(0, frames - 1)
+    if "flow" in spec.streams:
+        pairs = placement[..., None, None] + spec.flow_pairs()[0]
+        inside = _loop_pairs if short == "loop" else _pad_pairs
+        pairs = inside(pairs, frames)
+    return ClipFrames(rgb, pairs)
+
+
+def _loop_pairs(pairs: np.ndarray, frames: int) -> np.ndarray:
+    if frames == 1:
+        return np.zeros_like(pairs)
+    step = pairs[..., 1] - pairs[..., 0]
+    first = pairs[..., 0] % frames
+    first = np.where(first + step >= frames, first - step, first)
+    first = np.where(first + step < 0, first - step, first)
+    return np.stack([first, first + step], axis=-1)
+
+
+def _pad_pairs(pairs: np.ndarray, frames: int) -> np.ndarray:
+    return pairs.clip(0, frames - 1)

@@ -1,0 +1,107 @@
+"""Where the frames of videos come from, and what keeps them."""
+
+import os
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_twostream.data import _clips, layouts
+from keras_twostream.data.cache import Contract, PackedStore, open_packed
+from keras_twostream.data.cache._packed import is_packed
+from keras_twostream.errors import TwoStreamError
+from keras_twostream.spec import ClipSpec
+
+
+class FrameStore:
+    """Decoded frames in memory, as long as there is room for them.
+
+    Args:
+        limit: Bytes; 0 keeps nothing.
+        bound: See `open_source`.
+    """
+
+    def __init__(self, limit: int, bound: float):
+        self._free, self._bound = limit, bound
+        self._kept: dict[str, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def check(self, path: str, spec: ClipSpec, look_inside: bool) -> None:
+        """See `check_source`."""
+        _clips.check_source(path, spec, look_inside)
+
+    def contract_of(self, path: str) -> Contract | None:
+        """How the data set is packed, as far as one file tells."""
+        try:
+            return open_packed(path).contract if is_packed(path) else None
+        except TwoStreamError:
+            return None
+
+    def has_packed(self, path: str) -> bool:
+        """Whether the path is a packed file."""
+        return is_packed(path)
+
+    def open(self, path: str, spec: ClipSpec) -> _clips.Source:
+        """A source of the video's frames, in memory where they fit."""
+        if path in self._kept:
+            return _clips.ArraySource(self._kept[path], spec)
+        source = _clips.open_source(path, spec, self._bound)
+        if self._free <= 0 or hasattr(source, "fields"):
+            return source
+        frames = source.read(np.arange(source.frames))
+        with self._lock:
+            if frames.nbytes <= self._free and path not in self._kept:
+                self._free -= frames.nbytes
+                self._kept[path] = frames
+        return _clips.ArraySource(frames, spec)
+
+
+class CacheStore:
+    """Frames and flow from a packed cache, written where they are missing.
+
+    Args:
+        folder: The cache.
+        spec: The clip.
+        paths: Every video of the data set.
+        bound: See `open_source`.
+    """
+
+    def __init__(
+        self, folder, spec: ClipSpec, paths: Sequence[str], bound: float
+    ):
+        self._store, self._bound = PackedStore(folder, spec, paths), bound
+
+    def check(self, path: str, spec: ClipSpec, look_inside: bool) -> None:
+        """See `check_source`; what is in the cache need not be elsewhere."""
+        if not self._store.holds(path):
+            _clips.check_source(path, spec, look_inside)
+
+    def contract_of(self, path: str) -> Contract:
+        """How the cache is packed."""
+        del path
+        return self._store.contract
+
+    def has_packed(self, path: str) -> bool:
+        """Whether the cache holds the video already."""
+        if _clips.is_extracted(path):
+            return is_packed(path)
+        return self._store.holds(path)
+
+    def open(self, path: str, spec: ClipSpec) -> _clips.Source:
+        """A source of the video's frames and flow."""
+        if _clips.is_extracted(path):
+            return _clips.open_source(path, spec, self._bound)
+        return self._store.open(path)
+
+
+def frame_store(
+    cache: str | os.PathLike | None,
+    limit: int,
+    spec: ClipSpec,
+    paths: Sequence[str],
+    bound: float = layouts.BOUND,
+) -> FrameStore | CacheStore:
+    """What keeps frames: nothing, memory, or a folder."""
+    if cache is None or cache == "memory":
+        return FrameStore(limit if cache else 0, bound)
+    return CacheStore(cache, spec, paths, bound)
