@@ -3,16 +3,16 @@
     python benchmarks/kill_and_resume.py my_videos [--times 3]
 
 `my_videos` holds one folder of videos per class. Each run is the command
-`keras-twostream train` in a process of its own. The killed ones are ended by
-the operating system after a random step, with no chance to clean up, and
-called again with the same flags.
+`keras-twostream train` in a process of its own, forked from one that has the
+libraries imported. The killed ones are ended by the operating system after a
+random step, with no chance to clean up, and called again with the same flags.
 """
 
 import argparse
 import json
+import multiprocessing
+import os
 import random
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,9 +26,10 @@ FLAGS = (
     "--checkpoint-seconds 0"
 ).split()
 
-
 COLUMNS = ("loss", "val_loss", "val_rgb_accuracy", "val_flow_accuracy")
 TOLERANCE = 1e-3
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["keras_twostream.cli._train_run"])
 
 
 def main() -> None:
@@ -66,25 +67,28 @@ def watch(
         The last epoch's numbers, and how many checkpoints were seen.
     """
     file = out / "checkpoint.npz"
-    process = subprocess.Popen(command(videos, out), stderr=subprocess.DEVNULL)
+    process = FORKS.Process(target=train, args=(videos, str(out)))
+    process.start()
     seen, before = 0, None
-    while process.poll() is None:
+    while process.is_alive():
         now = file.stat().st_mtime_ns if file.exists() else None
         seen, before = seen + (now != before), now
         if seen == kill_after:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+            process.kill()
+            process.join()
             return {}, seen
         time.sleep(0.05)
-    if process.returncode:
+    if process.exitcode:
         sys.exit("The run ended in an error; call the command by itself.")
     return json.loads((out / "metrics.json").read_text())["last"], seen
 
 
-def command(videos: str, out: Path) -> list[str]:
-    program = "from keras_twostream.cli import main; main()"
-    start = [sys.executable, "-c", program, "train"]
-    return [*start, "--data", videos, "--out", str(out), *FLAGS]
+def train(videos: str, out: str) -> None:
+    """The command line, with nothing on standard error."""
+    from keras_twostream.cli import group
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    group(["train", "--data", videos, "--out", out, *FLAGS])
 
 
 def show(name: str, after: int | str, last: dict[str, float]) -> None:

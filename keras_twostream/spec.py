@@ -53,12 +53,16 @@ class ClipSpec:
         flow_parameters: Parameters of the algorithm that differ from its
             defaults.
         flow_bound: B, pixels at which displacement is clipped.
-        sampling: How clips are placed in a video when testing.
+        sampling: How clips are placed in a video when testing: "uniform",
+            "dense", "segments" or "whole".
         score_fusion: How the scores of streams and of a video's clips are
             averaged: as "logits", as "softmax" probabilities, or as
             probabilities that count by their concentration ("sci", Sun et
             al. 2015).
         stream_weights: Weight of each stream when scores are fused.
+
+    Raises:
+        SpecError: If a field is not as above.
     """
 
     streams: tuple[str, ...] = STREAMS

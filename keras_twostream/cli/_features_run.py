@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from keras_twostream import inspection, training
+from keras_twostream.cli._files import distinct
 from keras_twostream.cli._train_setup import load_anything
 from keras_twostream.data import read_annotations
 from keras_twostream.errors import SpecError, VideoError
@@ -63,11 +64,7 @@ def _videos(flags: dict[str, Any]) -> list[str]:
 
 def _targets(videos: list[str], out: Path) -> dict[str, Path]:
     """Where each video's features go: its folder's name and its own."""
-    found: dict[str, Path] = {}
-    for video in videos:
-        path = Path(video)
-        target = out / path.parent.name / path.stem
-        if target in found.values():
-            target = target.with_name(path.name.replace(".", "_"))
-        found[video] = target
-    return found
+    videos = list(dict.fromkeys(videos))
+    paths = [Path(video) for video in videos]
+    places = distinct(out / path.parent.name / path.stem for path in paths)
+    return dict(zip(videos, places, strict=True))

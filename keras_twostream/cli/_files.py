@@ -31,12 +31,19 @@ def expand(paths: Iterable[Path]) -> tuple[list[Path], dict[Path, str]]:
 
 def stems(files: Iterable[Path]) -> list[str]:
     """A name for what is written about each file, each its own."""
-    taken: dict[str, int] = {}
-    names = []
-    for file in files:
-        count = taken[file.stem] = taken.get(file.stem, 0) + 1
-        names.append(file.stem if count == 1 else f"{file.stem}-{count}")
-    return names
+    return [path.name for path in distinct(Path(file.stem) for file in files)]
+
+
+def distinct(paths: Iterable[Path]) -> list[Path]:
+    """The paths, with a number behind those that are there before."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        each, count = path, 1
+        while each in found:
+            count += 1
+            each = path.with_name(f"{path.name}-{count}")
+        found[each] = None
+    return list(found)
 
 
 def _videos(folder: Path) -> list[Path]:

@@ -84,7 +84,9 @@ def counting_epochs(dataset: tf.data.Dataset, order: Order) -> tf.data.Dataset:
     """Moves on to the next epoch when the last batch is taken.
 
     Not when an iterator is made: Keras makes one more, only to look at the
-    first batch, and an epoch would be lost.
+    first batch, and an epoch would be lost. Where that batch is the whole
+    epoch (or two are, on JAX with a GPU, which fetches one ahead), looking
+    and passing are the same, and `fit` begins with the draws of epoch 1.
     """
 
     def count(number, batch):

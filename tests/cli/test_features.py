@@ -1,12 +1,14 @@
 """`features` and `evaluate`, with a small network in place of a loaded one."""
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from small_model import small_model
 
 from keras_twostream import cli, hub
+from keras_twostream.cli._features_run import _targets
 from keras_twostream.data import actors
 
 
@@ -40,6 +42,13 @@ def test_features_say_as_json_what_was_done(run, tmp_path):
     again = run(*command)
     assert again.exit_code == 0
     assert json.loads(again.stdout)["present"] == 1
+
+
+def test_videos_of_one_name_are_written_apart():
+    videos = [f"{folder}/wave/v.mp4" for folder in "abc"]
+    videos += ["d/wave/v-2.mp4", "d/wave/v.avi"]
+    names = [path.name for path in _targets(videos, Path("out")).values()]
+    assert names == ["v", "v-2", "v-3", "v-2-2", "v-4"]
 
 
 def test_an_untrained_head_is_not_measured(run, tmp_path):

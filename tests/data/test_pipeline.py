@@ -100,6 +100,19 @@ def test_looking_at_the_first_batch_does_not_use_up_an_epoch(items):
     assert labels(dataset)[0] == peeked.tolist()
 
 
+def test_every_pass_over_one_short_batch_is_an_epoch(items):
+    one = video_dataset(items, RGB, 16, training=True)
+    drawn = labels(one) + labels(one)
+    assert sorted(drawn[0]) == sorted(drawn[1]) == list(range(10))
+    assert drawn == [
+        label
+        for epoch in range(2)
+        for label in labels(
+            video_dataset(items, RGB, 16, training=True, start_epoch=epoch)
+        )
+    ]
+
+
 def test_resuming_in_the_middle(items):
     def whole(**options):
         return video_dataset(items, SPEC, 3, training=True, **options)
