@@ -1,17 +1,21 @@
-"""What the shipped network knows of actors it has never seen.
+"""What the networks trained on actors know of people they have never seen.
 
-    python benchmarks/actors.py --out actors [--alone local:rgb_run/model]
+    python benchmarks/actors.py --out actors \
+        [--models local:run0/model local:run1/model local:run2/model] \
+        [--alone "rgb stream=local:rgb0/model,local:rgb1/model" ...]
 
 Renders the held-out split (1,020 clips by default) and prints the accuracy by
-video of the whole network, of each stream's head, of the network that is
-shown frames but no flow, of one frame alone (repeated, without motion) and of
-networks trained with less (`--alone`), each with the exact McNemar test
-against the whole; and the share of motion-pair clips whose answer turns into
-the partner's when they are played backwards.
+video, one column for each of `--models` (the same network trained with other
+seeds): the whole network, each stream's head, frames without flow, one frame
+alone (repeated, without motion), and networks trained with less (`--alone`,
+one for each model, or one for all), each with the exact McNemar test against
+the whole of its column; and the share of motion-pair clips whose answer turns
+into the partner's when they are played backwards.
 """
 
 import argparse
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from rich.progress import track
@@ -27,7 +31,7 @@ PAIRS = (
     ("walk_forward", "walk_backward"),
     ("circle_arms_clockwise", "circle_arms_anticlockwise"),
 )
-BATCH = 10
+BATCH = 20
 WHOLE = "the whole network"
 CENTRE = "the whole, one centred clip"
 NO_FLOW = "frames without flow"
@@ -35,29 +39,55 @@ BACKWARDS = "backwards"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", default="actors", help="folder of videos")
     parser.add_argument("--count", type=int, default=1020)
     parser.add_argument("--seed", type=int, default=0, help="of the videos")
     parser.add_argument("--clips", type=int, default=3, help="per video")
-    parser.add_argument("--model", default="spatiotemporal_resnet.actors")
-    parser.add_argument("--alone", nargs="*", default=[], help="other models")
+    parser.add_argument(
+        "--models", nargs="+", default=["spatiotemporal_resnet.actors"]
+    )
+    parser.add_argument("--alone", nargs="*", default=[], help="NAME=MODEL,...")
     given = parser.parse_args()
     videos = actors.generate(given.out, given.count, "test", given.seed)
     paths = [path for path, _ in videos]
-    labels = [actors.CLASSES[label] for _, label in videos]
-    model = kts.load(given.model)
-    answers = {}
+    labels = np.array([actors.CLASSES[label] for _, label in videos])
+    models = [Network(name) for name in given.models]
+    columns = [{} for _ in models]
     for way, (change, clips) in ways(given.clips).items():
         hidden = "flow" if way == NO_FLOW else None
-        found = classify(model, paths, change, clips, hidden)
-        for output, named in found.items():
-            key = way if output == FUSED else f"{way}, {output} head"
-            answers[key] = named
-    for name in given.alone:
-        found = classify(kts.load(name), paths, unchanged, given.clips)
-        answers[f"alone: {name}"] = found[FUSED]
-    report(answers, np.array(labels))
+        for column, found in zip(
+            columns, classify(models, paths, change, clips, hidden), strict=True
+        ):
+            for output, named in found.items():
+                key = way if output == FUSED else f"{way}, {output} head"
+                column[key] = named
+    for title, names in map(parse_alone, given.alone):
+        alone = [Network(name) for name in names]
+        count = 1 if alone[0].spec.clip_length == 1 else given.clips
+        found = classify(alone, paths, unchanged, count)
+        for number, column in enumerate(columns):
+            answers = found[min(number, len(found) - 1)]
+            column[f"trained alone: {title}"] = answers[FUSED]
+    report(columns, labels)
+
+
+def parse_alone(text: str) -> tuple[str, list[str]]:
+    title, _, names = text.partition("=")
+    return title, names.split(",")
+
+
+class Network:
+    """A model with the functions that its answers need.
+
+    Args:
+        name: What `load` takes.
+    """
+
+    def __init__(self, name: str) -> None:
+        model = kts.load(name)
+        self.run, self.names = scorer(model), kts.inspection.class_names(model)
+        self.spec = kts.clip_spec(model)
 
 
 def ways(clips: int) -> dict:
@@ -80,22 +110,40 @@ def still(video: np.ndarray) -> np.ndarray:
 
 
 def classify(
-    model, paths, change, count: int, hidden: str | None = None
-) -> dict[str, np.ndarray]:
-    """The class that each output of the model names for each video."""
-    network, names, found = scorer(model), kts.inspection.class_names(model), {}
-    for batch in track(list(batches(paths)), transient=True):
-        clips = [
-            kts.clips(change(read_frames(path)), model, count) for path in batch
-        ]
-        batch_of_clips = stack(clips)
-        if hidden:
-            batch_of_clips[hidden][:] = 0
-        scores = network.predict_on_batch(batch_of_clips)
-        for output, logits in scores.items():
-            by_video = logits.reshape(len(batch), count, -1).mean(axis=1)
-            found.setdefault(output, []).extend(by_video.argmax(axis=-1))
-    return {key: np.array(names)[best] for key, best in found.items()}
+    models: list[Network],
+    paths,
+    change,
+    count: int,
+    hidden: str | None = None,
+) -> list[dict[str, np.ndarray]]:
+    """The class that each output of each model names for each video."""
+    spec, found = models[0].spec, [{} for _ in models]
+    if any(model.spec != spec for model in models):
+        raise SystemExit("Models beside each other must eat the same clip.")
+
+    def clip(path):
+        return kts.data.clips(change(read_frames(path)), spec, count)
+
+    with ThreadPoolExecutor() as pool:
+        for batch in track(list(batches(paths)), transient=True):
+            clips = stack(list(pool.map(clip, batch)))
+            if hidden:
+                clips[hidden][:] = 0
+            for model, answers in zip(models, found, strict=True):
+                for output, named in answer(model, clips, len(batch)).items():
+                    answers.setdefault(output, []).extend(named)
+    return [
+        {output: np.array(named) for output, named in answers.items()}
+        for answers in found
+    ]
+
+
+def answer(model: Network, clips, videos: int) -> dict[str, np.ndarray]:
+    names = np.array(model.names)
+    return {
+        output: names[logits.reshape(videos, -1, len(names)).mean(1).argmax(-1)]
+        for output, logits in model.run.predict_on_batch(clips).items()
+    }
 
 
 def batches(paths) -> Iterator[list]:
@@ -110,20 +158,34 @@ def stack(clips) -> dict[str, np.ndarray]:
     }
 
 
-def report(answers: dict, labels: np.ndarray) -> None:
-    whole = answers[WHOLE] == labels
-    print("| shown | accuracy | against the whole |\n|---|---|---|")
-    for way, answer in answers.items():
+def report(columns: list[dict], labels: np.ndarray) -> None:
+    seeds = " | ".join(f"seed {i}" for i in range(len(columns)))
+    print(f"| shown | {seeds} | mean | p against the whole |")
+    print("|---" * (len(columns) + 3) + "|")
+    for way in columns[0]:
         if way.startswith(BACKWARDS):
             continue
-        hits = answer == labels
-        error = 1.96 * hits.std() / np.sqrt(len(hits))
-        test = "" if way == WHOLE else f"p = {mcnemar(whole, hits):.1e}"
-        print(f"| {way} | {hits.mean():.1%} +- {error:.1%} | {test} |")
-    print(f"| motion pairs that turn | {turned(answers, labels):.1%} | |")
+        hits = [column[way] == labels for column in columns]
+        worst = max(
+            mcnemar(column[WHOLE] == labels, hit)
+            for column, hit in zip(columns, hits, strict=True)
+        )
+        print(row(way, hits, "" if way == WHOLE else f"{worst:.1e}"))
+    share = [turned(column, labels) for column in columns]
+    print(row("motion pairs that turn", [np.array([x]) for x in share], ""))
     print("\n| class | accuracy |\n|---|---|")
+    right = np.mean([column[WHOLE] == labels for column in columns], axis=0)
     for name in actors.CLASSES:
-        print(f"| {name} | {whole[labels == name].mean():.1%} |")
+        print(f"| {name} | {right[labels == name].mean():.1%} |")
+
+
+def row(title: str, hits: list[np.ndarray], p: str) -> str:
+    """A line of the table; +- is the 95 % interval over videos."""
+    each = " | ".join(f"{hit.mean():.1%}" for hit in hits)
+    rate = np.mean(hits, axis=0)
+    error = 1.96 * rate.std() / np.sqrt(len(rate))
+    spread = f" +- {error:.1%}" if len(rate) > 1 else ""
+    return f"| {title} | {each} | {rate.mean():.1%}{spread} | {p} |"
 
 
 def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
