@@ -62,6 +62,12 @@ from keras_twostream.spec import STREAMS, ClipSpec
     help="Where: this machine, or the Ray cluster it belongs to.",
 )
 @click.option("--workers", type=click.IntRange(1), help="Videos at once.")
+@click.option(
+    "--resume/--anew",
+    default=True,
+    show_default=True,
+    help="Go on where a run ended, or extract every video again.",
+)
 @list_options
 @json_option
 @device_option
@@ -90,6 +96,7 @@ def extract_command(source: str, out: str, as_json: bool, **flags: Any) -> None:
             workers=flags["workers"],
             root=flags["root"],
             format=flags["list_format"],
+            resume=flags["resume"],
             progress=progress,
         )
     _show(summary, as_json)

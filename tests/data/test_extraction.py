@@ -47,6 +47,14 @@ def test_a_second_run_does_nothing_twice(videos, tmp_path):
     assert content(tmp_path) == before
 
 
+def test_anew_every_video_is_done_again(videos, tmp_path):
+    extract(videos, tmp_path, CONTRACT, workers=1)
+    before = content(tmp_path)
+    again = extract(videos, tmp_path, CONTRACT, workers=1, resume=False)
+    assert (len(again.done), again.present) == (6, 0)
+    assert content(tmp_path) == before
+
+
 @pytest.mark.parametrize("moment", [0.2, 0.7])
 def test_killed_and_resumed_gives_the_same_bytes(
     videos, undisturbed, tmp_path, moment

@@ -62,6 +62,7 @@ def extract(
     workers: int | None = None,
     root: str | os.PathLike | None = None,
     format: str | None = None,
+    resume: bool = True,
     progress: Progress = lambda done, expected, seconds: None,
 ) -> Summary:
     """Decodes videos once, computes their flow, and keeps both.
@@ -85,6 +86,8 @@ def extract(
             for TV-L1, which is parallel in itself.
         root: Folder that a list's videos are in, a path or URL.
         format: Of a list, see `read_annotations`.
+        resume: Whether videos that are there, whole and of this contract,
+            are left as they are; otherwise each is replaced when it is done.
         progress: Called now and then.
 
     Returns:
@@ -105,7 +108,7 @@ def extract(
     jobs = _find(source, root, format)
     folder = open_folder(_remote.without_file(out))
     folder.agree(contract)
-    waiting = open_jobs(jobs, folder, contract)
+    waiting = open_jobs(jobs, folder, contract) if resume else jobs
     summary = Summary(folder.place, contract, present=len(jobs) - len(waiting))
     if waiting:
         if engine == "local":
