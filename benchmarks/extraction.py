@@ -1,6 +1,7 @@
 """What `extract` costs beside its parts, and beside a plain OpenCV loop.
 
     python benchmarks/extraction.py VIDEO [--frames 60] [--flow dis farneback]
+    python benchmarks/extraction.py VIDEO --rates dis farneback tvl1
     python benchmarks/extraction.py VIDEO --memory 64 128 256
     python benchmarks/extraction.py VIDEO --sizes
 
@@ -9,12 +10,17 @@ frames, and then `pack_video`, which does them all, and the loop that
 mmaction2's Python extractor runs: OpenCV decodes, computes, and writes three
 JPEGs a frame. Times are those of the processor, on one thread, so that other
 work on the machine disturbs little; the best of the rounds counts.
+
+`--rates` goes by the clock instead, with two processes: what `extract` does
+with copies of the video, start of its processes included, beside what the
+parts allow, each timed alone.
 """
 
 import argparse
 import itertools
 import multiprocessing
 import resource
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,8 +32,10 @@ from keras_twostream import ClipSpec, flow
 from keras_twostream._opencv import cv2
 from keras_twostream.data import iter_frames
 from keras_twostream.data.cache import Contract, _images, _packing, pack_video
+from keras_twostream.data.extraction import extract
 
 ROUNDS = 3
+PROCESSES, COPIES = 2, {"dis": 8, "farneback": 8, "tvl1": 1}
 SIZE = (256, 340)
 BOUND = 20.0
 ENCODINGS = (("jpeg", 8), ("jpeg", 16), ("png", 8), ("png", 16))
@@ -35,14 +43,17 @@ ENCODINGS += (("raw", 8), ("raw", 16))
 RATE = 25.0  # frames per second, to speak of sizes
 
 
-def fastest(jobs: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """The least processor time of each job, taken in turns."""
+def fastest(
+    jobs: dict[str, Callable[[], object]],
+    clock: Callable[[], float] = time.process_time,
+) -> dict[str, float]:
+    """The least time of each job, taken in turns."""
     times = {name: [] for name in jobs}
     for _ in range(ROUNDS):
         for name, job in jobs.items():
-            start = time.process_time()
+            start = clock()
             job()
-            times[name].append(time.process_time() - start)
+            times[name].append(clock() - start)
     return {name: min(found) for name, found in times.items()}
 
 
@@ -123,6 +134,41 @@ def row(video: Path, count: int, algorithm: str) -> str:
     )
 
 
+def rate_row(video: Path, algorithm: str) -> str:
+    """Frames a second of `extract`, and what its parts allow."""
+    spec = ClipSpec(resize_to=SIZE, frame_rate=None, flow_algorithm=algorithm)
+    contract, copies = Contract.of(spec), COPIES[algorithm]
+    frames = np.stack(list(iter_frames(video, resize_to=SIZE)))
+    fields = flow.compute(frames, algorithm)
+    with tempfile.TemporaryDirectory() as folder:
+        videos = Path(folder) / "videos"
+        videos.mkdir()
+        for number in range(copies):
+            shutil.copy(video, videos / f"{number}{video.suffix}")
+
+        def whole():
+            out = Path(folder) / "cache"
+            extract(videos, out, contract, workers=min(PROCESSES, copies))
+            shutil.rmtree(out)
+
+        times = fastest(
+            {
+                "decode": lambda: list(iter_frames(video, resize_to=SIZE)),
+                "flow": lambda: flow.compute(frames, algorithm),
+                "encode": lambda: encode(frames, fields, contract),
+                "extract": whole,
+            },
+            time.perf_counter,
+        )
+    reached = copies * len(frames) / times.pop("extract")
+    # In-graph flow takes both processors by itself.
+    allowed = min(PROCESSES, copies) * len(frames) / sum(times.values())
+    return (
+        f"| {algorithm} | {reached:.1f} | {allowed:.1f} "
+        f"| {reached / allowed:.2f} |"
+    )
+
+
 def only(count: int) -> None:
     """Makes the first frames all that a video has."""
 
@@ -195,6 +241,7 @@ def main() -> None:
     parser.add_argument("video", type=Path)
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--flow", nargs="+", default=list(SOLVERS))
+    parser.add_argument("--rates", nargs="+", choices=COPIES)
     parser.add_argument("--memory", nargs="+", type=int)
     parser.add_argument("--sizes", action="store_true")
     options = parser.parse_args()
@@ -208,6 +255,11 @@ def main() -> None:
         print("\n".join(size_rows(options.video, options.frames)))
         return
     cv2.setNumThreads(1)
+    if options.rates:
+        print("| flow | frames/s | allowed | share |\n|---|---|---|---|")
+        for algorithm in options.rates:
+            print(rate_row(options.video, algorithm), flush=True)
+        return
     only(options.frames)
     print("| flow | decode | flow | encode | extract | share | loop | times |")
     print("|---|---|---|---|---|---|---|---|")
