@@ -142,9 +142,7 @@ def read_frames(
     wanted = timeline if indices is None else _pick(scan, timeline, indices)
     unique, inverse = np.unique(wanted, return_inverse=True)
     frames = _read(scan, unique, short_side, resize_to)
-    if len(frames) == len(inverse):
-        return frames
-    return frames[inverse]
+    return frames if np.array_equal(unique, wanted) else frames[inverse]
 
 
 def iter_frames(
@@ -201,19 +199,20 @@ def _read(scan: Scan, wanted: np.ndarray, short_side, resize_to) -> np.ndarray:
             filled += 1
         if filled == len(wanted):
             return frames
-    return _stand_in(scan, frames, filled, short_side, resize_to)
-
-
-def _stand_in(scan, frames, filled, short_side, resize_to) -> np.ndarray:
-    """Repeats the last readable frame where the file ended too early."""
     if filled:
         frames[filled:] = frames[filled - 1]
         return frames
+    last = _last_readable(scan, short_side, resize_to)
+    return np.repeat(last[None], len(wanted), axis=0)
+
+
+def _last_readable(scan: Scan, short_side, resize_to) -> np.ndarray:
+    """What stands in for frames that a damaged file has no more."""
     last = collections.deque(_from_start(scan), maxlen=1)
     if not last:
         raise unreadable(scan.path)
     image = _to_rgb(last[0][1])
-    return resize(image, fit_size(image.shape[:2], short_side, resize_to))[None]
+    return resize(image, fit_size(image.shape[:2], short_side, resize_to))
 
 
 def _from_key_frame(scan: Scan, first: int):

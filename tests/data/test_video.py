@@ -49,8 +49,8 @@ def test_probe(video):
 
 def test_frames_come_in_the_order_asked_for(video):
     assert numbers(read_frames(video)).tolist() == list(range(40))
-    chosen = [39, 0, 17, 17, 31]
-    assert numbers(read_frames(video, chosen)).tolist() == chosen
+    for chosen in ([39, 0, 17, 17, 31], [20, 5]):
+        assert numbers(read_frames(video, chosen)).tolist() == chosen
 
 
 def test_seeking_gives_what_decoding_from_the_start_gives(video):
@@ -184,6 +184,20 @@ def test_a_truncated_file_gives_what_can_be_read(tmp_path, suffix):
     assert len(readable) == info.frames
     np.testing.assert_array_equal(readable[:20], whole[:20])
     assert 20 < len(list(iter_frames(path))) <= info.frames
+
+
+def test_the_last_readable_frame_stands_in_for_all_behind_it(tmp_path):
+    noise = np.random.default_rng(0)
+    frames = noise.integers(0, 256, (40, 64, 64, 3), np.uint8)
+    index_first = {"movflags": "faststart"}
+    path = write_video(tmp_path / "v.mp4", frames, muxer=index_first, g="10")
+    content = path.read_bytes()
+    half = len(content) // 2
+    path.write_bytes(content[:half] + bytes(len(content) - half))
+    assert probe(path).frames == 40  # all are listed, and half are there
+    behind = read_frames(path, [30, 31, 32])
+    assert behind.shape == (3, 64, 64, 3)
+    np.testing.assert_array_equal(behind, read_frames(path, [39, 38, 30]))
 
 
 def test_a_file_that_changed_is_scanned_again(tmp_path):
