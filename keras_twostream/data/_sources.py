@@ -4,6 +4,7 @@ Both hold their videos in forms of their own. They are laid out as files once;
 from then on they are read like any other.
 """
 
+import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -56,8 +57,8 @@ def from_hugging_face(
     names = getattr(dataset.features[label], "names", ())
     encoded = dataset.cast_column(video, datasets.Video(decode=False))
     items = [
-        Item(_as_file(row[video], Path(folder), number), (int(row[label]),))
-        for number, row in enumerate(encoded)
+        Item(_as_file(row[video], Path(folder)), (int(row[label]),))
+        for row in encoded
     ]
     return Annotations(tuple(items), tuple(names), Path(), "hugging_face")
 
@@ -72,8 +73,9 @@ def from_tfds(
 ) -> Annotations:
     """Annotations of a TensorFlow Datasets data set of decoded videos.
 
-    Each video is written once, without loss (FFV1 in Matroska). Files that
-    are there already are kept.
+    Each video is written once, without loss (FFV1 in Matroska). Files are
+    named by what they show: those that are there already are kept, and
+    several splits may share a folder.
 
     Args:
         examples: What `tfds.load(..., split=...)` returned, or
@@ -90,10 +92,12 @@ def from_tfds(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     items = []
-    for number, example in enumerate(examples):
-        path = folder / f"{number:08d}.mkv"
+    for example in examples:
+        frames = np.ascontiguousarray(example[video])
+        shape = repr((frames.shape, rate)).encode()
+        path = folder / f"{_name_of(shape, frames)}.mkv"
         if not path.exists():
-            write_lossless(path, np.asarray(example[video]), rate)
+            write_lossless(path, frames, rate)
         items.append(Item(path.name, (int(example[label]),)))
     return Annotations(tuple(items), tuple(classes), folder, "tfds")
 
@@ -120,15 +124,24 @@ def write_lossless(path: Path, frames: np.ndarray, rate: float) -> None:
     half_written.replace(path)
 
 
-def _as_file(value: dict[str, Any], folder: Path, number: int) -> str:
+def _as_file(value: dict[str, Any], folder: Path) -> str:
     """The path of a video that is a file, or bytes to make one of."""
     path = value.get("path") or ""
     if value.get("bytes") is None:
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{number:08d}{Path(path).suffix or '.mp4'}"
+    name = _name_of(value["bytes"])
+    target = folder / f"{name}{Path(path).suffix or '.mp4'}"
     if not target.exists():
         half_written = target.with_name(f".{target.name}")
         half_written.write_bytes(value["bytes"])
         half_written.replace(target)
     return str(target)
+
+
+def _name_of(*content: bytes | np.ndarray) -> str:
+    """A file name that other content does not get."""
+    digest = hashlib.sha256()
+    for part in content:
+        digest.update(part)
+    return digest.hexdigest()[:16]

@@ -2,6 +2,7 @@
 
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,11 +30,16 @@ class FakeDataset(list):
         return self
 
 
-def test_hugging_face(monkeypatch, tmp_path, video):
+@pytest.fixture
+def encoded_videos(monkeypatch):
+    """As much of the package datasets as is used."""
     module = types.SimpleNamespace(
         Video=lambda decode: types.SimpleNamespace(decode=decode)
     )
     monkeypatch.setitem(sys.modules, "datasets", module)
+
+
+def test_hugging_face(encoded_videos, tmp_path, video):
     rows = FakeDataset(
         [
             {"video": {"path": str(video), "bytes": None}, "label": 1},
@@ -49,6 +55,19 @@ def test_hugging_face(monkeypatch, tmp_path, video):
     assert [count_frames(path) for path in found.paths] == [40, 40]
     with pytest.raises(SpecError, match="no column 'clip'. Columns: video"):
         from_hugging_face(rows, tmp_path, video="clip")
+
+
+def test_another_split_of_hugging_face_has_files_of_its_own(
+    encoded_videos, tmp_path, video
+):
+    train, test = (
+        FakeDataset([{"video": {"path": "", "bytes": each}, "label": 0}])
+        for each in (video.read_bytes(), b"another")
+    )
+    (before,) = from_hugging_face(train, tmp_path).paths
+    (path,) = from_hugging_face(test, tmp_path).paths
+    assert Path(path).read_bytes() == b"another"
+    assert from_hugging_face(train, tmp_path).paths == [before]
 
 
 def test_hugging_face_without_its_library(monkeypatch, tmp_path):
@@ -70,3 +89,12 @@ def test_tfds_is_written_without_loss(tmp_path):
     written = [(tmp_path / item.path).stat() for item in found.items]
     from_tfds(examples, tmp_path)
     assert written == [(tmp_path / item.path).stat() for item in found.items]
+
+
+def test_another_split_in_the_same_folder_has_files_of_its_own(tmp_path):
+    train = {"video": numbered_frames(4), "label": 0}
+    test = {"video": numbered_frames(4)[::-1], "label": 1}
+    (before,) = from_tfds([train], tmp_path).paths
+    found = from_tfds([test, train], tmp_path)
+    np.testing.assert_array_equal(read_frames(found.paths[0]), test["video"])
+    assert found.paths[1] == before
