@@ -95,7 +95,9 @@ class Resume(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self._add_earlier_metrics()
         self.step = self._first + batch + 1
-        if time.monotonic() - self._saved_at >= self._every:
+        # Behind the last batch there is nothing of the epoch to go on with.
+        last = batch + 1 == (self.params or {}).get("steps")
+        if not last and time.monotonic() - self._saved_at >= self._every:
             self.save()
 
     def on_epoch_end(self, epoch, logs=None):

@@ -75,6 +75,24 @@ def test_killed_run_ends_as_an_undisturbed_one(
     assert [row["epoch"] for row in rows] == ["1", "2"]
 
 
+def test_last_batch_of_an_epoch_is_no_place_to_go_on(build, tmp_path):
+    model = build()
+    training.compile(model, RECIPE, steps=3)
+    model.optimizer.build(model.trainable_variables)
+    resume = training.Resume(tmp_path / "c.npz", every_seconds=0.0)
+    resume.set_model(model)
+    resume.step = 1  # so that two of three batches are left
+    resume.set_params({"steps": 2})
+    resume.on_train_begin()
+    resume.on_epoch_begin(0)
+    for batch in range(2):
+        resume.on_train_batch_begin(batch)
+        resume.on_train_batch_end(batch)
+    found = training.Resume(tmp_path / "c.npz")
+    found.restore(model)
+    assert (found.epoch, found.step) == (0, 2)
+
+
 def test_run_folder(build, items, tmp_path, capsys):
     _train(build(), items, tmp_path)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
