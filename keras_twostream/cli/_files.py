@@ -3,10 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-VIDEO_SUFFIXES = frozenset(
-    ".3gp .asf .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv "
-    ".ts .vob .webm .wmv".split()
-)
+from keras_twostream.data._video_files import VIDEO_SUFFIXES, videos_in
 
 
 def expand(paths: Iterable[Path]) -> tuple[list[Path], dict[Path, str]]:
@@ -21,7 +18,7 @@ def expand(paths: Iterable[Path]) -> tuple[list[Path], dict[Path, str]]:
     files: list[Path] = []
     empty: dict[Path, str] = {}
     for path in paths:
-        inside = _videos(path) if path.is_dir() else [path]
+        inside = videos_in(path) if path.is_dir() else [path]
         files += inside
         if not inside:
             kinds = ", ".join(sorted(VIDEO_SUFFIXES))
@@ -44,13 +41,3 @@ def distinct(paths: Iterable[Path]) -> list[Path]:
             each = path.with_name(f"{path.name}-{count}")
         found[each] = None
     return list(found)
-
-
-def _videos(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in VIDEO_SUFFIXES
-        # What this command wrote is no input.
-        and not path.stem.endswith(".annotated")
-    )

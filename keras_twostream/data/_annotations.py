@@ -13,12 +13,15 @@ import numpy as np
 
 from keras_twostream.data import _list_formats, _split_formats
 from keras_twostream.data._items import Item, Listing, Request
+from keras_twostream.data._video_files import (
+    VIDEO_SUFFIXES,
+    folders_in,
+    is_video,
+    walk,
+)
 from keras_twostream.data.cache._packed import is_packed
 from keras_twostream.errors import SpecError, did_you_mean
 
-VIDEO_SUFFIXES = frozenset(
-    ".avi .mp4 .mkv .webm .mov .gif .m4v .mpg .mpeg .wmv .flv .ts .3gp".split()
-)
 SUBSET_FOLDERS = frozenset({"train", "test", "val", "valid", "validation"})
 
 
@@ -159,7 +162,7 @@ def detect_format(path: Path) -> str:
 def _detect_folder(path: Path) -> str:
     if (path / "classInd.txt").exists():
         return "ucf101"
-    if any(path.glob("*_test_split[123].txt")):
+    if any(path.glob("[!.]*_test_split[123].txt")):
         return "hmdb51"
     return "folder"
 
@@ -169,35 +172,34 @@ def read_folder(request: Request) -> Listing:
     root = request.path / (request.subset or "")
     if not root.is_dir():
         raise SpecError(f"There is no folder {root}.")
-    folders = sorted(folder for folder in root.iterdir() if folder.is_dir())
-    names = {folder.name for folder in folders}
-    if names and names <= SUBSET_FOLDERS:
-        raise SpecError(
-            f"{root} holds the folders {', '.join(sorted(names))}, which "
-            "look like subsets rather than classes. Pass subset= with one "
-            "of them."
-        )
-    found = {folder.name: _videos_in(folder) for folder in folders}
-    classes = [name for name, videos in found.items() if videos]
+    found = {folder.name: _data_in(folder) for folder in folders_in(root)}
+    classes = [name for name, data in found.items() if data]
     if not classes:
         raise SpecError(
             f"{root} holds no videos in class folders: expected "
             f"{root}/<class>/<video>, with a suffix among "
             f"{', '.join(sorted(VIDEO_SUFFIXES))}."
         )
+    if {name.lower() for name in classes} <= SUBSET_FOLDERS:
+        raise SpecError(
+            f"{root} holds videos in the folders {', '.join(classes)}, which "
+            "look like subsets rather than classes. Pass subset= with one "
+            "of them."
+        )
     items = [
-        Item(str(video.relative_to(root)), (label,))
+        Item(str(path.relative_to(root)), (label,))
         for label, name in enumerate(classes)
-        for video in found[name]
+        for path in found[name]
     ]
     return items, classes, root
 
 
-def _videos_in(folder: Path) -> list[Path]:
+def _data_in(folder: Path) -> list[Path]:
     return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in VIDEO_SUFFIXES or is_packed(path)
+        place / name
+        for place, _, names in walk(folder)
+        for name in names
+        if is_video(name) or is_packed(name)
     )
 
 

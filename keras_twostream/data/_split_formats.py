@@ -5,6 +5,7 @@ from pathlib import Path
 
 from keras_twostream.data._items import Item, Listing, Request
 from keras_twostream.data._list_formats import lines
+from keras_twostream.data._video_files import videos_in
 from keras_twostream.errors import SpecError
 
 _HMDB_CODES = {"train": "1", "test": "2"}
@@ -40,7 +41,7 @@ def read_hmdb51(request: Request) -> Listing:
     lines `video.avi code`; 1 is training, 2 testing, 0 neither."""
     path, split = request.path, _split_number(request.split)
     suffix = f"_test_split{split}.txt"
-    files = sorted(path.glob(f"*{suffix}"))
+    files = sorted(path.glob(f"[!.]*{suffix}"))
     if not files:
         raise SpecError(f"{path} has no list *{suffix}.")
     classes = [file.name.removesuffix(suffix) for file in files]
@@ -75,8 +76,7 @@ def read_kinetics(request: Request) -> Listing:
 
 
 def _files_by_stem(root: Path) -> dict[str, str]:
-    files = [path for path in root.rglob("*") if path.is_file()]
-    names = [path.relative_to(root) for path in files]
+    names = [path.relative_to(root) for path in videos_in(root)]
     return {str(name.with_suffix("")): str(name) for name in names}
 
 

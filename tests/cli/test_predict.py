@@ -111,7 +111,13 @@ def test_the_flow_algorithm_is_the_one_asked_for(video):
 
 def test_folders_stand_for_the_videos_in_them(tmp_path):
     (tmp_path / "deep").mkdir()
-    for name in ("b.MP4", "deep/a.avi", "note.txt", "b.annotated.mp4"):
+    for name in (
+        "b.MP4",
+        "deep/a.avi",
+        "note.txt",
+        "b.annotated.mp4",
+        "._b.mp4",
+    ):
         (tmp_path / name).touch()
     files, empty = _files.expand([tmp_path, tmp_path / "b.MP4"])
     assert [file.name for file in files] == ["b.MP4", "a.avi"]

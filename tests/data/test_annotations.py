@@ -64,6 +64,8 @@ def test_hmdb51_codes_and_trailing_spaces(tmp_path):
     ]
     assert train.labels == [0, 1]
     assert len(read_annotations(tmp_path / "s")) == 3  # 0 is in neither
+    write(tmp_path / "s/._wave_test_split1.txt", "of a Mac")
+    assert read_annotations(tmp_path / "s").classes == ("brush_hair", "wave")
 
 
 def test_kinetics_finds_files_by_any_usual_name(tmp_path):
@@ -74,7 +76,8 @@ def test_kinetics_finds_files_by_any_usual_name(tmp_path):
         "abseiling,xyz,0,10,train\n"
         "abseiling,other,0,10,validate\n",
     )
-    write(tmp_path / "v/playing_chess/---abc_000005_000015.webm", "x")
+    for suffix in ("jpg", "webm", "wav"):
+        write(tmp_path / f"v/playing_chess/---abc_000005_000015.{suffix}", "x")
     found = read_annotations(table, subset="train", root=tmp_path / "v")
     assert found.format == "kinetics"
     assert found.classes == ("abseiling", "playing chess")
@@ -123,6 +126,44 @@ def test_folder_of_subsets_asks_which(tmp_path):
     with pytest.raises(SpecError, match="look like subsets"):
         read_annotations(tmp_path)
     assert len(read_annotations(tmp_path, subset="train")) == 1
+
+
+def test_what_systems_and_tools_leave_is_no_class(tmp_path):
+    for name in (
+        "A/1.mp4",
+        "A/._1.mp4",
+        "A/1.annotated.mp4",
+        "A/.1.annotated.part.mp4",
+        "B/2.vob",
+        "__MACOSX/A/._1.mp4",
+        ".thumbs/1.mp4",
+        "cache/cache.json",
+        "cache/A/1.mp4.safetensors",
+    ):
+        write(tmp_path / name, "x")
+    found = read_annotations(tmp_path)
+    assert found.classes == ("A", "B")
+    assert [item.path for item in found.items] == ["A/1.mp4", "B/2.vob"]
+    packed = read_annotations(tmp_path / "cache")
+    assert [item.path for item in packed.items] == ["A/1.mp4.safetensors"]
+
+
+@pytest.mark.parametrize("other", ["splits/a.txt", ".cache/wave/a.mp4"])
+def test_subsets_are_known_beside_other_folders(tmp_path, other):
+    for name in ("Train/wave/a.mp4", "val/wave/b.mp4", other):
+        write(tmp_path / name, "x")
+    with pytest.raises(SpecError, match="folders Train, val, which look like"):
+        read_annotations(tmp_path)
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    root = tmp_path / "videos"
+    write(tmp_path / "elsewhere/a.mp4", "x")
+    write(root / "clap/b.mp4", "x")
+    (root / "wave").symlink_to(tmp_path / "elsewhere")
+    (root / "clap" / "all").symlink_to(root)
+    found = read_annotations(root)
+    assert [item.path for item in found.items] == ["clap/b.mp4", "wave/a.mp4"]
 
 
 def test_our_json(tmp_path):

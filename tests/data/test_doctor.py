@@ -76,6 +76,17 @@ def test_a_folder_of_lists_is_no_class(videos):
     assert report.facts["classes"] == {"run": 2, "sit": 2}
 
 
+def test_links_are_followed_and_hidden_folders_are_no_classes(videos, tmp_path):
+    shutil.move(videos / "run", tmp_path / "elsewhere")
+    (videos / "run").symlink_to(tmp_path / "elsewhere")
+    (videos / ".thumbs").mkdir()
+    (videos / ".thumbs" / "0.mp4").touch()
+    (videos / "sit" / "._0.mp4").touch()
+    report = examine(videos)
+    assert report.healthy
+    assert report.facts["classes"] == {"run": 2, "sit": 2}
+
+
 def test_what_cannot_be_read_is_named(videos):
     (videos / "run" / "empty.mp4").touch()
     (videos / "sit" / "text.mp4").write_text("no video")
@@ -207,6 +218,7 @@ def test_a_bound_of_32_is_found(tmp_path):
     write_layout("denseflow", tmp_path, FRAMES, flow.compute(FRAMES), 32.0)
     found = only_problem(examine(tmp_path), "The flow looks as if its extreme")
     assert "meant 32 px, not 20" in found.text
+    assert "evaluate --bound 32" in found.advice
     assert examine(tmp_path, bound=32.0).healthy
 
 

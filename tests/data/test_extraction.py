@@ -189,6 +189,17 @@ def test_a_list_without_its_videos_is_an_error(tmp_path):
         find_jobs(listed)
 
 
+def test_a_folder_is_looked_through_as_training_does(tmp_path):
+    folder = tmp_path / "videos"
+    (folder / "class0").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "class1").symlink_to(tmp_path / "elsewhere")
+    for name in ("class0/a.ogv", "class0/._a.ogv", "class1/b.mts"):
+        (folder / name).touch()
+    names = [job.name for job in find_jobs(folder)]
+    assert names == ["class0/a.ogv", "class1/b.mts"]
+
+
 def test_a_source_without_videos_is_an_error(tmp_path):
     with pytest.raises(SpecError, match="No video in the folder"):
         find_jobs(tmp_path)

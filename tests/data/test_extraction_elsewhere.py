@@ -46,6 +46,11 @@ def test_from_a_url_to_a_url(memory, undisturbed):
     assert remote_content(memory, "/out") == undisturbed
 
 
+def test_what_is_hidden_behind_a_url_is_no_video(memory, tmp_path):
+    memory.pipe_file("/videos/__MACOSX/class0/._v0.mp4", b"of a Mac")
+    assert extract("memory://videos", tmp_path, CONTRACT).failed == {}
+
+
 def test_from_a_url_to_a_folder(memory, undisturbed, tmp_path):
     extract("memory://videos", tmp_path, CONTRACT)
     assert content(tmp_path) == undisturbed

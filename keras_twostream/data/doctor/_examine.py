@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from keras_twostream.data._annotations import VIDEO_SUFFIXES
+from keras_twostream.data import _video_files
 from keras_twostream.data.cache._folder import CONTRACT_FILE, MANIFEST_FILE
 from keras_twostream.data.doctor import _caches, _folders, _lists, _videos
 from keras_twostream.data.doctor._report import Report
@@ -65,15 +65,12 @@ def examine(
 def _walk(path: Path) -> tuple[list[Path], list[Path]]:
     """The videos in a folder, and the folders of frames in it."""
     videos, folders = [], []
-    for place, inner, names in os.walk(path):
-        inner.sort()
+    for place, inner, names in _video_files.walk(path):
         videos += [
-            Path(place, name)
-            for name in sorted(names)
-            if Path(name).suffix.lower() in VIDEO_SUFFIXES
+            place / name for name in names if _video_files.is_video(name)
         ]
-        if names and not inner and _is_layout(Path(place)):
-            folders.append(Path(place))
+        if names and not inner and _is_layout(place):
+            folders.append(place)
     return videos, folders
 
 

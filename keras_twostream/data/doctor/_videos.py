@@ -9,6 +9,7 @@ from pathlib import Path
 from keras_twostream.data import _video
 from keras_twostream.data._annotations import SUBSET_FOLDERS
 from keras_twostream.data._cpus import available_cpus
+from keras_twostream.data._video_files import folders_in, is_hidden
 from keras_twostream.data.cache._packed import fingerprint
 from keras_twostream.data.doctor._report import Report
 from keras_twostream.data.extraction._jobs import LIST_SUFFIXES
@@ -121,15 +122,15 @@ def _count(root: Path, videos: Sequence[Path]) -> collections.Counter:
 
 def _class_folders(root: Path) -> list[Path]:
     """The folders in `root`, but for those of annotation lists."""
-    return sorted(
-        folder
-        for folder in root.iterdir()
-        if folder.is_dir() and not _holds_lists(folder)
-    )
+    return [each for each in folders_in(root) if not _holds_lists(each)]
 
 
 def _holds_lists(folder: Path) -> bool:
-    suffixes = {path.suffix.lower() for path in folder.iterdir()}
+    suffixes = {
+        path.suffix.lower()
+        for path in folder.iterdir()
+        if not is_hidden(path.name)
+    }
     return bool(suffixes) and suffixes <= set(LIST_SUFFIXES)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_twostream.data import _remote
-from keras_twostream.data._annotations import VIDEO_SUFFIXES, read_annotations
+from keras_twostream.data._annotations import read_annotations
+from keras_twostream.data._video_files import VIDEO_SUFFIXES, videos_in
 from keras_twostream.data.cache._contract import Contract
 from keras_twostream.data.cache._folder import CacheFolder, Entry
 from keras_twostream.data.cache._packed import fingerprint, open_packed
@@ -58,11 +59,7 @@ def find_jobs(
         return _from_list(source, root, format)
     if source.is_file():
         return [Job(str(source), source.name)]
-    videos = sorted(
-        path
-        for path in source.rglob("*")
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
-    )
+    videos = videos_in(source)
     if not videos:
         raise SpecError(
             f"No video in the folder {source}; looked for "

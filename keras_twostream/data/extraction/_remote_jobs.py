@@ -5,7 +5,8 @@ import tempfile
 from pathlib import Path
 
 from keras_twostream.data import _remote
-from keras_twostream.data._annotations import VIDEO_SUFFIXES, read_annotations
+from keras_twostream.data._annotations import read_annotations
+from keras_twostream.data._video_files import is_video
 from keras_twostream.data.extraction._jobs import LIST_SUFFIXES, Job
 from keras_twostream.errors import SpecError
 
@@ -30,10 +31,11 @@ def find_remote_jobs(
     if files.isfile(inner):
         return [Job(source, source.rpartition("/")[2])]
     found = files.find(inner, detail=True) if files.exists(inner) else {}
+    names = {path[len(inner) :].strip("/"): path for path in sorted(found)}
     sizes = {
-        path[len(inner) :].strip("/"): about["size"]
-        for path, about in sorted(found.items())
-        if os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES
+        name: found[path]["size"]
+        for name, path in names.items()
+        if is_video(name)
     }
     if not sizes:
         raise SpecError(f"No video at {source}. Check the URL.")
