@@ -10,6 +10,8 @@ import click
 
 from keras_twostream.errors import did_you_mean
 
+NONE = ("none", "None", "null")
+
 
 def config_option(table: str):
     """`--config FILE`: a TOML file whose keys are the flags' names.
@@ -64,12 +66,20 @@ def assignments(pairs: Iterable[str], flag: str) -> dict[str, Any]:
 
 
 def parse_value(text: str) -> Any:
-    """A TOML value such as 26, [112, 112] or true; other text as it is."""
-    if text in ("none", "None", "null"):
+    """A TOML value such as 26, [112, 112] or true, or a JSON table; other
+    text as it is, but for none."""
+    if text in NONE:
         return None
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
+        return _json_table(text)
+
+
+def _json_table(text: str) -> Any:
+    try:
+        return json.loads(text) if text.startswith("{") else text
+    except ValueError:
         return text
 
 
@@ -85,4 +95,11 @@ def _names_of_flags(command: click.Command) -> dict[str, str]:
 def _as_flag(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
-    return [f"{key}={json.dumps(item)}" for key, item in value.items()]
+    return [f"{key}={_as_text(item)}" for key, item in value.items()]
+
+
+def _as_text(value: Any) -> str:
+    """What `parse_value` reads; "none" stands for None, which TOML lacks."""
+    if isinstance(value, str) and value in NONE:
+        return value
+    return json.dumps(value, ensure_ascii=False)

@@ -2,6 +2,7 @@
 
 import contextlib
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,16 +103,11 @@ def _devices(count: int | None, recipe: training.Recipe):
 def _recipe(flags: dict[str, Any]) -> training.Recipe:
     recipe = training.load_recipe(flags["recipe"] or _default_recipe(flags))
     changes = dict(flags["changes"])
-    for name in list(changes):
-        table, dot, field = name.partition(".")
-        if dot:
-            inner = {**getattr(recipe, table), field: changes.pop(name)}
-            changes[table] = {**changes.get(table, {}), **inner}
-    for name in ("epochs", "batch_size"):
-        if flags[name]:
-            changes[name] = flags[name]
-    changes["input"] = {**recipe.input, **flags["inputs"]}
-    return training.recipe_from_dict({**recipe.to_dict(), **changes})
+    # Epochs are the run's, not the recipe's: its schedule may count in them.
+    if flags["batch_size"]:
+        changes["batch_size"] = flags["batch_size"]
+    inputs = {f"input.{name}": x for name, x in flags["inputs"].items()}
+    return recipe.with_entries({**changes, **inputs})
 
 
 def _default_recipe(flags: dict[str, Any]) -> str:
@@ -143,6 +139,7 @@ def _settings(
     flags: dict[str, Any], lists: setup.Lists, seed: int
 ) -> RunSettings:
     return RunSettings(
+        epochs=flags["epochs"],
         seed=seed,
         patience=flags["patience"],
         keep=flags["keep"],
@@ -176,7 +173,7 @@ def _class_weight(lists: setup.Lists) -> dict[int, float]:
 def _write_config(out, flags, command, recipe, model) -> None:
     """`config.toml`: it can be given to `--config` to repeat the run."""
     settings = {
-        FLAGS.get(name, name): str(value) if isinstance(value, Path) else value
+        FLAGS.get(name, name): _as_toml(value)
         for name, value in flags.items()
         if value not in (None, {}, ()) and name != "out"
     }
@@ -190,6 +187,13 @@ def _write_config(out, flags, command, recipe, model) -> None:
             "versions": setup.versions(),
         },
     )
+
+
+def _as_toml(value: Any) -> Any:
+    """A flag's value; None, which TOML lacks, in a table as "none"."""
+    if isinstance(value, Mapping):
+        return {k: "none" if x is None else x for k, x in value.items()}
+    return str(value) if isinstance(value, Path) else value
 
 
 def _measure(

@@ -15,6 +15,27 @@ from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("constant", "steps", "cosine", "one_cycle")
+TABLES = (
+    "schedule",
+    "multipliers",
+    "loss_weights",
+    "options",
+    "spec",
+    "input",
+)
+# Of the tables whose entries do not depend on the model.
+ENTRIES = {
+    "schedule": ("name", "at", "factor", "warmup", "end"),
+    "input": (
+        "augment",
+        "bound",
+        "colour",
+        "flow_values",
+        "mirror",
+        "sampler",
+        "short",
+    ),
+}
 
 _FOLDER = Path(__file__).parent / "recipes"
 
@@ -53,7 +74,7 @@ class Recipe:
         options: Options of the builder, such as dropout.
         spec: Fields of the ClipSpec that training changes.
         input: Options of `data.video_dataset`: augment, mirror, colour,
-            sampler, flow_values, short.
+            sampler, flow_values, short, bound.
     """
 
     name: str
@@ -84,13 +105,34 @@ class Recipe:
     def __post_init__(self) -> None:
         object.__setattr__(self, "frozen", tuple(self.frozen))
         _check_choice("optimizer", self.optimizer, OPTIMIZERS)
-        _check_choice("schedule.name", self.schedule.get("name"), SCHEDULES)
+        for name in TABLES:
+            _check_table(name, getattr(self, name))
+        _check_schedule(self.schedule)
         for name in ("epochs", "batch_size", "learning_rate"):
             _check_positive(name, getattr(self, name))
 
     def replace(self, **changes: Any) -> "Recipe":
         """A copy with some fields changed, checked again."""
         return dataclasses.replace(self, **changes)
+
+    def with_entries(self, changes: Mapping[str, Any]) -> "Recipe":
+        """A copy with fields, or single entries of its tables, changed.
+
+        Args:
+            changes: From a field ("epochs") or an entry ("schedule.end") to
+                its value; later ones win.
+
+        Raises:
+            SpecError: If a field is unknown, has no entries, or gets a
+                wrong value.
+        """
+        values = self.to_dict()
+        for name, value in changes.items():
+            field, dot, entry = name.partition(".")
+            if dot:
+                value = {**_table(values, field, name), entry: value}
+            values[field] = value
+        return recipe_from_dict(values)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields that are set, as TOML-compatible values."""
@@ -149,13 +191,55 @@ def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:
     Raises:
         SpecError: If a field is unknown or has a wrong value.
     """
-    known = [field.name for field in dataclasses.fields(Recipe)]
     for name in values:
-        if name not in known:
-            raise SpecError(
-                f"A recipe has no field {name!r}.{did_you_mean(name, known)}"
-            )
+        _check_field(name)
     return Recipe(**values)
+
+
+def _check_field(name: str) -> None:
+    known = [field.name for field in dataclasses.fields(Recipe)]
+    if name not in known:
+        raise SpecError(
+            f"A recipe has no field {name!r}.{did_you_mean(name, known)}"
+        )
+
+
+def _table(values: Mapping[str, Any], field: str, name: str) -> Any:
+    """The table of a recipe that `name`, "field.entry", is to change."""
+    _check_field(field)
+    table = values.get(field, {})
+    if field not in TABLES or not isinstance(table, Mapping):
+        raise SpecError(
+            f"A recipe's `{field}` has no entries, so {name!r} cannot be "
+            f"set. Set {field}=..., or an entry of {', '.join(TABLES)}."
+        )
+    return table
+
+
+def _check_table(name: str, value: Any) -> None:
+    if not isinstance(value, Mapping):
+        raise SpecError(
+            f"A recipe's `{name}` is a table of names and values; one of "
+            f"them is set as {name}.NAME. Received: {name}={value!r}"
+        )
+    for entry in value:
+        known = ENTRIES.get(name, value)
+        if entry not in known:
+            raise SpecError(
+                f"A recipe's `{name}` has no entry {entry!r}."
+                f"{did_you_mean(entry, known)}"
+            )
+
+
+def _check_schedule(schedule: Mapping[str, Any]) -> None:
+    _check_choice("schedule.name", schedule.get("name"), SCHEDULES)
+    at = schedule.get("at")
+    if schedule["name"] == "steps" and not isinstance(at, list | tuple):
+        raise SpecError(
+            "The schedule 'steps' needs `at`, a list of the epochs or steps "
+            "at which the rate falls: schedule.at=[10, 20]. Received: "
+            f"at={at!r}"
+        )
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -94,8 +94,8 @@ def learning_rate(recipe: Recipe, steps: int | None) -> Any:
     Raises:
         SpecError: If the length of the run is not known.
     """
-    schedule = dict(recipe.schedule)
-    name = schedule.pop("name")
+    schedule = recipe.schedule
+    name = schedule["name"]
     if name == "constant":
         return recipe.learning_rate
     steps = steps or recipe.steps
@@ -110,10 +110,10 @@ def learning_rate(recipe: Recipe, steps: int | None) -> Any:
         share = steps / (recipe.steps or recipe.epochs)
         at = [round(place * share) for place in schedule["at"]]
         return Staircase(recipe.learning_rate, at, schedule.get("factor", 0.1))
-    if name == "one_cycle":
-        schedule = {
-            "warmup": ONE_CYCLE_WARMUP,
-            "end": ONE_CYCLE_END,
-            **schedule,
-        }
-    return WarmupCosine(recipe.learning_rate, steps, **schedule)
+    one_cycle = name == "one_cycle"
+    return WarmupCosine(
+        recipe.learning_rate,
+        steps,
+        schedule.get("warmup", ONE_CYCLE_WARMUP if one_cycle else 0.0),
+        schedule.get("end", ONE_CYCLE_END if one_cycle else 0.0),
+    )

@@ -71,11 +71,39 @@ def test_broken_toml(tmp_path):
         ({"optimizer": "lion"}, "`optimizer` must be one of sgd"),
         ({"schedule": {"name": "poly"}}, "`schedule.name` must be one of"),
         ({"epochs": 0}, "`epochs` must be greater than 0"),
+        ({"schedule": "cosine"}, "`schedule` is a table of names and values"),
+        ({"schedule": {"name": "steps"}}, "'steps' needs `at`, a list"),
+        (
+            {"schedule": {"name": "cosine", "warmpu": 0.1}},
+            "`schedule` has no entry 'warmpu'. Did you mean warmup",
+        ),
+        ({"input": {"miror": True}}, "no entry 'miror'. Did you mean mirror"),
     ],
 )
 def test_wrong_values(changes, message):
     with pytest.raises(SpecError, match=message):
         training.load_recipe("actors").replace(**changes)
+
+
+def test_entries_of_tables_are_changed_one_by_one():
+    recipe = training.load_recipe("two_stream").with_entries(
+        {"schedule.name": "cosine", "schedule.end": 0.1, "epochs": 3}
+    )
+    assert recipe.epochs == 3
+    assert learning_rate(recipe, 100).end == 0.1
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("scedule.name", "no field 'scedule'. Did you mean schedule"),
+        ("epochs.first", "`epochs` has no entries"),
+        ("epoch", "no field 'epoch'. Did you mean epochs"),
+    ],
+)
+def test_entry_that_no_recipe_has(name, message):
+    with pytest.raises(SpecError, match=message):
+        training.load_recipe("actors").with_entries({name: 1})
 
 
 def test_schedule_needs_the_length_of_the_run():

@@ -86,7 +86,8 @@ def test_config_repeats_the_run(run_folder, registered, tmp_path):
     )  # fmt: skip
     assert "epoch 2/2" in result.stderr
     again = tomllib.loads((tmp_path / "again" / "config.toml").read_text())
-    assert again["recipe"] == {**config["recipe"], "epochs": 2}
+    assert again["recipe"] == config["recipe"]
+    assert again["train"] == {**config["train"], "epochs": 2}
 
 
 def test_complete_run_is_not_overwritten(run_folder, video_folder):
