@@ -196,9 +196,14 @@ class KeepBest(keras.callbacks.Callback):
                 for number, weight in enumerate(self.model.weights)
             }
             write_arrays(self.path, arrays)
-        elif self._patience is not None:
-            waited = epoch - self.state["epoch"]
-            self.model.stop_training = waited >= self._patience
+        elif self.exhausted(epoch):
+            self.model.stop_training = True
+
+    def exhausted(self, epoch: int) -> bool:
+        """Whether the patience had run out at the end of an epoch."""
+        if self._patience is None or self.state["epoch"] is None:
+            return False
+        return epoch - self.state["epoch"] >= self._patience
 
     def load_best(self, model: keras.Model) -> None:
         """Gives the model its best weights, if any were kept."""

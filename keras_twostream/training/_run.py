@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from keras_twostream.costs import costs
-from keras_twostream.data import video_dataset
+from keras_twostream.data import layouts, video_dataset
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import clip_spec
 from keras_twostream.training._batches import filled_up, labelled
@@ -136,6 +136,7 @@ class _Run:
         )
         resume.restore(self.model)
         callbacks = [*callbacks, best, log, resume]
+        self.model.stop_training = best.exhausted(resume.epoch - 1)
         self._fit(items, validation, steps, resume, callbacks)
         if self.settings.keep == "best":
             best.load_best(self.model)
@@ -156,7 +157,6 @@ class _Run:
         dataset = self._training(items, resume.epoch, resume.step)
         flops = costs(self.model).flops
         monitor = ThroughputMonitor(self.batch_size, flops)
-        self.model.stop_training = False
         while resume.epoch < self.epochs and not self.model.stop_training:
             first, done = resume.epoch, resume.step
             progress = Progress(self.batch_size, steps, self.epochs, done)
@@ -195,9 +195,9 @@ class _Run:
         return dataset
 
     def _validation(self, items) -> tf.data.Dataset:
-        dataset = filled_up(
-            self._videos(items, training=False), self.batch_size, len(items)
-        )
+        bound = self.recipe.input.get("bound", layouts.BOUND)
+        videos = self._videos(items, training=False, bound=bound)
+        dataset = filled_up(videos, self.batch_size, len(items))
         return labelled(dataset, output_names(self.model))
 
     def _videos(self, items, **options: Any) -> tf.data.Dataset:

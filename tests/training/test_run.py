@@ -53,6 +53,13 @@ def _train(model, items, out, callbacks=(), **settings):
     )
 
 
+def _ready(model):
+    """A model whose state can be saved."""
+    training.compile(model, RECIPE, steps=6)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
 @pytest.mark.parametrize("epoch, batch", [(0, 2), (1, 1)])
 def test_killed_run_ends_as_an_undisturbed_one(
     build, items, tmp_path, epoch, batch
@@ -76,9 +83,7 @@ def test_killed_run_ends_as_an_undisturbed_one(
 
 
 def test_last_batch_of_an_epoch_is_no_place_to_go_on(build, tmp_path):
-    model = build()
-    training.compile(model, RECIPE, steps=3)
-    model.optimizer.build(model.trainable_variables)
+    model = _ready(build())
     resume = training.Resume(tmp_path / "c.npz", every_seconds=0.0)
     resume.set_model(model)
     resume.step = 1  # so that two of three batches are left
@@ -130,6 +135,43 @@ def test_early_stopping_keeps_the_best(build, items, tmp_path):
     assert model.stop_training
     best.load_best(model)
     np.testing.assert_array_equal(first[0], model.get_weights()[0])
+
+
+def test_stop_of_another_callback_holds(build, tmp_path):
+    best = training.KeepBest(tmp_path / "b.npz", "val_accuracy", patience=9)
+    model = build()
+    best.set_model(model)
+    best.on_epoch_end(0, {"val_accuracy": 0.5})
+    model.stop_training = True
+    best.on_epoch_end(1, {"val_accuracy": 0.4})
+    assert model.stop_training
+
+
+def test_run_that_stopped_early_does_not_go_on(build, items, tmp_path):
+    best = training.KeepBest(tmp_path / "best.npz", patience=1)
+    best.state = {"best": 0.5, "epoch": 0}
+    companions = (best, training.RunLog(tmp_path / "log.csv"))
+    resume = training.Resume(tmp_path / "checkpoint.npz", 0.0, companions)
+    resume.set_model(_ready(build()))
+    resume.epoch = 2
+    resume.save()
+    metrics = _train(build(), items, tmp_path, patience=1, epochs=3)
+    assert metrics["epochs"] == 2
+
+
+def test_validation_reads_flow_as_training_does(build, tmp_path):
+    def validated(folder, bound, recipe):
+        footage = (moving_frames(), true_fields(), bound)
+        path = write_layout("i3d_npy", tmp_path / folder, *footage)
+        held, out = [(path, 0)] * 2, tmp_path / f"{folder} run"
+        training.train(build(), held, recipe, out, validation=held)
+        return json.loads((out / "metrics.json").read_text())["last"]
+
+    recipe = RECIPE.replace(epochs=1, batch_size=2)
+    expected = validated("usual", 20.0, recipe)["val_loss"]
+    recipe = recipe.replace(input={**recipe.input, "bound": 10.0})
+    found = validated("other", 10.0, recipe)["val_loss"]
+    assert found == pytest.approx(expected, rel=1e-4)
 
 
 def test_wrong_keep():
