@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_twostream import flow
 from keras_twostream.data import clips
+from keras_twostream.errors import TwoStreamError
 from keras_twostream.inspection import class_names, clip_spec
 from keras_twostream.training._evaluate import VideoEvaluation
 from keras_twostream.training._plots import plot_confusion
@@ -23,7 +24,7 @@ class TensorBoardImages(keras.callbacks.Callback):
     Args:
         folder: Where TensorBoard looks.
         items: (path, label) pairs; the middle clip of each is shown, so a
-            handful is enough.
+            handful is enough. Those that cannot be read are left out.
         evaluation: The callback whose scores make the confusion matrix. It
             has to stand before this one.
         bound: Pixels of displacement drawn in full colour; the clip's
@@ -54,7 +55,10 @@ class TensorBoardImages(keras.callbacks.Callback):
         spec = clip_spec(self.model)
         with self._writer.as_default():
             for number, (path, _) in enumerate(self._items):
-                clip = clips(path, spec)
+                try:
+                    clip = clips(path, spec)
+                except (TwoStreamError, OSError):  # the data set says why
+                    continue
                 for stream, strip in self._strips(clip).items():
                     _write_image(f"{stream}/{number}", strip, 0)
         self._writer.flush()
@@ -69,7 +73,8 @@ class TensorBoardImages(keras.callbacks.Callback):
         self._writer.flush()
 
     def on_train_end(self, logs=None):
-        self._writer.close()
+        # Not flushd: the rest of a broken-off epoch is a `fit` of its own.
+        self._writer.flush()
 
     def _strips(self, clip) -> dict[str, np.ndarray]:
         """The steps of each stream, side by side, (H, T * W, 3) uint8."""

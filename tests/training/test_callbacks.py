@@ -36,6 +36,23 @@ def test_tensorboard_shows_inputs_flow_and_confusion(build, items, tmp_path):
     assert tags["video_top1"] == tags["loss"] == "scalars"
 
 
+def test_tensorboard_goes_on_after_a_bad_video_and_a_broken_off_epoch(
+    build, items, tmp_path
+):
+    missing = tmp_path / "missing.mp4"
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    shown = [(str(missing), 0), (str(broken), 0), items[0]]
+    images = training.TensorBoardImages(tmp_path, shown)
+    images.set_model(build())
+    for epoch in range(2):
+        images.on_train_begin()
+        images.on_epoch_end(epoch, {f"loss{epoch}": 1.0})
+        images.on_train_end()
+    assert {"rgb/2", "loss0", "loss1"} <= set(_tags(tmp_path))
+    assert "rgb/0" not in _tags(tmp_path)
+
+
 @pytest.mark.agnostic
 def test_strides_change_with_the_epoch(build, items):
     model, seen = build(), []
