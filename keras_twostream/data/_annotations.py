@@ -89,7 +89,7 @@ def read_annotations(
     | `hmdb51` | folder | testTrainMulti_7030_splits: one file per class |
     | `kinetics` | .csv | label, youtube_id, time_start, time_end, split |
     | `videos` | .txt, .csv | "path label ..." (mmaction2, SlowFast) |
-    | `rawframes` | .txt | "folder [start] frames label" (TSN, mmaction2) |
+    | `rawframes` | .txt | "folder [start] frames label ..." (TSN, mmaction2) |
     | `json` | .json | ours: {"classes": [...], "items": [{...}]} |
     | `csv` | .csv | ours: a header with path, label[, split] |
 

@@ -11,14 +11,13 @@ class Item:
     Attributes:
         path: File, or folder of frames, relative to the annotations' root.
         labels: Class numbers from 0; usually one, none when unknown.
-        frames: Number of frames where the list says it (raw frames).
-        first_frame: Number of the first frame, where the list says it.
+        subset: The part of the data set, "train" or "test", where the list
+            has several.
     """
 
     path: str
     labels: tuple[int, ...]
-    frames: int | None = None
-    first_frame: int | None = None
+    subset: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,10 +13,7 @@ from keras_twostream.data._items import Item, Listing, Request
 from keras_twostream.errors import SpecError
 
 _VIDEO_LINE = re.compile(r"(?P<path>.*\S\.\w+)(?P<labels>([\s,]+-?\d+)*)\s*$")
-_FRAMES_LINE = re.compile(
-    r"(?P<path>.*?\S)\s+((?P<start>\d+)\s+)?(?P<frames>\d+)\s+"
-    r"(?P<label>-?\d+)\s*$"
-)
+_FRAMES_LINE = re.compile(r"(?P<path>.*?\S)(?P<numbers>\s+\d+(\s+-?\d+)+)\s*$")
 
 
 def lines(path: Path) -> list[str]:
@@ -52,24 +49,43 @@ def read_videos(request: Request) -> Listing:
 
 
 def read_rawframes(request: Request) -> Listing:
-    """TSN and mmaction2: "folder frames label" or "folder start frames
-    label"; for flow, the frames are the flow fields."""
-    path = request.path
-    items = []
-    for row in lines(path):
-        match = _FRAMES_LINE.match(row)
-        if match is None:
-            raise _bad_line(path, row, "folder frames label")
-        start = match["start"]
-        items.append(
-            Item(
-                match["path"],
-                _known([match["label"]]),
-                frames=int(match["frames"]),
-                first_frame=None if start is None else int(start),
-            )
-        )
+    """TSN and mmaction2: "folder frames label ..." or "folder start frames
+    label ..."; for flow, the frames are the flow fields."""
+    rows = [_frames_line(request.path, row) for row in lines(request.path)]
+    before = _numbers_before_labels(request.path, rows)
+    items = [
+        Item(folder, _known(numbers[before:])) for folder, *numbers in rows
+    ]
     return items, [], request.videos
+
+
+def _frames_line(path: Path, row: str) -> tuple[str, ...]:
+    match = _FRAMES_LINE.match(row)
+    if match is None:
+        raise _bad_line(path, row, "folder frames label")
+    return (match["path"], *match["numbers"].split())
+
+
+def _numbers_before_labels(path: Path, rows: list[tuple[str, ...]]) -> int:
+    """1, the frames, or 2 where a start stands before them.
+
+    The whole list decides: only where every row has a number to spare, and
+    that is 0 or 1, is it the start.
+    """
+    if any(len(row) < 4 for row in rows):
+        return 1
+    first = {row[1] for row in rows}
+    if len({row[0] for row in rows}) == len(set(rows)):
+        if first <= {"0", "1"}:
+            return 2
+        if "0" not in first and any(len(row) > 4 for row in rows):
+            return 1
+    raise SpecError(
+        f"{path} names parts of folders, as 'folder start frames label', "
+        "which are not read: cut them into folders of their own. If its rows "
+        "are 'folder frames label label', write the labels as JSON, see "
+        "read_annotations."
+    )
 
 
 def read_json(request: Request) -> Listing:
@@ -126,7 +142,7 @@ def _ours(
             continue
         known = [label for label in row if label not in ("", -1)]
         numbers = tuple(_number(label, names, request.path) for label in known)
-        items.append(Item(path, numbers))
+        items.append(Item(path, numbers, subset=split or None))
     return items, names, request.videos
 
 

@@ -100,14 +100,29 @@ def test_videos_with_spaces_and_several_labels(tmp_path):
     assert unknown.labels == [-1, -1]
 
 
-def test_rawframes_with_and_without_offset(tmp_path):
-    table = write(tmp_path / "l.txt", "Class A/v_1 163 0\nv_2 10 80 5\n")
-    found = read_annotations(table)
+@pytest.mark.parametrize(
+    ("rows", "labels"),
+    [
+        ("Class A/v 163 0\nw 80 5\n", [0, 5]),
+        ("Class A/v 0 163 0\nw 1 80 -1\n", [0, -1]),
+        ("Class A/v 163 3 5\nw 80 1\n", [(3, 5), (1,)]),
+        ("Class A/v 163 3 5\nw 80 1 2 3\n", [(3, 5), (1, 2, 3)]),
+        ("Class A/v 0 163 3 5\nw 0 80 1\n", [(3, 5), (1,)]),
+    ],
+)
+def test_rawframes_with_starts_and_several_labels(tmp_path, rows, labels):
+    found = read_annotations(write(tmp_path / "l.txt", rows))
     assert found.format == "rawframes"
-    first, second = found.items
-    assert (first.path, first.frames) == ("Class A/v_1", 163)
-    assert (second.path, second.first_frame, second.frames) == ("v_2", 10, 80)
-    assert found.labels == [0, 5]
+    assert [item.path for item in found.items] == ["Class A/v", "w"]
+    assert found.labels == labels
+
+
+@pytest.mark.parametrize(
+    "rows", ["v 0 50 3\nv 50 50 7", "v 120 3 5", "v 0 50 3\nw 50 50 7 8"]
+)
+def test_rawframes_of_parts_of_folders_are_refused(tmp_path, rows):
+    with pytest.raises(SpecError, match="cut them into folders of their own"):
+        read_annotations(write(tmp_path / "l.txt", rows))
 
 
 def test_folder_per_class(tmp_path):
