@@ -43,7 +43,8 @@ def clips(
             model's frame rate.
         model: A model of this library, or a name for `load`.
         count: Clips, evenly spaced; a single one is centred.
-        **sampling: `protocol`, `crops` and `short` of `data.clips`.
+        **sampling: `protocol`, `crops`, `short` and `bound` of
+            `data.clips`.
 
     Returns:
         One array per stream of the model: "rgb" (N, T, H, W, 3F) uint8,

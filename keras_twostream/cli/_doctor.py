@@ -5,7 +5,11 @@ from pathlib import Path
 import click
 
 from keras_twostream.cli import _console
-from keras_twostream.cli._options import debug_option, json_option
+from keras_twostream.cli._options import (
+    bound_option,
+    debug_option,
+    json_option,
+)
 
 _SHOWN = 5  # files named for each finding; --json has them all
 
@@ -14,12 +18,7 @@ _SHOWN = 5  # files named for each finding; --json has them all
 @click.argument("path", metavar="PATH", type=click.Path(path_type=Path))
 @click.option("--root", help="Folder of the videos that a list names.")
 @click.option("--deep", is_flag=True, help="Decode every frame.")
-@click.option(
-    "--bound",
-    default=20.0,
-    show_default=True,
-    help="Pixels that flow on disk was clipped at.",
-)
+@bound_option
 @json_option
 @debug_option
 def doctor_command(

@@ -7,6 +7,7 @@ import click
 
 from keras_twostream.cli import _console
 from keras_twostream.cli._options import (
+    bound_option,
     check_device,
     debug_option,
     device_option,
@@ -38,6 +39,7 @@ from keras_twostream.spec import SCORE_FUSIONS
 @click.option("--batch-size", default=32, show_default=True)
 @click.option("--workers", type=click.IntRange(1), help="Videos read at once.")
 @click.option("--cache", metavar="DIR", help="A packed cache of the videos.")
+@bound_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

@@ -41,6 +41,7 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
                 "batch_size",
                 "workers",
                 "cache",
+                "bound",
             )
         },
     )

@@ -7,6 +7,7 @@ import click
 
 from keras_twostream.cli import _console
 from keras_twostream.cli._options import (
+    bound_option,
     check_device,
     debug_option,
     device_option,
@@ -42,6 +43,7 @@ from keras_twostream.cli._options import (
     show_default=True,
 )
 @list_options
+@bound_option
 @json_option
 @device_option
 @debug_option

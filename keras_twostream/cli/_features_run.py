@@ -31,6 +31,7 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
         crops=flags["crops"],
         protocol=flags["protocol"],
         batch_size=flags["batch_size"],
+        bound=flags["bound"],
     )
     videos = _videos(flags)
     targets = _targets(videos, flags["out"])

@@ -50,6 +50,17 @@ def list_options(function):
     )(function)
 
 
+def bound_option(function):
+    """`--bound PIXELS`: of flow that another tool wrote."""
+    return click.option(
+        "--bound",
+        type=click.FloatRange(0, min_open=True),
+        default=20.0,
+        show_default=True,
+        help="Pixels that another tool's flow on disk was clipped at.",
+    )(function)
+
+
 def seed_option(function):
     """`--seed N`: the same seed gives the same run."""
     return click.option(

@@ -15,6 +15,7 @@ from keras_twostream.cli import _train_setup as setup
 from keras_twostream.cli._evaluate import show
 from keras_twostream.cli._evaluate_run import report_on, save_scores
 from keras_twostream.cli._settings import parse_value
+from keras_twostream.data import layouts
 from keras_twostream.training import RunSettings
 
 CLIPS = 10  # of each held-out video, at the end
@@ -80,7 +81,8 @@ def run(flags: dict[str, Any], command: list[str]) -> None:
         )
     inspection.update_card(model, head_trained=True)
     model = training.fused_copy(model)
-    _save(model, out, flags, _measure(model, lists.validation, flags))
+    rows = _measure(model, lists.validation, recipe, flags)
+    _save(model, out, flags, rows)
 
 
 def _devices(count: int | None, recipe: training.Recipe):
@@ -199,6 +201,7 @@ def _as_toml(value: Any) -> Any:
 def _measure(
     model: keras.Model,
     validation: list[tuple[str, Any]],
+    recipe: training.Recipe,
     flags: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """Scores of the held-out videos, in `evaluation/` and as metrics."""
@@ -211,6 +214,7 @@ def _measure(
         num_clips=CLIPS,
         workers=flags["workers"],
         cache=cache,
+        bound=recipe.input.get("bound", layouts.BOUND),
     )
     report = report_on(scores, training.stream_weights(model))
     save_scores(scores, report, flags["out"] / "evaluation")

@@ -77,6 +77,7 @@ def clips(
     protocol: str | None = None,
     crops: str = "centre",
     short: str = "loop",
+    bound: float = layouts.BOUND,
 ) -> dict[str, np.ndarray]:
     """The clips that a video is tested on, as arrays.
 
@@ -91,6 +92,7 @@ def clips(
         crops: "centre", "3-crop", "4-crop", "10-crop", "whole" or
             "whole_mirrored".
         short: What a video shorter than the clip does: "loop" or "pad".
+        bound: Pixels that the extreme levels of another tool's flow mean.
 
     Returns:
         One array per stream of the spec: "rgb" (N, T, H, W, 3F) uint8,
@@ -104,7 +106,7 @@ def clips(
     Example:
         >>> clips("video.mp4", spec, count=10, crops="3-crop")
     """
-    opened = open_source(source, spec)
+    opened = open_source(source, spec, bound)
     placements = _sampling.views(opened.frames, spec, count, protocol)
     chosen = frames_of(placements, opened.frames, spec, short)
     footage = footage_of(opened, chosen, spec)
@@ -139,7 +141,7 @@ def open_source(
     if os.path.isdir(source):
         return layouts.LayoutSource(source, spec, bound)
     if os.fspath(source).endswith(".npy"):
-        return layouts.NpySource(source, spec)
+        return layouts.NpySource(source, spec, bound)
     return FileSource(source, spec)
 
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_twostream.data import layouts
 from keras_twostream.data.cache import CacheFolder
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import class_names, clip_spec
@@ -39,6 +40,8 @@ class VideoEvaluator:
         head: Which output, for models with one per data set.
         workers: Videos read at once.
         cache: A packed cache, for the videos that it holds.
+        bound: Pixels that the extreme levels mean of flow that another tool
+            wrote (see `data.layouts`); the same as in training.
 
     Attributes:
         skipped: From path to the reason, for videos that cannot be read;
@@ -56,6 +59,7 @@ class VideoEvaluator:
         head: str | None = None,
         workers: int | None = None,
         cache: str | os.PathLike | None = None,
+        bound: float = layouts.BOUND,
     ) -> None:
         if not len(items):
             raise SpecError("`items` must hold at least one (path, label).")
@@ -67,6 +71,7 @@ class VideoEvaluator:
             "protocol": protocol,
             "batch_size": batch_size,
             "workers": workers,
+            "bound": bound,
         }
         self._head = head
         self._compiled: tuple[Any, ...] = (None, None, None)

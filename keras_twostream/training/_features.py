@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import safetensors.numpy
 
-from keras_twostream.data import clips
+from keras_twostream.data import clips, layouts
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
 from keras_twostream.training._files import write_array, write_bytes
@@ -26,6 +26,8 @@ class FeatureExtractor:
         crops: A name of `data.view_crops`.
         protocol: How clips are placed; the spec's when None.
         batch_size: Views in a batch; the last one is filled up.
+        bound: Pixels that the extreme levels mean of flow that another tool
+            wrote (see `data.layouts`).
     """
 
     def __init__(
@@ -37,9 +39,15 @@ class FeatureExtractor:
         crops: str = "centre",
         protocol: str | None = None,
         batch_size: int = 16,
+        bound: float = layouts.BOUND,
     ) -> None:
         self._tapped, self._spec = tapped, spec
-        self._cut = (num_clips, protocol, crops)
+        self._cut = {
+            "count": num_clips,
+            "crops": crops,
+            "protocol": protocol,
+            "bound": bound,
+        }
         self._batch_size = batch_size
 
     def __call__(self, path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -55,7 +63,7 @@ class FeatureExtractor:
         Raises:
             VideoError: If the video cannot be read.
         """
-        views = clips(path, self._spec, *self._cut)
+        views = clips(path, self._spec, **self._cut)
         count = len(next(iter(views.values())))
         parts = [
             self._batch(views, start, count)

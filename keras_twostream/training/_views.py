@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_twostream.data import clips
+from keras_twostream.data import clips, layouts
 from keras_twostream.errors import TwoStreamError, VideoError
 from keras_twostream.spec import ClipSpec
 
@@ -44,6 +44,8 @@ class ViewReader:
         crops: A name of `data.view_crops`.
         protocol: How clips are placed; the spec's when None.
         workers: Videos read at once.
+        bound: Pixels that the extreme levels mean of flow that another tool
+            wrote (see `data.layouts`).
 
     Attributes:
         skipped: From path to the reason, for videos that cannot be read.
@@ -60,12 +62,16 @@ class ViewReader:
         crops: str = "centre",
         protocol: str | None = None,
         workers: int | None = None,
+        bound: float = layouts.BOUND,
     ) -> None:
         self._paths, self._spec = list(paths), spec
         self._batch_size = batch_size
         self._cut = {
-            "count": num_clips, "crops": crops, "protocol": protocol
-        }  # fmt: skip
+            "count": num_clips,
+            "crops": crops,
+            "protocol": protocol,
+            "bound": bound,
+        }
         self._workers = workers or os.cpu_count() or 1
         self.skipped: dict[str, str] = {}
         self.views = np.zeros(len(self._paths), int)

@@ -13,7 +13,7 @@ from foreign_layouts import (
 from keras_twostream import ClipSpec, flow
 from keras_twostream.data import layouts
 from keras_twostream.data._clip_frames import frames_of
-from keras_twostream.data._clips import open_source
+from keras_twostream.data._clips import clips, open_source
 from keras_twostream.data._crops import Crop, mirrored
 from keras_twostream.data._footage import footage_of
 from keras_twostream.data.layouts import _sources
@@ -142,6 +142,13 @@ def test_classes_that_share_a_name_are_not_mixed(tmp_path):
     write_layout("denseflow", tmp_path / "sit", FRAMES, FIELDS)
     path = write_layout("denseflow", tmp_path / "run", FRAMES, FIELDS[:0])
     assert layouts.read_layout(path).fields == 0
+
+
+def test_clips_take_the_bound_that_is_passed(written):
+    _, path, _ = written
+    clip = clips(path, SPEC, bound=10.0)["flow"]
+    assert np.abs(clip).max() > 1
+    np.testing.assert_allclose(2 * clip, clips(path, SPEC)["flow"], atol=1e-4)
 
 
 def test_batches_take_the_bound_that_is_passed(tmp_path):

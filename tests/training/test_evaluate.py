@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from foreign_layouts import moving_frames, true_fields, write_layout
 
 from keras_twostream import training
 from keras_twostream.data import clips
@@ -57,6 +58,17 @@ def test_sci_fusion_weighs_views_by_their_concentration(build, items):
         np.average(shares, axis=0, weights=weights),
         atol=1e-5,
     )
+
+
+def test_flow_of_another_tool_is_read_with_its_bound(build, tmp_path):
+    model, footage = build(), (moving_frames(), true_fields())
+    path = write_layout("denseflow", tmp_path, *footage, 10.0)
+    scores = training.evaluate_videos(
+        model, [(path, 0)], num_clips=1, workers=1, bound=10.0
+    )
+    views = clips(path, clip_spec(model), bound=10.0)
+    expected = keras.ops.convert_to_numpy(model.predict_on_batch(views))
+    np.testing.assert_allclose(scores.scores["fused"], expected, atol=1e-5)
 
 
 def test_unreadable_video_is_left_out(build, items, tmp_path):

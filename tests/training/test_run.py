@@ -4,6 +4,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from foreign_layouts import moving_frames, true_fields, write_layout
 
 from keras_twostream import training
 from keras_twostream.errors import SpecError, WeightsError

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from foreign_layouts import moving_frames, true_fields, write_layout
+from safetensors.numpy import load_file
 
 from keras_twostream import hub, inspection
 from keras_twostream.cli._settings import assignments, parse_value
@@ -88,6 +90,39 @@ def test_config_repeats_the_run(run_folder, registered, tmp_path):
     again = tomllib.loads((tmp_path / "again" / "config.toml").read_text())
     assert again["recipe"] == config["recipe"]
     assert again["train"] == {**config["train"], "epochs": 2}
+
+
+def test_the_bound_of_another_tool_s_flow_holds_in_every_command(
+    registered, tmp_path
+):
+    for name in ("a", "b"):
+        footage = (moving_frames(), true_fields())
+        write_layout("i3d_npy", tmp_path / name, *footage, 10.0)
+    data, out = tmp_path / "list.txt", tmp_path / "run"
+    data.write_text("a/v_rgb.npy 0\nb/v_rgb.npy 1\n")
+    _invoke(
+        train_command, "--data", data, "--val", data, "--out", out, *BASE,
+        "--input", "bound=10",
+    )  # fmt: skip
+
+    def logits(*flags):
+        scores = tmp_path / "scores"
+        _invoke(evaluate_command, out, "--data", data, "--out", scores, *flags)
+        return np.load(scores / "scores.npz")["scores/flow"]
+
+    trained = np.load(out / "evaluation" / "scores.npz")["scores/flow"]
+    np.testing.assert_allclose(logits("--bound", 10), trained, atol=1e-5)
+    assert np.abs(logits() - trained).max() > 1e-4
+
+    def features(*flags):
+        kept = tmp_path / f"features{len(flags)}"
+        _invoke(
+            features_command, out, "--data", tmp_path / "a" / "v_rgb.npy",
+            "--tap", "flow.pool", "--out", kept, *flags,
+        )  # fmt: skip
+        return load_file(kept / "a" / "v_rgb.safetensors")["flow.pool"]
+
+    assert np.abs(features("--bound", 10) - features()).max() > 1e-4
 
 
 def test_complete_run_is_not_overwritten(run_folder, video_folder):

@@ -141,8 +141,9 @@ def _values(report: Report, layouts: list[Layout], bound: float) -> None:
             f"is {report.facts['bound'] / bound:.2g} times larger.",
             "denseflow's own default bound is 32. Read it with "
             f"video_dataset(..., bound={report.facts['bound']:g}), or "
-            f"train --input bound={report.facts['bound']:g}; weights see "
-            "wrong speeds otherwise.",
+            f"train --input bound={report.facts['bound']:g} and evaluate "
+            f"--bound {report.facts['bound']:g}; weights see wrong speeds "
+            "otherwise.",
         )
     report.problem(
         "Frames and flow are paired otherwise than this tool does: fields "

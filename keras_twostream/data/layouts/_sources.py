@@ -88,6 +88,7 @@ class NpySource:
         path: The array of either stream; the other has "flow" in its name
             where this has "rgb".
         spec: The clip.
+        bound: Pixels that -1 and 1 of the flow stand for.
 
     Attributes:
         frames: T.
@@ -97,7 +98,9 @@ class NpySource:
         VideoError: If an array is missing or of another shape.
     """
 
-    def __init__(self, path: str | os.PathLike, spec: ClipSpec) -> None:
+    def __init__(
+        self, path: str | os.PathLike, spec: ClipSpec, bound: float = BOUND
+    ) -> None:
         files = {"rgb": _other(path, "rgb"), "flow": _other(path, "flow")}
         self._arrays = {
             stream: _array(files[stream], channels)
@@ -106,7 +109,7 @@ class NpySource:
         }
         any_array = next(iter(self._arrays.values()))
         self.frames = len(any_array)
-        self._spec = spec
+        self._spec, self._bound = spec, bound
         self.size = fit_size(
             any_array.shape[1:3], spec.short_side, spec.resize_to
         )
@@ -123,7 +126,7 @@ class NpySource:
 
     def _field(self, start: int) -> np.ndarray:
         field = np.asarray(self._arrays["flow"][start], np.float32)
-        return flow.resize(field * BOUND, self.size)
+        return flow.resize(field * self._bound, self.size)
 
 
 def decode(levels: np.ndarray, bound: float, zero: int = 128) -> np.ndarray:

@@ -46,7 +46,7 @@ def write_layout(name, root, frames, fields, bound=20.0):
     truncates = name == "mmaction2"
     levels = (np.floor if truncates else np.rint)(levels).astype(np.uint8)
     if name == "i3d_npy":
-        return _write_arrays(root, frames, fields)
+        return _write_arrays(root, frames, fields, bound)
     if name == "dense_flow":
         frames = frames[1:]
     rgb, x, y = _PATTERNS[name]
@@ -89,9 +89,9 @@ def _write(path, image):
     cv2.imwrite(str(path), image)
 
 
-def _write_arrays(root, frames, fields):
+def _write_arrays(root, frames, fields, bound):
     root.mkdir(parents=True, exist_ok=True)
     fields = np.concatenate([fields, fields[-1:]])  # T equal
     np.save(root / "v_rgb.npy", frames[None] / np.float32(127.5) - 1)
-    np.save(root / "v_flow.npy", (fields / 20)[None])
+    np.save(root / "v_flow.npy", (fields / bound)[None])
     return root / "v_rgb.npy"
