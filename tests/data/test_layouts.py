@@ -58,6 +58,16 @@ def test_the_flow_folder_leads_to_the_frames_too(tmp_path):
     assert (layout.name, layout.frames, layout.fields) == ("gpu_flow", 6, 5)
 
 
+def test_only_the_last_word_names_the_stream(tmp_path):
+    path = write_layout("i3d_npy", tmp_path, FRAMES, FIELDS)
+    for stream in ("rgb", "flow"):
+        target = tmp_path / f"arranging_flowers_rgb_1_{stream}.npy"
+        path.with_name(f"v_{stream}.npy").rename(target)
+    source = open_source(tmp_path / "arranging_flowers_rgb_1_rgb.npy", SPEC)
+    assert source.frames == 6
+    assert source.fields(np.array([[0, 1]])).any()
+
+
 def test_a_mirrored_clip_moves_the_other_way(written):
     _, path, lost = written
     source = open_source(path, SPEC)

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,7 +87,7 @@ class NpySource:
 
     Args:
         path: The array of either stream; the other has "flow" in its name
-            where this has "rgb".
+            where this has "rgb", the last of either in it.
         spec: The clip.
         bound: Pixels that -1 and 1 of the flow stand for.
 
@@ -205,8 +206,8 @@ def _image(path: str, flags: int = cv2.IMREAD_GRAYSCALE) -> np.ndarray:
 
 def _other(path: str | os.PathLike, stream: str) -> Path:
     path = Path(path)
-    present = "flow" if "flow" in path.name else "rgb"
-    return path.with_name(path.name.replace(present, stream))
+    last = r"(rgb|flow)(?!.*(rgb|flow))"  # "flow" is in "flowers" too
+    return path.with_name(re.sub(last, stream, path.stem) + path.suffix)
 
 
 def _array(path: Path, channels: int) -> np.ndarray:
