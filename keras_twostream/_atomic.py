@@ -1,6 +1,7 @@
 """Files that are there whole, or not at all."""
 
 import contextlib
+import hashlib
 import os
 import socket
 import threading
@@ -25,7 +26,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
     owner = f"{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}"
-    part = path.with_name(f".{path.name}.{owner}{PART}")
+    part = path.with_name(f"{_prefix(path)}{owner}{PART}")
     try:
         with open(part, "w+b") as file:
             yield file
@@ -57,12 +58,18 @@ def _sync_folder(folder: Path) -> None:
 
 def _remove_leftovers(path: Path) -> None:
     host = socket.gethostname()
-    prefix = f".{path.name}.{host}-"
+    prefix = f"{_prefix(path)}{host}-"
     for name in os.listdir(path.parent):
         if name.startswith(prefix) and name.endswith(PART):
             process = name[len(prefix) :].partition("-")[0]
             if not _alive(process):
                 (path.parent / name).unlink(missing_ok=True)
+
+
+def _prefix(path: Path) -> str:
+    """How the names of what is under way to a file start."""
+    # Of one length: the file's own name may be as long as names can be.
+    return f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}."
 
 
 def _alive(process: str) -> bool:

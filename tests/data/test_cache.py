@@ -182,15 +182,22 @@ def test_a_full_disk_leaves_nothing(tmp_path):
 
 def test_leftovers_of_the_dead_are_removed_and_the_living_kept(tmp_path):
     host = _atomic.socket.gethostname()
-    dead = tmp_path / f".x.{host}-99999999-1.part"
-    alive = tmp_path / f".x.{host}-{os.getpid()}-1.part"
-    elsewhere = tmp_path / ".x.another-1-1.part"
+    with _atomic.writing(tmp_path / "x") as file:
+        start = os.path.basename(file.name).split(host)[0]
+    dead = tmp_path / f"{start}{host}-99999999-1.part"
+    alive = tmp_path / f"{start}{host}-{os.getpid()}-1.part"
+    elsewhere = tmp_path / f"{start}another-1-1.part"
     for part in (dead, alive, elsewhere):
         part.touch()
     with _atomic.writing(tmp_path / "x") as file:
         file.write(b"whole")
     assert not dead.exists()
     assert alive.exists() and elsewhere.exists()
+
+
+def test_a_name_may_be_as_long_as_names_can_be(tmp_path):
+    _atomic.write_text(tmp_path / ("x" * 255), "whole")
+    assert (tmp_path / ("x" * 255)).read_text() == "whole"
 
 
 @pytest.mark.parametrize("length", [0, 5, 200, 3000])
