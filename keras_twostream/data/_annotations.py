@@ -111,7 +111,7 @@ def read_annotations(
         >>> read_annotations("ucfTrainTestlist", split=1, subset="train",
         ...                  root="UCF-101")
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.exists():
         raise SpecError(f"There is no annotation list {path}. Check the path.")
     format = detect_format(path) if format is None else format
@@ -120,7 +120,7 @@ def read_annotations(
             f"`format` must be one of {', '.join(FORMATS)}. Received: "
             f"format={format!r}.{did_you_mean(format, FORMATS)}"
         )
-    root = None if root is None else Path(root)
+    root = None if root is None else Path(root).expanduser()
     items, classes, root = FORMATS[format](Request(path, split, subset, root))
     if not items:
         raise SpecError(

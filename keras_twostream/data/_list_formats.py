@@ -3,7 +3,9 @@
 Fields are split from the right, since paths may hold spaces.
 """
 
+import codecs
 import csv
+import io
 import json
 import re
 from pathlib import Path
@@ -16,10 +18,34 @@ _VIDEO_LINE = re.compile(r"(?P<path>.*\S\.\w+)(?P<labels>([\s,]+-?\d+)*)\s*$")
 _FRAMES_LINE = re.compile(r"(?P<path>.*?\S)(?P<numbers>\s+\d+(\s+-?\d+)+)\s*$")
 
 
+def text_of(path: Path) -> str:
+    """A text file in UTF-8, or in UTF-16 that says so at its start.
+
+    Raises:
+        SpecError: If it is in another encoding.
+    """
+    content = path.read_bytes()
+    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    try:
+        return content.decode(
+            "utf-16" if content.startswith(marks) else "utf-8-sig"
+        )
+    except UnicodeDecodeError as error:
+        raise SpecError(
+            f"{path} is not text in UTF-8 ({error}). Save it as UTF-8."
+        ) from error
+
+
 def lines(path: Path) -> list[str]:
     """The lines of a text file that are not blank, whatever ends them."""
-    text = path.read_text(encoding="utf-8-sig")
+    text = text_of(path)
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file with a header."""
+    file = io.StringIO(text_of(path), newline="")
+    return list(csv.DictReader(file, skipinitialspace=True))
 
 
 def looks_like_videos(rows: list[str]) -> bool:
@@ -93,7 +119,7 @@ def read_json(request: Request) -> Listing:
     a label is a class name, a number from 0, or a list of them."""
     path = request.path
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(text_of(path))
         rows = content["items"]
         stated = content.get("classes")
         paths = [row["path"] for row in rows]
@@ -111,8 +137,7 @@ def read_csv(request: Request) -> Listing:
     """Ours: a header with path and label, maybe split; several labels are
     separated by "|"."""
     path = request.path
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file, skipinitialspace=True))
+    rows = table(path)
     if rows and not {"path", "label"} <= set(rows[0]):
         raise SpecError(
             f"{path} needs the columns path and label. "

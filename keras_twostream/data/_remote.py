@@ -19,10 +19,10 @@ def is_remote(path: str | os.PathLike) -> bool:
 
 
 def without_file(path: str | os.PathLike) -> str:
-    """The path itself, or what a `file://` URL means."""
+    """The path, with `~` replaced, or what a `file://` URL means."""
     path = os.fspath(path)
     if not path.startswith("file://"):
-        return path
+        return os.path.expanduser(path)
     return urllib.request.url2pathname(urllib.parse.urlsplit(path).path)
 
 

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import functools
 import os
+import stat
 from collections.abc import Iterator
 
 import av
@@ -55,8 +56,9 @@ class Scan:
 
 def scan_video(path: str | os.PathLike) -> Scan:
     """The scan of a file, kept while the file stays as it is."""
+    path = os.path.expanduser(path)
     status = check_file(path)
-    return _scan_file(os.fspath(path), status.st_size, status.st_mtime_ns)
+    return _scan_file(path, status.st_size, status.st_mtime_ns)
 
 
 def check_file(path: str | os.PathLike) -> os.stat_result:
@@ -66,12 +68,12 @@ def check_file(path: str | os.PathLike) -> os.stat_result:
         VideoError: If the file is missing or empty.
     """
     try:
-        status = os.stat(path)
+        status = os.stat(os.path.expanduser(path))
     except OSError as error:
         raise VideoError(
             f"Cannot read {path}: {error.strerror or error}. Check the path."
         ) from error
-    if os.path.isdir(path):
+    if stat.S_ISDIR(status.st_mode):
         raise VideoError(f"Cannot read {path}: it is a folder, not a file.")
     if status.st_size == 0:
         raise VideoError(
@@ -180,7 +182,9 @@ def _key_frames(packets: list[_Packet], stamps: list[int]) -> list[int]:
 def open_video(path: str, threads: int = 1):
     """The container and its video stream; `threads` 0 takes what helps."""
     try:
-        container = av.open(path)
+        # Absolute, since FFmpeg takes what stands before a colon for a
+        # protocol.
+        container = av.open(os.path.abspath(path))
     except (av.FFmpegError, ValueError) as error:
         raise VideoError(
             f"Cannot read {path}: not a video file, or its header is "

@@ -1,10 +1,9 @@
 """The official lists of UCF-101, HMDB-51 and Kinetics, with their quirks."""
 
-import csv
 from pathlib import Path
 
 from keras_twostream.data._items import Item, Listing, Request
-from keras_twostream.data._list_formats import lines
+from keras_twostream.data._list_formats import lines, table
 from keras_twostream.data._video_files import videos_in
 from keras_twostream.errors import SpecError
 
@@ -32,7 +31,8 @@ def read_ucf101(request: Request) -> Listing:
         for line in _existing(path / f"{name}list{split:02d}.txt"):
             video = line.rsplit(" ", 1)[0] if line[-1].isdigit() else line
             folder = video.split("/")[0]
-            items.append(Item(video, (_class_number(folder, classes, path),)))
+            label = _class_number(folder, classes, path)
+            items.append(Item(video, (label,), subset=name))
     return items, classes, request.videos
 
 
@@ -45,13 +45,14 @@ def read_hmdb51(request: Request) -> Listing:
     if not files:
         raise SpecError(f"{path} has no list *{suffix}.")
     classes = [file.name.removesuffix(suffix) for file in files]
-    wanted = {_HMDB_CODES[name] for name in _subsets(request.subset)}
+    wanted = {_HMDB_CODES[name]: name for name in _subsets(request.subset)}
     items = []
     for label, file in enumerate(files):
         for line in lines(file):
             video, code = line.rsplit(maxsplit=1)
             if code in wanted:
-                items.append(Item(f"{classes[label]}/{video}", (label,)))
+                name = f"{classes[label]}/{video}"
+                items.append(Item(name, (label,), subset=wanted[code]))
     return items, classes, request.videos
 
 
@@ -61,8 +62,7 @@ def read_kinetics(request: Request) -> Listing:
     Downloaders name the files in several ways: the one that is there is
     taken.
     """
-    with request.path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file, skipinitialspace=True))
+    rows = table(request.path)
     classes = sorted({row["label"] for row in rows if row.get("label")})
     stems = _files_by_stem(request.videos)
     items = []
@@ -71,7 +71,8 @@ def read_kinetics(request: Request) -> Listing:
             continue
         label = row.get("label") or ""
         known = (classes.index(label),) if label else ()
-        items.append(Item(_kinetics_file(row, label, stems), known))
+        name, subset = _kinetics_file(row, label, stems), row.get("split")
+        items.append(Item(name, known, subset=subset or None))
     return items, classes, request.videos
 
 

@@ -199,6 +199,34 @@ def test_our_json(tmp_path):
         read_annotations(table)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_lists_that_state_their_encoding(tmp_path, encoding):
+    for name, text in (
+        ("a.txt", "été.mp4 0\n"),
+        ("a.csv", "path,label\nété.mp4,x\n"),
+        ("a.json", '{"items": [{"path": "été.mp4", "label": "x"}]}'),
+    ):
+        (tmp_path / name).write_bytes(text.encode(encoding))
+        found = read_annotations(tmp_path / name)
+        assert [item.path for item in found.items] == ["été.mp4"]
+
+
+def test_a_list_in_another_encoding_is_an_error(tmp_path):
+    table = tmp_path / "a.txt"
+    table.write_bytes("été.mp4 0\n".encode("latin-1"))
+    with pytest.raises(SpecError, match=r"a\.txt is not text .* as UTF-8"):
+        read_annotations(table)
+
+
+def test_the_home_folder_may_be_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path / "v/wave/a.mp4", "x")
+    write(tmp_path / "a.txt", "wave/a.mp4 0\n")
+    found = read_annotations("~/a.txt", root="~/v")
+    assert found.paths == [str(tmp_path / "v/wave/a.mp4")]
+    assert read_annotations("~/v").paths == found.paths
+
+
 def test_our_csv(tmp_path):
     table = write(
         tmp_path / "list.csv",

@@ -1,5 +1,6 @@
 """Decoding: every container at hand, damaged files, rates and sizes."""
 
+import shutil
 import subprocess
 import sys
 
@@ -205,6 +206,16 @@ def test_a_file_that_changed_is_scanned_again(tmp_path):
     assert count_frames(path) == 8
     write_video(path, numbered_frames(12))
     assert count_frames(path) == 12
+
+
+def test_names_that_a_shell_or_ffmpeg_reads_in_another_way(
+    video, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(video, "clip:1.mp4")
+    assert probe("clip:1.mp4").frames == 40
+    assert len(read_frames("~/clip:1.mp4", [3])) == 1
 
 
 def test_files_that_are_not_videos(tmp_path):

@@ -39,7 +39,7 @@ def examine(
     Example:
         >>> examine("videos").healthy
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.exists():
         raise SpecError(f"There is no file or folder {path}. Check the path.")
     if path.is_file() and path.suffix.lower() in LIST_SUFFIXES:
