@@ -151,6 +151,7 @@ def _settings(
         jit_compile=parse_value(flags["jit"]),
         multi_label=lists.multi_label,
         class_weight=_class_weight(lists) if flags["balance"] else None,
+        devices=flags["devices"] or 1,
     )
 
 

@@ -12,8 +12,12 @@ import tensorflow as tf
 from keras_twostream.costs import costs
 from keras_twostream.data import layouts, video_dataset
 from keras_twostream.errors import SpecError
-from keras_twostream.inspection import clip_spec
-from keras_twostream.training._batches import filled_up, labelled
+from keras_twostream.inspection import class_names, clip_spec
+from keras_twostream.training._batches import (
+    filled_up,
+    labelled,
+    several,
+)
 from keras_twostream.training._checkpoint import KeepBest, Resume, RunLog
 from keras_twostream.training._compile import compile, output_names
 from keras_twostream.training._files import write_json
@@ -40,6 +44,7 @@ class RunSettings:
         jit_compile: See `compile`.
         multi_label: Whether labels are several classes at once.
         class_weight: From class number to the weight of its clips.
+        devices: How many share a batch, each an equal part of it.
     """
 
     epochs: int | None = None
@@ -53,6 +58,7 @@ class RunSettings:
     jit_compile: bool | str = "auto"
     multi_label: bool = False
     class_weight: dict[int, float] | None = None
+    devices: int = 1
 
     def __post_init__(self) -> None:
         if self.keep not in ("best", "last"):
@@ -112,8 +118,8 @@ class _Run:
         self.batch_size = settings.batch_size or recipe.batch_size
 
     def go(self, items, validation, callbacks) -> dict[str, Any]:
-        self.batch_size = min(self.batch_size, len(items))
         items = self._readable(items)
+        self.batch_size = self._filled_by(len(items))
         steps = len(items) // self.batch_size
         compile(
             self.model,
@@ -174,8 +180,21 @@ class _Run:
                 dataset = self._training(items, resume.epoch, 0)
 
     def _readable(self, items) -> list[tuple[str, Any]]:
-        skipped = self._training(items, 0, 0).skipped
-        return [item for item in items if item[0] not in skipped]
+        options = {"batch_size": 1, "training": True, **self.recipe.input}
+        skipped = self._videos(items, **options).skipped
+        return [item for item in items if os.fspath(item[0]) not in skipped]
+
+    def _filled_by(self, count: int) -> int:
+        """The largest batch that `count` videos fill, equal on all devices."""
+        devices = self.settings.devices
+        size = min(self.batch_size, count)
+        if size < devices:
+            raise SpecError(
+                f"A batch must hold a clip for each of {devices} devices. "
+                f"Received: batch_size={self.batch_size}, and {count} videos "
+                "that can be read. Use more videos or fewer devices."
+            )
+        return size - size % devices
 
     def _training(self, items, epoch: int, step: int) -> tf.data.Dataset:
         dataset = self._videos(
@@ -201,13 +220,16 @@ class _Run:
         return labelled(dataset, output_names(self.model))
 
     def _videos(self, items, **options: Any) -> tf.data.Dataset:
+        usual = {
+            "batch_size": self.batch_size,
+            "workers": self.settings.workers,
+            "cache": self.settings.cache,
+            "num_classes": len(class_names(self.model)),
+        }
+        if self.settings.multi_label:
+            items = [(path, several(label)) for path, label in items]
         return video_dataset(
-            items,
-            clip_spec(self.model),
-            self.batch_size,
-            workers=self.settings.workers,
-            cache=self.settings.cache,
-            **options,
+            items, clip_spec(self.model), **{**usual, **options}
         )
 
     def _monitor(self) -> str:

@@ -73,7 +73,7 @@ class TensorBoardImages(keras.callbacks.Callback):
         self._writer.flush()
 
     def on_train_end(self, logs=None):
-        # Not flushd: the rest of a broken-off epoch is a `fit` of its own.
+        # Not closed: the rest of a broken-off epoch is a `fit` of its own.
         self._writer.flush()
 
     def _strips(self, clip) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from foreign_layouts import moving_frames, true_fields, write_layout
 from keras_twostream import training
 from keras_twostream.errors import SpecError, WeightsError
 from keras_twostream.training import RunSettings
+from keras_twostream.training._run import _Run
 
 pytestmark = pytest.mark.agnostic
 
@@ -97,6 +98,21 @@ def test_last_batch_of_an_epoch_is_no_place_to_go_on(build, tmp_path):
     found = training.Resume(tmp_path / "c.npz")
     found.restore(model)
     assert (found.epoch, found.step) == (0, 2)
+
+
+@pytest.mark.parametrize("devices, size", [(1, 3), (2, 2)])
+def test_batch_is_filled_by_videos_that_can_be_read(
+    build, items, tmp_path, devices, size
+):
+    settings = RunSettings(batch_size=4, workers=1, devices=devices)
+    run = _Run(build(), RECIPE, tmp_path, settings)
+    missing = (str(tmp_path / "missing.mp4"), 0)
+    with pytest.warns(match="missing.mp4"):
+        found = run._readable([*items[:3], missing])
+    assert found == items[:3]
+    assert run._filled_by(len(found)) == size
+    with pytest.raises(SpecError, match="fewer devices"):
+        run._filled_by(devices - 1)
 
 
 def test_run_folder(build, items, tmp_path, capsys):
