@@ -101,12 +101,13 @@ class ClipReader:
         return self._with_readable(epoch, index, self._draws_if_packed)
 
     def _with_readable(self, epoch: int, index: int, use: Callable):
-        rng = _sampling.generator(self._seed, epoch, index)
         for other in range(len(self)):
             place = (index + other) % len(self)
             path = self._paths[place]
             if path in self.skipped:
                 continue
+            # Anew for each: a file may fail before or after its draws.
+            rng = _sampling.generator(self._seed, epoch, index)
             try:
                 return use(path, rng), self._labels[place]
             except (TwoStreamError, OSError, cv2.error) as error:

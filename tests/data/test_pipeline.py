@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from foreign_layouts import moving_frames, true_fields, write_layout
 from numbered_videos import numbered_frames, numbers, write_video
 
 keras = pytest.importorskip("keras")
@@ -231,6 +232,23 @@ def test_training_goes_on_with_the_next_file(items, broken):
         seen = labels(dataset)
     assert len(seen) == 1 and sorted(seen[0]) == [0, *range(10)]
     assert len(dataset.skipped) == 3
+
+
+def test_a_stand_in_is_the_same_however_a_file_turned_out_bad(items, tmp_path):
+    path = write_layout(
+        "denseflow", tmp_path, moving_frames(), true_fields()[:0]
+    )
+    for image in sorted(path.iterdir())[1:]:
+        image.write_bytes(b"no image")
+
+    def first_batch(known):
+        dataset = video_dataset([(path, 90), *items], RGB, 11, training=True)
+        dataset.skipped.update(known)
+        return batches(dataset)
+
+    with pytest.warns(UserWarning, match="Set aside"):
+        found_out = first_batch({})
+    assert_same(found_out, first_batch({str(path): "known"}))
 
 
 def test_a_list_of_bad_files_alone_raises(broken):
