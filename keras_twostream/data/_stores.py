@@ -22,8 +22,9 @@ class FrameStore:
     """
 
     def __init__(self, limit: int, bound: float):
-        self._free, self._bound = limit, bound
+        self._limit, self._free, self._bound = limit, limit, bound
         self._kept: dict[str, np.ndarray] = {}
+        self._weighed: set[str] = set()
         self._lock = threading.Lock()
 
     def check(self, path: str, spec: ClipSpec, look_inside: bool) -> None:
@@ -46,14 +47,26 @@ class FrameStore:
         if path in self._kept:
             return _clips.ArraySource(self._kept[path], spec)
         source = _clips.open_source(path, spec, self._bound)
-        if self._free <= 0 or hasattr(source, "fields"):
+        if not self._limit or hasattr(source, "fields"):
             return source
-        frames = source.read(np.arange(source.frames))
+        if not self._takes(path, source):
+            return source
+        self._kept[path] = source.read(np.arange(source.frames))
+        return _clips.ArraySource(self._kept[path], spec)
+
+    def _takes(self, path: str, source: _clips.Source) -> bool:
+        """Whether the caller is to keep the video; its room is taken then.
+
+        One frame tells the size, so that nothing is decoded in vain.
+        """
+        if path in self._weighed:
+            return False
+        size = source.frames * source.read(np.array([0])).nbytes
         with self._lock:
-            if frames.nbytes <= self._free and path not in self._kept:
-                self._free -= frames.nbytes
-                self._kept[path] = frames
-        return _clips.ArraySource(frames, spec)
+            takes = path not in self._weighed and size <= self._free
+            self._weighed.add(path)
+            self._free -= size if takes else 0
+        return takes
 
 
 class CacheStore:

@@ -11,8 +11,9 @@ keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
 from keras_twostream import ClipSpec  # noqa: E402
-from keras_twostream.data import clips, read_annotations  # noqa: E402
+from keras_twostream.data import _video, clips, read_annotations  # noqa: E402
 from keras_twostream.data._pipeline import video_dataset  # noqa: E402
+from keras_twostream.data._stores import frame_store  # noqa: E402
 from keras_twostream.errors import SpecError, VideoError  # noqa: E402
 
 SPEC = ClipSpec(
@@ -140,6 +141,21 @@ def test_the_memory_cache_changes_nothing(items, limit):
     )
     for _ in range(2):
         assert_same(batches(cached), batches(plain))
+
+
+def test_what_memory_has_no_room_for_is_not_decoded_whole(items, monkeypatch):
+    read, asked = _video.read_frames, []
+
+    def watch(path, indices, **options):
+        asked.append(len(indices))
+        return read(path, indices, **options)
+
+    monkeypatch.setattr(_video, "read_frames", watch)
+    store = frame_store("memory", 100_000, RGB, [])
+    for path, _ in items * 2:
+        store.open(path, RGB)
+    # Two videos fit; one frame tells the size of each.
+    assert sorted(asked) == [1] * 10 + [20, 21]
 
 
 def test_an_epoch_sees_every_video_once(items):
