@@ -2,6 +2,7 @@
 
 import os
 import threading
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -83,6 +84,7 @@ class CacheStore:
         self, folder, spec: ClipSpec, paths: Sequence[str], bound: float
     ):
         self._store, self._bound = PackedStore(folder, spec, paths), bound
+        self._writes = True
 
     def check(self, path: str, spec: ClipSpec, look_inside: bool) -> None:
         """See `check_source`; what is in the cache need not be elsewhere."""
@@ -101,10 +103,28 @@ class CacheStore:
         return self._store.holds(path)
 
     def open(self, path: str, spec: ClipSpec) -> _clips.Source:
-        """A source of the video's frames and flow."""
-        if _clips.is_extracted(path):
-            return _clips.open_source(path, spec, self._bound)
-        return self._store.open(path)
+        """A source of the video's frames and flow.
+
+        The video itself is read where the cache lacks it and cannot be
+        written any more.
+        """
+        if not _clips.is_extracted(path):
+            try:
+                if self._writes or self._store.holds(path):
+                    return self._store.open(path)
+            except TwoStreamError:
+                raise
+            except OSError as error:
+                self._stop_writing(error)
+        return _clips.open_source(path, spec, self._bound)
+
+    def _stop_writing(self, error: OSError) -> None:
+        self._writes = False
+        warnings.warn(
+            f"Cannot write the cache ({error}). Videos that it lacks are read "
+            "directly from here on; make room, or choose another folder.",
+            stacklevel=3,
+        )
 
 
 def frame_store(

@@ -1,5 +1,7 @@
 """Batches from a packed cache, which a training fills as it goes."""
 
+import errno
+
 import numpy as np
 import pytest
 from numbered_videos import numbered_frames, write_video
@@ -114,6 +116,28 @@ def test_flow_alone_decodes_no_frame(items, tmp_path):
     np.testing.assert_allclose(
         clip["flow"], clips(items[0][0], spec)["flow"], atol=0.02
     )
+
+
+def test_a_disk_that_is_full_takes_no_video_out(items, tmp_path, monkeypatch):
+    out, pack, calls = tmp_path / "cache", store.pack_video, []
+
+    def fill_up(*arguments):
+        calls.append(arguments)
+        if len(calls) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return pack(*arguments)
+
+    monkeypatch.setattr(store, "pack_video", fill_up)
+    options = {"training": True, "workers": 1, "cache": out}
+    with pytest.warns(UserWarning, match="Cannot write the cache .*No spa"):
+        dataset = video_dataset(items, SPEC, 2, **options)
+        first, second = list(dataset), list(dataset)  # two epochs
+    assert not dataset.skipped
+    assert len(calls) == 3
+    assert len(CacheFolder(out).entries()) == 2
+    for epoch in (first, second):
+        labels = np.concatenate([label for _, label in epoch])
+        assert sorted(labels) == [0, 1, 2, 3]
 
 
 def test_an_unreadable_video_is_set_aside(items, tmp_path):
