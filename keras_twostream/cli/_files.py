@@ -17,7 +17,7 @@ def expand(paths: Iterable[Path]) -> tuple[list[Path], dict[Path, str]]:
     """
     files: list[Path] = []
     empty: dict[Path, str] = {}
-    for path in paths:
+    for path in map(Path.expanduser, paths):
         inside = videos_in(path) if path.is_dir() else [path]
         files += inside
         if not inside:

@@ -16,6 +16,7 @@ def out_option(function):
         type=click.Path(path_type=Path, file_okay=False),
         default=Path("."),
         metavar="DIR",
+        callback=lambda context, parameter, path: path.expanduser(),
         help="Where files go; the current folder by default.",
     )(function)
 

@@ -1,5 +1,6 @@
 """`keras-twostream predict`: name the actions in video files."""
 
+import os
 import traceback
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,8 @@ def predict_command(
     FILE is a video of any length and format, or a folder of them. Beside the
     names it writes, for each, an annotated video and a contact sheet.
     """
+    if not no_video:
+        _check_writable(out)
     videos, failed = _files.expand(files)
     watch = Stopwatch()
     loaded = _model.load(name, algorithm, watch)
@@ -78,6 +81,20 @@ def predict_command(
         _console.print_json(_document(loaded, done, failed, watch))
     if failed:
         click.get_current_context().exit(1)
+
+
+def _check_writable(out: Path) -> None:
+    """Refuses a folder that no picture can go to, before the long work."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        writable = os.access(out, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise click.UsageError(
+            f"Cannot write into {out}. Choose another folder with --out, or "
+            "draw nothing with --no-video."
+        )
 
 
 def _one(

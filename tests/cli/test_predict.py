@@ -54,6 +54,23 @@ def test_it_says_what_the_model_knows_and_has_seen(video):
     assert "have seen only synthetic videos" in words
 
 
+def test_a_folder_that_cannot_be_written_is_refused_at_once(video, tmp_path):
+    (tmp_path / "file").touch()
+    result = run("predict", video, "--out", tmp_path / "file" / "new")
+    assert result.exit_code == 2
+    words = " ".join(result.stderr.split())
+    assert "Choose another folder with --out" in words and "--no-video" in words
+    assert "knows 3 actions" not in words
+    assert run("predict", video, "--no-video").exit_code == 0
+
+
+def test_the_home_folder_may_be_a_tilde(video, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(video.parent))
+    result = run("predict", f"~/{video.name}", "--out", "~/pictures")
+    assert result.exit_code == 0, result.output
+    assert (video.parent / "pictures" / "wave.sheet.png").exists()
+
+
 def test_json_is_one_document_and_nothing_else(video, tmp_path):
     result = run("predict", video, "--json", "--out", tmp_path, "--top", 1)
     document = json.loads(result.stdout)
