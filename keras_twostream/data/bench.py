@@ -13,6 +13,7 @@ from keras_twostream.data._cpus import available_cpus
 from keras_twostream.data._footage import footage_of
 from keras_twostream.data._pipeline import video_dataset
 from keras_twostream.data._stores import frame_store
+from keras_twostream.errors import VideoError
 from keras_twostream.spec import ClipSpec
 
 CLIPS = 8  # that are taken apart, one by one
@@ -52,7 +53,7 @@ def measure(
 
     Raises:
         SpecError: If there are no items, or the cache was made otherwise.
-        VideoError: If no file can be read.
+        VideoError: If no file can be read of those that are taken apart.
     """
     workers = workers or available_cpus()
     parts = _parts(items.paths, spec, cache, augment)
@@ -99,25 +100,52 @@ def _time(stream, batches: int, step_seconds: float) -> tuple[float, float]:
 def _parts(
     paths: Sequence[str], spec: ClipSpec, cache, augment
 ) -> dict[str, float]:
-    """Mean seconds of each part of a clip, read alone as training reads it."""
-    watch = Stopwatch()
-    store = frame_store(cache, 0, spec, paths)
+    """Mean seconds of each part of a clip, read alone as training reads it.
+
+    Files that cannot be read are passed over, as training does.
+    """
+    take_apart = _taking_apart(
+        frame_store(cache, 0, spec, paths), spec, augment
+    )
+    places = np.linspace(0, len(paths) - 1, min(CLIPS, len(paths)))
+    clips, reason = [], None
+    for index in places.astype(int):
+        try:
+            clips.append(take_apart(paths[index], int(index)))
+        except (VideoError, OSError) as error:
+            reason = error
+    if not clips:
+        raise VideoError(
+            f"None of the {len(places)} videos that were tried can be read. "
+            f"The last: {reason}"
+        )
+    return {
+        part: sum(clip[part] for clip in clips) / len(clips)
+        for part in clips[0]
+    }
+
+
+def _taking_apart(store, spec: ClipSpec, augment) -> Callable:
+    """What reads a clip of a path, and returns the seconds of each part."""
     sampler = _sampling.get_sampler(None, spec)
     draw = _augment.get_augmentation(augment or "multi_scale")
-    places = np.linspace(0, len(paths) - 1, min(CLIPS, len(paths)))
     clip: dict[str, np.ndarray] = {}
-    for index in places.astype(int):
-        rng = _sampling.generator(0, 0, int(index))
+
+    def take_apart(path: str, index: int) -> dict[str, float]:
+        watch = Stopwatch()
+        rng = _sampling.generator(0, 0, index)
         with watch("open"):
-            source = store.open(paths[index], spec)
+            source = store.open(path, spec)
         place = sampler(source.frames, spec, rng)
         chosen = frames_of(place, source.frames, spec)
         footage = _footage(source, chosen, spec, watch)
         crop = draw(*footage.size, spec.crop, rng)
         with watch("crop"):
             # Into the same memory again, as a batch is filled.
-            clip = footage.crop(crop, out=clip or None)
-    return {part: t / len(places) for part, t in watch.seconds.items()}
+            clip.update(footage.crop(crop, out=clip or None))
+        return watch.seconds
+
+    return take_apart
 
 
 class _Timed:

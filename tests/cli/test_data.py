@@ -112,3 +112,19 @@ def test_bench_says_where_the_time_goes(videos, cache):
     assert 0 <= document["waiting"] < 1
     words = run("bench-data", cache[0], *options).stdout
     assert "clips/s" in words and "waits" in words
+
+
+@pytest.mark.filterwarnings("ignore:Set aside")
+def test_bench_passes_over_what_training_passes_over(videos, tmp_path):
+    pytest.importorskip("tensorflow")
+    table = tmp_path / "list.txt"
+    (tmp_path / "broken.mp4").write_text("no video")
+    options = ("--batches", 1, "--batch-size", 1, "--json", *SMALL)
+    table.write_text(f"broken.mp4 0\n{videos}/sit_down/a.mp4 1\n")
+    result = run("bench-data", table, *options)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["parts"]["crop"] > 0
+    table.write_text("broken.mp4 0\n")
+    result = run("bench-data", table, *options)
+    assert result.exit_code == 2
+    assert "None of the 1 videos that were tried can be read" in result.stderr
