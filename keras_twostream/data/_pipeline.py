@@ -54,6 +54,7 @@ def video_dataset(
     cache_bytes: int = 2 * 1024**3,
     bound: float = layouts.BOUND,
     ahead: bool = False,
+    num_classes: int | None = None,
 ) -> tf.data.Dataset:
     """Batches of clips and labels from video files.
 
@@ -106,14 +107,17 @@ def video_dataset(
             needs to run it on other machines. Every video must be packed,
             and an image that is damaged inside its file stops the dataset
             (`keras-twostream doctor` finds it).
+        num_classes: Classes of the model: the length of 0/1 vectors, and a
+            bound that labels are held to. By default what `items` show.
 
     Returns:
         A dataset of ({stream: (B, T, H, W, C)}, labels): "rgb" uint8, "flow"
         float32 in pixels; labels (B,) int32 or (B, classes) float32.
 
     Raises:
-        SpecError: If an argument is not as above, the cache was made for
-            other clips, or lacks a video that is drawn ahead.
+        SpecError: If an argument is not as above, a label is beyond
+            `num_classes`, or the cache was made for other clips, or lacks a
+            video that is drawn ahead.
         VideoError: If no file at all can be read.
 
     Example:
@@ -121,7 +125,7 @@ def video_dataset(
         ...                         training=True)
         >>> model.fit(dataset, epochs=30)
     """
-    paths, labels = _paths_and_labels(items)
+    paths, labels = _paths_and_labels(items, num_classes)
     reader = ClipReader(
         paths,
         labels,
@@ -165,27 +169,45 @@ def video_dataset(
     return dataset
 
 
-def _paths_and_labels(items: Any) -> tuple[list[str], np.ndarray]:
+def _paths_and_labels(
+    items: Any, num_classes: int | None
+) -> tuple[list[str], np.ndarray]:
     if hasattr(items, "paths"):
         paths, labels = items.paths, items.labels
     else:
         paths, labels = zip(*items, strict=True) if len(items) else ((), ())
     if not len(paths):
         raise SpecError("`items` must hold at least one (path, label) pair.")
-    return [os.fspath(path) for path in paths], _label_array(labels, items)
+    paths = [os.fspath(path) for path in paths]
+    classes = num_classes or len(getattr(items, "classes", ()))
+    return paths, _label_array(paths, labels, classes)
 
 
-def _label_array(labels: Sequence, items: Any) -> np.ndarray:
+def _label_array(
+    paths: list[str], labels: Sequence, classes: int
+) -> np.ndarray:
+    """(N,) numbers, or (N, classes) 0/1 where any label is several."""
     if not any(isinstance(label, tuple | list) for label in labels):
-        return np.asarray(labels, np.int32)
+        array = np.asarray(labels, np.int32)
+        _check_largest(paths, array, classes)
+        return array
     several = [np.atleast_1d(np.asarray(label, int)) for label in labels]
-    classes = len(getattr(items, "classes", ())) or 1 + max(
-        int(each.max()) for each in several if each.size
-    )
-    array = np.zeros((len(several), classes), np.float32)
+    largest = np.array([each.max(initial=-1) for each in several])
+    _check_largest(paths, largest, classes)
+    array = np.zeros((len(paths), classes or 1 + max(largest)), np.float32)
     for row, each in zip(array, several, strict=True):
         row[each] = 1.0
     return array
+
+
+def _check_largest(paths: list[str], labels: np.ndarray, classes: int) -> None:
+    worst = int(np.argmax(labels))
+    if classes and labels[worst] >= classes:
+        raise SpecError(
+            f"{paths[worst]} has the label {labels[worst]}, and the model's "
+            f"{classes} classes are numbered 0 to {classes - 1}. Correct the "
+            "list."
+        )
 
 
 def _keep_off_gpu() -> None:

@@ -36,6 +36,11 @@ def labelled(
     return dataset.map(change)
 
 
+def several(label: int | Sequence[int]) -> tuple[int, ...]:
+    """A label as the classes that a video shows; none for -1."""
+    return tuple(x for x in np.atleast_1d(label).tolist() if x >= 0)
+
+
 def filled_up(
     dataset: tf.data.Dataset, batch_size: int, items: int
 ) -> tf.data.Dataset:

@@ -72,7 +72,7 @@ def compile(
         jit_compile="auto" if jit_compile == "measure" else jit_compile,
     )
     if jit_compile == "measure":
-        model.jit_compile = faster_with_xla(model)
+        model.jit_compile = faster_with_xla(model, multi_label=multi_label)
     return recipe
 
 

@@ -19,7 +19,8 @@ def hold_out(
     class of one recording stays in training.
 
     Args:
-        labels: One label per item; several labels count as their first.
+        labels: One label per item; several labels count as their first, and
+            none as a class of its own.
         share: Share of each class that is held out, below 1.
         seed: Of the draw.
         groups: The recording of each item; every item its own when None.
@@ -27,7 +28,7 @@ def hold_out(
     Returns:
         Indices to train on and indices held out, each ascending.
     """
-    first = np.array([np.atleast_1d(label)[0] for label in labels])
+    first = np.array([next(iter(np.atleast_1d(x)), -1) for x in labels])
     groups = np.arange(len(first)) if groups is None else np.array(groups)
     rng = np.random.default_rng([seed, len(first)])
     held_out = [

@@ -1,6 +1,7 @@
 """Whether XLA is worth its while, by measurement."""
 
 import time
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,19 +11,22 @@ from keras_twostream.inspection import clip_spec
 TIMED_STEPS = 3
 
 
-def faster_with_xla(model: keras.Model, batch_size: int = 4) -> bool:
+def faster_with_xla(
+    model: keras.Model, batch_size: int = 4, multi_label: bool = False
+) -> bool:
     """Times one evaluation step with and without XLA; weights stay as is.
 
     Args:
         model: A compiled model of this library.
         batch_size: Clips in the step.
+        multi_label: Whether labels are 0/1 vectors of several classes.
 
     Returns:
         Whether XLA was faster; False where it cannot compile the model.
     """
     if keras.backend.backend() == "jax":
         return True
-    batch = _random_clips(model, batch_size)
+    batch = _clips(model, batch_size), _labels(model, batch_size, multi_label)
     before = model.jit_compile
     times = {}
     for jit in (False, True):
@@ -39,6 +43,8 @@ def _seconds(model: keras.Model, batch: tuple) -> float:
     try:
         model.test_on_batch(*batch)
     except Exception:  # each backend has its own compiler errors
+        if not model.jit_compile:
+            raise
         return float("inf")
     start = time.perf_counter()
     for _ in range(TIMED_STEPS):
@@ -46,14 +52,19 @@ def _seconds(model: keras.Model, batch: tuple) -> float:
     return time.perf_counter() - start
 
 
-def _random_clips(model: keras.Model, batch_size: int) -> tuple:
+def _clips(model: keras.Model, batch_size: int) -> dict[str, np.ndarray]:
     spec = clip_spec(model)
     shape = (batch_size, spec.clip_length, *spec.crop)
-    clips = {
+    return {
         stream: np.zeros((*shape, spec.channels(stream)), "float32")
         for stream in spec.streams
     }
-    labels = np.zeros((batch_size,), "int32")
-    if isinstance(model.output, dict):
-        return clips, {name: labels for name in model.output}
-    return clips, labels
+
+
+def _labels(model: keras.Model, batch_size: int, multi_label: bool) -> Any:
+    def one(output: Any) -> np.ndarray:
+        if multi_label:
+            return np.zeros((batch_size, output.shape[-1]), "float32")
+        return np.zeros((batch_size,), "int32")
+
+    return keras.tree.map_structure(one, model.output)

@@ -213,6 +213,19 @@ def test_several_labels_become_a_vector(items):
     ]
 
 
+def test_vectors_are_as_long_as_the_model_has_classes(items):
+    several = [(path, (label % 2,)) for path, label in items]
+    dataset = video_dataset(several, RGB, 4, num_classes=6)
+    assert next(iter(dataset))[1].shape == (4, 6)
+
+
+@pytest.mark.parametrize("label", [6, (0, 6)])
+def test_a_label_beyond_the_classes_names_its_video(items, label):
+    wrong = [*items[:3], (items[3][0], label)]
+    with pytest.raises(SpecError, match=r"3\.mp4 has the label 6.*0 to 5"):
+        video_dataset(wrong, RGB, 4, num_classes=6)
+
+
 def test_annotations_are_items(items, tmp_path):
     table = tmp_path / "list.txt"
     table.write_text("".join(f"{path} {label}\n" for path, label in items))

@@ -4,6 +4,7 @@ import pytest
 
 from keras_twostream import training
 from keras_twostream.errors import SpecError
+from keras_twostream.training import _xla
 
 
 def _clips(batch=4):
@@ -112,6 +113,23 @@ def test_xla_by_measurement_changes_no_weights(build):
     assert model.jit_compile in (True, False)
     for one, other in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_xla_is_measured_with_several_labels(build, monkeypatch):
+    model, seen = build(5, outputs="streams"), []
+    training.compile(model, "actors", steps=2, multi_label=True)
+    test = model.test_on_batch
+    monkeypatch.setattr(
+        model, "test_on_batch", lambda *batch: seen.append(test(*batch))
+    )
+    assert _xla.faster_with_xla(model, multi_label=True) in (True, False)
+    if keras.backend.backend() != "jax":
+        assert len(seen) > _xla.TIMED_STEPS
+
+
+def test_hold_out_takes_items_without_a_label():
+    train, held = training.hold_out([(0, 1), (), (0,), ()], 0.5)
+    assert sorted([*train, *held]) == [0, 1, 2, 3] and len(held) == 2
 
 
 def test_copy_stream_starts_from_another_run(build):
