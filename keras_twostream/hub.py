@@ -114,6 +114,37 @@ def save_pretrained(
     return _saving.write_folder(model, Path(folder), facts, dtype)
 
 
+def state_metrics(
+    folder: str | Path, metrics: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write results into a folder that `save_pretrained` wrote.
+
+    The model card follows, unless somebody has changed it since.
+
+    Args:
+        folder: The folder.
+        metrics: As in `save_pretrained`.
+
+    Raises:
+        WeightsError: If there is no such folder, or its config is wrong.
+    """
+    _saving.state_facts(Path(folder), {"metrics": [dict(x) for x in metrics]})
+
+
+def weight_of(name: str | WeightSpec) -> WeightSpec:
+    """The weight that `load(name)` takes; of a Hub repository or a folder
+    only the config is read.
+
+    Args:
+        name: As `load` takes it.
+
+    Raises:
+        UnknownNameError: If no architecture or weight has the name.
+        WeightsError: If there is no such folder or repository.
+    """
+    return _select.resolve(name, _select.DEFAULT, {})
+
+
 def push_to_hub(
     model: keras.Model | str | Path,
     repo_id: str,
@@ -159,7 +190,7 @@ def push_to_hub(
     terms = {"license": license, "data_terms": data_terms}
     if not isinstance(model, keras.Model):
         _refuse_facts(facts)
-        _publishing.state_terms(Path(model), terms)
+        _saving.state_facts(Path(model), terms)
         return _publishing.push_folder(
             Path(model), repo_id, private=private, message=message
         )

@@ -10,7 +10,12 @@ import keras
 import numpy as np
 
 from keras_twostream import inspection, training
-from keras_twostream.cli._train_setup import load_anything, pairs
+from keras_twostream.cli._train_setup import (
+    check_labels,
+    load_anything,
+    pairs,
+    shows_several,
+)
 from keras_twostream.data import read_annotations
 from keras_twostream.errors import SpecError
 from keras_twostream.prediction import refuse_untrained
@@ -30,6 +35,7 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
         root=flags["root"],
     )
     found = _in_order_of(model, found)
+    check_labels(found, inspection.class_names(model), shows_several(found))
     evaluator = training.VideoEvaluator(
         pairs(found),
         **{
@@ -64,6 +70,11 @@ def fuse_files(flags: dict[str, Any]) -> dict[str, Any]:
     if flags["labels"]:
         labels = training.load_scores(flags["labels"]).labels
         scores = dataclasses.replace(scores, labels=labels)
+    if np.min(scores.labels) < 0:
+        raise SpecError(
+            "The files hold no labels to measure with. Give --labels FILE, "
+            "scores of the same videos that have them."
+        )
     kind, method, weights = scores.kind, flags["method"], flags["weights"]
     if flags["paper"]:
         paper = _fusion_of(flags["paper"])
@@ -80,11 +91,12 @@ def fuse_files(flags: dict[str, Any]) -> dict[str, Any]:
         fused = training.svm_fusion(train.scores, train.labels, scores.scores)
     elif weights or len(scores.scores) == 1:
         fused = training.fuse(scores.scores, weights, kind, method)
-    if fused is None:
+    if fused is None and np.ndim(scores.labels) == 1:
         rows = training.sweep(scores.scores, scores.labels, kind)
         report["sweep"] = [
             row for row in rows if method in (None, row["method"])
         ]
+    if fused is None:
         fused = training.fuse(scores.scores, None, kind, method)
     report["accuracy"]["fused"] = training.accuracy_report(fused, scores.labels)
     return report

@@ -1,5 +1,6 @@
 """`keras-twostream train`: from a folder of videos to a model."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,22 @@ __all__ = [
     "fuse_command",
     "train_command",
 ]
+
+
+def _pattern_with_group(_, __, value: str) -> str:
+    """A regular expression whose first group names the recording."""
+    try:
+        groups = re.compile(value).groups
+    except re.error as error:
+        raise click.BadParameter(
+            f"{value!r} is not a regular expression: {error}."
+        ) from error
+    if not groups:
+        raise click.BadParameter(
+            f"{value!r} has no group: put the part of the name that is the "
+            "recording's into parentheses."
+        )
+    return value
 
 
 @click.command("train")
@@ -53,7 +70,7 @@ __all__ = [
 @click.option(
     "--val",
     metavar="PATH|test",
-    help="Validate on this folder or list, or on the test part of --split.",
+    help="Validate on this folder or list, or on the list's test part.",
 )
 @click.option(
     "--val-share",
@@ -67,9 +84,11 @@ __all__ = [
     default=r"^(.+)_c\d+$",
     show_default=True,
     metavar="REGEX",
+    callback=_pattern_with_group,
     help="Clips whose names agree in its first group are held out together.",
 )
 @click.option("--split", type=int, help="Number of an official split.")
+@click.option("--subset", help="Part of the list; train with --split.")
 @list_options
 @click.option("--epochs", type=click.IntRange(1))
 @click.option("--batch-size", type=click.IntRange(1))

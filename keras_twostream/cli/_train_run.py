@@ -37,11 +37,6 @@ def run(flags: dict[str, Any], command: list[str]) -> None:
         command: The command line, for the record.
     """
     out: Path = flags["out"]
-    if (out / "model" / "config.json").exists():
-        raise click.UsageError(
-            f"The run in {out} is complete: its model is in {out / 'model'}. "
-            "Choose another --out."
-        )
     seed = flags["seed"] or 0
     keras.utils.set_random_seed(seed)
     training.set_precision(flags["precision"])
@@ -55,11 +50,14 @@ def run(flags: dict[str, Any], command: list[str]) -> None:
                 "val_share",
                 "recordings",
                 "split",
+                "subset",
                 "root",
                 "list_format",
             )
         },
     )
+    _refuse_complete(out, lists)
+    _check_validation(flags, lists)
     recipe = _recipe(flags)
     with _devices(flags["devices"], recipe):
         model = _model(flags, recipe, lists)
@@ -81,8 +79,43 @@ def run(flags: dict[str, Any], command: list[str]) -> None:
         )
     inspection.update_card(model, head_trained=True)
     model = training.fused_copy(model)
-    rows = _measure(model, lists.validation, recipe, flags)
-    _save(model, out, flags, rows)
+    _save(model, out, flags)
+    if lists.validation:
+        rows = _measure(model, lists.validation, recipe, flags)
+        hub.state_metrics(out / "model", rows)
+
+
+def _refuse_complete(out: Path, lists: setup.Lists) -> None:
+    """A model that was saved but not measured is measured now."""
+    measured = (out / "evaluation" / "metrics.json").exists()
+    saved = (out / "model" / "config.json").exists()
+    if saved and (measured or not lists.validation):
+        raise click.UsageError(
+            f"The run in {out} is complete: its model is in {out / 'model'}. "
+            "Choose another --out."
+        )
+
+
+def _check_validation(flags: dict[str, Any], lists: setup.Lists) -> None:
+    """Says what a run without validation cannot do.
+
+    Raises:
+        click.UsageError: If that was asked for.
+    """
+    if lists.validation:
+        return
+    if flags["patience"]:
+        raise click.UsageError(
+            "--patience waits for a better validation, and there are no "
+            "videos to validate on. Give --val, or a --val-share above 0 and "
+            "classes of several recordings."
+        )
+    if flags["val_share"]:
+        click.echo(
+            "No videos are held out: every class has one video, or one "
+            "recording (see --recordings). The last weights are kept.",
+            err=True,
+        )
 
 
 def _devices(count: int | None, recipe: training.Recipe):
@@ -166,7 +199,16 @@ def _callbacks(
 
 
 def _class_weight(lists: setup.Lists) -> dict[int, float]:
-    """Inverse frequency, so that the mean weight of a clip is one."""
+    """Inverse frequency, so that the mean weight of a clip is one.
+
+    Raises:
+        click.UsageError: If videos show several classes.
+    """
+    if lists.multi_label:
+        raise click.UsageError(
+            "--balance weighs each video by its class, and these show several "
+            "classes at once. Leave it out."
+        )
     labels = np.array([label for _, label in lists.train])
     counts = np.bincount(labels, minlength=len(lists.classes))
     mean = len(labels) / np.count_nonzero(counts)
@@ -206,8 +248,6 @@ def _measure(
     flags: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """Scores of the held-out videos, in `evaluation/` and as metrics."""
-    if not validation:
-        return []
     cache = flags["cache"] if flags["cache"] != "memory" else None
     scores = training.evaluate_videos(
         model,
@@ -233,17 +273,11 @@ def _measure(
     ]
 
 
-def _save(
-    model: keras.Model,
-    out: Path,
-    flags: dict[str, Any],
-    rows: list[dict[str, Any]],
-) -> None:
+def _save(model: keras.Model, out: Path, flags: dict[str, Any]) -> None:
     hub.save_pretrained(
         model,
         out / "model",
         license=flags["license_"],
         data_terms=flags["data_terms"],
-        metrics=rows,
     )
     click.echo(f"The model is in {out / 'model'}.", err=True)

@@ -4,7 +4,7 @@ import dataclasses
 import importlib.metadata
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ def read_lists(
     val_share: float,
     recordings: str,
     split: int | None,
+    subset: str | None,
     root: str | None,
     list_format: str | None,
     seed: int,
@@ -53,21 +54,81 @@ def read_lists(
     """The training and the validation list.
 
     Validation is `val` if given, or else a share of every class of the
-    training list, in whole recordings. The test part of an official split is
-    used only when it is asked for: the best epoch must not be chosen by it.
+    training list, in whole recordings. The test part of a list is used only
+    when it is asked for: the best epoch must not be chosen by it.
+
+    Raises:
+        click.UsageError: If the list holds several subsets and none is
+            chosen, less than two classes, or labels that are not known.
     """
     options = {"format": list_format, "root": root}
-    subset = None if split is None else "train"
+    subset = subset or (None if split is None else "train")
     found = read_annotations(data, split=split, subset=subset, **options)
-    if val == "test" and split is not None:
-        held = read_annotations(data, split=split, subset="test", **options)
-    elif val is not None:
-        held = _same_classes(found, read_annotations(val, **options))
+    _refuse_mixture(found, data)
+    classes = class_names(found)
+    if val is not None:
+        chosen = {"split": split, "subset": "test"}
+        inside = val == "test" and subset is not None
+        place, chosen = (data, chosen) if inside else (val, {})
+        held = read_annotations(place, **chosen, **options)
+        held = _same_classes(found, held)
     else:
         groups = [recording(path, recordings) for path in found.paths]
         inner, outer = training.hold_out(found.labels, val_share, seed, groups)
         found, held = found.take(inner), found.take(outer)
-    return Lists(pairs(found), pairs(held), class_names(found))
+    several = shows_several(found) or shows_several(held)
+    if len(classes) < 2 and not several:
+        raise click.UsageError(_one_class(data, classes))
+    for part in (found, held):
+        check_labels(part, classes, several)
+    return Lists(pairs(found, several), pairs(held, several), classes)
+
+
+def _refuse_mixture(found: Annotations, data: str) -> None:
+    subsets = sorted({str(x.subset) for x in found.items if x.subset})
+    if len(subsets) > 1:
+        raise click.UsageError(
+            f"{data} holds several subsets, {', '.join(subsets)}, and one of "
+            "them is to be trained on. Choose it with --subset, or with "
+            "--split where the list has numbered splits."
+        )
+
+
+def _one_class(data: str, classes: tuple[str, ...]) -> str:
+    if not Path(data).is_dir():
+        return f"{data} has one class, {classes[0]}; training needs two."
+    return (
+        f"{data} holds one class, {classes[0]}; training needs two. Expected "
+        f"{data}/<class>/<video>: give the folder right above the classes."
+    )
+
+
+def check_labels(
+    found: Annotations, classes: Sequence[str], multi_label: bool = False
+) -> None:
+    """Refuses videos whose label is not the number of a class.
+
+    Args:
+        found: The videos.
+        classes: Names of the model's classes.
+        multi_label: Whether a video may show no class at all.
+
+    Raises:
+        click.UsageError: If there is such a video; the first one is named.
+    """
+    known = range(len(classes))
+    for path, item in zip(found.paths, found.items, strict=True):
+        if not item.labels and not multi_label:
+            raise click.UsageError(
+                f"{path} has no label. Give it one, or leave it out."
+            )
+        wrong = [label for label in item.labels if label not in known]
+        if wrong:
+            raise click.UsageError(
+                f"{path} has the label {wrong[0]}, and the model's "
+                f"{len(known)} classes are numbered 0 to {len(known) - 1}. "
+                "Correct the list."
+            )
 
 
 def recording(path: str, pattern: str) -> str:
@@ -76,12 +137,24 @@ def recording(path: str, pattern: str) -> str:
     A video that the pattern does not match is a recording of its own.
     """
     found = re.search(pattern, Path(path).stem)
-    return str(Path(path).parent / found[1]) if found else path
+    if found is None or found[1] is None:
+        return path
+    return str(Path(path).parent / found[1])
 
 
-def pairs(found: Annotations) -> list[tuple[str, Any]]:
-    """(path, label) of every item."""
-    return list(zip(found.paths, found.labels, strict=True))
+def shows_several(found: Annotations) -> bool:
+    """Whether some video shows several classes at once."""
+    return any(len(item.labels) > 1 for item in found.items)
+
+
+def pairs(
+    found: Annotations, multi_label: bool = False
+) -> list[tuple[str, Any]]:
+    """(path, label) of every item; every label a tuple if `multi_label`."""
+    labels = found.labels
+    if multi_label:
+        labels = [item.labels for item in found.items]
+    return list(zip(found.paths, labels, strict=True))
 
 
 def class_names(found: Annotations) -> tuple[str, ...]:
@@ -139,6 +212,8 @@ def build_model(
 def _known(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The recipe's options that this builder has."""
     architecture = name.partition(".")[0]
+    if ":" in name:
+        architecture = hub.weight_of(name).architecture
     if architecture not in list_models():
         return {}
     known = model_entry(architecture).options

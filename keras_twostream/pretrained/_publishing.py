@@ -1,6 +1,5 @@
 """Putting a folder of weights on the Hub."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import huggingface_hub
@@ -8,31 +7,9 @@ from httpx2 import HTTPError
 
 from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import _folder
-from keras_twostream.pretrained._cards import PLACEHOLDER, card_text
+from keras_twostream.pretrained._cards import PLACEHOLDER
 
 UNSPECIFIED = "unspecified"
-
-
-def state_terms(folder: Path, terms: Mapping[str, str]) -> None:
-    """Write licence and data terms into a folder that was saved without.
-
-    Its model card follows, unless somebody has changed it since.
-
-    Args:
-        folder: Holds config.json and README.md.
-        terms: `license` and `data_terms`; empty ones change nothing.
-
-    Raises:
-        WeightsError: If the config cannot be read.
-    """
-    before = _folder.read_config(folder / _folder.CONFIG)
-    after = {**before, **{key: text for key, text in terms.items() if text}}
-    if after == before:
-        return
-    _folder.write_config(folder / _folder.CONFIG, after)
-    card = folder / _folder.CARD
-    if card.is_file() and card.read_text("utf-8") == card_text(before):
-        card.write_text(card_text(after), encoding="utf-8")
 
 
 def push_folder(

@@ -56,6 +56,28 @@ def write_folder(
     return folder
 
 
+def state_facts(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Write facts into a folder that was saved without them.
+
+    Its model card follows, unless somebody has changed it since.
+
+    Args:
+        folder: Holds config.json and README.md.
+        facts: Fields of config.json; empty ones change nothing.
+
+    Raises:
+        WeightsError: If the config cannot be read.
+    """
+    before = _folder.read_config(folder / _folder.CONFIG)
+    after = {**before, **{key: fact for key, fact in facts.items() if fact}}
+    if after == before:
+        return
+    _folder.write_config(folder / _folder.CONFIG, after)
+    card = folder / _folder.CARD
+    if card.is_file() and card.read_text("utf-8") == card_text(before):
+        card.write_text(card_text(after), encoding="utf-8")
+
+
 def checked_card(model: keras.Model) -> dict[str, Any]:
     """The model's card, when the architecture it names builds this model.
 

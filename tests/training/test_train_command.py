@@ -1,6 +1,5 @@
 import json
 import tomllib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +7,8 @@ from click.testing import CliRunner
 from foreign_layouts import moving_frames, true_fields, write_layout
 from safetensors.numpy import load_file
 
-from keras_twostream import hub, inspection
+from keras_twostream import hub, inspection, training
+from keras_twostream.cli import _evaluate_run, _train_run
 from keras_twostream.cli._settings import assignments, parse_value
 from keras_twostream.cli._train import (
     evaluate_command,
@@ -16,7 +16,7 @@ from keras_twostream.cli._train import (
     fuse_command,
     train_command,
 )
-from keras_twostream.cli._train_setup import read_lists
+from keras_twostream.errors import SpecError
 from keras_twostream.training import VideoScores
 
 BASE = [
@@ -125,6 +125,23 @@ def test_the_bound_of_another_tool_s_flow_holds_in_every_command(
     assert np.abs(features("--bound", 10) - features()).max() > 1e-4
 
 
+def test_refused_resume_leaves_the_config(
+    registered, video_folder, tmp_path, monkeypatch
+):
+    def refuse(*arguments, **settings):
+        raise WeightsError("another seed")
+
+    monkeypatch.setattr(training, "train", refuse)
+    command = [train_command, "--data", video_folder, "--out", tmp_path, *BASE]
+    with pytest.raises(WeightsError):
+        _invoke(*command)
+    before = (tmp_path / "config.toml").read_text()
+    (tmp_path / "checkpoint.npz").touch()
+    with pytest.raises(WeightsError):
+        _invoke(*command, "--seed", 1)
+    assert (tmp_path / "config.toml").read_text() == before
+
+
 def test_complete_run_is_not_overwritten(run_folder, video_folder):
     result = CliRunner().invoke(
         train_command,
@@ -160,29 +177,56 @@ def test_scores_fused_as_a_paper_does(tmp_path):
     assert accuracy("--paper", "two_stream_vgg16") == accuracy(*by_hand)
 
 
-def test_whole_recordings_are_held_out(tmp_path):
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        for group in range(4):
-            for clip in range(3):
-                file = f"v_{name}_g{group:02}_c{clip:02}.mp4"
-                (tmp_path / name / file).touch()
-    lists = read_lists(
-        str(tmp_path),
-        val=None,
-        val_share=0.25,
-        recordings=r"^(.+)_c\d+$",
-        split=None,
-        root=None,
-        list_format=None,
-        seed=0,
-    )
-    assert (len(lists.train), len(lists.validation)) == (18, 6)
-    groups = [
-        {Path(path).stem[:-4] for path, _ in part}
-        for part in (lists.train, lists.validation)
-    ]
-    assert not groups[0] & groups[1]
+def test_files_without_labels_say_how_to_give_them(tmp_path):
+    plain, labelled = tmp_path / "plain.npz", tmp_path / "labelled.npz"
+    scores = {"rgb": np.eye(3)}
+    VideoScores(list("abc"), np.full(3, -1), scores).save(plain)
+    VideoScores(list("abc"), np.arange(3), scores).save(labelled)
+    with pytest.raises(SpecError, match="Give --labels FILE"):
+        _invoke(fuse_command, plain)
+    _invoke(fuse_command, plain, "--labels", labelled)
+
+
+def test_scores_of_several_labels_are_fused_without_a_sweep(tmp_path):
+    file = tmp_path / "scores.npz"
+    scores = {"rgb": np.eye(3), "flow": np.eye(3)}
+    VideoScores(list("abc"), np.eye(3, dtype=int), scores).save(file)
+    report = json.loads(_invoke(fuse_command, file, "--json").stdout)
+    fused = report["accuracy"]["fused"]
+    assert fused == {"mean_average_precision": 1} and "sweep" not in report
+
+
+def test_wrong_labels_are_found_before_anything_is_scored(
+    build, tmp_path, monkeypatch
+):
+    data = tmp_path / "list.txt"
+    data.write_text("a.mp4 0\nb.mp4 2\n")
+    monkeypatch.setattr(_evaluate_run, "load_anything", lambda _: build())
+    monkeypatch.setattr(_evaluate_run, "refuse_untrained", lambda _: None)
+    result = CliRunner().invoke(evaluate_command, ["run", "--data", str(data)])
+    assert result.exit_code == 2
+    assert "b.mp4 has the label 2" in " ".join(result.output.split())
+
+
+def test_the_model_is_kept_when_measuring_fails(
+    registered, video_folder, tmp_path, monkeypatch
+):
+    def fail(*_):
+        raise OSError("no space")
+
+    flags = ["--data", video_folder, "--out", tmp_path, *BASE]
+    monkeypatch.setattr(training, "train", lambda *_, **__: None)
+    monkeypatch.setattr(_train_run, "_measure", fail)
+    with pytest.raises(OSError, match="no space"):
+        _invoke(train_command, *flags)
+    assert (tmp_path / "model" / "config.json").exists()
+
+    row = {"name": "top1", "value": 0.5}
+    monkeypatch.setattr(_train_run, "_measure", lambda *_: [row])
+    _invoke(train_command, *flags)
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert config["metrics"] == [row]
+    assert "top1" in (tmp_path / "model" / "README.md").read_text()
 
 
 def test_batch_divides_among_devices(registered, video_folder, tmp_path):
