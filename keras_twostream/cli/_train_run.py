@@ -61,7 +61,8 @@ def run(flags: dict[str, Any], command: list[str]) -> None:
     recipe = _recipe(flags)
     with _devices(flags["devices"], recipe):
         model = _model(flags, recipe, lists)
-        _write_config(out, flags, command, recipe, model)
+        if not (out / "checkpoint.npz").exists():  # else it is that run's
+            _write_config(out, flags, command, recipe, model)
         click.echo(
             f"{model.name}: {model.count_params():,} parameters, "
             f"{len(lists.classes)} classes, {len(lists.train)} videos to "

@@ -6,7 +6,9 @@ checkpoint is weights, optimiser and that place; no iterator is saved.
 
 import json
 import os
+import reprlib
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import numpy as np
 
 from keras_twostream.errors import WeightsError
 from keras_twostream.training._files import write_arrays, write_table
+from keras_twostream.training._identity import difference
 
 
 class Resume(keras.callbacks.Callback):
@@ -27,6 +30,8 @@ class Resume(keras.callbacks.Callback):
         companions: Callbacks whose `state` (a JSON-compatible dict) is saved
             and restored too, such as `KeepBest` and `RunLog`.
         seed: Of dropout on PyTorch, together with epoch and step.
+        identity: What the run is of, by name, as JSON gives it back; a run
+            goes on only if it is of the same.
 
     Attributes:
         epoch: The epoch to go on with.
@@ -47,9 +52,11 @@ class Resume(keras.callbacks.Callback):
         every_seconds: float = 300.0,
         companions: tuple[Any, ...] = (),
         seed: int = 0,
+        identity: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.path = Path(path)
+        self._identity = dict(identity or {})
         self.epoch = self.step = 0
         self._every, self._companions = every_seconds, companions
         self._seed = seed
@@ -62,13 +69,15 @@ class Resume(keras.callbacks.Callback):
             Whether there was one.
 
         Raises:
-            WeightsError: If the checkpoint is of another model or optimiser.
+            WeightsError: If the checkpoint is of another model or optimiser,
+                or of a run of something else.
         """
         if not self.path.exists():
             return False
         with np.load(self.path, allow_pickle=False) as file:
             arrays = dict(file)
         state = json.loads(str(arrays.pop("state")))
+        self._check(state.get("identity", {}))
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self._assign(model.variables, arrays, "model")
@@ -110,6 +119,7 @@ class Resume(keras.callbacks.Callback):
         state = {
             "epoch": self.epoch,
             "step": self.step,
+            "identity": self._identity,
             "companions": [x.state for x in self._companions],
         }
         arrays = {"state": np.array(json.dumps(state))}
@@ -135,6 +145,16 @@ class Resume(keras.callbacks.Callback):
             ):
                 variable.assign(variable + value)
         self._metrics = None
+
+    def _check(self, saved: Mapping[str, Any]) -> None:
+        name = difference(saved, self._identity)
+        if name:
+            before, now = map(reprlib.repr, (saved[name], self._identity[name]))
+            raise WeightsError(
+                f"The checkpoint {self.path} is of a run with other {name}: "
+                f"{before} then, {now} now. Resume with the videos and "
+                "settings of that run, or start a new run folder."
+            )
 
     def _assign(self, variables, arrays, name: str) -> None:
         values = _group(arrays, name)

@@ -21,6 +21,7 @@ from keras_twostream.training._batches import (
 from keras_twostream.training._checkpoint import KeepBest, Resume, RunLog
 from keras_twostream.training._compile import compile, output_names
 from keras_twostream.training._files import write_json
+from keras_twostream.training._identity import identity
 from keras_twostream.training._plots import plot_curves
 from keras_twostream.training._progress import Progress
 from keras_twostream.training._recipes import Recipe
@@ -98,7 +99,8 @@ def train(
     Raises:
         SpecError: If a setting is wrong.
         VideoError: If no video can be read.
-        WeightsError: If the folder's checkpoint does not fit.
+        WeightsError: If the folder's checkpoint is of another model, other
+            videos or other settings.
     """
     run = _Run(model, recipe, Path(out), settings or RunSettings())
     return run.go(items, validation, list(callbacks))
@@ -139,6 +141,7 @@ class _Run:
             self.settings.checkpoint_seconds,
             (best, log),
             self.settings.seed,
+            self._identity(items, validation),
         )
         resume.restore(self.model)
         callbacks = [*callbacks, best, log, resume]
@@ -156,6 +159,20 @@ class _Run:
         if log.state:
             plot_curves(log.state, self.out / "curves.png")
         return metrics
+
+    def _identity(self, items, validation) -> dict[str, Any]:
+        weights = self.settings.class_weight or {}
+        return identity(
+            items,
+            validation,
+            self.recipe,
+            clip_spec(self.model),
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            seed=self.settings.seed,
+            multi_label=self.settings.multi_label,
+            class_weight={str(k): float(v) for k, v in weights.items()},
+        )
 
     def _fit(self, items, validation, steps, resume, callbacks) -> None:
         """Calls `model.fit`, first for the rest of a broken-off epoch."""

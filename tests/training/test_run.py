@@ -135,10 +135,70 @@ def test_finished_run_only_gives_its_model_again(build, items, tmp_path):
     )
 
 
-def test_checkpoint_of_another_model_is_refused(build, items, tmp_path):
+def _save_at_once(run, items, validation, steps, resume, callbacks):
+    """In place of `fit`."""
+    run.model.optimizer.build(run.model.trainable_variables)
+    resume.set_model(run.model)
+    resume.save()
+
+
+def test_checkpoint_of_another_model_is_refused(
+    build, items, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_Run, "_fit", _save_at_once)
     _train(build(), items, tmp_path)
     with pytest.raises(WeightsError, match="saved with another model"):
-        _train(build(streams=("rgb",)), items, tmp_path)
+        _train(build(3), items, tmp_path)
+
+
+def test_run_goes_on_with_its_settings_only(
+    build, items, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_Run, "_fit", _save_at_once)
+    _train(build(), items, tmp_path)
+    _train(build(), items, tmp_path, patience=7, checkpoint_seconds=9.0)
+    with pytest.raises(WeightsError, match="other seed: 0 then, 1 now"):
+        _train(build(), items, tmp_path, seed=1)
+    for name, value in (
+        ("batch_size", 3),
+        ("epochs", 3),
+        ("class_weight", {0: 2.0}),
+    ):
+        with pytest.raises(WeightsError, match=f"other {name}"):
+            _train(build(), items, tmp_path, **{name: value})
+
+
+def test_run_goes_on_with_its_videos_and_recipe_only(
+    build, items, tmp_path, monkeypatch
+):
+    def train(items, recipe=RECIPE, **spec):
+        training.train(build(clip_spec=spec), items, recipe, tmp_path)
+
+    monkeypatch.setattr(_Run, "_fit", _save_at_once)
+    train(items)
+    train([(path, np.int64(label)) for path, label in items])
+    with pytest.raises(WeightsError, match="training videos: '12 videos"):
+        train(items[1:])
+    with pytest.raises(WeightsError, match="other training videos"):
+        train([*items[1:], items[0]])
+    with pytest.raises(WeightsError, match="other recipe.learning_rate"):
+        train(items, RECIPE.replace(learning_rate=0.5))
+    with pytest.raises(WeightsError, match="other clip.temporal_stride"):
+        train(items, temporal_stride=2)
+
+
+def test_checkpoint_without_identity_goes_on(
+    build, items, tmp_path, monkeypatch
+):
+    def identity(*items_and_more, **settings):
+        return {}
+
+    monkeypatch.setattr(_Run, "_fit", _save_at_once)
+    monkeypatch.setattr("keras_twostream.training._run.identity", identity)
+    _train(build(), items, tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setattr(_Run, "_fit", _save_at_once)
+    _train(build(), items, tmp_path, seed=1)
 
 
 def test_early_stopping_keeps_the_best(build, items, tmp_path):
