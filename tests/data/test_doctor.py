@@ -1,5 +1,6 @@
 """The doctor: each disease is found, named, and has its advice."""
 
+import json
 import os
 import shutil
 
@@ -208,6 +209,23 @@ def test_gaps_and_zero_sizes_are_found(tmp_path):
     assert zero.where == (str(path / "x_00002.png"),)
 
 
+def test_a_first_field_of_zero_size_is_found(tmp_path):
+    path = write_layout("mmaction2", tmp_path, FRAMES, flow.compute(FRAMES))
+    open(path / "x_00001.png", "w").close()
+    report = examine(tmp_path)
+    found = only_problem(report, "Files of zero size.")
+    assert found.where == (str(path / "x_00001.png"),)
+    assert report.facts["bound"] == 20.0
+
+
+def test_flow_of_another_size_than_the_frames_is_measured(tmp_path):
+    fields = flow.resize(flow.compute(FRAMES), (32, 40))
+    write_layout("denseflow", tmp_path, FRAMES, fields)
+    report = examine(tmp_path)
+    assert report.healthy, report.to_json()
+    assert report.facts["bound"] == 20.0
+
+
 def test_fields_lost_at_the_end_are_found(tmp_path):
     path = write_layout("denseflow", tmp_path, FRAMES, FIELDS[:3])
     found = only_problem(examine(tmp_path), "Frames and flow fields do not")
@@ -246,6 +264,25 @@ def test_a_list_is_compared_with_its_files(videos, tmp_path):
     assert texts["Classes that no item has."].where == ("1",)
     assert any("several times" in text for text in texts)
     assert "without a label" in report.findings[-2].text
+
+
+def test_a_label_outside_the_classes_is_found(videos, tmp_path):
+    listed = tmp_path / "list.json"
+    items = [("run/0.mp4", 0), ("sit/0.mp4", 1), ("sit/1.mp4", 5)]
+    listed.write_text(
+        json.dumps(
+            {
+                "classes": ["run", "sit", "jump"],
+                "items": [{"path": p, "label": n} for p, n in items],
+            }
+        )
+    )
+    report = examine(listed, root=videos)
+    texts = problems(report)
+    assert texts["Classes that no item has."].where == ("jump",)
+    outside = texts["Items whose label is none of the 3 classes, 0 to 2."]
+    assert outside.where == ("sit/1.mp4: 5",)
+    assert report.facts["classes"] == {"run": 1, "sit": 1, "jump": 0}
 
 
 def test_official_splits_are_compared(tmp_path):

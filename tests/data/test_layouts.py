@@ -1,5 +1,6 @@
 """Frames and flow of other tools: named, paired, scaled, mirrored."""
 
+import cv2
 import numpy as np
 import pytest
 from foreign_layouts import (
@@ -111,6 +112,16 @@ def test_bound_and_pairing_can_be_measured(tmp_path, name, bound):
     assert found.bound == bound
     assert found.shift == int(name == "dense_flow")
     assert found.correlation > 0.9
+
+
+def test_fields_and_frames_of_several_sizes_are_measured(tmp_path):
+    path = write_layout("denseflow", tmp_path, FRAMES, flow.compute(FRAMES))
+    for name in ("flow_x_00001.png", "flow_x_00002.png", "flow_y_00002.png"):
+        levels = cv2.imread(str(path / name), cv2.IMREAD_GRAYSCALE)
+        cv2.imwrite(str(path / name), cv2.resize(levels, (40, 64)))
+    last = cv2.imread(str(path / "img_00005.png"))
+    cv2.imwrite(str(path / "img_00005.png"), last[:60])
+    assert layouts.measure(layouts.read_layout(path)).shift == 0
 
 
 def test_nothing_is_measured_where_nothing_moves(tmp_path):

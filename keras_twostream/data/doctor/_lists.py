@@ -62,9 +62,14 @@ def examine_splits(path: Path, root: str | os.PathLike | None) -> Report:
 def _describe(report: Report, found: Annotations) -> None:
     report.facts["items"] = len(found)
     report.facts["root"] = str(found.root)
+    report.facts["classes"] = dict(_counts(found))
+
+
+def _counts(found: Annotations) -> list[tuple[str, int]]:
+    """Name and number of items of each class."""
     counts = found.counts().tolist()
-    names = found.classes or tuple(map(str, range(len(counts))))
-    report.facts["classes"] = dict(zip(names, counts, strict=False))
+    names = found.classes or map(str, range(len(counts)))
+    return list(zip(names, counts, strict=False))
 
 
 def _check_files(report: Report, found: Annotations, where: str = "") -> None:
@@ -99,16 +104,23 @@ def _check_labels(report: Report, found: Annotations) -> None:
         "They can be predicted, not trained on.",
         [item.path for item in found.items if not item.labels],
     )
-    counts = found.counts()
+    last = len(found.classes) - 1
+    report.problem(
+        f"Items whose label is none of the {last + 1} classes, 0 to {last}.",
+        "Add the classes that the list lacks, or correct the labels; "
+        "subtract 1 where a list counts from 1.",
+        [
+            f"{item.path}: {label}"
+            for item in found.items
+            for label in item.labels
+            if found.classes and label > last
+        ],
+    )
     report.problem(
         "Classes that no item has.",
         "Labels count from 0 and leave nothing out; subtract 1 where a list "
         "counts from 1.",
-        [
-            found.classes[label] if found.classes else str(label)
-            for label, count in enumerate(counts)
-            if not count
-        ],
+        [name for name, count in _counts(found) if not count],
     )
 
 

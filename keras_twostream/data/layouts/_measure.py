@@ -58,23 +58,46 @@ def measure(layout: Layout, samples: int = 6) -> Measured | None:
 
 
 def _fit(layout: Layout, starts: list[int], shift: int) -> Measured | None:
-    files = layout.files
-    stored, computed = [], []
-    for start in starts:
-        index = start + shift
-        if index not in files["x"] or index not in files["y"]:
-            continue
-        planes = [cv2.imread(files[role][index], 0) for role in "xy"]
-        frames = [cv2.imread(files["rgb"][start + i]) for i in (0, 1)]
-        if any(image is None for image in planes + frames):
-            continue
-        stored.append(np.stack(planes, axis=-1))
-        computed.append(flow.compute(np.stack(frames))[0])
-    if not stored:
+    pairs = {start: _pair(layout.files, start, shift) for start in starts}
+    pairs = {start: pair for start, pair in pairs.items() if pair is not None}
+    if not pairs:
         return None
-    zero = zero_level(next(iter(files["x"].values())), layout.name)
-    share = (np.stack(stored) - np.float32(zero)) / 127.5
-    return _regress(share, np.stack(computed), shift, zero)
+    opened = layout.files["x"][min(pairs) + shift]
+    zero = zero_level(opened, layout.name)
+    levels, truth = map(np.concatenate, zip(*pairs.values(), strict=True))
+    share = (levels - np.float32(zero)) / 127.5
+    return _regress(share, truth, shift, zero)
+
+
+def _pair(
+    files: dict[str, dict[int, str]], start: int, shift: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The levels of a field on disk, and what was computed in their place.
+
+    None where a file is missing or damaged, or those of a pair differ in
+    size.
+    """
+    index = start + shift
+    if index not in files["x"] or index not in files["y"]:
+        return None
+    planes = _of_one_size(
+        [files[role][index] for role in "xy"], cv2.IMREAD_GRAYSCALE
+    )
+    frames = _of_one_size(
+        [files["rgb"][start + i] for i in (0, 1)], cv2.IMREAD_COLOR
+    )
+    if planes is None or frames is None:
+        return None
+    levels = np.moveaxis(planes, 0, -1)
+    computed = flow.resize(flow.compute(frames)[0], levels.shape[:2])
+    return levels.ravel(), computed.ravel()
+
+
+def _of_one_size(paths: list[str], flags: int) -> np.ndarray | None:
+    images = [cv2.imread(path, flags) for path in paths]
+    if any(image is None or image.shape != images[0].shape for image in images):
+        return None
+    return np.stack(images)
 
 
 def _regress(share, truth, shift: int, zero: int) -> Measured | None:
