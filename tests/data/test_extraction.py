@@ -124,19 +124,42 @@ def test_a_process_that_dies_takes_one_video_with_it(
     assert [os.path.basename(path) for path in summary.failed] == ["v3.mp4"]
     assert "the process that read it died" in str(summary.failed)
     assert len(summary.done) == 5
+    # It alone is left now, and must not take the program with it.
+    again = extract(videos, out, CONTRACT, workers=2)
+    assert list(again.failed) == list(summary.failed)
+
+
+def full(*arguments, **options):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_a_full_disk_stops_the_run_with_one_clear_error(
     videos, tmp_path, monkeypatch
 ):
-    def full(*arguments, **options):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     monkeypatch.setattr(packing._images, "pack_field", full)
     summary = extract(videos, tmp_path, CONTRACT, workers=1)
     assert "is full. Make room and run the same command" in summary.stopped
     assert summary.done == [] and summary.failed == {}
     assert not list(tmp_path.rglob("*v0*"))
+
+
+@pytest.mark.parametrize(("method", "done"), [("tidy", 6), ("add", 0)])
+def test_a_disk_too_full_for_the_manifest_stops_the_run_too(
+    videos, undisturbed, tmp_path, monkeypatch, method, done
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(CacheFolder, method, full)
+        summary = extract(videos, tmp_path, CONTRACT, workers=1)
+    assert "is full. Make room and run the same command" in summary.stopped
+    assert len(summary.done) == done
+    assert extract(videos, tmp_path, CONTRACT, workers=1).stopped is None
+    assert content(tmp_path) == undisturbed
+
+
+def test_a_place_that_cannot_be_written_is_an_error(videos, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SpecError, match="Choose a folder that you may write"):
+        extract(videos, tmp_path / "file" / "cache", CONTRACT)
 
 
 def test_a_solver_that_is_not_there_stops_the_run_and_says_why(

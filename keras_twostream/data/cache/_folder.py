@@ -71,7 +71,7 @@ class CacheFolder:
         file = self.path / CONTRACT_FILE
         try:
             values = json.loads(file.read_text("utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except ValueError as error:
             raise SpecError(
@@ -83,12 +83,11 @@ class CacheFolder:
         """Writes the contract, or checks that it is the one in force.
 
         Raises:
-            SpecError: If the folder has another one.
+            SpecError: If the folder has another one, or cannot be written.
         """
         present = self.contract()
         if present is None:
-            text = json.dumps(contract.to_json(), indent=2) + "\n"
-            _atomic.write_text(self.path / CONTRACT_FILE, text)
+            self._begin(contract)
             return
         name = present.difference(contract)
         if name is not None:
@@ -98,6 +97,19 @@ class CacheFolder:
                 f"{getattr(contract, name)!r} was asked for. Choose another "
                 "folder, or delete this one."
             )
+
+    def _begin(self, contract: Contract) -> None:
+        text = json.dumps(contract.to_json(), indent=2) + "\n"
+        try:
+            self._write(CONTRACT_FILE, text)
+        except OSError as error:
+            raise SpecError(
+                f"Cannot write into {self.place} ({error.strerror or error}). "
+                "Choose a folder that you may write to."
+            ) from error
+
+    def _write(self, name: str, text: str) -> None:
+        _atomic.write_text(self.path / name, text)
 
     def packed_path(self, source: str) -> Path:
         """Where the packed file of a video stands."""
@@ -145,7 +157,7 @@ class CacheFolder:
         """Rewrites the manifest in order, one line for each video."""
         entries = self.entries()
         lines = [entries[source].line() for source in sorted(entries)]
-        _atomic.write_text(self.path / MANIFEST_FILE, "".join(lines))
+        self._write(MANIFEST_FILE, "".join(lines))
 
     def has(self, source: str, video: str | os.PathLike | None = None) -> bool:
         """Whether a whole packed file of this very video is there.

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from keras_twostream.data import _remote
-from keras_twostream.data.cache._contract import Contract
 from keras_twostream.data.cache._folder import (
     CONTRACT_FILE,
     MANIFEST_FILE,
@@ -40,11 +39,6 @@ class RemoteCacheFolder(CacheFolder):
         self._sizes = _sizes(self.place)
         self._copied = time.monotonic()
 
-    def agree(self, contract: Contract) -> None:
-        """See `CacheFolder.agree`."""
-        super().agree(contract)
-        self._copy(CONTRACT_FILE)
-
     def packed_bytes(self, source: str) -> int | None:
         """Size that a video's packed file had when this was opened."""
         return self._sizes.get(source)
@@ -63,10 +57,9 @@ class RemoteCacheFolder(CacheFolder):
             self._copy(MANIFEST_FILE)
             self._copied = time.monotonic()
 
-    def tidy(self) -> None:
-        """See `CacheFolder.tidy`."""
-        super().tidy()
-        self._copy(MANIFEST_FILE)
+    def _write(self, name: str, text: str) -> None:
+        super()._write(name, text)
+        self._copy(name)
 
     def _copy(self, name: str) -> None:
         _remote.publish(self.path / name, _remote.join(self.place, name))

@@ -94,7 +94,8 @@ def extract(
         What was done, and what failed why.
 
     Raises:
-        SpecError: If there is no video, or `out` was made otherwise.
+        SpecError: If there is no video, or `out` was made otherwise or
+            cannot be written.
         MissingLibraryError: If Ray or fsspec is needed and not installed.
 
     Example:
@@ -115,7 +116,10 @@ def extract(
             workers = _processes_for(waiting, summary, workers)
         run = {"local": _processes, "ray": _ray}[engine].outcomes
         _run(run, waiting, folder, summary, workers, progress)
-    folder.tidy()
+    try:
+        folder.tidy()
+    except OSError as error:
+        summary.stopped = _work.cannot_write(folder.place, error)
     return summary
 
 
@@ -145,14 +149,24 @@ def _run(
     results = run(jobs, summary.contract, folder.place, workers, tick)
     for outcome in results:
         summary.seconds = time.perf_counter() - start
-        if outcome.fatal:
-            summary.stopped = outcome.reason
+        _take(outcome, folder, summary)
+        if summary.stopped:
             results.close()
             break
-        if outcome.entry is None:
-            summary.failed[outcome.job.video] = outcome.reason
-        else:
+
+
+def _take(outcome: _work.Outcome, folder: CacheFolder, summary: Summary):
+    """Writes down what came of a job."""
+    if outcome.fatal:
+        summary.stopped = outcome.reason
+    elif outcome.entry is None:
+        summary.failed[outcome.job.video] = outcome.reason
+    else:
+        try:
             folder.add(outcome.entry)
+        except OSError as error:
+            summary.stopped = _work.cannot_write(folder.place, error)
+        else:
             summary.done.append(outcome.entry)
 
 
@@ -178,4 +192,6 @@ def _processes_for(
     if workers is None:
         tvl1 = contract.flow_algorithm == "tvl1" and "flow" in contract.streams
         workers = 1 if tvl1 else available_cpus()
-    return min(workers, len(jobs))
+    # Of a set, what is left may be just what its decoder dies of: that is
+    # never done in this process.
+    return min(workers, summary.present + len(jobs))

@@ -118,13 +118,16 @@ def _naming(job: Job, reason: str) -> str:
 
 def _failed_write(job: Job, folder: str, error: OSError) -> Outcome:
     if error.errno in _FULL:
-        return Outcome(
-            job,
-            reason=f"The disk of {folder} is full. Make room and run the "
-            "same command again: it goes on where it stopped.",
-            fatal=True,
-        )
+        return Outcome(job, reason=cannot_write(folder, error), fatal=True)
     return Outcome(job, reason=f"Cannot extract {job.video}: {error}")
+
+
+def cannot_write(folder: str, error: OSError) -> str:
+    """Why a run ends that cannot write into its cache."""
+    again = "run the same command again: it goes on where it stopped."
+    if error.errno in _FULL:
+        return f"The disk of {folder} is full. Make room and {again}"
+    return f"Cannot write into {folder}: {error}. See to that and {again}"
 
 
 def _add(tally: MutableSequence[int], place: int, count: int) -> None:
