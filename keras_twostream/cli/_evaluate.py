@@ -14,7 +14,6 @@ from keras_twostream.cli._options import (
     json_option,
     list_options,
 )
-from keras_twostream.cli._settings import assignments
 from keras_twostream.spec import SCORE_FUSIONS
 
 
@@ -88,12 +87,13 @@ def evaluate_command(as_json: bool, **flags: Any) -> None:
 def fuse_command(as_json: bool, **flags: Any) -> None:
     """Fuse scores on disk: ours, TSN's .npz or mmaction2's .pkl.
 
+    Several streams in one FILE keep their names, behind NAME and a dot.
+
     Example: keras-twostream fuse rgb=a/scores.npz flow=b/scores.npz
     """
-    from keras_twostream.cli import _evaluate_run
+    from keras_twostream.cli import _fuse_run
 
-    flags["weights"] = assignments(flags["weights"], "--weights")
-    show(_evaluate_run.fuse_files(flags), as_json)
+    show(_fuse_run.fuse_files(flags), as_json)
 
 
 def show(report: dict[str, Any], as_json: bool, err: bool = False) -> None:

@@ -1,7 +1,6 @@
-"""What `evaluate` and `fuse` do."""
+"""What `evaluate` does."""
 
 import dataclasses
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,7 @@ from keras_twostream.cli._train_setup import (
     shows_several,
 )
 from keras_twostream.data import read_annotations
-from keras_twostream.errors import SpecError
 from keras_twostream.prediction import refuse_untrained
-from keras_twostream.registry import model_entry
 from keras_twostream.training import VideoScores
 
 
@@ -62,101 +59,6 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     if flags["out"] is not None:
         save_scores(scores, report, flags["out"])
     return report
-
-
-def fuse_files(flags: dict[str, Any]) -> dict[str, Any]:
-    """Fuses score files with given weights, a sweep, or an SVM."""
-    scores = _read_all(flags["files"])
-    if flags["labels"]:
-        labels = training.load_scores(flags["labels"]).labels
-        scores = dataclasses.replace(scores, labels=labels)
-    if np.min(scores.labels) < 0:
-        raise SpecError(
-            "The files hold no labels to measure with. Give --labels FILE, "
-            "scores of the same videos that have them."
-        )
-    kind, method, weights = scores.kind, flags["method"], flags["weights"]
-    if flags["paper"]:
-        paper = _fusion_of(flags["paper"])
-        method, weights = method or paper[0], {**paper[1], **weights}
-    report = {
-        "accuracy": {
-            name: training.accuracy_report(each, scores.labels)
-            for name, each in scores.scores.items()
-        }
-    }
-    fused = None
-    if flags["svm"]:
-        train = _read_all(flags["svm"])
-        fused = training.svm_fusion(train.scores, train.labels, scores.scores)
-    elif weights or len(scores.scores) == 1:
-        fused = training.fuse(scores.scores, weights, kind, method)
-    if fused is None and np.ndim(scores.labels) == 1:
-        rows = training.sweep(scores.scores, scores.labels, kind)
-        report["sweep"] = [
-            row for row in rows if method in (None, row["method"])
-        ]
-    if fused is None:
-        fused = training.fuse(scores.scores, None, kind, method)
-    report["accuracy"]["fused"] = training.accuracy_report(fused, scores.labels)
-    return report
-
-
-def _fusion_of(architecture: str) -> tuple[str, dict[str, float]]:
-    """How its paper fuses scores: method, and weights of the streams."""
-    builder = model_entry(architecture).builder
-    spec = importlib.import_module(builder.__module__).SPEC
-    weights = zip(spec.streams, spec.stream_weights, strict=True)
-    return spec.score_fusion, dict(weights)
-
-
-def _read_all(files: tuple[str, ...]) -> VideoScores:
-    """The streams of several files as one, on the same videos.
-
-    Raises:
-        SpecError: If the files are of other videos or labels.
-    """
-    parts = {}
-    for file in files:
-        name, equals, path = file.partition("=")
-        scores = training.load_scores(path if equals else file, name)
-        streams = scores.streams
-        if equals and len(streams) == 1:
-            streams = {name: next(iter(streams.values()))}
-        for stream, each in streams.items():
-            parts[stream] = (scores, each)
-    first = next(iter(parts.values()))[0]
-    for name, (scores, _) in parts.items():
-        if not _same_videos(first, scores):
-            raise SpecError(
-                "Scores to fuse must be of the same videos in the same "
-                f"order. {name} has others than the first file."
-            )
-    labelled = [s for s, _ in parts.values() if np.min(s.labels) >= 0]
-    return VideoScores(
-        names=first.names,
-        labels=(labelled or [first])[0].labels,
-        scores={name: each for name, (_, each) in parts.items()},
-        kind=_common_kind([scores for scores, _ in parts.values()]),
-        classes=first.classes,
-    )
-
-
-def _same_videos(one: VideoScores, other: VideoScores) -> bool:
-    if len(one.names) != len(other.names):
-        return False
-    known = min(np.min(one.labels), np.min(other.labels)) >= 0
-    return not known or np.array_equal(one.labels, other.labels)
-
-
-def _common_kind(all_scores: list[VideoScores]) -> str:
-    kinds = {scores.kind for scores in all_scores}
-    if len(kinds) > 1:
-        raise SpecError(
-            "Some files hold logits and others probabilities. Fuse files of "
-            f"one kind. Received: {', '.join(sorted(kinds))}"
-        )
-    return kinds.pop()
 
 
 def report_on(scores: VideoScores, weights: dict[str, float]) -> dict[str, Any]:

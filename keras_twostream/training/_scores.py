@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, did_you_mean
 from keras_twostream.layers import concentration
 from keras_twostream.spec import SCORE_FUSIONS
 from keras_twostream.training._files import write_arrays
@@ -89,7 +89,7 @@ def fuse(
 
     Args:
         scores: From name to (videos, classes).
-        weights: From name to weight; 1 where missing.
+        weights: From name of `scores` to weight; 1 where missing.
         kind: What the scores are, "logits" or "softmax".
         method: What is averaged: "logits", "softmax" probabilities, or
             probabilities weighted by their concentration ("sci", FstCN's
@@ -99,8 +99,10 @@ def fuse(
         (videos, classes).
 
     Raises:
-        SpecError: If shapes differ, or probabilities should become logits.
+        SpecError: If shapes differ, a weight is of no scores, or
+            probabilities should become logits.
     """
+    _check_names(scores, weights or {})
     shapes = {name: score.shape for name, score in scores.items()}
     if len(set(shapes.values())) != 1:
         raise SpecError(
@@ -114,6 +116,17 @@ def fuse(
         weights = {n: w * _concentration(scores[n]) for n, w in weights.items()}
     total = sum(weights.values())
     return sum(weights[name] / total * scores[name] for name in scores)
+
+
+def _check_names(
+    scores: Mapping[str, np.ndarray], weights: Mapping[str, float]
+) -> None:
+    for name in weights:
+        if name not in scores:
+            raise SpecError(
+                f"There is a weight for {name!r}, and no scores of that name."
+                f"{did_you_mean(name, scores)}"
+            )
 
 
 def sweep(

@@ -177,6 +177,48 @@ def test_scores_fused_as_a_paper_does(tmp_path):
     assert accuracy("--paper", "two_stream_vgg16") == accuracy(*by_hand)
 
 
+def _save(file, *streams, names="abc", labels=(0, 1, 2)):
+    scores = {stream: np.eye(3) for stream in streams}
+    VideoScores(list(names), np.array(labels), scores).save(file)
+    return file
+
+
+def _fused(*arguments):
+    return json.loads(_invoke(fuse_command, *arguments, "--json").stdout)
+
+
+def test_every_stream_of_every_file_is_fused(tmp_path):
+    two, one = tmp_path / "two.npz", tmp_path / "a=1.npz"
+    _save(two, "rgb", "flow")
+    _save(one, "rgb")
+    report = _fused(f"A={two}", f"B={two}", f"c-d={one}", "--weights", "c-d=2")
+    names = {"A.rgb", "A.flow", "B.rgb", "B.flow", "c-d", "fused"}
+    assert set(report["accuracy"]) == names
+    assert set(_fused(one)["accuracy"]) == {"rgb", "fused"}
+    with pytest.raises(SpecError, match="Give each file a name"):
+        _fused(two, one)
+    with pytest.raises(SpecError, match="no scores of that name"):
+        _fused(f"c-d={one}", two, "--weights", "c_d=2")
+    result = CliRunner().invoke(
+        fuse_command, [str(two), "--weights", "rgb=much"]
+    )
+    assert result.exit_code == 2 and "NAME=NUMBER" in result.output
+
+
+def test_scores_of_other_videos_are_not_fused(tmp_path):
+    files = [tmp_path / f"{number}.npz" for number in range(4)]
+    rgb, flow, other, foreign = files
+    _save(rgb, "rgb", names=["x/a.mp4", "x/b.mp4", "x/c.v2.mp4"])
+    _save(flow, "flow", names=["y/a", "y/b", "y/c.v2"])
+    _save(other, "flow", names=["y/a", "y/d", "y/c.v2"])
+    _save(foreign, "flow", names="012", labels=(-1, -1, -1))
+    assert "sweep" in _fused(rgb, flow) and "sweep" in _fused(rgb, foreign)
+    with pytest.raises(SpecError, match="of the same videos"):
+        _fused(rgb, other)
+    with pytest.raises(SpecError, match="labels of other videos"):
+        _fused(rgb, "--labels", other)
+
+
 def test_files_without_labels_say_how_to_give_them(tmp_path):
     plain, labelled = tmp_path / "plain.npz", tmp_path / "labelled.npz"
     scores = {"rgb": np.eye(3)}

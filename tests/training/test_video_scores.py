@@ -32,6 +32,11 @@ def test_weighted_fusion():
     np.testing.assert_allclose(fused, (RGB + 3 * FLOW) / 4)
 
 
+def test_weight_of_no_stream_is_refused():
+    with pytest.raises(SpecError, match="'flwo'.*Did you mean flow"):
+        training.fuse({"rgb": RGB, "flow": FLOW}, {"flwo": 3.0})
+
+
 def test_softmax_fusion():
     fused = training.fuse({"rgb": RGB, "flow": FLOW}, method="softmax")
     np.testing.assert_allclose(fused.sum(axis=1), 1.0)
