@@ -4,6 +4,7 @@ from numbered_videos import numbered_frames, write_video
 
 from keras_twostream import ClipSpec
 from keras_twostream.data.cache import Contract
+from keras_twostream.data.cache._folder import ROOTS_FILE
 
 CONTRACT = Contract.of(ClipSpec(short_side=32, crop=(32, 32), frame_rate=None))
 
@@ -18,9 +19,12 @@ def write_videos(folder):
 
 
 def content(folder):
-    """The bytes of every file, by its path below the folder."""
+    """The bytes of every file, by its path below the folder.
+
+    But for the one that says where the videos lie.
+    """
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and path.name != ROOTS_FILE
     }

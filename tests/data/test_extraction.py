@@ -94,6 +94,22 @@ def test_a_video_that_changed_is_done_again(tmp_path):
     assert CacheFolder(out).entries()["v.mp4"].frames == 9
 
 
+def test_another_folder_s_video_of_one_name_is_kept(tmp_path):
+    out = tmp_path / "out"
+    videos = [tmp_path / name / "A" / "1.mp4" for name in ("train", "test")]
+    for count, video in zip((5, 9), videos, strict=True):
+        video.parent.mkdir(parents=True)
+        write_video(video, numbered_frames(count))
+        extract(video.parents[1], out, CONTRACT)
+    assert extract(tmp_path / "train", out, CONTRACT).present == 1
+    assert extract(tmp_path / "test", out, CONTRACT).present == 1
+    folder = CacheFolder(out)
+    names = [folder.find(video) for video in videos]
+    assert names[0] == "A/1.mp4"
+    entries = folder.entries()
+    assert [entries[name].frames for name in names] == [5, 9]
+
+
 def test_processes_do_what_one_does(videos, undisturbed, tmp_path):
     broken = videos / "class0" / "broken.mp4"
     broken.write_text("no video")
@@ -203,6 +219,9 @@ def test_a_list_names_videos_below_its_root(videos, tmp_path):
     jobs = find_jobs(listed, root=videos)
     assert [job.name for job in jobs] == ["class0/v0.mp4", "class1/v1.mp4"]
     assert jobs[0].video == str(videos / "class0" / "v0.mp4")
+    around = videos / "class0" / ".."
+    again = find_jobs(listed, root=around)
+    assert [job.name for job in again] == [job.name for job in jobs]
 
 
 def test_a_list_without_its_videos_is_an_error(tmp_path):

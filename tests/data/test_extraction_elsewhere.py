@@ -10,6 +10,7 @@ from numbered_videos import numbered_frames, write_video
 from small_extraction import CONTRACT, content
 
 from keras_twostream.data.cache import CacheFolder
+from keras_twostream.data.cache._folder import ROOTS_FILE
 from keras_twostream.data.extraction import extract
 from keras_twostream.errors import MissingLibraryError, SpecError
 
@@ -29,6 +30,7 @@ def remote_content(files, folder):
     return {
         path[len(folder) :].strip("/"): files.cat_file(path)
         for path in files.find(folder)
+        if not path.endswith(ROOTS_FILE)
     }
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from keras_twostream.errors import SpecError, VideoError
 
 CONTRACT_FILE = "cache.json"
 MANIFEST_FILE = "manifest.jsonl"
+ROOTS_FILE = "roots.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,17 +80,31 @@ class CacheFolder:
             ) from error
         return Contract.from_json(values, str(file))
 
-    def agree(self, contract: Contract) -> None:
+    def agree(self, contract: Contract, roots: Iterable[str] = ()) -> None:
         """Writes the contract, or checks that it is the one in force.
+
+        Args:
+            contract: How what is written next is made.
+            roots: See `add_roots`.
 
         Raises:
             SpecError: If the folder has another one, or cannot be written.
         """
         present = self.contract()
-        if present is None:
-            self._begin(contract)
-            return
-        name = present.difference(contract)
+        self._check(present, contract)
+        try:
+            if present is None:
+                text = json.dumps(contract.to_json(), indent=2) + "\n"
+                self._write(CONTRACT_FILE, text)
+            self.add_roots(roots)
+        except OSError as error:
+            raise SpecError(
+                f"Cannot write into {self.place} ({error.strerror or error}). "
+                "Choose a folder that you may write to."
+            ) from error
+
+    def _check(self, present: Contract | None, contract: Contract) -> None:
+        name = None if present is None else present.difference(contract)
         if name is not None:
             raise SpecError(
                 f"{self.place} holds a cache with {name}="
@@ -98,15 +113,23 @@ class CacheFolder:
                 "folder, or delete this one."
             )
 
-    def _begin(self, contract: Contract) -> None:
-        text = json.dumps(contract.to_json(), indent=2) + "\n"
+    def roots(self) -> list[str]:
+        """The folders that its videos came from."""
         try:
-            self._write(CONTRACT_FILE, text)
-        except OSError as error:
-            raise SpecError(
-                f"Cannot write into {self.place} ({error.strerror or error}). "
-                "Choose a folder that you may write to."
-            ) from error
+            return json.loads((self.path / ROOTS_FILE).read_text("utf-8"))
+        except (FileNotFoundError, ValueError):
+            return []
+
+    def add_roots(self, roots: Iterable[str]) -> None:
+        """Remembers folders that names of videos are relative to.
+
+        They tell a video that changed from another folder's of that name.
+        """
+        present = self.roots()
+        new = sorted(set(roots) - set(present))
+        if new:
+            text = json.dumps(present + new, indent=2) + "\n"
+            self._write(ROOTS_FILE, text)
 
     def _write(self, name: str, text: str) -> None:
         _atomic.write_text(self.path / name, text)

@@ -10,6 +10,7 @@ from keras_twostream.data import _remote
 from keras_twostream.data.cache._folder import (
     CONTRACT_FILE,
     MANIFEST_FILE,
+    ROOTS_FILE,
     CacheFolder,
     Entry,
 )
@@ -33,7 +34,7 @@ class RemoteCacheFolder(CacheFolder):
         self._here = tempfile.TemporaryDirectory(prefix="keras_twostream_")
         super().__init__(self._here.name)
         self.place = url.rstrip("/")
-        for name in (CONTRACT_FILE, MANIFEST_FILE):
+        for name in (CONTRACT_FILE, MANIFEST_FILE, ROOTS_FILE):
             if _remote.is_file(_remote.join(self.place, name)):
                 _remote.fetch(_remote.join(self.place, name), self.path / name)
         self._sizes = _sizes(self.place)

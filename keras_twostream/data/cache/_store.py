@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from keras_twostream.data import _remote
 from keras_twostream.data.cache._contract import Contract
 from keras_twostream.data.cache._folder import CacheFolder
 from keras_twostream.data.cache._packing import pack_video
@@ -72,13 +73,14 @@ class PackedStore:
         source = self._name(video)
         target = self._folder.packed_path(source)
         self._folder.add(pack_video(video, target, self.contract, source))
+        self._folder.add_roots([root_of(video, source)])
         return source
 
     def _name(self, video: str) -> str:
         name = relative_name(video, self._root)
         taken = self._folder.packed_path(name).exists()
         # Another data set's video of that name is there: the whole path.
-        return relative_name(video, Path("/")) if taken else name
+        return whole_name(video) if taken else name
 
 
 def common_folder(videos: Sequence[str | os.PathLike]) -> Path:
@@ -91,3 +93,16 @@ def relative_name(video: str | os.PathLike, root: Path) -> str:
     """A video's path below `root`, with forward slashes."""
     path = Path(os.path.abspath(video))
     return path.relative_to(os.path.abspath(root)).as_posix()
+
+
+def whole_name(video: str) -> str:
+    """The name of a video whose path below its folder is taken."""
+    if _remote.is_remote(video):
+        return video.partition("://")[2]
+    return relative_name(video, Path("/"))
+
+
+def root_of(video: str, name: str) -> str:
+    """The folder, a path or URL, that a video's name starts from."""
+    path = video if _remote.is_remote(video) else os.path.abspath(video)
+    return path.removesuffix(name)

@@ -10,8 +10,14 @@ from keras_twostream.data._cpus import available_cpus
 from keras_twostream.data.cache._contract import Contract
 from keras_twostream.data.cache._folder import CacheFolder, Entry
 from keras_twostream.data.cache._remote_folder import open_folder
+from keras_twostream.data.cache._store import root_of
 from keras_twostream.data.extraction import _processes, _ray, _work
-from keras_twostream.data.extraction._jobs import Job, find_jobs, open_jobs
+from keras_twostream.data.extraction._jobs import (
+    Job,
+    find_jobs,
+    named_apart,
+    open_jobs,
+)
 from keras_twostream.data.extraction._remote_jobs import find_remote_jobs
 from keras_twostream.errors import SpecError
 
@@ -108,7 +114,9 @@ def extract(
         )
     jobs = _find(source, root, format)
     folder = open_folder(_remote.without_file(out))
-    folder.agree(contract)
+    roots = {root_of(job.video, job.name) for job in jobs}
+    folder.agree(contract, roots)
+    jobs = named_apart(jobs, folder)
     waiting = open_jobs(jobs, folder, contract) if resume else jobs
     summary = Summary(folder.place, contract, present=len(jobs) - len(waiting))
     if waiting:

@@ -12,7 +12,12 @@ from keras_twostream.data._video_files import VIDEO_SUFFIXES, videos_in
 from keras_twostream.data.cache._contract import Contract
 from keras_twostream.data.cache._folder import CacheFolder, Entry
 from keras_twostream.data.cache._packed import fingerprint, open_packed
-from keras_twostream.data.cache._store import common_folder, relative_name
+from keras_twostream.data.cache._store import (
+    common_folder,
+    relative_name,
+    root_of,
+    whole_name,
+)
 from keras_twostream.errors import SpecError, VideoError
 
 LIST_SUFFIXES = (".txt", ".csv", ".json")
@@ -66,6 +71,37 @@ def find_jobs(
             f"{', '.join(sorted(VIDEO_SUFFIXES))}."
         )
     return [Job(str(path), relative_name(path, source)) for path in videos]
+
+
+def named_apart(jobs: Sequence[Job], folder: CacheFolder) -> list[Job]:
+    """The jobs, by their whole paths where another folder has their names.
+
+    Otherwise `train/wave/1.mp4` and `test/wave/1.mp4`, extracted one after
+    the other, would replace each other. A video that changed keeps its name.
+    """
+    roots = set(folder.roots()) - {root_of(job.video, job.name) for job in jobs}
+    if not roots:
+        return list(jobs)
+    entries = folder.entries()
+    return [_named_apart(job, entries, roots) for job in jobs]
+
+
+def _named_apart(job: Job, entries: dict[str, Entry], roots) -> Job:
+    whole = dataclasses.replace(job, name=whole_name(job.video))
+    entry = entries.get(job.name)
+    if whole.name in entries:
+        return whole
+    if entry is None or not _remote.is_file(job.video):
+        return job
+    if entry.fingerprint == fingerprint(job.video):
+        return job
+    others = (_remote.join(root, job.name) for root in roots)
+    taken = any(_is_of(entry, other) for other in others)
+    return whole if taken else job
+
+
+def _is_of(entry: Entry, video: str) -> bool:
+    return _remote.is_file(video) and entry.fingerprint == fingerprint(video)
 
 
 def open_jobs(
@@ -135,7 +171,7 @@ def _from_list(source: Path, root, format) -> list[Job]:
         )
     base = found.root
     if any(
-        not Path(os.path.abspath(v)).is_relative_to(base.absolute())
+        not Path(os.path.abspath(v)).is_relative_to(os.path.abspath(base))
         for v in videos
     ):
         base = common_folder(videos)
