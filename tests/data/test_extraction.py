@@ -219,9 +219,9 @@ def test_a_list_names_videos_below_its_root(videos, tmp_path):
     jobs = find_jobs(listed, root=videos)
     assert [job.name for job in jobs] == ["class0/v0.mp4", "class1/v1.mp4"]
     assert jobs[0].video == str(videos / "class0" / "v0.mp4")
-    around = videos / "class0" / ".."
-    again = find_jobs(listed, root=around)
-    assert [job.name for job in again] == [job.name for job in jobs]
+    listed.write_text("class0/v0.mp4 0\n")
+    (job,) = find_jobs(listed, root=videos / "class0" / "..")
+    assert job.name == "class0/v0.mp4"
 
 
 def test_a_list_without_its_videos_is_an_error(tmp_path):

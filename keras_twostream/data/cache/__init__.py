@@ -10,7 +10,8 @@ A packed file is a safetensors file that any reader of that format opens:
 
 Its metadata hold the `Contract` under which it was made, the size of its
 frames and where it came from. A folder of packed files has one contract, in
-`cache.json`, and a line for each video in `manifest.jsonl`.
+`cache.json`, a line for each video in `manifest.jsonl`, and the folders that
+the videos came from in `roots.json`.
 """
 
 from keras_twostream._lazy import lazy_names
