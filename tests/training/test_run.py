@@ -8,7 +8,7 @@ from foreign_layouts import moving_frames, true_fields, write_layout
 
 from keras_twostream import training
 from keras_twostream.errors import SpecError, WeightsError
-from keras_twostream.training import RunSettings, _run
+from keras_twostream.training import RunSettings
 from keras_twostream.training._run import _Run
 
 pytestmark = pytest.mark.agnostic
@@ -253,7 +253,7 @@ def test_validation_reads_flow_as_training_does(build, tmp_path):
 
 def test_labels_are_as_wide_as_the_model(build, items, tmp_path):
     settings = RunSettings(multi_label=True, workers=1)
-    run = _run._Run(build(5), RECIPE, tmp_path, settings)
+    run = _Run(build(5), RECIPE, tmp_path, settings)
     part = [(items[0][0], 1), (items[1][0], (0, 2)), (items[2][0], ())]
     _, labels, _ = next(iter(run._validation(part)))
     assert labels.numpy()[:3].tolist() == [
