@@ -75,14 +75,24 @@ class Prediction:
         """(S, C) probabilities of each second, S the seconds rounded up.
 
         A second's are the mean of the windows that see it, each by the time
-        it shares with it.
+        it shares with it; of all windows where none sees it.
         """
         seconds = np.arange(max(1, int(np.ceil(self.duration - 1e-6))))
-        starts, ends = self.windows[:, 0], self.windows[:, 1]
-        shared = np.minimum(seconds[:, None] + 1, ends)
-        shared = shared - np.maximum(seconds[:, None], starts)
-        weights = np.maximum(shared, 0) + 1e-9
-        return weights @ self.timeline / weights.sum(axis=1, keepdims=True)
+        unseen = self.timeline.mean(axis=0)
+        # Starts and ends ascend: the windows that see a second are a slice.
+        first = np.searchsorted(self.windows[:, 1], seconds, "right")
+        behind = np.searchsorted(self.windows[:, 0], seconds + 1)
+        return np.stack(
+            [
+                self._mean(second, slice(i, j)) if i < j else unseen
+                for second, i, j in zip(seconds, first, behind, strict=True)
+            ]
+        )
+
+    def _mean(self, second: int, seen: slice) -> np.ndarray:
+        starts, ends = self.windows[seen].T
+        shared = np.minimum(second + 1, ends) - np.maximum(second, starts)
+        return np.average(self.timeline[seen], axis=0, weights=shared)
 
     def to_json(self, top: int = 5) -> dict[str, Any]:
         """The prediction as JSON-compatible values.

@@ -1,6 +1,7 @@
 """From frames or a file to named actions."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -171,22 +172,49 @@ def test_an_unknown_stream_lists_those_there_are(model, frames):
 # === The dataclass ===
 
 
-def test_seconds_are_means_of_the_windows_that_see_them():
-    prediction = Prediction(
+def prediction_of(windows, timeline):
+    return Prediction(
         source="frames",
         model="small",
         classes=("a", "b"),
         probabilities=np.array([0.5, 0.5]),
         streams={},
-        windows=np.array([[0.0, 1.0], [0.5, 1.5], [1.0, 2.0]]),
-        timeline=np.array([[1.0, 0.0], [0.4, 0.6], [0.0, 1.0]]),
+        windows=np.array(windows),
+        timeline=np.array(timeline),
         stream_timelines={},
         truncated=False,
         seconds={},
     )
+
+
+def test_seconds_are_means_of_the_windows_that_see_them():
+    windows = [[0.0, 1.0], [0.5, 1.5], [1.0, 2.0]]
+    timeline = [[1.0, 0.0], [0.4, 0.6], [0.0, 1.0]]
     np.testing.assert_allclose(
-        prediction.per_second(), [[0.8, 0.2], [2 / 15, 13 / 15]], atol=1e-6
+        prediction_of(windows, timeline).per_second(),
+        [[0.8, 0.2], [2 / 15, 13 / 15]],
+        atol=1e-6,
     )
+
+
+def test_a_second_that_no_window_sees_is_the_mean_of_all():
+    timeline = [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
+    found = prediction_of([[0, 1], [0.5, 1], [3.5, 4]], timeline).per_second()
+    np.testing.assert_allclose(
+        found, [[5 / 6, 1 / 6], [0.5, 0.5], [0.5, 0.5], [0, 1]], atol=1e-6
+    )
+
+
+def test_seconds_of_a_long_video_take_little_memory():
+    starts = np.linspace(0, 2000, 8000)
+    windows = np.stack([starts, starts + 0.6], axis=-1)
+    prediction = prediction_of(windows, np.full((8000, 2), 0.5))
+    tracemalloc.start()
+    found = prediction.per_second()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(found, 0.5)
+    assert peak < 4e6  # each second times each window: 128 MB
 
 
 def test_json_says_the_same(model, frames):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_twostream.data import _crops, _sampling, _video
-from keras_twostream.data._clip_frames import frames_of
+from keras_twostream.data._clip_frames import ClipFrames, frames_of
 from keras_twostream.data._clips import ArraySource
 from keras_twostream.data._footage import Footage
 from keras_twostream.spec import ClipSpec
@@ -81,12 +81,10 @@ class Windows:
         """
         reel = _Reel(self._decode())
         for first in range(0, len(self), size):
-            chosen = frames_of(
-                self._placements[first : first + size], self.frames, self._spec
-            )
+            chosen = self._chosen(first, size)
             numbers = chosen.needed
             with self._watch("decode"):
-                frames = reel.take(numbers)
+                frames = reel.take(numbers, self._begin(first + size))
             if frames is None:
                 return
             with self._watch("flow"):
@@ -94,6 +92,16 @@ class Windows:
                 crop = _crops.view_crops(*footage.size, self._spec.crop)[0]
                 clips = footage.crop(crop)
             yield clips
+
+    def _chosen(self, first: int, count: int) -> ClipFrames:
+        placements = self._placements[first : first + count]
+        return frames_of(placements, self.frames, self._spec)
+
+    def _begin(self, window: int) -> int:
+        """The first frame that a window and those after it need."""
+        if window >= len(self):
+            return self.frames
+        return int(self._chosen(window, 1).needed[0])
 
     def _describe(self, source) -> None:
         if isinstance(source, str | os.PathLike):
@@ -145,21 +153,27 @@ class _Reel:
     def __init__(self, frames: Iterator[np.ndarray]) -> None:
         self._frames = enumerate(frames)
         self._kept: dict[int, np.ndarray] = {}
+        self._latest: tuple[int, np.ndarray | None] = (-1, None)
 
-    def take(self, numbers: np.ndarray) -> np.ndarray | None:
+    def take(self, numbers: np.ndarray, later: int) -> np.ndarray | None:
         """The frames of these ascending numbers; None beyond the end.
 
-        Frames before the first of `numbers` are forgotten.
+        Args:
+            numbers: Of the frames.
+            later: The lowest number that will be asked for after these;
+                other frames before it are not kept.
         """
-        first, last = int(numbers[0]), int(numbers[-1])
-        self._kept = {n: f for n, f in self._kept.items() if n >= first}
-        while last not in self._kept:
+        wanted = set(numbers.tolist())
+        kept = self._kept.items()
+        self._kept = {n: f for n, f in kept if n in wanted or n >= later}
+        while numbers[-1] > self._latest[0]:
             number, frame = next(self._frames, (None, None))
             if number is None:
                 break
-            if number >= first:
+            self._latest = number, frame
+            if number in wanted or number >= later:
                 self._kept[number] = frame
-        if not self._kept:
+        end, last = self._latest
+        if end < numbers[0]:
             return None
-        end = max(self._kept)
-        return np.stack([self._kept[min(n, end)] for n in numbers])
+        return np.stack([self._kept[n] if n <= end else last for n in numbers])

@@ -72,15 +72,38 @@ def test_whole_video_sampling_looks_at_ten_seconds_at_once():
     assert windows.spans[-1, 1] == 25.0
 
 
+def test_a_long_hop_keeps_no_frame_between_windows(monkeypatch):
+    frames = np.arange(400, dtype=np.uint32)[:, None, None, None] // 2
+    frames = np.broadcast_to(frames.astype(np.uint8), (400, 32, 40, 3))
+    take, kept = _Reel.take, []
+
+    def watch(self, *arguments):
+        taken = take(self, *arguments)
+        kept.append(len(self._kept))
+        return taken
+
+    monkeypatch.setattr(_Reel, "take", watch)
+    windows = data.Windows(frames, SPEC, hop=8.0)
+    batches = list(windows.batches(4))
+    assert len(kept) == len(batches) == 2
+    assert max(kept) <= 4 * 3 * 3  # windows, steps, frames of a step
+    alone = [clip["rgb"] for clip in windows.batches(1)]
+    together = [clip["rgb"] for clip in batches]
+    np.testing.assert_array_equal(
+        np.concatenate(together), np.concatenate(alone)
+    )
+
+
 def test_a_reel_forgets_frames_before_the_ones_asked_for():
     reel = _Reel(iter(np.arange(100)))
     for first in range(0, 90, 5):
-        taken = reel.take(np.arange(first, first + 10))
+        taken = reel.take(np.arange(first, first + 10), first + 5)
         np.testing.assert_array_equal(taken, np.arange(first, first + 10))
         assert len(reel._kept) == 10
 
 
 def test_a_reel_that_ends_early_repeats_its_last_frame():
     reel = _Reel(iter(np.arange(5)))
-    np.testing.assert_array_equal(reel.take(np.array([3, 4, 6])), [3, 4, 4])
-    assert reel.take(np.array([8, 9])) is None
+    taken = reel.take(np.array([1, 3, 6, 7]), 8)
+    np.testing.assert_array_equal(taken, [1, 3, 4, 4])
+    assert reel.take(np.array([8, 9]), 10) is None
