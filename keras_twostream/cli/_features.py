@@ -30,7 +30,8 @@ from keras_twostream.cli._options import (
     "--out",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="One file per video; those that are there are not made again.",
+    help="One file per video; those that are there are not made again. A "
+    "folder is of one model and one set of taps, clips and crops.",
 )
 @click.option("--clips", "num_clips", default=10, show_default=True)
 @click.option("--crops", default="centre", show_default=True)

@@ -1,5 +1,6 @@
 """What `keras-twostream features` does."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
     )
     videos = _videos(flags)
     targets = _targets(videos, flags["out"])
+    _claim(flags["out"], extractor.made)
     kind = flags["file_format"]
     report = {"out": str(flags["out"]), "done": [], "present": 0, "failed": []}
     began = time.perf_counter()
@@ -51,6 +53,25 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
         rate = done / (time.perf_counter() - began)
         click.echo(f"{done}/{len(targets)}  {rate:.1f} videos/s", err=True)
     return report
+
+
+def _claim(out: Path, made: dict[str, Any]) -> None:
+    """Writes `features.json`, by which a folder is of one kind of features.
+
+    Raises:
+        click.UsageError: If it is of another.
+    """
+    file = out / "features.json"
+    if not file.exists():
+        training.write_json(file, made)
+        return
+    saved = json.loads(file.read_text("utf-8"))
+    other = [k for k in made if k in saved and saved[k] != made[k]]
+    if other:
+        raise click.UsageError(
+            f"{out} holds features made with other {', '.join(other)} (see "
+            f"{file}). Choose another --out."
+        )
 
 
 def _videos(flags: dict[str, Any]) -> list[str]:

@@ -1,11 +1,14 @@
 """Named activations of every clip of a video, as files."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+import safetensors
 import safetensors.numpy
 
 from keras_twostream.data import clips, layouts
@@ -74,6 +77,20 @@ class FeatureExtractor:
             for name in parts[0]
         }
 
+    @property
+    def made(self) -> dict[str, Any]:
+        """What the features depend on, as JSON gives it back.
+
+        The weights are a digest of those that lead to the taps.
+        """
+        return {
+            "taps": sorted(self._tapped.output),
+            "weights": _digest(self._tapped),
+            "spec": self._spec.to_json(),
+            "clips": self._cut["count"],
+            **{k: self._cut[k] for k in ("crops", "protocol", "bound")},
+        }
+
     def _batch(self, views, start: int, count: int) -> dict[str, np.ndarray]:
         size = self._batch_size
         places = np.minimum(np.arange(start, start + size), count - 1)
@@ -85,6 +102,13 @@ class FeatureExtractor:
             name: _by_view(output, size)[:kept]
             for name, output in outputs.items()
         }
+
+
+def _digest(model: keras.Model) -> str:
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        digest.update(keras.ops.convert_to_numpy(weight).tobytes())
+    return digest.hexdigest()
 
 
 def _by_view(output: np.ndarray, size: int) -> np.ndarray:
@@ -122,8 +146,14 @@ def write_features(
 def has_features(
     target: str | os.PathLike, taps: Sequence[str], file_format: str
 ) -> bool:
-    """Whether `write_features` has written this video before."""
-    return all(file.exists() for file in _files(target, taps, file_format))
+    """Whether `write_features` has written these taps of the video before."""
+    files = _files(target, taps, file_format)
+    if not all(file.exists() for file in files):
+        return False
+    if file_format == "npy":
+        return True
+    with safetensors.safe_open(files[0], "numpy") as file:
+        return set(taps) <= set(file.keys())
 
 
 def _files(target, taps: Sequence[str], file_format: str) -> list[Path]:

@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from small_model import small_model
 
-from keras_twostream import cli, hub
+from keras_twostream import cli, hub, training
 from keras_twostream.cli._features_run import _targets
 from keras_twostream.data import actors
 
@@ -42,6 +43,40 @@ def test_features_say_as_json_what_was_done(run, tmp_path):
     again = run(*command)
     assert again.exit_code == 0
     assert json.loads(again.stdout)["present"] == 1
+
+
+@pytest.mark.parametrize("file_format", ["safetensors", "npy"])
+def test_folder_holds_features_made_in_one_way(run, tmp_path, file_format):
+    video = actors.write_clip(tmp_path / "a.mp4", "wave_hand", size=(64, 80))
+    command = ["features", "m", "--data", video, "--out", tmp_path / "out"]
+    command += ["--file-format", file_format]
+    taps = ["--tap", "rgb.pool", "--tap", "flow.pool"]
+    assert run(*command, *taps, "--clips", "1").exit_code == 0
+    assert run(*command, *taps[2:], *taps[:2], "--clips", "1").exit_code == 0
+    for flags, name in (
+        ([*taps, "--clips", "2"], "clips"),
+        ([*taps, "--clips", "1", "--crops", "3-crop"], "crops"),
+        ([*taps[2:], "--clips", "1"], "taps"),
+    ):
+        refused = run(*command, *flags)
+        assert refused.exit_code == 2
+        words = " ".join(refused.stderr.split())
+        assert f"made with other {name} (see" in words
+
+
+def test_features_of_other_weights_are_refused(run, tmp_path):
+    video = actors.write_clip(tmp_path / "a.mp4", "wave_hand", size=(64, 80))
+    command = ["features", "m", "--data", video, "--out", tmp_path / "out"]
+    command += ["--clips", "1", "--tap", "rgb.fc"]
+    assert run(*command).exit_code == 0
+    assert "other weights" in run(*command).stderr
+
+
+def test_file_without_a_tap_is_not_done(tmp_path):
+    training.write_features(tmp_path / "a", {"rgb.pool": np.zeros(2)})
+    assert training.has_features(tmp_path / "a", ["rgb.pool"], "safetensors")
+    taps = ["rgb.pool", "flow.pool"]
+    assert not training.has_features(tmp_path / "a", taps, "safetensors")
 
 
 def test_videos_of_one_name_are_written_apart():
