@@ -22,7 +22,8 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         What `--json` prints: the videos done, how many were there already,
-        and those that failed, with the reason.
+        those that failed, with the reason, and the file of every video,
+        without its ending.
     """
     model = load_anything(flags["model"])
     extractor = training.FeatureExtractor(
@@ -39,6 +40,7 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
     _claim(flags["out"], extractor.made)
     kind = flags["file_format"]
     report = {"out": str(flags["out"]), "done": [], "present": 0, "failed": []}
+    report["files"] = {video: str(file) for video, file in targets.items()}
     began = time.perf_counter()
     for done, (video, target) in enumerate(targets.items(), 1):
         if training.has_features(target, flags["taps"], kind):

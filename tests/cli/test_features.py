@@ -38,7 +38,7 @@ def test_features_say_as_json_what_was_done(run, tmp_path):
     assert report["done"] == [str(good)]
     (failed,) = report["failed"]
     assert failed["source"] == str(bad) and str(bad) in failed["reason"]
-    assert (tmp_path / "out" / "wave" / "a.safetensors").is_file()
+    assert Path(f"{report['files'][str(good)]}.safetensors").is_file()
     bad.unlink()
     again = run(*command)
     assert again.exit_code == 0

@@ -1,6 +1,8 @@
 """What the folder examples/ shows runs, on a dozen tiny videos."""
 
+import contextlib
 import importlib.metadata
+import io
 import json
 import os
 import runpy
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -39,10 +42,13 @@ def commands(monkeypatch):
     """The commands that examples start; they run here, in this process."""
     seen = []
 
-    def call(command, check):
+    def call(command, check, stdout=None):
         assert command[1:3] == ["-m", "keras_twostream"] and check
         seen.append(command[3])
-        assert not group(command[3:], standalone_mode=False)
+        said = io.StringIO() if stdout else sys.stdout
+        with contextlib.redirect_stdout(said):
+            assert not group(command[3:], standalone_mode=False)
+        return stdout and SimpleNamespace(stdout=said.getvalue())
 
     monkeypatch.setattr(subprocess, "run", call)
     monkeypatch.setitem(resnet.BLOCKS, 50, (1, 1, 1, 1))
@@ -87,9 +93,10 @@ def test_segment_network(run, commands, four_videos, tmp_path, capsys):
     assert commands == ["train", "evaluate"] * 2 + ["fuse"]
     fused = capsys.readouterr().out.splitlines()[-1]
     assert fused.startswith("fused ")
-    metrics = tmp_path / "runs" / "flow" / "evaluation" / "metrics.json"
+    metrics = tmp_path / "runs" / "flow" / "test" / "metrics.json"
     protocol = json.loads(metrics.read_text())["protocol"]
-    assert protocol == {"clips": 25, "crops": "10-crop", "videos": 4}
+    # One video of each class; the other one of each is trained on.
+    assert protocol == {"clips": 25, "crops": "10-crop", "videos": 2}
 
 
 def test_ucf101_split1(run, commands, video_folder, tmp_path):
@@ -124,17 +131,26 @@ def _as_ucf101(folder, root):
     return lists
 
 
-def test_features_of_c3d_and_an_svm(run, commands, four_videos, tmp_path):
+def test_features_of_c3d_and_an_svm(
+    run, commands, four_videos, tmp_path, capsys
+):
     model = kts.models.c3d(
         2,
         variant="small",
         clip_spec={"short_side": 16, "resize_to": (16, 22), "crop": (16, 16)},
     )
     kts.save_pretrained(model, tmp_path / "c3d")
-    out = tmp_path / "features"
-    run("c3d_svm.py", tmp_path / "c3d", *[four_videos] * 2, out, "--clips", 2)
+    # Unseen videos of the second class alone, two of them of one name.
+    unseen = tmp_path / "unseen" / "stands"
+    unseen.mkdir(parents=True)
+    for name, number in (("0.mp4", 0), ("0.avi", 1)):
+        source = (four_videos / "stands" / f"{number}.mp4").resolve()
+        (unseen / name).symlink_to(source)
+    folders = [four_videos, unseen.parent, tmp_path / "features"]
+    run("c3d_svm.py", tmp_path / "c3d", *folders, "--clips", 2)
     assert commands == ["features"] * 2
-    assert len(list(out.glob("*/*/*.safetensors"))) == 8
+    assert len(list(folders[-1].glob("*/*/*.safetensors"))) == 6
+    assert "'mean_class': 1.0" in capsys.readouterr().out
 
 
 def test_plugin_adds_a_model_and_its_weight(monkeypatch, tmp_path):
