@@ -3,7 +3,8 @@
     python examples/multi_task.py first_folder second_folder [epochs]
 
 Each data set has a head of its own. A clip counts for its own head only: its
-label for the other is -1, and the loss leaves that out.
+label for the other is -1, and the loss leaves that out. A part of each data
+set is held out, to measure with.
 """
 
 import sys
@@ -15,7 +16,11 @@ from keras_twostream.data import read_annotations, video_dataset
 
 BATCH = 8
 epochs = int((*sys.argv[3:], 10)[0])
-sets = {name: read_annotations(name) for name in sys.argv[1:3]}
+sets, unseen = {}, {}
+for name in sys.argv[1:3]:
+    found = read_annotations(name)
+    inner, outer = kts.training.hold_out(found.labels, 0.15)
+    sets[name], unseen[name] = found.take(inner), found.take(outer)
 heads = {f"set{i}": len(each.classes) for i, each in enumerate(sets.values())}
 
 model = kts.load(
@@ -54,7 +59,7 @@ steps = sum(len(found) for found in sets.values()) // BATCH
 kts.training.compile(model, "finetune", steps=epochs * steps)
 model.fit(mixed, epochs=epochs, steps_per_epoch=steps)
 
-for (name, found), head in zip(sets.items(), heads, strict=True):
+for (name, found), head in zip(unseen.items(), heads, strict=True):
     items = list(zip(found.paths, found.labels, strict=True))
     scores = kts.training.evaluate_videos(model, items, head=head)
     print(name, scores.report())

@@ -76,11 +76,27 @@ def test_example_saves_a_model(run, video_folder, tmp_path, name, frames):
     assert inspection.clip_spec(model).clip_length == frames
 
 
-def test_one_network_learns_two_data_sets(run, video_folder, tmp_path, capsys):
+def test_one_network_learns_two_data_sets(
+    run, video_folder, tmp_path, capsys, monkeypatch
+):
+    trained, measured = set(), set()
+    batches, scores = kts.data.video_dataset, kts.training.evaluate_videos
+
+    def dataset(found, *arguments, **options):
+        trained.update(found.paths)
+        return batches(found, *arguments, **options)
+
+    def evaluate(model, items, **options):
+        measured.update(path for path, _ in items)
+        return scores(model, items, **options)
+
+    monkeypatch.setattr(kts.data, "video_dataset", dataset)
+    monkeypatch.setattr(kts.training, "evaluate_videos", evaluate)
     other = tmp_path / "other"
     other.symlink_to(video_folder)
     run("multi_task.py", video_folder, other, 1)
     assert capsys.readouterr().out.count("top1") == 2
+    assert len(trained | measured) == 24 and not trained & measured
 
 
 def test_finetuning_is_short():
