@@ -272,8 +272,9 @@ def test_pull_goes_on_after_a_failure_and_names_it(served, tmp_path):
 
 def test_lock_pins_the_newest_commit(served):
     _, commit = served
+    unpinned = {"revision": "", "sha256": "", "size": 0}
     spec = dataclasses.replace(
-        pretrained.weight_spec("c3d.imagenet"), repo_id="me/net"
+        pretrained.weight_spec("c3d.imagenet"), repo_id="me/net", **unpinned
     )
     locked = _maintenance.lock_row(spec)
     assert locked.revision == commit
