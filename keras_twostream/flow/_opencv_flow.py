@@ -1,7 +1,7 @@
 """OpenCV's flow algorithms, each a function of two 8-bit grey images.
 
-OpenCV's objects hold buffers and are not safe to share between threads; they
-are made once per thread and per set of parameters.
+OpenCV's objects are not safe to share between threads. Those of TV-L1 are made
+once per thread and per set of parameters.
 """
 
 import threading
@@ -39,10 +39,9 @@ def dis(
             f"`preset` must be one of {', '.join(DIS_PRESETS)}. "
             f"Received: preset={preset!r}.{did_you_mean(preset, DIS_PRESETS)}"
         )
-    solver = _solver(
-        ("dis", preset),
-        lambda: cv2.DISOpticalFlow_create(DIS_PRESETS.index(preset)),
-    )
+    # Made anew for each pair: an object keeps state, and its second call can
+    # give another flow than its first where images are flat.
+    solver = cv2.DISOpticalFlow_create(DIS_PRESETS.index(preset))
     return solver.calc(previous, following, None)
 
 
@@ -117,16 +116,6 @@ def tvl1_opencv(
         lambda: cv2.optflow.DualTVL1OpticalFlow_create(**parameters),
     )
     return solver.calc(previous, following, None)
-
-
-def forget_solvers() -> None:
-    """Makes this thread's solvers anew when they are next asked for.
-
-    A DIS object keeps state: its second call can give another flow than its
-    first where images are flat. Who wants the same numbers again begins
-    again with new ones.
-    """
-    _per_thread.__dict__.clear()
 
 
 def _solver(key: tuple[Any, ...], create: Callable[[], Any]) -> Any:

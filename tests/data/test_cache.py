@@ -13,7 +13,6 @@ from keras_twostream import ClipSpec, _atomic, flow
 from keras_twostream.data import cache, read_frames
 from keras_twostream.data.cache import _packing
 from keras_twostream.errors import SpecError, VideoError
-from keras_twostream.flow._opencv_flow import forget_solvers
 
 SPEC = ClipSpec(
     clip_length=2, flow_length=2, short_side=24, crop=(16, 16), frame_rate=None
@@ -41,7 +40,6 @@ def test_every_frame_and_field_is_there(video, packed):
     assert (entry.frames, entry.flows, source.frames) == (40, 39, 40)
     frames = read_frames(video, short_side=24)
     np.testing.assert_array_equal(source.read(np.arange(40)), frames)
-    forget_solvers()
     fields = flow.compute(frames)
     error = np.abs(source.fields(pairs(40)) - fields.clip(-20, 20))
     assert error.max() <= 20 / 65535 + 1e-5

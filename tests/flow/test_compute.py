@@ -67,6 +67,14 @@ def test_float_and_grey_frames_give_the_same_flow():
         np.testing.assert_array_equal(flow.compute(same), expected)
 
 
+@pytest.mark.parametrize("algorithm", list(_TOLERANCE))
+def test_flow_does_not_depend_on_what_was_computed_before(algorithm):
+    noise = np.random.default_rng(0).integers(0, 255, (3, 32, 40, 3), np.uint8)
+    first = flow.compute(noise, algorithm)
+    np.testing.assert_array_equal(flow.compute(noise, algorithm), first)
+    np.testing.assert_array_equal(flow.compute(noise[1:], algorithm), first[1:])
+
+
 def test_one_frame_has_no_flow():
     assert flow.compute(frames_moving(0, 0, 1)).shape == (0, 64, 80, 2)
 

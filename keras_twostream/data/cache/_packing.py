@@ -15,7 +15,6 @@ from keras_twostream.data.cache import _images, _packed
 from keras_twostream.data.cache._contract import Contract
 from keras_twostream.data.cache._folder import Entry
 from keras_twostream.errors import VideoError
-from keras_twostream.flow._opencv_flow import forget_solvers
 
 CHUNK = 32  # frames held at once, and pairs in a batch of in-graph flow
 
@@ -59,7 +58,6 @@ def pack_video(
         ),
         "frames": expected,
     }
-    forget_solvers()  # the same bytes, whatever was computed before
     with _atomic.writing(target) as file:
         writer = _packed.PackedWriter(file, about)
         frames = _write(video, writer, contract, report)
