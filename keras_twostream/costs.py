@@ -102,7 +102,7 @@ def _walk(model: keras.Model, inputs: list[Any]) -> list[LayerCost]:
             fixed = [keras.Input(batch_shape=shape) for shape in shapes]
             found.extend(_walk(layer, fixed))
         else:
-            found.append(_cost(layer, outputs))
+            found.append(_cost(layer, args, outputs))
         return outputs
 
     # A copy is called, so that the model's own graph stays as it is.
@@ -128,11 +128,13 @@ def _fixed(shape: tuple, crop: tuple[int, int]) -> tuple[int, ...]:
     return (1, *rest, height or crop[0], width or crop[1], channels)
 
 
-def _cost(layer: Any, outputs: Any) -> LayerCost:
+def _cost(layer: Any, inputs: Any, outputs: Any) -> LayerCost:
     size = sum(math.prod(x.shape) for x in keras.tree.flatten(outputs))
     kernel = getattr(layer, "kernel", None)
     macs = 0
-    if kernel is not None:
+    if hasattr(layer, "macs"):
+        macs = layer.macs([x.shape for x in keras.tree.flatten(inputs)])
+    elif kernel is not None:
         # Each kernel entry works once per place of the output.
         channels = keras.tree.flatten(outputs)[0].shape[-1]
         macs = math.prod(kernel.shape) * (size // channels)

@@ -6,7 +6,13 @@ from small_model import small_model
 
 from keras_twostream import models
 from keras_twostream.costs import costs
-from keras_twostream.layers import FoldTime, classifier, stream_inputs
+from keras_twostream.layers import (
+    ActionTransformations,
+    DistanceLogits,
+    FoldTime,
+    classifier,
+    stream_inputs,
+)
 from keras_twostream.spec import ClipSpec
 
 pytestmark = pytest.mark.agnostic
@@ -57,3 +63,16 @@ def test_nested_models_are_counted_inside():
 def test_r2plus1d_costs_what_torchvision_publishes():
     model = models.r2plus1d(num_classes=400)
     assert costs(model).macs / 1e9 == pytest.approx(40.52, abs=0.005)
+
+
+def test_a_transformation_works_once_per_precondition():
+    inputs, clips = stream_inputs(SPEC)
+    means = keras.layers.GlobalAveragePooling3D(data_format="channels_last")
+    vector = means(clips["rgb"])
+    before = keras.layers.RepeatVector(2)(vector)
+    after = keras.layers.RepeatVector(4)(vector)
+    distances = ActionTransformations(5, name="moved")([before, after])
+    scores = DistanceLogits(20.0)(distances)
+    found = {c.name: c for c in costs(keras.Model(inputs, scores)).layers}
+    matrices, cosines = 2 * 5 * 3 * 3, 2 * 4 * 5 * 3
+    assert found["moved"].macs == matrices + cosines

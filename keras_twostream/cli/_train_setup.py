@@ -16,6 +16,14 @@ from keras_twostream.data import Annotations, read_annotations
 from keras_twostream.registry import list_models, model_entry
 from keras_twostream.spec import STREAMS
 
+WHICH_TO_TRAIN = (
+    "Choose the one to train on with --subset, or with --split where the "
+    "list has numbered splits."
+)
+WHICH_TO_VALIDATE = (
+    "Give --val a list of the one to validate on, or, with --subset or "
+    '--split, the word "test".'
+)
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "opencv-python")
 
 
@@ -64,13 +72,14 @@ def read_lists(
     options = {"format": list_format, "root": root}
     subset = subset or (None if split is None else "train")
     found = read_annotations(data, split=split, subset=subset, **options)
-    _refuse_mixture(found, data)
+    _refuse_mixture(found, data, WHICH_TO_TRAIN)
     classes = class_names(found)
     if val is not None:
         chosen = {"split": split, "subset": "test"}
         inside = val == "test" and subset is not None
         place, chosen = (data, chosen) if inside else (val, {})
         held = read_annotations(place, **chosen, **options)
+        _refuse_mixture(held, place, WHICH_TO_VALIDATE)
         held = _same_classes(found, held)
     else:
         groups = [recording(path, recordings) for path in found.paths]
@@ -84,13 +93,12 @@ def read_lists(
     return Lists(pairs(found, several), pairs(held, several), classes)
 
 
-def _refuse_mixture(found: Annotations, data: str) -> None:
+def _refuse_mixture(found: Annotations, place: str, advice: str) -> None:
     subsets = sorted({str(x.subset) for x in found.items if x.subset})
     if len(subsets) > 1:
+        names = ", ".join(subsets)
         raise click.UsageError(
-            f"{data} holds several subsets, {', '.join(subsets)}, and one of "
-            "them is to be trained on. Choose it with --subset, or with "
-            "--split where the list has numbered splits."
+            f"{place} holds several subsets: {names}. {advice}"
         )
 
 

@@ -107,6 +107,11 @@ class ActionTransformations(keras.layers.Layer):
         (batch, before, _), (_, after, _) = input_shape
         return (batch, before, after, self.num_classes)
 
+    def macs(self, input_shape) -> int:
+        """Multiply-adds: each precondition moved, then met by each effect."""
+        (batch, before, size), (_, after, _) = input_shape
+        return batch * before * self.num_classes * size * (size + after)
+
     def get_config(self):
         return {**super().get_config(), "num_classes": self.num_classes}
 

@@ -110,12 +110,21 @@ def with_subsets(tmp_path):
 
 
 def test_the_test_part_of_a_list_is_not_trained_on(with_subsets):
-    with pytest.raises(UsageError, match="subsets, test, train, and one"):
+    with pytest.raises(UsageError, match="subsets: test, train. Choose"):
         _lists(with_subsets)
     lists = _lists(with_subsets, subset="train", val="test")
     names = [{Path(path).name[:4] for path, _ in lists.train}]
     names.append({Path(path).name[:4] for path, _ in lists.validation})
     assert names == [{"trai"}, {"test"}]
+
+
+def test_a_validation_list_of_several_subsets_is_refused(
+    tmp_path, with_subsets
+):
+    data = tmp_path / "train.txt"
+    data.write_text("a.mp4 0\nb.mp4 1\n")
+    with pytest.raises(UsageError, match="test, train. Give --val a list"):
+        _lists(data, val=str(with_subsets))
 
 
 def test_an_official_list_without_a_split_is_a_mixture(tmp_path):
