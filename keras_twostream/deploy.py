@@ -4,6 +4,7 @@ A two-stream network deploys as one file that needs neither OpenCV nor a flow
 extraction step: `with_flow(model).save("deployed.keras")`.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -123,9 +124,23 @@ class StackFlow(keras.layers.Layer):
 
 
 def _centre_crop(clip: Any, crop: tuple[int, int]) -> Any:
-    height, width = ops.shape(clip)[2:4]
-    top, left = (height - crop[0]) // 2, (width - crop[1]) // 2
-    return clip[:, :, top : top + crop[0], left : left + crop[1]]
+    """(B, N, H, W, C) cut to `crop`; smaller frames are an error."""
+    batch, steps, height, width, channels = ops.shape(clip)
+    sizes = zip((height, width), crop, strict=True)
+    if any(isinstance(size, int) and size < side for size, side in sizes):
+        raise SpecError(
+            f"Frames must be at least {crop[0]}x{crop[1]}, the crop that the "
+            f"network sees. Received: {height}x{width}"
+        )
+    top, left = _margin(height, crop[0]), _margin(width, crop[1])
+    clip = clip[:, :, top : top + crop[0], left : left + crop[1]]
+    # Where sizes are not known before, this fails unless the crop is full.
+    return ops.reshape(clip, (batch, steps, *crop, channels))
+
+
+def _margin(size: Any, side: int) -> Any:
+    margin = (size - side) // 2
+    return margin if isinstance(size, int) else ops.maximum(margin, 0)
 
 
 def _follow(fields: list[Any]) -> list[Any]:
@@ -164,6 +179,10 @@ def with_flow(model: keras.Model, **parameters: Any) -> keras.Model:
         of a clip, at the spec's frame rate and short side; the network sees
         their middle, `crop` large. It saves as one `.keras` file.
 
+    Warns:
+        UserWarning: If `model` was trained on another algorithm's flow: its
+            scores then change, and should be measured again.
+
     Raises:
         SpecError: If `model` has no stream input of this library.
 
@@ -187,6 +206,13 @@ def _flow_stream(
 ) -> Any:
     if spec.flow_algorithm == "tvl1":
         parameters = {**spec.flow_parameters, **parameters}
+    elif spec.flow_algorithm != "tvl1_opencv":
+        warnings.warn(
+            f"The model was made for {spec.flow_algorithm} flow, and "
+            "with_flow computes TV-L1: its scores will differ. Measure them, "
+            "or fine-tune the model with flow_algorithm='tvl1'.",
+            stacklevel=3,
+        )
     wanted = spec.flow_pairs()
     pairs, place = np.unique(wanted.reshape(-1, 2), axis=0, return_inverse=True)
     flow = TVL1(pairs.tolist(), name="tvl1", **parameters)(frames)

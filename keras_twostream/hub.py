@@ -202,6 +202,10 @@ def push_to_hub(
 
 
 def _count(classes: Sequence[str], num_classes: int | None) -> int:
+    if isinstance(classes, str):
+        raise SpecError(
+            f"`classes` must be a list of names. Received: classes={classes!r}"
+        )
     if len(set(classes)) != len(classes):
         raise SpecError(
             f"`classes` must be distinct names. Received: {list(classes)}"

@@ -136,9 +136,16 @@ def scorer(model: keras.Model) -> keras.Model:
         streams apart.
 
     Raises:
-        SpecError: If the model has several heads.
+        SpecError: If the model has several heads, or eats something else
+            than streams, as one of `with_flow` does.
     """
     streams = inspection.clip_spec(model).streams
+    eaten = [tensor.name for tensor in model.inputs]
+    if set(eaten) - set(streams):
+        raise SpecError(
+            f"{model.name} eats {', '.join(eaten)}, and a prediction feeds "
+            f"{' and '.join(streams)}. Give the model that is inside it."
+        )
     if isinstance(model.output, dict | list):
         raise SpecError(
             f"A prediction needs one score per class, and {model.name} "
@@ -170,8 +177,9 @@ def refuse_untrained(model: keras.Model) -> None:
     fitting = [name for name in trained if name.startswith(f"{same}.")]
     raise UntrainedHeadError(
         f"The classifier of {model.name} is random, so its answers would be "
-        "too. Train it first (`fit`), or load weights that have a trained "
-        f"head: {', '.join(fitting or trained) or 'none are registered'}."
+        "too. Train it first (`fit`, or a loop that calls it with "
+        "training=True), or load weights that have a trained head: "
+        f"{', '.join(fitting or trained) or 'none are registered'}."
     )
 
 

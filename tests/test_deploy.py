@@ -16,6 +16,7 @@ _SPEC = ClipSpec(
     flow_offset=-1,
     crop=(24, 32),
     short_side=32,
+    flow_algorithm="tvl1",
 )
 _UNCHANGED = {
     "rgb": {"scale": 1.0, "mean": [0.0] * 3, "std": [1.0] * 3},
@@ -81,6 +82,23 @@ def test_a_model_without_flow_takes_frames_alone():
     assert model.input_shape == (None, spec.span(), None, None, 3)
     fed = model.predict_on_batch(_clip(spec))
     assert list(fed) == ["rgb"]
+
+
+@pytest.mark.agnostic
+@pytest.mark.parametrize("stream", ["rgb", "flow"])
+def test_frames_smaller_than_the_crop_are_refused(stream):
+    spec = _SPEC.replace(streams=(stream,))
+    model = with_flow(_model(spec), scales=1, warps=1, iterations=2)
+    with pytest.raises(SpecError, match="at least 24x32"):
+        model(_clip(spec)[:, :, :20])
+    with pytest.raises(Exception):  # noqa: B017 the backend's own
+        model.predict_on_batch(_clip(spec)[:, :, :20])
+
+
+def test_another_flow_than_the_network_s_own_is_said():
+    spec = _SPEC.replace(flow_algorithm="farneback")
+    with pytest.warns(UserWarning, match="made for farneback flow"):
+        with_flow(_model(spec))
 
 
 def test_a_model_of_someone_else_is_refused():

@@ -3,6 +3,7 @@
 import json
 import tracemalloc
 
+import keras
 import numpy as np
 import pytest
 from small_model import CLASSES, SPEC, small_model
@@ -148,6 +149,37 @@ def test_a_fitted_head_is_accepted(frames):
     clips = kts.clips(frames, model)
     model.train_on_batch(clips, np.zeros((1, 3)))
     assert kts.predict(frames, model).top(1)[0][0] in CLASSES
+
+
+def test_a_head_stays_trained(frames, tmp_path):
+    model = small_model(trained=False)
+    model.compile("sgd", "mse")
+    model.train_on_batch(kts.clips(frames, model), np.zeros((1, 3)))
+    model.compile("adam", "mse")
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    model.save(tmp_path / "model.keras")
+    saved = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    with pytest.warns(UserWarning, match="dis flow"):
+        deployed = kts.with_flow(model)
+    for again in (model, clone, saved, deployed):
+        assert inspection.head_is_trained(again)
+
+
+def test_scoring_trains_no_head(frames):
+    model = small_model(trained=False)
+    model(kts.clips(frames, model), training=False)
+    model.predict_on_batch(kts.clips(frames, model))
+    assert not inspection.head_is_trained(model)
+    model(kts.clips(frames, model), training=True)  # a loop of one's own
+    assert inspection.head_is_trained(model)
+
+
+def test_a_model_that_eats_frames_is_refused(model, frames):
+    with pytest.warns(UserWarning, match="dis flow"):
+        deployed = kts.with_flow(model)
+    with pytest.raises(errors.SpecError, match="eats frames.*inside it"):
+        kts.predict(frames, deployed)
 
 
 def test_several_heads_are_refused(frames):

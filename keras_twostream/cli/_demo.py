@@ -8,7 +8,7 @@ import click
 import numpy as np
 
 from keras_twostream._stopwatch import Stopwatch
-from keras_twostream.cli import _console, _model
+from keras_twostream.cli import _console, _files, _model
 from keras_twostream.cli._options import (
     debug_option,
     device_option,
@@ -37,6 +37,7 @@ def demo_command(
     does the whole job on that file: decode, optical flow, network. Writes an
     annotated video and a contact sheet, and says where the time went.
     """
+    _files.check_writable(out)
     seed = secrets.randbelow(100_000) if seed is None else seed
     watch = Stopwatch()
     with watch("render"):
@@ -49,10 +50,12 @@ def demo_command(
     result = _job.run(loaded, video, out / video.stem, truth)
     if as_json:
         _console.print_json(_document(result, seed, watch))
-        return
-    _job.show(result, TOP, watch.seconds)
-    again = f"The same again: keras-twostream demo --seed {seed}"
-    _console.out.print(again, style="dim")
+    else:
+        _job.show(result, TOP, watch.seconds)
+        again = f"The same again: keras-twostream demo --seed {seed}"
+        _console.out.print(again, style="dim")
+    if result.failure is not None:
+        raise result.failure
 
 
 def _render(out: Path, seed: int) -> tuple[Path, str]:

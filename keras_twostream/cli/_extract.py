@@ -8,6 +8,7 @@ import click
 
 from keras_twostream.cli import _console
 from keras_twostream.cli._options import (
+    check_device,
     debug_option,
     device_option,
     flow_option,
@@ -80,6 +81,7 @@ def extract_command(source: str, out: str, as_json: bool, **flags: Any) -> None:
     that fsspec knows. Run the same command again to go on after any
     interruption.
     """
+    check_device()
     from keras_twostream.data.cache import Contract
     from keras_twostream.data.extraction import extract
 

@@ -1,7 +1,10 @@
 """The files a command was given, and the names of those it writes."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
+
+import click
 
 from keras_twostream.data._video_files import VIDEO_SUFFIXES, videos_in
 
@@ -17,13 +20,36 @@ def expand(paths: Iterable[Path]) -> tuple[list[Path], dict[Path, str]]:
     """
     files: list[Path] = []
     empty: dict[Path, str] = {}
-    for path in map(Path.expanduser, paths):
+    # Of os, which leaves the name of no user as it is, for instance "~1.mp4".
+    for path in (Path(os.path.expanduser(path)) for path in paths):
         inside = videos_in(path) if path.is_dir() else [path]
         files += inside
         if not inside:
             kinds = ", ".join(sorted(VIDEO_SUFFIXES))
             empty[path] = f"No video in the folder {path}; looked for {kinds}."
     return list(dict.fromkeys(files)), empty
+
+
+def check_writable(out: Path, instead: str = "") -> None:
+    """Refuses a folder that nothing can go to, before the long work.
+
+    Args:
+        out: The folder; made if missing.
+        instead: What else the user can do, besides another folder.
+
+    Raises:
+        click.UsageError: If it cannot be written into.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        writable = os.access(out, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise click.UsageError(
+            f"Cannot write into {out}. Choose another folder with --out"
+            f"{instead and ', or '}{instead}."
+        )
 
 
 def stems(files: Iterable[Path]) -> list[str]:

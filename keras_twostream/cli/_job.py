@@ -18,12 +18,14 @@ class Result:
         pictures: Paths of "video" and "sheet"; empty without them.
         seconds: Where the time went, by part.
         truth: The true action, where it is known.
+        failure: Why there are no pictures, where they were wanted.
     """
 
     prediction: prediction.Prediction
     pictures: dict[str, str]
     seconds: dict[str, float]
     truth: str | None = None
+    failure: Exception | None = None
 
 
 def run(
@@ -32,7 +34,7 @@ def run(
     base: Path | None,
     truth: str | None = None,
 ) -> Result:
-    """Predict one file, and draw it.
+    """Predict one file, and draw it; the answer outlives a failed picture.
 
     Args:
         loaded: The model.
@@ -45,6 +47,7 @@ def run(
     """
     drawing = Stopwatch()
     pictures: dict[str, str] = {}
+    failure = None
     with _console.progress() as bars:
         task = bars.add_task(f"{video.name}: looking", total=None)
 
@@ -59,11 +62,15 @@ def run(
         )
         if base is not None:
             bars.update(task, description=f"{video.name}: drawing")
-            with drawing("drawing"):
-                pictures = _pictures.draw(
-                    said, loaded.spec, base, truth=truth, progress=advance
-                )
-    return Result(said, pictures, {**said.seconds, **drawing.seconds}, truth)
+            try:
+                with drawing("drawing"):
+                    pictures = _pictures.draw(
+                        said, loaded.spec, base, truth=truth, progress=advance
+                    )
+            except Exception as error:
+                failure = error
+    seconds = {**said.seconds, **drawing.seconds}
+    return Result(said, pictures, seconds, truth, failure)
 
 
 def show(

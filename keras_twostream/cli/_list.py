@@ -11,6 +11,7 @@ from rich.table import Table
 from keras_twostream import pretrained, registry
 from keras_twostream.cli import _console, _words
 from keras_twostream.cli._options import debug_option, json_option
+from keras_twostream.errors import UnknownNameError, did_you_mean
 
 
 @click.command("list")
@@ -20,9 +21,15 @@ from keras_twostream.cli._options import debug_option, json_option
 def list_command(pattern: str, as_json: bool) -> None:
     """Name the models and their weights.
 
-    PATTERN is shell-style, such as "*resnet*".
+    PATTERN is shell-style, such as "*resnet*", for models or for weights.
     """
-    models = [_describe(name) for name in registry.list_models(pattern)]
+    models = _matching(pattern)
+    if not models:
+        names = registry.list_models()
+        raise UnknownNameError(
+            f"No model or weight matches {pattern!r}."
+            f"{did_you_mean(pattern, names)}"
+        )
     if as_json:
         _console.print_json({"models": models})
         return
@@ -33,8 +40,19 @@ def list_command(pattern: str, as_json: bool) -> None:
     )
 
 
-def _describe(name: str) -> dict[str, Any]:
-    weights = pretrained.list_weights(name)
+def _matching(pattern: str) -> list[dict[str, Any]]:
+    """Matching models with all their weights, others with matching ones."""
+    whole = registry.list_models(pattern)
+    found = {name: pretrained.list_weights(name) for name in whole}
+    for weight in pretrained.list_weights(pattern):
+        if weight.architecture not in whole:
+            found.setdefault(weight.architecture, []).append(weight)
+    return [_describe(name, found[name]) for name in sorted(found)]
+
+
+def _describe(
+    name: str, weights: list[pretrained.WeightSpec]
+) -> dict[str, Any]:
     return {
         "name": name,
         "summary": _summary(name),

@@ -16,7 +16,7 @@ def out_option(function):
         type=click.Path(path_type=Path, file_okay=False),
         default=Path("."),
         metavar="DIR",
-        callback=lambda context, parameter, path: path.expanduser(),
+        callback=lambda _, __, path: Path(os.path.expanduser(path)),
         help="Where files go; the current folder by default.",
     )(function)
 

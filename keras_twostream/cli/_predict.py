@@ -1,6 +1,5 @@
 """`keras-twostream predict`: name the actions in video files."""
 
-import os
 import traceback
 from pathlib import Path
 from typing import Any
@@ -62,7 +61,7 @@ def predict_command(
     names it writes, for each, an annotated video and a contact sheet.
     """
     if not no_video:
-        _check_writable(out)
+        _files.check_writable(out, "draw nothing with --no-video")
     videos, failed = _files.expand(files)
     watch = Stopwatch()
     loaded = _model.load(name, algorithm, watch)
@@ -73,28 +72,20 @@ def predict_command(
     for video, stem in zip(videos, _files.stems(videos), strict=True):
         base = None if no_video else out / stem
         try:
-            done.append(_one(loaded, video, base, top, as_json))
+            result = _one(loaded, video, base, top, as_json)
         except Exception as error:
-            failed[video] = _reason(video, error)
+            failed[video] = _reason(f"Cannot predict {video}", error)
+        else:
+            done.append({**result.prediction.to_json(top), **result.pictures})
+            if result.failure is not None:
+                words = f"Cannot draw {video}"
+                failed[video] = _reason(words, result.failure)
+        if video in failed:
             _complain(failed[video])
     if as_json:
         _console.print_json(_document(loaded, done, failed, watch))
     if failed:
         click.get_current_context().exit(1)
-
-
-def _check_writable(out: Path) -> None:
-    """Refuses a folder that no picture can go to, before the long work."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        writable = os.access(out, os.W_OK)
-    except OSError:
-        writable = False
-    if not writable:
-        raise click.UsageError(
-            f"Cannot write into {out}. Choose another folder with --out, or "
-            "draw nothing with --no-video."
-        )
 
 
 def _one(
@@ -103,14 +94,14 @@ def _one(
     base: Path | None,
     top: int,
     as_json: bool,
-) -> dict[str, Any]:
+) -> Any:
     """Predict, draw and print one file."""
     from keras_twostream.cli import _job
 
     result = _job.run(loaded, video, base)
     if not as_json:
         _job.show(result, top)
-    return {**result.prediction.to_json(top), **result.pictures}
+    return result
 
 
 def _document(
@@ -133,13 +124,13 @@ def _document(
     }
 
 
-def _reason(video: Path, error: Exception) -> str:
+def _reason(words: str, error: Exception) -> str:
     """Why a file failed; the rest go on."""
     if click.get_current_context().meta.get("debug"):
-        traceback.print_exc()
+        traceback.print_exception(error)
     if isinstance(error, TwoStreamError):
         return str(error)
-    return f"Cannot predict {video}: {type(error).__name__}: {error}"
+    return f"{words}: {type(error).__name__}: {error}"
 
 
 def _complain(reason: str) -> None:

@@ -24,7 +24,7 @@ def config_option(table: str):
     def read(ctx: click.Context, _: click.Parameter, path: Path | None):
         if path is None:
             return
-        values = tomllib.loads(path.read_text("utf-8"))
+        values = _read_toml(path)
         values = values.get(table, values)
         names = _names_of_flags(ctx.command)
         unknown = sorted(set(values) - set(names))
@@ -46,6 +46,13 @@ def config_option(table: str):
         metavar="FILE",
         help="TOML file with flags as keys; flags given here win.",
     )
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise click.BadParameter(f"{path} is not TOML: {error}.") from error
 
 
 def assignments(pairs: Iterable[str], flag: str) -> dict[str, Any]:

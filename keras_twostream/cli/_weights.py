@@ -7,7 +7,11 @@ import click
 from keras_twostream import pretrained
 from keras_twostream.cli import _console
 from keras_twostream.cli._options import debug_option, json_option
-from keras_twostream.errors import WeightsError
+from keras_twostream.errors import (
+    TwoStreamError,
+    UnknownNameError,
+    did_you_mean,
+)
 
 
 @click.group("weights")
@@ -28,17 +32,17 @@ def pull(names: tuple[str, ...], force: bool, as_json: bool) -> None:
     """
     from keras_twostream.pretrained import _maintenance
 
-    found, failed = {}, False
+    found, failed = {}, []
     for name in names:
         try:
             files = _maintenance.pull(name, force=force)
-        except WeightsError as error:
-            failed = True
+        except TwoStreamError as error:
+            failed.append({"name": name, "reason": str(error)})
             click.echo(f"{name}: {error}", err=True)
         else:
             found[name] = [str(file.path) for file in files]
     if as_json:
-        _console.print_json(found)
+        _console.print_json({"files": found, "failed": failed})
     else:
         _say_places(found)
     if failed:
@@ -98,10 +102,13 @@ def verify(pattern: str, online: bool, as_json: bool) -> None:
     """Check every row of the catalogue, or those of PATTERN."""
     from keras_twostream.pretrained import _maintenance
 
-    checks = [
-        _maintenance.verify_row(spec, online=online)
-        for spec in pretrained.list_weights(pattern)
-    ]
+    rows = pretrained.list_weights(pattern)
+    if not rows:
+        names = [spec.name for spec in pretrained.list_weights()]
+        raise UnknownNameError(
+            f"No weight matches {pattern!r}.{did_you_mean(pattern, names)}"
+        )
+    checks = [_maintenance.verify_row(spec, online=online) for spec in rows]
     if as_json:
         rows = [
             {"name": c.name, "problems": c.problems, "unlocked": c.unlocked}
@@ -152,6 +159,7 @@ def convert(name: str, folder: str, half: bool, as_json: bool) -> None:
         data_terms=spec.data_terms,
         origin=spec.origin,
         base=spec.base,
+        metrics=spec.metrics,
         note=spec.note,
     )
     if as_json:

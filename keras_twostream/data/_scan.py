@@ -25,8 +25,8 @@ _NO_VIDEO_FORMATS = ("tty",)  # FFmpeg "plays" text files as a terminal
 @dataclasses.dataclass(frozen=True)
 class Scan:
     """The packets of a video: when each frame is shown, where decoding can
-    start. `stamps` are the container's own times, or None where it has none
-    and only decoding from the start tells frames apart."""
+    start. `stamps` are the container's own times, or None where it has none,
+    or two frames of one time, and only counting tells frames apart."""
 
     path: str
     times: np.ndarray  # (frames,) seconds since the first, ascending
@@ -98,7 +98,7 @@ def _scan_file(path: str, size: int, modified: int) -> Scan:
         return Scan(
             path=path,
             times=times,
-            stamps=stamps if all(packet.exact for packet in packets) else None,
+            stamps=stamps if _are_told_apart(packets, stamps) else None,
             keys=_key_frames(packets, stamps),
             fps=_average_rate(times, stream),
             truncated=not complete,
@@ -130,6 +130,11 @@ def _packets(container, stream) -> tuple[list[_Packet], bool]:
     stated = container.duration / av.time_base
     start = (container.start_time or 0) / av.time_base
     return packets, end - start >= stated - max(1.0, 0.05 * stated)
+
+
+def _are_told_apart(packets: list[_Packet], stamps: list[int]) -> bool:
+    exact = all(packet.exact for packet in packets)
+    return exact and len(set(stamps)) == len(stamps)
 
 
 def _describe(packet, position: int) -> _Packet:

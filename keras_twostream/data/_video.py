@@ -6,16 +6,18 @@ there, and a damaged file ends early without a word.
 
 A file is *scanned* once: its packets are read, not decoded, which gives the
 true number of frames and the time of each. Frame `i` of a video is the i-th
-in order of presentation. A `rate` lays a timeline of evenly spaced moments
-over the video and takes, for each, the frame nearest in time.
+in order of presentation, also where some of a damaged file cannot be decoded:
+the next readable one stands in for those. A `rate` lays a timeline of evenly
+spaced moments over the video and takes, for each, the frame nearest in time.
 """
 
 import bisect
 import collections
 import dataclasses
+import itertools
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import av
 import numpy as np
@@ -43,8 +45,8 @@ class VideoInfo:
         frames: Frames in the file, counted.
         fps: Frames per second, on average.
         duration: Seconds.
-        height: Pixels, as displayed.
-        width: Pixels, as displayed.
+        height: Pixels as stored, after the rotation.
+        width: Pixels as stored, after the rotation.
         codec: FFmpeg's name of the codec.
         rotation: Degrees that frames are turned anticlockwise for display.
         truncated: Whether the file promises more than it holds.
@@ -119,8 +121,9 @@ def read_frames(
     """Decodes chosen frames of a video, in the order asked for.
 
     Frames before the first and after the last one wanted are not decoded
-    where the file allows. Where a damaged file ends before a frame, the last
-    readable one stands in for it; `probe(path).truncated` tells.
+    where the file allows. The next readable frame stands in for a damaged
+    one, and the last readable one for those behind the end of a file that
+    was cut off; `probe(path).truncated` tells.
 
     Args:
         path: A video file.
@@ -154,6 +157,8 @@ def iter_frames(
 ) -> Iterator[np.ndarray]:
     """Decodes a video from start to end, holding one frame at a time.
 
+    The next readable frame stands in for a damaged one.
+
     Args:
         path: A video file.
         rate: Frames per second, None for the video's own frames.
@@ -162,24 +167,25 @@ def iter_frames(
 
     Yields:
         (H, W, 3) uint8 RGB frames, `count_frames(path, rate)` of them unless
-        the file is damaged.
+        the file was cut off.
 
     Raises:
         VideoError: If the file cannot be read.
     """
     scan = scan_video(path)
-    repeats = np.bincount(scan.timeline(rate), minlength=len(scan.times))
-    size, last = None, None
-    with open_video(scan.path, threads=0) as (_, stream):
-        for frame, times in zip(decoded(stream), repeats, strict=False):
-            if not times:
-                continue
-            image = _to_rgb(frame)
-            size = size or fit_size(image.shape[:2], short_side, resize_to)
-            last = resize(image, size)
-            for _ in range(times):
-                yield last
-    if last is None:
+    timeline = scan.timeline(rate)
+    size, done = None, 0
+    for position, frame in _from_start(scan, threads=0):
+        reached = np.searchsorted(timeline, position, side="right")
+        if reached <= done:
+            continue
+        image = _to_rgb(frame)
+        size = size or fit_size(image.shape[:2], short_side, resize_to)
+        image = resize(image, size)
+        for _ in range(done, reached):
+            yield image
+        done = reached
+    if not done:
         raise unreadable(scan.path)
 
 
@@ -228,9 +234,7 @@ def _from_key_frame(scan: Scan, first: int):
         # Some containers seek past the place asked for, or lose the clock.
         if head is not None and head.pts is not None:
             if head.pts <= scan.stamps[first]:
-                yield bisect.bisect_left(scan.stamps, head.pts), head
-                for frame in frames:
-                    yield bisect.bisect_left(scan.stamps, frame.pts), frame
+                yield from _placed(scan, itertools.chain([head], frames))
                 return
     yield from _from_start(scan)
 
@@ -243,9 +247,19 @@ def _after_seek(container, stream, stamp: int) -> Iterator[av.VideoFrame]:
     yield from decoded(stream)
 
 
-def _from_start(scan: Scan):
-    with open_video(scan.path) as (_, stream):
-        yield from enumerate(decoded(stream))
+def _from_start(scan: Scan, threads: int = 1):
+    with open_video(scan.path, threads) as (_, stream):
+        yield from _placed(scan, decoded(stream))
+
+
+def _placed(scan: Scan, frames: Iterable[av.VideoFrame]):
+    """(position, frame): by its time where it has one, else counted."""
+    position = -1
+    for frame in frames:
+        position += 1
+        if scan.stamps is not None and frame.pts is not None:
+            position = bisect.bisect_left(scan.stamps, frame.pts)
+        yield position, frame
 
 
 def _to_rgb(frame: av.VideoFrame) -> np.ndarray:

@@ -11,6 +11,7 @@ from keras_twostream.data import _crops, _sampling, _video
 from keras_twostream.data._clip_frames import ClipFrames, frames_of
 from keras_twostream.data._clips import ArraySource
 from keras_twostream.data._footage import Footage
+from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
 
 WHOLE_SECONDS = 10.0  # of video that a whole-video sampling looks at at once
@@ -41,7 +42,7 @@ class Windows:
 
     Raises:
         VideoError: If the file cannot be read.
-        SpecError: If frames in memory are not as above.
+        SpecError: If frames in memory or `hop` are not as above.
     """
 
     def __init__(
@@ -68,7 +69,8 @@ class Windows:
         """The clips, in batches; the last one may be smaller.
 
         Where a damaged file ends early, its last frame stands in for those
-        that are missing from a window, and windows beyond it are left out.
+        that are missing from a window, and windows that begin behind it are
+        left out.
 
         Args:
             size: Windows in a batch.
@@ -81,14 +83,16 @@ class Windows:
         """
         reel = _Reel(self._decode())
         for first in range(0, len(self), size):
-            chosen = self._chosen(first, size)
-            numbers = chosen.needed
             with self._watch("decode"):
-                frames = reel.take(numbers, self._begin(first + size))
-            if frames is None:
+                numbers = self._chosen(first, size).needed
+                reel.wind(numbers, self._begin(first + size))
+            count = self._before(reel.end, first, size)
+            if not count:
                 return
+            chosen = self._chosen(first, count)
+            frames = reel.take(chosen.needed)
             with self._watch("flow"):
-                footage = Footage(frames, numbers, chosen, self._spec)
+                footage = Footage(frames, chosen.needed, chosen, self._spec)
                 crop = _crops.view_crops(*footage.size, self._spec.crop)[0]
                 clips = footage.crop(crop)
             yield clips
@@ -102,6 +106,11 @@ class Windows:
         if window >= len(self):
             return self.frames
         return int(self._chosen(window, 1).needed[0])
+
+    def _before(self, end: int, first: int, size: int) -> int:
+        """Windows of a batch that begin before the end; the first counts."""
+        windows = range(first, min(first + size, len(self)))
+        return sum(i == 0 or self._begin(i) <= end for i in windows)
 
     def _describe(self, source) -> None:
         if isinstance(source, str | os.PathLike):
@@ -125,6 +134,11 @@ class Windows:
 
     def _hop(self, seconds: float | None, length: int, room: int) -> float:
         if seconds is not None:
+            if not seconds > 0:
+                raise SpecError(
+                    "`hop` must be seconds, more than 0. "
+                    f"Received: hop={seconds!r}"
+                )
             return max(1.0, seconds * self.rate)
         return max(1.0, min(length / 2, room / FEWEST_WINDOWS))
 
@@ -155,8 +169,13 @@ class _Reel:
         self._kept: dict[int, np.ndarray] = {}
         self._latest: tuple[int, np.ndarray | None] = (-1, None)
 
-    def take(self, numbers: np.ndarray, later: int) -> np.ndarray | None:
-        """The frames of these ascending numbers; None beyond the end.
+    @property
+    def end(self) -> int:
+        """The number of the last frame that was read."""
+        return self._latest[0]
+
+    def wind(self, numbers: np.ndarray, later: int) -> None:
+        """Reads up to the last of these ascending numbers, if there is one.
 
         Args:
             numbers: Of the frames.
@@ -166,14 +185,15 @@ class _Reel:
         wanted = set(numbers.tolist())
         kept = self._kept.items()
         self._kept = {n: f for n, f in kept if n in wanted or n >= later}
-        while numbers[-1] > self._latest[0]:
+        while numbers[-1] > self.end:
             number, frame = next(self._frames, (None, None))
             if number is None:
                 break
             self._latest = number, frame
             if number in wanted or number >= later:
                 self._kept[number] = frame
-        end, last = self._latest
-        if end < numbers[0]:
-            return None
-        return np.stack([self._kept[n] if n <= end else last for n in numbers])
+
+    def take(self, numbers: np.ndarray) -> np.ndarray:
+        """The frames of numbers wound to; the last stands in behind it."""
+        last = self._latest[1]
+        return np.stack([self._kept.get(n, last) for n in numbers])

@@ -71,6 +71,9 @@ NORMALIZATIONS: dict[str, dict[str, dict[str, Any]]] = {
 class StreamInput(keras.layers.Layer):
     """Normalises one stream and carries the model's identity.
 
+    It sees every training step, of `fit` and of any loop that calls the model
+    with `training=True`, and notes on the card that the head is trained.
+
     Args:
         stream: "rgb" or "flow".
         normalization: Constants of this stream, a row of `NORMALIZATIONS`,
@@ -99,7 +102,9 @@ class StreamInput(keras.layers.Layer):
         self.clip_spec = dict(clip_spec)
         self.card = dict(card or {})
 
-    def call(self, clip):
+    def call(self, clip, training=None):
+        if training and not self.card.get("head_trained"):
+            self.card = {**self.card, "head_trained": True}
         clip = ops.cast(clip, "float32")
         if self.stream == "flow":
             return self._normalize_flow(clip)

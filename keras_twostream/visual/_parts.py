@@ -215,7 +215,9 @@ def timeline(
         colour = _theme.mix(
             _theme.PANEL, action_colour(winner), 0.35 + 0.65 * mean
         )
-        draw.rectangle((left, box.top, right - 2, box.bottom - 1), fill=colour)
+        # In a long video a stretch may be narrower than the gap behind it.
+        right_edge = max(left, right - 2)
+        draw.rectangle((left, box.top, right_edge, box.bottom - 1), fill=colour)
         _stretch_label(draw, box, (left, right), story.label(winner), size)
     for second in _ticks(story.duration):
         x = _x(box, story, second)

@@ -132,7 +132,10 @@ def _writer(path: Path, rate: float) -> Iterator:
     path = path.with_suffix(suffix)
     partial = path.with_name(f".{path.stem}.part{suffix}")
     # The index at the front: a browser plays before all is loaded.
-    container = av.open(str(partial), "w", options={"movflags": "faststart"})
+    # Absolute, since FFmpeg takes what stands before a colon for a protocol.
+    container = av.open(
+        os.path.abspath(partial), "w", options={"movflags": "faststart"}
+    )
     try:
         with container:
             fraction = Fraction(rate).limit_denominator(1001)

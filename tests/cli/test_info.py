@@ -74,6 +74,16 @@ def test_list_shows_models_with_their_weights():
     assert "two_stream_vgg16" not in result.stdout
 
 
+@pytest.mark.usefixtures("_weight")
+def test_list_finds_weights_by_their_names_too():
+    words = run("list", "*.tested").stdout
+    assert "spatiotemporal_resnet.tested" in words
+    assert "spatiotemporal_resnet.actors" not in words
+    nothing = run("list", "spatiotemporal_resnot")
+    assert nothing.exit_code == 2
+    assert "Did you mean spatiotemporal_resnet" in nothing.stderr
+
+
 def test_list_says_where_there_are_no_weights():
     words = " ".join(run("list", "two_stream").stdout.split())
     assert "two-stream network. no public weights; train it anew" in words

@@ -1,6 +1,7 @@
 """`predict` and `demo`, with a small network in place of the shipped one."""
 
 import json
+import shutil
 
 import av
 import pytest
@@ -106,6 +107,30 @@ def test_an_error_nobody_foresaw_stops_one_file_only(video, monkeypatch):
     result = run("predict", video, "--no-video")
     assert result.exit_code == 1
     assert "ZeroDivisionError: by zero" in result.stderr
+
+
+def test_an_answer_outlives_a_picture_that_fails(video, tmp_path, monkeypatch):
+    from keras_twostream.cli import _pictures
+
+    def fail(*arguments, **options):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(_pictures, "draw", fail)
+    result = run("predict", video, "--out", tmp_path, "--json")
+    assert result.exit_code == 1
+    assert f"Cannot draw {video}: OSError: no space left" in result.stderr
+    document = json.loads(result.stdout)
+    assert document["files"][0]["top"] and len(document["failed"]) == 1
+    demo = run("demo", "--out", tmp_path)
+    assert demo.exit_code == 1 and "The same again" in demo.stdout
+
+
+def test_a_tilde_that_is_no_user_s_is_a_name(video, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(video, "~draft.mp4")
+    result = run("predict", "~draft.mp4", "--no-video", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["files"][0]["source"] == "~draft.mp4"
 
 
 def test_an_untrained_head_is_refused_at_once(video, monkeypatch):

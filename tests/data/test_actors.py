@@ -182,6 +182,14 @@ def test_repeated_run_makes_only_what_is_missing(tmp_path):
     assert not list(tmp_path.rglob(".*"))
 
 
+def test_another_data_set_s_clips_are_not_taken_for_these(data, tmp_path):
+    folder, _ = data
+    with pytest.raises(SpecError, match="drawn with seed=0"):
+        actors.generate(folder, 9, seed=1, workers=0, size=SMALL)
+    with pytest.raises(SpecError, match="`count` must be"):
+        actors.generate(tmp_path, 0)
+
+
 def test_processes_write_the_same_files(data, tmp_path):
     _, clips = data
     made = actors.generate(tmp_path, 9, workers=1, size=SMALL, progress=False)

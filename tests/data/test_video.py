@@ -201,6 +201,49 @@ def test_the_last_readable_frame_stands_in_for_all_behind_it(tmp_path):
     np.testing.assert_array_equal(behind, read_frames(path, [39, 38, 30]))
 
 
+@pytest.fixture
+def damaged(tmp_path):
+    """Frames 20 to 29 of 50 are zeroed; each ten start with a key frame."""
+    path = tmp_path / "damaged.mp4"
+    write_video(path, numbered_frames(50), g="10", bf="0", sc_threshold="0")
+    content = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packets = [p for p in container.demux(video=0) if p.size]
+        for packet in packets[20:30]:
+            end = packet.pos + packet.size
+            content[packet.pos : end] = bytes(packet.size)
+    path.write_bytes(content)
+    return path
+
+
+def test_damage_shifts_no_frame_behind_it(damaged):
+    assert probe(damaged).frames == 50
+    every = numbers(read_frames(damaged))
+    np.testing.assert_array_equal(every[:20], np.arange(20))
+    np.testing.assert_array_equal(every[30:], np.arange(30, 50))
+    assert set(every[20:30]) <= {*range(19, 31)}  # what stands in
+    streamed = np.stack(list(iter_frames(damaged)))
+    np.testing.assert_array_equal(numbers(streamed), every)
+    for chosen in ([35], [5, 45], [19, 30]):
+        assert numbers(read_frames(damaged, chosen)).tolist() == chosen
+
+
+def test_a_stream_that_starts_between_key_frames_keeps_its_clock(tmp_path):
+    whole, path = tmp_path / "whole.mkv", tmp_path / "cut.mkv"
+    write_video(whole, numbered_frames(40), g="10", bf="0", sc_threshold="0")
+    with av.open(str(whole)) as source, av.open(str(path), "w") as cut:
+        stream = cut.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(video=0)):
+            if number >= 15 and packet.size:
+                packet.stream = stream
+                cut.mux(packet)
+    assert count_frames(path) == 25
+    streamed = numbers(np.stack(list(iter_frames(path))))
+    np.testing.assert_array_equal(streamed, [20] * 5 + [*range(20, 40)])
+    for index in (3, 7, 20):
+        assert numbers(read_frames(path, [index])) == streamed[index]
+
+
 def test_a_file_that_changed_is_scanned_again(tmp_path):
     path = write_video(tmp_path / "v.mp4", numbered_frames(8))
     assert count_frames(path) == 8

@@ -1,10 +1,13 @@
 """Windows: clips that cover a video, read in one pass."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from keras_twostream import data
 from keras_twostream.data._windows import _Reel
+from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
 
 SPEC = ClipSpec(
@@ -97,13 +100,49 @@ def test_a_long_hop_keeps_no_frame_between_windows(monkeypatch):
 def test_a_reel_forgets_frames_before_the_ones_asked_for():
     reel = _Reel(iter(np.arange(100)))
     for first in range(0, 90, 5):
-        taken = reel.take(np.arange(first, first + 10), first + 5)
+        wanted = np.arange(first, first + 10)
+        reel.wind(wanted, first + 5)
+        taken = reel.take(wanted)
         np.testing.assert_array_equal(taken, np.arange(first, first + 10))
         assert len(reel._kept) == 10
 
 
 def test_a_reel_that_ends_early_repeats_its_last_frame():
     reel = _Reel(iter(np.arange(5)))
-    taken = reel.take(np.array([1, 3, 6, 7]), 8)
-    np.testing.assert_array_equal(taken, [1, 3, 4, 4])
-    assert reel.take(np.array([8, 9]), 10) is None
+    wanted = np.array([1, 3, 6, 7])
+    reel.wind(wanted, 8)
+    assert reel.end == 4
+    np.testing.assert_array_equal(reel.take(wanted), [1, 3, 4, 4])
+
+
+def _ends_early(monkeypatch, readable):
+    """Windows of 40 frames, of which only the first can be decoded."""
+    frames = np.zeros((40, 32, 40, 3), np.uint8)
+    decode = data.Windows._decode
+
+    def cut_off(self):
+        return itertools.islice(decode(self), readable)
+
+    monkeypatch.setattr(data.Windows, "_decode", cut_off)
+    return frames
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_windows_behind_an_early_end_are_left_out(monkeypatch, size):
+    windows = data.Windows(_ends_early(monkeypatch, 22), SPEC, hop=0.3)
+    seen = sum(len(batch["rgb"]) for batch in windows.batches(size))
+    starts = windows.spans[:, 0] * windows.rate
+    assert seen == np.sum(starts <= 21) < len(windows)
+
+
+def test_one_window_is_seen_however_little_can_be_decoded(monkeypatch):
+    spec = SPEC.replace(sampling="segments")
+    windows = data.Windows(_ends_early(monkeypatch, 2), spec)
+    (batch,) = windows.batches(4)
+    assert batch["rgb"].shape == (1, 3, 32, 32, 3)
+
+
+@pytest.mark.parametrize("hop", [0, -3.0, float("nan")])
+def test_a_hop_that_goes_nowhere_is_refused(frames, hop):
+    with pytest.raises(SpecError, match="`hop` must be seconds"):
+        data.Windows(frames, SPEC, hop=hop)

@@ -252,6 +252,13 @@ def test_verify_names_rows_that_need_a_lock():
     )
 
 
+def test_verify_of_nothing_is_a_mistake():
+    with pytest.raises(UnknownNameError, match="No weight matches"):
+        CliRunner().invoke(
+            weights_command, ["verify", "c3d.imagenets"], catch_exceptions=False
+        )
+
+
 def test_pull_prints_where_the_files_are(served):
     _, commit = served
     result = CliRunner().invoke(
@@ -263,11 +270,16 @@ def test_pull_prints_where_the_files_are(served):
 
 def test_pull_goes_on_after_a_failure_and_names_it(served, tmp_path):
     _, commit = served
-    names = [f"local:{tmp_path / 'gone'}", f"hf://me/net@{commit}"]
+    good = f"hf://me/net@{commit}"
+    names = [f"local:{tmp_path / 'gone'}", "no_such.tag", good]
     result = CliRunner().invoke(weights_command, ["pull", *names])
     assert result.exit_code == 1
     assert f"{names[0]}: There is no folder" in result.stderr
-    assert f"{names[1]}: " in result.stdout
+    assert f"{good}: " in result.stdout
+    result = CliRunner().invoke(weights_command, ["pull", *names, "--json"])
+    told = json.loads(result.stdout)
+    assert [row["name"] for row in told["failed"]] == names[:2]
+    assert list(told["files"]) == [good]
 
 
 def test_lock_pins_the_newest_commit(served):
@@ -283,7 +295,10 @@ def test_lock_pins_the_newest_commit(served):
 
 
 def test_convert_then_push(loopback, folder, trained, tmp_path):
-    spec = dataclasses.replace(_select.spec_of_folder(folder), name="tiny.mine")
+    metric = {"name": "accuracy", "value": 0.5, "dataset": "mine"}
+    spec = dataclasses.replace(
+        _select.spec_of_folder(folder), name="tiny.mine", metrics=(metric,)
+    )
     kts.register_weights(spec)
     ours = str(tmp_path / "ours")
     result = CliRunner().invoke(weights_command, ["convert", spec.name, ours])
@@ -294,5 +309,6 @@ def test_convert_then_push(loopback, folder, trained, tmp_path):
     )
     config = loopback.repos["me/ours"].tree("main")["config.json"]
     assert json.loads(config)["license"] == "apache-2.0"
+    assert json.loads(config)["metrics"] == [metric]
     address = json.loads(result.stdout)["address"]
     np.testing.assert_array_equal(logits(kts.load(address)), logits(trained))

@@ -213,6 +213,7 @@ def test_random_weights_have_no_address(address):
     ("wanted", "text"),
     [
         ({"classes": ["a", "a"]}, "must be distinct names"),
+        ({"classes": "walk"}, "must be a list of names"),
         ({"classes": ["a", "b"], "num_classes": 3}, "num_classes=3, 2 cla"),
     ],
 )

@@ -125,6 +125,14 @@ def test_the_bound_of_another_tool_s_flow_holds_in_every_command(
     assert np.abs(features("--bound", 10) - features()).max() > 1e-4
 
 
+def test_a_config_that_is_no_toml_is_named(video_folder, tmp_path):
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text("epochs 3")
+    result = _invoke(train_command, "--data", video_folder, "--config", wrong)
+    assert result.exit_code == 2
+    assert "wrong.toml is not TOML" in " ".join(result.output.split())
+
+
 def test_refused_resume_leaves_the_config(
     registered, video_folder, tmp_path, monkeypatch
 ):

@@ -1,5 +1,7 @@
 """The annotated video and the contact sheet."""
 
+import dataclasses
+
 import av
 import numpy as np
 import pytest
@@ -57,6 +59,25 @@ def test_vp9_takes_over_where_there_is_no_h264(tmp_path, monkeypatch):
     assert path.name == "out.webm"
     with av.open(str(path)) as container:
         assert container.streams.video[0].codec_context.name == "vp9"
+
+
+def test_a_long_video_of_short_stretches_has_a_timeline(tmp_path):
+    count = 1200  # ten minutes of an answer that changes twice a second
+    scores = np.eye(3)[np.arange(count) % 3]
+    long = dataclasses.replace(
+        STORY,
+        windows=np.stack([np.arange(count), np.arange(count) + 1], -1) / 2,
+        timelines={"fused": scores},
+        whole=scores.mean(axis=0),
+    )
+    path = visual.annotated_video(tmp_path / "out.mp4", long, moments(1), 25.0)
+    assert path.exists()
+
+
+def test_a_name_that_ffmpeg_takes_for_an_address(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = visual.annotated_video("12:30.mp4", STORY, moments(1), 25.0)
+    assert path.name == "12:30.mp4" and path.exists()
 
 
 def test_a_failure_leaves_no_half_written_file(tmp_path):

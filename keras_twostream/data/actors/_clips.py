@@ -107,8 +107,16 @@ def generate(
 
     Returns:
         (path, label index) of every clip, in the order of their index.
+
+    Raises:
+        SpecError: If `count` is not positive, or the folder holds clips of
+            this split that were drawn with another seed or size.
     """
+    if count < 1:
+        raise SpecError(f"`count` must be 1 or more. Received: count={count}")
     folder = Path(folder)
+    drawn = {"seed": seed, "size": list(size)}
+    _refuse_others(folder, split, drawn)
     clips = [_place(folder, split, index) for index in range(count)]
     jobs = [
         (path, label, seed, split, index, size)
@@ -119,7 +127,7 @@ def generate(
         report(count - len(jobs), count)
         for done, _ in enumerate(_work(jobs, workers), 1):
             report(count - len(jobs) + done, count)
-    _annotate(folder, split, clips)
+    _annotate(folder, split, clips, drawn)
     return clips
 
 
@@ -157,9 +165,24 @@ def _place(folder: Path, split: str, index: int) -> tuple[Path, int]:
     return folder / split / CLASSES[label] / name, label
 
 
+def _refuse_others(folder: Path, split: str, drawn: dict) -> None:
+    """Clips of one data set only: its list says what they were drawn with."""
+    try:
+        before = json.loads((folder / f"{split}.json").read_text())["drawn"]
+    except (OSError, KeyError, ValueError):
+        return
+    if before != drawn:
+        raise SpecError(
+            f"{folder / split} holds actors drawn with seed={before['seed']}, "
+            f"size={before['size']}. Received: seed={drawn['seed']}, "
+            f"size={drawn['size']}. Choose another folder."
+        )
+
+
 def _encode(path: Path, frames: np.ndarray, crf: int) -> None:
     options = {"crf": str(crf), "preset": "ultrafast", "threads": "1"}
-    with av.open(str(path), "w", format="mp4") as container:
+    # Absolute, since FFmpeg takes what stands before a colon for a protocol.
+    with av.open(os.path.abspath(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=FPS, options=options)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
@@ -186,7 +209,7 @@ def _job(arguments) -> Path:
     return write_clip(*arguments)
 
 
-def _annotate(folder: Path, split: str, clips) -> None:
+def _annotate(folder: Path, split: str, clips, drawn: dict) -> None:
     """Both lists of our own; only the JSON one keeps the classes' order."""
     rows = [
         {"path": path.relative_to(folder).as_posix(), "label": CLASSES[label]}
@@ -196,7 +219,7 @@ def _annotate(folder: Path, split: str, clips) -> None:
         table = csv.DictWriter(file, ("path", "label"), lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
-    content = {"classes": CLASSES, "items": rows}
+    content = {"classes": CLASSES, "drawn": drawn, "items": rows}
     (folder / f"{split}.json").write_text(json.dumps(content, indent=1))
 
 
