@@ -48,11 +48,12 @@ def main() -> None:
         "--models", nargs="+", default=["spatiotemporal_resnet.actors"]
     )
     parser.add_argument("--alone", nargs="*", default=[], help="NAME=MODEL,...")
+    parser.add_argument("--flow", help="another flow than the networks' own")
     given = parser.parse_args()
     videos = actors.generate(given.out, given.count, "test", given.seed)
     paths = [path for path, _ in videos]
     labels = np.array([actors.CLASSES[label] for _, label in videos])
-    models = [Network(name) for name in given.models]
+    models = [Network(name, given.flow) for name in given.models]
     columns = [{} for _ in models]
     for way, (change, clips) in ways(given.clips).items():
         hidden = "flow" if way == NO_FLOW else None
@@ -63,7 +64,7 @@ def main() -> None:
                 key = way if output == FUSED else f"{way}, {output} head"
                 column[key] = named
     for title, names in map(parse_alone, given.alone):
-        alone = [Network(name) for name in names]
+        alone = [Network(name, given.flow) for name in names]
         count = 1 if alone[0].spec.clip_length == 1 else given.clips
         found = classify(alone, paths, unchanged, count)
         for number, column in enumerate(columns):
@@ -82,12 +83,17 @@ class Network:
 
     Args:
         name: What `load` takes.
+        algorithm: Of the flow; its own when None.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, algorithm: str | None) -> None:
         model = kts.load(name)
         self.run, self.names = scorer(model), kts.inspection.class_names(model)
         self.spec = kts.clip_spec(model)
+        if algorithm is not None:
+            self.spec = self.spec.replace(
+                flow_algorithm=algorithm, flow_parameters={}
+            )
 
 
 def ways(clips: int) -> dict:

@@ -106,7 +106,11 @@ def _walk(model: keras.Model, inputs: list[Any]) -> list[LayerCost]:
         return outputs
 
     # A copy is called, so that the model's own graph stays as it is.
-    keras.models.clone_model(model, input_tensors=inputs, call_function=count)
+    keras.models.clone_model(
+        model,
+        input_tensors=keras.tree.pack_sequence_as(model.input, inputs),
+        call_function=count,
+    )
     return found
 
 

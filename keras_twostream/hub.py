@@ -41,8 +41,8 @@ def load(
 
     Raises:
         UnknownNameError: If no architecture, weight or option has the name.
-        SpecError: If an option is not one of its choices, or `classes` are
-            not distinct or not `num_classes` many.
+        SpecError: If an option is not one of its choices, `classes` are not
+            distinct or not `num_classes` many, or go with `heads`.
         WeightsError: If no weight fits the options, or the file cannot be
             fetched, verified or matched to the model.
 
@@ -54,6 +54,11 @@ def load(
     """
     if classes is not None:
         num_classes = _count(classes, num_classes)
+    if num_classes is not None and options.get("heads"):
+        raise SpecError(
+            "`heads` has the number of classes of each data set: leave out "
+            "`num_classes` and `classes`, or leave out `heads`."
+        )
     if num_classes is not None:
         options["num_classes"] = num_classes
     if weights is None:

@@ -71,7 +71,10 @@ def class_names(model: keras.Model) -> list[str]:
     names = card(model).get("classes")
     if names:
         return list(names)
-    logits = keras.tree.flatten(model.output)[0]
+    outputs = model.output
+    if isinstance(outputs, dict):
+        outputs = next(iter(outputs.values()))
+    logits = keras.tree.flatten(outputs)[0]
     return [str(number) for number in range(logits.shape[-1])]
 
 

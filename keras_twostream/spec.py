@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, did_you_mean
 
 STREAMS = ("rgb", "flow")
 STACKINGS = ("forward", "bidirectional", "trajectory")
@@ -136,7 +136,20 @@ class ClipSpec:
         return 3 * self.frames_per_step
 
     def replace(self, **changes: Any) -> "ClipSpec":
-        """A copy with some fields changed, checked again."""
+        """A copy with some fields changed, checked again.
+
+        Raises:
+            SpecError: If a field is unknown or has a wrong value.
+        """
+        known = [field.name for field in dataclasses.fields(self)]
+        for name in changes:
+            if name not in known:
+                raise SpecError(
+                    f"A ClipSpec has no field {name!r}."
+                    f"{did_you_mean(name, known)}"
+                )
+        if "streams" in changes:
+            changes["streams"] = _sequence("streams", changes["streams"])
         if "streams" in changes and "stream_weights" not in changes:
             by_stream = dict(
                 zip(self.streams, self.stream_weights, strict=True)
@@ -203,6 +216,16 @@ class ClipSpec:
 
 # === Checks ===
 
+_WHOLE = (
+    "clip_length",
+    "frames_per_step",
+    "frame_gap",
+    "temporal_stride",
+    "short_side",
+    "flow_length",
+    "flow_offset",
+)
+
 
 def _sequence(name: str, value: Any) -> tuple:
     """A tuple of the values, which JSON has as a list."""
@@ -230,6 +253,12 @@ def _check(spec: ClipSpec) -> None:
         "flow_bound",
     ):
         _check_positive(name, getattr(spec, name))
+    for name in _WHOLE:
+        if not isinstance(getattr(spec, name), numbers.Integral):
+            raise SpecError(
+                f"`{name}` must be a whole number. "
+                f"Received: {name}={getattr(spec, name)!r}"
+            )
     if spec.frame_rate is not None:
         _check_positive("frame_rate", spec.frame_rate)
     for name in ("crop", "train_strides", "resize_to"):

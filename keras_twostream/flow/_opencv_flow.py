@@ -14,6 +14,8 @@ from keras_twostream._opencv import cv2
 from keras_twostream.errors import MissingLibraryError, SpecError, did_you_mean
 
 DIS_PRESETS = ("ultrafast", "fast", "medium")
+# Pixels of a side below which OpenCV's DIS reads beyond its images.
+_SMALLEST = {"ultrafast": 32, "fast": 32, "medium": 16}
 
 _per_thread = threading.local()
 
@@ -42,7 +44,18 @@ def dis(
     # Made anew for each pair: an object keeps state, and its second call can
     # give another flow than its first where images are flat.
     solver = cv2.DISOpticalFlow_create(DIS_PRESETS.index(preset))
-    return solver.calc(previous, following, None)
+    height, width = previous.shape
+    images = [_enlarged(x, _SMALLEST[preset]) for x in (previous, following)]
+    return solver.calc(*images, None)[:height, :width]
+
+
+def _enlarged(image: np.ndarray, smallest: int) -> np.ndarray:
+    """The image, with its edges repeated where a side is too small."""
+    below, right = (max(smallest - side, 0) for side in image.shape)
+    if not below and not right:
+        return image
+    border = (0, below, 0, right, cv2.BORDER_REPLICATE)
+    return cv2.copyMakeBorder(image, *border)
 
 
 def farneback(

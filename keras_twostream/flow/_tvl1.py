@@ -12,6 +12,7 @@ Inside, images are planes (B, H, W) and flow is two planes (2, B, H, W): with
 the channel outermost every operation runs along contiguous rows.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from keras import ops
@@ -73,7 +74,13 @@ def tvl1(
     Raises:
         SpecError: If the shapes or a parameter are not as above.
     """
-    _check(previous, following, scales, scale_step, warps, iterations)
+    _check(previous, following)
+    check_parameters(
+        {"scales": scales, "warps": warps, "iterations": iterations},
+        {"tau": tau, "lambda_": lambda_, "theta": theta},
+        scale_step,
+        texture,
+    )
     steps = (tau / theta, lambda_ * theta, theta)
     first, second = grey_planes(previous), grey_planes(following)
     if texture:
@@ -219,14 +226,7 @@ def _primal_dual_step(
 # === Checks ===
 
 
-def _check(
-    previous: Any,
-    following: Any,
-    scales: int,
-    scale_step: float,
-    warps: int,
-    iterations: int,
-) -> None:
+def _check(previous: Any, following: Any) -> None:
     shape = tuple(previous.shape)
     if shape != tuple(following.shape):
         raise SpecError(
@@ -238,20 +238,37 @@ def _check(
             "Images must have shape (B, H, W), (B, H, W, 1) or (B, H, W, 3). "
             f"Received: shape={shape}"
         )
-    check_parameters(scales, scale_step, warps, iterations)
 
 
 def check_parameters(
-    scales: int, scale_step: float, warps: int, iterations: int
+    counts: Mapping[str, int],
+    weights: Mapping[str, float],
+    scale_step: float,
+    texture: float,
 ) -> None:
-    """Raises SpecError unless the schedule makes sense."""
-    counts = {"scales": scales, "warps": warps, "iterations": iterations}
+    """Raises SpecError unless the parameters of `tvl1` make sense.
+
+    Args:
+        counts: scales, warps and iterations.
+        weights: tau, lambda_ and theta.
+        scale_step: Size of a level relative to the finer one.
+        texture: Share of the structure that is taken away.
+    """
     for name, value in counts.items():
         if isinstance(value, bool) or int(value) != value or value < 1:
             raise SpecError(
                 f"`{name}` must be a whole number from 1. "
                 f"Received: {name}={value!r}"
             )
+    for name, value in weights.items():
+        if not value > 0:
+            raise SpecError(
+                f"`{name}` must be greater than 0. Received: {name}={value!r}"
+            )
+    if not 0 <= texture <= 1:
+        raise SpecError(
+            f"`texture` must lie between 0 and 1. Received: texture={texture!r}"
+        )
     if not 0 < scale_step < 1:
         raise SpecError(
             "`scale_step` must lie between 0 and 1. "

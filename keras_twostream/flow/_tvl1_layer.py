@@ -53,7 +53,12 @@ class TVL1(keras.layers.Layer):
     ) -> None:
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
-        check_parameters(scales, scale_step, warps, iterations)
+        check_parameters(
+            {"scales": scales, "warps": warps, "iterations": iterations},
+            {"tau": tau, "lambda_": lambda_, "theta": theta},
+            scale_step,
+            texture,
+        )
         self.pairs = None if pairs is None else _as_pairs(pairs)
         self.parameters = {
             "scales": scales,

@@ -104,6 +104,8 @@ class LocalResponseNormalization(keras.layers.Layer):
         self.beta = beta
 
     def call(self, features):
+        # A square overflows half precision.
+        features = ops.cast(features, "float32")
         channels = features.shape[-1]
         reach = self.size // 2
         squares = ops.square(features)
@@ -113,7 +115,8 @@ class LocalResponseNormalization(keras.layers.Layer):
             padded[..., start : start + channels] for start in range(self.size)
         )
         scale = self.k + self.alpha / self.size * energy
-        return features / ops.power(scale, self.beta)
+        normalized = features / ops.power(scale, self.beta)
+        return ops.cast(normalized, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape

@@ -101,7 +101,8 @@ class FrameDifference(keras.layers.Layer):
     """Each of F stacked frames minus the one before it.
 
     Wang et al. 2016 (temporal segments), section 4.2: F = 6 frames give five
-    differences, a cheap stand-in for flow.
+    differences, a cheap stand-in for flow. In float32: half precision would
+    lose small changes of bright pixels.
 
     Args:
         channels: Of one frame.
@@ -110,11 +111,11 @@ class FrameDifference(keras.layers.Layer):
         `(..., channels * F)`
 
     Output shape:
-        `(..., channels * (F - 1))`
+        `(..., channels * (F - 1))`, float32.
     """
 
     def __init__(self, channels: int = 3, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{**kwargs, "dtype": "float32"})
         self.channels = channels
 
     def call(self, frames):

@@ -11,14 +11,18 @@ class AbsoluteDifference(keras.layers.Layer):
     """How much each pixel changes from the first to the last stacked frame.
 
     FstCN's V_diff (Sun et al. 2015, section 3.2): |V(t + d) - V(t)|, where
-    the clip brings both frames stacked on the channel axis.
+    the clip brings both frames stacked on the channel axis. In float32:
+    half precision would lose small changes of bright pixels.
 
     Input shape:
         `(B, T, H, W, 3F)`, F > 1 frames at each step.
 
     Output shape:
-        `(B, T, H, W, 3)`
+        `(B, T, H, W, 3)`, float32.
     """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})
 
     def call(self, clip):
         return ops.absolute(clip[..., -3:] - clip[..., :3])
@@ -83,11 +87,11 @@ class FlowImage(keras.layers.Layer):
         `(..., 2)`, (u, v).
 
     Output shape:
-        `(..., 3)`
+        `(..., 3)`, float32.
     """
 
     def __init__(self, levels: float = 128.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{**kwargs, "dtype": "float32"})
         self.levels = levels
 
     def call(self, flow):

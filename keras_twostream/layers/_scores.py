@@ -1,5 +1,7 @@
 """From features to class scores: heads, and how streams are fused."""
 
+import numbers
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -162,12 +164,15 @@ def classifier(
         "<stream>_<data set>" (both).
 
     Raises:
-        SpecError: If `outputs` is not one of the two.
+        SpecError: If `outputs` is not one of the two, a number of classes is
+            not positive, or a data set or the activation has no fit name.
     """
     if outputs not in ("fused", "streams"):
         raise SpecError(
             f"`outputs` must be fused or streams. Received: outputs={outputs!r}"
         )
+    _check_heads(heads or {"classes": num_classes})
+    _check_activation(activation)
     score = head or partial(
         _scores,
         initializer=kernel_initializer
@@ -198,6 +203,32 @@ def _check_method(method: str) -> None:
             f"`method` must be one of {', '.join(SCORE_FUSIONS)}. "
             f"Received: method={method!r}"
         )
+
+
+def _check_heads(heads: Mapping[str, int]) -> None:
+    for name, classes in heads.items():
+        whole = isinstance(classes, numbers.Integral)
+        if not whole or isinstance(classes, bool) or classes < 1:
+            raise SpecError(
+                "The number of classes must be 1 or more. "
+                f"Received: {name}={classes!r}"
+            )
+        # Layers are named after data sets; PyTorch allows no dots in names.
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", str(name)):
+            raise SpecError(
+                "`heads` names data sets with letters, digits, - and _. "
+                f"Received: heads={dict(heads)}"
+            )
+
+
+def _check_activation(activation: str | None) -> None:
+    try:
+        keras.activations.get(activation)
+    except ValueError as error:
+        raise SpecError(
+            "`classifier_activation` must be softmax or None. "
+            f"Received: classifier_activation={activation!r}"
+        ) from error
 
 
 def _log(probabilities):

@@ -32,7 +32,6 @@ SPEC = ClipSpec(
     clip_length=64,
     flow_length=1,
     flow_algorithm="tvl1",
-    sampling="whole",
 )
 
 # === Parts ===
@@ -178,7 +177,9 @@ def i3d(
 
     Returns:
         A model from `rgb` (B, T, H, W, 3) and `flow` (B, T, H, W, 2) to
-        logits (B, num_classes), the mean of both streams'. Height and width
+        logits (B, num_classes), the mean of both streams'. The published
+        code adds them, which names the same classes with sharper
+        probabilities; twice ours gives those. Height and width
         are free from the spec's `crop` upwards: logits are averaged over
         time and over what places the last pool has. The taps are the
         endpoints of the table; of a convolution, its `_relu`.

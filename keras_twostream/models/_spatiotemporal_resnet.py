@@ -225,7 +225,7 @@ def spatiotemporal_resnet(
 
 
 def _check(temporal_pool: int | None, clip_length: int) -> None:
-    if not 1 <= (temporal_pool or 1) <= clip_length:
+    if temporal_pool is not None and not 1 <= temporal_pool <= clip_length:
         raise SpecError(
             "`temporal_pool` must be None or from 1 to clip_length. "
             f"Received: temporal_pool={temporal_pool}, "

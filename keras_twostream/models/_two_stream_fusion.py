@@ -202,6 +202,7 @@ def two_stream_fusion(
         for stream, clip in x.items()
     }
     x, head = _features(towers, fusion, fuse_at, keep_temporal)
+    x = {stream: x[stream] for stream in spec.streams if stream in x}
     scores = classifier(
         x,
         num_classes,

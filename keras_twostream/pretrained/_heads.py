@@ -1,5 +1,6 @@
 """Which layers of a model are its classifier."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -36,6 +37,28 @@ def head_layers(model: keras.Model) -> set[str]:
     return heads
 
 
+def heads_elsewhere(
+    heads: set[str],
+    here: Mapping[str, int] | None,
+    there: Mapping[str, int] | None,
+) -> set[str]:
+    """What head layers are called in a model for other data sets.
+
+    Args:
+        heads: Their names in this model.
+        here: Classes by data set of this model's heads; None for one head.
+        there: Those of the other model.
+    """
+    stems = set()
+    for name in heads:
+        for data_set in here or ():
+            name = name.removesuffix(f"_{data_set}")
+        stems.add(name)
+    if not there:
+        return stems
+    return {f"{stem}_{data_set}" for stem in stems for data_set in there}
+
+
 def _class_counts(model: keras.Model) -> set[int]:
     return {output.shape[-1] for output in keras.tree.flatten(model.outputs)}
 
@@ -60,7 +83,9 @@ def _fuses_scores(layer: Any, classes: set[int]) -> bool:
 
 
 def _ends_in(layer: Any, classes: set[int]) -> bool:
+    shapes = [tuple(weight.shape) for weight in getattr(layer, "weights", ())]
     return any(
-        len(weight.shape) > 0 and {weight.shape[0], weight.shape[-1]} & classes
-        for weight in getattr(layer, "weights", ())
+        # A stack of matrices has one for each class, others a last axis.
+        shape and shape[0 if len(shape) == 3 else -1] in classes
+        for shape in shapes
     )

@@ -7,12 +7,13 @@ from typing import Any
 import keras
 
 from keras_twostream import inspection, registry
-from keras_twostream.errors import TwoStreamError, WeightsError
+from keras_twostream.errors import SpecError, TwoStreamError, WeightsError
 from keras_twostream.pretrained import _tensors
-from keras_twostream.pretrained._heads import head_layers
+from keras_twostream.pretrained._heads import head_layers, heads_elsewhere
 from keras_twostream.pretrained._spec import OURS, WeightSpec
 from keras_twostream.pretrained._variables import assign, variables
 from keras_twostream.pretrained.keymaps import HEAD
+from keras_twostream.spec import STREAMS
 
 logger = logging.getLogger("keras_twostream")
 
@@ -37,10 +38,14 @@ def load_spec(
     """
     entry = registry.model_entry(spec.architecture)
     merged = _merged(spec, options, entry.options)
-    model = _built(spec, entry.builder, merged)
+    model = _built(spec, entry.builder, merged, options)
     heads = head_layers(model)
-    keep_head = _head_fits(spec, options, classes)
+    keep_head = _head_fits(spec, merged, options, classes)
     tensors = _tensors.tensors(spec, model, heads, keep_head)
+    if not keep_head:
+        before = spec.options.get("heads")
+        old = heads_elsewhere(heads, merged.get("heads"), before)
+        tensors = {k: v for k, v in tensors.items() if _layer(k) not in old}
     keep_head = _assign(spec, model, heads, tensors, keep_head)
     trained = keep_head and (spec.head_trained or HEAD in spec.adaptation)
     if keep_head:
@@ -58,13 +63,21 @@ def load_spec(
 
 
 def _built(
-    spec: WeightSpec, builder: Callable[..., keras.Model], options: Any
+    spec: WeightSpec,
+    builder: Callable[..., keras.Model],
+    options: Mapping[str, Any],
+    asked: Mapping[str, Any],
 ) -> keras.Model:
     try:
         return builder(**options)
     except TwoStreamError:
         raise
     except (TypeError, ValueError, ArithmeticError, KeyError) as error:
+        if asked:
+            raise SpecError(
+                f"{spec.architecture} cannot be built with {dict(asked)}: "
+                f"{error}"
+            ) from error
         raise WeightsError(
             f"{spec.name} ({spec.source}) states options that build no "
             f"{spec.architecture}: {dict(options)} ({error}). Tell its "
@@ -94,6 +107,8 @@ def _merged(
     spec: WeightSpec, options: Mapping[str, Any], known: Mapping[str, Any]
 ) -> dict[str, Any]:
     merged = {**spec.options, **options}
+    if "num_classes" in options and "heads" in spec.options:
+        merged["heads"] = options.get("heads")  # one new head for all
     fields = _clip_fields(spec, options)
     if fields and "clip_spec" in known:
         merged["clip_spec"] = {**fields, **(options.get("clip_spec") or {})}
@@ -107,18 +122,24 @@ def _clip_fields(
     changed = {"streams", *options}
     if "flow_length" in options:
         changed.add("flow_offset")
-    if "streams" in options:
-        changed.add("stream_weights")
-    return {k: v for k, v in spec.clip_spec.items() if k not in changed}
+    kept = {k: v for k, v in spec.clip_spec.items() if k not in changed}
+    if "streams" in options and "stream_weights" in kept:
+        before = spec.clip_spec.get("streams", STREAMS)
+        by_stream = dict(zip(before, kept["stream_weights"], strict=False))
+        kept["stream_weights"] = [
+            by_stream.get(stream, 1.0) for stream in options["streams"]
+        ]
+    return kept
 
 
 def _head_fits(
     spec: WeightSpec,
+    merged: Mapping[str, Any],
     options: Mapping[str, Any],
     classes: Sequence[str] | None,
 ) -> bool:
     """Whether the weight's head has the classes that the user wants."""
-    if "heads" in options and options["heads"] != spec.options.get("heads"):
+    if merged.get("heads") != spec.options.get("heads"):
         return False
     if classes is not None:
         return spec.classes is not None and list(classes) == list(spec.classes)
@@ -170,6 +191,8 @@ def _without_dropped_streams(
 ) -> dict[str, Any]:
     kept = set(inspection.stream_layers(model))
     dropped = {"rgb", "flow"} - kept
+    if dropped:
+        dropped.add("fused")  # layers that join both
     return {
         key: value
         for key, value in tensors.items()

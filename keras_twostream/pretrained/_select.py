@@ -76,6 +76,11 @@ def conflicts(
 def _named(name: str | WeightSpec, options: Mapping[str, Any]) -> WeightSpec:
     if isinstance(name, WeightSpec):
         return name
+    if not isinstance(name, str):
+        raise UnknownNameError(
+            'A name is text; a folder is loaded as "local:<folder>". '
+            f"Received: {name!r}"
+        )
     if name.startswith("hf://"):
         from keras_twostream.pretrained import _hub_files
 

@@ -15,7 +15,7 @@ from keras_twostream.pretrained._variables import assign, variables
 def replace_head(
     model: keras.Model, classes: Sequence[str] | int
 ) -> keras.Model:
-    """The same network with a fresh classifier; the old one is unchanged.
+    """The same network with one fresh classifier; the old one is unchanged.
 
     Args:
         model: A model of a registered architecture.
@@ -43,13 +43,11 @@ def replace_head(
     count = classes if isinstance(classes, int) else len(classes)
     names = None if isinstance(classes, int) else list(classes)
     builder = registry.model_entry(card["architecture"]).builder
-    fresh = builder(**{**card["options"], "num_classes": count})
-    heads = head_layers(fresh)
-    targets, sources = (
-        {k: v for k, v in variables(m).items() if _layer(k) not in heads}
-        for m in (fresh, model)
-    )
-    assign(targets, _arrays(sources))
+    options = {**card["options"], "num_classes": count}
+    if options.get("heads"):
+        options["heads"] = None
+    fresh = builder(**options)
+    assign(_below_head(fresh), _arrays(_below_head(model)))
     inspection.update_card(fresh, classes=names, head_trained=False)
     return fresh
 
@@ -67,8 +65,9 @@ def transfer(
             or without its top.
         target: A model whose towers are the same network, built as
             keras.applications means it: VGG and ResNet with
-            `normalization="caffe"`, ResNet also with `stride_in="1x1"`,
-            Inception v3 with `count_padding=False`.
+            `normalization="caffe"` (with means of 104, 117 and 123 where
+            it has 103.939, 116.779 and 123.68), ResNet also with
+            `stride_in="1x1"`, Inception v3 with `count_padding=False`.
         layout: "applications_vgg16", "applications_inception_v3" or
             "applications_resnet".
         **adaptation: As in a WeightSpec: time, channels, fresh, unused.
@@ -86,13 +85,16 @@ def transfer(
     ```
     """
     canonical = _convert.canonical(_arrays(variables(source)), layout)
-    heads = head_layers(target)
-    targets = {
-        k: v for k, v in variables(target).items() if _layer(k) not in heads
-    }
+    targets = _below_head(target)
     shapes = {key: tuple(v.shape) for key, v in targets.items()}
+    heads = head_layers(target)
     found = _convert.adapt({"": canonical}, shapes, heads, adaptation)
     assign({key: targets[key] for key in found}, found)
+
+
+def _below_head(model: keras.Model) -> dict[str, Any]:
+    heads = head_layers(model)
+    return {k: v for k, v in variables(model).items() if _layer(k) not in heads}
 
 
 def _arrays(found: Mapping[str, Any]) -> dict[str, Any]:

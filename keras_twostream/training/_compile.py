@@ -1,6 +1,7 @@
 """`training.compile`: a recipe turned into Keras's own `model.compile`."""
 
 import re
+import weakref
 from typing import Any
 
 import keras
@@ -14,6 +15,11 @@ from keras_twostream.training._partial_batch_norm import (
 )
 from keras_twostream.training._recipes import Recipe, load_recipe
 from keras_twostream.training._xla import faster_with_xla
+
+# Names of what a recipe froze in each model, for the next one to thaw.
+_frozen: weakref.WeakKeyDictionary[keras.Model, list[str]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 def compile(
@@ -29,7 +35,8 @@ def compile(
 
     Optimiser, schedule, weight decay, clipping, learning-rate multipliers,
     frozen layers and one loss per output come from the recipe; losses are
-    taken from logits. `fit` follows as for any Keras model.
+    taken from logits. `fit` follows as for any Keras model. Layers that an
+    earlier recipe froze train again, unless this one freezes them too.
 
     Args:
         model: A model of this library, with logits as outputs.
@@ -62,8 +69,6 @@ def compile(
     _refuse_softmax(model)
     recipe = load_recipe(recipe or default_recipe(model)).replace(**changes)
     freeze(model, recipe)
-    if recipe.partial_batch_norm:
-        freeze_batch_norm(model)
     model.compile(
         optimizer=optimizer(recipe, steps),
         loss=_per_output(model, lambda: _loss(recipe, multi_label)),
@@ -93,15 +98,28 @@ def default_recipe(model: keras.Model) -> str:
 
 
 def freeze(model: keras.Model, recipe: Recipe) -> list[str]:
-    """Stops the layers named by `recipe.frozen` from training.
+    """Stops the layers that a recipe freezes from training.
 
     Returns:
-        Names of the frozen layers.
+        Names of the layers frozen now.
 
     Raises:
-        SpecError: If a pattern matches no layer.
+        SpecError: If a pattern of `recipe.frozen` matches no layer.
     """
-    frozen = []
+    for name in _frozen.pop(model, ()):
+        model.get_layer(name).trainable = True
+    wanted = _named(model, recipe) + _below(model, recipe.frozen_below)
+    frozen = [layer.name for layer in wanted if layer.trainable]
+    for layer in wanted:
+        layer.trainable = False
+    if recipe.partial_batch_norm:
+        frozen += freeze_batch_norm(model)
+    _frozen[model] = frozen
+    return frozen
+
+
+def _named(model: keras.Model, recipe: Recipe) -> list[keras.layers.Layer]:
+    layers = []
     for pattern in recipe.frozen:
         found = [x for x in model.layers if re.search(pattern, x.name)]
         if not found:
@@ -109,10 +127,17 @@ def freeze(model: keras.Model, recipe: Recipe) -> list[str]:
                 f"The recipe {recipe.name!r} freezes layers that match "
                 f"{pattern!r}, but {model.name} has none. Change `frozen`."
             )
-        for layer in found:
-            layer.trainable = False
-            frozen.append(layer.name)
-    return frozen
+        layers += found
+    return layers
+
+
+def _below(model: keras.Model, pattern: str | None) -> list:
+    """Layers with weights on the way to the first one that matches."""
+    found = [x for x in model.layers if pattern and re.search(pattern, x.name)]
+    if not found:
+        return []
+    below = keras.Model(model.inputs, found[0].input)
+    return [layer for layer in below.layers if layer.weights]
 
 
 def output_names(model: keras.Model) -> list[str] | None:

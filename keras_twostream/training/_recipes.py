@@ -65,6 +65,8 @@ class Recipe:
         multipliers: From a regular expression on a variable's path to the
             factor on its learning rate; the first that matches counts.
         frozen: Regular expressions of layer names that do not train.
+        frozen_below: Regular expression; what lies below the first layer
+            that matches does not train either. No match freezes nothing.
         partial_batch_norm: Freeze all batch normalisation but each stream's
             first (Wang et al. 2016, section 3.2).
         patience: Epochs without a better validation before training stops,
@@ -94,6 +96,7 @@ class Recipe:
     clip_norm: float | None = None
     multipliers: Mapping[str, float] = dataclasses.field(default_factory=dict)
     frozen: tuple[str, ...] = ()
+    frozen_below: str | None = None
     partial_batch_norm: bool = False
     patience: int | None = None
     label_smoothing: float = 0.0

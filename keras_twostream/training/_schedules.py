@@ -38,7 +38,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step):
         step = ops.cast(step, "float32")
         climb = self.warmup * self.steps
-        rising = (step + 1.0) / max(climb, 1.0)
+        rising = ops.minimum((step + 1.0) / max(climb, 1.0), 1.0)
         share = (step - climb) / max(self.steps - climb, 1.0)
         half = 0.5 * (1.0 + ops.cos(math.pi * ops.clip(share, 0.0, 1.0)))
         falling = self.end + (1.0 - self.end) * half

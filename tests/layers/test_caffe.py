@@ -39,6 +39,19 @@ def test_pooling_rounds_up_at_the_far_edge(side, size, stride):
     assert layer.compute_output_shape(x.shape) == out.shape
 
 
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+def test_lrn_of_strong_features_in_half_precision(half):
+    x = np.random.default_rng(0).uniform(100, 900, (1, 2, 2, 9))
+    full = LocalResponseNormalization()(x.astype("float32"))
+    ours = LocalResponseNormalization(dtype=half)(x.astype("float32"))
+    assert keras.backend.standardize_dtype(ours.dtype) == half
+    full, ours = (
+        keras.ops.convert_to_numpy(keras.ops.cast(out, "float32"))
+        for out in (full, ours)
+    )
+    np.testing.assert_allclose(ours, full, rtol=0.02)
+
+
 def test_lrn_divides_alpha_by_the_window():
     x = np.random.default_rng(0).normal(size=(1, 1, 1, 7)) * 50
     layer = LocalResponseNormalization(5, 2.0, 1e-2, 0.75)

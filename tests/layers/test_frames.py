@@ -4,7 +4,12 @@ import keras
 import numpy as np
 import pytest
 
-from keras_twostream.layers import AbsoluteDifference, FlowImage, TakeSteps
+from keras_twostream.layers import (
+    AbsoluteDifference,
+    FlowImage,
+    FrameDifference,
+    TakeSteps,
+)
 
 pytestmark = pytest.mark.agnostic
 
@@ -25,6 +30,14 @@ def test_the_difference_is_absolute_and_spans_the_stack(frames):
     np.testing.assert_allclose(out, abs(x[..., -3:] - x[..., :3]), rtol=1e-5)
     assert out.min() >= 0
     assert layer.compute_output_shape(x.shape) == out.shape
+
+
+@pytest.mark.parametrize("layer", [AbsoluteDifference, FrameDifference])
+def test_small_changes_survive_half_precision(layer):
+    x = np.full((1, 1, 2, 2, 6), 200.0, "float32")
+    x[..., 3:] += 0.3
+    out = numpy(layer(dtype="bfloat16")(x))
+    np.testing.assert_allclose(out, np.full_like(out, 0.3), rtol=1e-4)
 
 
 @pytest.mark.parametrize("channels", [None, 3])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_twostream as kts
+from keras_twostream.data import views
 
 pytestmark = pytest.mark.agnostic
 
@@ -81,3 +82,8 @@ def test_logits_are_averaged_over_time(model):
     )
     expected = (pooled[:, :, 0, 0] @ kernel + bias).mean(1)
     np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
+def test_clips_are_consecutive_frames(model):
+    (clip,) = views(250, kts.clip_spec(model).replace(clip_length=64))
+    assert (np.diff(clip) == 1).all() and clip[0] == 92  # centred

@@ -7,6 +7,7 @@ import pytest
 import keras_twostream as kts
 from keras_twostream.errors import SpecError
 from keras_twostream.models.backbones import bn_inception
+from keras_twostream.pretrained._heads import head_layers
 
 pytestmark = pytest.mark.agnostic
 
@@ -108,3 +109,10 @@ def test_the_clip_and_the_fusion_are_the_paper_s(model):
 def test_unknown_choices_are_listed(option, message):
     with pytest.raises(SpecError, match=message):
         build(**option)
+
+
+def test_weights_of_as_many_segments_as_classes_are_no_head():
+    model = kts.models.temporal_segment(
+        3, consensus="weighted", backbone="resnet50", streams=("rgb",)
+    )
+    assert head_layers(model) == {"rgb_fc"}

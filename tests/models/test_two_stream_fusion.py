@@ -115,6 +115,34 @@ def test_concat_widens_the_next_layer():
     assert model.get_layer("rgb_conv5").kernel.shape[2] == 1024
 
 
+def test_streams_are_fused_in_the_spec_s_order():
+    spec = {"crop": (64, 64), "stream_weights": (3, 1)}
+    model = build(streams=("flow", "rgb"), keep_temporal=True, clip_spec=spec)
+    scores = [x.name for x in model.get_layer("scores").input]
+    fused = model.get_layer("scores")
+    assert fused.weights_ == [3.0, 1.0]
+    assert [
+        model.get_layer(f"{s}_fc8_mean").output.name for s in ("flow", "rgb")
+    ] == scores
+
+
+@pytest.mark.parametrize(
+    ("site", "trained"),
+    [
+        ("conv3", {"rgb_conv4", "rgb_conv5", "rgb_full6"}),
+        ("conv5", {"rgb_full6", "rgb_full7"}),
+        ("fc8", {"rgb_conv1", "flow_conv1", "rgb_full6"}),
+    ],
+)
+def test_the_recipe_leaves_what_is_below_the_fusion(site, trained):
+    model = build(fuse_at=site)
+    kts.training.compile(model, steps=10)
+    moving = {x.name for x in model.layers if x.weights and x.trainable}
+    assert trained <= moving
+    below = {f"{s}_conv{i}" for s in ("rgb", "flow") for i in (1, 2, 3)}
+    assert site == "fc8" or not moving & below
+
+
 def test_one_stream_alone_has_no_fusion():
     model = build(streams=("flow",), clip_length=2)
     assert not any(name.startswith("fused") for name in names(model))

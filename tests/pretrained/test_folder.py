@@ -86,6 +86,43 @@ def test_one_stream_of_two(trained, folder):
     assert kts.clip_spec(model).streams == ("flow",)
 
 
+def test_streams_spelled_out_keep_their_weights(folder, tmp_path):
+    copy = copied(folder, tmp_path)
+    spec = json.loads((copy / "config.json").read_text())["clip_spec"]
+    edit_config(copy, clip_spec={**spec, "stream_weights": [1.0, 3.0]})
+    model = kts.load(f"local:{copy}", streams=("flow", "rgb"))
+    assert kts.clip_spec(model).stream_weights == (3.0, 1.0)
+
+
+@pytest.fixture
+def several(folder, tmp_path):
+    """The folder of a network with a head for each of two data sets."""
+    model = kts.load(f"local:{folder}", heads={"ucf101": 7, "hmdb51": 5})
+    return hub.save_pretrained(model, tmp_path / "several")
+
+
+def test_heads_for_data_sets_replace_the_one(trained, several):
+    model = kts.load(f"local:{several}")
+    assert {k: v.shape[-1] for k, v in model.output.items()} == {
+        "ucf101": 7,
+        "hmdb51": 5,
+    }
+    assert inspection.class_names(model) == [str(i) for i in range(7)]
+    np.testing.assert_array_equal(
+        *(m.get_layer("rgb_conv1").get_weights()[0] for m in (model, trained))
+    )
+
+
+def test_one_head_replaces_those_for_data_sets(several):
+    for changes in ({"classes": ["x", "y", "z"]}, {"heads": None}):
+        model = kts.load(f"local:{several}", **changes)
+        assert model.output_shape == (None, 3)
+    model = kts.load(f"local:{several}")
+    fresh = kts.pretrained.replace_head(model, ["x", "y", "z"])
+    assert fresh.output_shape == (None, 3)
+    assert inspection.class_names(fresh) == ["x", "y", "z"]
+
+
 def test_free_options_change_nothing_of_the_weights(folder):
     model = kts.load(f"local:{folder}", clip_length=3, dropout=0.5)
     assert kts.clip_spec(model).clip_length == 3
@@ -214,12 +251,28 @@ def test_random_weights_have_no_address(address):
     [
         ({"classes": ["a", "a"]}, "must be distinct names"),
         ({"classes": "walk"}, "must be a list of names"),
+        ({"num_classes": 2, "heads": {"a": 2}}, "leave out `heads`"),
+        ({"num_classes": 0}, "number of classes must be 1 or more"),
+        ({"heads": {"a.b": 3}}, "names data sets with letters"),
+        ({"clip_spec": {"short_sid": 9}}, "no field 'short_sid'.*short_side"),
+        ({"clip_length": 2.5}, "`clip_length` must be a whole number"),
+        ({"streams": None}, "`streams` must be a tuple"),
         ({"classes": ["a", "b"], "num_classes": 3}, "num_classes=3, 2 cla"),
     ],
 )
-def test_classes_that_contradict_themselves(wanted, text):
+def test_wishes_that_make_no_sense(wanted, text):
     with pytest.raises(SpecError, match=text):
         kts.load("tiny", weights=None, **wanted)
+
+
+def test_the_publisher_is_not_blamed_for_the_caller(folder):
+    with pytest.raises(SpecError, match="cannot be built with.*dropout"):
+        kts.load(f"local:{folder}", dropout="none")
+
+
+def test_a_path_is_not_a_name(folder):
+    with pytest.raises(UnknownNameError, match="local:<folder>"):
+        kts.load(folder)
 
 
 def test_an_untrained_head_is_announced(trained, tmp_path, caplog):

@@ -86,6 +86,26 @@ def test_frozen_layers_do_not_train(build):
     assert paths and not any("rgb_" in path for path in paths)
 
 
+def test_what_a_recipe_froze_the_next_one_thaws(build):
+    model = build()
+    model.get_layer("flow_conv1").trainable = False  # the user's own wish
+    everything = len(model.trainable_variables)
+    training.compile(
+        model, "actors", steps=2, frozen=["^rgb_"], partial_batch_norm=True
+    )
+    assert len(model.trainable_variables) < everything
+    training.compile(model, "actors", steps=2)
+    assert len(model.trainable_variables) == everything
+
+
+def test_layers_below_another_are_frozen(build):
+    model = build()
+    training.compile(model, "actors", steps=2, frozen_below="^rgb_bn2$")
+    still = {layer.name for layer in model.layers if layer.trainable}
+    assert not still & {"rgb_conv1", "rgb_bn1", "rgb_conv2"}
+    assert still > {"rgb_bn2", "rgb_fc", "flow_conv1"}
+
+
 def test_pattern_that_freezes_nothing_is_refused(build):
     with pytest.raises(SpecError, match="freezes layers that match 'fc99'"):
         training.compile(build(), "actors", steps=2, frozen=["fc99"])

@@ -137,3 +137,12 @@ def test_one_cycle_peaks_at_three_tenths():
     values = [float(rate(step)) for step in range(11)]
     assert values.index(max(values)) in (2, 3)
     assert values[-1] == pytest.approx(0.002)
+
+
+@pytest.mark.parametrize("steps", [4, 11, 15, 28, 45])
+def test_a_short_warm_up_stays_below_the_peak(steps):
+    recipe = training.load_recipe("finetune")
+    rate = learning_rate(recipe, steps)
+    rates = [float(rate(step)) for step in range(steps)]
+    assert max(rates) <= recipe.learning_rate * 1.0001
+    assert max(rates) > 0.5 * recipe.learning_rate
