@@ -61,8 +61,10 @@ def adapt(
         sources: Canonical tensors by stream; "" serves every stream.
         shapes: Shape of each variable wanted, by key.
         heads: Names of the model's head layers.
-        adaptation: A WeightSpec's: `time`, `channels`, `fold_gamma`, and
-            `fresh`, patterns of keys that keep their initial values.
+        adaptation: A WeightSpec's: `time`, `channels`, `fold_gamma`;
+            `fresh`, patterns of keys that keep their initial values, and
+            `widened`, of those that do so where they have more inputs than
+            the source.
 
     Returns:
         Arrays by key, without the fresh ones.
@@ -79,16 +81,33 @@ def adapt(
         for key in shapes
         if not any(fnmatch.fnmatch(key, pattern) for pattern in fresh)
     ]
-    found, used = {}, set()
+    found, used, widened = {}, set(), set()
     for key in wanted:
         stream, name = _source_of(key, sources, heads)
-        if name is not None:
-            used.add((stream, name))
-            found[key] = _adapt.fit(
-                sources[stream][name], shapes[key], key, dict(adaptation)
-            )
-    check_keys(wanted, [*found, *_left_over(sources, used, adaptation)])
+        if name is None:
+            continue
+        used.add((stream, name))
+        array = sources[stream][name]
+        if _is_widened(key, array.shape, shapes[key], adaptation):
+            widened.add(key)
+            continue
+        found[key] = _adapt.fit(array, shapes[key], key, dict(adaptation))
+    rest = _left_over(sources, used, adaptation)
+    check_keys(set(wanted) - widened, [*found, *rest])
     return found
+
+
+def _is_widened(
+    key: str,
+    source: tuple[int, ...],
+    wanted: tuple[int, ...],
+    adaptation: Mapping[str, Any],
+) -> bool:
+    patterns = adaptation.get("widened", ())
+    if not any(fnmatch.fnmatch(key, pattern) for pattern in patterns):
+        return False
+    # A dense kernel may come as a convolution over the map it flattens.
+    return source[-1] == wanted[-1] and np.prod(wanted) > np.prod(source)
 
 
 def _source_of(

@@ -64,7 +64,8 @@ class WeightSpec:
         head_trained: Whether the head in the file is of use as it is.
         clip_spec: Fields of the ClipSpec that differ from the builder's.
         adaptation: How foreign tensors become ours: `time` (see `inflate`),
-            `channels` (see `cross_modality`), `fresh` and `unused` patterns.
+            `channels` (see `cross_modality`), and patterns of those that stay
+            `fresh`, always or where `widened`, and of `unused` ones.
         metrics: Results, each with data set, split and protocol.
         paper: Where the weights were published.
         base: The weights they were made from.

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from keras_twostream import registry
+from keras_twostream import pretrained, registry
 from keras_twostream.errors import WeightsError
+from keras_twostream.layers import FUSIONS
 from keras_twostream.pretrained import _convert, _tf_checkpoint, keymaps
+from keras_twostream.pretrained._heads import head_layers
 from keras_twostream.pretrained._variables import variables
 
 
@@ -174,3 +176,50 @@ def test_fresh_keys_stay_as_they_are():
         {"": {}}, {"rgb_new.kernel": (1,)}, (), {"fresh": ["*_new.*"]}
     )
     assert found == {}
+
+
+def test_a_layer_behind_a_concatenation_stays_fresh():
+    image = {"full6.kernel": np.ones((2, 2, 3, 5)), "full6.bias": np.ones(5)}
+    how = {"widened": ["rgb_full6.kernel"]}
+    for inputs, keys in ((12, {"kernel", "bias"}), (24, {"bias"})):
+        shapes = {"rgb_full6.kernel": (inputs, 5), "rgb_full6.bias": (5,)}
+        found = _convert.adapt({"": image}, shapes, (), how)
+        assert {key.rpartition(".")[2] for key in found} == keys
+    with pytest.raises(WeightsError, match="nothing makes it the"):
+        _convert.adapt({"": image}, {**shapes}, (), {})
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_every_fusion_takes_the_image_network(fusion):
+    row = pretrained.weight_spec("two_stream_fusion.imagenet")
+    model = registry.model_entry("two_stream_fusion").builder(
+        fusion=fusion, keep_temporal=False, flow_length=1,
+        clip_spec={"crop": (32, 32)},
+    )  # fmt: skip
+    towers = {
+        f"{name}.{variable}": np.zeros(shape, "float16")
+        for name, variable, shape in vgg_at_32_pixels()
+    }
+    shapes = {key: tuple(v.shape) for key, v in variables(model).items()}
+    heads = head_layers(model)
+    shapes = {k: s for k, s in shapes.items() if k[: k.rfind(".")] not in heads}
+    found = _convert.adapt({"": towers}, shapes, heads, row.adaptation)
+    assert {"rgb_conv1_1.kernel", "flow_conv5_3.bias"} <= set(found)
+    assert ("rgb_fc6.kernel" in found) == (
+        fusion not in ("concat", "bilinear")
+    )
+
+
+def vgg_at_32_pixels():
+    """(layer, variable, shape) of VGG-16 on images of 32 pixels."""
+    sizes = [64] * 2 + [128] * 2 + [256] * 3 + [512] * 6
+    places = [(b, i) for b in range(1, 6) for i in range(1, 2 + (b > 2) + 1)]
+    before = 3
+    for (block, i), size in zip(places, sizes, strict=True):
+        yield f"conv{block}_{i}", "kernel", (3, 3, before, size)
+        yield f"conv{block}_{i}", "bias", (size,)
+        before = size
+    yield "fc6", "kernel", (1, 1, 512, 4096)
+    yield "fc6", "bias", (4096,)
+    yield "fc7", "kernel", (4096, 4096)
+    yield "fc7", "bias", (4096,)
