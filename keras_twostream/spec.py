@@ -216,14 +216,13 @@ class ClipSpec:
 
 # === Checks ===
 
-_WHOLE = (
+_COUNTS = (
     "clip_length",
     "frames_per_step",
     "frame_gap",
     "temporal_stride",
     "short_side",
     "flow_length",
-    "flow_offset",
 )
 
 
@@ -243,17 +242,9 @@ def _check(spec: ClipSpec) -> None:
     _check_choice("sampling", spec.sampling, SAMPLINGS)
     _check_choice("score_fusion", spec.score_fusion, SCORE_FUSIONS)
     _check_streams(spec)
-    for name in (
-        "clip_length",
-        "frames_per_step",
-        "frame_gap",
-        "temporal_stride",
-        "short_side",
-        "flow_length",
-        "flow_bound",
-    ):
+    for name in (*_COUNTS, "flow_bound"):
         _check_positive(name, getattr(spec, name))
-    for name in _WHOLE:
+    for name in (*_COUNTS, "flow_offset"):
         if not isinstance(getattr(spec, name), numbers.Integral):
             raise SpecError(
                 f"`{name}` must be a whole number. "

@@ -205,9 +205,7 @@ def test_every_fusion_takes_the_image_network(fusion):
     shapes = {k: s for k, s in shapes.items() if k[: k.rfind(".")] not in heads}
     found = _convert.adapt({"": towers}, shapes, heads, row.adaptation)
     assert {"rgb_conv1_1.kernel", "flow_conv5_3.bias"} <= set(found)
-    assert ("rgb_fc6.kernel" in found) == (
-        fusion not in ("concat", "bilinear")
-    )
+    assert ("rgb_fc6.kernel" in found) == (fusion not in ("concat", "bilinear"))
 
 
 def vgg_at_32_pixels():
