@@ -148,14 +148,13 @@ class ClipSpec:
                     f"A ClipSpec has no field {name!r}."
                     f"{did_you_mean(name, known)}"
                 )
-        if "streams" in changes:
-            changes["streams"] = _sequence("streams", changes["streams"])
         if "streams" in changes and "stream_weights" not in changes:
             by_stream = dict(
                 zip(self.streams, self.stream_weights, strict=True)
             )
             changes["stream_weights"] = tuple(
-                by_stream.get(stream, 1.0) for stream in changes["streams"]
+                by_stream.get(stream, 1.0)
+                for stream in _sequence("streams", changes["streams"])
             )
         return dataclasses.replace(self, **changes)
 

@@ -76,11 +76,7 @@ def adapt(
         sources = {s: _adapt.fold_gamma(dict(t)) for s, t in sources.items()}
     fresh = adaptation.get("fresh", ())
     heads = set(heads)
-    wanted = [
-        key
-        for key in shapes
-        if not any(fnmatch.fnmatch(key, pattern) for pattern in fresh)
-    ]
+    wanted = [key for key in shapes if not _matches(key, fresh)]
     found, used, widened = {}, set(), set()
     for key in wanted:
         stream, name = _source_of(key, sources, heads)
@@ -97,14 +93,17 @@ def adapt(
     return found
 
 
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
 def _is_widened(
     key: str,
     source: tuple[int, ...],
     wanted: tuple[int, ...],
     adaptation: Mapping[str, Any],
 ) -> bool:
-    patterns = adaptation.get("widened", ())
-    if not any(fnmatch.fnmatch(key, pattern) for pattern in patterns):
+    if not _matches(key, adaptation.get("widened", ())):
         return False
     # A dense kernel may come as a convolution over the map it flattens.
     return source[-1] == wanted[-1] and np.prod(wanted) > np.prod(source)
@@ -140,8 +139,7 @@ def _left_over(
         f"{stream}:{name}" if stream else name
         for stream, tensors in sources.items()
         for name in tensors
-        if (stream, name) not in used
-        and not any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+        if (stream, name) not in used and not _matches(name, patterns)
     ]
 
 

@@ -87,8 +87,7 @@ def transfer(
     canonical = _convert.canonical(_arrays(variables(source)), layout)
     targets = _below_head(target)
     shapes = {key: tuple(v.shape) for key, v in targets.items()}
-    heads = head_layers(target)
-    found = _convert.adapt({"": canonical}, shapes, heads, adaptation)
+    found = _convert.adapt({"": canonical}, shapes, (), adaptation)
     assign({key: targets[key] for key in found}, found)
 
 
