@@ -12,7 +12,6 @@ Inside, images are planes (B, H, W) and flow is two planes (2, B, H, W): with
 the channel outermost every operation runs along contiguous rows.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from keras import ops
@@ -76,10 +75,7 @@ def tvl1(
     """
     _check(previous, following)
     check_parameters(
-        {"scales": scales, "warps": warps, "iterations": iterations},
-        {"tau": tau, "lambda_": lambda_, "theta": theta},
-        scale_step,
-        texture,
+        scales, scale_step, warps, iterations, tau, lambda_, theta, texture
     )
     steps = (tau / theta, lambda_ * theta, theta)
     first, second = grey_planes(previous), grey_planes(following)
@@ -241,19 +237,18 @@ def _check(previous: Any, following: Any) -> None:
 
 
 def check_parameters(
-    counts: Mapping[str, int],
-    weights: Mapping[str, float],
+    scales: int,
     scale_step: float,
+    warps: int,
+    iterations: int,
+    tau: float,
+    lambda_: float,
+    theta: float,
     texture: float,
 ) -> None:
-    """Raises SpecError unless the parameters of `tvl1` make sense.
-
-    Args:
-        counts: scales, warps and iterations.
-        weights: tau, lambda_ and theta.
-        scale_step: Size of a level relative to the finer one.
-        texture: Share of the structure that is taken away.
-    """
+    """Raises SpecError unless the parameters of `tvl1` make sense."""
+    counts = {"scales": scales, "warps": warps, "iterations": iterations}
+    weights = {"tau": tau, "lambda_": lambda_, "theta": theta}
     for name, value in counts.items():
         if isinstance(value, bool) or int(value) != value or value < 1:
             raise SpecError(

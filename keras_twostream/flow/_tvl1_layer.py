@@ -54,10 +54,7 @@ class TVL1(keras.layers.Layer):
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         check_parameters(
-            {"scales": scales, "warps": warps, "iterations": iterations},
-            {"tau": tau, "lambda_": lambda_, "theta": theta},
-            scale_step,
-            texture,
+            scales, scale_step, warps, iterations, tau, lambda_, theta, texture
         )
         self.pairs = None if pairs is None else _as_pairs(pairs)
         self.parameters = {

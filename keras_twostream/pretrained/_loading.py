@@ -40,12 +40,12 @@ def load_spec(
     merged = _merged(spec, options, entry.options)
     model = _built(spec, entry.builder, merged, options)
     heads = head_layers(model)
+    # The file's own too, which has other names for other data sets.
+    heads |= heads_elsewhere(
+        heads, merged.get("heads"), spec.options.get("heads")
+    )
     keep_head = _head_fits(spec, merged, options, classes)
     tensors = _tensors.tensors(spec, model, heads, keep_head)
-    if not keep_head:
-        before = spec.options.get("heads")
-        old = heads_elsewhere(heads, merged.get("heads"), before)
-        tensors = {k: v for k, v in tensors.items() if _layer(k) not in old}
     keep_head = _assign(spec, model, heads, tensors, keep_head)
     trained = keep_head and (spec.head_trained or HEAD in spec.adaptation)
     if keep_head:
