@@ -91,9 +91,7 @@ class Network:
         self.run, self.names = scorer(model), kts.inspection.class_names(model)
         self.spec = kts.clip_spec(model)
         if algorithm is not None:
-            self.spec = self.spec.replace(
-                flow_algorithm=algorithm, flow_parameters={}
-            )
+            self.spec = self.spec.replace(flow_algorithm=algorithm)
 
 
 def ways(clips: int) -> dict:

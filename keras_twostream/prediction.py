@@ -102,8 +102,8 @@ def predict(
     model = _loaded(model)
     refuse_untrained(model)
     spec = inspection.clip_spec(model)
-    if flow not in (None, spec.flow_algorithm):
-        spec = spec.replace(flow_algorithm=flow, flow_parameters={})
+    if flow is not None:
+        spec = spec.replace(flow_algorithm=flow)
     watch = Stopwatch()
     windows = data.Windows(source, spec, hop, watch)
     logits = _score(windows, _kept_scorer(model), watch, progress)

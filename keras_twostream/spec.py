@@ -138,6 +138,9 @@ class ClipSpec:
     def replace(self, **changes: Any) -> "ClipSpec":
         """A copy with some fields changed, checked again.
 
+        What belongs to a field goes with it: weights of streams that are
+        dropped, and the parameters of another flow algorithm.
+
         Raises:
             SpecError: If a field is unknown or has a wrong value.
         """
@@ -148,15 +151,16 @@ class ClipSpec:
                     f"A ClipSpec has no field {name!r}."
                     f"{did_you_mean(name, known)}"
                 )
-        if "streams" in changes and "stream_weights" not in changes:
-            by_stream = dict(
-                zip(self.streams, self.stream_weights, strict=True)
-            )
-            changes["stream_weights"] = tuple(
-                by_stream.get(stream, 1.0)
-                for stream in _sequence("streams", changes["streams"])
-            )
+        if "streams" in changes:
+            streams = _sequence("streams", changes["streams"])
+            changes.setdefault("stream_weights", self._weights_of(streams))
+        if changes.get("flow_algorithm") not in (None, self.flow_algorithm):
+            changes.setdefault("flow_parameters", {})
         return dataclasses.replace(self, **changes)
+
+    def _weights_of(self, streams: tuple[str, ...]) -> tuple[float, ...]:
+        own = dict(zip(self.streams, self.stream_weights, strict=True))
+        return tuple(own.get(stream, 1.0) for stream in streams)
 
     def _steps(self, stride: int | None) -> np.ndarray:
         stride = self.temporal_stride if stride is None else stride

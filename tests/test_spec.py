@@ -66,6 +66,17 @@ def test_a_subset_of_streams_keeps_its_weights():
     assert spec.stream_weights == (2.0,)
 
 
+def test_another_flow_drops_the_parameters_of_the_old_one():
+    spec = ClipSpec(
+        flow_algorithm="farneback", flow_parameters={"iterations": 2}
+    )
+    same = spec.replace(flow_algorithm="farneback", short_side=128)
+    assert same.flow_parameters == {"iterations": 2}
+    assert spec.replace(flow_algorithm="dis").flow_parameters == {}
+    given = spec.replace(flow_algorithm="tvl1", flow_parameters={"warps": 1})
+    assert given.flow_parameters == {"warps": 1}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

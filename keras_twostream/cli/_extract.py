@@ -115,13 +115,7 @@ def clip_spec_of(model: str | None, changes: dict[str, Any]) -> ClipSpec:
         changes: Fields of the `ClipSpec`.
     """
     spec = ClipSpec() if model is None else _spec_of(model)
-    algorithm = changes.get("flow_algorithm", spec.flow_algorithm)
-    if algorithm != spec.flow_algorithm:
-        changes = {"flow_parameters": {}, **changes}  # the old ones' own
-    streams = changes.get("streams", spec.streams)
-    if len(streams) != len(spec.streams):
-        changes = {"stream_weights": (), **changes}
-    return ClipSpec.from_json({**spec.to_json(), **changes})
+    return spec.replace(**changes)
 
 
 def _spec(flags: dict[str, Any]) -> ClipSpec:

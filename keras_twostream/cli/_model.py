@@ -54,8 +54,8 @@ def load(name: str, algorithm: str | None, watch: Stopwatch) -> Loaded:
         model = hub.load(name)
     prediction.refuse_untrained(model)
     spec = inspection.clip_spec(model)
-    if algorithm not in (None, spec.flow_algorithm):
-        spec = spec.replace(flow_algorithm=algorithm, flow_parameters={})
+    if algorithm is not None:
+        spec = spec.replace(flow_algorithm=algorithm)
     card = inspection.card(model)
     return Loaded(
         model=model,
