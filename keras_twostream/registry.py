@@ -144,11 +144,20 @@ def _refuse_unknown_options(
 def _refuse_duplicate(name: str, module: str) -> None:
     other = _registered.get(name)
     owner = other.builder.__module__ if other else _file_module(name)
+    if owner is None:
+        owner = _plugin_package(name, module)
     if owner not in (None, module):
         raise RegistrationError(
             f"A model named {name!r} is registered by {owner} already. "
             f"Rename the one in {module}."
         )
+
+
+def _plugin_package(name: str, module: str) -> str | None:
+    """The installed package that offers the name, unless `module` is in it."""
+    plugin = _plugins().get(name)
+    package = plugin and plugin.module.partition(".")[0]
+    return None if package == module.partition(".")[0] else package
 
 
 # === Finding ===

@@ -76,6 +76,17 @@ def test_a_plugin_may_not_take_a_name_of_ours(plugin):
         kts.list_models()
 
 
+def test_a_program_may_not_take_the_name_of_a_plugin(plugin):
+    plugin(TINY)
+
+    def tiny_net():
+        return None
+
+    with pytest.raises(RegistrationError, match="tiny_plugin already"):
+        registry.register_model(paper="none")(tiny_net)
+    assert registry.model_entry("tiny_net").paper
+
+
 def test_a_name_is_registered_once():
     def two_stream():
         return None
