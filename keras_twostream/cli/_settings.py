@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +55,15 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise click.BadParameter(f"{path} is not TOML: {error}.") from error
 
 
-def assignments(pairs: Iterable[str], flag: str) -> dict[str, Any]:
-    """`name=value` pairs, values as in TOML, else as text.
+def assignments(
+    pairs: Iterable[str], flag: str, parse: Callable[[str], Any] | None = None
+) -> dict[str, Any]:
+    """`name=value` pairs.
+
+    Args:
+        pairs: As they were given.
+        flag: For messages.
+        parse: From text to value; `parse_value` when None.
 
     Raises:
         click.BadParameter: If a pair has no equals sign.
@@ -68,8 +75,15 @@ def assignments(pairs: Iterable[str], flag: str) -> dict[str, Any]:
             raise click.BadParameter(
                 f"{flag} takes name=value. Received: {pair!r}"
             )
-        found[name.strip().replace("-", "_")] = parse_value(text.strip())
+        name = name.strip().replace("-", "_")
+        found[name] = (parse or parse_value)(text.strip())
     return found
+
+
+def parse_text(text: str) -> str:
+    """Text, which TOML may have in quotes; a folder named 2024 stays one."""
+    value = parse_value(text)
+    return value if isinstance(value, str) else text
 
 
 def parse_value(text: str) -> Any:

@@ -16,7 +16,11 @@ from keras_twostream.cli._options import (
     list_options,
     seed_option,
 )
-from keras_twostream.cli._settings import assignments, config_option
+from keras_twostream.cli._settings import (
+    assignments,
+    config_option,
+    parse_text,
+)
 
 __all__ = [
     "evaluate_command",
@@ -150,7 +154,13 @@ def _pattern_with_group(_, __, value: str) -> str:
     help="Write curves, and pictures of what the network sees.",
 )
 @click.option("--balance", is_flag=True, help="Weigh rare classes more.")
-@click.option("--jit", default="auto", metavar="auto|true|false|measure")
+@click.option(
+    "--jit",
+    type=click.Choice(["auto", "true", "false", "measure"]),
+    default="auto",
+    show_default=True,
+    help="Whether XLA compiles the training step.",
+)
 @click.option(
     "--precision",
     type=click.Choice(["auto", "float32", "bfloat16"]),
@@ -178,7 +188,7 @@ def train_command(**flags: Any) -> None:
         ("spec", "--spec"),
         ("changes", "--set"),
         ("inputs", "--input"),
-        ("init", "--init"),
     ):
         flags[name] = assignments(flags[name], flag)
+    flags["init"] = assignments(flags["init"], "--init", parse_text)
     run(flags, command)

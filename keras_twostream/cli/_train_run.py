@@ -79,8 +79,9 @@ def run(flags: dict[str, Any], command: list[str]) -> None:
             callbacks=_callbacks(flags, lists),
         )
     inspection.update_card(model, head_trained=True)
+    base = _base(model, flags["init"])
     model = training.fused_copy(model)
-    _save(model, out, flags)
+    _save(model, out, base, flags)
     if lists.validation:
         rows = _measure(model, lists.validation, recipe, flags)
         hub.state_metrics(out / "model", rows)
@@ -159,13 +160,16 @@ def _model(
     options = dict(flags["option"])
     if flags["streams"]:
         options["streams"] = tuple(flags["streams"].split(","))
+    spec = dict(flags["spec"])
+    if lists.multi_label:  # probabilities that add up to one cannot say it
+        spec.setdefault("score_fusion", "logits")
     model = setup.build_model(
         flags["model"],
         flags["weights"],
         lists.classes,
         recipe,
         options,
-        flags["spec"],
+        spec,
     )
     setup.start_streams(model, flags["init"])
     return model
@@ -261,12 +265,13 @@ def _measure(
     report = report_on(scores, training.stream_weights(model))
     save_scores(scores, report, flags["out"] / "evaluation")
     show(report, as_json=False, err=True)
+    chosen = ", and used to choose the epoch" if flags["keep"] == "best" else ""
     return [
         {
             "name": name,
             "value": round(value, 4),
             "dataset": Path(flags["data"]).name,
-            "split": "held out, and used to choose the epoch",
+            "split": f"held out{chosen}",
             "protocol": f"{CLIPS} centred clips per video",
         }
         for name, value in report["accuracy"]["fused"].items()
@@ -274,10 +279,19 @@ def _measure(
     ]
 
 
-def _save(model: keras.Model, out: Path, flags: dict[str, Any]) -> None:
+def _base(model: keras.Model, init: Mapping[str, str]) -> str:
+    """Names of the weights that training started from."""
+    names = [inspection.card(model).get("weights"), *init.values()]
+    return ", ".join(name for name in names if name)
+
+
+def _save(
+    model: keras.Model, out: Path, base: str, flags: dict[str, Any]
+) -> None:
     hub.save_pretrained(
         model,
         out / "model",
+        base=base,
         license=flags["license_"],
         data_terms=flags["data_terms"],
     )

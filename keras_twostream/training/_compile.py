@@ -8,13 +8,16 @@ import keras
 
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import card
-from keras_twostream.training._losses import CrossEntropy
+from keras_twostream.layers import AverageScores, ScoreFusion
+from keras_twostream.training._losses import Accuracy, CrossEntropy
 from keras_twostream.training._optimizers import optimizer
 from keras_twostream.training._partial_batch_norm import (
     freeze_batch_norm,
 )
 from keras_twostream.training._recipes import Recipe, load_recipe
 from keras_twostream.training._xla import faster_with_xla
+
+JIT = (True, False, "auto", "measure")
 
 # Names of what a recipe froze in each model, for the next one to thaw.
 _frozen: weakref.WeakKeyDictionary[keras.Model, list[str]] = (
@@ -56,8 +59,8 @@ def compile(
 
     Raises:
         UnknownNameError: If there is no such recipe.
-        SpecError: If the model ends in a softmax, or the schedule needs
-            `steps`.
+        SpecError: If the model ends in a softmax, or with several labels in
+            a mean of probabilities, or the schedule needs `steps`.
 
     Example:
 
@@ -67,6 +70,13 @@ def compile(
     ```
     """
     _refuse_softmax(model)
+    if multi_label:
+        _refuse_shares(model)
+    if jit_compile not in JIT:
+        raise SpecError(
+            "`jit_compile` must be True, False, 'auto' or 'measure'. "
+            f"Received: jit_compile={jit_compile!r}"
+        )
     recipe = load_recipe(recipe or default_recipe(model)).replace(**changes)
     freeze(model, recipe)
     model.compile(
@@ -166,7 +176,7 @@ def _accuracy(multi_label: bool) -> keras.metrics.Metric:
         return keras.metrics.AUC(
             multi_label=False, from_logits=True, name="auc"
         )
-    return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    return Accuracy(name="accuracy")
 
 
 def _loss_weights(model: keras.Model, recipe: Recipe) -> Any:
@@ -185,3 +195,15 @@ def _refuse_softmax(model: keras.Model) -> None:
             "Build it with classifier_activation=None; predictions can be "
             "turned into probabilities with keras.ops.softmax."
         )
+
+
+def _refuse_shares(model: keras.Model) -> None:
+    """Shares of one cannot say that a video shows several classes."""
+    for layer in model.layers:
+        fused = isinstance(layer, ScoreFusion | AverageScores)
+        if fused and layer.method != "logits":
+            raise SpecError(
+                f"{model.name} averages probabilities that add up to one, and "
+                "the labels are several classes at once. Build it with "
+                "clip_spec={'score_fusion': 'logits'}."
+            )

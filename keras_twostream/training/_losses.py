@@ -1,4 +1,4 @@
-"""The loss on logits, with label smoothing and heads that ignore clips."""
+"""Loss and accuracy of logits, for heads that ignore some of the clips."""
 
 from typing import Any
 
@@ -43,3 +43,17 @@ class CrossEntropy(keras.losses.Loss):
             **super().get_config(),
             "label_smoothing": self.label_smoothing,
         }
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class Accuracy(keras.metrics.SparseCategoricalAccuracy):
+    """Share of clips whose largest logit is their class.
+
+    Clips whose label is negative do not count, as in `CrossEntropy`.
+    """
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        counted = ops.cast(ops.reshape(y_true, (-1,)) >= 0, "float32")
+        if sample_weight is not None:
+            counted *= ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
+        super().update_state(y_true, y_pred, counted)

@@ -13,16 +13,17 @@ LABELLED = 30  # more class names than this cannot be read
 def plot_curves(
     rows: Sequence[Mapping[str, Any]], path: str | os.PathLike
 ) -> None:
-    """Loss and accuracy over the epochs.
+    """Loss and accuracy over the epochs; of several labels, the area.
 
     Args:
         rows: The rows of `log.csv`.
         path: Where the PNG goes.
     """
     figure = Figure(figsize=(9, 3.5), layout="constrained")
-    for axes, word in zip(
-        figure.subplots(1, 2), ("loss", "accuracy"), strict=True
-    ):
+    right = (
+        "auc" if any(key.endswith("auc") for key in rows[-1]) else "accuracy"
+    )
+    for axes, word in zip(figure.subplots(1, 2), ("loss", right), strict=True):
         for name in [key for key in rows[-1] if key.endswith(word)]:
             shown = [row for row in rows if name in row]
             axes.plot(

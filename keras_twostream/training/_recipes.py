@@ -5,7 +5,9 @@ Nothing in it is code, so it can be printed, compared and published.
 """
 
 import dataclasses
+import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,6 +39,26 @@ ENTRIES = {
     ),
 }
 
+COUNT = (
+    "a whole number greater than 0",
+    lambda x: isinstance(x, int) and x > 0,
+)
+POSITIVE = ("greater than 0", lambda x: x > 0)
+NOT_NEGATIVE = ("0 or greater", lambda x: x >= 0)
+SHARE = ("from 0 to below 1", lambda x: 0 <= x < 1)
+NUMBERS = {
+    "epochs": COUNT,
+    "batch_size": COUNT,
+    "steps": COUNT,
+    "patience": COUNT,
+    "learning_rate": POSITIVE,
+    "clip_norm": POSITIVE,
+    "momentum": SHARE,
+    "weight_decay": NOT_NEGATIVE,
+    "label_smoothing": SHARE,
+}
+OPTIONAL = ("steps", "patience", "clip_norm")
+
 _FOLDER = Path(__file__).parent / "recipes"
 
 
@@ -50,8 +72,8 @@ class Recipe:
         notes: What the fields cannot say.
         epochs: Passes over the training list when steps are not given.
         batch_size: Clips in a batch.
-        steps: Optimiser steps that `schedule["at"]` refers to, or None when
-            it refers to epochs.
+        steps: Optimiser steps of the run, to which `schedule["at"]` refers,
+            or None when it refers to epochs.
         optimizer: "sgd", "adam" or "adamw".
         momentum: Of sgd.
         nesterov: Whether sgd looks ahead.
@@ -64,7 +86,8 @@ class Recipe:
         clip_norm: Largest norm of all gradients together, or None.
         multipliers: From a regular expression on a variable's path to the
             factor on its learning rate; the first that matches counts.
-        frozen: Regular expressions of layer names that do not train.
+        frozen: Regular expressions of layer names that do not train, or a
+            single one.
         frozen_below: Regular expression; what lies below the first layer
             that matches does not train either. No match freezes nothing.
         partial_batch_norm: Freeze all batch normalisation but each stream's
@@ -106,13 +129,25 @@ class Recipe:
     input: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "frozen", tuple(self.frozen))
+        frozen = self.frozen
+        frozen = (frozen,) if isinstance(frozen, str) else tuple(frozen)
+        object.__setattr__(self, "frozen", frozen)
         _check_choice("optimizer", self.optimizer, OPTIMIZERS)
         for name in TABLES:
             _check_table(name, getattr(self, name))
         _check_schedule(self.schedule)
-        for name in ("epochs", "batch_size", "learning_rate"):
-            _check_positive(name, getattr(self, name))
+        _check_numbers(self)
+        _check_patterns(self)
+
+    def passes(self, steps: int) -> int:
+        """Passes over a training list that the recipe takes.
+
+        Args:
+            steps: Batches in one pass.
+        """
+        if self.steps is None:
+            return self.epochs
+        return math.ceil(self.steps / steps)
 
     def replace(self, **changes: Any) -> "Recipe":
         """A copy with some fields changed, checked again."""
@@ -253,9 +288,31 @@ def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
         )
 
 
-def _check_positive(name: str, value: Any) -> None:
-    if not isinstance(value, int | float) or value <= 0:
+def _check_numbers(recipe: Recipe) -> None:
+    numbers = {name: getattr(recipe, name) for name in NUMBERS}
+    for name, value in numbers.items():
+        if value is not None or name not in OPTIONAL:
+            _check_number(name, value, *NUMBERS[name])
+    for table in ("multipliers", "loss_weights"):
+        for entry, value in getattr(recipe, table).items():
+            _check_number(f"{table}.{entry}", value, *NOT_NEGATIVE)
+
+
+def _check_number(name: str, value: Any, wanted: str, fits: Any) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and fits(value)):
         raise SpecError(
-            f"A recipe's `{name}` must be greater than 0. "
-            f"Received: {name}={value!r}"
+            f"A recipe's `{name}` must be {wanted}. Received: {name}={value!r}"
         )
+
+
+def _check_patterns(recipe: Recipe) -> None:
+    below = (recipe.frozen_below,) if recipe.frozen_below else ()
+    for pattern in (*recipe.frozen, *below, *recipe.multipliers):
+        try:
+            re.compile(pattern)
+        except (re.error, TypeError) as error:
+            raise SpecError(
+                f"A recipe's pattern {pattern!r} is no regular expression: "
+                f"{error}."
+            ) from error

@@ -116,13 +116,14 @@ class _Run:
     ) -> None:
         self.model, self.recipe, self.out = model, recipe, out
         self.settings = settings
-        self.epochs = settings.epochs or recipe.epochs
+        self.epochs = settings.epochs
         self.batch_size = settings.batch_size or recipe.batch_size
 
     def go(self, items, validation, callbacks) -> dict[str, Any]:
         items = self._readable(items)
         self.batch_size = self._filled_by(len(items))
         steps = len(items) // self.batch_size
+        self.epochs = self.epochs or self.recipe.passes(steps)
         compile(
             self.model,
             self.recipe,

@@ -199,3 +199,14 @@ def test_fused_copy_is_the_mean_of_the_streams(build, registered):
         atol=1e-5,
     )
     assert training.fused_copy(fused) is fused
+
+
+def test_several_labels_are_no_shares_of_one(build):
+    model = build(clip_spec={"score_fusion": "softmax"})
+    with pytest.raises(SpecError, match="'score_fusion': 'logits'"):
+        training.compile(model, "actors", steps=2, multi_label=True)
+
+
+def test_xla_is_chosen_by_its_words(build):
+    with pytest.raises(SpecError, match="Received: jit_compile='off'"):
+        training.compile(build(), "actors", steps=2, jit_compile="off")

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_twostream.training import CrossEntropy
+from keras_twostream.training._losses import Accuracy
 
 pytestmark = pytest.mark.agnostic
 
@@ -24,3 +25,11 @@ def test_negative_labels_add_nothing():
     both = float(loss(np.array([0, -1]), LOGITS))
     first = float(loss(np.array([0]), LOGITS[:1]))
     assert both == pytest.approx(first / 2)
+
+
+@pytest.mark.parametrize("weights", [None, np.array([1.0, 2.0, 5.0])])
+def test_negative_labels_do_not_count_in_the_accuracy(weights):
+    metric = Accuracy()
+    logits = np.concatenate([LOGITS, LOGITS[:1]])
+    metric.update_state(np.array([0, 1, -1]), logits, weights)
+    assert float(metric.result()) == 1.0

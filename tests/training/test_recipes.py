@@ -70,7 +70,14 @@ def test_broken_toml(tmp_path):
     [
         ({"optimizer": "lion"}, "`optimizer` must be one of sgd"),
         ({"schedule": {"name": "poly"}}, "`schedule.name` must be one of"),
-        ({"epochs": 0}, "`epochs` must be greater than 0"),
+        ({"epochs": 0}, "`epochs` must be a whole number greater than 0"),
+        ({"epochs": 2.5}, "`epochs` must be a whole number"),
+        ({"patience": "abc"}, "`patience` must be a whole number"),
+        ({"weight_decay": "abc"}, "`weight_decay` must be 0 or greater"),
+        ({"label_smoothing": 1}, "must be from 0 to below 1"),
+        ({"clip_norm": 0}, "`clip_norm` must be greater than 0"),
+        ({"multipliers": {"bias": "x"}}, "`multipliers.bias` must be 0 or"),
+        ({"frozen": ["[a"]}, r"'\[a' is no regular expression"),
         ({"schedule": "cosine"}, "`schedule` is a table of names and values"),
         ({"schedule": {"name": "steps"}}, "'steps' needs `at`, a list"),
         (
@@ -83,6 +90,17 @@ def test_broken_toml(tmp_path):
 def test_wrong_values(changes, message):
     with pytest.raises(SpecError, match=message):
         training.load_recipe("actors").replace(**changes)
+
+
+def test_one_pattern_may_be_given_as_text():
+    recipe = training.load_recipe("actors").replace(frozen="^rgb_")
+    assert recipe.frozen == ("^rgb_",)
+
+
+def test_a_recipe_of_steps_takes_as_many_passes_as_they_need():
+    assert training.load_recipe("temporal_segment").passes(75) == 240
+    assert training.load_recipe("temporal_segment").passes(74) == 244
+    assert training.load_recipe("actors").passes(75) == 14
 
 
 def test_entries_of_tables_are_changed_one_by_one():

@@ -167,6 +167,27 @@ def test_stream_starts_from_another_run(
         "--init", f"rgb={run_folder}", *BASE,
     )  # fmt: skip
     assert f"layers from {run_folder}" in result.stderr
+    config = json.loads((tmp_path / "two/model/config.json").read_text())
+    assert config["base"] == str(run_folder)
+    assert config["metrics"][0]["split"].endswith("to choose the epoch")
+
+
+def test_several_labels_at_once_are_trained_on_logits(
+    registered, video_folder, tmp_path
+):
+    videos = sorted(video_folder.rglob("*.mp4"))
+    rows = [f"{path},{i % 2}|2" for i, path in enumerate(videos)]
+    listed, recipe = tmp_path / "list.csv", tmp_path / "shares.toml"
+    listed.write_text("\n".join(["path,label,split", *rows]))
+    recipe.write_text('[spec]\nscore_fusion = "softmax"\n')
+    result = _invoke(
+        train_command, "--data", listed, "--out", tmp_path / "run", *BASE,
+        "--recipe", recipe, "--val-share", "0.25",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    config = json.loads((tmp_path / "run/model/config.json").read_text())
+    assert config["clip_spec"]["score_fusion"] == "logits"
+    assert config["metrics"][0]["name"] == "mean_average_precision"
 
 
 def test_scores_fused_as_a_paper_does(tmp_path):
