@@ -16,7 +16,8 @@ class Prediction:
         source: The video file, or "frames".
         model: Name of the weights, or of the architecture.
         classes: Names of the classes, C of them.
-        probabilities: (C,) of the whole video, all streams together.
+        probabilities: (C,) of the whole video, all streams together; they
+            add up to 1 unless the model names several classes at once.
         streams: (C,) of the whole video by stream, where the model scores
             its streams apart; empty otherwise.
         windows: (N, 2) start and end of each window, in seconds.

@@ -62,6 +62,13 @@ def update_card(model: keras.Model, **changes: Any) -> None:
         layer.card = {**layer.card, **changes}
 
 
+def keep_card(model: keras.Model, copy: keras.Model) -> None:
+    """Let a copy built anew say of its head what the model says."""
+    facts = card(model)
+    kept = ("classes", "head_trained", "multi_label")
+    update_card(copy, **{key: facts[key] for key in kept if key in facts})
+
+
 def class_names(model: keras.Model) -> list[str]:
     """Names of the classes, or their numbers when none were given.
 

@@ -108,8 +108,12 @@ def predict(
     windows = data.Windows(source, spec, hop, watch)
     logits = _score(windows, _kept_scorer(model), watch, progress)
     seen = len(next(iter(logits.values())))
-    each = {name: _softmax(values) for name, values in logits.items()}
-    whole = {name: _pool(values, spec) for name, values in logits.items()}
+    several = inspection.card(model).get("multi_label")
+    chances = _sigmoid if several else _softmax
+    each = {name: chances(values) for name, values in logits.items()}
+    whole = {
+        name: _pool(values, spec, chances) for name, values in logits.items()
+    }
     return Prediction(
         source=_describe(source),
         model=inspection.card(model).get("weights") or model.name,
@@ -239,11 +243,11 @@ def _fusion(model: keras.Model) -> ScoreFusion | None:
     return layers[-1] if layers else None
 
 
-def _pool(logits: np.ndarray, spec: ClipSpec) -> np.ndarray:
+def _pool(logits: np.ndarray, spec: ClipSpec, chances: Callable) -> np.ndarray:
     """(C,) probabilities of the video, as the paper fuses scores."""
     if spec.score_fusion == "logits":
-        return _softmax(logits.mean(axis=0))
-    shares = _softmax(logits)
+        return chances(logits.mean(axis=0))
+    shares = chances(logits)
     if spec.score_fusion == "softmax":
         return shares.mean(axis=0)
     weights = keras.ops.convert_to_numpy(concentration(shares))
@@ -253,6 +257,10 @@ def _pool(logits: np.ndarray, spec: ClipSpec) -> np.ndarray:
 def _softmax(logits: np.ndarray) -> np.ndarray:
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return np.exp(-np.logaddexp(0.0, -logits))
 
 
 def _loaded(model: keras.Model | str) -> keras.Model:

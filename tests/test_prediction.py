@@ -48,6 +48,14 @@ def test_the_timeline_is_what_the_model_says_of_each_window(model, frames):
     )
 
 
+def test_several_classes_at_once_are_each_a_chance_by_itself(frames):
+    model = small_model()
+    kts.training.compile(model, "finetune", steps=1, multi_label=True)
+    logits = window_logits(model, frames)
+    found = kts.predict(frames, model).probabilities
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits.mean(0))), 1e-4)
+
+
 @pytest.mark.parametrize("method", ["logits", "softmax", "sci"])
 def test_the_whole_video_is_scored_as_the_paper_fuses(method, frames):
     model = small_model(SPEC.replace(score_fusion=method))

@@ -32,6 +32,7 @@ _FIELDS: dict[str, _schema.Rule] = {
     "options": _schema.Rule(dict),
     "classes": _schema.Rule(list, item=str, none=True, required=False),
     "head_trained": _schema.Rule(bool),
+    "multi_label": _schema.Rule(bool, required=False),
     "clip_spec": _schema.Rule(dict),
     "filename": _schema.Rule(str),
     "sha256": _schema.Rule(str),

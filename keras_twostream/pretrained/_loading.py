@@ -55,6 +55,7 @@ def load_spec(
         model,
         weights=spec.name,
         head_trained=trained,
+        multi_label=keep_head and spec.multi_label,
         data_terms=spec.data_terms,
     )
     if not trained:

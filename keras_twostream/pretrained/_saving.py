@@ -147,6 +147,7 @@ def _described(model: keras.Model, card: Mapping[str, Any]) -> dict[str, Any]:
         "options": card["options"],
         "classes": card.get("classes"),
         "head_trained": inspection.head_is_trained(model),
+        "multi_label": card.get("multi_label", False),
         "clip_spec": inspection.clip_spec(model).to_json(),
         "paper": registry.model_entry(card["architecture"]).paper,
     }

@@ -62,6 +62,7 @@ class WeightSpec:
         options: The builder's arguments the weights were made with.
         classes: Names of the head's classes, or None.
         head_trained: Whether the head in the file is of use as it is.
+        multi_label: Whether a video may show several of the classes.
         clip_spec: Fields of the ClipSpec that differ from the builder's.
         adaptation: How foreign tensors become ours: `time` (see `inflate`),
             `channels` (see `cross_modality`), and patterns of those that stay
@@ -90,6 +91,7 @@ class WeightSpec:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     classes: tuple[str, ...] | None = None
     head_trained: bool = False
+    multi_label: bool = False
     clip_spec: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     adaptation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     metrics: tuple[Mapping[str, Any], ...] = ()

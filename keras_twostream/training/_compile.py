@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_twostream.errors import SpecError
-from keras_twostream.inspection import card
+from keras_twostream.inspection import card, update_card
 from keras_twostream.layers import AverageScores, ScoreFusion
 from keras_twostream.training._losses import Accuracy, CrossEntropy
 from keras_twostream.training._optimizers import optimizer
@@ -47,7 +47,8 @@ def compile(
             for the one named after the model's architecture.
         steps: Optimiser steps of the whole run, over which the schedule is
             stretched; the recipe's own number when None.
-        multi_label: Whether labels are 0/1 vectors of several classes.
+        multi_label: Whether labels are 0/1 vectors of several classes; the
+            model remembers it, and is asked for each class by itself.
         jit_compile: Whether XLA compiles the step: True, False, "auto"
             (what was fastest when we measured: off on CPU, on for JAX), or
             "measure", which times both on this machine first.
@@ -72,6 +73,7 @@ def compile(
     _refuse_softmax(model)
     if multi_label:
         _refuse_shares(model)
+        update_card(model, multi_label=True)
     if jit_compile not in JIT:
         raise SpecError(
             "`jit_compile` must be True, False, 'auto' or 'measure'. "

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_twostream.data import SAMPLERS
 from keras_twostream.errors import SpecError
-from keras_twostream.inspection import card, update_card
+from keras_twostream.inspection import card, keep_card
 from keras_twostream.registry import model_entry
 from keras_twostream.spec import ClipSpec
 
@@ -107,5 +107,5 @@ def longer_copy(model: keras.Model, **options: Any) -> keras.Model:
             f"kept. Received: {', '.join(map(str, options))}"
         )
     copy.set_weights(weights)
-    update_card(copy, **{k: facts[k] for k in ("classes", "head_trained")})
+    keep_card(model, copy)
     return copy

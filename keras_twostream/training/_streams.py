@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_twostream.errors import WeightsError
-from keras_twostream.inspection import card, stream_layers, update_card
+from keras_twostream.inspection import card, keep_card, stream_layers
 from keras_twostream.pretrained import cross_modality
 from keras_twostream.registry import model_entry
 
@@ -99,8 +99,7 @@ def fused_copy(model: keras.Model) -> keras.Model:
     for layer in copy.layers:
         if layer.weights:
             layer.set_weights(trained[layer.name].get_weights())
-    kept = {key: facts[key] for key in ("classes", "head_trained")}
-    update_card(copy, **kept)
+    keep_card(model, copy)
     return copy
 
 

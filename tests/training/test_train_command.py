@@ -188,6 +188,8 @@ def test_several_labels_at_once_are_trained_on_logits(
     config = json.loads((tmp_path / "run/model/config.json").read_text())
     assert config["clip_spec"]["score_fusion"] == "logits"
     assert config["metrics"][0]["name"] == "mean_average_precision"
+    model = hub.load(f"local:{tmp_path / 'run' / 'model'}")
+    assert inspection.card(model)["multi_label"]
 
 
 def test_scores_fused_as_a_paper_does(tmp_path):
