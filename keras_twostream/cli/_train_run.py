@@ -149,8 +149,9 @@ def _recipe(flags: dict[str, Any]) -> training.Recipe:
 
 def _default_recipe(flags: dict[str, Any]) -> str:
     """The paper's recipe from random weights, else one for small data."""
-    if flags["weights"] == "none":
-        return flags["model"].partition(".")[0]
+    architecture = flags["model"].partition(".")[0]
+    if flags["weights"] == "none" and architecture in training.list_recipes():
+        return architecture
     return "finetune"
 
 

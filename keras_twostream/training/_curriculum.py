@@ -19,7 +19,8 @@ class StrideCurriculum(keras.callbacks.Callback):
     ST-ResNet trains with strides 5 to 15 first and 1 to 15 in the end
     (Feichtenhofer et al. 2016, section 4). Hand `sampler` to the dataset and
     the callback to `fit`. The dataset must not repeat, so that an epoch's
-    first clip is drawn after the epoch began.
+    first clip is drawn after the epoch began; `training.train` repeats its
+    own and cannot use it.
 
     Args:
         stages: From epoch to (smallest, largest) stride, counting from 0.

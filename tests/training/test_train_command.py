@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 
 from keras_twostream import hub, inspection, training
 from keras_twostream.cli import _evaluate_run, _train_run
-from keras_twostream.cli._settings import assignments, parse_value
+from keras_twostream.cli._settings import assignments, parse_text, parse_value
 from keras_twostream.cli._train import (
     evaluate_command,
     features_command,
@@ -310,6 +310,24 @@ def test_batch_divides_among_devices(registered, video_folder, tmp_path):
     )  # fmt: skip
     assert result.exit_code == 2
     assert "equal part of a batch" in result.output
+
+
+@pytest.mark.parametrize(
+    "model, weights, recipe",
+    [
+        ("c3d", "none", "c3d"),
+        ("c3d", None, "finetune"),
+        ("a_plugins_net", "none", "finetune"),
+    ],
+)
+def test_the_papers_recipe_from_random_weights(model, weights, recipe):
+    flags = {"model": model, "weights": weights}
+    assert _train_run._default_recipe(flags) == recipe
+
+
+def test_a_folder_with_a_date_for_a_name_stays_text():
+    init = assignments(["rgb=2026-11-27", 'flow="a"'], "--init", parse_text)
+    assert init == {"rgb": "2026-11-27", "flow": "a"}
 
 
 def test_values_as_in_toml():
