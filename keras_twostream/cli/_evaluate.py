@@ -13,6 +13,7 @@ from keras_twostream.cli._options import (
     device_option,
     json_option,
     list_options,
+    views_options,
 )
 from keras_twostream.spec import SCORE_FUSIONS
 
@@ -27,15 +28,10 @@ from keras_twostream.spec import SCORE_FUSIONS
 @click.option("--split", type=int, help="Number of an official split.")
 @click.option("--subset", help="Part of the list; test with --split.")
 @list_options
-@click.option("--clips", "num_clips", default=10, show_default=True)
+@views_options
 @click.option(
-    "--crops",
-    default="centre",
-    show_default=True,
-    help="centre, 3-crop, 4-crop, 10-crop, whole or whole_mirrored.",
+    "--batch-size", type=click.IntRange(1), default=32, show_default=True
 )
-@click.option("--protocol", help="uniform, dense, segments or whole.")
-@click.option("--batch-size", default=32, show_default=True)
 @click.option("--workers", type=click.IntRange(1), help="Videos read at once.")
 @click.option("--cache", metavar="DIR", help="A packed cache of the videos.")
 @bound_option

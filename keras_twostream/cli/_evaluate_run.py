@@ -9,19 +9,28 @@ import keras
 import numpy as np
 
 from keras_twostream import inspection, training
+from keras_twostream.cli._files import check_writable
 from keras_twostream.cli._train_setup import (
     check_labels,
     load_anything,
     pairs,
+    refuse_mixture,
     shows_several,
 )
 from keras_twostream.data import read_annotations
 from keras_twostream.prediction import refuse_untrained
 from keras_twostream.training import VideoScores
 
+WHICH_TO_MEASURE = (
+    "Choose the one to measure with --subset, or the test part of a numbered "
+    "split with --split."
+)
+
 
 def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     """Scores a model on whole videos, and saves what was asked for."""
+    if flags["out"] is not None:
+        check_writable(flags["out"])
     model = load_anything(flags["model"])
     refuse_untrained(model)
     found = read_annotations(
@@ -31,6 +40,7 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
         subset=flags["subset"] or ("test" if flags["split"] else None),
         root=flags["root"],
     )
+    refuse_mixture(found, flags["data"], WHICH_TO_MEASURE)
     found = _in_order_of(model, found)
     check_labels(found, inspection.class_names(model), shows_several(found))
     evaluator = training.VideoEvaluator(
@@ -49,7 +59,8 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
         },
     )
     scores = evaluator(model)
-    report = report_on(scores, training.stream_weights(model))
+    weights = training.stream_weights(model)
+    report = report_on(scores, weights)
     report["skipped"] = evaluator.skipped
     report["protocol"] = {
         "clips": flags["num_clips"],
@@ -57,7 +68,7 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
         "videos": len(scores.names),
     }
     if flags["out"] is not None:
-        save_scores(scores, report, flags["out"])
+        save_scores(scores, report, weights, flags["out"])
     return report
 
 
@@ -69,7 +80,7 @@ def report_on(scores: VideoScores, weights: dict[str, float]) -> dict[str, Any]:
     }
     if np.ndim(scores.labels) == 2:
         return report
-    report["classes"] = _per_class(scores)
+    report["classes"] = _per_class(scores, weights)
     if len(scores.streams) > 1:
         report["sweep"] = training.sweep(
             scores.streams, scores.labels, scores.kind
@@ -77,8 +88,10 @@ def report_on(scores: VideoScores, weights: dict[str, float]) -> dict[str, Any]:
     return report
 
 
-def _per_class(scores: VideoScores) -> dict[str, float]:
-    matrix = training.confusion_matrix(_best(scores), scores.labels)
+def _per_class(
+    scores: VideoScores, weights: dict[str, float]
+) -> dict[str, float]:
+    matrix = training.confusion_matrix(scores.best(weights), scores.labels)
     names = scores.classes or [str(i) for i in range(len(matrix))]
     return {
         name: float(row[i] / row.sum())
@@ -87,19 +100,18 @@ def _per_class(scores: VideoScores) -> dict[str, float]:
     }
 
 
-def _best(scores: VideoScores) -> np.ndarray:
-    if "fused" in scores.scores:
-        return scores.scores["fused"]
-    return training.fuse(scores.streams, None, scores.kind)
-
-
-def save_scores(scores: VideoScores, report: dict[str, Any], out: Path) -> None:
+def save_scores(
+    scores: VideoScores,
+    report: dict[str, Any],
+    weights: dict[str, float],
+    out: Path,
+) -> None:
     """Writes scores.npz, metrics.json and confusion.png."""
     scores.save(out / "scores.npz")
     training.write_json(out / "metrics.json", report)
     if np.ndim(scores.labels) == 1:
         training.plot_confusion(
-            training.confusion_matrix(_best(scores), scores.labels),
+            training.confusion_matrix(scores.best(weights), scores.labels),
             scores.classes,
             out / "confusion.png",
         )

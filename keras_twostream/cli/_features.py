@@ -13,6 +13,7 @@ from keras_twostream.cli._options import (
     device_option,
     json_option,
     list_options,
+    views_options,
 )
 
 
@@ -33,10 +34,10 @@ from keras_twostream.cli._options import (
     help="One file per video; those that are there are not made again. A "
     "folder is of one model and one set of taps, clips and crops.",
 )
-@click.option("--clips", "num_clips", default=10, show_default=True)
-@click.option("--crops", default="centre", show_default=True)
-@click.option("--protocol", help="uniform, dense, segments or whole.")
-@click.option("--batch-size", default=16, show_default=True)
+@views_options
+@click.option(
+    "--batch-size", type=click.IntRange(1), default=16, show_default=True
+)
 @click.option(
     "--file-format",
     type=click.Choice(["safetensors", "npy"]),

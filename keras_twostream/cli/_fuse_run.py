@@ -38,8 +38,7 @@ def fuse_files(flags: dict[str, Any]) -> dict[str, Any]:
     }
     fused = None
     if flags["svm"]:
-        train = _read_all(flags["svm"])
-        fused = training.svm_fusion(train.scores, train.labels, scores.scores)
+        fused = _by_svm(flags, scores)
     elif weights or len(scores.scores) == 1:
         fused = training.fuse(scores.scores, weights, kind, method)
     if fused is None and np.ndim(scores.labels) == 1:
@@ -51,6 +50,28 @@ def fuse_files(flags: dict[str, Any]) -> dict[str, Any]:
         fused = training.fuse(scores.scores, None, kind, method)
     report["accuracy"]["fused"] = training.accuracy_report(fused, scores.labels)
     return report
+
+
+def _by_svm(flags: dict[str, Any], scores: VideoScores) -> np.ndarray:
+    """As Simonyan & Zisserman (2014): an SVM on softmax scores."""
+    if flags["weights"] or flags["method"] or flags["paper"]:
+        raise click.UsageError(
+            "--svm learns how to fuse: leave out --weights, --method and "
+            "--paper."
+        )
+    train = _read_all(flags["svm"])
+    if np.ndim(train.labels) != 1 or np.min(train.labels) < 0:
+        raise SpecError(
+            "The files of --svm need one label for each video to learn from."
+        )
+    return training.svm_fusion(_shares(train), train.labels, _shares(scores))
+
+
+def _shares(scores: VideoScores) -> dict[str, np.ndarray]:
+    return {
+        name: training.as_kind(each, scores.kind, "softmax")
+        for name, each in scores.scores.items()
+    }
 
 
 def _with_labels(scores: VideoScores, file: str) -> VideoScores:
@@ -114,11 +135,15 @@ def _read_all(files: tuple[str, ...]) -> VideoScores:
                 f"order. {name} has others than the first file."
             )
     labelled = [s for s, _ in parts.values() if np.min(s.labels) >= 0]
+    kind = _common_kind([scores for scores, _ in parts.values()])
     return VideoScores(
         names=first.names,
         labels=(labelled or [first])[0].labels,
-        scores={name: each for name, (_, each) in parts.items()},
-        kind=_common_kind([scores for scores, _ in parts.values()]),
+        scores={
+            name: training.as_kind(each, scores.kind, kind)
+            for name, (scores, each) in parts.items()
+        },
+        kind=kind,
         classes=first.classes,
     )
 
@@ -158,10 +183,6 @@ def _same_names(some: Sequence[str], others: Sequence[str]) -> bool:
 
 
 def _common_kind(all_scores: list[VideoScores]) -> str:
+    """Logits where all files hold them, else probabilities."""
     kinds = {scores.kind for scores in all_scores}
-    if len(kinds) > 1:
-        raise SpecError(
-            "Some files hold logits and others probabilities. Fuse files of "
-            f"one kind. Received: {', '.join(sorted(kinds))}"
-        )
-    return kinds.pop()
+    return "logits" if kinds == {"logits"} else "softmax"

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
-from keras_twostream.spec import FLOW_ALGORITHMS
+from keras_twostream.spec import FLOW_ALGORITHMS, SAMPLINGS
+
+CROPS = ("centre", "3-crop", "4-crop", "10-crop", "whole", "whole_mirrored")
 
 
 def out_option(function):
@@ -49,6 +51,34 @@ def list_options(function):
     return click.option(
         "--root", help="Folder of the videos that a list names."
     )(function)
+
+
+def views_options(function):
+    """`--clips`, `--crops` and `--protocol`: what is seen of a video."""
+    for option in (
+        click.option(
+            "--protocol",
+            type=click.Choice(SAMPLINGS),
+            help="How clips are placed; the model's own way by default.",
+        ),
+        click.option(
+            "--crops",
+            type=click.Choice(CROPS),
+            default="centre",
+            show_default=True,
+            help="What is cut from each frame.",
+        ),
+        click.option(
+            "--clips",
+            "num_clips",
+            type=click.IntRange(1),
+            default=10,
+            show_default=True,
+            help="Clips of each video.",
+        ),
+    ):
+        function = option(function)
+    return function
 
 
 def bound_option(function):

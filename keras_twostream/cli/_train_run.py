@@ -263,8 +263,9 @@ def _measure(
         cache=cache,
         bound=recipe.input.get("bound", layouts.BOUND),
     )
-    report = report_on(scores, training.stream_weights(model))
-    save_scores(scores, report, flags["out"] / "evaluation")
+    weights = training.stream_weights(model)
+    report = report_on(scores, weights)
+    save_scores(scores, report, weights, flags["out"] / "evaluation")
     show(report, as_json=False, err=True)
     chosen = ", and used to choose the epoch" if flags["keep"] == "best" else ""
     return [

@@ -72,14 +72,14 @@ def read_lists(
     options = {"format": list_format, "root": root}
     subset = subset or (None if split is None else "train")
     found = read_annotations(data, split=split, subset=subset, **options)
-    _refuse_mixture(found, data, WHICH_TO_TRAIN)
+    refuse_mixture(found, data, WHICH_TO_TRAIN)
     classes = class_names(found)
     if val is not None:
         chosen = {"split": split, "subset": "test"}
         inside = val == "test" and subset is not None
         place, chosen = (data, chosen) if inside else (val, {})
         held = read_annotations(place, **chosen, **options)
-        _refuse_mixture(held, place, WHICH_TO_VALIDATE)
+        refuse_mixture(held, place, WHICH_TO_VALIDATE)
         held = _same_classes(found, held)
     else:
         groups = [recording(path, recordings) for path in found.paths]
@@ -93,7 +93,8 @@ def read_lists(
     return Lists(pairs(found, several), pairs(held, several), classes)
 
 
-def _refuse_mixture(found: Annotations, place: str, advice: str) -> None:
+def refuse_mixture(found: Annotations, place: str, advice: str) -> None:
+    """Refuses a list of several subsets, of which one is wanted."""
     subsets = sorted({str(x.subset) for x in found.items if x.subset})
     if len(subsets) > 1:
         names = ", ".join(subsets)

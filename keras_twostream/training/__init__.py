@@ -18,6 +18,7 @@ _HOME = {
     "VideoEvaluator": "_evaluate",
     "VideoScores": "_scores",
     "accuracy_report": "_scores",
+    "as_kind": "_scores",
     "compile": "_compile",
     "confusion_matrix": "_scores",
     "copy_stream": "_streams",

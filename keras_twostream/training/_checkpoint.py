@@ -5,10 +5,11 @@ checkpoint is weights, optimiser and that place; no iterator is saved.
 """
 
 import json
+import math
 import os
 import reprlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,9 @@ class Resume(keras.callbacks.Callback):
     ```python
     resume = Resume("run/checkpoint.npz")
     resume.restore(model)
-    dataset = make(start_epoch=resume.epoch, start_step=resume.step)
+    for part in resume.parts(steps, epochs=30):
+        dataset = make(start_epoch=resume.epoch, start_step=resume.step)
+        model.fit(dataset, callbacks=[resume], **part)
     ```
     """
 
@@ -72,6 +75,7 @@ class Resume(keras.callbacks.Callback):
             WeightsError: If the checkpoint is of another model or optimiser,
                 or of a run of something else.
         """
+        self.set_model(model)
         if not self.path.exists():
             return False
         with np.load(self.path, allow_pickle=False) as file:
@@ -89,6 +93,38 @@ class Resume(keras.callbacks.Callback):
         ):
             callback.state = values
         return True
+
+    def parts(self, steps: int, epochs: int) -> Iterator[dict[str, int]]:
+        """Arguments of each call of `fit` that the run still needs.
+
+        The rest of a broken-off epoch is a call of its own: Keras takes the
+        length of all epochs from the first one that it goes through.
+
+        Args:
+            steps: Batches in a whole epoch.
+            epochs: Epochs of the run, those that are done included.
+
+        Yields:
+            `initial_epoch`, `epochs` and `steps_per_epoch`. `epoch` and
+            `step` then say where the dataset begins.
+        """
+        if self.step and self._goes_on(epochs):
+            yield {
+                "initial_epoch": self.epoch,
+                "epochs": self.epoch + 1,
+                "steps_per_epoch": steps - self.step,
+            }
+        if self._goes_on(epochs):
+            yield {
+                "initial_epoch": self.epoch,
+                "epochs": epochs,
+                "steps_per_epoch": steps,
+            }
+
+    def _goes_on(self, epochs: int) -> bool:
+        # Keras gives a model this attribute when it is compiled.
+        stopped = getattr(self.model, "stop_training", False)
+        return self.epoch < epochs and not stopped
 
     def on_train_begin(self, logs=None):
         self._saved_at = time.monotonic()
@@ -226,14 +262,19 @@ class KeepBest(keras.callbacks.Callback):
         return epoch - self.state["epoch"] >= self._patience
 
     def load_best(self, model: keras.Model) -> None:
-        """Gives the model its best weights, if any were kept."""
-        if self.path.exists():
+        """Gives the model its best weights, if this run has kept any.
+
+        A file that another run left at the same place does not count.
+        """
+        if self.state["epoch"] is not None and self.path.exists():
             with np.load(self.path, allow_pickle=False) as file:
                 model.set_weights([file[str(i)] for i in range(len(file))])
 
     def _is_better(self, value: float) -> bool:
         best = self.state["best"]
-        if best is None:
+        if math.isnan(value):
+            return False
+        if best is None or math.isnan(best):
             return True
         down = self.monitor.endswith("loss")
         return value < best if down else value > best

@@ -12,9 +12,14 @@ from keras import ops
 
 from keras_twostream.data import layouts
 from keras_twostream.data.cache import CacheFolder
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import (
+    SpecError,
+    UnknownNameError,
+    did_you_mean,
+)
 from keras_twostream.inspection import class_names, clip_spec
 from keras_twostream.training._accumulate import accumulator, stream_scores
+from keras_twostream.training._batches import several
 from keras_twostream.training._scores import VideoScores, sweep
 from keras_twostream.training._views import ViewReader
 
@@ -37,7 +42,8 @@ class VideoEvaluator:
             that number.
         protocol: How clips are placed; as the model's spec says when None.
         batch_size: Views in a batch.
-        head: Which output, for models with one per data set.
+        head: Which output, for models with one per data set; needed where
+            there are several.
         workers: Videos read at once.
         cache: A packed cache, for the videos that it holds.
         bound: Pixels that the extreme levels mean of flow that another tool
@@ -84,6 +90,8 @@ class VideoEvaluator:
             model: A model of this library, with logits as outputs.
 
         Raises:
+            SpecError: If the model has several heads and `head` names none.
+            UnknownNameError: If the model has no such head.
             VideoError: If no video can be read.
         """
         spec = clip_spec(model)
@@ -100,7 +108,7 @@ class VideoEvaluator:
 
     def _compile(self, model: keras.Model, kind: str):
         if self._compiled[0] is not model:
-            probe = stream_scores(model, self._head)
+            probe = stream_scores(model, _chosen_head(model, self._head))
             self._compiled = (model, probe, accumulator(probe, kind))
         return self._compiled[1:]
 
@@ -186,6 +194,32 @@ def evaluate_videos(
     return VideoEvaluator(items, **options)(model)
 
 
+def _chosen_head(model: keras.Model, head: str | None) -> str | None:
+    """The head to score, which need not be named where there is only one."""
+    heads = _heads(model)
+    if head is None and len(heads) > 1:
+        raise SpecError(
+            f"{model.name} has several heads, and the videos are of one: say "
+            f"which with `head`. Choices: {', '.join(heads)}."
+        )
+    if head is not None and head not in heads:
+        hint = did_you_mean(head, heads) or " Leave `head` out."
+        raise UnknownNameError(f"{model.name} has no head {head!r}.{hint}")
+    return head or next(iter(heads), None)
+
+
+def _heads(model: keras.Model) -> list[str]:
+    """Names of the heads; none where the only one has no name."""
+    names = list(model.output) if isinstance(model.output, dict) else []
+    streams = clip_spec(model).streams
+    if set(names) <= set(streams):
+        return []
+    prefixes = tuple(f"{stream}_" for stream in streams)
+    if all(name.startswith(prefixes) for name in names):
+        names = [name.split("_", 1)[1] for name in names]
+    return list(dict.fromkeys(names))
+
+
 def _mean(total: np.ndarray, views: np.ndarray, kind: str) -> np.ndarray:
     """Sums over the views of each video that was read, as means."""
     if kind == "sci":  # each view's weight is the sum of what it added
@@ -224,7 +258,7 @@ def _label_array(labels: Sequence[Any], sums: Mapping[str, Any]):
     classes = next(iter(sums.values())).shape[-1]
     array = np.zeros((len(labels), classes), int)
     for row, label in zip(array, labels, strict=True):
-        row[list(np.atleast_1d(label))] = 1
+        row[list(several(label))] = 1
     return array
 
 

@@ -15,8 +15,9 @@ def hold_out(
     """Splits a list so that every class keeps its share.
 
     Clips cut from one recording look alike, so that holding one of them out
-    measures nothing: name the recordings, and whole ones are held out. A
-    class of one recording stays in training.
+    measures nothing: name the recordings, and whole ones are held out, as
+    near to the share as their sizes allow. A class of one recording stays in
+    training.
 
     Args:
         labels: One label per item; several labels count as their first, and
@@ -42,7 +43,15 @@ def hold_out(
 def _draw(groups: np.ndarray, share: float, rng) -> np.ndarray:
     """Whole groups of one class, at random, that make up the share."""
     names, sizes = np.unique(groups, return_counts=True)
-    order = rng.permutation(len(names))
-    wanted = min(max(round(len(groups) * share), int(share > 0)), len(groups))
-    before = np.cumsum(sizes[order]) - sizes[order]
-    return names[order[before < wanted][: len(names) - 1]]
+    order = rng.permutation(len(names)).tolist()
+    left = min(max(round(len(groups) * share), int(share > 0)), len(groups))
+    if left == 0 or len(names) == 1:
+        return names[:0]
+    drawn = []
+    for place in order:
+        # Too much by more than leaving it out would be too little.
+        too_large = sizes[place] - left > left
+        if left > 0 and not too_large and len(drawn) < len(names) - 1:
+            drawn.append(place)
+            left -= sizes[place]
+    return names[drawn or [min(order, key=lambda place: sizes[place])]]

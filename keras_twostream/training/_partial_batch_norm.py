@@ -39,7 +39,11 @@ class PartialBatchNorm(keras.callbacks.Callback):
 
     def set_model(self, model):
         super().set_model(model)
-        if freeze_batch_norm(model) and model.optimizer.built:
+        if not freeze_batch_norm(model):
+            return
+        # A step that an earlier `fit` compiled still trains them.
+        model.train_function = None
+        if model.optimizer.built:
             # The optimiser was built for more variables than now train.
             optimizer = model.optimizer
             model.optimizer = optimizer.from_config(optimizer.get_config())

@@ -178,24 +178,21 @@ class _Run:
     def _fit(self, items, validation, steps, resume, callbacks) -> None:
         """Calls `model.fit`, first for the rest of a broken-off epoch."""
         held_out = self._validation(validation) if validation else None
-        dataset = self._training(items, resume.epoch, resume.step)
         flops = costs(self.model).flops
         monitor = ThroughputMonitor(self.batch_size, flops)
-        while resume.epoch < self.epochs and not self.model.stop_training:
-            first, done = resume.epoch, resume.step
-            progress = Progress(self.batch_size, steps, self.epochs, done)
+        for part in resume.parts(steps, self.epochs):
+            dataset = self._training(items, resume.epoch, resume.step)
+            progress = Progress(
+                self.batch_size, steps, self.epochs, resume.step
+            )
             self.model.fit(
                 monitor.watch(dataset),
-                initial_epoch=first,
-                epochs=first + 1 if done else self.epochs,
-                steps_per_epoch=steps - done,
+                **part,
                 shuffle=False,
                 validation_data=held_out,
                 callbacks=[monitor, *callbacks, progress],
                 verbose=0,
             )
-            if done:
-                dataset = self._training(items, resume.epoch, 0)
 
     def _readable(self, items) -> list[tuple[str, Any]]:
         options = {"batch_size": 1, "training": True, **self.recipe.input}

@@ -2,7 +2,7 @@
 
 A pickle can run any program when it is read. The reader here builds arrays
 and plain containers and refuses everything else; a TSN file, which holds
-object arrays, is read through the same door.
+object arrays, is read through the same door. PyTorch's tensors become arrays.
 """
 
 import io
@@ -17,6 +17,7 @@ import numpy as np
 
 from keras_twostream.errors import SpecError
 from keras_twostream.training._scores import VideoScores
+from keras_twostream.training._torch_pickles import stand_in
 
 # What arrays and plain numbers need, and nothing that acts.
 _ALLOWED = {
@@ -38,11 +39,9 @@ class _Plain(pickle.Unpickler):
             return _latin
         if (module, name) in _ALLOWED:
             return super().find_class(module, name)
-        if module == "torch._utils":
-            raise SpecError(
-                "The file holds PyTorch tensors. Save NumPy arrays instead: "
-                "tensor.numpy()."
-            )
+        tensor = stand_in(module, name, _Plain)
+        if tensor is not None:
+            return tensor
         raise SpecError(
             f"The file asks for {module}.{name}, which a file of scores does "
             "not need; it was not run. Only arrays, numbers, text, lists and "
@@ -121,6 +120,11 @@ def _from_tsn(arrays: Mapping[str, Any], stream: str) -> VideoScores:
         row = np.asarray(row, "float32")
         rows.append(row.reshape(-1, row.shape[-1]).mean(axis=0))
     labels = np.asarray(arrays["labels"]).astype(int).ravel()
+    if len(labels) != len(rows):
+        raise SpecError(
+            f"The file has scores of {len(rows)} videos and {len(labels)} "
+            "labels."
+        )
     return _of(np.stack(rows), labels, stream, "logits")
 
 
@@ -135,15 +139,28 @@ def _from_mmaction(values: Any, stream: str, path: Path) -> VideoScores:
         raise SpecError(f"{path} holds no list of scores.")
     if not isinstance(values[0], dict):
         scores = np.stack([np.ravel(row) for row in values])
-        return _of(scores, np.full(len(scores), -1), stream, "softmax")
-    rows, labels = [], []
-    for row in values:
-        item = row.get("pred_scores", row.get("pred_score"))
-        rows.append(np.ravel(item["item"] if isinstance(item, dict) else item))
-        label = row.get("gt_labels", row.get("gt_label", -1))
-        label = label["item"] if isinstance(label, dict) else label
-        labels.append(int(np.ravel(label)[0]))
-    return _of(np.stack(rows), np.array(labels), stream, "softmax")
+        return _of(scores, np.full(len(scores), -1), stream, _kind(scores))
+    rows = [_entry(row, "pred_score", None) for row in values]
+    if any(row is None for row in rows):
+        raise SpecError(f"{path} has a video without pred_score.")
+    scores = np.stack([np.ravel(row) for row in rows])
+    labels = [np.ravel(_entry(row, "gt_label", -1)) for row in values]
+    if {label.size for label in labels} == {scores.shape[1]} != {1}:
+        return _of(scores, np.stack(labels).astype(int), stream, _kind(scores))
+    labels = np.array([int(label[0]) for label in labels])
+    return _of(scores, labels, stream, _kind(scores))
+
+
+def _entry(row: Mapping[str, Any], name: str, default: Any) -> Any:
+    """An entry as one version or another of mmaction2 names it."""
+    found = row.get(f"{name}s", row.get(name, default))
+    return found["item"] if isinstance(found, dict) else found
+
+
+def _kind(scores: np.ndarray) -> str:
+    """What scores are: test settings of mmaction2 give either."""
+    shares = scores.min() >= 0 and np.allclose(scores.sum(-1), 1.0, atol=1e-2)
+    return "softmax" if shares else "logits"
 
 
 def _of(scores, labels, stream: str, kind: str) -> VideoScores:
@@ -170,7 +187,8 @@ def _array(data: bytes, path: Path) -> np.ndarray:
 
 def _unpickle(data: bytes, path: Path) -> Any:
     try:
-        return _Plain(io.BytesIO(data)).load()
+        # As text of Python 2, whose arrays TSN released.
+        return _Plain(io.BytesIO(data), encoding="latin1").load()
     except SpecError:
         raise
     except Exception as error:  # a broken pickle raises anything

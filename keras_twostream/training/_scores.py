@@ -69,6 +69,12 @@ class VideoScores:
             for name, scores in found.items()
         }
 
+    def best(self, weights: Mapping[str, float] | None = None) -> np.ndarray:
+        """(videos, classes) fused scores: the network's, or by weights."""
+        if "fused" in self.scores:
+            return self.scores["fused"]
+        return fuse(self.streams, weights, self.kind)
+
     @property
     def streams(self) -> dict[str, np.ndarray]:
         """The streams' scores, without the fused ones beside streams."""
@@ -115,6 +121,11 @@ def fuse(
     if method == "sci":
         weights = {n: w * _concentration(scores[n]) for n, w in weights.items()}
     total = sum(weights.values())
+    if not np.all(total > 0):
+        raise SpecError(
+            "The weights of scores to fuse must add up to more than 0. "
+            f"Received: {weights}"
+        )
     return sum(weights[name] / total * scores[name] for name in scores)
 
 
@@ -216,10 +227,10 @@ def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 
 def top_k(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Share of videos whose class is among the k best; a tie counts
-    against the network."""
+    """Share of videos whose class is among the k best; a tie, or a score
+    that is no number, counts against the network."""
     own = np.take_along_axis(scores, np.asarray(labels)[:, None], axis=1)
-    better = (scores >= own).sum(axis=1) - 1
+    better = (~(scores < own)).sum(axis=1) - 1
     return float(np.mean(better < k)) if len(scores) else 0.0
 
 

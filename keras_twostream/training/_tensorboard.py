@@ -13,7 +13,7 @@ from keras_twostream import flow
 from keras_twostream.data import clips
 from keras_twostream.errors import TwoStreamError
 from keras_twostream.inspection import class_names, clip_spec
-from keras_twostream.training._evaluate import VideoEvaluation
+from keras_twostream.training._evaluate import VideoEvaluation, stream_weights
 from keras_twostream.training._plots import plot_confusion
 from keras_twostream.training._scores import confusion_matrix
 
@@ -87,9 +87,7 @@ class TensorBoardImages(keras.callbacks.Callback):
         return strips
 
     def _drawn(self, scores) -> np.ndarray:
-        best = scores.scores.get("fused")
-        if best is None:
-            best = next(iter(scores.scores.values()))
+        best = scores.best(stream_weights(self.model))
         matrix = confusion_matrix(best, scores.labels)
         picture = io.BytesIO()
         plot_confusion(matrix, class_names(self.model), picture)

@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from keras_twostream._opencv import cv2
 from keras_twostream.data import clips, layouts
 from keras_twostream.errors import TwoStreamError, VideoError
 from keras_twostream.spec import ClipSpec
+
+_SIZES = 4  # frame sizes whose batches fill at once, so that memory is flat
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +90,8 @@ class ViewReader:
                 waiting[shape].append((number, view))
                 if len(waiting[shape]) == self._batch_size:
                     yield self._batch(waiting.pop(shape))
+                elif len(waiting) > _SIZES:
+                    yield self._batch(waiting.pop(next(iter(waiting))))
         for rest in waiting.values():
             yield self._batch(rest)
         if self._paths and not self.views.any():
@@ -109,7 +114,7 @@ class ViewReader:
     def _views_of(self, path: str) -> list[dict[str, np.ndarray]]:
         try:
             arrays = clips(path, self._spec, **self._cut)
-        except (TwoStreamError, OSError) as error:
+        except (TwoStreamError, OSError, cv2.error) as error:
             self.skipped[path] = str(error)
             return []
         count = len(next(iter(arrays.values())))

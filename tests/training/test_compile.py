@@ -79,6 +79,20 @@ def test_partial_batch_norm_callback_keeps_statistics(build):
     assert not np.allclose(first[2], moved[2])
 
 
+@pytest.mark.agnostic
+def test_partial_batch_norm_callback_freezes_what_was_fitted_before(build):
+    model, labels = build(), np.array([0, 1, 0, 1])
+    training.compile(model, "actors", steps=4)
+    model.fit(_clips(), labels, verbose=0)
+    frozen = model.get_layer("rgb_bn2").get_weights()
+    callbacks = [training.PartialBatchNorm()]
+    model.fit(_clips(), labels, callbacks=callbacks, verbose=0)
+    for before, after in zip(
+        frozen, model.get_layer("rgb_bn2").get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(before, after)
+
+
 def test_frozen_layers_do_not_train(build):
     model = build()
     training.compile(model, "actors", steps=2, frozen=["^rgb_"])
@@ -210,3 +224,22 @@ def test_several_labels_are_no_shares_of_one(build):
 def test_xla_is_chosen_by_its_words(build):
     with pytest.raises(SpecError, match="Received: jit_compile='off'"):
         training.compile(build(), "actors", steps=2, jit_compile="off")
+
+
+@pytest.mark.parametrize(
+    "sizes, share, held",
+    [
+        ({"a": 90, "b": 10}, 0.15, {"b"}),
+        ({"a": 60, "b": 40}, 0.1, {"b"}),
+        ({"a": 20}, 0.5, set()),
+        ({"a": 9, "b": 1}, 0.0, set()),
+    ],
+)
+def test_hold_out_does_not_take_a_recording_that_is_far_too_large(
+    sizes, share, held
+):
+    groups = [name for name, size in sizes.items() for _ in range(size)]
+    for seed in range(8):
+        _, places = training.hold_out([0] * len(groups), share, seed, groups)
+        assert {groups[place] for place in places} == held
+        assert len(places) == sum(sizes[name] for name in held)

@@ -4,9 +4,12 @@ import pytest
 from foreign_layouts import moving_frames, true_fields, write_layout
 
 from keras_twostream import training
+from keras_twostream._opencv import cv2
 from keras_twostream.data import clips
-from keras_twostream.errors import SpecError, VideoError
+from keras_twostream.errors import SpecError, UnknownNameError, VideoError
 from keras_twostream.inspection import clip_spec
+from keras_twostream.training import _views
+from keras_twostream.training._views import ViewReader
 
 pytestmark = pytest.mark.agnostic
 
@@ -88,6 +91,68 @@ def test_unreadable_video_is_left_out(build, items, tmp_path):
 def test_nothing_readable(build, tmp_path):
     with pytest.raises(VideoError, match="None of the 1 videos can be read"):
         training.evaluate_videos(build(), [(str(tmp_path / "x.mp4"), 0)])
+
+
+def test_video_that_opencv_refuses_is_left_out(build, monkeypatch):
+    def refuse(path, spec, **options):
+        if path == "bad.mp4":
+            raise cv2.error("inv_scale_x > 0")
+        return {"rgb": np.zeros((1, 2, 24, 24, 3), "uint8")}
+
+    monkeypatch.setattr(_views, "clips", refuse)
+    spec = clip_spec(build())
+    reader = ViewReader(["bad.mp4", "good.mp4"], spec, 2, workers=1)
+    assert len(list(reader)) == 1
+    assert "inv_scale_x" in reader.skipped["bad.mp4"]
+
+
+def test_few_frame_sizes_wait_for_a_full_batch(build, monkeypatch):
+    """Views of nine sizes, and of the first one again in the end."""
+
+    def whole(path, spec, **options):
+        cut.append(path)
+        return {"rgb": np.zeros((1, 2, 24 + int(path) % 9, 24, 3), "uint8")}
+
+    cut = []
+    monkeypatch.setattr(_views, "clips", whole)
+    paths = [str(number) for number in range(10)]
+    reader = ViewReader(paths, clip_spec(build()), 8, workers=1)
+    batches = iter(reader)
+    first = next(batches)
+    assert len(cut) < 9
+    assert first.video.tolist() == [0] * 8 and first.mask.sum() == 1
+    rest = list(batches)
+    assert sum(batch.mask.sum() for batch in rest) == 9
+    assert reader.views.tolist() == [1] * 10
+
+
+@pytest.mark.parametrize("outputs", ["fused", "streams"])
+def test_a_head_is_named_where_there_are_several(build, items, outputs):
+    model = build(heads={"ucf101": 2, "hmdb51": 3}, outputs=outputs)
+    options = {"num_clips": 1, "workers": 1}
+    scores = training.evaluate_videos(
+        model, items[:1], head="hmdb51", **options
+    )
+    assert {each.shape for each in scores.scores.values()} == {(1, 3)}
+    with pytest.raises(UnknownNameError, match="Did you mean hmdb51"):
+        training.evaluate_videos(model, items[:1], head="hmdb", **options)
+    with pytest.raises(SpecError, match="`head`. Choices: ucf101, hmdb51"):
+        training.evaluate_videos(model, items[:1], **options)
+
+
+def test_a_head_need_not_be_named_where_there_is_one(build, items):
+    options = {"num_clips": 1, "workers": 1}
+    model = build(heads={"ucf101": 2}, outputs="streams")
+    scores = training.evaluate_videos(model, items[:1], **options)
+    assert set(scores.scores) == {"rgb", "flow"}
+    with pytest.raises(UnknownNameError, match="no head 'x'. Leave"):
+        training.evaluate_videos(build(), items[:1], head="x", **options)
+
+
+def test_a_video_that_shows_no_class_has_none(build, items):
+    labelled = [(items[0][0], (1,)), (items[1][0], (-1,))]
+    scores = training.evaluate_videos(build(), labelled, num_clips=1, workers=1)
+    assert scores.labels.tolist() == [[0, 1], [0, 0]]
 
 
 def test_no_items():

@@ -124,9 +124,24 @@ def test_ucf101_split1(run, commands, video_folder, tmp_path):
     report = json.loads(metrics.read_text())
     assert report["protocol"]["videos"] == 4
     assert not report["skipped"]
+    _check_ucf101_rates(tmp_path / "runs")
     # A second call finds its stages done.
     run("ucf101_split1.py", *arguments, *SMALL, "--option", "width=4")
     assert commands.count("train") == 3
+
+
+def _check_ucf101_rates(runs):
+    """The authors' rates and epochs, in passes over the list."""
+    for name, rate, epochs, at, dropout in (
+        ("rgb", 0.01, 60, [20, 40], 0.0),
+        ("flow", 0.01, 400, [100, 200, 300], 0.8),
+        ("fused", 0.001, 80, [30, 60], 0.0),
+    ):
+        config = tomllib.loads((runs / name / "config.toml").read_text())
+        recipe = config["recipe"]
+        assert (recipe["learning_rate"], recipe["epochs"]) == (rate, epochs)
+        assert recipe["schedule"]["at"] == at
+        assert config["model"]["options"]["dropout"] == dropout
 
 
 def _as_ucf101(folder, root):

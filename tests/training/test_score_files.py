@@ -6,6 +6,7 @@ import pytest
 
 from keras_twostream import training
 from keras_twostream.errors import SpecError
+from keras_twostream.training import _torch_pickles
 
 
 def test_tsn_archive_without_running_its_pickles(tmp_path):
@@ -75,3 +76,65 @@ def test_broken_and_missing_files(tmp_path):
     np.savez(other, a=np.ones(2))
     with pytest.raises(SpecError, match="holds a, not scores"):
         training.load_scores(other)
+
+
+def test_tensors_of_mmaction_are_read_without_torch(tmp_path):
+    torch = pytest.importorskip("torch")
+    scores = torch.tensor([[0.2, 0.8, 0.0], [0.9, 0.0, 0.1]])
+    rows = [
+        {"pred_score": scores[i], "gt_label": torch.tensor([1 - i])}
+        for i in range(2)
+    ]
+    rows[0]["pred_scores"] = {"item": scores.T.contiguous().T[0]}
+    path = tmp_path / "result.pkl"
+    path.write_bytes(pickle.dumps(rows))
+    found = training.load_scores(path, "rgb")
+    np.testing.assert_array_equal(found.scores["rgb"], scores.numpy())
+    assert (found.labels.tolist(), found.kind) == ([1, 0], "softmax")
+
+
+def test_a_tensor_stays_inside_its_storage():
+    storage = np.arange(4.0)
+    with pytest.raises(IndexError):
+        _torch_pickles._tensor(storage, 2, (2, 2), (2, 1))
+    with pytest.raises(SpecError, match="larger than its storage"):
+        _torch_pickles._tensor(storage, 0, (9, 9), (0, 0))
+
+
+def test_bytes_of_python_2_are_read(tmp_path):
+    # What Python 2 pickled of numpy.array([1.5, 200.0]), protocol 0.
+    raw = np.array([1.5, 200.0]).tobytes()
+    text = "".join(f"\\x{byte:02x}" for byte in raw)
+    pickled = (
+        "(lp0\ncnumpy.core.multiarray\n_reconstruct\np1\n(cnumpy\nndarray\n"
+        "p2\n(I0\ntp3\nS'b'\np4\ntp5\nRp6\n(I1\n(I2\ntp7\ncnumpy\ndtype\n"
+        "p8\n(S'f8'\np9\nI0\nI1\ntp10\nRp11\n(I3\nS'<'\np12\nNNNI-1\nI-1\n"
+        f"I0\ntp13\nbI00\nS'{text}'\np14\ntp15\nbap16\n."
+    )
+    path = tmp_path / "result.pkl"
+    path.write_bytes(pickled.encode("ascii"))
+    found = training.load_scores(path, "rgb")
+    assert found.scores["rgb"].tolist() == [[1.5, 200.0]]
+
+
+def test_several_labels_and_raw_scores_of_mmaction(tmp_path):
+    rows = [
+        {"pred_score": np.array([3.0, -1.0, 2.0]), "gt_label": [1, 0, 1]},
+        {"pred_score": np.array([0.0, 4.0, 1.0]), "gt_label": [0, 1, 0]},
+    ]
+    path = tmp_path / "result.pkl"
+    path.write_bytes(pickle.dumps(rows))
+    found = training.load_scores(path)
+    assert found.labels.tolist() == [[1, 0, 1], [0, 1, 0]]
+    assert found.kind == "logits"
+
+
+def test_rows_without_scores_and_labels_of_other_videos(tmp_path):
+    path = tmp_path / "result.pkl"
+    path.write_bytes(pickle.dumps([{"gt_label": 1}]))
+    with pytest.raises(SpecError, match="a video without pred_score"):
+        training.load_scores(path)
+    path = tmp_path / "tsn.npz"
+    np.savez(path, scores=np.ones((2, 4, 3)), labels=np.array([0]))
+    with pytest.raises(SpecError, match="2 videos and 1 labels"):
+        training.load_scores(path)

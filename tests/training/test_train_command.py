@@ -8,7 +8,7 @@ from foreign_layouts import moving_frames, true_fields, write_layout
 from safetensors.numpy import load_file
 
 from keras_twostream import hub, inspection, training
-from keras_twostream.cli import _evaluate_run, _train_run
+from keras_twostream.cli import _evaluate_run, _options, _train_run
 from keras_twostream.cli._settings import assignments, parse_text, parse_value
 from keras_twostream.cli._train import (
     evaluate_command,
@@ -16,6 +16,7 @@ from keras_twostream.cli._train import (
     fuse_command,
     train_command,
 )
+from keras_twostream.data._crops import VIEW_CROPS
 from keras_twostream.errors import SpecError
 from keras_twostream.training import VideoScores
 
@@ -248,6 +249,49 @@ def test_scores_of_other_videos_are_not_fused(tmp_path):
         _fused(rgb, other)
     with pytest.raises(SpecError, match="labels of other videos"):
         _fused(rgb, "--labels", other)
+
+
+def test_logits_and_probabilities_are_fused_as_probabilities(tmp_path):
+    logits, shares = tmp_path / "a.npz", tmp_path / "b.npz"
+    names, labels = list("abc"), np.arange(3)
+    VideoScores(names, labels, {"rgb": 5 * np.eye(3)}).save(logits)
+    sure = {"flow": np.eye(3)[[1, 0, 2]]}
+    VideoScores(names, labels, sure, "softmax").save(shares)
+    report = _fused(logits, shares, "--weights", "flow=3")
+    assert report["accuracy"]["fused"]["top1"] == pytest.approx(1 / 3)
+
+
+def test_an_svm_needs_labels_and_no_weights(tmp_path):
+    test = _save(tmp_path / "test.npz", "rgb")
+    train = _save(tmp_path / "train.npz", "rgb", labels=(0, -1, 2))
+    with pytest.raises(SpecError, match="one label for each video"):
+        _fused(test, "--svm", train)
+    result = CliRunner().invoke(
+        fuse_command, [str(test), "--svm", str(test), "--weights", "rgb=2"]
+    )
+    assert result.exit_code == 2 and "leave out --weights" in result.output
+
+
+def test_the_crops_to_choose_from_are_those_there_are():
+    assert set(_options.CROPS) == set(VIEW_CROPS)
+
+
+def test_training_videos_are_not_measured_unasked(
+    run_folder, video_folder, tmp_path
+):
+    listed = tmp_path / "list.csv"
+    videos = sorted(video_folder.rglob("*.mp4"))
+    rows = [
+        f"{path},{path.parent.name},{'train' if i % 2 else 'test'}"
+        for i, path in enumerate(videos)
+    ]
+    listed.write_text("\n".join(["path,label,split", *rows]))
+    arguments = [str(run_folder), "--data", str(listed), "--clips", "1"]
+    result = CliRunner().invoke(evaluate_command, arguments)
+    assert result.exit_code == 2 and "with --subset" in result.output
+    chosen = [*arguments, "--subset", "test", "--json"]
+    report = json.loads(_invoke(evaluate_command, *chosen).stdout)
+    assert report["protocol"]["videos"] == 6
 
 
 def test_files_without_labels_say_how_to_give_them(tmp_path):

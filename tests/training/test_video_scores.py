@@ -27,6 +27,23 @@ def test_constant_scores_are_not_right_by_accident():
     assert report["top1"] == 0.0
 
 
+def test_scores_that_are_no_numbers_are_not_right():
+    lost = np.full((4, 3), np.nan)
+    assert training.accuracy_report(lost, np.arange(4) % 3)["top1"] == 0.0
+
+
+def test_weights_of_nothing_are_refused():
+    with pytest.raises(SpecError, match="add up to more than 0"):
+        training.fuse({"rgb": np.eye(3)}, {"rgb": 0.0})
+
+
+def test_the_best_scores_are_fused_by_the_weights():
+    scores = {"rgb": np.eye(2), "flow": 2 * np.eye(2)[::-1]}
+    kept = VideoScores(list("ab"), np.arange(2), scores)
+    assert kept.best({"rgb": 3.0}).argmax(1).tolist() == [0, 1]
+    assert kept.best().argmax(1).tolist() == [1, 0]
+
+
 def test_weighted_fusion():
     fused = training.fuse({"rgb": RGB, "flow": FLOW}, {"flow": 3.0})
     np.testing.assert_allclose(fused, (RGB + 3 * FLOW) / 4)
