@@ -1,9 +1,13 @@
 """Batches in the form that `fit` wants: labels per output, and weights."""
 
+import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from keras_twostream.errors import SpecError
 
 
 def labelled(
@@ -18,16 +22,25 @@ def labelled(
     Args:
         dataset: Of (clips, labels) or (clips, labels, weights).
         outputs: Names of the model's outputs, or None when it has one.
-        class_weight: From class number to the weight of its clips.
+        class_weight: From class number to the weight of its clips; 1 for
+            classes that it leaves out.
 
     Returns:
         A dataset of (clips, labels[, weights]).
+
+    Raises:
+        SpecError: If classes have weights, and a video has several classes.
     """
-    table = _table(class_weight) if class_weight else None
+    shape = dataset.element_spec[1].shape
+    if class_weight and shape.rank != 1:
+        raise SpecError(
+            "`class_weight` needs one class per video. Received: labels of "
+            f"shape {shape}. Leave `class_weight` out."
+        )
 
     def change(clips, label, *weight):
-        if table is not None:
-            weight = (tf.gather(table, label),)
+        if class_weight:
+            weight = (_weights(class_weight, label),)
         values = (label, *weight)
         if outputs is not None:
             values = tuple({name: x for name in outputs} for x in values)
@@ -42,7 +55,7 @@ def several(label: int | Sequence[int]) -> tuple[int, ...]:
 
 
 def filled_up(
-    dataset: tf.data.Dataset, batch_size: int, items: int
+    dataset: tf.data.Dataset, batch_size: int, items: Sequence[tuple[str, Any]]
 ) -> tf.data.Dataset:
     """Makes the last batch as large as the others, at no weight.
 
@@ -53,12 +66,14 @@ def filled_up(
     Args:
         dataset: Of (clips, labels), the last batch perhaps smaller.
         batch_size: Rows of a batch.
-        items: Rows of the dataset; those that cannot be read are fewer.
+        items: (path, label) pairs that it was made of, those that cannot be
+            read included.
 
     Returns:
         A dataset of (clips, labels, weights).
     """
-    count = items - len(dataset.skipped)
+    # By item: a file may be listed twice, and is skipped once.
+    count = sum(os.fspath(path) not in dataset.skipped for path, _ in items)
     rows = -(-count // batch_size) * batch_size
 
     def fill(clips, label):
@@ -73,7 +88,8 @@ def filled_up(
     return dataset.map(fill)
 
 
-def _table(weights: Mapping[int, float]) -> np.ndarray:
-    table = np.ones(1 + max(weights), "float32")
-    table[list(weights)] = list(weights.values())
-    return table
+def _weights(weights: Mapping[int, float], label: tf.Tensor) -> tf.Tensor:
+    """The weight of each label, 1 where none is given."""
+    same = label[:, None] == tf.constant(list(weights), label.dtype)
+    change = tf.constant(list(weights.values()), "float32") - 1.0
+    return 1.0 + tf.reduce_sum(tf.cast(same, "float32") * change, axis=1)

@@ -231,7 +231,7 @@ class _Run:
     def _validation(self, items) -> tf.data.Dataset:
         bound = self.recipe.input.get("bound", layouts.BOUND)
         videos = self._videos(items, training=False, bound=bound)
-        dataset = filled_up(videos, self.batch_size, len(items))
+        dataset = filled_up(videos, self.batch_size, items)
         return labelled(dataset, output_names(self.model))
 
     def _videos(self, items, **options: Any) -> tf.data.Dataset:

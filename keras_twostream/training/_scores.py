@@ -211,11 +211,14 @@ def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
     Args:
         scores: (videos, classes).
-        labels: (videos,), or (videos, classes) of 0 and 1.
+        labels: (videos,), where -1 leaves a video out, or (videos, classes)
+            of 0 and 1.
     """
     if np.ndim(labels) == 2:
         return {"mean_average_precision": mean_average_precision(
             scores, labels)}  # fmt: skip
+    known = np.asarray(labels) >= 0
+    scores, labels = scores[known], np.asarray(labels)[known]
     matrix = confusion_matrix(scores, labels)
     present = matrix.sum(axis=1) > 0
     recall = matrix.diagonal()[present] / matrix.sum(axis=1)[present]

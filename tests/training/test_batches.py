@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_twostream import training
+from keras_twostream.errors import SpecError
 from keras_twostream.training._batches import filled_up, labelled
 
 
@@ -31,7 +32,10 @@ def test_filling_up_changes_no_number():
     )
     dataset = _dataset(*_rows(11), batch=4)
     plain = model.evaluate(dataset, verbose=0)
-    filled = filled_up(dataset, 4, 11)
+    # A file that cannot be read, listed twice, and eleven that can.
+    dataset.skipped = {"bad": "no video"}
+    items = [(name, 0) for name in ["bad", *"abcdefghijk", "bad"]]
+    filled = filled_up(dataset, 4, items)
     assert {len(labels) for _, labels, _ in filled} == {4}
     assert model.evaluate(filled, verbose=0) == pytest.approx(plain, rel=1e-5)
 
@@ -44,3 +48,15 @@ def test_weights_of_classes_for_every_output():
     assert weights["flow"].numpy().tolist() == [0.5, 4.0, 1.0]
     labels = next(iter(labelled(dataset, None)))[1]
     assert labels.numpy().tolist() == [0, 2, 1]
+
+
+def test_classes_without_a_weight_weigh_one():
+    dataset = _dataset(np.zeros((3, 1)), np.array([0, 2, -1]), 3)
+    batch = next(iter(labelled(dataset, None, {0: 2.0})))
+    assert batch[2].numpy().tolist() == [2.0, 1.0, 1.0]
+
+
+def test_weights_need_one_class_per_video():
+    dataset = _dataset(np.zeros((3, 1)), np.eye(3), 3)
+    with pytest.raises(SpecError, match="one class per video"):
+        labelled(dataset, None, {0: 2.0})

@@ -125,3 +125,11 @@ def test_saved_scores_come_back(tmp_path):
     assert found.names == scores.names and found.classes == scores.classes
     np.testing.assert_array_equal(found.scores["flow"], FLOW)
     assert found.report() == scores.report()
+
+
+def test_videos_without_a_label_are_left_out():
+    scores = np.eye(3)[[0, 1, 1]]
+    report = training.accuracy_report(scores, np.array([0, -1, 2]))
+    assert report["top1"] == report["mean_class"] == 0.5
+    report = training.accuracy_report(scores, np.array([-1, -1, -1]))
+    assert report["top1"] == report["mean_class"] == 0.0
