@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from keras_twostream import inspection, training
-from keras_twostream.cli._files import distinct
+from keras_twostream._opencv import cv2
+from keras_twostream.cli._files import check_writable, distinct
 from keras_twostream.cli._train_setup import load_anything
 from keras_twostream.data import read_annotations
 from keras_twostream.errors import SpecError, VideoError
@@ -25,6 +26,7 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
         those that failed, with the reason, and the file of every video,
         without its ending.
     """
+    check_writable(flags["out"])
     model = load_anything(flags["model"])
     extractor = training.FeatureExtractor(
         inspection.taps(model, flags["taps"]),
@@ -49,10 +51,10 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
         try:
             training.write_features(target, extractor(video), kind)
             report["done"].append(video)
-        except (VideoError, SpecError) as error:
+        except (VideoError, SpecError, cv2.error) as error:
             report["failed"].append({"source": video, "reason": str(error)})
             click.echo(f"Left out: {video}: {error}", err=True)
-        rate = done / (time.perf_counter() - began)
+        rate = (done - report["present"]) / (time.perf_counter() - began)
         click.echo(f"{done}/{len(targets)}  {rate:.1f} videos/s", err=True)
     return report
 

@@ -107,7 +107,12 @@ def _weights(pairs: Iterable[str]) -> dict[str, float]:
 def _fusion_of(architecture: str) -> tuple[str, dict[str, float]]:
     """How its paper fuses scores: method, and weights of the streams."""
     builder = model_entry(architecture).builder
-    spec = importlib.import_module(builder.__module__).SPEC
+    spec = getattr(importlib.import_module(builder.__module__), "SPEC", None)
+    if spec is None:
+        raise SpecError(
+            f"{architecture} does not say how its paper fuses scores. Give "
+            "--method and --weights instead of --paper."
+        )
     weights = zip(spec.streams, spec.stream_weights, strict=True)
     return spec.score_fusion, dict(weights)
 

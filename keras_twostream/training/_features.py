@@ -99,7 +99,8 @@ class FeatureExtractor:
         )
         kept = min(size, count - start)
         return {
-            name: _by_view(output, size)[:kept]
+            # NumPy's files do not know bfloat16.
+            name: _by_view(output, size)[:kept].astype("float32")
             for name, output in outputs.items()
         }
 

@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from small_model import small_model
 
+import keras_twostream as kts
 from keras_twostream import cli, hub, training
 from keras_twostream.cli._features_run import _targets
 from keras_twostream.data import actors
@@ -62,6 +64,29 @@ def test_folder_holds_features_made_in_one_way(run, tmp_path, file_format):
         assert refused.exit_code == 2
         words = " ".join(refused.stderr.split())
         assert f"made with other {name} (see" in words
+
+
+@pytest.mark.parametrize("command", ["features", "evaluate"])
+def test_a_folder_that_cannot_be_is_refused_before_the_work(
+    run, tmp_path, command
+):
+    (tmp_path / "file").write_text("in the way")
+    arguments = ["m", "--data", tmp_path, "--out", tmp_path / "file" / "out"]
+    arguments += ["--tap", "rgb.pool"] if command == "features" else []
+    result = run(command, *arguments)
+    assert result.exit_code == 2 and "Cannot write into" in result.stderr
+
+
+def test_features_of_half_precision_are_floats_that_numpy_knows(tmp_path):
+    video = actors.write_clip(tmp_path / "a.mp4", "wave_hand", size=(64, 80))
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = small_model()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    taps = kts.taps(model, ["rgb.pool"])
+    extract = training.FeatureExtractor(taps, kts.clip_spec(model), num_clips=1)
+    assert extract(video)["rgb.pool"].dtype == np.float32
 
 
 def test_features_of_other_weights_are_refused(run, tmp_path):
