@@ -44,7 +44,9 @@ class Resume(keras.callbacks.Callback):
     resume = Resume("run/checkpoint.npz")
     resume.restore(model)
     for part in resume.parts(steps, epochs=30):
-        dataset = make(start_epoch=resume.epoch, start_step=resume.step)
+        place = {"start_epoch": resume.epoch, "start_step": resume.step}
+        # Repeated, so that steps_per_epoch alone ends an epoch.
+        dataset = make(training=True, repeat=True, **place)
         model.fit(dataset, callbacks=[resume], **part)
     ```
     """

@@ -42,6 +42,7 @@ def _fit(model, items, path, count):
             clip_spec(model),
             4,
             training=True,
+            repeat=True,
             start_epoch=resume.epoch,
             start_step=resume.step,
             workers=1,
