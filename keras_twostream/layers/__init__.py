@@ -1,5 +1,6 @@
 """What the architectures share: each layer saves, and runs on any backend."""
 
+from keras_twostream.layers._batch_norm import BatchNormalization
 from keras_twostream.layers._caffe import (
     CeilMaxPooling2D,
     LocalResponseNormalization,
@@ -25,6 +26,7 @@ from keras_twostream.layers._fusion import (
     StackedIdentity,
     StreamFusion,
 )
+from keras_twostream.layers._pooling import MaxPooling2D, MaxPooling3D
 from keras_twostream.layers._scores import (
     AverageScores,
     ScoreFusion,
@@ -56,6 +58,7 @@ __all__ = [
     "ActionTransformations",
     "AverageScores",
     "AverageThroughTime",
+    "BatchNormalization",
     "CeilMaxPooling2D",
     "ChannelPermutation",
     "ContextFovea",
@@ -66,6 +69,8 @@ __all__ = [
     "GroupedConv2D",
     "IdentityThroughTime",
     "LocalResponseNormalization",
+    "MaxPooling2D",
+    "MaxPooling3D",
     "ScoreFusion",
     "SegmentConsensus",
     "SegmentMeans",

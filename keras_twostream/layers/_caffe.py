@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_twostream.layers._pooling import max_pool
+
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class CeilMaxPooling2D(keras.layers.Layer):
@@ -39,13 +41,8 @@ class CeilMaxPooling2D(keras.layers.Layer):
         images = ops.pad(
             images, [(0, 0), *ends, (0, 0)], constant_values=lowest
         )
-        return ops.max_pool(
-            images,
-            self.pool_size,
-            self.strides,
-            padding="valid",
-            data_format="channels_last",
-        )
+        size, strides = (self.pool_size,) * 2, (self.strides,) * 2
+        return max_pool(images, size, strides, "valid")
 
     def _overhang(self, size):
         # Rows that the last window lacks: 0 .. strides - 1.

@@ -24,7 +24,12 @@ import keras
 from keras import layers
 
 from keras_twostream.errors import SpecError
-from keras_twostream.layers import classifier, stream_inputs
+from keras_twostream.layers import (
+    BatchNormalization,
+    MaxPooling3D,
+    classifier,
+    stream_inputs,
+)
 from keras_twostream.registry import register_model
 from keras_twostream.spec import ClipSpec
 
@@ -61,7 +66,7 @@ def _conv(x, name: str, filters: int, *, batch_norm: bool, bias: float):
     )(x)
     if not batch_norm:
         return x
-    x = layers.BatchNormalization(
+    x = BatchNormalization(
         axis=-1, momentum=0.9, epsilon=1e-3, name=f"{name}_bn"
     )(x)
     return layers.ReLU(name=f"{name}_relu")(x)
@@ -69,12 +74,8 @@ def _conv(x, name: str, filters: int, *, batch_norm: bool, bias: float):
 
 def _pool(x, name: str, group: int):
     # With windows of 2 and steps of 2, "same" is Caffe's rounding up.
-    return layers.MaxPooling3D(
-        (1, 2, 2) if group == 1 else 2,
-        padding="same",
-        data_format="channels_last",
-        name=name,
-    )(x)
+    size = (1, 2, 2) if group == 1 else 2
+    return MaxPooling3D(size, padding="same", name=name)(x)
 
 
 def _convolutions(x, stream: str, groups, batch_norm: bool):

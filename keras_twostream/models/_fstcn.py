@@ -37,6 +37,7 @@ from keras_twostream.layers import (
     ChannelPermutation,
     FoldTime,
     LocalResponseNormalization,
+    MaxPooling2D,
     TakeSteps,
     TemporalConv,
     UnfoldTime,
@@ -76,9 +77,7 @@ def _conv(x, name: str, filters: int, size: int, stride: int = 1):
 
 
 def _pool(x, name: str, stride: int):
-    return layers.MaxPooling2D(
-        3, stride, data_format="channels_last", name=name
-    )(x)
+    return MaxPooling2D(3, stride, name=name)(x)
 
 
 def _spatial_layers(x):

@@ -24,7 +24,12 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_twostream.layers import classifier, stream_inputs
+from keras_twostream.layers import (
+    BatchNormalization,
+    MaxPooling3D,
+    classifier,
+    stream_inputs,
+)
 from keras_twostream.registry import register_model
 from keras_twostream.spec import ClipSpec
 
@@ -48,7 +53,7 @@ def _unit(x, name: str, filters: int, size: int = 1, stride: int = 1):
         data_format="channels_last",
         name=name,
     )(x)
-    x = layers.BatchNormalization(
+    x = BatchNormalization(
         axis=-1,
         momentum=0.999,
         epsilon=1e-3,
@@ -59,13 +64,7 @@ def _unit(x, name: str, filters: int, size: int = 1, stride: int = 1):
 
 
 def _max_pool(x, name: str, size, strides):
-    return layers.MaxPooling3D(
-        size,
-        strides=strides,
-        padding="same",
-        data_format="channels_last",
-        name=name,
-    )(x)
+    return MaxPooling3D(size, strides, "same", name=name)(x)
 
 
 def _mixed(x, name: str, one, three, double, pooled):

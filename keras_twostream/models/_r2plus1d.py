@@ -26,6 +26,7 @@ from keras import layers
 
 from keras_twostream.errors import SpecError
 from keras_twostream.layers import (
+    BatchNormalization,
     SpatialConv,
     TemporalConv,
     classifier,
@@ -93,7 +94,7 @@ def _he():
 
 
 def _bn(x, name: str, epsilon: float):
-    return layers.BatchNormalization(
+    return BatchNormalization(
         axis=-1, momentum=0.9, epsilon=epsilon, name=name
     )(x)
 

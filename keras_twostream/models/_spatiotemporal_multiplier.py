@@ -27,6 +27,7 @@ from keras_twostream.errors import SpecError
 from keras_twostream.layers import (
     FoldTime,
     IdentityThroughTime,
+    MaxPooling3D,
     TemporalConv,
     UnfoldTime,
     classifier,
@@ -110,10 +111,9 @@ def _rest(x, gated, tower: list[resnet.Block], clip_length: int):
 def _pool(x, stream: str, clip_length: int, temporal_pool: int):
     """Max over time, then the average of what is left."""
     x = UnfoldTime(clip_length, name=f"{stream}_unfold")(x)
-    x = layers.MaxPooling3D(
+    x = MaxPooling3D(
         (min(temporal_pool, clip_length), 1, 1),
         strides=1,
-        data_format="channels_last",
         name=f"{stream}_temporal_pool",
     )(x)
     return layers.GlobalAveragePooling3D(

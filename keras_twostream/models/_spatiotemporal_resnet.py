@@ -26,6 +26,7 @@ from keras_twostream.errors import SpecError
 from keras_twostream.layers import (
     AverageThroughTime,
     FoldTime,
+    MaxPooling3D,
     TemporalConv,
     UnfoldTime,
     classifier,
@@ -117,10 +118,9 @@ def _pool(x, stream: str, clip_length: int, temporal_pool: int | None):
     """Max over time (training's second stage), then the average of all."""
     x = UnfoldTime(clip_length, name=f"{stream}_unfold")(x)
     if temporal_pool is not None:
-        x = layers.MaxPooling3D(
+        x = MaxPooling3D(
             (temporal_pool, 1, 1),
             strides=(2, 1, 1),
-            data_format="channels_last",
             name=f"{stream}_temporal_pool",
         )(x)
     return layers.GlobalAveragePooling3D(

@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from keras_twostream.errors import SpecError
@@ -47,11 +46,6 @@ def labelled(
         return clips, *values
 
     return dataset.map(change)
-
-
-def several(label: int | Sequence[int]) -> tuple[int, ...]:
-    """A label as the classes that a video shows; none for -1."""
-    return tuple(x for x in np.atleast_1d(label).tolist() if x >= 0)
 
 
 def filled_up(

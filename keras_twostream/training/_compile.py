@@ -50,7 +50,8 @@ def compile(
         multi_label: Whether labels are 0/1 vectors of several classes; the
             model remembers it, and is asked for each class by itself.
         jit_compile: Whether XLA compiles the step: True, False, "auto"
-            (what was fastest when we measured: off on CPU, on for JAX), or
+            (what was fastest when we measured: off on CPU and on PyTorch,
+            whose compiler gives up on Keras's graphs, on for JAX), or
             "measure", which times both on this machine first.
         **changes: Fields of the recipe to change, such as
             `learning_rate=0.01`.

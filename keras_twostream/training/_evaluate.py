@@ -19,7 +19,7 @@ from keras_twostream.errors import (
 )
 from keras_twostream.inspection import class_names, clip_spec
 from keras_twostream.training._accumulate import accumulator, stream_scores
-from keras_twostream.training._batches import several
+from keras_twostream.training._labels import several
 from keras_twostream.training._scores import VideoScores, sweep
 from keras_twostream.training._views import ViewReader
 

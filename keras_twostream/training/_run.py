@@ -16,12 +16,12 @@ from keras_twostream.inspection import class_names, clip_spec
 from keras_twostream.training._batches import (
     filled_up,
     labelled,
-    several,
 )
 from keras_twostream.training._checkpoint import KeepBest, Resume, RunLog
 from keras_twostream.training._compile import compile, output_names
 from keras_twostream.training._files import write_json
 from keras_twostream.training._identity import identity
+from keras_twostream.training._labels import several
 from keras_twostream.training._plots import plot_curves
 from keras_twostream.training._progress import Progress
 from keras_twostream.training._recipes import Recipe

@@ -16,12 +16,16 @@ _libraries = []
 
 
 def declare_operators() -> None:
-    """Make `import torchvision` possible; call it before."""
-    library = torch.library.Library("torchvision", "FRAGMENT")
-    for name, signature in OPERATORS.items():
-        if not hasattr(torch.ops.torchvision, name):
+    """Makes `import torchvision` possible where its own operators are not."""
+    try:
+        import torchvision  # noqa: F401
+    except ModuleNotFoundError:
+        return
+    except RuntimeError:  # the operators that it describes are not there
+        library = torch.library.Library("torchvision", "FRAGMENT")
+        for name, signature in OPERATORS.items():
             library.define(name + signature)
-    _libraries.append(library)
+        _libraries.append(library)
 
 
 def randomized(net, size=64, steps=(), channels=3):

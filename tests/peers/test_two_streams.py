@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import timm
 import torch
+from pytorch_st_resnet import STResNet
 from reference import as_torch, frames, randomized
+from torch import nn
 from torch.nn import functional
 
 import keras_twostream as kts
@@ -102,6 +104,66 @@ def test_two_streams_match_a_composition_of_timm_blocks(name, publish):
         flow_length=5,
         **options,
     )
+    actual = keras.ops.convert_to_numpy(model(clips))
+    assert np.std(expected) > 1e-3
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+# === ResNet-50, whose 1x1 convolutions are lifted ===
+
+
+def named(net):
+    """The layers of `STResNet` under the names of ours."""
+    for stream in ("rgb", "flow"):
+        tower = getattr(net, stream)
+        yield f"{stream}_conv1", tower.stem[0]
+        yield f"{stream}_bn_conv1", tower.stem[1]
+        for stage, blocks in enumerate(tower.stages, start=2):
+            for letter, block in zip("abcdef", blocks, strict=False):
+                place = f"{stage}{letter}_branch"
+                rows = {"2a": 0, "2b": 3, "2c": 6}
+                parts = {k: block.branch[i : i + 2] for k, i in rows.items()}
+                if isinstance(block.shortcut, nn.Sequential):
+                    parts["1"] = block.shortcut
+                for branch, (conv, norm) in parts.items():
+                    yield f"{stream}_res{place}{branch}", conv
+                    yield f"{stream}_bn{place}{branch}", norm
+        yield f"{stream}_fc", tower.fc
+
+
+def weights(module):
+    """A layer's weights in Keras's order and layout."""
+    if isinstance(module, nn.BatchNorm2d):
+        names = ("weight", "bias", "running_mean", "running_var")
+        return [getattr(module, name).detach().numpy() for name in names]
+    if isinstance(module, nn.Linear):
+        return [module.weight.detach().T.numpy(), module.bias.detach().numpy()]
+    if isinstance(module, nn.Conv2d):
+        return [module.weight.detach().permute(2, 3, 1, 0).numpy()]
+    kernel = module.conv.weight.detach().permute(2, 3, 1, 0)
+    return [kernel[:, :, None].numpy()]
+
+
+def test_st_resnet_of_50_layers_gives_the_same_logits():
+    net = STResNet(steps=STEPS)
+    assert sum(x.numel() for x in net.parameters()) == 58_624_394
+    clips = {
+        "rgb": frames(64, batch=2, steps=STEPS),
+        "flow": frames(64, batch=2, steps=STEPS, channels=20, seed=1),
+    }
+    inputs = [
+        as_torch(clips["rgb"], *RGB).unflatten(0, (-1, STEPS)),
+        flow_input(clips["flow"]).unflatten(0, (-1, STEPS)),
+    ]
+    for norm in net.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.momentum = 0.9
+    with torch.no_grad():
+        net.train()(*inputs)  # fills the statistics
+        expected = sum(net.eval()(*inputs)).numpy() / 2
+    model = kts.load("spatiotemporal_resnet", weights=None, clip_length=STEPS)
+    for name, module in named(net):
+        model.get_layer(name).set_weights(weights(module))
     actual = keras.ops.convert_to_numpy(model(clips))
     assert np.std(expected) > 1e-3
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)

@@ -9,6 +9,7 @@ import dataclasses
 from keras import layers
 
 from keras_twostream.errors import SpecError
+from keras_twostream.layers import BatchNormalization, MaxPooling2D
 
 # Blocks per stage (He et al., table 1). 26 is our small bottleneck network.
 BLOCKS = {
@@ -93,9 +94,7 @@ def stem(x, stream: str, width: int = 64):
     x = layers.ZeroPadding2D(
         1, data_format="channels_last", name=f"{stream}_pool1_pad"
     )(x)
-    return layers.MaxPooling2D(
-        3, 2, data_format="channels_last", name=f"{stream}_pool1"
-    )(x)
+    return MaxPooling2D(3, 2, name=f"{stream}_pool1")(x)
 
 
 def shortcut(x, block: Block):
@@ -141,9 +140,7 @@ def conv(x, name: str, filters: int, size: int, stride: int = 1):
 
 def batch_norm(x, name: str):
     """Batch normalisation over frames and pixels."""
-    return layers.BatchNormalization(
-        axis=-1, momentum=0.9, epsilon=1e-5, name=name
-    )(x)
+    return BatchNormalization(axis=-1, momentum=0.9, epsilon=1e-5, name=name)(x)
 
 
 def relu(x, name: str):

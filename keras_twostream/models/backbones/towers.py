@@ -4,10 +4,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from keras import layers
-
 from keras_twostream.errors import UnknownNameError, did_you_mean
-from keras_twostream.layers import FoldTime, UnfoldTime
+from keras_twostream.layers import FoldTime, MaxPooling3D, UnfoldTime
 from keras_twostream.models.backbones import cnn_m, vgg
 
 TOWERS = {"vgg16": vgg.steps, "cnn_m": cnn_m.steps}
@@ -51,10 +49,9 @@ class Tower:
     def _pool_time(self) -> None:
         # The maximum of a 2 x 2 x 5 box is that over time, then over space.
         name = f"{self.stream}_pool5"
-        pooled = layers.MaxPooling3D(
+        pooled = MaxPooling3D(
             (min(POOLED_STEPS, self.length), 1, 1),
             strides=(2, 1, 1),
-            data_format="channels_last",
             name=f"{name}_time",
         )(self.unfolded(f"{name}_unfold"))
         self.length = pooled.shape[1]

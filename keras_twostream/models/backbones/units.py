@@ -7,6 +7,8 @@ padded window count the padding there, and not in `padding="same"`.
 
 from keras import layers
 
+from keras_twostream.layers import BatchNormalization, MaxPooling2D
+
 
 def conv(
     x,
@@ -55,7 +57,7 @@ def conv_bn(
     x = conv(
         x, name, filters, size, stride, pad, activation=None, use_bias=use_bias
     )
-    x = layers.BatchNormalization(
+    x = BatchNormalization(
         axis=-1, momentum=0.9, epsilon=epsilon, name=f"{name}_bn"
     )(x)
     return layers.ReLU(name=f"{name}_relu")(x)
@@ -63,13 +65,7 @@ def conv_bn(
 
 def max_pool(x, name: str, size: int, stride: int, padding: str = "valid"):
     """Max pooling that drops an incomplete last window."""
-    return layers.MaxPooling2D(
-        size,
-        strides=stride,
-        padding=padding,
-        data_format="channels_last",
-        name=name,
-    )(x)
+    return MaxPooling2D(size, stride, padding, name=name)(x)
 
 
 def average_pool(x, name: str, count_padding: bool = True):

@@ -1,0 +1,109 @@
+"""Max pooling that trains fast on every backend.
+
+XLA scatters the gradient of a window's maximum, at a cost above that of the
+convolutions around it. On JAX the maximum is therefore taken over shifted
+views of the input, one axis after the other: the same numbers, and a gradient
+of element-wise operations (where two are the largest, each gets half).
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def max_pool(x, size: Sequence[int], strides: Sequence[int], padding: str):
+    """The maximum of every window.
+
+    Args:
+        x: `(B, *places, C)`.
+        size: Of the window, for each axis of places.
+        strides: Of the window, likewise.
+        padding: "valid" or "same".
+
+    Returns:
+        `(B, *places, C)`.
+    """
+    if keras.backend.backend() != "jax":
+        return ops.max_pool(
+            x, tuple(size), tuple(strides), padding, "channels_last"
+        )
+    for axis, (length, stride) in enumerate(zip(size, strides, strict=True), 1):
+        x = _along(x, axis, length, stride, padding)
+    return x
+
+
+def _along(x, axis: int, length: int, stride: int, padding: str):
+    if length == stride == 1:
+        return x
+    if padding == "same":
+        x = _padded(x, axis, length, stride)
+    last = (x.shape[axis] - length) // stride * stride
+    before = (slice(None),) * axis
+    views = [
+        x[*before, slice(start, start + last + 1, stride)]
+        for start in range(length)
+    ]
+    return functools.reduce(ops.maximum, views)
+
+
+def _padded(x, axis: int, length: int, stride: int):
+    """What "same" adds, the odd one at the end."""
+    places = x.shape[axis]
+    total = max((-(-places // stride) - 1) * stride + length - places, 0)
+    pads = [(0, 0)] * len(x.shape)
+    pads[axis] = (total // 2, total - total // 2)
+    return ops.pad(x, pads, constant_values=float("-inf"))
+
+
+class _ChannelsLast:
+    """What both layers change of Keras's."""
+
+    def __init__(
+        self,
+        pool_size: int | Sequence[int],
+        strides: int | Sequence[int] | None = None,
+        padding: str = "valid",
+        **kwargs: Any,
+    ) -> None:
+        kwargs["data_format"] = "channels_last"
+        super().__init__(pool_size, strides, padding, **kwargs)
+
+    def call(self, inputs):
+        return max_pool(inputs, self.pool_size, self.strides, self.padding)
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class MaxPooling2D(_ChannelsLast, keras.layers.MaxPooling2D):
+    """Max pooling over space: Keras's layer, with a gradient fast on JAX.
+
+    Args:
+        pool_size: Of the window.
+        strides: Of the window; its size when None.
+        padding: "valid" or "same".
+
+    Input shape:
+        `(B, H, W, C)`
+
+    Output shape:
+        `(B, H', W', C)`
+    """
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class MaxPooling3D(_ChannelsLast, keras.layers.MaxPooling3D):
+    """Max pooling over time and space: as `MaxPooling2D`.
+
+    Args:
+        pool_size: Of the window.
+        strides: Of the window; its size when None.
+        padding: "valid" or "same".
+
+    Input shape:
+        `(B, T, H, W, C)`
+
+    Output shape:
+        `(B, T', H', W', C)`
+    """
