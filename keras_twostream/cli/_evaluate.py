@@ -32,6 +32,12 @@ from keras_twostream.spec import SCORE_FUSIONS
 @click.option(
     "--batch-size", type=click.IntRange(1), default=32, show_default=True
 )
+@click.option(
+    "--head",
+    metavar="NAME",
+    help="Which data set's head, of a network with several; its classes are "
+    "numbered as the list does.",
+)
 @click.option("--workers", type=click.IntRange(1), help="Videos read at once.")
 @click.option("--cache", metavar="DIR", help="A packed cache of the videos.")
 @bound_option

@@ -41,13 +41,16 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
         root=flags["root"],
     )
     refuse_mixture(found, flags["data"], WHICH_TO_MEASURE)
-    found = _in_order_of(model, found)
-    check_labels(found, inspection.class_names(model), shows_several(found))
+    if flags["head"] is None:
+        found = _in_order_of(model, found)
+        names = inspection.class_names(model)
+        check_labels(found, names, shows_several(found))
     evaluator = training.VideoEvaluator(
         pairs(found),
         **{
             name: flags[name]
             for name in (
+                "head",
                 "num_clips",
                 "crops",
                 "protocol",
@@ -59,6 +62,8 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
         },
     )
     scores = evaluator(model)
+    if flags["head"] is not None:  # the model names its first head's classes
+        scores = dataclasses.replace(scores, classes=found.classes)
     weights = training.stream_weights(model)
     report = report_on(scores, weights)
     report["skipped"] = evaluator.skipped
@@ -74,10 +79,7 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
 
 def report_on(scores: VideoScores, weights: dict[str, float]) -> dict[str, Any]:
     """Accuracies, by class too, and a sweep over fusion weights."""
-    fused = "fused" in scores.scores
-    report: dict[str, Any] = {
-        "accuracy": scores.report(None if fused else weights)
-    }
+    report: dict[str, Any] = {"accuracy": scores.report(weights)}
     if np.ndim(scores.labels) == 2:
         return report
     report["classes"] = _per_class(scores, weights)
@@ -91,12 +93,12 @@ def report_on(scores: VideoScores, weights: dict[str, float]) -> dict[str, Any]:
 def _per_class(
     scores: VideoScores, weights: dict[str, float]
 ) -> dict[str, float]:
-    matrix = training.confusion_matrix(scores.best(weights), scores.labels)
-    names = scores.classes or [str(i) for i in range(len(matrix))]
+    recall = training.class_recall(scores.best(weights), scores.labels)
+    names = scores.classes or [str(number) for number in range(len(recall))]
     return {
-        name: float(row[i] / row.sum())
-        for i, (name, row) in enumerate(zip(names, matrix, strict=True))
-        if row.sum()
+        name: float(share)
+        for name, share in zip(names, recall, strict=True)
+        if not np.isnan(share)
     }
 
 

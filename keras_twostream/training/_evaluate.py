@@ -20,7 +20,7 @@ from keras_twostream.errors import (
 from keras_twostream.inspection import class_names, clip_spec
 from keras_twostream.training._accumulate import accumulator, stream_scores
 from keras_twostream.training._labels import several
-from keras_twostream.training._scores import VideoScores, sweep
+from keras_twostream.training._scores import VideoScores, check_labels, sweep
 from keras_twostream.training._views import ViewReader
 
 PREFIX = "video_"
@@ -90,12 +90,16 @@ class VideoEvaluator:
             model: A model of this library, with logits as outputs.
 
         Raises:
-            SpecError: If the model has several heads and `head` names none.
+            SpecError: If the model has several heads and `head` names none,
+                or a label is not the number of one of its classes.
             UnknownNameError: If the model has no such head.
             VideoError: If no video can be read.
         """
         spec = clip_spec(model)
         probe, add = self._compile(model, spec.score_fusion)
+        for output in probe.output.values():
+            for _, label in self._items:
+                check_labels(several(label), output.shape[-1])
         reader = ViewReader(self._sources, spec, **self._views)
         sums = {
             name: ops.zeros((len(self._items), output.shape[-1]), "float32")
@@ -235,7 +239,7 @@ def stream_weights(model: keras.Model) -> dict[str, float]:
 
 def _as_logs(scores: VideoScores, model: keras.Model) -> dict[str, float]:
     found = {}
-    report = scores.report(_weights_unless_fused(scores, model))
+    report = scores.report(stream_weights(model))
     for stream, numbers in report.items():
         place = "" if stream == "fused" else f"{stream}_"
         for name, value in numbers.items():
@@ -244,12 +248,6 @@ def _as_logs(scores: VideoScores, model: keras.Model) -> dict[str, float]:
         best = sweep(scores.streams, scores.labels, scores.kind)[0]
         found[f"{PREFIX}best_fusion"] = best["top1"]
     return found
-
-
-def _weights_unless_fused(
-    scores: VideoScores, model: keras.Model
-) -> Mapping[str, float] | None:
-    return None if "fused" in scores.scores else stream_weights(model)
 
 
 def _label_array(labels: Sequence[Any], sums: Mapping[str, Any]):

@@ -53,7 +53,7 @@ class VideoScores:
     def report(
         self, weights: Mapping[str, float] | None = None
     ) -> dict[str, dict[str, float]]:
-        """Accuracies of each stream, and of their fusion.
+        """Accuracies of each stream, and of their fusion as `best` has it.
 
         Args:
             weights: Of the streams when fusing; equal when None.
@@ -61,16 +61,20 @@ class VideoScores:
         Returns:
             From stream, and "fused", to `accuracy_report`'s numbers.
         """
-        found = dict(self.scores)
-        if weights is not None or "fused" not in found:
-            found["fused"] = fuse(self.streams, weights, self.kind)
+        found = {**self.scores, "fused": self.best(weights)}
         return {
             name: accuracy_report(scores, self.labels)
             for name, scores in found.items()
         }
 
     def best(self, weights: Mapping[str, float] | None = None) -> np.ndarray:
-        """(videos, classes) fused scores: the network's, or by weights."""
+        """(videos, classes) fused scores.
+
+        Args:
+            weights: Of the streams, where the network did not fuse them
+                itself; equal when None. `fuse(scores.streams, weights)`
+                fuses them another way than the network.
+        """
         if "fused" in self.scores:
             return self.scores["fused"]
         return fuse(self.streams, weights, self.kind)
@@ -213,35 +217,75 @@ def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         scores: (videos, classes).
         labels: (videos,), where -1 leaves a video out, or (videos, classes)
             of 0 and 1.
+
+    Raises:
+        SpecError: If a label is not the number of a class.
     """
+    check_labels(labels, scores.shape[-1])
     if np.ndim(labels) == 2:
         return {"mean_average_precision": mean_average_precision(
             scores, labels)}  # fmt: skip
     known = np.asarray(labels) >= 0
     scores, labels = scores[known], np.asarray(labels)[known]
-    matrix = confusion_matrix(scores, labels)
-    present = matrix.sum(axis=1) > 0
-    recall = matrix.diagonal()[present] / matrix.sum(axis=1)[present]
+    recall = class_recall(scores, labels)
     return {
         "top1": top_k(scores, labels, 1),
         "top5": top_k(scores, labels, 5),
-        "mean_class": float(recall.mean()) if present.any() else 0.0,
+        "mean_class": float(np.nanmean(recall)) if len(labels) else 0.0,
     }
+
+
+def check_labels(labels: np.ndarray, classes: int) -> None:
+    """Refuses labels of which a network with so many classes has no score.
+
+    Raises:
+        SpecError: If there is such a label.
+    """
+    if np.ndim(labels) == 2:
+        if np.shape(labels)[1] != classes:
+            raise SpecError(
+                f"The labels are of {np.shape(labels)[1]} classes, and the "
+                f"scores of {classes}."
+            )
+    elif np.max(labels, initial=-1) >= classes:
+        raise SpecError(
+            f"A video has the label {np.max(labels)}, and the scores are of "
+            f"{classes} classes, numbered 0 to {classes - 1}."
+        )
 
 
 def top_k(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
     """Share of videos whose class is among the k best; a tie, or a score
     that is no number, counts against the network."""
     own = np.take_along_axis(scores, np.asarray(labels)[:, None], axis=1)
-    better = (~(scores < own)).sum(axis=1) - 1
-    return float(np.mean(better < k)) if len(scores) else 0.0
+    better = (scores >= own).sum(axis=1) - 1
+    right = (better < k) & _sound(scores)
+    return float(np.mean(right)) if len(scores) else 0.0
 
 
 def confusion_matrix(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(classes, classes) counts; rows are the true class."""
+    """(classes, classes) counts; rows are the true class.
+
+    Videos with a score that is no number have no place in it.
+    """
     classes = scores.shape[-1]
-    places = np.asarray(labels) * classes + scores.argmax(axis=-1)
+    sound = _sound(scores)
+    scores, labels = scores[sound], np.asarray(labels)[sound]
+    places = labels * classes + scores.argmax(axis=-1)
     return np.bincount(places, minlength=classes**2).reshape(classes, -1)
+
+
+def _sound(scores: np.ndarray) -> np.ndarray:
+    """(videos,) whether all scores of a video are numbers."""
+    return ~np.isnan(scores).any(axis=-1)
+
+
+def class_recall(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(classes,) share of each class's videos that are named rightly; NaN
+    for a class without videos."""
+    counts = np.bincount(labels, minlength=scores.shape[-1])
+    right = confusion_matrix(scores, labels).diagonal()
+    return np.where(counts > 0, right / np.maximum(counts, 1), np.nan)
 
 
 def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float:

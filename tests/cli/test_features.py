@@ -19,8 +19,8 @@ from keras_twostream.data import actors
 def run(monkeypatch):
     """A command of a model that counts as trained, or does not."""
 
-    def invoke(*arguments, trained=True):
-        model = small_model(trained=trained)
+    def invoke(*arguments, **options):
+        model = small_model(**options)
         monkeypatch.setattr(hub, "load", lambda name: model)
         return CliRunner().invoke(cli.group, [str(each) for each in arguments])
 
@@ -115,3 +115,16 @@ def test_an_untrained_head_is_not_measured(run, tmp_path):
     result = run("evaluate", "m", "--data", tmp_path, trained=False)
     assert result.exit_code == 2
     assert "is random, so its answers would be" in result.stderr
+
+
+def test_one_head_of_several_is_measured_on_its_data(run, tmp_path):
+    for name in ("jump", "run"):  # classes of hmdb51 alone
+        actors.write_clip(tmp_path / name / "a.mp4", "jump", size=(64, 80))
+    heads = {"ucf101": 3, "hmdb51": 2}
+    command = ["evaluate", "m", "--data", tmp_path, "--clips", "1", "--json"]
+    result = run(*command, "--head", "hmdb51", heads=heads)
+    assert result.exit_code == 0, result.stderr
+    assert set(json.loads(result.stdout)["classes"]) == {"jump", "run"}
+    result = run(*command, "--head", "hmdb51", heads={"hmdb51": 1})
+    words = " ".join(result.stderr.split())
+    assert "label 1, and the scores are of 1 classes" in words

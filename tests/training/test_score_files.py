@@ -78,9 +78,11 @@ def test_broken_and_missing_files(tmp_path):
         training.load_scores(other)
 
 
-def test_tensors_of_mmaction_are_read_without_torch(tmp_path):
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_tensors_of_mmaction_are_read_without_torch(tmp_path, dtype):
     torch = pytest.importorskip("torch")
     scores = torch.tensor([[0.2, 0.8, 0.0], [0.9, 0.0, 0.1]])
+    scores = scores.to(getattr(torch, dtype))
     rows = [
         {"pred_score": scores[i], "gt_label": torch.tensor([1 - i])}
         for i in range(2)
@@ -89,7 +91,7 @@ def test_tensors_of_mmaction_are_read_without_torch(tmp_path):
     path = tmp_path / "result.pkl"
     path.write_bytes(pickle.dumps(rows))
     found = training.load_scores(path, "rgb")
-    np.testing.assert_array_equal(found.scores["rgb"], scores.numpy())
+    np.testing.assert_array_equal(found.scores["rgb"], scores.float().numpy())
     assert (found.labels.tolist(), found.kind) == ([1, 0], "softmax")
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import tomllib
 
@@ -7,7 +8,7 @@ from click.testing import CliRunner
 from foreign_layouts import moving_frames, true_fields, write_layout
 from safetensors.numpy import load_file
 
-from keras_twostream import hub, inspection, training
+from keras_twostream import hub, inspection, registry, training
 from keras_twostream.cli import _evaluate_run, _options, _train_run
 from keras_twostream.cli._settings import assignments, parse_text, parse_value
 from keras_twostream.cli._train import (
@@ -207,6 +208,17 @@ def test_scores_fused_as_a_paper_does(tmp_path):
 
     by_hand = ["--method", "softmax", "--weights", "flow=2"]
     assert accuracy("--paper", "two_stream_vgg16") == accuracy(*by_hand)
+
+
+def test_a_network_of_no_paper_does_not_say_how_to_fuse(tmp_path, monkeypatch):
+    def bare():
+        """A plugin's network, in a module without SPEC."""
+
+    entry = registry.model_entry("two_stream")
+    entry = dataclasses.replace(entry, builder=bare)
+    monkeypatch.setitem(registry._registered, "bare", entry)
+    with pytest.raises(SpecError, match="bare does not say how its paper"):
+        _fused(_save(tmp_path / "a.npz", "rgb"), "--paper", "bare")
 
 
 def _save(file, *streams, names="abc", labels=(0, 1, 2)):

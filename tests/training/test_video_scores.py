@@ -29,7 +29,25 @@ def test_constant_scores_are_not_right_by_accident():
 
 def test_scores_that_are_no_numbers_are_not_right():
     lost = np.full((4, 3), np.nan)
-    assert training.accuracy_report(lost, np.arange(4) % 3)["top1"] == 0.0
+    report = training.accuracy_report(lost, np.arange(4) % 3)
+    assert set(report.values()) == {0.0}
+    assert training.confusion_matrix(lost, np.arange(4) % 3).sum() == 0
+    half = np.where(np.arange(4)[:, None] < 2, np.eye(3)[LABELS], np.nan)
+    report = training.accuracy_report(half, LABELS)
+    assert report["mean_class"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2, 3], np.eye(4)])
+def test_labels_are_of_classes_that_have_scores(labels):
+    with pytest.raises(
+        SpecError, match=r"label 3, and the scores are of 3|of 4"
+    ):
+        training.accuracy_report(RGB, np.array(labels))
+
+
+def test_the_recall_of_a_class_without_videos_is_unknown():
+    recall = training.class_recall(RGB, np.array([0, 1, 1, 1]))
+    np.testing.assert_array_equal(recall, [1.0, 2 / 3, np.nan])
 
 
 def test_weights_of_nothing_are_refused():
@@ -42,6 +60,14 @@ def test_the_best_scores_are_fused_by_the_weights():
     kept = VideoScores(list("ab"), np.arange(2), scores)
     assert kept.best({"rgb": 3.0}).argmax(1).tolist() == [0, 1]
     assert kept.best().argmax(1).tolist() == [1, 0]
+    assert kept.report({"rgb": 3.0})["fused"]["top1"] == 1.0
+
+
+def test_the_networks_own_fusion_stays():
+    scores = {"rgb": np.eye(2), "fused": np.eye(2)[::-1]}
+    kept = VideoScores(list("ab"), np.arange(2), scores)
+    assert kept.best({"rgb": 3.0}).argmax(1).tolist() == [1, 0]
+    assert kept.report({"rgb": 3.0})["fused"]["top1"] == 0.0
 
 
 def test_weighted_fusion():
