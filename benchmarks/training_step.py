@@ -53,7 +53,7 @@ def main() -> None:
     _row(name, policy, step, flops, given)
 
 
-def _network(name: str, jit: bool | str = "auto") -> keras.Model:
+def _network(name: str, jit: bool | str) -> keras.Model:
     recipe = kts.training.load_recipe("actors" if name == "actors" else name)
     options = {**recipe.options, "num_classes": CLASSES}
     if recipe.spec:

@@ -97,9 +97,8 @@ class VideoEvaluator:
         """
         spec = clip_spec(model)
         probe, add = self._compile(model, spec.score_fusion)
-        for output in probe.output.values():
-            for _, label in self._items:
-                check_labels(several(label), output.shape[-1])
+        shown = [x for _, label in self._items for x in several(label)]
+        check_labels(shown, _class_count(probe.output))
         reader = ViewReader(self._sources, spec, **self._views)
         sums = {
             name: ops.zeros((len(self._items), output.shape[-1]), "float32")
@@ -253,11 +252,15 @@ def _as_logs(scores: VideoScores, model: keras.Model) -> dict[str, float]:
 def _label_array(labels: Sequence[Any], sums: Mapping[str, Any]):
     if not any(isinstance(label, tuple | list) for label in labels):
         return np.asarray(labels, int)
-    classes = next(iter(sums.values())).shape[-1]
-    array = np.zeros((len(labels), classes), int)
+    array = np.zeros((len(labels), _class_count(sums)), int)
     for row, label in zip(array, labels, strict=True):
         row[list(several(label))] = 1
     return array
+
+
+def _class_count(by_stream: Mapping[str, Any]) -> int:
+    """How many classes the scores of each stream are of."""
+    return next(iter(by_stream.values())).shape[-1]
 
 
 def _source(path: str, cache: str | os.PathLike | None) -> str:

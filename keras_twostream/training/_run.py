@@ -13,10 +13,7 @@ from keras_twostream.costs import costs
 from keras_twostream.data import layouts, video_dataset
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import class_names, clip_spec
-from keras_twostream.training._batches import (
-    filled_up,
-    labelled,
-)
+from keras_twostream.training._batches import filled_up, labelled
 from keras_twostream.training._checkpoint import KeepBest, Resume, RunLog
 from keras_twostream.training._compile import compile, output_names
 from keras_twostream.training._files import write_json

@@ -235,7 +235,7 @@ def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     }
 
 
-def check_labels(labels: np.ndarray, classes: int) -> None:
+def check_labels(labels: Sequence[Any], classes: int) -> None:
     """Refuses labels of which a network with so many classes has no score.
 
     Raises:
