@@ -26,6 +26,7 @@ _HOME = {
     "default_recipe": "_compile",
     "devices": "_devices",
     "evaluate_videos": "_evaluate",
+    "even_batches": "_batches",
     "fuse": "_scores",
     "fused_copy": "_streams",
     "has_features": "_features",

@@ -71,15 +71,51 @@ def filled_up(
     rows = -(-count // batch_size) * batch_size
 
     def fill(clips, label):
-        there = tf.shape(label)[0]
-        places = tf.minimum(tf.range(batch_size), there - 1)
-        weight = tf.cast(tf.range(batch_size) < there, "float32")
-        clips, label = tf.nest.map_structure(
-            lambda array: tf.gather(array, places), (clips, label)
-        )
-        return clips, label, weight * (rows / count)
+        (clips, label), there = _repeat_last((clips, label), batch_size)
+        return clips, label, there * (rows / count)
 
     return dataset.map(fill)
+
+
+def even_batches(dataset: tf.data.Dataset, devices: int) -> tf.data.Dataset:
+    """Fills every batch up to a multiple of the devices, at no weight.
+
+    For a smaller last batch, which `devices` cannot share out evenly. A
+    step's gradient stays that of the mean over the clips that were there.
+    What fills up is the last of them again, which batch normalisation sees;
+    and metrics leave it out when they are `weighted_metrics`.
+
+    Args:
+        dataset: Of (clips, labels) or (clips, labels, weights).
+        devices: How many share each batch.
+
+    Returns:
+        A dataset of (clips, labels, weights).
+    """
+
+    def fill(clips, label, weight=None):
+        count = tf.shape(tf.nest.flatten(label)[0])[0]
+        rows = -(-count // devices) * devices
+        (clips, label), there = _repeat_last((clips, label), rows)
+        # The mean is taken over all rows.
+        there *= tf.cast(rows, "float32") / tf.cast(count, "float32")
+        if weight is None:
+            return clips, label, tf.nest.map_structure(lambda _: there, label)
+        weight, _ = _repeat_last(weight, rows)
+        weight = tf.nest.map_structure(
+            lambda one: tf.cast(one, "float32") * there, weight
+        )
+        return clips, label, weight
+
+    return dataset.map(fill)
+
+
+def _repeat_last(batch: Any, rows: int | tf.Tensor) -> tuple[Any, tf.Tensor]:
+    """The batch with its last row repeated, and (rows,) 1 for its own."""
+    count = tf.shape(tf.nest.flatten(batch)[0])[0]
+    places = tf.minimum(tf.range(rows), count - 1)
+    batch = tf.nest.map_structure(lambda one: tf.gather(one, places), batch)
+    return batch, tf.cast(tf.range(rows) < count, "float32")
 
 
 def _weights(weights: Mapping[int, float], label: tf.Tensor) -> tf.Tensor:

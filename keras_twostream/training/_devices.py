@@ -14,10 +14,11 @@ def devices(count: int | None = None) -> Iterator[list[str]]:
     """Data-parallel training: every device takes a share of each batch.
 
     Open it before the model is built; JAX needs it so. Batches are the
-    global ones and must divide by the number of devices: JAX refuses others,
-    and TensorFlow lets the mean of a smaller share count as much as that of
-    a larger one. `training.train` leaves out a smaller last batch, and fills
-    it up without weight when validating.
+    global ones. JAX refuses one that does not divide by the number of
+    devices, and TensorFlow lets the mean of a smaller share count as much as
+    that of a larger one: pass such data through `even_batches`.
+    `training.train` leaves out a smaller last batch, and fills it up without
+    weight when validating.
 
     On several machines, each process first calls
     `keras.distribution.initialize` (JAX) and feeds its own share of every
