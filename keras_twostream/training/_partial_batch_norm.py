@@ -44,7 +44,17 @@ class PartialBatchNorm(keras.callbacks.Callback):
         # A step that an earlier `fit` compiled still trains them.
         model.train_function = None
         if model.optimizer.built:
-            # The optimiser was built for more variables than now train.
-            optimizer = model.optimizer
-            model.optimizer = optimizer.from_config(optimizer.get_config())
-            model.optimizer.build(model.trainable_variables)
+            model.optimizer = _of_fewer_variables(model.optimizer, model)
+
+
+def _of_fewer_variables(
+    built: keras.optimizers.Optimizer, model: keras.Model
+) -> keras.optimizers.Optimizer:
+    """The optimiser for what still trains, where it was: steps and moments."""
+    optimizer = built.from_config(built.get_config())
+    optimizer.build(model.trainable_variables)
+    state = {variable.path: variable for variable in built.variables}
+    for variable in optimizer.variables:
+        if variable.path in state:
+            variable.assign(state[variable.path])
+    return optimizer

@@ -93,6 +93,25 @@ def test_partial_batch_norm_callback_freezes_what_was_fitted_before(build):
         np.testing.assert_array_equal(before, after)
 
 
+@pytest.mark.agnostic
+def test_partial_batch_norm_callback_keeps_the_optimisers_place(build):
+    model, labels = build(), np.array([0, 1, 0, 1])
+    training.compile(model, "actors", steps=4)
+    model.fit(_clips(), labels, verbose=0)
+    before = _values(model.optimizer)
+    training.PartialBatchNorm().set_model(model)
+    after = _values(model.optimizer)
+    assert int(model.optimizer.iterations) == 1
+    assert 1 < len(after) < len(before)
+    for path, value in after.items():
+        np.testing.assert_array_equal(value, before[path])
+
+
+def _values(optimizer):
+    to_numpy = keras.ops.convert_to_numpy
+    return {v.path: to_numpy(v) for v in optimizer.variables}
+
+
 def test_frozen_layers_do_not_train(build):
     model = build()
     training.compile(model, "actors", steps=2, frozen=["^rgb_"])
