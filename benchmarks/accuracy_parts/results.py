@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 SPLITS = (1, 2, 3)
-SYSTEMS = ("st_resnet", "rgb", "flow", "multiplier")
+SYSTEMS = ("st_resnet", "rgb", "flow", "multiplier", "st_resnet, 60 epochs")
 INITS = ("actors", "random", "cross_modality")
 # What makes two lines the same measurement.
 KEY = ("system", "init", "split", "seed")

@@ -113,6 +113,13 @@ def fuse(
             probabilities should become logits.
     """
     _check_names(scores, weights or {})
+    return _mean(*_to_average(scores, kind, method), weights or {})
+
+
+def _to_average(
+    scores: Mapping[str, np.ndarray], kind: str, method: str | None
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """What a method averages, and how much each part counts of itself."""
     shapes = {name: score.shape for name, score in scores.items()}
     if len(set(shapes.values())) != 1:
         raise SpecError(
@@ -121,9 +128,17 @@ def fuse(
         )
     wanted = "softmax" if method == "sci" else method or kind
     scores = {n: as_kind(score, kind, wanted) for n, score in scores.items()}
-    weights = {name: (weights or {}).get(name, 1.0) for name in scores}
-    if method == "sci":
-        weights = {n: w * _concentration(scores[n]) for n, w in weights.items()}
+    if method != "sci":
+        return scores, dict.fromkeys(scores, 1.0)
+    return scores, {n: _concentration(score) for n, score in scores.items()}
+
+
+def _mean(
+    scores: Mapping[str, np.ndarray],
+    counts: Mapping[str, Any],
+    weights: Mapping[str, float],
+) -> np.ndarray:
+    weights = {name: weights.get(name, 1.0) * counts[name] for name in scores}
     total = sum(weights.values())
     if not np.all(total > 0):
         raise SpecError(
@@ -165,9 +180,10 @@ def sweep(
     methods = (*KINDS, "sci") if kind == "logits" else (kind, "sci")
     rows = []
     for method in methods:
+        parts = _to_average(scores, kind, method)
         for draw in itertools.product(ratios, repeat=len(others)):
             weights = {first: 1.0, **dict(zip(others, draw, strict=True))}
-            fused = fuse(scores, weights, kind, method)
+            fused = _mean(*parts, weights)
             rows.append(
                 {
                     "method": method,
