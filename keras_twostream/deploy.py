@@ -176,8 +176,9 @@ def with_flow(model: keras.Model, **parameters: Any) -> keras.Model:
     Returns:
         A `keras.Model` from (B, span, H, W, 3) frames, 0..255, to `model`'s
         output. The frames are the `clip_spec(model).span()` consecutive ones
-        of a clip, at the spec's frame rate and short side; the network sees
-        their middle, `crop` large. It saves as one `.keras` file.
+        of a clip, at the spec's frame rate and short side (stretched to
+        `resize_to` where the spec has it); the network sees their middle,
+        `crop` large. It saves as one `.keras` file.
 
     Warns:
         UserWarning: If `model` was trained on another algorithm's flow: its

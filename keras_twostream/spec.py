@@ -6,6 +6,7 @@ caches, in-graph flow, prediction) asks it which frames to take. No Keras here.
 """
 
 import dataclasses
+import math
 import numbers
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -45,7 +46,8 @@ class ClipSpec:
         crop: (height, width) of the crop the network sees.
         flow_length: L, flow fields stacked at one step.
         flow_offset: First field relative to the step's frame: 0 starts at
-            the frame, -L/2 centres the stack on it (Feichtenhofer et al.).
+            the frame, -L/2 centres the stack on it (Feichtenhofer et al.);
+            0 where stacks are bidirectional.
         stacking: "forward", "bidirectional" or "trajectory"
             (Simonyan & Zisserman 2014, section 3.1).
         flow_algorithm: "dis", "farneback", "tvl1", or "tvl1_opencv" for
@@ -109,7 +111,7 @@ class ClipSpec:
         """
         steps = self._steps(stride)
         offsets = np.arange(self.frames_per_step) * self.frame_gap
-        return steps[:, None] + offsets[None, :] - self._first(stride)
+        return steps[:, None] + offsets[None, :] - self._first()
 
     def flow_pairs(self, stride: int | None = None) -> np.ndarray:
         """Frame pairs (from, to) of each flow field, relative to the start.
@@ -123,11 +125,11 @@ class ClipSpec:
             (T, L, 2) int array.
         """
         pairs = self._steps(stride)[:, None, None] + self._pair_offsets()
-        return pairs - self._first(stride)
+        return pairs - self._first()
 
     def span(self, stride: int | None = None) -> int:
         """How many consecutive frames a clip covers, flow included."""
-        return self._last(stride) - self._first(stride) + 1
+        return self._last(stride) - self._first() + 1
 
     def channels(self, stream: str) -> int:
         """Channels of one step of `stream`: 3F for rgb, 2L for flow."""
@@ -139,7 +141,8 @@ class ClipSpec:
         """A copy with some fields changed, checked again.
 
         What belongs to a field goes with it: weights of streams that are
-        dropped, and the parameters of another flow algorithm.
+        dropped, the parameters of another flow algorithm, and the offset of
+        a stack of flow that is centred on its frame.
 
         Raises:
             SpecError: If a field is unknown or has a wrong value.
@@ -156,7 +159,18 @@ class ClipSpec:
             changes.setdefault("stream_weights", self._weights_of(streams))
         if changes.get("flow_algorithm") not in (None, self.flow_algorithm):
             changes.setdefault("flow_parameters", {})
+        changes.setdefault("flow_offset", self._offset_after(changes))
         return dataclasses.replace(self, **changes)
+
+    def _offset_after(self, changes: Mapping[str, Any]) -> int:
+        """A centred stack stays centred; two-way ones have no offset."""
+        if changes.get("stacking") == "bidirectional":
+            return 0
+        length = changes.get("flow_length", self.flow_length)
+        centred = self.flow_offset == -(self.flow_length // 2) < 0
+        if centred and isinstance(length, numbers.Integral):
+            return -(length // 2)
+        return self.flow_offset
 
     def _weights_of(self, streams: tuple[str, ...]) -> tuple[float, ...]:
         own = dict(zip(self.streams, self.stream_weights, strict=True))
@@ -183,7 +197,7 @@ class ClipSpec:
             offsets.append(self._pair_offsets().ravel())
         return np.concatenate(offsets)
 
-    def _first(self, stride: int | None) -> int:
+    def _first(self) -> int:
         return int(self._offsets().min())
 
     def _last(self, stride: int | None) -> int:
@@ -263,6 +277,12 @@ def _check(spec: ClipSpec) -> None:
             f"backward fields, so it must be even. Received: flow_length="
             f"{spec.flow_length}"
         )
+    if spec.stacking == "bidirectional" and spec.flow_offset:
+        raise SpecError(
+            "Bidirectional stacks start at their frame both ways, so "
+            "`flow_offset` must be 0. "
+            f"Received: flow_offset={spec.flow_offset}"
+        )
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -291,22 +311,35 @@ def _check_streams(spec: ClipSpec) -> None:
             f"streams={spec.streams!r}, "
             f"stream_weights={spec.stream_weights!r}"
         )
+    weights = spec.stream_weights
+    if not all(_is_number(weight) and weight >= 0 for weight in weights):
+        raise SpecError(
+            "`stream_weights` must be 0 or greater. "
+            f"Received: stream_weights={weights!r}"
+        )
+    _check_positive("sum of stream_weights", sum(weights))
+
+
+def _is_number(value: Any) -> bool:
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return real and math.isfinite(value)
 
 
 def _check_positive(name: str, value: float) -> None:
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not number or not value > 0:
+    if not _is_number(value) or not value > 0:
         raise SpecError(
-            f"`{name}` must be greater than 0. Received: {name}={value!r}"
+            f"`{name}` must be a number greater than 0. "
+            f"Received: {name}={value!r}"
         )
 
 
 def _check_pair(name: str, value: tuple | None) -> None:
     if value is None:
         return
-    if len(value) != 2:
+    whole = all(isinstance(number, numbers.Integral) for number in value)
+    if len(value) != 2 or not whole:
         raise SpecError(
-            f"`{name}` must be two numbers. Received: {name}={value!r}"
+            f"`{name}` must be two whole numbers. Received: {name}={value!r}"
         )
     for number in value:
         _check_positive(name, number)

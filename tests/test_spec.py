@@ -17,9 +17,16 @@ specs = st.builds(
     frame_gap=st.integers(1, 9),
     temporal_stride=st.integers(1, 12),
     flow_length=st.integers(1, 6).map(lambda half: 2 * half),
-    flow_offset=st.integers(-12, 12),
     stacking=st.sampled_from(STACKINGS),
     streams=st.sampled_from([("rgb", "flow"), ("rgb",), ("flow",)]),
+).flatmap(
+    lambda spec: st.integers(-12, 12).map(
+        lambda offset: (
+            spec
+            if spec.stacking == "bidirectional"
+            else spec.replace(flow_offset=offset)
+        )
+    )
 )
 
 
@@ -61,6 +68,14 @@ def test_bidirectional_flow_looks_both_ways_from_the_frame():
     assert pairs.tolist() == [[0, 1], [1, 2], [0, -1], [-1, -2]]
 
 
+def test_a_centred_stack_stays_centred():
+    centred = ClipSpec(flow_length=10, flow_offset=-5)
+    assert centred.replace(flow_length=4).flow_offset == -2
+    assert centred.replace(flow_length=4, flow_offset=0).flow_offset == 0
+    assert centred.replace(stacking="bidirectional").flow_offset == 0
+    assert ClipSpec(flow_length=1).replace(flow_length=10).flow_offset == 0
+
+
 def test_a_subset_of_streams_keeps_its_weights():
     spec = ClipSpec(stream_weights=(1.0, 2.0)).replace(streams=("flow",))
     assert spec.stream_weights == (2.0,)
@@ -89,10 +104,19 @@ def test_another_flow_drops_the_parameters_of_the_old_one():
         ({"frame_rate": 0}, "greater than 0. Received: frame_rate=0"),
         ({"crop": 224}, r"\(224, 224\), not 224"),
         ({"crop": (224, 0)}, "greater than 0. Received: crop=0"),
-        ({"resize_to": (128,)}, r"two numbers. Received: resize_to=\(128,"),
+        (
+            {"resize_to": (128,)},
+            r"two whole numbers. Received: resize_to=\(128,",
+        ),
         ({"train_strides": (15, 5)}, "in this order.*strides=.15, 5"),
         ({"stream_weights": (1.0,)}, "one weight per stream"),
         ({"stacking": "bidirectional", "flow_length": 5}, "must be even"),
+        ({"stacking": "bidirectional", "flow_offset": -1}, "must be 0"),
+        ({"crop": (224.5, 224)}, "two whole numbers"),
+        ({"train_strides": (1.5, 2)}, "two whole numbers"),
+        ({"stream_weights": (0, 0)}, "sum of stream_weights"),
+        ({"stream_weights": (-1, 2)}, "must be 0 or greater"),
+        ({"flow_bound": float("inf")}, "greater than 0.*flow_bound=inf"),
     ],
 )
 def test_a_wrong_field_says_the_rule_and_the_value(changes, message):

@@ -7,8 +7,6 @@ from typing import Any
 
 import click
 
-from keras_twostream.cli._evaluate import evaluate_command, fuse_command
-from keras_twostream.cli._features import features_command
 from keras_twostream.cli._options import (
     check_device,
     debug_option,
@@ -21,13 +19,6 @@ from keras_twostream.cli._settings import (
     config_option,
     parse_text,
 )
-
-__all__ = [
-    "evaluate_command",
-    "features_command",
-    "fuse_command",
-    "train_command",
-]
 
 
 def _pattern_with_group(_, __, value: str) -> str:

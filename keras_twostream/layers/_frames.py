@@ -95,7 +95,9 @@ class FlowImage(keras.layers.Layer):
         self.levels = levels
 
     def call(self, flow):
-        length = ops.sqrt(ops.sum(ops.square(flow), axis=-1, keepdims=True))
+        squares = ops.sum(ops.square(flow), axis=-1, keepdims=True)
+        # The root of 0 has no finite gradient.
+        length = ops.sqrt(ops.maximum(squares, 1e-12))
         image = ops.concatenate([length, ops.flip(flow, axis=-1)], axis=-1)
         return ops.clip(ops.round(self.levels * image), -128.0, 127.0)
 

@@ -230,8 +230,8 @@ def _check_shapes(method, shapes):
     free = method in ("concat", "conv", "conv3d", "bilinear")
     if len(first) != len(second) or (not free and first[-1] != second[-1]):
         raise SpecError(
-            f"{method} fusion needs two maps of the same rank and channels; "
-            "concat and conv take any channels. "
+            f"{method} fusion needs two maps of the same rank, and of the "
+            "same channels where it is sum or max. "
             f"Received: shapes {tuple(first)} and {tuple(second)}"
         )
     if method == "conv3d" and len(first) != 5:

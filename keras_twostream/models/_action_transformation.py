@@ -49,7 +49,7 @@ SPEC = ClipSpec(
     clip_length=25,
     flow_length=10,
     flow_algorithm="tvl1",
-    sampling="segments",
+    sampling="whole",
 )
 
 # === Parts ===

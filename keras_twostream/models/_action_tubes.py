@@ -55,7 +55,6 @@ def _conv(
     groups: int = 1,
     stride: int = 1,
     padding: str = "same",
-    bias: float = 0.0,
 ):
     return GroupedConv2D(
         filters,
@@ -65,7 +64,6 @@ def _conv(
         padding=padding,
         activation="relu",
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
-        bias_initializer=keras.initializers.Constant(bias),
         name=name,
     )(x)
 

@@ -68,8 +68,9 @@ def _tower(clip, prefix: str, windows: Mapping, last_pool: bool):
             x, steps = _see_more_frames(x, name, steps, *windows[conv])
         x = units.conv(x, name, filters, size, stride)
         if norm:
+            # An alpha of 1e-4 for the window's sum, as the paper writes it.
             x = LocalResponseNormalization(
-                beta=0.5, name=name.replace("conv", "norm")
+                alpha=5e-4, beta=0.5, name=name.replace("conv", "norm")
             )(x)
         if pool and (last_pool or conv != "conv5"):
             x = units.max_pool(x, name.replace("conv", "pool"), 2, 2)

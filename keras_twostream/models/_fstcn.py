@@ -19,8 +19,9 @@ channels, which leaves fc 168 million weights.
 
 What we assume: rectifiers after the dense layers; local response
 normalisation over 5 channels with k = 2, alpha = 5e-4, beta = 0.75, constants
-of a public reimplementation; the frame of the spatial path is the first of
-the two stacked at the middle step, as its partner only serves the difference.
+of a public reimplementation, with alpha divided by 5 as in Caffe; the frame
+of the spatial path is the first of the two stacked at the middle step, as its
+partner only serves the difference.
 The scores of a video's views are averaged by their concentration (SCI): crops
 and clips alike, where the paper may take the best clip instead.
 """

@@ -192,11 +192,13 @@ def spatiotemporal_multiplier(
     ```
     """
     spec = SPEC.replace(
-        streams=streams,
-        clip_length=clip_length,
-        flow_length=flow_length,
-        flow_offset=-(flow_length // 2),
-    ).replace(**(clip_spec or {}))
+        **{
+            "streams": streams,
+            "clip_length": clip_length,
+            "flow_length": flow_length,
+            **(clip_spec or {}),
+        }
+    )
     depths = {"rgb": depth, "flow": motion_depth or depth}
     _check(depths, temporal_pool)
     inputs, x = stream_inputs(spec, normalization)

@@ -193,11 +193,13 @@ def spatiotemporal_resnet(
     ```
     """
     spec = SPEC.replace(
-        streams=streams,
-        clip_length=clip_length,
-        flow_length=flow_length,
-        flow_offset=-(flow_length // 2),
-    ).replace(**(clip_spec or {}))
+        **{
+            "streams": streams,
+            "clip_length": clip_length,
+            "flow_length": flow_length,
+            **(clip_spec or {}),
+        }
+    )
     _check(temporal_pool, spec.clip_length)
     inputs, x = stream_inputs(spec, normalization)
     for stream in x:

@@ -75,6 +75,11 @@ def _sites(names: str | Sequence[str], rgb: Tower, flow: Tower) -> list:
         [SCORES] * 2 if name == SCORES else matching_steps(name, rgb, flow)
         for name in names
     ]
+    if len({here for here, _ in pairs}) != len(pairs):
+        raise SpecError(
+            "`fuse_at` must not name a layer twice. "
+            f"Received: fuse_at={names!r}, which are {pairs!r}"
+        )
     order = [*rgb.steps, SCORES]
     return sorted(pairs, key=lambda pair: order.index(pair[0]))
 
@@ -183,11 +188,13 @@ def two_stream_fusion(
     if clip_length is None:
         clip_length = 1 if temporal_pool is None else SPEC.clip_length
     spec = SPEC.replace(
-        streams=streams,
-        clip_length=clip_length,
-        flow_length=flow_length,
-        flow_offset=-(flow_length // 2),
-    ).replace(**(clip_spec or {}))
+        **{
+            "streams": streams,
+            "clip_length": clip_length,
+            "flow_length": flow_length,
+            **(clip_spec or {}),
+        }
+    )
     _check(backbones, fusion, fuse_at, temporal_pool, spec.clip_length)
     inputs, x = stream_inputs(spec, normalization, fixed_size=True)
     names = dict(zip(("rgb", "flow"), backbones, strict=True))
@@ -266,6 +273,11 @@ def _check(backbones, fusion, fuse_at, temporal_pool, clip_length) -> None:
             f"Received: clip_length={clip_length}"
         )
     sites = (fuse_at,) if isinstance(fuse_at, str) else fuse_at
+    if fusion == "bilinear" and len(sites) != 1:
+        raise SpecError(
+            "Bilinear fusion leaves no maps to fuse again: name one layer. "
+            f"Received: fuse_at={fuse_at!r}"
+        )
     if SCORES in sites and fusion not in ("sum", "max", "conv"):
         raise SpecError(
             "Scores (fc8) are fused by sum, max or conv. "

@@ -121,7 +121,7 @@ def _clip_fields(
 ) -> dict[str, Any]:
     """The weight's ClipSpec, without what the user's options change."""
     changed = {"streams", *options}
-    if "flow_length" in options:
+    if "flow_length" in {**options, **(options.get("clip_spec") or {})}:
         changed.add("flow_offset")
     kept = {k: v for k, v in spec.clip_spec.items() if k not in changed}
     if "streams" in options and "stream_weights" in kept:

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from gradients import gradient
 
 from keras_twostream.layers import (
     AbsoluteDifference,
@@ -53,6 +54,15 @@ def test_the_flow_image_has_the_length_first_and_swaps_the_axes():
     pixels = np.array([[3.0, -4.0], [0.0, 0.0], [0.52, 0.0]], "float32")
     out = numpy(FlowImage()(pixels / 8.0))
     np.testing.assert_array_equal(out, [[80, -64, 48], [0, 0, 0], [8, 0, 8]])
+
+
+def test_the_flow_image_of_still_pixels_has_a_gradient():
+    layer = FlowImage()
+    still = np.zeros((1, 2), "float32")
+    found = gradient(
+        lambda flow: keras.ops.sum(layer(flow) + flow[:1, :1]), still
+    )
+    assert np.isfinite(found).all()
 
 
 def test_the_flow_image_stays_within_a_byte():

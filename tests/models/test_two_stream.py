@@ -1,5 +1,6 @@
 """The original two-stream network: CNN-M-2048 as the paper has it."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -33,6 +34,14 @@ def test_the_temporal_net_lacks_the_second_normalisation(flow_model):
     assert "flow_norm2" not in names
     spatial = kts.models.two_stream(3, streams=("rgb",))
     assert "rgb_norm2" in [layer.name for layer in spatial.layers]
+
+
+def test_normalisation_is_krizhevskys(flow_model):
+    norm = flow_model.get_layer("flow_norm1")
+    out = norm(np.full((1, 1, 1, 96), 100.0, "float32"))
+    out = keras.ops.convert_to_numpy(out)
+    expected = 100 / (2 + 1e-4 * 5 * 100**2) ** 0.75
+    np.testing.assert_allclose(out[..., 2:-2], expected, rtol=1e-5)
 
 
 def test_the_classifier_reads_full7(flow_model):

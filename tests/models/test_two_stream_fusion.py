@@ -167,6 +167,12 @@ def test_one_stream_alone_has_no_fusion():
             "fused by sum, max or conv",
         ),
         ({"fusion": "mean"}, SpecError, "`fusion` must be one of"),
+        (
+            {"fusion": "bilinear", "fuse_at": ("conv5", "fc6")},
+            SpecError,
+            "no maps to fuse again",
+        ),
+        ({"fuse_at": ("conv5", "conv5")}, SpecError, "a layer twice"),
     ],
 )
 def test_impossible_options_are_refused(options, error, message):

@@ -10,13 +10,10 @@ from safetensors.numpy import load_file
 
 from keras_twostream import hub, inspection, registry, training
 from keras_twostream.cli import _evaluate_run, _options, _train_run
+from keras_twostream.cli._evaluate import evaluate_command, fuse_command
+from keras_twostream.cli._features import features_command
 from keras_twostream.cli._settings import assignments, parse_text, parse_value
-from keras_twostream.cli._train import (
-    evaluate_command,
-    features_command,
-    fuse_command,
-    train_command,
-)
+from keras_twostream.cli._train import train_command
 from keras_twostream.data._crops import VIEW_CROPS
 from keras_twostream.errors import SpecError
 from keras_twostream.training import VideoScores

@@ -78,4 +78,7 @@ def _pool(stream, name):
 
 
 def _norm(stream, name):
-    return lambda x: LocalResponseNormalization(name=f"{stream}_{name}")(x)
+    # Krizhevsky's 1e-4, which counts the window's sum, not its mean.
+    return lambda x: LocalResponseNormalization(
+        alpha=5e-4, name=f"{stream}_{name}"
+    )(x)

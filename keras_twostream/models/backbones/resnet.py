@@ -83,7 +83,12 @@ def blocks(
 
 
 def stem(x, stream: str, width: int = 64):
-    """conv1 and pool1: 224 x 224 to 56 x 56 x width."""
+    """conv1 and pool1: 224 x 224 to 56 x 56 x width.
+
+    pool1 is padded by one on all sides, as the weights of torchvision and of
+    keras.applications want it; the authors' Caffe pads below and to the right
+    alone, which moves each window by a pixel.
+    """
     x = layers.ZeroPadding2D(
         3, data_format="channels_last", name=f"{stream}_conv1_pad"
     )(x)

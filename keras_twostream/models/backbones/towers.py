@@ -73,7 +73,7 @@ def matching_steps(name: str, *towers: Tower) -> list[str]:
     if None in found or not {name} & {*steps, *map(_place, steps)}:
         raise UnknownNameError(
             "`fuse_at` must name layers that both towers have. Received: "
-            f"{name!r}.{did_you_mean(name, steps)}"
+            f"{name!r}.{did_you_mean(name, set(steps))}"
         )
     return found
 
