@@ -32,6 +32,7 @@ _HOME = {
     "read_frames": "_video",
     "video_dataset": "_pipeline",
     "view_crops": "_crops",
+    "view_footage": "_clips",
     "views": "_sampling",
 }
 

@@ -1,7 +1,7 @@
 """Cutting clips: from frames, or a file, to the arrays that a model eats."""
 
 import os
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -106,20 +106,47 @@ def clips(
     Example:
         >>> clips("video.mp4", spec, count=10, crops="3-crop")
     """
-    opened = open_source(source, spec, bound)
-    placements = _sampling.views(opened.frames, spec, count, protocol)
-    chosen = frames_of(placements, opened.frames, spec, short)
-    footage = footage_of(opened, chosen, spec)
-    views = [
-        footage.crop(crop)
-        for crop in _crops.view_crops(*footage.size, spec.crop, crops)
-    ]
+    footage, wanted = view_footage(
+        source, spec, count, protocol, crops, short, bound
+    )
+    views = [footage.crop(crop) for crop in wanted]
     return {
         stream: np.stack([view[stream] for view in views], axis=1).reshape(
             -1, *views[0][stream].shape[1:]
         )
         for stream in spec.streams
     }
+
+
+def view_footage(
+    source: str | os.PathLike | np.ndarray,
+    spec: ClipSpec,
+    count: int | None = 1,
+    protocol: str | None = None,
+    crops: str = "centre",
+    short: str = "loop",
+    bound: float = layouts.BOUND,
+) -> tuple[Any, list[_crops.Crop]]:
+    """What `clips` cuts, and the crops: for many views, one after the other.
+
+    Args:
+        source: As all others, see `clips`.
+        spec: The clip.
+        count: How many clips.
+        protocol: How clips are placed.
+        crops: Name of the crops.
+        short: What a video shorter than the clip does.
+        bound: Pixels that the extreme levels of another tool's flow mean.
+
+    Returns:
+        Footage, whose `crop(crop)` gives the clips (count, T, H, W, C) of
+        each stream, and the crops to take.
+    """
+    opened = open_source(source, spec, bound)
+    placements = _sampling.views(opened.frames, spec, count, protocol)
+    chosen = frames_of(placements, opened.frames, spec, short)
+    footage = footage_of(opened, chosen, spec)
+    return footage, _crops.view_crops(*footage.size, spec.crop, crops)
 
 
 def open_source(

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from keras_twostream._opencv import cv2
-from keras_twostream.data import clips, layouts
+from keras_twostream.data import layouts, view_footage
 from keras_twostream.errors import TwoStreamError, VideoError
 from keras_twostream.spec import ClipSpec
 
 _SIZES = 4  # frame sizes whose batches fill at once, so that memory is flat
+_AHEAD = 2**29  # bytes of clips that are read ahead, of one crop each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,15 @@ class ViewBatch:
     clips: dict[str, np.ndarray]
     video: np.ndarray
     mask: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class _Opened:
+    """A video that was read: all crops but the first are still to be cut."""
+
+    footage: Any
+    crops: list[Any]
+    first: dict[str, np.ndarray]
 
 
 class ViewReader:
@@ -100,28 +110,34 @@ class ViewReader:
                 f"first reason: {next(iter(self.skipped.values()), '')}"
             )
 
-    def _read_ahead(self) -> Iterator[list[dict[str, np.ndarray]]]:
+    def _read_ahead(self) -> Iterator[Iterator[dict[str, np.ndarray]]]:
         """Views of each video in order; a few videos are read ahead."""
+        ahead = self._workers
         with ThreadPoolExecutor(self._workers) as pool:
             coming = collections.deque()
             for path in self._paths:
-                coming.append(pool.submit(self._views_of, path))
-                if len(coming) > self._workers:
-                    yield coming.popleft().result()
+                coming.append(pool.submit(self._open, path))
+                while len(coming) > ahead:
+                    opened = coming.popleft().result()
+                    ahead = self._fitting(opened)
+                    yield _views(opened, pool)
             while coming:
-                yield coming.popleft().result()
+                yield _views(coming.popleft().result(), pool)
 
-    def _views_of(self, path: str) -> list[dict[str, np.ndarray]]:
+    def _open(self, path: str) -> "_Opened | None":
         try:
-            arrays = clips(path, self._spec, **self._cut)
+            footage, crops = view_footage(path, self._spec, **self._cut)
+            return _Opened(footage, crops[1:], footage.crop(crops[0]))
         except (TwoStreamError, OSError, cv2.error) as error:
             self.skipped[path] = str(error)
-            return []
-        count = len(next(iter(arrays.values())))
-        return [
-            {stream: array[i] for stream, array in arrays.items()}
-            for i in range(count)
-        ]
+            return None
+
+    def _fitting(self, opened: "_Opened | None") -> int:
+        """How many videos like this one may be read ahead."""
+        if opened is None:
+            return self._workers
+        size = sum(array.nbytes for array in opened.first.values())
+        return min(self._workers, max(1, _AHEAD // max(size, 1)))
 
     def _batch(self, rows: list[tuple[int, dict]]) -> ViewBatch:
         fill = self._batch_size - len(rows)
@@ -135,3 +151,22 @@ class ViewReader:
             np.array([number for number, _ in rows], "int32"),
             mask,
         )
+
+
+def _views(
+    opened: _Opened | None, pool: ThreadPoolExecutor
+) -> Iterator[dict[str, np.ndarray]]:
+    """A video's views; the next crop is cut while one is used."""
+    if opened is None:
+        return
+    coming = opened.first
+    for crop in opened.crops:
+        cut = pool.submit(opened.footage.crop, crop)
+        yield from _rows(coming)
+        coming = cut.result()
+    yield from _rows(coming)
+
+
+def _rows(arrays: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    for number in range(len(next(iter(arrays.values())))):
+        yield {stream: array[number] for stream, array in arrays.items()}

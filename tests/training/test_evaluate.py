@@ -93,13 +93,34 @@ def test_nothing_readable(build, tmp_path):
         training.evaluate_videos(build(), [(str(tmp_path / "x.mp4"), 0)])
 
 
+class _Footage:
+    def __init__(self, height):
+        self.height, self.cut = height, []
+
+    def crop(self, crop):
+        self.cut.append(crop)
+        return {"rgb": np.zeros((1, 2, self.height, 24, 3), "uint8")}
+
+
+def test_crops_are_cut_as_they_are_used(build, monkeypatch):
+    footage = _Footage(24)
+    crops = list(range(10))
+    monkeypatch.setattr(
+        _views, "view_footage", lambda *_, **__: (footage, crops)
+    )
+    batches = iter(ViewReader(["a.mp4"], clip_spec(build()), 1, workers=1))
+    next(batches)
+    assert len(footage.cut) <= 2
+    assert len(list(batches)) == 9 and footage.cut == crops
+
+
 def test_video_that_opencv_refuses_is_left_out(build, monkeypatch):
     def refuse(path, spec, **options):
         if path == "bad.mp4":
             raise cv2.error("inv_scale_x > 0")
-        return {"rgb": np.zeros((1, 2, 24, 24, 3), "uint8")}
+        return _Footage(24), ["centre"]
 
-    monkeypatch.setattr(_views, "clips", refuse)
+    monkeypatch.setattr(_views, "view_footage", refuse)
     spec = clip_spec(build())
     reader = ViewReader(["bad.mp4", "good.mp4"], spec, 2, workers=1)
     assert len(list(reader)) == 1
@@ -111,10 +132,10 @@ def test_few_frame_sizes_wait_for_a_full_batch(build, monkeypatch):
 
     def whole(path, spec, **options):
         cut.append(path)
-        return {"rgb": np.zeros((1, 2, 24 + int(path) % 9, 24, 3), "uint8")}
+        return _Footage(24 + int(path) % 9), ["whole"]
 
     cut = []
-    monkeypatch.setattr(_views, "clips", whole)
+    monkeypatch.setattr(_views, "view_footage", whole)
     paths = [str(number) for number in range(10)]
     reader = ViewReader(paths, clip_spec(build()), 8, workers=1)
     batches = iter(reader)
