@@ -85,10 +85,19 @@ def test_a_mirrored_clip_moves_the_other_way(written):
 
 def test_smaller_frames_move_less(written):
     _, path, lost = written
-    source = open_source(path, SPEC.replace(short_side=32))
+    source = open_source(path, SPEC.replace(short_side=32, crop=(32, 40)))
     assert source.size == (32, 40)
     field = source.fields(np.array([[0, 1]]))[0]
     np.testing.assert_allclose(field, FIELDS[lost, :32, :40] / 2, atol=0.05)
+
+
+def test_arrays_of_the_network_s_size_are_not_cropped_again(tmp_path):
+    path = write_layout("i3d_npy", tmp_path, FRAMES, FIELDS)
+    clip = clips(path, SPEC.replace(short_side=73))
+    np.testing.assert_allclose(clip["rgb"][0, 0], FRAMES[1], atol=1)
+    np.testing.assert_allclose(clip["flow"][0, 0, 0, 0, :2], STEPS[1])
+    whole = SPEC.replace(short_side=128, crop=(112, 112))
+    assert open_source(path, whole).size == (128, 160)
 
 
 def test_the_zero_level_is_that_of_the_tool(tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_twostream import flow
 from keras_twostream._opencv import cv2
-from keras_twostream.data._frames import fit_size, resize, resize_all
+from keras_twostream.data._frames import fit_size, resize
 from keras_twostream.data.layouts._layout import Layout, read_layout
 from keras_twostream.errors import SpecError, VideoError
 from keras_twostream.spec import ClipSpec
@@ -21,8 +21,8 @@ BOUND = 20.0  # px; what nearly everybody passes, whatever the tool's default
 class LayoutSource:
     """A folder of frames and flow, taken to be at the spec's frame rate.
 
-    Frames and fields are brought to the spec's size; displacements scale
-    with them.
+    Frames are whole ones, as these tools write them. They and the fields are
+    brought to the spec's size; displacements scale with them.
 
     Args:
         path: One video's folder of frames, or of flow.
@@ -85,6 +85,10 @@ class LayoutSource:
 class NpySource:
     """kinetics-i3d's arrays of shape (1, T, H, W, C) in [-1, 1].
 
+    Arrays of the network's size, as DeepMind publishes them, are cut from
+    frames of the right size already and are taken as they are. Others are
+    whole frames, brought to the spec's size.
+
     Args:
         path: The array of either stream; the other has "flow" in its name
             where this has "rgb", the last of either in it.
@@ -110,16 +114,14 @@ class NpySource:
         }
         any_array = next(iter(self._arrays.values()))
         self.frames = len(any_array)
-        self._spec, self._bound = spec, bound
-        self.size = fit_size(
-            any_array.shape[1:3], spec.short_side, spec.resize_to
-        )
+        self._bound = bound
+        self.size = _size_of(any_array.shape[1:3], spec)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         """(N, H, W, 3) uint8 frames."""
         values = (self._arrays["rgb"][indices] + 1) * 127.5
         frames = np.rint(values).clip(0, 255).astype(np.uint8)
-        return resize_all(frames, self._spec.short_side, self._spec.resize_to)
+        return np.stack([resize(frame, self.size) for frame in frames])
 
     def fields(self, pairs: np.ndarray) -> np.ndarray:
         """(N, H, W, 2) float32 flow of (N, 2) pairs of frame numbers."""
@@ -202,6 +204,13 @@ def _image(path: str, flags: int = cv2.IMREAD_GRAYSCALE) -> np.ndarray:
     if image is None:
         raise VideoError(f"Cannot read {path}: it is not a whole image.")
     return image
+
+
+def _size_of(size: tuple[int, int], spec: ClipSpec) -> tuple[int, int]:
+    """(height, width) of an array's frames, (h, w) on disk."""
+    if size == spec.crop:
+        return size
+    return fit_size(size, spec.short_side, spec.resize_to)
 
 
 def _other(path: str | os.PathLike, stream: str) -> Path:
