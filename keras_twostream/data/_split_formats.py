@@ -41,17 +41,21 @@ def read_hmdb51(request: Request) -> Listing:
     lines `video.avi code`; 1 is training, 2 testing, 0 neither."""
     path, split = request.path, _split_number(request.split)
     suffix = f"_test_split{split}.txt"
-    files = sorted(path.glob(f"[!.]*{suffix}"))
+    # By class, not by file: climb comes before climb_stairs.
+    files = {
+        file.name.removesuffix(suffix): file
+        for file in path.glob(f"[!.]*{suffix}")
+    }
     if not files:
         raise SpecError(f"{path} has no list *{suffix}.")
-    classes = [file.name.removesuffix(suffix) for file in files]
+    classes = sorted(files)
     wanted = {_HMDB_CODES[name]: name for name in _subsets(request.subset)}
     items = []
-    for label, file in enumerate(files):
-        for line in lines(file):
+    for label, folder in enumerate(classes):
+        for line in lines(files[folder]):
             video, code = line.rsplit(maxsplit=1)
             if code in wanted:
-                name = f"{classes[label]}/{video}"
+                name = f"{folder}/{video}"
                 items.append(Item(name, (label,), subset=wanted[code]))
     return items, classes, request.videos
 

@@ -68,6 +68,17 @@ def test_hmdb51_codes_and_trailing_spaces(tmp_path):
     assert read_annotations(tmp_path / "s").classes == ("brush_hair", "wave")
 
 
+def test_hmdb51_classes_are_in_the_order_of_their_names(tmp_path):
+    names = ("climb_stairs", "kick_ball", "climb", "kick")
+    for name in names:
+        write(tmp_path / f"{name}_test_split1.txt", f"{name}.avi 1\n")
+    found = read_annotations(tmp_path)
+    assert found.classes == ("climb", "climb_stairs", "kick", "kick_ball")
+    assert [item.path for item in found.items] == [
+        f"{name}/{name}.avi" for name in found.classes
+    ]
+
+
 def test_kinetics_finds_files_by_any_usual_name(tmp_path):
     table = write(
         tmp_path / "train.csv",
