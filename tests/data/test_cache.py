@@ -218,6 +218,14 @@ def test_an_index_that_points_outside_is_an_error(packed, tmp_path):
 # === A folder ===
 
 
+@pytest.mark.parametrize("name", ["../v.mp4", "a/../../v.mp4", "/tmp/v.mp4"])
+def test_every_video_is_inside_the_folder(tmp_path, name):
+    folder = cache.CacheFolder(tmp_path)
+    with pytest.raises(SpecError, match="leads out of its folder"):
+        folder.packed_path(name)
+    assert folder.packed_bytes(name) is None
+
+
 def test_a_line_cut_off_by_a_kill_is_passed_over(packed, tmp_path):
     folder = cache.CacheFolder(tmp_path)
     folder.add(packed[1])

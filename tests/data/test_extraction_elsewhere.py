@@ -89,6 +89,33 @@ def test_a_list_whose_videos_are_behind_a_url(memory, tmp_path):
     ]
 
 
+def test_a_name_that_leads_out_of_the_cache_is_set_aside(memory, tmp_path):
+    evil = tmp_path / "evil.mp4"
+    evil.write_bytes(memory.cat_file("/videos/class0/v0.mp4"))
+    names = ("../../evil.mp4", str(evil), "class0/v0.mp4")
+    listed = tmp_path / "list.txt"
+    listed.write_text("".join(f"{name} 0\n" for name in names))
+    memory.put_file(str(listed), "/videos/list.txt")
+    memory.put_file(str(evil), "/evil.mp4")
+    for out in (tmp_path / "a" / "b" / "cache", "memory://a/b/cache"):
+        summary = extract("memory://videos/list.txt", out, CONTRACT, workers=1)
+        assert [entry.source for entry in summary.done] == ["class0/v0.mp4"]
+        reasons = list(summary.failed.values())
+        assert len(reasons) == 2
+        assert all("leads out of its folder" in each for each in reasons)
+    found = [*tmp_path.rglob("*.safetensors"), *memory.find("/")]
+    assert not [path for path in found if str(path).count("evil.mp4.")]
+
+
+def test_a_list_may_name_files_by_their_urls(memory, videos, tmp_path):
+    listed = tmp_path / "list.txt"
+    file = videos / "class0" / "v0.mp4"
+    listed.write_text(f"{file.as_uri()} 0\n")
+    extract(listed, tmp_path / "out", CONTRACT, root="memory://videos")
+    names = list(CacheFolder(tmp_path / "out").entries())
+    assert names == [str(file).lstrip("/")]
+
+
 def test_a_broken_video_is_named_by_its_url(memory, tmp_path):
     memory.pipe_file("/videos/class0/broken.mp4", b"no video")
     summary = extract("memory://videos", tmp_path, CONTRACT)

@@ -135,14 +135,18 @@ class CacheFolder:
         _atomic.write_text(self.path / name, text)
 
     def packed_path(self, source: str) -> Path:
-        """Where the packed file of a video stands."""
+        """Where the packed file of a video stands.
+
+        Raises:
+            SpecError: If its name leads out of the folder.
+        """
         return _packed.packed_path(self.path, source)
 
     def packed_bytes(self, source: str) -> int | None:
         """Size of a video's packed file, None where there is none."""
         try:
             return self.packed_path(source).stat().st_size
-        except OSError:
+        except (OSError, SpecError):
             return None
 
     @contextlib.contextmanager

@@ -219,5 +219,20 @@ def _read_index(file, tensor: dict, start: int, size: int) -> np.ndarray:
 
 
 def packed_path(folder: Path, source: str) -> Path:
-    """Where the packed file of a video stands in a cache."""
-    return folder / (source + PACKED_SUFFIX)
+    """Where the packed file of a video stands in a cache.
+
+    Args:
+        folder: The cache.
+        source: The video's name in it.
+
+    Raises:
+        SpecError: If the name leads out of the cache.
+    """
+    path = Path(source + PACKED_SUFFIX)
+    if path.anchor or ".." in path.parts:
+        raise SpecError(
+            f"A cache has no place for a video called {source!r}: the name "
+            "leads out of its folder. Name videos by their paths below one "
+            "folder, without a / in front and without '..'."
+        )
+    return folder / path

@@ -98,7 +98,7 @@ def relative_name(video: str | os.PathLike, root: Path) -> str:
 def whole_name(video: str) -> str:
     """The name of a video whose path below its folder is taken."""
     if _remote.is_remote(video):
-        return video.partition("://")[2]
+        return video.partition("://")[2].lstrip("/")
     return relative_name(video, Path("/"))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from keras_twostream.data import _remote
 from keras_twostream.data._annotations import read_annotations
 from keras_twostream.data._video_files import is_video
+from keras_twostream.data.cache._store import whole_name
 from keras_twostream.data.extraction._jobs import LIST_SUFFIXES, Job
 from keras_twostream.errors import SpecError
 
@@ -62,7 +63,7 @@ def _from_list(source: str, root: str | None, format) -> list[Job]:
 
 def _job(name: str, root: str) -> Job:
     if _remote.is_remote(name):
-        return Job(name, name.partition("://")[2])
+        return Job(name, whole_name(name))
     return Job(_remote.join(root, name), name)
 
 

@@ -91,8 +91,8 @@ def work(
 
     try:
         with (
-            _remote.local_copy(job.video) as video,
             packed_target(folder, job.name) as target,
+            _remote.local_copy(job.video) as video,
         ):
             scan = _scan.scan_video(video)
             _add(tally, EXPECTED, len(scan.timeline(contract.frame_rate)))
