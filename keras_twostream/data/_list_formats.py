@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,8 @@ def read_videos(request: Request) -> Listing:
         match = _VIDEO_LINE.match(row)
         if match is None:
             raise _bad_line(path, row, "path.ext label")
-        labels = re.findall(r"-?\d+", match["labels"])
-        items.append(Item(match["path"], _known(labels)))
+        labels = map(int, re.findall(r"-?\d+", match["labels"]))
+        items.append(Item(match["path"], _known(labels, path)))
     return items, [], request.videos
 
 
@@ -80,7 +81,8 @@ def read_rawframes(request: Request) -> Listing:
     rows = [_frames_line(request.path, row) for row in lines(request.path)]
     before = _numbers_before_labels(request.path, rows)
     items = [
-        Item(folder, _known(numbers[before:])) for folder, *numbers in rows
+        Item(folder, _known(map(int, numbers[before:]), request.path))
+        for folder, *numbers in rows
     ]
     return items, [], request.videos
 
@@ -166,7 +168,8 @@ def _ours(
         if request.subset and split != request.subset:
             continue
         known = [label for label in row if label not in ("", -1)]
-        numbers = tuple(_number(label, names, request.path) for label in known)
+        numbers = [_number(label, names, request.path) for label in known]
+        numbers = _known(numbers, request.path)
         items.append(Item(path, numbers, subset=split or None))
     return items, names, request.videos
 
@@ -182,8 +185,15 @@ def _number(label: int | str, names: list[str], path: Path) -> int:
     return names.index(label)
 
 
-def _known(labels: list[str]) -> tuple[int, ...]:
-    return tuple(int(label) for label in labels if int(label) >= 0)
+def _known(labels: Iterable[int], path: Path) -> tuple[int, ...]:
+    """The labels but for -1, which says that one is not known."""
+    labels = tuple(labels)
+    if min(labels, default=0) < -1:
+        raise SpecError(
+            f"{path} has the label {min(labels)}: classes are numbered from "
+            "0, and -1 stands for one that is not known. Correct the list."
+        )
+    return tuple(label for label in labels if label >= 0)
 
 
 def _as_list(label: Any) -> list:

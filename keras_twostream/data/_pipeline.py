@@ -70,8 +70,9 @@ def video_dataset(
     Videos are read in parallel, so OpenCV is set to one thread of its own.
 
     Args:
-        items: (path, label) pairs or an `Annotations`. A label is an int, or
-            a tuple of ints for several, which becomes a 0/1 vector.
+        items: (path, label) pairs or an `Annotations`. A label is an int
+            from 0, -1 where it is not known, or a tuple of ints for several,
+            which becomes a 0/1 vector.
         spec: The clip that the model eats: `kts.clip_spec(model)`.
         batch_size: Clips in a batch.
         training: Whether clips, crops and order are random; otherwise one
@@ -115,8 +116,8 @@ def video_dataset(
         float32 in pixels; labels (B,) int32 or (B, classes) float32.
 
     Raises:
-        SpecError: If an argument is not as above, a label is beyond
-            `num_classes`, or the cache was made for other clips, or lacks a
+        SpecError: If an argument is not as above, a label is below -1 or
+            beyond `num_classes`, or the cache was made for other clips, or lacks a
             video that is drawn ahead.
         VideoError: If no file at all can be read.
 
@@ -189,15 +190,27 @@ def _label_array(
     """(N,) numbers, or (N, classes) 0/1 where any label is several."""
     if not any(isinstance(label, tuple | list) for label in labels):
         array = np.asarray(labels, np.int32)
+        _check_smallest(paths, array)
         _check_largest(paths, array, classes)
         return array
     several = [np.atleast_1d(np.asarray(label, int)) for label in labels]
+    _check_smallest(paths, [each.min(initial=-1) for each in several])
     largest = np.array([each.max(initial=-1) for each in several])
     _check_largest(paths, largest, classes)
     array = np.zeros((len(paths), classes or 1 + max(largest)), np.float32)
     for row, each in zip(array, several, strict=True):
-        row[each] = 1.0
+        row[each[each >= 0]] = 1.0  # -1 is no class
     return array
+
+
+def _check_smallest(paths: list[str], labels: Sequence[int]) -> None:
+    worst = int(np.argmin(labels))
+    if labels[worst] < -1:
+        raise SpecError(
+            f"{paths[worst]} has the label {labels[worst]}: classes are "
+            "numbered from 0, and -1 stands for one that is not known. "
+            "Correct the list."
+        )
 
 
 def _check_largest(paths: list[str], labels: np.ndarray, classes: int) -> None:

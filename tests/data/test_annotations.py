@@ -210,6 +210,23 @@ def test_our_json(tmp_path):
         read_annotations(table)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.txt", "a.mp4 -2\n"),
+        ("b.txt", "folder 30 -2\n"),
+        ("a.csv", "path,label\na.mp4,-1|-2\n"),
+        ("a.json", '{"items": [{"path": "a.mp4", "label": -2}]}'),
+    ],
+)
+def test_only_minus_one_says_that_a_label_is_not_known(tmp_path, name, text):
+    listed = write(tmp_path / name, text)
+    with pytest.raises(SpecError, match="has the label -2: classes are"):
+        read_annotations(listed)
+    write(listed, text.replace("-2", "-1"))
+    assert read_annotations(listed).labels == [-1]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_lists_that_state_their_encoding(tmp_path, encoding):
     for name, text in (
