@@ -7,6 +7,7 @@ import click
 
 from keras_twostream.cli import _console
 from keras_twostream.cli._options import (
+    check_device,
     debug_option,
     device_option,
     json_option,
@@ -26,8 +27,16 @@ from keras_twostream.cli._settings import assignments
     metavar="NAME=VALUE",
     help="A field of the clip.",
 )
-@click.option("--batch-size", default=16, show_default=True)
-@click.option("--batches", default=20, show_default=True, help="To time.")
+@click.option(
+    "--batch-size", type=click.IntRange(1), default=16, show_default=True
+)
+@click.option(
+    "--batches",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="To time.",
+)
 @click.option(
     "--step",
     "step_seconds",
@@ -45,6 +54,7 @@ def bench_command(data: Path, as_json: bool, **flags: Any) -> None:
 
     DATA is what train takes: videos, a packed cache, or a list.
     """
+    check_device()
     from keras_twostream.cli._extract import clip_spec_of
 
     spec = clip_spec_of(flags["model"], assignments(flags["fields"], "--spec"))

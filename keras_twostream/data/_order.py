@@ -13,6 +13,11 @@ class Order:
     def __init__(
         self, items, batch_size, drop_remainder, seed, epoch, step
     ) -> None:
+        if not batch_size >= 1:
+            raise SpecError(
+                "`batch_size` must be 1 or more. "
+                f"Received: batch_size={batch_size!r}"
+            )
         self.items, self.batch_size = items, batch_size
         self.drop_remainder = drop_remainder
         self.steps = items // batch_size

@@ -15,8 +15,12 @@ from keras_twostream.data._clip_frames import ClipFrames, frames_of
 from keras_twostream.data._footage import footage_of
 from keras_twostream.data._stores import CacheStore, FrameStore
 from keras_twostream.data.cache._packed import Packed
-from keras_twostream.errors import TwoStreamError, VideoError
+from keras_twostream.errors import VideoError
 from keras_twostream.spec import ClipSpec
+
+# What a video is set aside for. Any other error, such as a library that is
+# missing or a sampler that is wrong, every video would meet.
+BAD_VIDEO = (VideoError, OSError, cv2.error)
 
 
 class Draws(NamedTuple):
@@ -110,7 +114,7 @@ class ClipReader:
             rng = _sampling.generator(self._seed, epoch, index)
             try:
                 return use(path, rng), self._labels[place]
-            except (TwoStreamError, OSError, cv2.error) as error:
+            except BAD_VIDEO as error:
                 self._set_aside(path, error)
         raise self._nothing_left()
 
@@ -198,9 +202,9 @@ class ClipReader:
         )
 
 
-def _error_of(check: Callable[[str], object], path: str) -> VideoError | None:
+def _error_of(check: Callable[[str], object], path: str) -> Exception | None:
     try:
         check(path)
-    except VideoError as error:
+    except BAD_VIDEO as error:
         return error
     return None

@@ -218,8 +218,9 @@ def views(
         isinstance(clips, int | np.integer) and clips > 0
     ):
         raise SpecError(
-            "`clips` must be a positive integer (or None with "
-            f"protocol='dense'). Received: clips={clips!r}"
+            "The number of clips must be a whole number, 1 or more, or None "
+            "with protocol='dense', which covers the video. "
+            f"Received: {clips!r} with protocol={protocol!r}"
         )
     if protocol == "whole":
         steps = _spread(frames - _window(spec) + 1, spec.clip_length)

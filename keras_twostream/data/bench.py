@@ -12,8 +12,9 @@ from keras_twostream.data._clip_frames import frames_of
 from keras_twostream.data._cpus import available_cpus
 from keras_twostream.data._footage import footage_of
 from keras_twostream.data._pipeline import video_dataset
+from keras_twostream.data._reader import BAD_VIDEO
 from keras_twostream.data._stores import frame_store
-from keras_twostream.errors import VideoError
+from keras_twostream.errors import SpecError, VideoError
 from keras_twostream.spec import ClipSpec
 
 CLIPS = 8  # that are taken apart, one by one
@@ -52,9 +53,14 @@ def measure(
         None without `step_seconds`), "batch_size" and "workers".
 
     Raises:
-        SpecError: If there are no items, or the cache was made otherwise.
+        SpecError: If there are no items, a number of clips or batches is
+            not 1 or more, or the cache was made otherwise.
         VideoError: If no file can be read of those that are taken apart.
     """
+    if batches < 1:
+        raise SpecError(
+            f"`batches` must be 1 or more. Received: batches={batches!r}"
+        )
     workers = workers or available_cpus()
     parts = _parts(items.paths, spec, cache, augment)
     start = time.perf_counter()
@@ -112,7 +118,7 @@ def _parts(
     for index in places.astype(int):
         try:
             clips.append(take_apart(paths[index], int(index)))
-        except (VideoError, OSError) as error:
+        except BAD_VIDEO as error:
             reason = error
     if not clips:
         raise VideoError(

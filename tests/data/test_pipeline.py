@@ -14,7 +14,11 @@ from keras_twostream import ClipSpec  # noqa: E402
 from keras_twostream.data import _video, clips, read_annotations  # noqa: E402
 from keras_twostream.data._pipeline import video_dataset  # noqa: E402
 from keras_twostream.data._stores import frame_store  # noqa: E402
-from keras_twostream.errors import SpecError, VideoError  # noqa: E402
+from keras_twostream.errors import (  # noqa: E402
+    MissingLibraryError,
+    SpecError,
+    VideoError,
+)
 
 SPEC = ClipSpec(
     clip_length=2,
@@ -226,6 +230,20 @@ def test_a_label_beyond_the_classes_names_its_video(items, label):
         video_dataset(wrong, RGB, 4, num_classes=6)
 
 
+def test_a_label_that_is_not_known_is_no_class(items):
+    some = [(items[0][0], (-1,)), (items[1][0], (0, 2)), (items[2][0], -1)]
+    _, label = next(iter(video_dataset(some, RGB, 3)))
+    assert label.numpy().tolist() == [[0, 0, 0], [1, 0, 1], [0, 0, 0]]
+    assert labels(video_dataset([(items[0][0], -1)], RGB, 1)) == [[-1]]
+
+
+@pytest.mark.parametrize("label", [-7, (-7,), (0, -7)])
+def test_a_label_below_minus_one_names_its_video(items, label):
+    wrong = [*items[:3], (items[3][0], label)]
+    with pytest.raises(SpecError, match=r"3\.mp4 has the label -7: classes"):
+        video_dataset(wrong, RGB, 4)
+
+
 def test_annotations_are_items(items, tmp_path):
     table = tmp_path / "list.txt"
     table.write_text("".join(f"{path} {label}\n" for path, label in items))
@@ -288,6 +306,26 @@ def test_a_list_of_bad_files_alone_raises(broken):
         video_dataset(broken, RGB, 2)
 
 
+def test_what_no_video_is_to_blame_for_comes_through(items, monkeypatch):
+    def read_all(**options):
+        dataset = video_dataset(items, RGB, 2, training=True, **options)
+        with pytest.raises(tf.errors.OpError) as caught:
+            batches(dataset)
+        assert not dataset.skipped
+        return str(caught.value)
+
+    def wrong(*arguments):
+        raise SpecError("a sampler of one's own")
+
+    def missing(*arguments, **options):
+        raise MissingLibraryError("pip install it")
+
+    assert "SpecError: a sampler of one's own" in read_all(sampler=wrong)
+    assert "SpecError: a sampler of one's own" in read_all(augment=wrong)
+    monkeypatch.setattr(_video, "read_frames", missing)
+    assert "MissingLibraryError: pip install it" in read_all()
+
+
 def test_fit_draws_a_new_epoch_each_time(items):
     seen = []
 
@@ -327,6 +365,8 @@ def test_fit_draws_a_new_epoch_each_time(items):
 def test_wrong_calls(items):
     with pytest.raises(SpecError, match="at least one"):
         video_dataset([], RGB, 4)
+    with pytest.raises(SpecError, match="`batch_size` must be 1 or more"):
+        video_dataset(items, RGB, 0)
     with pytest.raises(SpecError, match="do not fill one batch"):
         video_dataset(items, RGB, 11, repeat=True)
     with pytest.raises(SpecError, match=r"0\.\.2. Received: start_step=3"):

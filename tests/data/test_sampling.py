@@ -185,9 +185,9 @@ def test_sampler_by_name_spec_or_function():
 def test_wrong_calls():
     with pytest.raises(SpecError, match="`protocol` must be one of"):
         views(10, SPEC, 1, "sparse")
-    with pytest.raises(SpecError, match="Received: clips=0"):
+    with pytest.raises(SpecError, match="number of clips .* Received: 0 with"):
         views(10, SPEC, 0)
-    with pytest.raises(SpecError, match="Received: clips=None"):
+    with pytest.raises(SpecError, match="Received: None with protocol='uniform'"):
         views(10, SPEC, None, "uniform")
     with pytest.raises(SpecError, match="Received: short='mirror'"):
         frames_of(np.arange(5), 9, SPEC, "mirror")

@@ -224,7 +224,8 @@ def _array(path: Path, channels: int) -> np.ndarray:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise VideoError(f"Cannot read {path}: {error}.") from error
-    if array.ndim != 5 or array.shape[0] != 1 or array.shape[-1] != channels:
+    fits = array.ndim == 5 and array.shape[::4] == (1, channels)
+    if not fits or not array.size:
         raise VideoError(
             f"Cannot read {path}: expected an array of shape (1, T, H, W, "
             f"{channels}). Received: {array.shape}"
