@@ -22,6 +22,7 @@ from keras_twostream.data._video_files import (
 from keras_twostream.data.cache._packed import is_packed
 from keras_twostream.errors import SpecError, did_you_mean
 
+LIST_SUFFIXES = (".txt", ".csv", ".json")
 SUBSET_FOLDERS = frozenset({"train", "test", "val", "valid", "validation"})
 
 
@@ -160,11 +161,7 @@ def detect_format(path: Path) -> str:
 
 
 def _detect_folder(path: Path) -> str:
-    if (path / "classInd.txt").exists():
-        return "ucf101"
-    if any(path.glob("[!.]*_test_split[123].txt")):
-        return "hmdb51"
-    return "folder"
+    return _split_formats.official_format(os.listdir(path)) or "folder"
 
 
 def read_folder(request: Request) -> Listing:

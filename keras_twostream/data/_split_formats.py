@@ -1,5 +1,8 @@
 """The official lists of UCF-101, HMDB-51 and Kinetics, with their quirks."""
 
+import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from keras_twostream.data._items import Item, Listing, Request
@@ -7,6 +10,9 @@ from keras_twostream.data._list_formats import lines, table
 from keras_twostream.data._video_files import videos_in
 from keras_twostream.errors import SpecError
 
+SPLITS = (1, 2, 3)
+_UCF_LIST = r"(train|test)list0{split}\.txt"
+_HMDB_LIST = r"[^.].*_test_split{split}\.txt"
 _HMDB_CODES = {"train": "1", "test": "2"}
 _KINETICS_NAMES = (
     "{label}/{id}_{start:06d}_{end:06d}",
@@ -14,6 +20,29 @@ _KINETICS_NAMES = (
     "{label}/{id}",
     "{id}",
 )
+
+
+def official_format(names: Iterable[str]) -> str | None:
+    """The format of a folder of official splits, by its files' names."""
+    names = set(names)
+    if "classInd.txt" in names:
+        return "ucf101"
+    return "hmdb51" if _any_is(_HMDB_LIST, "[123]", names) else None
+
+
+def splits_in(path: Path) -> list[int]:
+    """Numbers of the official splits that a folder holds; none in a file."""
+    names = os.listdir(path) if path.is_dir() else []
+    return [
+        split
+        for split in SPLITS
+        if any(_any_is(each, split, names) for each in (_UCF_LIST, _HMDB_LIST))
+    ]
+
+
+def _any_is(pattern: str, split: int | str, names: Iterable[str]) -> bool:
+    pattern = pattern.format(split=split)
+    return any(re.fullmatch(pattern, name) for name in names)
 
 
 def read_ucf101(request: Request) -> Listing:
@@ -113,7 +142,7 @@ def _class_number(name: str, classes: list[str], path: Path) -> int:
 
 def _split_number(split: int | str | None) -> int:
     split = 1 if split is None else int(split)
-    if split not in (1, 2, 3):
+    if split not in SPLITS:
         raise SpecError(f"`split` must be 1, 2 or 3. Received: split={split}")
     return split
 

@@ -224,6 +224,20 @@ def test_a_list_names_videos_below_its_root(videos, tmp_path):
     assert job.name == "class0/v0.mp4"
 
 
+def test_a_folder_of_splits_names_the_videos_of_all_of_them(videos, tmp_path):
+    for split, codes in enumerate(((1, 0), (0, 2)), 1):
+        for name in ("class0", "class1"):
+            rows = zip(("v0.mp4", "v1.mp4", "v2.mp4"), (*codes, 0), strict=True)
+            listed = tmp_path / f"{name}_test_split{split}.txt"
+            listed.write_text("".join(f"{file} {n} \n" for file, n in rows))
+    jobs = find_jobs(tmp_path, root=videos)
+    assert [job.name for job in jobs] == [
+        f"{name}/{file}"
+        for file in ("v0.mp4", "v1.mp4")
+        for name in ("class0", "class1")
+    ]
+
+
 def test_a_list_without_its_videos_is_an_error(tmp_path):
     listed = tmp_path / "train.txt"
     listed.write_text("class0/v0.mp4 0\n")

@@ -89,6 +89,14 @@ def test_a_list_whose_videos_are_behind_a_url(memory, tmp_path):
     ]
 
 
+def test_official_splits_behind_a_url(memory, tmp_path):
+    memory.pipe_file("/splits/class0_test_split1.txt", b"v0.mp4 1\n")
+    memory.pipe_file("/splits/class1_test_split2.txt", b"v1.mp4 2\n")
+    extract("memory://splits", tmp_path, CONTRACT, root="memory://videos")
+    names = sorted(CacheFolder(tmp_path).entries())
+    assert names == ["class0/v0.mp4", "class1/v1.mp4"]
+
+
 def test_a_name_that_leads_out_of_the_cache_is_set_aside(memory, tmp_path):
     evil = tmp_path / "evil.mp4"
     evil.write_bytes(memory.cat_file("/videos/class0/v0.mp4"))

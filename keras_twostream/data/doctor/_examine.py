@@ -4,13 +4,12 @@ import os
 from pathlib import Path
 
 from keras_twostream.data import _video_files
+from keras_twostream.data._annotations import LIST_SUFFIXES
 from keras_twostream.data.cache._folder import CONTRACT_FILE, MANIFEST_FILE
 from keras_twostream.data.doctor import _caches, _folders, _lists, _videos
 from keras_twostream.data.doctor._report import Report
 from keras_twostream.data.layouts import read_layout
 from keras_twostream.errors import SpecError, VideoError
-
-LIST_SUFFIXES = (".txt", ".csv", ".json")
 
 
 def examine(

@@ -10,11 +10,11 @@ from keras_twostream.data._annotations import (
     detect_format,
     read_annotations,
 )
+from keras_twostream.data._split_formats import SPLITS
 from keras_twostream.data.doctor._report import Report
 from keras_twostream.errors import SpecError
 
 _GROUP = re.compile(r"_(g\d+)_c\d+")
-SPLITS = (1, 2, 3)
 
 
 def holds_splits(path: Path) -> bool:

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_twostream.data import _remote
-from keras_twostream.data._annotations import read_annotations
+from keras_twostream.data._annotations import (
+    LIST_SUFFIXES,
+    Annotations,
+    detect_format,
+    read_annotations,
+)
+from keras_twostream.data._split_formats import splits_in
 from keras_twostream.data._video_files import VIDEO_SUFFIXES, videos_in
 from keras_twostream.data.cache._contract import Contract
 from keras_twostream.data.cache._folder import CacheFolder, Entry
@@ -19,8 +25,6 @@ from keras_twostream.data.cache._store import (
     whole_name,
 )
 from keras_twostream.errors import SpecError, VideoError
-
-LIST_SUFFIXES = (".txt", ".csv", ".json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +50,8 @@ def find_jobs(
     """The videos that a folder, a list or a single file stands for.
 
     Args:
-        source: A folder, looked through to the bottom; a list that
-            `read_annotations` reads; or a video.
+        source: A folder, looked through to the bottom; a list, or a folder
+            of official ones, that `read_annotations` reads; or a video.
         root: Folder that the list's videos are in.
         format: Of the list, found out when None.
 
@@ -155,12 +159,29 @@ def _adopt(path: Path, mark: str, folder: CacheFolder, contract) -> bool:
 
 def _is_list(source: Path) -> bool:
     if source.is_dir():
-        return (source / "classInd.txt").exists()
+        return detect_format(source) != "folder"
     return source.suffix.lower() in LIST_SUFFIXES
 
 
+def read_listed(
+    source: Path,
+    root: str | os.PathLike | None = None,
+    format: str | None = None,
+) -> Annotations:
+    """A list; of a folder of official lists all splits, with repeats.
+
+    Each of HMDB-51's splits leaves videos out.
+    """
+    parts = [
+        read_annotations(source, format, split=split, root=root)
+        for split in splits_in(source) or [None]
+    ]
+    items = [item for part in parts for item in part.items]
+    return dataclasses.replace(parts[0], items=tuple(items))
+
+
 def _from_list(source: Path, root, format) -> list[Job]:
-    found = read_annotations(source, format, root=root)
+    found = read_listed(source, root, format)
     videos = list(dict.fromkeys(found.paths))
     present = [video for video in videos if os.path.isfile(video)]
     if not present:

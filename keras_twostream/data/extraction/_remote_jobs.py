@@ -5,10 +5,11 @@ import tempfile
 from pathlib import Path
 
 from keras_twostream.data import _remote
-from keras_twostream.data._annotations import read_annotations
+from keras_twostream.data._annotations import LIST_SUFFIXES
+from keras_twostream.data._split_formats import official_format
 from keras_twostream.data._video_files import is_video
 from keras_twostream.data.cache._store import whole_name
-from keras_twostream.data.extraction._jobs import LIST_SUFFIXES, Job
+from keras_twostream.data.extraction._jobs import Job, read_listed
 from keras_twostream.errors import SpecError
 
 
@@ -48,15 +49,25 @@ def find_remote_jobs(
 
 def _is_list(source: str) -> bool:
     suffix = os.path.splitext(source)[1].lower()
-    return suffix in LIST_SUFFIXES or _remote.is_file(
-        _remote.join(source, "classInd.txt")
-    )
+    official = official_format(_names_in(source))
+    return suffix in LIST_SUFFIXES or official is not None
+
+
+def _names_in(folder: str) -> list[str]:
+    """The files right in a folder, a path or URL; none where it is a file."""
+    if not _remote.is_remote(folder):
+        return os.listdir(folder) if os.path.isdir(folder) else []
+    files, inner = _remote.file_system(folder)
+    if files.isfile(inner) or not files.exists(inner):
+        return []
+    found = files.find(inner, maxdepth=1)
+    return [path.rpartition("/")[2] for path in found]
 
 
 def _from_list(source: str, root: str | None, format) -> list[Job]:
     root = source.rpartition("/")[0] if root is None else root
     with tempfile.TemporaryDirectory(prefix="keras_twostream_") as folder:
-        found = read_annotations(_list_here(source, Path(folder)), format)
+        found = read_listed(_list_here(source, Path(folder)), format=format)
     names = dict.fromkeys(item.path for item in found.items)
     return [_job(name, root) for name in names]
 
@@ -75,8 +86,6 @@ def _list_here(source: str, folder: Path) -> Path:
     if _remote.is_file(source):
         _remote.fetch(source, target)
         return target
-    files, inner = _remote.file_system(source)
-    for path in files.find(inner, maxdepth=1):
-        name = path.rpartition("/")[2]
+    for name in _names_in(source):
         _remote.fetch(_remote.join(source, name), target / name)
     return target
