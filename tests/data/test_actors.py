@@ -208,6 +208,17 @@ def test_workers_need_no_keras():
     assert found.stdout.strip() == "set()", found.stderr
 
 
+def test_without_opencv_the_error_says_what_to_install():
+    code = (
+        "import sys; sys.modules['cv2'] = None\n"
+        "import keras_twostream.data.actors"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert "MissingLibraryError: Reading video" in found.stderr
+
+
 def test_length_place_colour_and_size_do_not_tell_the_class(data):
     _, clips = data
     features = [

@@ -10,10 +10,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 from rich.progress import Progress
 
+from keras_twostream._opencv import cv2
 from keras_twostream.data.actors._classes import CLASSES
 from keras_twostream.data.actors._motions import FPS
 from keras_twostream.data.actors._painting import paint

@@ -5,9 +5,9 @@ A part is a list of fills, a fill is (polygons, colour) with polygons
 move by less than a pixel a frame without jumping.
 """
 
-import cv2
 import numpy as np
 
+from keras_twostream._opencv import cv2
 from keras_twostream.data.actors._body import Body
 from keras_twostream.data.actors._pose import LEFT, RIGHT
 from keras_twostream.data.actors._shapes import View, capsule, ellipse, shade

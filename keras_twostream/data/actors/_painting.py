@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-import cv2
 import numpy as np
 
+from keras_twostream._opencv import cv2
 from keras_twostream.data.actors._classes import (
     APPROACHING,
     FREE_HANDS,

@@ -5,9 +5,9 @@ Everything here is drawn before, and without regard to, the class.
 
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
+from keras_twostream._opencv import cv2
 from keras_twostream.data.actors._body import Body, draw_body
 from keras_twostream.data.actors._classes import AS_SEEN, REVERSED
 from keras_twostream.data.actors._motions import FPS, pose_sequence

@@ -1,8 +1,8 @@
 """A chair, a stool or a box: every clip has one, sat on or not."""
 
-import cv2
 import numpy as np
 
+from keras_twostream._opencv import cv2
 from keras_twostream.data.actors._body import Body
 from keras_twostream.data.actors._shapes import View, capsule, shade
 

@@ -1,7 +1,8 @@
 """Walls and floors; the held-out split has families of its own."""
 
-import cv2
 import numpy as np
+
+from keras_twostream._opencv import cv2
 
 
 def draw_texture(split: str, height: int, width: int, rng) -> np.ndarray:
