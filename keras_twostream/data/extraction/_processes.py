@@ -8,7 +8,6 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from keras_twostream._opencv import cv2
 from keras_twostream.data.cache._contract import Contract
 from keras_twostream.data.extraction._jobs import Job
 from keras_twostream.data.extraction._work import (
@@ -66,13 +65,8 @@ def _here(jobs, contract: Contract, folder: str, tick: Tick):
                 tick(self)
 
     tally = Tally([0, 0, 0, 0])
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # DIS gives other numbers on several threads
-    try:
-        for job in jobs:
-            yield work(job, contract, folder, tally)
-    finally:
-        cv2.setNumThreads(threads)
+    for job in jobs:
+        yield work(job, contract, folder, tally)
 
 
 @dataclasses.dataclass

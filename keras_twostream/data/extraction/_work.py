@@ -51,7 +51,7 @@ def begin(shared: MutableSequence[int]) -> None:
     global _shared
     _shared = shared
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
+    cv2.setNumThreads(1)  # the processes share the cores
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 
