@@ -80,10 +80,8 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
 def report_on(scores: VideoScores, weights: dict[str, float]) -> dict[str, Any]:
     """Accuracies, by class too, and a sweep over fusion weights."""
     report: dict[str, Any] = {"accuracy": scores.report(weights)}
-    if np.ndim(scores.labels) == 2:
-        return report
     report["classes"] = _per_class(scores, weights)
-    if len(scores.streams) > 1:
+    if len(scores.streams) > 1 and np.ndim(scores.labels) == 1:
         report["sweep"] = training.sweep(
             scores.streams, scores.labels, scores.kind
         )
@@ -93,11 +91,14 @@ def report_on(scores: VideoScores, weights: dict[str, float]) -> dict[str, Any]:
 def _per_class(
     scores: VideoScores, weights: dict[str, float]
 ) -> dict[str, float]:
-    recall = training.class_recall(scores.best(weights), scores.labels)
-    names = scores.classes or [str(number) for number in range(len(recall))]
+    """Recall, or average precision where videos show several classes."""
+    one = np.ndim(scores.labels) == 1
+    measure = training.class_recall if one else training.average_precision
+    found = measure(scores.best(weights), scores.labels)
+    names = scores.classes or [str(number) for number in range(len(found))]
     return {
         name: float(share)
-        for name, share in zip(names, recall, strict=True)
+        for name, share in zip(names, found, strict=True)
         if not np.isnan(share)
     }
 

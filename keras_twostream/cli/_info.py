@@ -200,14 +200,10 @@ def _weight_lines(weights: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _print_recipe(name: str, as_json: bool) -> None:
-    import dataclasses
-
     with _console.quiet():
         from keras_twostream import training
-    recipe = training.load_recipe(name.partition(".")[0])
-    values = _plain(dataclasses.asdict(recipe))
+    values = training.load_recipe(name.partition(".")[0]).to_dict()
     if as_json:
         _console.print_json(values)
         return
-    kept = {key: value for key, value in values.items() if value is not None}
-    _console.out.print(training.to_toml(kept), markup=False)
+    _console.out.print(training.to_toml(values), markup=False)

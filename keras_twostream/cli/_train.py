@@ -142,7 +142,8 @@ def _pattern_with_group(_, __, value: str) -> str:
 @click.option(
     "--tensorboard",
     is_flag=True,
-    help="Write curves, and pictures of what the network sees.",
+    help="Write curves, pictures of what the network sees, and of what it "
+    "confuses.",
 )
 @click.option("--balance", is_flag=True, help="Weigh rare classes more.")
 @click.option(

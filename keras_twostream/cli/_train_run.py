@@ -76,7 +76,7 @@ def run(flags: dict[str, Any], command: list[str]) -> None:
             out,
             validation=lists.validation,
             settings=_settings(flags, lists, seed),
-            callbacks=_callbacks(flags, lists),
+            callbacks=_callbacks(flags, lists, recipe),
         )
     inspection.update_card(model, head_trained=True)
     base = _base(model, flags["init"])
@@ -195,13 +195,21 @@ def _settings(
 
 
 def _callbacks(
-    flags: dict[str, Any], lists: setup.Lists
+    flags: dict[str, Any], lists: setup.Lists, recipe: training.Recipe
 ) -> list[keras.callbacks.Callback]:
     if not flags["tensorboard"]:
         return []
     shown = (lists.validation or lists.train)[:SHOWN]
     folder = flags["out"] / "tensorboard"
-    return [training.TensorBoardImages(folder, shown)]
+    if not lists.validation:
+        return [training.TensorBoardImages(folder, shown)]
+    evaluation = training.VideoEvaluation(
+        lists.validation, num_clips=1, **_reading(flags, recipe)
+    )
+    return [
+        evaluation,
+        training.TensorBoardImages(folder, shown, evaluation),
+    ]
 
 
 def _class_weight(lists: setup.Lists) -> dict[int, float]:
@@ -254,14 +262,8 @@ def _measure(
     flags: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """Scores of the held-out videos, in `evaluation/` and as metrics."""
-    cache = flags["cache"] if flags["cache"] != "memory" else None
     scores = training.evaluate_videos(
-        model,
-        validation,
-        num_clips=CLIPS,
-        workers=flags["workers"],
-        cache=cache,
-        bound=recipe.input.get("bound", layouts.BOUND),
+        model, validation, num_clips=CLIPS, **_reading(flags, recipe)
     )
     weights = training.stream_weights(model)
     report = report_on(scores, weights)
@@ -279,6 +281,15 @@ def _measure(
         for name, value in report["accuracy"]["fused"].items()
         if name != "top5"
     ]
+
+
+def _reading(flags: dict[str, Any], recipe: training.Recipe) -> dict[str, Any]:
+    """How whole videos are read, as an evaluator takes it."""
+    return {
+        "workers": flags["workers"],
+        "cache": flags["cache"] if flags["cache"] != "memory" else None,
+        "bound": recipe.input.get("bound", layouts.BOUND),
+    }
 
 
 def _base(model: keras.Model, init: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ depends on the frame's size and a random generator alone.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -102,10 +103,17 @@ def scale_jitter(
     return _anywhere(taken, height, width, size, rng)
 
 
+# Flow is not enlarged as far as frames are, and segment networks draw from
+# more places (Wang et al. 2016, released models).
+_FLOW, _SEGMENTS = {"scales": SCALES[:3]}, {"positions": 13}
+
 AUGMENTATIONS: dict[str, Draw] = {
     "centre": centre,
     "random": random_crop,
     "multi_scale": multi_scale,
+    "multi_scale_flow": partial(multi_scale, **_FLOW),
+    "multi_scale_13": partial(multi_scale, **_SEGMENTS),
+    "multi_scale_13_flow": partial(multi_scale, **_FLOW, **_SEGMENTS),
     "aspect_jitter": aspect_jitter,
     "scale_jitter": scale_jitter,
 }

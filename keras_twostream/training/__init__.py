@@ -19,6 +19,7 @@ _HOME = {
     "VideoScores": "_scores",
     "accuracy_report": "_scores",
     "as_kind": "_scores",
+    "average_precision": "_scores",
     "class_recall": "_scores",
     "compile": "_compile",
     "confusion_matrix": "_scores",

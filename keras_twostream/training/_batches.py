@@ -39,7 +39,8 @@ def labelled(
 
     def change(clips, label, *weight):
         if class_weight:
-            weight = (_weights(class_weight, label),)
+            own = weight[0] if weight else 1.0
+            weight = (own * _weights(class_weight, label),)
         values = (label, *weight)
         if outputs is not None:
             values = tuple({name: x for name in outputs} for x in values)
@@ -82,8 +83,10 @@ def even_batches(dataset: tf.data.Dataset, devices: int) -> tf.data.Dataset:
 
     For a smaller last batch, which `devices` cannot share out evenly. A
     step's gradient stays that of the mean over the clips that were there.
-    What fills up is the last of them again, which batch normalisation sees;
-    and metrics leave it out when they are `weighted_metrics`.
+    What fills up is the last of them again, which batch normalisation sees,
+    and `weighted_metrics` leave out. To train, not to measure: the weights
+    that make a step right let the clips of a smaller batch count for a few
+    more in the numbers of an epoch.
 
     Args:
         dataset: Of (clips, labels) or (clips, labels, weights).

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_twostream.errors import SpecError
-from keras_twostream.inspection import card, update_card
+from keras_twostream.inspection import card, clip_spec, update_card
 from keras_twostream.layers import AverageScores, ScoreFusion
 from keras_twostream.training._losses import Accuracy, CrossEntropy
 from keras_twostream.training._optimizers import optimizer
@@ -40,6 +40,8 @@ def compile(
     frozen layers and one loss per output come from the recipe; losses are
     taken from logits. `fit` follows as for any Keras model. Layers that an
     earlier recipe froze train again, unless this one freezes them too.
+    Dropout is an option of the builder, by default the paper's own; what
+    else a recipe wants built is in its `options` and `spec`.
 
     Args:
         model: A model of this library, with logits as outputs.
@@ -52,7 +54,7 @@ def compile(
         jit_compile: Whether XLA compiles the step: True, False, "auto"
             (what was fastest when we measured: off on CPU and on PyTorch,
             whose compiler gives up on Keras's graphs, on for JAX), or
-            "measure", which times both on this machine first.
+            "measure", which times the forward pass both ways first.
         **changes: Fields of the recipe to change, such as
             `learning_rate=0.01`.
 
@@ -74,13 +76,14 @@ def compile(
     _refuse_softmax(model)
     if multi_label:
         _refuse_shares(model)
-        update_card(model, multi_label=True)
     if jit_compile not in JIT:
         raise SpecError(
             "`jit_compile` must be True, False, 'auto' or 'measure'. "
             f"Received: jit_compile={jit_compile!r}"
         )
     recipe = load_recipe(recipe or default_recipe(model)).replace(**changes)
+    if multi_label or card(model):
+        update_card(model, multi_label=multi_label)
     freeze(model, recipe)
     model.compile(
         optimizer=optimizer(recipe, steps),
@@ -202,11 +205,14 @@ def _refuse_softmax(model: keras.Model) -> None:
 
 def _refuse_shares(model: keras.Model) -> None:
     """Shares of one cannot say that a video shows several classes."""
-    for layer in model.layers:
-        fused = isinstance(layer, ScoreFusion | AverageScores)
-        if fused and layer.method != "logits":
-            raise SpecError(
-                f"{model.name} averages probabilities that add up to one, and "
-                "the labels are several classes at once. Build it with "
-                "clip_spec={'score_fusion': 'logits'}."
-            )
+    methods = {clip_spec(model).score_fusion} | {
+        layer.method
+        for layer in model.layers
+        if isinstance(layer, ScoreFusion | AverageScores)
+    }
+    if methods != {"logits"}:
+        raise SpecError(
+            f"{model.name} averages probabilities that add up to one, and "
+            "the labels are several classes at once. Build it with "
+            "clip_spec={'score_fusion': 'logits'}."
+        )

@@ -23,8 +23,6 @@ from keras_twostream.training._labels import several
 from keras_twostream.training._scores import VideoScores, check_labels, sweep
 from keras_twostream.training._views import ViewReader
 
-PREFIX = "video_"
-
 
 class VideoEvaluator:
     """Scores videos by the mean over their views.
@@ -34,7 +32,8 @@ class VideoEvaluator:
     step is kept, so that evaluating each epoch compiles once.
 
     Args:
-        items: (path, label) pairs.
+        items: (path, label) pairs; a label is the number of a class, -1
+            where it is not known, or a tuple of several numbers.
         num_clips: N clips per video, None to cover it (protocol "dense").
         crops: M crops: "centre", "3-crop", "4-crop", "10-crop", or "whole"
             and "whole_mirrored", fully convolutional over the frame. The
@@ -96,9 +95,7 @@ class VideoEvaluator:
             VideoError: If no video can be read.
         """
         spec = clip_spec(model)
-        probe, add = self._compile(model, spec.score_fusion)
-        shown = [x for _, label in self._items for x in several(label)]
-        check_labels(shown, _class_count(probe.output))
+        probe, add = self.prepare(model)
         reader = ViewReader(self._sources, spec, **self._views)
         sums = {
             name: ops.zeros((len(self._items), output.shape[-1]), "float32")
@@ -107,12 +104,23 @@ class VideoEvaluator:
         for batch in reader:
             sums = add(sums, batch.clips, batch.video, batch.mask)
         self.skipped = reader.skipped
+        # In the order of the streams, which a step on JAX does not keep.
+        sums = {name: sums[name] for name in probe.output}
         return self._scores(sums, reader.views, spec.score_fusion, model)
 
-    def _compile(self, model: keras.Model, kind: str):
+    def prepare(self, model: keras.Model) -> tuple[keras.Model, Any]:
+        """Checks `head` and the labels against `model`, before any work.
+
+        Raises:
+            SpecError: As when called.
+            UnknownNameError: As when called.
+        """
         if self._compiled[0] is not model:
             probe = stream_scores(model, _chosen_head(model, self._head))
-            self._compiled = (model, probe, accumulator(probe, kind))
+            shown = [x for _, label in self._items for x in several(label)]
+            check_labels(shown, _class_count(probe.output))
+            add = accumulator(probe, clip_spec(model).score_fusion)
+            self._compiled = (model, probe, add)
         return self._compiled[1:]
 
     def _scores(self, sums, views, kind, model) -> VideoScores:
@@ -143,7 +151,13 @@ class VideoEvaluation(keras.callbacks.Callback):
         items: (path, label) pairs.
         every: Epochs between two evaluations.
         path: Where the last scores are saved (.npz), or None.
+        prefix: Of the names; others than "video_" tell two evaluations in
+            one `fit` apart.
         **options: Of `VideoEvaluator`.
+
+    Raises:
+        SpecError: If `every` is not 1 or more; when `fit` begins, if a label
+            is not the number of one of the model's classes.
 
     Example:
 
@@ -161,15 +175,21 @@ class VideoEvaluation(keras.callbacks.Callback):
         *,
         every: int = 1,
         path: str | os.PathLike | None = None,
+        prefix: str = "video_",
         **options: Any,
     ) -> None:
         super().__init__()
+        if every < 1:
+            raise SpecError(
+                f"`every` must be 1 or more. Received: every={every!r}"
+            )
         self._evaluator = VideoEvaluator(items, **options)
-        self._every, self._path = every, path
+        self._every, self._path, self.prefix = every, path, prefix
         self.scores: VideoScores | None = None
 
     def set_model(self, model):
         super().set_model(model)
+        self._evaluator.prepare(model)
         _warn_of_order(self)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -179,7 +199,8 @@ class VideoEvaluation(keras.callbacks.Callback):
         if self._path is not None:
             self.scores.save(self._path)
         if logs is not None:
-            logs.update(_as_logs(self.scores, self.model))
+            found = _as_logs(self.scores, self.model)
+            logs.update({self.prefix + k: v for k, v in found.items()})
 
 
 def evaluate_videos(
@@ -199,7 +220,7 @@ def evaluate_videos(
 
 def _chosen_head(model: keras.Model, head: str | None) -> str | None:
     """The head to score, which need not be named where there is only one."""
-    heads = _heads(model)
+    heads = head_names(model)
     if head is None and len(heads) > 1:
         raise SpecError(
             f"{model.name} has several heads, and the videos are of one: say "
@@ -211,7 +232,7 @@ def _chosen_head(model: keras.Model, head: str | None) -> str | None:
     return head or next(iter(heads), None)
 
 
-def _heads(model: keras.Model) -> list[str]:
+def head_names(model: keras.Model) -> list[str]:
     """Names of the heads; none where the only one has no name."""
     names = list(model.output) if isinstance(model.output, dict) else []
     streams = clip_spec(model).streams
@@ -242,15 +263,15 @@ def _as_logs(scores: VideoScores, model: keras.Model) -> dict[str, float]:
     for stream, numbers in report.items():
         place = "" if stream == "fused" else f"{stream}_"
         for name, value in numbers.items():
-            found[f"{PREFIX}{place}{name}"] = value
+            found[f"{place}{name}"] = value
     if len(scores.streams) > 1 and np.ndim(scores.labels) == 1:
         best = sweep(scores.streams, scores.labels, scores.kind)[0]
-        found[f"{PREFIX}best_fusion"] = best["top1"]
+        found["best_fusion"] = best["top1"]
     return found
 
 
 def _label_array(labels: Sequence[Any], sums: Mapping[str, Any]):
-    if not any(isinstance(label, tuple | list) for label in labels):
+    if not any(np.ndim(label) for label in labels):
         return np.asarray(labels, int)
     array = np.zeros((len(labels), _class_count(sums)), int)
     for row, label in zip(array, labels, strict=True):
@@ -278,7 +299,7 @@ def _warn_of_order(callback: VideoEvaluation) -> None:
         if other is callback:
             return
         monitor = str(getattr(other, "monitor", ""))
-        if monitor.startswith(PREFIX):
+        if monitor.startswith(callback.prefix):
             warnings.warn(
                 f"{type(other).__name__} monitors {monitor!r} but stands "
                 "before VideoEvaluation, which writes it: it will not find "

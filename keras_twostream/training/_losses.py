@@ -5,17 +5,23 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_twostream.errors import SpecError
+
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class CrossEntropy(keras.losses.Loss):
     """Softmax cross-entropy of logits against class numbers.
 
     A clip whose label is negative adds nothing: with one head per data set,
-    each head sees only its own (Simonyan & Zisserman 2014, section 4).
+    each head sees only its own (Simonyan & Zisserman 2014, section 4). A
+    label beyond the classes makes the loss NaN.
 
     Args:
         label_smoothing: Share of the target given to all classes alike.
         name: Name of the loss.
+
+    Raises:
+        SpecError: If labels are vectors, when called.
     """
 
     def __init__(
@@ -28,6 +34,7 @@ class CrossEntropy(keras.losses.Loss):
         self.label_smoothing = label_smoothing
 
     def call(self, y_true, y_pred):
+        _refuse_vectors(y_true)
         logits = ops.cast(y_pred, "float32")
         labels = ops.reshape(ops.cast(y_true, "int32"), (-1,))
         logs = ops.log_softmax(logits, axis=-1)
@@ -36,6 +43,7 @@ class CrossEntropy(keras.losses.Loss):
         spread = -ops.mean(logs, axis=-1)
         smoothing = self.label_smoothing
         loss = (1.0 - smoothing) * picked + smoothing * spread
+        loss = ops.where(labels < logits.shape[-1], loss, float("nan"))
         return ops.where(labels < 0, ops.zeros_like(loss), loss)
 
     def get_config(self):
@@ -43,6 +51,16 @@ class CrossEntropy(keras.losses.Loss):
             **super().get_config(),
             "label_smoothing": self.label_smoothing,
         }
+
+
+def _refuse_vectors(labels: Any) -> None:
+    shape = tuple(labels.shape)
+    if len(shape) > 1 and shape[-1] != 1:
+        raise SpecError(
+            "Labels must be class numbers, (B,). Received: labels of shape "
+            f"{shape}. For several classes at once use "
+            "training.compile(..., multi_label=True)."
+        )
 
 
 @keras.saving.register_keras_serializable(package="keras_twostream")

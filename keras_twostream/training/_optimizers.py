@@ -51,13 +51,17 @@ class _ByVariable:
         return 1.0
 
     def update_step(self, gradient, variable, learning_rate):
-        factor = self.multiplier(self.path(variable))
-        if factor != 1.0:
-            learning_rate = learning_rate * factor
+        path = self.path(variable)
+        learning_rate = learning_rate * self.multiplier(path)
+        if self.weight_decay and is_decayed(path):
+            value = ops.convert_to_tensor(variable)
+            rate = ops.cast(learning_rate, value.dtype)
+            self.assign_sub(variable, rate * self.weight_decay * value)
         super().update_step(gradient, variable, learning_rate)
 
     def _use_weight_decay(self, variable):
-        return is_decayed(self.path(variable))
+        # Keras decays all variables at one rate, whatever their own.
+        return False
 
     def get_config(self):
         return {**super().get_config(), "multipliers": self.multipliers}
@@ -120,6 +124,8 @@ def optimizer(
         "global_clipnorm": recipe.clip_norm,
         "multipliers": recipe.multipliers,
     }
+    if recipe.accumulate > 1:
+        options["gradient_accumulation_steps"] = recipe.accumulate
     if recipe.optimizer == "sgd":
         return CaffeSGD(
             momentum=recipe.momentum,

@@ -49,6 +49,7 @@ SHARE = ("from 0 to below 1", lambda x: 0 <= x < 1)
 NUMBERS = {
     "epochs": COUNT,
     "batch_size": COUNT,
+    "accumulate": COUNT,
     "steps": COUNT,
     "patience": COUNT,
     "learning_rate": POSITIVE,
@@ -58,6 +59,8 @@ NUMBERS = {
     "label_smoothing": SHARE,
 }
 OPTIONAL = ("steps", "patience", "clip_norm")
+SCHEDULE_NUMBERS = {"factor": POSITIVE, "warmup": SHARE, "end": NOT_NEGATIVE}
+FLAGS = ("nesterov", "partial_batch_norm")
 
 _FOLDER = Path(__file__).parent / "recipes"
 
@@ -72,6 +75,8 @@ class Recipe:
         notes: What the fields cannot say.
         epochs: Passes over the training list when steps are not given.
         batch_size: Clips in a batch.
+        accumulate: Batches whose gradients are averaged for one step of the
+            optimiser, where the paper's batch does not fit the memory.
         steps: Optimiser steps of the run, to which `schedule["at"]` refers,
             or None when it refers to epochs.
         optimizer: "sgd", "adam" or "adamw".
@@ -107,6 +112,7 @@ class Recipe:
     notes: str = ""
     epochs: int = 30
     batch_size: int = 16
+    accumulate: int = 1
     steps: int | None = None
     optimizer: str = "sgd"
     momentum: float = 0.9
@@ -137,6 +143,7 @@ class Recipe:
             _check_table(name, getattr(self, name))
         _check_schedule(self.schedule)
         _check_numbers(self)
+        _check_flags(self)
         _check_patterns(self)
 
     def passes(self, steps: int) -> int:
@@ -147,10 +154,16 @@ class Recipe:
         """
         if self.steps is None:
             return self.epochs
-        return math.ceil(self.steps / steps)
+        return math.ceil(self.steps * self.accumulate / steps)
 
     def replace(self, **changes: Any) -> "Recipe":
-        """A copy with some fields changed, checked again."""
+        """A copy with some fields changed, checked again.
+
+        Raises:
+            SpecError: If a field is unknown or has a wrong value.
+        """
+        for name in changes:
+            _check_field(name)
         return dataclasses.replace(self, **changes)
 
     def with_entries(self, changes: Mapping[str, Any]) -> "Recipe":
@@ -176,6 +189,8 @@ class Recipe:
         """The fields that are set, as TOML-compatible values."""
         values = dataclasses.asdict(self)
         values["frozen"] = list(self.frozen)
+        if self.steps is not None:
+            del values["epochs"]  # not used
         return {
             key: value
             for key, value in values.items()
@@ -278,6 +293,11 @@ def _check_schedule(schedule: Mapping[str, Any]) -> None:
             "at which the rate falls: schedule.at=[10, 20]. Received: "
             f"at={at!r}"
         )
+    for place in at or ():
+        _check_number("schedule.at", place, *POSITIVE)
+    for name, rule in SCHEDULE_NUMBERS.items():
+        if name in schedule:
+            _check_number(f"schedule.{name}", schedule[name], *rule)
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
@@ -293,9 +313,26 @@ def _check_numbers(recipe: Recipe) -> None:
     for name, value in numbers.items():
         if value is not None or name not in OPTIONAL:
             _check_number(name, value, *NUMBERS[name])
+    if recipe.optimizer == "adam" and recipe.weight_decay:
+        raise SpecError(
+            "The optimiser adam has no weight decay; adamw has. Received: "
+            f"weight_decay={recipe.weight_decay!r}"
+        )
     for table in ("multipliers", "loss_weights"):
         for entry, value in getattr(recipe, table).items():
             _check_number(f"{table}.{entry}", value, *NOT_NEGATIVE)
+
+
+def _check_flags(recipe: Recipe) -> None:
+    flags = {name: getattr(recipe, name) for name in FLAGS}
+    if "mirror" in recipe.input:
+        flags["input.mirror"] = recipe.input["mirror"]
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise SpecError(
+                f"A recipe's `{name}` must be true or false. "
+                f"Received: {name}={value!r}"
+            )
 
 
 def _check_number(name: str, value: Any, wanted: str, fits: Any) -> None:

@@ -16,6 +16,7 @@ from keras_twostream.inspection import class_names, clip_spec
 from keras_twostream.training._batches import filled_up, labelled
 from keras_twostream.training._checkpoint import KeepBest, Resume, RunLog
 from keras_twostream.training._compile import compile, output_names
+from keras_twostream.training._evaluate import head_names
 from keras_twostream.training._files import write_json
 from keras_twostream.training._identity import identity
 from keras_twostream.training._labels import several
@@ -33,8 +34,8 @@ class RunSettings:
         epochs: Passes over the training list; the recipe's when None.
         batch_size: Clips in a batch; the recipe's when None.
         seed: Of everything random.
-        patience: Epochs without a better validation before stopping; the
-            recipe's when None.
+        patience: Epochs without a better validation before stopping, where
+            there is one; the recipe's when None.
         keep: "best" or "last" weights in the end.
         checkpoint_seconds: Seconds between checkpoints within an epoch.
         workers: Videos read at once.
@@ -88,7 +89,8 @@ def train(
         validation: (path, label) pairs for the accuracy by clip after each
             epoch, one centred clip per video.
         settings: See `RunSettings`.
-        callbacks: More callbacks, called before ours.
+        callbacks: More callbacks, called before those that keep the best
+            weights and save; what they remember is not part of a checkpoint.
 
     Returns:
         What `metrics.json` holds.
@@ -113,6 +115,7 @@ class _Run:
     ) -> None:
         self.model, self.recipe, self.out = model, recipe, out
         self.settings = settings
+        _refuse_several_heads(model)
         self.epochs = settings.epochs
         self.batch_size = settings.batch_size or recipe.batch_size
 
@@ -124,7 +127,7 @@ class _Run:
         compile(
             self.model,
             self.recipe,
-            steps=self.epochs * steps,
+            steps=max(1, self.epochs * steps // self.recipe.accumulate),
             multi_label=self.settings.multi_label,
             jit_compile=self.settings.jit_compile,
         )
@@ -248,3 +251,13 @@ class _Run:
         if output_names(self.model) is not None:
             return "val_loss"
         return "val_auc" if self.settings.multi_label else "val_accuracy"
+
+
+def _refuse_several_heads(model: keras.Model) -> None:
+    heads = head_names(model)
+    if len(heads) > 1:
+        raise SpecError(
+            f"{model.name} has the heads {', '.join(heads)}, one per data "
+            "set, and these labels are of one. Build it with that head alone, "
+            "or call `fit` with a label for each: examples/multi_task.py."
+        )

@@ -169,13 +169,16 @@ def sweep(
 
     Args:
         scores: From stream to (videos, classes).
-        labels: (videos,).
+        labels: (videos,), where -1 leaves a video out.
         kind: What the scores are.
         ratios: Weights of each further stream against the first one's 1.
 
     Returns:
         One row per combination: method, weights, top1; the best first.
     """
+    known = np.asarray(labels) >= 0
+    scores = {name: score[known] for name, score in scores.items()}
+    labels = np.asarray(labels)[known]
     first, *others = scores
     methods = (*KINDS, "sci") if kind == "logits" else (kind, "sci")
     rows = []
@@ -282,11 +285,12 @@ def top_k(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
 def confusion_matrix(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(classes, classes) counts; rows are the true class.
 
-    Videos with a score that is no number have no place in it.
+    Videos with a score that is no number, or without a label (-1), have no
+    place in it.
     """
-    classes = scores.shape[-1]
-    sound = _sound(scores)
-    scores, labels = scores[sound], np.asarray(labels)[sound]
+    classes, labels = scores.shape[-1], np.asarray(labels)
+    counted = _sound(scores) & (labels >= 0)
+    scores, labels = scores[counted], labels[counted]
     places = labels * classes + scores.argmax(axis=-1)
     return np.bincount(places, minlength=classes**2).reshape(classes, -1)
 
@@ -299,18 +303,32 @@ def _sound(scores: np.ndarray) -> np.ndarray:
 def class_recall(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(classes,) share of each class's videos that are named rightly; NaN
     for a class without videos."""
-    counts = np.bincount(labels, minlength=scores.shape[-1])
+    labels = np.asarray(labels)
+    counts = np.bincount(labels[labels >= 0], minlength=scores.shape[-1])
     right = confusion_matrix(scores, labels).diagonal()
     return np.where(counts > 0, right / np.maximum(counts, 1), np.nan)
 
 
-def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over classes of the area under precision and recall."""
-    precisions = []
-    for score, truth in zip(scores.T, labels.T, strict=True):
-        if not truth.any():
-            continue
+def average_precision(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(classes,) areas under precision and recall; NaN for a class that no
+    video shows.
+
+    Args:
+        scores: (videos, classes).
+        labels: (videos, classes) of 0 and 1.
+    """
+    areas = np.full(scores.shape[-1], np.nan)
+    for number, (score, truth) in enumerate(
+        zip(scores.T, labels.T, strict=True)
+    ):
         hits = truth[np.argsort(-score, kind="stable")] > 0
         ranks = np.flatnonzero(hits) + 1
-        precisions.append(np.mean(np.arange(1, len(ranks) + 1) / ranks))
-    return float(np.mean(precisions)) if precisions else 0.0
+        if len(ranks):
+            areas[number] = np.mean(np.arange(1, len(ranks) + 1) / ranks)
+    return areas
+
+
+def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Mean of `average_precision` over the classes that there are."""
+    areas = average_precision(scores, labels)
+    return float(np.nanmean(areas)) if not np.isnan(areas).all() else 0.0

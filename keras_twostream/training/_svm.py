@@ -38,7 +38,7 @@ def svm_fusion(
 
     Args:
         train: From stream to (videos, classes) of the training videos.
-        labels: Their class numbers.
+        labels: Their class numbers; -1 leaves a video out.
         test: The same of the videos to score.
         cost: C of the SVM.
 
@@ -54,8 +54,9 @@ def svm_fusion(
             "Training and test scores need the same streams. Received: "
             f"{sorted(train)} and {sorted(test)}"
         )
+    known = np.asarray(labels) >= 0
     classifier: Any = LinearSVC(C=cost)
-    classifier.fit(stacked(train), labels)
+    classifier.fit(stacked(train)[known], np.asarray(labels)[known])
     values = classifier.decision_function(stacked(test))
     if values.ndim == 1:  # two classes have one plane between them
         values = np.stack([-values, values], axis=-1)

@@ -84,6 +84,21 @@ def test_thirteen_positions():
     assert (1, 3) in places and (0, 2) in places
 
 
+def test_flow_is_enlarged_less_and_segments_have_more_places():
+    sizes = {
+        name: {crop.height for crop in draws(name, 256, 340, (224, 224), 2000)}
+        for name in ("multi_scale_flow", "multi_scale_13")
+    }
+    assert sizes["multi_scale_flow"] == {256, 224, 192}
+    assert sizes["multi_scale_13"] == {256, 224, 192, 168}
+    places = {
+        crop.left
+        for crop in draws("multi_scale_13_flow", 256, 340, (224, 224), 2000)
+        if crop.width == 192
+    }
+    assert len(places) == 5
+
+
 def test_aspect_jitter_keeps_to_the_border():
     crops = draws("aspect_jitter", 256, 340, (224, 224))
     for crop in crops:

@@ -56,6 +56,14 @@ def test_classes_without_a_weight_weigh_one():
     assert batch[2].numpy().tolist() == [2.0, 1.0, 1.0]
 
 
+def test_weights_of_classes_multiply_those_that_are_there():
+    dataset = tf.data.Dataset.from_tensors(
+        (np.zeros((2, 1)), np.array([0, 1]), np.array([1.0, 0.0], "float32"))
+    )
+    batch = next(iter(labelled(dataset, None, {0: 2.0})))
+    assert batch[2].numpy().tolist() == [2.0, 0.0]
+
+
 def test_weights_need_one_class_per_video():
     dataset = _dataset(np.zeros((3, 1)), np.eye(3), 3)
     with pytest.raises(SpecError, match="one class per video"):

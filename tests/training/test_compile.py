@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_twostream import training
+import keras_twostream as kts
+from keras_twostream import inspection, training
 from keras_twostream.errors import SpecError
 from keras_twostream.training import _xla
 
@@ -234,10 +235,37 @@ def test_fused_copy_is_the_mean_of_the_streams(build, registered):
     assert training.fused_copy(fused) is fused
 
 
-def test_several_labels_are_no_shares_of_one(build):
-    model = build(clip_spec={"score_fusion": "softmax"})
+@pytest.mark.parametrize(
+    "options", [{}, {"streams": ("rgb",)}, {"outputs": "streams"}]
+)
+def test_several_labels_are_no_shares_of_one(build, options):
+    model = build(clip_spec={"score_fusion": "softmax"}, **options)
     with pytest.raises(SpecError, match="'score_fusion': 'logits'"):
         training.compile(model, "actors", steps=2, multi_label=True)
+
+
+def test_what_labels_are_is_said_anew_each_time(build):
+    model = build()
+    training.compile(model, "actors", steps=2, multi_label=True)
+    assert inspection.card(model)["multi_label"]
+    training.compile(model, "actors", steps=2)
+    assert not inspection.card(model).get("multi_label")
+
+
+@pytest.mark.parametrize("fusion", ["conv3d", "sum", "conv"])
+def test_fused_towers_stay_below_the_fusion(fusion):
+    model = kts.models.two_stream_fusion(
+        2,
+        fusion=fusion,
+        backbones=("cnn_m", "cnn_m"),
+        clip_length=2,
+        flow_length=1,
+        outputs="streams",
+    )
+    training.compile(model, "two_stream_fusion", steps=2)
+    still = {x.name for x in model.layers if x.weights and x.trainable}
+    assert not any("conv" in name for name in still if "fused" not in name)
+    assert {"rgb_full6", "flow_full6", "rgb_fc8"} <= still
 
 
 def test_xla_is_chosen_by_its_words(build):

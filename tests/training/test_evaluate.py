@@ -206,6 +206,41 @@ def test_callback_writes_logs_that_later_callbacks_find(build, items, tmp_path):
     assert saved.report()["fused"]["top1"] == history["video_top1"][0]
 
 
+def test_two_evaluations_keep_their_numbers_apart(build, items):
+    model = build()
+    training.compile(model, "actors", steps=2)
+    evaluations = [
+        training.VideoEvaluation(
+            items[:2], num_clips=1, workers=1, prefix=prefix
+        )
+        for prefix in ("one_", "two_")
+    ]
+    found = model.fit(_batch(items, model), callbacks=evaluations, verbose=0)
+    assert {"one_top1", "two_top1", "two_best_fusion"} <= set(found.history)
+
+
+def test_a_wrong_label_is_found_before_any_work(build, items):
+    model = build()
+    evaluation = training.VideoEvaluation([(items[0][0], 5)])
+    with pytest.raises(SpecError, match="label 5"):
+        evaluation.set_model(model)
+    with pytest.raises(SpecError, match="`every` must be 1 or more"):
+        training.VideoEvaluation(items, every=0)
+
+
+def test_labels_of_numpy_are_labels(build, items):
+    pairs = [(path, np.array([0, 1])) for path, _ in items[:2]]
+    scores = training.evaluate_videos(build(), pairs, num_clips=1, workers=1)
+    np.testing.assert_array_equal(scores.labels, [[1, 1], [1, 1]])
+
+
+def test_the_streams_stand_in_their_order(build, items):
+    model = build()
+    options = {"num_clips": 1, "workers": 1}
+    scores = training.evaluate_videos(model, items[:1], **options)
+    assert list(scores.streams) == list(clip_spec(model).streams)
+
+
 def test_callback_warns_when_it_stands_too_late(build, items):
     model = build()
     training.compile(model, "actors", steps=2)

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_twostream.errors import SpecError
 from keras_twostream.training import CrossEntropy
 from keras_twostream.training._losses import Accuracy
 
@@ -33,3 +34,12 @@ def test_negative_labels_do_not_count_in_the_accuracy(weights):
     logits = np.concatenate([LOGITS, LOGITS[:1]])
     metric.update_state(np.array([0, 1, -1]), logits, weights)
     assert float(metric.result()) == 1.0
+
+
+def test_labels_beyond_the_classes_are_not_silent():
+    assert np.isnan(float(CrossEntropy()(np.array([0, 3]), LOGITS)))
+
+
+def test_vectors_are_no_class_numbers():
+    with pytest.raises(SpecError, match="labels of shape .2, 3.*multi_label"):
+        CrossEntropy()(np.eye(3, dtype="float32")[[0, 2]], LOGITS)

@@ -164,3 +164,26 @@ def test_a_short_warm_up_stays_below_the_peak(steps):
     rates = [float(rate(step)) for step in range(steps)]
     assert max(rates) <= recipe.learning_rate * 1.0001
     assert max(rates) > 0.5 * recipe.learning_rate
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"partial_batch_norm": "False"}, "must be true or false"),
+        ({"input": {"mirror": "no"}}, "`input.mirror` must be true or false"),
+        ({"schedule": {"name": "cosine", "warmup": 3}}, "`schedule.warmup`"),
+        ({"schedule": {"name": "cosine", "end": -1}}, "`schedule.end`"),
+        ({"optimizer": "adam", "weight_decay": 0.1}, "adamw has"),
+        ({"learnin_rate": 3}, "Did you mean learning_rate"),
+    ],
+)
+def test_wrong_values_are_refused(changes, message):
+    with pytest.raises(SpecError, match=message):
+        training.load_recipe("finetune").replace(**changes)
+
+
+def test_steps_of_several_batches_take_more_passes():
+    recipe = training.Recipe("x", steps=100)
+    assert recipe.passes(10) == 10
+    assert recipe.replace(accumulate=4).passes(10) == 40
+    assert "epochs" not in recipe.to_dict()

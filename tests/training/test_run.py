@@ -263,6 +263,12 @@ def test_labels_are_as_wide_as_the_model(build, items, tmp_path):
     ]
 
 
+def test_several_heads_are_refused(build, items, tmp_path):
+    model = build(heads={"ucf101": 2, "hmdb51": 2})
+    with pytest.raises(SpecError, match="the heads ucf101, hmdb51"):
+        _train(model, items, tmp_path)
+
+
 def test_wrong_keep():
     with pytest.raises(SpecError, match="`keep` must be best or last"):
         RunSettings(keep="first")

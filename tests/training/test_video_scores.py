@@ -159,3 +159,22 @@ def test_videos_without_a_label_are_left_out():
     assert report["top1"] == report["mean_class"] == 0.5
     report = training.accuracy_report(scores, np.array([-1, -1, -1]))
     assert report["top1"] == report["mean_class"] == 0.0
+
+
+def test_what_is_not_labelled_counts_nowhere():
+    scores = {"rgb": np.eye(3)[[0, 1, 2]], "flow": np.eye(3)[[0, 1, 0]]}
+    labels = np.array([0, 1, -1])
+    assert training.sweep(scores, labels)[0]["top1"] == 1.0
+    matrix = training.confusion_matrix(scores["rgb"], labels)
+    np.testing.assert_array_equal(matrix, np.diag([1, 1, 0]))
+    recall = training.class_recall(scores["rgb"], labels)
+    np.testing.assert_array_equal(recall, [1, 1, np.nan])
+    fused = training.svm_fusion(scores, labels, scores)
+    np.testing.assert_array_equal(fused[:2].argmax(axis=1), [0, 1])
+
+
+def test_average_precision_by_class():
+    scores = np.array([[0.9, 0.1, 0.0], [0.8, 0.7, 0.0], [0.1, 0.6, 0.0]])
+    labels = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0]])
+    found = training.average_precision(scores, labels)
+    np.testing.assert_allclose(found, [(1 + 2 / 3) / 2, 1.0, np.nan])
