@@ -26,7 +26,7 @@ def footage_of(
         spec: The clip.
     """
     if PackedFootage.serves(source, spec):
-        return PackedFootage(source, chosen, spec)
+        return PackedFootage(source, chosen)
     if not hasattr(source, "fields"):
         numbers = chosen.needed
         return Footage(source.read(numbers), numbers, chosen, spec)

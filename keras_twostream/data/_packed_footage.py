@@ -24,18 +24,12 @@ class PackedFootage:
     Args:
         source: The file.
         chosen: The frames that the clips take.
-        spec: The clip.
 
     Raises:
         VideoError: If an image in the file is damaged.
     """
 
-    def __init__(
-        self,
-        source: PackedSource,
-        chosen: ClipFrames,
-        spec: ClipSpec,
-    ) -> None:
+    def __init__(self, source: PackedSource, chosen: ClipFrames) -> None:
         self._contract, self.size = source.packed.contract, source.size
         self._frames = self._levels = None
         if chosen.rgb is not None:

@@ -90,7 +90,7 @@ def _scan_file(path: str, size: int, modified: int) -> Scan:
         if not packets:
             raise unreadable(path)
         stamps = sorted(packet.stamp for packet in packets if packet.shown)
-        times = _seconds(stamps, stream, len(packets))
+        times = _seconds(stamps, stream)
         declared = stream.frames
         complete = ended_well and len(packets) >= declared - max(
             1, MISSING_SHARE * declared
@@ -154,7 +154,7 @@ def _end_of(packet) -> float:
     return float((stamp + (packet.duration or 0)) * packet.time_base)
 
 
-def _seconds(stamps: list[int], stream, packets: int) -> np.ndarray:
+def _seconds(stamps: list[int], stream) -> np.ndarray:
     times = np.asarray(stamps, np.float64) * float(stream.time_base)
     if len(stamps) > 1 and times[-1] > times[0]:
         return times - times[0]
