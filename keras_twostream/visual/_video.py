@@ -10,6 +10,7 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw
 
+from keras_twostream.data._encoders import first_encoder
 from keras_twostream.visual import _parts, _theme
 from keras_twostream.visual._parts import Box
 from keras_twostream.visual._story import FUSED, Story
@@ -23,10 +24,10 @@ _SCORES = Box(_MARGIN, 472, _INSIDE, 168)
 _TIMELINE = Box(_MARGIN, 656, _INSIDE, 24)
 
 # Browsers play both; H.264 needs a GPL build of FFmpeg.
-_ENCODERS = (
-    ("libx264", ".mp4", {"crf": "20", "preset": "veryfast"}),
-    ("libvpx-vp9", ".webm", {"crf": "32", "b": "0", "cpu-used": "6"}),
-)
+_ENCODERS = {
+    "libx264": (".mp4", {"crf": "20", "preset": "veryfast"}),
+    "libvpx-vp9": (".webm", {"crf": "32", "b": "0", "cpu-used": "6"}),
+}
 
 
 def annotated_video(
@@ -45,6 +46,9 @@ def annotated_video(
 
     Returns:
         The path written: H.264 in .mp4, or VP9 in .webm.
+
+    Raises:
+        MissingLibraryError: If FFmpeg can write neither.
     """
     stage = _Stage(story)
     with _writer(Path(path), rate) as (written, write):
@@ -126,9 +130,8 @@ def _writer(path: Path, rate: float) -> Iterator:
 
     The file appears under its name when it is whole.
     """
-    encoder, suffix, options = next(
-        row for row in _ENCODERS if row[0] in av.codecs_available
-    )
+    encoder = first_encoder(_ENCODERS)
+    suffix, options = _ENCODERS[encoder]
     path = path.with_suffix(suffix)
     partial = path.with_name(f".{path.stem}.part{suffix}")
     # The index at the front: a browser plays before all is loaded.

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from keras_twostream.data import actors, read_annotations
+from keras_twostream.data import actors, read_annotations, read_frames
 from keras_twostream.data.actors import _body, _pose, _scene, _textures, bias
 from keras_twostream.errors import SpecError, UnknownNameError
 
@@ -206,6 +206,14 @@ def test_workers_need_no_keras():
         [sys.executable, "-c", code], capture_output=True, text=True
     )
     assert found.stdout.strip() == "set()", found.stderr
+
+
+def test_vp9_takes_over_where_there_is_no_h264(tmp_path, monkeypatch):
+    monkeypatch.setattr(av, "codecs_available", {"libvpx-vp9"})
+    path = actors.write_clip(tmp_path / "a.mp4", "bend", size=SMALL)
+    shown, drawn = read_frames(path), actors.render("bend", size=SMALL)
+    assert shown.shape == drawn.shape
+    assert np.abs(shown.astype(int) - drawn).mean() < 12
 
 
 def test_without_opencv_the_error_says_what_to_install():

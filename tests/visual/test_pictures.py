@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from keras_twostream import visual
+from keras_twostream.errors import MissingLibraryError
 from keras_twostream.spec import ClipSpec
 from keras_twostream.visual import _parts, _theme, _video
 from keras_twostream.visual._parts import Box
@@ -53,12 +54,19 @@ def test_the_index_stands_before_the_frames(written):
 
 
 def test_vp9_takes_over_where_there_is_no_h264(tmp_path, monkeypatch):
-    missing = ("no-such-encoder", *_video._ENCODERS[0][1:])
-    monkeypatch.setattr(_video, "_ENCODERS", (missing, *_video._ENCODERS[1:]))
+    monkeypatch.setattr(av, "codecs_available", {"libvpx-vp9"})
     path = visual.annotated_video(tmp_path / "out.mp4", STORY, moments(2), 25.0)
     assert path.name == "out.webm"
     with av.open(str(path)) as container:
         assert container.streams.video[0].codec_context.name == "vp9"
+
+
+def test_without_any_encoder_the_error_says_what_to_install(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(av, "codecs_available", set())
+    with pytest.raises(MissingLibraryError, match="libx264, libvpx-vp9, and"):
+        visual.annotated_video(tmp_path / "out.mp4", STORY, moments(2), 25.0)
 
 
 def test_a_long_video_of_short_stretches_has_a_timeline(tmp_path):

@@ -14,11 +14,18 @@ import numpy as np
 from rich.progress import Progress
 
 from keras_twostream._opencv import cv2
+from keras_twostream.data._encoders import first_encoder
 from keras_twostream.data.actors._classes import CLASSES
 from keras_twostream.data.actors._motions import FPS
 from keras_twostream.data.actors._painting import paint
 from keras_twostream.data.actors._scene import SPLITS, open_scene
 from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
+
+# H.264 needs a GPL build of FFmpeg; an .mp4 file holds VP9 as well.
+_ENCODERS = {
+    "libx264": {"preset": "ultrafast"},
+    "libvpx-vp9": {"b": "0", "cpu-used": "8"},
+}
 
 
 def render(
@@ -59,7 +66,7 @@ def write_clip(
     index: int = 0,
     size: tuple[int, int] = (120, 160),
 ) -> Path:
-    """Draw one clip into an H.264 video file.
+    """Draw one clip into a video file: H.264, or VP9 where FFmpeg lacks it.
 
     The rate factor is drawn from 18..34 with the rest of the scene. The
     file appears under its name only when it is whole.
@@ -70,6 +77,9 @@ def write_clip(
 
     Returns:
         The path.
+
+    Raises:
+        MissingLibraryError: If FFmpeg can write neither.
     """
     path = Path(path)
     frames, crf = _draw(label, seed, split, index, size)
@@ -180,10 +190,11 @@ def _refuse_others(folder: Path, split: str, drawn: dict) -> None:
 
 
 def _encode(path: Path, frames: np.ndarray, crf: int) -> None:
-    options = {"crf": str(crf), "preset": "ultrafast", "threads": "1"}
+    encoder = first_encoder(_ENCODERS)
+    options = {**_ENCODERS[encoder], "crf": str(crf), "threads": "1"}
     # Absolute, since FFmpeg takes what stands before a colon for a protocol.
     with av.open(os.path.abspath(path), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=FPS, options=options)
+        stream = container.add_stream(encoder, rate=FPS, options=options)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         stream.time_base = Fraction(1, FPS)
