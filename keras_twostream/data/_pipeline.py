@@ -117,8 +117,8 @@ def video_dataset(
 
     Raises:
         SpecError: If an argument is not as above, a label is below -1 or
-            beyond `num_classes`, or the cache was made for other clips, or lacks a
-            video that is drawn ahead.
+            beyond `num_classes`, or the cache was made for other clips, or
+            lacks a video that is drawn ahead.
         VideoError: If no file at all can be read.
 
     Example:

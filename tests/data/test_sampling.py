@@ -187,7 +187,7 @@ def test_wrong_calls():
         views(10, SPEC, 1, "sparse")
     with pytest.raises(SpecError, match="number of clips .* Received: 0 with"):
         views(10, SPEC, 0)
-    with pytest.raises(SpecError, match="Received: None with protocol='uniform'"):
+    with pytest.raises(SpecError, match="Received: None with prot"):
         views(10, SPEC, None, "uniform")
     with pytest.raises(SpecError, match="Received: short='mirror'"):
         frames_of(np.arange(5), 9, SPEC, "mirror")
