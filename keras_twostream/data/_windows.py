@@ -17,6 +17,8 @@ from keras_twostream.spec import ClipSpec
 WHOLE_SECONDS = 10.0  # of video that a whole-video sampling looks at at once
 FEWEST_WINDOWS = 8  # in a short video that has room for them
 
+SHORTEST_HOP = 0.2  # seconds; single frames closer together look alike
+
 Watch = Callable[[str], AbstractContextManager[Any]]
 
 
@@ -31,7 +33,7 @@ class Windows:
             spec's frame rate.
         spec: The clip.
         hop: Seconds from one window to the next; half a window when None,
-            less in a short video.
+            but 0.2 s or more, and less in a short video.
         watch: Times "decode" and "flow", see `Stopwatch`.
 
     Attributes:
@@ -140,7 +142,8 @@ class Windows:
                     f"Received: hop={seconds!r}"
                 )
             return max(1.0, seconds * self.rate)
-        return max(1.0, min(length / 2, room / FEWEST_WINDOWS))
+        apart = max(length / 2, SHORTEST_HOP * self.rate)
+        return max(1.0, min(apart, room / FEWEST_WINDOWS))
 
     def _decode(self) -> Iterator[np.ndarray]:
         spec = self._spec

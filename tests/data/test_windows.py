@@ -75,6 +75,15 @@ def test_whole_video_sampling_looks_at_ten_seconds_at_once():
     assert windows.spans[-1, 1] == 25.0
 
 
+def test_windows_of_one_frame_are_not_at_every_frame():
+    spec = SPEC.replace(streams=("rgb",), clip_length=1)
+    frames = np.broadcast_to(np.zeros(1, np.uint8), (3600, 32, 32, 3))
+    windows = data.Windows(frames, spec)
+    assert len(windows) == 1801
+    assert len(data.Windows(frames[:8], spec)) == 8  # a short one has few
+    assert len(data.Windows(frames, spec, hop=0.1)) == 3600
+
+
 def test_a_long_hop_keeps_no_frame_between_windows(monkeypatch):
     frames = np.arange(400, dtype=np.uint32)[:, None, None, None] // 2
     frames = np.broadcast_to(frames.astype(np.uint8), (400, 32, 40, 3))
