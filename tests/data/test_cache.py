@@ -157,6 +157,31 @@ def test_a_folder_has_one_contract(tmp_path):
         folder.agree(cache.Contract.of(SPEC, encoding="raw", bits=8))
 
 
+def test_of_two_that_begin_at_once_the_first_decides(tmp_path):
+    cache.CacheFolder(tmp_path).agree(RAW)
+    late = cache.CacheFolder(tmp_path)
+    contract, before = late.contract, [None]
+    late.contract = lambda: before.pop() if before else contract()
+    with pytest.raises(SpecError, match="holds a cache with bits=16"):
+        late.agree(cache.Contract.of(SPEC, encoding="raw", bits=8))
+    assert late.contract() == RAW
+    assert os.listdir(tmp_path) == ["cache.json"]
+
+
+def test_a_file_system_without_links_has_contracts_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "link", lambda *_: os.rmdir("no such folder"))
+    cache.CacheFolder(tmp_path).agree(RAW)
+    assert cache.CacheFolder(tmp_path).contract() == RAW
+    assert os.listdir(tmp_path) == ["cache.json"]
+
+
+def test_the_order_of_streams_does_not_matter():
+    turned = cache.Contract.of(SPEC.replace(streams=("flow", "rgb")))
+    assert turned.difference(cache.Contract.of(SPEC)) is None
+    with pytest.raises(SpecError, match="one or both of rgb, flow"):
+        cache.Contract(streams=("depth",))
+
+
 # === Whole, or not at all ===
 
 

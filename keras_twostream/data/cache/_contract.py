@@ -1,7 +1,7 @@
 """What the frames and the flow of a cache are, and whether a clip fits."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from keras_twostream.errors import SpecError
@@ -48,7 +48,7 @@ class Contract:
     version: int = VERSION
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "streams", tuple(self.streams))
+        object.__setattr__(self, "streams", _in_order(self.streams))
         object.__setattr__(self, "flow_parameters", dict(self.flow_parameters))
         if self.resize_to is not None:
             object.__setattr__(self, "resize_to", tuple(self.resize_to))
@@ -164,6 +164,17 @@ def _mismatch(where: str, name: str, cached, wanted) -> SpecError:
         f"with --spec {name}=..., or give the model a clip with the cache's "
         "value; weights trained on one do badly on the other."
     )
+
+
+def _in_order(streams: Iterable[str]) -> tuple[str, ...]:
+    """The streams as a cache holds them, in whatever order they are fused."""
+    streams = tuple(streams)
+    if not streams or not set(streams) <= set(STREAMS):
+        raise SpecError(
+            f"`streams` must name one or both of {', '.join(STREAMS)}. "
+            f"Received: streams={streams!r}"
+        )
+    return tuple(name for name in STREAMS if name in streams)
 
 
 def _check(contract: Contract) -> None:

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import threading
+import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -90,12 +91,12 @@ class CacheFolder:
         Raises:
             SpecError: If the folder has another one, or cannot be written.
         """
-        present = self.contract()
-        self._check(present, contract)
         try:
-            if present is None:
+            if self.contract() is None:
                 text = json.dumps(contract.to_json(), indent=2) + "\n"
-                self._write(CONTRACT_FILE, text)
+                self._create(CONTRACT_FILE, text)
+            # Another process may have been first.
+            self._check(self.contract(), contract)
             self.add_roots(roots)
         except OSError as error:
             raise SpecError(
@@ -103,8 +104,8 @@ class CacheFolder:
                 "Choose a folder that you may write to."
             ) from error
 
-    def _check(self, present: Contract | None, contract: Contract) -> None:
-        name = None if present is None else present.difference(contract)
+    def _check(self, present: Contract, contract: Contract) -> None:
+        name = present.difference(contract)
         if name is not None:
             raise SpecError(
                 f"{self.place} holds a cache with {name}="
@@ -130,6 +131,15 @@ class CacheFolder:
         if new:
             text = json.dumps(present + new, indent=2) + "\n"
             self._write(ROOTS_FILE, text)
+
+    def _create(self, name: str, text: str) -> None:
+        """Writes a file; one that is there already stays as it is."""
+        part = self.path / f".{name}.{uuid.uuid4().hex}{_atomic.PART}"
+        try:
+            _atomic.write_text(part, text)
+            _link(part, self.path / name)
+        finally:
+            part.unlink(missing_ok=True)
 
     def _write(self, name: str, text: str) -> None:
         _atomic.write_text(self.path / name, text)
@@ -214,6 +224,15 @@ class CacheFolder:
             if self.packed_path(source).exists() and self.has(source, video):
                 return source
         return None
+
+
+def _link(part: Path, path: Path) -> None:
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        return
+    except OSError:  # not every file system has links
+        os.replace(part, path)
 
 
 def _entry(line: str) -> Entry | None:

@@ -58,6 +58,10 @@ class RemoteCacheFolder(CacheFolder):
             self._copy(MANIFEST_FILE)
             self._copied = time.monotonic()
 
+    def _create(self, name: str, text: str) -> None:
+        super()._create(name, text)
+        self._copy(name)
+
     def _write(self, name: str, text: str) -> None:
         super()._write(name, text)
         self._copy(name)
