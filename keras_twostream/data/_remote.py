@@ -6,10 +6,12 @@ import shutil
 import tempfile
 import urllib.parse
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from keras_twostream._atomic import PART
 from keras_twostream.errors import MissingLibraryError, SpecError
 
 
@@ -97,7 +99,7 @@ def publish(source: Path, url: str) -> None:
     """Copies a file to a URL, where it takes its name only when whole."""
     files, inner = file_system(url)
     folder, _, name = inner.rpartition("/")
-    part = f"{folder}/.{name}.{os.getpid()}.part"
+    part = f"{folder}/.{name}.{uuid.uuid4().hex}{PART}"
     files.makedirs(folder, exist_ok=True)
     files.put_file(str(source), part)
     files.mv(part, inner)

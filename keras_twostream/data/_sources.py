@@ -14,6 +14,7 @@ from typing import Any
 import av
 import numpy as np
 
+from keras_twostream import _atomic
 from keras_twostream.data._annotations import Annotations
 from keras_twostream.data._items import Item
 from keras_twostream.errors import MissingLibraryError, SpecError
@@ -89,9 +90,7 @@ def from_tfds(
     Returns:
         `Annotations`.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    items = []
+    folder, items = Path(folder), []
     for example in examples:
         frames = np.ascontiguousarray(example[video])
         shape = repr((frames.shape, rate)).encode()
@@ -110,8 +109,10 @@ def write_lossless(path: Path, frames: np.ndarray, rate: float) -> None:
         frames: (T, H, W, 3) uint8.
         rate: Frames per second.
     """
-    half_written = path.with_name(f".{path.name}")
-    with av.open(str(half_written), "w", format="matroska") as container:
+    with (
+        _atomic.writing(path) as file,
+        av.open(file, "w", format="matroska") as container,
+    ):
         stream = container.add_stream(
             "ffv1", rate=Fraction(rate).limit_denominator(1001)
         )
@@ -121,7 +122,6 @@ def write_lossless(path: Path, frames: np.ndarray, rate: float) -> None:
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    half_written.replace(path)
 
 
 def _as_file(value: dict[str, Any], folder: Path) -> str:
@@ -129,13 +129,11 @@ def _as_file(value: dict[str, Any], folder: Path) -> str:
     path = value.get("path") or ""
     if value.get("bytes") is None:
         return path
-    folder.mkdir(parents=True, exist_ok=True)
     name = _name_of(value["bytes"])
     target = folder / f"{name}{Path(path).suffix or '.mp4'}"
     if not target.exists():
-        half_written = target.with_name(f".{target.name}")
-        half_written.write_bytes(value["bytes"])
-        half_written.replace(target)
+        with _atomic.writing(target) as file:
+            file.write(value["bytes"])
     return str(target)
 
 

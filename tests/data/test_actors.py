@@ -211,6 +211,8 @@ def test_workers_need_no_keras():
 def test_vp9_takes_over_where_there_is_no_h264(tmp_path, monkeypatch):
     monkeypatch.setattr(av, "codecs_available", {"libvpx-vp9"})
     path = actors.write_clip(tmp_path / "a.mp4", "bend", size=SMALL)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.name == "vp9"
     shown, drawn = read_frames(path), actors.render("bend", size=SMALL)
     assert shown.shape == drawn.shape
     assert np.abs(shown.astype(int) - drawn).mean() < 12

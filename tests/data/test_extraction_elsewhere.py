@@ -9,6 +9,7 @@ import pytest
 from numbered_videos import numbered_frames, write_video
 from small_extraction import CONTRACT, content
 
+from keras_twostream.data import _remote
 from keras_twostream.data.cache import CacheFolder
 from keras_twostream.data.cache._folder import ROOTS_FILE
 from keras_twostream.data.extraction import extract
@@ -87,6 +88,21 @@ def test_a_list_whose_videos_are_behind_a_url(memory, tmp_path):
         "class0/v0.mp4",
         "class1/v1.mp4",
     ]
+
+
+def test_two_that_send_one_file_do_not_meet(memory, tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("whole")
+    parts, put = [], type(memory).put_file
+
+    def watch(self, source, target, **options):
+        parts.append(target)
+        put(self, source, target, **options)
+
+    monkeypatch.setattr(type(memory), "put_file", watch)
+    for _ in range(2):  # a process of this number on each of two machines
+        _remote.publish(tmp_path / "a", "memory://out/a")
+    assert len(set(parts)) == 2
+    assert memory.ls("/out", detail=False) == ["/out/a"]
 
 
 def test_official_splits_behind_a_url(memory, tmp_path):

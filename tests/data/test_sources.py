@@ -2,6 +2,7 @@
 
 import sys
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from keras_twostream.data import (
     from_tfds,
     read_frames,
 )
+from keras_twostream.data._sources import write_lossless
 from keras_twostream.errors import MissingLibraryError, SpecError
 
 
@@ -89,6 +91,15 @@ def test_tfds_is_written_without_loss(tmp_path):
     written = [(tmp_path / item.path).stat() for item in found.items]
     from_tfds(examples, tmp_path)
     assert written == [(tmp_path / item.path).stat() for item in found.items]
+
+
+def test_several_may_fill_one_folder_at_once(tmp_path):
+    frames = numbered_frames(40)
+    path = tmp_path / "a.mkv"
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write_lossless, [path] * 4, [frames] * 4, [25] * 4))
+    np.testing.assert_array_equal(read_frames(path), frames)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_another_split_in_the_same_folder_has_files_of_its_own(tmp_path):

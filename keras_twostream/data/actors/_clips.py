@@ -8,11 +8,13 @@ from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 from multiprocessing import get_context
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import numpy as np
 from rich.progress import Progress
 
+from keras_twostream import _atomic
 from keras_twostream._opencv import cv2
 from keras_twostream.data._encoders import first_encoder
 from keras_twostream.data.actors._classes import CLASSES
@@ -83,10 +85,8 @@ def write_clip(
     """
     path = Path(path)
     frames, crf = _draw(label, seed, split, index, size)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial_file = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    _encode(partial_file, frames, crf)
-    partial_file.replace(path)
+    with _atomic.writing(path) as file:
+        _encode(file, frames, crf)
     return path
 
 
@@ -189,11 +189,10 @@ def _refuse_others(folder: Path, split: str, drawn: dict) -> None:
         )
 
 
-def _encode(path: Path, frames: np.ndarray, crf: int) -> None:
+def _encode(file: BinaryIO, frames: np.ndarray, crf: int) -> None:
     encoder = first_encoder(_ENCODERS)
     options = {**_ENCODERS[encoder], "crf": str(crf), "threads": "1"}
-    # Absolute, since FFmpeg takes what stands before a colon for a protocol.
-    with av.open(os.path.abspath(path), "w", format="mp4") as container:
+    with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream(encoder, rate=FPS, options=options)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
