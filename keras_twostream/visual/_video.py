@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import uuid
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +11,7 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw
 
+from keras_twostream._atomic import PART
 from keras_twostream.data._encoders import first_encoder
 from keras_twostream.visual import _parts, _theme
 from keras_twostream.visual._parts import Box
@@ -133,11 +135,14 @@ def _writer(path: Path, rate: float) -> Iterator:
     encoder = first_encoder(_ENCODERS)
     suffix, options = _ENCODERS[encoder]
     path = path.with_suffix(suffix)
-    partial = path.with_name(f".{path.stem}.part{suffix}")
+    partial = path.with_name(f".{uuid.uuid4().hex}{PART}")
     # The index at the front: a browser plays before all is loaded.
     # Absolute, since FFmpeg takes what stands before a colon for a protocol.
     container = av.open(
-        os.path.abspath(partial), "w", options={"movflags": "faststart"}
+        os.path.abspath(partial),
+        "w",
+        format=suffix[1:],
+        options={"movflags": "faststart"},
     )
     try:
         with container:

@@ -1,6 +1,7 @@
 """The annotated video and the contact sheet."""
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import av
 import numpy as np
@@ -96,6 +97,22 @@ def test_a_failure_leaves_no_half_written_file(tmp_path):
     with pytest.raises(OSError, match="the file ended"):
         visual.annotated_video(tmp_path / "out.mp4", STORY, broken(), 25.0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_process_may_write_the_same_video(tmp_path):
+    path = tmp_path / "out.mp4"
+
+    def interrupted():
+        yield from moments(12)
+        with ThreadPoolExecutor(1) as other:
+            write = visual.annotated_video
+            other.submit(write, path, STORY, moments(3), 25.0).result()
+        yield from moments(1)
+
+    visual.annotated_video(path, STORY, interrupted(), 25.0)
+    with av.open(str(path)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 13
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_playhead_moves(written):
