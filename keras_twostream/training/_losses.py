@@ -36,14 +36,15 @@ class CrossEntropy(keras.losses.Loss):
     def call(self, y_true, y_pred):
         _refuse_vectors(y_true)
         logits = ops.cast(y_pred, "float32")
+        classes = logits.shape[-1]
         labels = ops.reshape(ops.cast(y_true, "int32"), (-1,))
         logs = ops.log_softmax(logits, axis=-1)
-        target = ops.one_hot(labels, logits.shape[-1])
+        target = ops.one_hot(ops.minimum(labels, classes - 1), classes)
         picked = -ops.sum(target * logs, axis=-1)
         spread = -ops.mean(logs, axis=-1)
         smoothing = self.label_smoothing
         loss = (1.0 - smoothing) * picked + smoothing * spread
-        loss = ops.where(labels < logits.shape[-1], loss, float("nan"))
+        loss = ops.where(labels < classes, loss, float("nan"))
         return ops.where(labels < 0, ops.zeros_like(loss), loss)
 
     def get_config(self):

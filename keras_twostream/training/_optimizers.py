@@ -59,9 +59,8 @@ class _ByVariable:
             self.assign_sub(variable, rate * self.weight_decay * value)
         super().update_step(gradient, variable, learning_rate)
 
-    def _use_weight_decay(self, variable):
-        # Keras decays all variables at one rate, whatever their own.
-        return False
+    def _apply_weight_decay(self, variables):
+        """Left to `update_step`: Keras decays all variables at one rate."""
 
     def get_config(self):
         return {**super().get_config(), "multipliers": self.multipliers}
