@@ -107,7 +107,10 @@ def predict(
     watch = Stopwatch()
     windows = data.Windows(source, spec, hop, watch)
     logits = _score(windows, _kept_scorer(model), watch, progress)
-    seen = len(next(iter(logits.values())))
+    # In the order of the streams, which JAX does not keep.
+    names = [x for x in (*spec.streams, FUSED) if x in logits]
+    logits = {name: logits[name] for name in names}
+    seen = len(logits[FUSED])
     several = inspection.card(model).get("multi_label")
     chances = _sigmoid if several else _softmax
     each = {name: chances(values) for name, values in logits.items()}

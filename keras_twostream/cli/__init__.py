@@ -9,11 +9,14 @@ import importlib.util
 import os
 import sys
 import traceback
+import warnings
 
 import click
 
 from keras_twostream import __version__
 from keras_twostream.errors import TwoStreamError, did_you_mean
+
+BACKENDS = ("tensorflow", "jax", "torch")
 
 # Name -> where the command is, and what it does. A module that is not there
 # is not listed.
@@ -83,6 +86,23 @@ def _message(error: Exception) -> str:
     )
 
 
+def _show_warning(message, *_) -> None:
+    """A warning as a user reads it, without the line of source."""
+    click.echo(f"Warning: {message}", err=True)
+
+
+def _check_backend() -> None:
+    """Ends the program if Keras would not know what to import."""
+    name = os.environ.get("KERAS_BACKEND", BACKENDS[0])
+    if name not in BACKENDS:
+        click.echo(
+            f"Error: KERAS_BACKEND must be one of {', '.join(BACKENDS)}. "
+            f"Received: KERAS_BACKEND={name}",
+            err=True,
+        )
+        sys.exit(2)
+
+
 @click.group(
     cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]}
 )
@@ -95,4 +115,6 @@ def main() -> None:
     """Run the command line; the exit status is 0, 1 or 2."""
     # TensorFlow reports on its build to standard error otherwise.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.showwarning = _show_warning
+    _check_backend()
     sys.exit(group(prog_name="keras-twostream"))

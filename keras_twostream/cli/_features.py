@@ -1,6 +1,5 @@
 """`keras-twostream features`: activations of clips, for other programs."""
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,6 +12,7 @@ from keras_twostream.cli._options import (
     device_option,
     json_option,
     list_options,
+    out_option,
     views_options,
 )
 
@@ -27,13 +27,7 @@ from keras_twostream.cli._options import (
     required=True,
     help="An activation such as rgb.pool5; repeat for several.",
 )
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="One file per video; those that are there are not made again. A "
-    "folder is of one model and one set of taps, clips and crops.",
-)
+@out_option
 @views_options
 @click.option(
     "--batch-size", type=click.IntRange(1), default=16, show_default=True
@@ -51,6 +45,10 @@ from keras_twostream.cli._options import (
 @debug_option
 def features_command(as_json: bool, **flags: Any) -> None:
     """Write named activations of every video's clips.
+
+    One file per video; those that are there, and no older than their video,
+    are not made again. A folder is of one model and one set of taps, clips
+    and crops.
 
     Example: keras-twostream features spatiotemporal_resnet
     --data videos --tap rgb.pool5 --tap flow.pool5 --out features

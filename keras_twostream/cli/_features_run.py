@@ -12,6 +12,7 @@ from keras_twostream._opencv import cv2
 from keras_twostream.cli._files import check_writable, distinct
 from keras_twostream.cli._train_setup import load_anything
 from keras_twostream.data import read_annotations
+from keras_twostream.data._annotations import LIST_SUFFIXES
 from keras_twostream.errors import SpecError, VideoError
 
 
@@ -45,7 +46,7 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
     report["files"] = {video: str(file) for video, file in targets.items()}
     began = time.perf_counter()
     for done, (video, target) in enumerate(targets.items(), 1):
-        if training.has_features(target, flags["taps"], kind):
+        if training.has_features(target, flags["taps"], kind, video):
             report["present"] += 1
             continue
         try:
@@ -56,6 +57,11 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
             click.echo(f"Left out: {video}: {error}", err=True)
         rate = (done - report["present"]) / (time.perf_counter() - began)
         click.echo(f"{done}/{len(targets)}  {rate:.1f} videos/s", err=True)
+    click.echo(
+        f"{len(report['done'])} done, {report['present']} were there already, "
+        f"{len(report['failed'])} left out",
+        err=True,
+    )
     return report
 
 
@@ -80,8 +86,7 @@ def _claim(out: Path, made: dict[str, Any]) -> None:
 
 def _videos(flags: dict[str, Any]) -> list[str]:
     data = Path(flags["data"])
-    listed = (".csv", ".txt", ".json")
-    if data.is_file() and data.suffix.lower() not in listed:
+    if data.is_file() and data.suffix.lower() not in LIST_SUFFIXES:
         return [str(data)]
     return read_annotations(
         data, flags["list_format"], root=flags["root"]

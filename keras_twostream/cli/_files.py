@@ -52,6 +52,24 @@ def check_writable(out: Path, instead: str = "") -> None:
         )
 
 
+def model_name(place: str) -> str:
+    """What `load` takes for a run's folder, a model's folder or a name.
+
+    Raises:
+        click.UsageError: If it is a run that has not ended.
+    """
+    path = Path(os.path.expanduser(place.removeprefix("local:")))
+    for folder in (path / "model", path):
+        if (folder / "config.json").is_file():
+            return f"local:{folder}"
+    if (path / "checkpoint.npz").is_file():
+        raise click.UsageError(
+            f"{path} is a run that has not ended, and has no model yet. The "
+            "`train` command that began it goes on from where it stopped."
+        )
+    return place
+
+
 def stems(files: Iterable[Path]) -> list[str]:
     """A name for what is written about each file, each its own."""
     return [path.name for path in distinct(Path(file.stem) for file in files)]

@@ -36,20 +36,31 @@ def fuse_files(flags: dict[str, Any]) -> dict[str, Any]:
             for name, each in scores.scores.items()
         }
     }
-    fused = None
     if flags["svm"]:
         fused = _by_svm(flags, scores)
-    elif weights or len(scores.scores) == 1:
-        fused = training.fuse(scores.scores, weights, kind, method)
-    if fused is None and np.ndim(scores.labels) == 1:
-        rows = training.sweep(scores.scores, scores.labels, kind)
-        report["sweep"] = [
-            row for row in rows if method in (None, row["method"])
-        ]
-    if fused is None:
-        fused = training.fuse(scores.scores, None, kind, method)
+    else:
+        fused = None if weights or method else _networks_own(flags["files"])
+        if fused is None:
+            fused = training.fuse(scores.scores, weights, kind, method)
+        if not weights and _can_sweep(scores):
+            rows = training.sweep(scores.scores, scores.labels, kind)
+            report["sweep"] = [
+                row for row in rows if method in (None, row["method"])
+            ]
     report["accuracy"]["fused"] = training.accuracy_report(fused, scores.labels)
     return report
+
+
+def _networks_own(files: Sequence[str]) -> np.ndarray | None:
+    """What the network made of its streams, in a single file that has it."""
+    if len(files) != 1:
+        return None
+    _, path = _name_and_path(files[0])
+    return training.load_scores(path).scores.get("fused")
+
+
+def _can_sweep(scores: VideoScores) -> bool:
+    return len(scores.scores) > 1 and np.ndim(scores.labels) == 1
 
 
 def _by_svm(flags: dict[str, Any], scores: VideoScores) -> np.ndarray:
@@ -155,15 +166,20 @@ def _read_all(files: tuple[str, ...]) -> VideoScores:
 
 def _read(file: str) -> list[tuple[str, VideoScores, np.ndarray]]:
     """Name, file and scores of every stream of [NAME=]FILE."""
-    name, equals, path = file.partition("=")
-    if not equals or Path(file).is_file():
-        name, path = "", file
+    name, path = _name_and_path(file)
     scores = training.load_scores(path, name)
     streams = scores.streams
     if name and len(streams) == 1:
         return [(name, scores, each) for each in streams.values()]
     dot = f"{name}." if name else ""
     return [(f"{dot}{k}", scores, each) for k, each in streams.items()]
+
+
+def _name_and_path(file: str) -> tuple[str, str]:
+    name, equals, path = file.partition("=")
+    if not equals or Path(file).is_file():
+        return "", file
+    return name, path
 
 
 def _same_videos(one: VideoScores, other: VideoScores) -> bool:

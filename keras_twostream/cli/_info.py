@@ -10,6 +10,7 @@ from rich.text import Text
 
 from keras_twostream import pretrained, registry
 from keras_twostream.cli import _console, _words
+from keras_twostream.cli._files import model_name
 from keras_twostream.cli._options import debug_option, json_option
 
 _PLUMBING = ("input", "fold", "unfold")
@@ -24,7 +25,7 @@ _FEWEST_STAGES, _MOST_STAGES = 4, 16
 def info_command(name: str, recipe: bool, as_json: bool) -> None:
     """Describe a model or a weight.
 
-    NAME is as `keras-twostream list` prints it, or local:folder.
+    NAME is as `keras-twostream list` prints it, or a run's or model's folder.
     """
     if recipe:
         _print_recipe(name, as_json)
@@ -67,7 +68,7 @@ def _build(name: str) -> Any:
     if ":" in name:
         from keras_twostream import hub
 
-        return hub.load(name)
+        return hub.load(model_name(name))
     if "." not in name:
         return registry.model_entry(name).builder()
     from keras_twostream import inspection
@@ -206,4 +207,4 @@ def _print_recipe(name: str, as_json: bool) -> None:
     if as_json:
         _console.print_json(values)
         return
-    _console.out.print(training.to_toml(values), markup=False)
+    click.echo(training.to_toml(values))

@@ -5,6 +5,7 @@ from typing import Any
 
 from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.cli import _console, _words
+from keras_twostream.cli._files import model_name
 from keras_twostream.cli._options import check_device
 
 SHIPPED = "spatiotemporal_resnet.actors"
@@ -51,7 +52,7 @@ def load(name: str, algorithm: str | None, watch: Stopwatch) -> Loaded:
         from keras_twostream import hub, inspection, prediction
     check_device()
     with watch("load"), _console.quiet():
-        model = hub.load(name)
+        model = hub.load(model_name(name))
     prediction.refuse_untrained(model)
     spec = inspection.clip_spec(model)
     if algorithm is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from keras_twostream.cli import _console
 from keras_twostream.spec import FLOW_ALGORITHMS, SAMPLINGS
 
 CROPS = ("centre", "3-crop", "4-crop", "10-crop", "whole", "whole_mirrored")
@@ -145,17 +146,18 @@ def _choose_device(ctx: click.Context, parameter: click.Parameter, value: str):
 
 
 def check_device() -> None:
-    """Refuse a GPU that was asked for and is not there; imports Keras.
+    """Refuse a GPU that was asked for and is not there; wakes the backend.
 
     Raises:
         click.UsageError: If `--device gpu` finds no GPU.
     """
-    context = click.get_current_context()
-    if not context.meta.get("device", "auto").startswith("gpu"):
-        return
-    from keras_twostream.training import has_gpu
+    with _console.quiet():
+        from keras_twostream.training import has_gpu
 
-    if not has_gpu():
+        found = has_gpu()
+    context = click.get_current_context()
+    asked = context.meta.get("device", "auto").startswith("gpu")
+    if asked and not found:
         raise click.UsageError(
             "There is no GPU that the Keras backend can see. Check the "
             "driver and the backend's GPU build, or use --device cpu."

@@ -1,6 +1,7 @@
 """Settings of a command from a TOML file; flags win."""
 
 import json
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -10,6 +11,8 @@ import click
 
 from keras_twostream.errors import did_you_mean
 
+# Several, as in 112,112 and (112, 112).
+NUMBERS = re.compile(r"\(?\s*-?[\d.]+(\s*,\s*-?[\d.]+)+\s*\)?")
 NONE = ("none", "None", "null")
 
 
@@ -24,8 +27,7 @@ def config_option(table: str):
     def read(ctx: click.Context, _: click.Parameter, path: Path | None):
         if path is None:
             return
-        values = _read_toml(path)
-        values = values.get(table, values)
+        values = _table_of(_read_toml(path), table, path)
         names = _names_of_flags(ctx.command)
         unknown = sorted(set(values) - set(names))
         if unknown:
@@ -46,6 +48,24 @@ def config_option(table: str):
         metavar="FILE",
         help="TOML file with flags as keys; flags given here win.",
     )
+
+
+def _table_of(values: dict[str, Any], table: str, path: Path) -> dict[str, Any]:
+    """The command's table, with dashes as underscores; or the whole file."""
+    if table in values:
+        # Tables of other commands, and a run's own "command", may be there.
+        stray = [
+            key
+            for key, value in values.items()
+            if key != "command" and not isinstance(value, Mapping)
+        ]
+        if stray:
+            raise click.BadParameter(
+                f"{path} sets {stray[0]!r} above [{table}], where it does not "
+                f"count. Put it below [{table}]."
+            )
+        values = values[table]
+    return {key.replace("-", "_"): value for key, value in values.items()}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -87,10 +107,12 @@ def parse_text(text: str) -> str:
 
 
 def parse_value(text: str) -> Any:
-    """A TOML value such as 26, [112, 112] or true, or a JSON table; other
-    text as it is, but for none."""
+    """A TOML value such as 26, [112, 112] or true, or a JSON table; several
+    numbers without their brackets; other text as it is, but for none."""
     if text in NONE:
         return None
+    if NUMBERS.fullmatch(text):
+        text = f"[{text.strip('()')}]"
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -2,16 +2,18 @@
 
 import re
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
+from keras_twostream.cli import _console
 from keras_twostream.cli._options import (
     check_device,
     debug_option,
     device_option,
+    json_option,
     list_options,
+    out_option,
     seed_option,
 )
 from keras_twostream.cli._settings import (
@@ -42,13 +44,14 @@ def _pattern_with_group(_, __, value: str) -> str:
 @click.option(
     "--data",
     required=True,
-    help="A folder with one folder of videos per class, or a list.",
+    help="A folder with one folder of videos per class, a list, or a packed "
+    "cache.",
 )
 @click.option(
     "--model",
     default="spatiotemporal_resnet.actors",
     show_default=True,
-    help="A model, a weight to start from, or a folder as local:PATH.",
+    help="A model, a weight to start from, or a run's or model's folder.",
 )
 @click.option(
     "--weights",
@@ -56,12 +59,7 @@ def _pattern_with_group(_, __, value: str) -> str:
     help="What training starts from; the model's default otherwise.",
 )
 @click.option("--recipe", help="A recipe's name or TOML file.")
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="The run's folder. A run that was stopped goes on from it.",
-)
+@out_option
 @click.option(
     "--val",
     metavar="PATH|test",
@@ -82,11 +80,23 @@ def _pattern_with_group(_, __, value: str) -> str:
     callback=_pattern_with_group,
     help="Clips whose names agree in its first group are held out together.",
 )
-@click.option("--split", type=int, help="Number of an official split.")
+@click.option(
+    "--split",
+    type=int,
+    help="Number of an official split, of UCF-101, HMDB-51 and the like.",
+)
 @click.option("--subset", help="Part of the list; train with --split.")
 @list_options
-@click.option("--epochs", type=click.IntRange(1))
-@click.option("--batch-size", type=click.IntRange(1))
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    help="Passes over the videos; the recipe's otherwise.",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    help="Clips in a batch; the recipe's otherwise.",
+)
 @click.option("--streams", metavar="rgb,flow", help="Streams to train.")
 @click.option(
     "--option",
@@ -98,7 +108,7 @@ def _pattern_with_group(_, __, value: str) -> str:
     "--spec",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A field of the clip, such as short_side=128.",
+    help="A field of the clip, such as short_side=128 or crop=112,112.",
 )
 @click.option(
     "--set",
@@ -160,14 +170,30 @@ def _pattern_with_group(_, __, value: str) -> str:
     show_default=True,
     help="What layers compute with; auto is bfloat16 on a GPU.",
 )
-@click.option("--checkpoint-seconds", default=300.0, show_default=True)
-@click.option("--license", "license_", default="unspecified")
-@click.option("--data-terms", default="unspecified")
+@click.option(
+    "--checkpoint-seconds",
+    type=click.FloatRange(0),
+    default=300.0,
+    show_default=True,
+    help="Seconds between two checkpoints within an epoch.",
+)
+@click.option(
+    "--license",
+    "license_",
+    default="unspecified",
+    help="Of the trained weights, for the model card.",
+)
+@click.option(
+    "--data-terms",
+    default="unspecified",
+    help="Terms of the training videos, for the model card.",
+)
+@json_option
 @seed_option
 @device_option
 @debug_option
-def train_command(**flags: Any) -> None:
-    """Train a model, or go on with the run in --out.
+def train_command(as_json: bool, **flags: Any) -> None:
+    """Train a model, or go on with the run in the folder --out.
 
     Example: keras-twostream train --data my_videos --out run
     """
@@ -183,4 +209,6 @@ def train_command(**flags: Any) -> None:
     ):
         flags[name] = assignments(flags[name], flag)
     flags["init"] = assignments(flags["init"], "--init", parse_text)
-    run(flags, command)
+    report = run(flags, command)
+    if as_json:
+        _console.print_json(report)

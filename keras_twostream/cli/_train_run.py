@@ -2,11 +2,12 @@
 
 import contextlib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+import filelock
 import keras
 import numpy as np
 
@@ -29,12 +30,16 @@ FLAGS = {
 }
 
 
-def run(flags: dict[str, Any], command: list[str]) -> None:
+def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
     """Reads, builds, trains and saves; says so on standard error.
 
     Args:
         flags: The command's parameters by name.
         command: The command line, for the record.
+
+    Returns:
+        What `--json` prints: the run's folder, the model's, the numbers of
+        training and those of the held-out videos.
     """
     out: Path = flags["out"]
     seed = flags["seed"] or 0
@@ -61,7 +66,9 @@ def run(flags: dict[str, Any], command: list[str]) -> None:
     recipe = _recipe(flags)
     with _devices(flags["devices"], recipe):
         model = _model(flags, recipe, lists)
-        if not (out / "checkpoint.npz").exists():  # else it is that run's
+        if (out / "checkpoint.npz").exists():  # the config is that run's
+            click.echo(f"Going on with the run in {out}.", err=True)
+        else:
             _write_config(out, flags, command, recipe, model)
         click.echo(
             f"{model.name}: {model.count_params():,} parameters, "
@@ -69,22 +76,51 @@ def run(flags: dict[str, Any], command: list[str]) -> None:
             f"train on, {len(lists.validation)} to validate",
             err=True,
         )
-        training.train(
-            model,
-            lists.train,
-            recipe,
-            out,
-            validation=lists.validation,
-            settings=_settings(flags, lists, seed),
-            callbacks=_callbacks(flags, lists, recipe),
-        )
+        with _explained_stop(out):
+            trained = training.train(
+                model,
+                lists.train,
+                recipe,
+                out,
+                validation=lists.validation,
+                settings=_settings(flags, lists, seed),
+                callbacks=_callbacks(flags, lists, recipe),
+            )
     inspection.update_card(model, head_trained=True)
     base = _base(model, flags["init"])
     model = training.fused_copy(model)
     _save(model, out, base, flags)
+    report = {"out": str(out), "model": str(out / "model"), **trained}
     if lists.validation:
-        rows = _measure(model, lists.validation, recipe, flags)
-        hub.state_metrics(out / "model", rows)
+        found = _measure(model, lists.validation, recipe, flags)
+        hub.state_metrics(out / "model", _rows(found, flags))
+        report["held_out"] = found
+    return report
+
+
+@contextlib.contextmanager
+def _explained_stop(out: Path) -> Iterator[None]:
+    """Says on Ctrl-C what is kept; holds the run's folder until then.
+
+    Raises:
+        click.UsageError: If another process trains into the folder.
+    """
+    lock = filelock.FileLock(out / ".lock", timeout=0)
+    try:
+        with lock:
+            yield
+    except filelock.Timeout:
+        raise click.UsageError(
+            f"Another process is training into {out}. Wait for it, or choose "
+            "another --out."
+        ) from None
+    except KeyboardInterrupt:
+        click.echo(
+            f"\nStopped. The same command goes on from the last checkpoint in "
+            f"{out}.",
+            err=True,
+        )
+        raise
 
 
 def _refuse_complete(out: Path, lists: setup.Lists) -> None:
@@ -94,7 +130,7 @@ def _refuse_complete(out: Path, lists: setup.Lists) -> None:
     if saved and (measured or not lists.validation):
         raise click.UsageError(
             f"The run in {out} is complete: its model is in {out / 'model'}. "
-            "Choose another --out."
+            "Choose another --out; --model with this one starts from it."
         )
 
 
@@ -160,7 +196,8 @@ def _model(
 ) -> keras.Model:
     options = dict(flags["option"])
     if flags["streams"]:
-        options["streams"] = tuple(flags["streams"].split(","))
+        names = flags["streams"].split(",")
+        options["streams"] = tuple(name.strip() for name in names)
     spec = dict(flags["spec"])
     if lists.multi_label:  # probabilities that add up to one cannot say it
         spec.setdefault("score_fusion", "logits")
@@ -260,15 +297,27 @@ def _measure(
     validation: list[tuple[str, Any]],
     recipe: training.Recipe,
     flags: dict[str, Any],
-) -> list[dict[str, Any]]:
-    """Scores of the held-out videos, in `evaluation/` and as metrics."""
-    scores = training.evaluate_videos(
-        model, validation, num_clips=CLIPS, **_reading(flags, recipe)
+) -> dict[str, Any]:
+    """Scores of the held-out videos, in `evaluation/` and as a report."""
+    evaluator = training.VideoEvaluator(
+        validation, num_clips=CLIPS, **_reading(flags, recipe)
     )
+    scores = evaluator(model)
     weights = training.stream_weights(model)
-    report = report_on(scores, weights)
+    report = {
+        **report_on(scores, weights),
+        "videos": len(scores.names),
+        "skipped": evaluator.skipped,
+    }
     save_scores(scores, report, weights, flags["out"] / "evaluation")
     show(report, as_json=False, err=True)
+    return report
+
+
+def _rows(
+    report: dict[str, Any], flags: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """What the model card says of the held-out videos."""
     chosen = ", and used to choose the epoch" if flags["keep"] == "best" else ""
     return [
         {
@@ -276,7 +325,8 @@ def _measure(
             "value": round(value, 4),
             "dataset": Path(flags["data"]).name,
             "split": f"held out{chosen}",
-            "protocol": f"{CLIPS} centred clips per video",
+            "protocol": f"{CLIPS} centred clips of each of "
+            f"{report['videos']} videos",
         }
         for name, value in report["accuracy"]["fused"].items()
         if name != "top5"

@@ -12,6 +12,7 @@ import click
 import keras
 
 from keras_twostream import __version__, hub, inspection, training
+from keras_twostream.cli._files import model_name
 from keras_twostream.data import Annotations, read_annotations
 from keras_twostream.registry import list_models, model_entry
 from keras_twostream.spec import STREAMS
@@ -167,8 +168,28 @@ def pairs(
 
 
 def class_names(found: Annotations) -> tuple[str, ...]:
-    """The list's class names, or numbers where it has none."""
-    return found.classes or tuple(map(str, range(len(found.counts()))))
+    """The list's class names, or numbers where it has none.
+
+    Raises:
+        click.UsageError: If most of the numbers are of no video.
+    """
+    if found.classes:
+        return found.classes
+    counts = found.counts()
+    unused = [number for number, count in enumerate(counts) if not count]
+    if len(unused) > len(counts) / 2:
+        raise click.UsageError(
+            f"The labels are numbers up to {len(counts) - 1}, and no video "
+            f"has {len(unused)} of them. Number the classes from 0, or write "
+            "their names."
+        )
+    if unused:
+        click.echo(
+            f"No video is of class {', '.join(map(str, unused))}: classes "
+            "are numbered from 0.",
+            err=True,
+        )
+    return tuple(map(str, range(len(counts))))
 
 
 def _same_classes(found: Annotations, held: Annotations) -> Annotations:
@@ -202,13 +223,14 @@ def build_model(
     """The model to train; flags win over the recipe's options.
 
     Args:
-        name: What `keras_twostream.load` takes.
+        name: What `keras_twostream.load` takes, or a run's folder.
         weights: "none" for random ones, a tag, or None for the default.
         classes: Class names.
         recipe: For its options and its clip.
         options: The builder's options from flags.
         spec: Fields of the ClipSpec from flags.
     """
+    name = model_name(name)
     options = {**_known(name, recipe.options), **options}
     spec = {**recipe.spec, **spec}
     if spec:
@@ -231,10 +253,7 @@ def _known(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 def load_anything(place: str) -> keras.Model:
     """A model from a run folder, a model folder, or by name."""
-    for folder in (Path(place) / "model", Path(place)):
-        if (folder / "config.json").is_file():
-            return hub.load(f"local:{folder}")
-    return hub.load(place)
+    return hub.load(model_name(place))
 
 
 def start_streams(model: keras.Model, init: Mapping[str, str]) -> None:

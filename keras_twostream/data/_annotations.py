@@ -172,10 +172,12 @@ def read_folder(request: Request) -> Listing:
     found = {folder.name: _data_in(folder) for folder in folders_in(root)}
     classes = [name for name, data in found.items() if data]
     if not classes:
+        higher = " Its videos lie in it directly: give the folder above it."
         raise SpecError(
             f"{root} holds no videos in class folders: expected "
             f"{root}/<class>/<video>, with a suffix among "
             f"{', '.join(sorted(VIDEO_SUFFIXES))}."
+            f"{higher if _data_in(root) else ''}"
         )
     if {name.lower() for name in classes} <= SUBSET_FOLDERS:
         raise SpecError(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_twostream.data._items import Item, Listing, Request
+from keras_twostream.data._video_files import VIDEO_SUFFIXES
 from keras_twostream.errors import SpecError
 
 _VIDEO_LINE = re.compile(r"(?P<path>.*\S\.\w+)(?P<labels>([\s,]+-?\d+)*)\s*$")
@@ -23,8 +24,13 @@ def text_of(path: Path) -> str:
     """A text file in UTF-8, or in UTF-16 that says so at its start.
 
     Raises:
-        SpecError: If it is in another encoding.
+        SpecError: If it is a video, or in another encoding.
     """
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        raise SpecError(
+            f"{path} is a video. Give a list of videos, or a folder with one "
+            "folder of videos per class."
+        )
     content = path.read_bytes()
     marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     try:

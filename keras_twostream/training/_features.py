@@ -145,12 +145,26 @@ def write_features(
 
 
 def has_features(
-    target: str | os.PathLike, taps: Sequence[str], file_format: str
+    target: str | os.PathLike,
+    taps: Sequence[str],
+    file_format: str,
+    source: str | os.PathLike | None = None,
 ) -> bool:
-    """Whether `write_features` has written these taps of the video before."""
+    """Whether `write_features` has written these taps of the video before.
+
+    Args:
+        target: As in `write_features`.
+        taps: The taps.
+        file_format: As in `write_features`.
+        source: The video; features that are older than it do not count.
+    """
     files = _files(target, taps, file_format)
     if not all(file.exists() for file in files):
         return False
+    if source is not None and Path(source).exists():
+        made = min(file.stat().st_mtime for file in files)
+        if made < Path(source).stat().st_mtime:
+            return False
     if file_format == "npy":
         return True
     with safetensors.safe_open(files[0], "numpy") as file:

@@ -36,11 +36,12 @@ def identity(
     """
     fields = dataclasses.asdict(recipe)
     found = {
-        "training videos": _digest(items),
-        "validation videos": _digest(validation),
+        **settings,
         **{f"recipe.{k}": v for k, v in fields.items() if k not in _FREE},
         **{f"clip.{k}": v for k, v in spec.to_json().items()},
-        **settings,
+        # Last: another seed or share explains other videos.
+        "training videos": _digest(items),
+        "validation videos": _digest(validation),
     }
     return json.loads(json.dumps(found, default=_plain))
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_twostream.costs import costs
 from keras_twostream.data import layouts, video_dataset
 from keras_twostream.errors import SpecError
-from keras_twostream.inspection import class_names, clip_spec
+from keras_twostream.inspection import card, class_names, clip_spec
 from keras_twostream.training._batches import filled_up, labelled
 from keras_twostream.training._checkpoint import KeepBest, Resume, RunLog
 from keras_twostream.training._compile import compile, output_names
@@ -163,11 +163,17 @@ class _Run:
 
     def _identity(self, items, validation) -> dict[str, Any]:
         weights = self.settings.class_weight or {}
+        made = card(self.model)
+        options = made.get("options", {})
         return identity(
             items,
             validation,
             self.recipe,
             clip_spec(self.model),
+            architecture=made.get("architecture"),
+            **{
+                f"option.{k}": v for k, v in options.items() if k != "clip_spec"
+            },
             epochs=self.epochs,
             batch_size=self.batch_size,
             seed=self.settings.seed,

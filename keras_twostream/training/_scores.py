@@ -109,10 +109,10 @@ def fuse(
         (videos, classes).
 
     Raises:
-        SpecError: If shapes differ, a weight is of no scores, or
-            probabilities should become logits.
+        SpecError: If shapes differ, a weight is negative or of no scores,
+            all are 0, or probabilities should become logits.
     """
-    _check_names(scores, weights or {})
+    _check_weights(scores, weights or {})
     return _mean(*_to_average(scores, kind, method), weights or {})
 
 
@@ -140,23 +140,28 @@ def _mean(
 ) -> np.ndarray:
     weights = {name: weights.get(name, 1.0) * counts[name] for name in scores}
     total = sum(weights.values())
-    if not np.all(total > 0):
-        raise SpecError(
-            "The weights of scores to fuse must add up to more than 0. "
-            f"Received: {weights}"
-        )
     return sum(weights[name] / total * scores[name] for name in scores)
 
 
-def _check_names(
+def _check_weights(
     scores: Mapping[str, np.ndarray], weights: Mapping[str, float]
 ) -> None:
-    for name in weights:
+    for name, weight in weights.items():
         if name not in scores:
             raise SpecError(
                 f"There is a weight for {name!r}, and no scores of that name."
                 f"{did_you_mean(name, scores)}"
             )
+        if not 0 <= weight < np.inf:
+            raise SpecError(
+                "The weights of scores to fuse must be 0 or greater. "
+                f"Received: {name}={weight}"
+            )
+    if weights and not sum(weights.get(name, 1.0) for name in scores):
+        raise SpecError(
+            "The weights of scores to fuse must add up to more than 0. "
+            f"Received: {dict(weights)}"
+        )
 
 
 def sweep(

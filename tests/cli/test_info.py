@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from keras_twostream import cli, pretrained
+from keras_twostream import cli, pretrained, training
 from keras_twostream.cli import _words
 from keras_twostream.spec import ClipSpec
 
@@ -113,3 +113,10 @@ def test_many_classes_are_named_by_a_few():
 )
 def test_large_numbers(number, words):
     assert _words.scaled(number, "FLOP") == words
+
+
+@pytest.mark.parametrize("name", ["spatiotemporal_resnet", "two_stream"])
+def test_a_recipe_is_printed_as_a_file_that_train_takes(name, tmp_path):
+    path = tmp_path / f"{name}.toml"
+    path.write_text(run("info", name, "--recipe").stdout)
+    assert training.load_recipe(path) == training.load_recipe(name)

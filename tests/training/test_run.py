@@ -147,8 +147,20 @@ def test_checkpoint_of_another_model_is_refused(
 ):
     monkeypatch.setattr(_Run, "_fit", _save_at_once)
     _train(build(), items, tmp_path)
-    with pytest.raises(WeightsError, match="saved with another model"):
+    with pytest.raises(WeightsError, match="other option.num_classes"):
         _train(build(3), items, tmp_path)
+
+
+def test_checkpoint_of_another_hand_made_model_is_refused(build, tmp_path):
+    for classes, words in ((2, ""), (3, "saved with another model")):
+        resume = training.Resume(tmp_path / "checkpoint.npz")
+        model = _ready(build(classes))
+        if words:
+            with pytest.raises(WeightsError, match=words):
+                resume.restore(model)
+        else:
+            resume.set_model(model)
+            resume.save()
 
 
 def test_run_goes_on_with_its_settings_only(

@@ -1,7 +1,11 @@
 import dataclasses
 import json
+import os
 import tomllib
+from pathlib import Path
 
+import click
+import filelock
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -12,8 +16,11 @@ from keras_twostream import hub, inspection, registry, training
 from keras_twostream.cli import _evaluate_run, _options, _train_run
 from keras_twostream.cli._evaluate import evaluate_command, fuse_command
 from keras_twostream.cli._features import features_command
+from keras_twostream.cli._files import model_name
 from keras_twostream.cli._settings import assignments, parse_text, parse_value
 from keras_twostream.cli._train import train_command
+from keras_twostream.cli._train_setup import class_names
+from keras_twostream.data import Annotations, Item
 from keras_twostream.data._crops import VIEW_CROPS
 from keras_twostream.errors import SpecError
 from keras_twostream.training import VideoScores
@@ -72,9 +79,11 @@ def test_run_folder_evaluates_and_gives_features(
     assert len(files) == 12
     assert "12/12" in first.stderr
     files[0].unlink()
+    os.utime(files[1], (0, 0))  # its video was replaced since
     again = _invoke(*features)
-    assert again.stderr.count("videos/s") == 1
-    assert files[0].exists()
+    assert again.stderr.count("videos/s") == 2
+    assert "2 done, 10 were there already" in again.stderr
+    assert files[0].exists() and files[1].stat().st_mtime > 0
 
 
 def test_config_repeats_the_run(run_folder, registered, tmp_path):
@@ -132,6 +141,19 @@ def test_a_config_that_is_no_toml_is_named(video_folder, tmp_path):
     assert "wrong.toml is not TOML" in " ".join(result.output.split())
 
 
+def test_a_config_takes_dashes_and_refuses_what_would_not_count(tmp_path):
+    for text, words in (
+        ("epochs = 1\n[train]\nbatch-size = 2", "sets 'epochs' above"),
+        ("[train]\nbatch-size = 'two'", "'two' is not a valid integer"),
+    ):
+        (tmp_path / "c.toml").write_text(text)
+        result = _invoke(
+            train_command, "--data", "x", "--config", tmp_path / "c.toml"
+        )
+        assert result.exit_code == 2
+        assert words in " ".join(result.output.split())
+
+
 def test_refused_resume_leaves_the_config(
     registered, video_folder, tmp_path, monkeypatch
 ):
@@ -156,6 +178,53 @@ def test_complete_run_is_not_overwritten(run_folder, video_folder):
     )
     assert result.exit_code == 2
     assert "is complete" in result.output
+
+
+def test_two_processes_do_not_train_into_one_folder(
+    registered, video_folder, tmp_path
+):
+    with filelock.FileLock(tmp_path / ".lock"):
+        result = _invoke(
+            train_command, "--data", video_folder, "--out", tmp_path, *BASE
+        )
+    assert result.exit_code == 2
+    assert "Another process is training" in result.output
+
+
+def test_ctrl_c_says_how_to_go_on(
+    registered, video_folder, tmp_path, monkeypatch
+):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", interrupt)
+    result = _invoke(
+        train_command, "--data", video_folder, "--out", tmp_path, *BASE
+    )
+    assert result.exit_code == 1
+    assert "The same command goes on" in result.output
+
+
+def test_folders_of_runs_are_names_of_models(tmp_path):
+    run = tmp_path / "run"
+    (run / "model").mkdir(parents=True)
+    (run / "checkpoint.npz").touch()
+    with pytest.raises(click.UsageError, match="a run that has not ended"):
+        model_name(str(run))
+    (run / "model" / "config.json").touch()
+    for place in (str(run), f"local:{run}", f"local:{run / 'model'}"):
+        assert model_name(place) == f"local:{run / 'model'}"
+    assert model_name("spatiotemporal_resnet") == "spatiotemporal_resnet"
+
+
+def test_numbers_that_no_video_has_are_no_classes(capsys):
+    items = [Item("a.mp4", (2019,)), Item("b.mp4", (2020,))]
+    with pytest.raises(click.UsageError, match="no video has 2019 of them"):
+        class_names(Annotations(tuple(items), (), Path()))
+    items = [Item("a.mp4", (1,)), Item("b.mp4", (2,))]
+    found = Annotations(tuple(items), (), Path())
+    assert class_names(found) == ("0", "1", "2")
+    assert "No video is of class 0" in capsys.readouterr().err
 
 
 def test_stream_starts_from_another_run(
@@ -244,6 +313,21 @@ def test_every_stream_of_every_file_is_fused(tmp_path):
         fuse_command, [str(two), "--weights", "rgb=much"]
     )
     assert result.exit_code == 2 and "NAME=NUMBER" in result.output
+
+
+def test_a_networks_own_fusion_is_told_again(tmp_path):
+    file = tmp_path / "scores.npz"
+    streams = {"rgb": np.eye(3), "flow": np.eye(3)[::-1]}
+    scores = {**streams, "fused": np.eye(3)[::-1]}
+    VideoScores(list("abc"), np.arange(3), scores).save(file)
+    own = training.load_scores(file).report()["fused"]
+    assert _fused(file)["accuracy"]["fused"] == own
+    assert len(_fused(file)["sweep"]) > 1
+    other = _fused(file, "--weights", "flow=0")["accuracy"]["fused"]
+    assert other["top1"] == 1.0 != own["top1"]
+    for weight in ("-1", "inf", "nan"):
+        with pytest.raises(SpecError, match="0 or greater"):
+            _fused(file, "--weights", f"rgb={weight}")
 
 
 def test_scores_of_other_videos_are_not_fused(tmp_path):
@@ -341,17 +425,20 @@ def test_the_model_is_kept_when_measuring_fails(
         raise OSError("no space")
 
     flags = ["--data", video_folder, "--out", tmp_path, *BASE]
-    monkeypatch.setattr(training, "train", lambda *_, **__: None)
+    monkeypatch.setattr(training, "train", lambda *_, **__: {})
     monkeypatch.setattr(_train_run, "_measure", fail)
     with pytest.raises(OSError, match="no space"):
         _invoke(train_command, *flags)
     assert (tmp_path / "model" / "config.json").exists()
 
-    row = {"name": "top1", "value": 0.5}
-    monkeypatch.setattr(_train_run, "_measure", lambda *_: [row])
-    _invoke(train_command, *flags)
+    report = {"accuracy": {"fused": {"top1": 0.5}}, "videos": 7}
+    monkeypatch.setattr(_train_run, "_measure", lambda *_: report)
+    done = _invoke(train_command, *flags, "--json")
+    assert json.loads(done.stdout)["held_out"] == report
     config = json.loads((tmp_path / "model" / "config.json").read_text())
-    assert config["metrics"] == [row]
+    (row,) = config["metrics"]
+    assert (row["name"], row["value"]) == ("top1", 0.5)
+    assert "7 videos" in row["protocol"]
     assert "top1" in (tmp_path / "model" / "README.md").read_text()
 
 
@@ -388,6 +475,9 @@ def test_values_as_in_toml():
     assert parse_value("true") is True
     assert parse_value("conv3d") == "conv3d"
     assert parse_value("none") is None
+    for text in ("56,56", "(56, 56)", "[56, 56]"):
+        assert parse_value(text) == [56, 56]
+    assert parse_value("1.5") == 1.5
     assert assignments(["a-b=1"], "--option") == {"a_b": 1}
 
 
