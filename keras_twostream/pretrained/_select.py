@@ -53,6 +53,7 @@ def resolve(
         spec = weights
     elif weights != DEFAULT:
         spec = _catalogue.weight_spec(_tagged(name, weights))
+        _check_same_architecture(name, spec)
     else:
         spec = _named(name, options)
     _check_options(spec, options)

@@ -234,6 +234,13 @@ def test_a_clone_can_be_published(trained, tmp_path):
     np.testing.assert_array_equal(logits(loaded), logits(trained))
 
 
+def test_a_weight_of_another_architecture_is_refused():
+    with pytest.raises(
+        WeightsError, match="spatiotemporal_resnet.actors is not for 'tiny'"
+    ):
+        kts.load("tiny", weights="spatiotemporal_resnet.actors")
+
+
 def test_random_weights_are_asked_for_by_name():
     model = kts.load("tiny", weights=None, classes=["a", "b"], width=4)
     assert inspection.class_names(model) == ["a", "b"]
