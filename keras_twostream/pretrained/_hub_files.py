@@ -47,7 +47,7 @@ def spec_of(address: str) -> WeightSpec:
         config,
         f"{config['architecture']}.{_tag(repo_id)}",
         repo_id=repo_id,
-        revision=_commit_of(path),
+        revision=_commit_of(path, _folder.CONFIG),
     )
 
 
@@ -103,7 +103,7 @@ def newest(repo_id: str, filename: str) -> str:
     Raises:
         WeightsError: If it cannot be reached or lacks the file.
     """
-    return _commit_of(fetch(repo_id, filename, "main"))
+    return _commit_of(fetch(repo_id, filename, "main"), filename)
 
 
 def _cached(repo_id: str, filename: str, revision: str) -> Path | None:
@@ -198,9 +198,9 @@ def _agent() -> dict[str, str]:
     }
 
 
-def _commit_of(path: Path) -> str:
-    """The commit in ".../snapshots/<commit>/config.json"."""
-    return path.parts[path.parts.index("snapshots") + 1]
+def _commit_of(path: Path, filename: str) -> str:
+    """The commit in ".../snapshots/<commit>/<filename>"."""
+    return path.parents[filename.count("/")].name
 
 
 def _tag(repo_id: str) -> str:

@@ -16,7 +16,7 @@ import tqdm
 from small_net import CLASSES, logits
 
 import keras_twostream as kts
-from keras_twostream import inspection
+from keras_twostream import hub, inspection
 from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import _hub_files
 
@@ -46,6 +46,14 @@ def test_a_pin_holds_when_main_moves(served, trained):
     )
     with pytest.raises(WeightsError, match="lacks the field `format`"):
         kts.load("hf://me/net")
+
+
+def test_the_cache_may_lie_below_any_folder(served, tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    below = tmp_path / "snapshots" / "mine"
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(below))
+    assert hub.weight_of("hf://me/net").revision == served[1]
 
 
 def test_the_file_store_never_sees_the_token(served, monkeypatch):
