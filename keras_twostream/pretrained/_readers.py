@@ -1,6 +1,8 @@
 """Reading foreign files: safetensors, PyTorch, TensorFlow; never code."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,9 +52,24 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
             f"{path} is no PyTorch file of tensors alone: {error}. Files "
             "that hold code are never opened."
         ) from error
-    values = values.get("state_dict", values)
+    if isinstance(values, Mapping):
+        values = values.get("state_dict", values)
+    if not isinstance(values, Mapping):
+        raise WeightsError(
+            f"{path} must hold tensors by name. Received: a "
+            f"{type(values).__name__}. Save the network's state_dict()."
+        )
     return {
-        key: tensor.numpy()
+        key: _array(tensor)
         for key, tensor in values.items()
         if isinstance(tensor, torch.Tensor)
     }
+
+
+def _array(tensor: Any) -> np.ndarray:
+    """The values; bfloat16, which NumPy lacks, as float32."""
+    import torch
+
+    if tensor.dtype is torch.bfloat16:
+        tensor = tensor.float()
+    return tensor.detach().numpy()

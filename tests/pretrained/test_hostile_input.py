@@ -205,6 +205,27 @@ def test_a_pickle_is_never_executed(tmp_path):
         _readers.read(path)
 
 
+@pytest.mark.parametrize("kind", ["list", "Tensor"])
+def test_tensors_without_names(tmp_path, kind):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "weights.pth"
+    tensor = torch.ones(2)
+    torch.save([tensor] if kind == "list" else tensor, path)
+    with pytest.raises(WeightsError, match=f"by name. Received: a {kind}"):
+        _readers.read(path)
+
+
+def test_bfloat16_and_parameters_of_pytorch(tmp_path):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "weights.pth"
+    half = torch.tensor([1.5, -2.0], dtype=torch.bfloat16)
+    torch.save({"half": half, "own": torch.nn.Parameter(torch.ones(1))}, path)
+    read = _readers.read(path)
+    assert read["half"].dtype == "float32"
+    assert read["half"].tolist() == [1.5, -2.0]
+    assert read["own"].tolist() == [1.0]
+
+
 def test_a_huge_config_is_not_read(tmp_path):
     path = tmp_path / "config.json"
     path.write_bytes(b" " * (5 * 1024 * 1024))
