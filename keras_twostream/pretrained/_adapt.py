@@ -134,7 +134,8 @@ def fit(
     if array.ndim == 4 and len(shape) == 5:
         array = inflate(array, shape[0], how.get("time", "average"))
     elif array.ndim > len(shape) and array.size == np.prod(shape):
-        array = _flattened(array, shape)
+        # Convolutions over a whole map are dense layers; 1x1 ones too.
+        array = array.reshape(shape)
     if array.ndim >= 4 and array.shape[-2] == 3 != shape[-2]:
         array = cross_modality(array, shape[-2], how.get("channels", "mean"))
     if array.shape != shape:
@@ -144,11 +145,6 @@ def fit(
             "model with the options the weights were made for."
         )
     return array
-
-
-def _flattened(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Convolutions over a whole map are dense layers; 1x1 ones too."""
-    return array.reshape(shape)
 
 
 def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
