@@ -16,27 +16,39 @@ PART = ".part"
 def writing(path: Path) -> Iterator[BinaryIO]:
     """A file that takes its name when the block ends without an error.
 
-    Until then its name is hidden and ends in `.part`. After an error, a full
-    disk included, nothing is left of it; what a killed process left is
-    removed by the next one that writes the same file.
-
     Args:
         path: The name it takes; folders are made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path)
-    owner = f"{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}"
-    part = path.with_name(f"{_prefix(path)}{owner}{PART}")
+    with replacing(path) as (part,), open(part, "w+b") as file:
+        yield file
+
+
+@contextlib.contextmanager
+def replacing(*paths: Path) -> Iterator[list[Path]]:
+    """Paths to write files at, which take their names all together.
+
+    They do when the block ends without an error, one right after the other.
+    Until then their names are hidden, end in `.part` and are this thread's
+    own. After an error, a full disk included, nothing is left of them; what
+    a killed process left is removed by the next one that writes the same
+    file.
+
+    Args:
+        paths: The names they take, in this order; folders are made.
+    """
+    parts = [_part_of(path) for path in paths]
     try:
-        with open(part, "w+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        yield parts
+        for part in parts:
+            _sync(part)
+        for part, path in zip(parts, paths, strict=True):
+            os.replace(part, path)
     except BaseException:
-        part.unlink(missing_ok=True)
+        for part in parts:
+            part.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    for folder in {path.parent for path in paths}:
+        _sync_folder(folder)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -45,15 +57,29 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode("utf-8"))
 
 
+def _part_of(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
+    owner = f"{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}"
+    return path.with_name(f"{_prefix(path)}{owner}{PART}")
+
+
+def _sync(part: Path) -> None:
+    with open(part, "r+b") as file:
+        os.fsync(file.fileno())
+
+
 def _sync_folder(folder: Path) -> None:
-    """Make the new name survive a loss of power."""
-    if os.name == "nt":  # folders cannot be opened there
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    """Make the new name survive a loss of power, where folders can be synced.
+
+    Windows opens no folder, and some network file systems sync none.
+    """
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _remove_leftovers(path: Path) -> None:

@@ -64,11 +64,18 @@ def read_config(path: Path) -> dict[str, Any]:
     return _schema.check(values, _FIELDS, path)
 
 
-def write_config(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a config that `read_config` accepts."""
+def config_text(path: Path, values: Mapping[str, Any]) -> str:
+    """The text of a config that `read_config` accepts.
+
+    Args:
+        path: Where it is going to lie, for the error.
+        values: Its fields.
+
+    Raises:
+        WeightsError: If a field is unknown, missing or of a wrong type.
+    """
     _schema.check(values, _FIELDS, path)
-    text = json.dumps(values, indent=2, ensure_ascii=False)
-    path.write_text(f"{text}\n", encoding="utf-8")
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
 
 def spec_of_config(

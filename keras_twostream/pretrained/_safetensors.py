@@ -1,6 +1,5 @@
 """Reading and writing safetensors, with errors that say which file."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,21 +32,17 @@ def read(path: Path) -> dict[str, np.ndarray]:
 def write(
     tensors: Mapping[str, Any], path: Path, metadata: Mapping[str, str]
 ) -> None:
-    """Write tensors in the order of their keys, whole or not at all.
+    """Write tensors in the order of their keys.
 
     Raises:
-        WeightsError: If the disk refuses, for instance because it is full.
+        OSError: If the disk refuses, for instance because it is full.
+        SafetensorError: Likewise.
     """
     ordered = {
         key: np.ascontiguousarray(tensors[key]) for key in sorted(tensors)
     }
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        safetensors.numpy.save_file(ordered, part, metadata=dict(metadata))
-        part.replace(path)
-    except (OSError, safetensors.SafetensorError) as error:
-        part.unlink(missing_ok=True)
-        raise WeightsError(
-            f"Could not write {path}: {error}. Free some space on the disk, "
-            "or write to another folder."
-        ) from error
+    # safetensors puts a file in place that its owner alone may read.
+    path.touch()
+    mode = path.stat().st_mode
+    safetensors.numpy.save_file(ordered, path, metadata=dict(metadata))
+    path.chmod(mode)

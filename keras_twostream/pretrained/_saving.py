@@ -8,10 +8,11 @@ import keras
 import numpy as np
 
 import keras_twostream
-from keras_twostream import inspection, registry
+from keras_twostream import _atomic, inspection, registry
 from keras_twostream.errors import SpecError, WeightsError
 from keras_twostream.pretrained import _folder, _safetensors, _verify
 from keras_twostream.pretrained._cards import card_text
+from keras_twostream.pretrained._disk import writable
 from keras_twostream.pretrained._variables import variables
 
 _DTYPES = (None, "float32", "float16")
@@ -24,6 +25,8 @@ def write_folder(
     dtype: str | None = None,
 ) -> Path:
     """Write model.safetensors, config.json and README.md.
+
+    What was in the folder stays whole until the new files are.
 
     Args:
         model: A model of a registered architecture.
@@ -43,17 +46,27 @@ def write_folder(
             f"`dtype` must be None, float32 or float16. Received: {dtype!r}"
         )
     card = checked_card(model)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / _folder.TENSORS
-    _safetensors.write(
-        _arrays(model, dtype), path, {"format": "keras_twostream"}
-    )
-    config = {**_described(model, card), **_file_facts(path), **facts}
-    _folder.write_config(folder / _folder.CONFIG, config)
-    readme = folder / _folder.CARD
-    if not readme.exists():
-        readme.write_text(card_text(config), encoding="utf-8")
+    arrays = _arrays(model, dtype)
+    described = {**_described(model, card), **facts}
+    with writable(folder):
+        config = _replace(folder, arrays, described)
+        readme = folder / _folder.CARD
+        if not readme.exists():
+            _atomic.write_text(readme, card_text(config))
     return folder
+
+
+def _replace(
+    folder: Path, arrays: Mapping[str, np.ndarray], described: dict[str, Any]
+) -> dict[str, Any]:
+    """Write tensors and config, which fit only each other; the config."""
+    place = folder / _folder.CONFIG
+    with _atomic.replacing(folder / _folder.TENSORS, place) as (tensors, part):
+        _safetensors.write(arrays, tensors, {"format": "keras_twostream"})
+        config = {**described, **_file_facts(tensors)}
+        text = _folder.config_text(place, config)
+        part.write_text(text, encoding="utf-8")
+    return config
 
 
 def state_facts(folder: Path, facts: Mapping[str, Any]) -> None:
@@ -66,16 +79,19 @@ def state_facts(folder: Path, facts: Mapping[str, Any]) -> None:
         facts: Fields of config.json; empty ones change nothing.
 
     Raises:
-        WeightsError: If the config cannot be read.
+        WeightsError: If the config cannot be read or written.
     """
     before = _folder.read_config(folder / _folder.CONFIG)
     after = {**before, **{key: fact for key, fact in facts.items() if fact}}
     if after == before:
         return
-    _folder.write_config(folder / _folder.CONFIG, after)
     card = folder / _folder.CARD
-    if card.is_file() and card.read_text("utf-8") == card_text(before):
-        card.write_text(card_text(after), encoding="utf-8")
+    text = _folder.config_text(folder / _folder.CONFIG, after)
+    with writable(folder):
+        # The card first: once the config has the facts, nothing is left to do.
+        if card.is_file() and card.read_text("utf-8") == card_text(before):
+            _atomic.write_text(card, card_text(after))
+        _atomic.write_text(folder / _folder.CONFIG, text)
 
 
 def checked_card(model: keras.Model) -> dict[str, Any]:
@@ -155,7 +171,7 @@ def _described(model: keras.Model, card: Mapping[str, Any]) -> dict[str, Any]:
 
 def _file_facts(path: Path) -> dict[str, Any]:
     return {
-        "filename": path.name,
+        "filename": _folder.TENSORS,
         "sha256": _verify.sha256_of(path),
         "size": path.stat().st_size,
     }

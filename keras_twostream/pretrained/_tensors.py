@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 import keras_twostream
-from keras_twostream import inspection
+from keras_twostream import _atomic, inspection
 from keras_twostream.pretrained import (
     _convert,
     _readers,
@@ -20,10 +20,12 @@ from keras_twostream.pretrained import (
     _sources,
     _verify,
 )
+from keras_twostream.pretrained._disk import OTHER_CACHE, writable
 from keras_twostream.pretrained._locks import locked
 from keras_twostream.pretrained._spec import OURS, WeightSpec
 from keras_twostream.pretrained._variables import variables
 
+_TENSORS = "model.safetensors"
 _PROVENANCE = "provenance.json"
 
 
@@ -53,13 +55,16 @@ def tensors(
         if keep_head or key.rpartition(".")[0] not in heads
     }
     folder = _folder(spec, shapes)
+    if _is_whole(folder):  # a cache that is only read needs no lock
+        return _stored(folder, spec)
     with locked(folder):
-        if not (folder / _PROVENANCE).is_file():
-            streams = set(inspection.stream_layers(model))
-            found = _converted(spec, streams, shapes, heads)
-            _store(folder, found, spec)
-            return found
-    return _stored(folder, spec)
+        # Another process may have made it while this one waited.
+        if _is_whole(folder):
+            return _stored(folder, spec)
+        streams = set(inspection.stream_layers(model))
+        found = _converted(spec, streams, shapes, heads)
+        _store(folder, found, spec)
+        return found
 
 
 def canonical_sources(
@@ -109,11 +114,24 @@ def _folder(spec: WeightSpec, shapes: Mapping[str, Any]) -> Path:
 def _store(
     folder: Path, found: dict[str, np.ndarray], spec: WeightSpec
 ) -> None:
-    """Keep the result; the folder appears when it is whole."""
-    part = folder.with_name(f".{folder.name}.{os.getpid()}")
-    part.mkdir(parents=True, exist_ok=True)
-    _safetensors.write(found, part / "model.safetensors", {})
-    provenance = {
+    """Keep the result, or nothing of it."""
+    places = folder / _TENSORS, folder / _PROVENANCE
+    try:
+        with (
+            writable(folder, OTHER_CACHE),
+            _atomic.replacing(*places) as (path, provenance),
+        ):
+            _safetensors.write(found, path, {})
+            text = json.dumps(_provenance(spec, path), indent=2, default=str)
+            provenance.write_text(text, encoding="utf-8")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _provenance(spec: WeightSpec, path: Path) -> dict[str, Any]:
+    """Where the tensors at `path` come from."""
+    return {
         "name": spec.name,
         "source": spec.source,
         "source_sha256": spec.sha256,
@@ -122,16 +140,18 @@ def _store(
         "layout": spec.layout,
         "adaptation": dict(spec.adaptation),
         "library_version": keras_twostream.__version__,
-        "sha256": _verify.sha256_of(part / "model.safetensors"),
+        "sha256": _verify.sha256_of(path),
     }
-    text = json.dumps(provenance, indent=2, default=str)
-    (part / _PROVENANCE).write_text(text, encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    part.replace(folder)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a conversion was kept: its provenance comes last."""
+    # Of a folder that may not be looked into, pathlib's own would raise.
+    return os.path.isfile(folder / _PROVENANCE)
 
 
 def _stored(folder: Path, spec: WeightSpec) -> dict[str, np.ndarray]:
-    path = folder / "model.safetensors"
+    path = folder / _TENSORS
     provenance = json.loads((folder / _PROVENANCE).read_text(encoding="utf-8"))
     repair = f"Delete the folder {folder} and load {spec.name} again."
     _verify.verify(path, provenance["sha256"], repair)

@@ -1,14 +1,15 @@
 """Checking a file's sha256, once: the answer is remembered by size and time."""
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 from pathlib import Path
 
+from keras_twostream import _atomic
 from keras_twostream.errors import WeightsError
 
-_BLOCK = 1 << 20
 _NAMED_HASH = re.compile(r"-([0-9a-f]{8})\.pth?$")
 
 
@@ -26,11 +27,8 @@ def cache_folder() -> Path:
 
 def sha256_of(path: Path) -> str:
     """The file's sha256 in hex."""
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def verify(path: Path, expected: str, repair: str) -> None:
@@ -50,7 +48,7 @@ def verify(path: Path, expected: str, repair: str) -> None:
     stat = path.stat()
     mark = [str(path.resolve()), stat.st_size, stat.st_mtime_ns, expected]
     note = _note(mark)
-    if note.exists() and _recall(note) == mark:
+    if _recall(note) == mark:
         return
     actual = sha256_of(path)
     if actual != expected:
@@ -97,10 +95,5 @@ def _recall(note: Path) -> list | None:
 
 def _remember(note: Path, mark: list) -> None:
     # A cache folder that cannot be written only costs the next load a hash.
-    try:
-        note.parent.mkdir(parents=True, exist_ok=True)
-        part = note.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps(mark), encoding="utf-8")
-        part.replace(note)
-    except OSError:
-        return
+    with contextlib.suppress(OSError):
+        _atomic.write_text(note, json.dumps(mark))
