@@ -1,6 +1,7 @@
 """Files from https:// addresses, kept by their address."""
 
 import hashlib
+import http.client
 import os
 import urllib.error
 import urllib.parse
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from huggingface_hub.utils import tqdm
 
+from keras_twostream import _atomic
 from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import _verify
 from keras_twostream.pretrained._locks import locked
@@ -31,7 +33,8 @@ def fetch(url: str, *, force: bool = False) -> Path:
         WeightsError: If it cannot be had, or less than promised came.
     """
     path = _place(url)
-    if path.exists() and not force:
+    # Of a folder that may not be looked into, pathlib's own would raise.
+    if os.path.exists(path) and not force:
         return path
     if os.environ.get("HF_HUB_OFFLINE", "0") not in ("0", ""):
         raise WeightsError(
@@ -53,12 +56,15 @@ def _place(url: str) -> Path:
 
 
 def _download(url: str, path: Path) -> None:
-    part = path.with_name(f".{path.name}.part")
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as response:
+        with (
+            _atomic.replacing(path) as (part,),
+            urllib.request.urlopen(url, timeout=_TIMEOUT) as response,
+        ):
             _refuse_plain(response.geturl())
             expected = int(response.headers.get("Content-Length") or 0)
             received = _copy(response, part, path.name, expected)
+            _check_whole(url, received, expected)
     except urllib.error.HTTPError as error:
         raise WeightsError(
             f"{url} answered {error.code} {error.reason}. The file may have "
@@ -68,14 +74,14 @@ def _download(url: str, path: Path) -> None:
     except OSError as error:
         raise WeightsError(
             f"{url} is not in the cache and cannot be fetched: {error}. Check "
-            "the network, the proxy and the free space on the disk."
+            f"the network, the proxy and the free space in {path.parent}; "
+            "KERAS_TWOSTREAM_HOME chooses another folder."
         ) from error
-    if received < expected:
+    except http.client.HTTPException as error:
         raise WeightsError(
-            f"The download of {url} was cut off after {received} of "
-            f"{expected} bytes. Run it again."
-        )
-    part.replace(path)
+            f"The download of {url} failed or was cut off: {error!r}. Run it "
+            "again."
+        ) from error
 
 
 def _copy(response, part: Path, name: str, expected: int) -> int:
@@ -89,6 +95,14 @@ def _copy(response, part: Path, name: str, expected: int) -> int:
             received += len(block)
             bar.update(len(block))
     return received
+
+
+def _check_whole(url: str, received: int, expected: int) -> None:
+    if received < expected:
+        raise WeightsError(
+            f"The download of {url} was cut off after {received} of "
+            f"{expected} bytes. Run it again."
+        )
 
 
 def _refuse_plain(url: str) -> None:
