@@ -116,7 +116,8 @@ def save_pretrained(
         "datasets": list(datasets),
         "note": note,
     }
-    return _saving.write_folder(model, Path(folder), facts, dtype)
+    folder = Path(folder).expanduser()
+    return _saving.write_folder(model, folder, facts, dtype)
 
 
 def state_metrics(
@@ -131,9 +132,11 @@ def state_metrics(
         metrics: As in `save_pretrained`.
 
     Raises:
-        WeightsError: If there is no such folder, or its config is wrong.
+        WeightsError: If there is no such folder, its config is wrong, or the
+            disk refuses.
     """
-    _saving.state_facts(Path(folder), {"metrics": [dict(x) for x in metrics]})
+    facts = {"metrics": [dict(row) for row in metrics]}
+    _saving.state_facts(Path(folder).expanduser(), facts)
 
 
 def weight_of(name: str | WeightSpec) -> WeightSpec:
@@ -195,9 +198,10 @@ def push_to_hub(
     terms = {"license": license, "data_terms": data_terms}
     if not isinstance(model, keras.Model):
         _refuse_facts(facts)
-        _saving.state_facts(Path(model), terms)
+        folder = Path(model).expanduser()
+        _saving.state_facts(folder, terms)
         return _publishing.push_folder(
-            Path(model), repo_id, private=private, message=message
+            folder, repo_id, private=private, message=message
         )
     with tempfile.TemporaryDirectory() as folder:
         save_pretrained(model, folder, **terms, **facts)

@@ -87,6 +87,17 @@ def test_a_saved_folder_can_be_pushed(loopback, folder):
     assert kts.load(address).name == "tiny"
 
 
+def test_home_is_found(trained, tmp_path, monkeypatch, loopback):
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    saved = hub.save_pretrained(trained, "~/net", license="mit")
+    assert saved == tmp_path / "net"
+    hub.state_metrics("~/net", [{"name": "accuracy", "value": 0.5}])
+    kts.push_to_hub("~/net", "me/net", data_terms="none")
+    config = json.loads((saved / "config.json").read_text())
+    assert config["metrics"] == [{"name": "accuracy", "value": 0.5}]
+
+
 def test_a_folder_without_terms_is_not_pushed(loopback, trained, tmp_path):
     saved = hub.save_pretrained(trained, tmp_path / "bare")
     with pytest.raises(WeightsError, match="Missing: license, data_terms"):
