@@ -4,6 +4,9 @@ The index file holds each tensor's name, shape, place and checksum, so a
 pinned index protects the data file too. TensorFlow's own reader checks them.
 """
 
+import contextlib
+import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -36,9 +39,18 @@ def read(index: Path, data: Path | None = None) -> dict[str, np.ndarray]:
     with tempfile.TemporaryDirectory() as folder:
         # TensorFlow finds the data by the index's name; ours carry hashes.
         prefix = Path(folder) / "model.ckpt"
-        prefix.with_name("model.ckpt.index").symlink_to(index.resolve())
-        prefix.with_name(f"model.ckpt.{_DATA}").symlink_to(data.resolve())
+        _name(index.resolve(), prefix.with_name("model.ckpt.index"))
+        _name(data.resolve(), prefix.with_name(f"model.ckpt.{_DATA}"))
         return _tensors(prefix, index)
+
+
+def _name(file: Path, path: Path) -> None:
+    """Have a file at another path too."""
+    # Windows allows links to some users only, and some disks to nobody.
+    for link in (os.symlink, os.link):
+        with contextlib.suppress(OSError, NotImplementedError):
+            return link(file, path)
+    shutil.copyfile(file, path)
 
 
 def _tensors(prefix: Path, index: Path) -> dict[str, np.ndarray]:

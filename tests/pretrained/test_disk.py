@@ -18,6 +18,7 @@ from keras_twostream.pretrained import (
     _safetensors,
     _saving,
     _tensors,
+    _tf_checkpoint,
     _verify,
 )
 
@@ -212,3 +213,16 @@ def test_a_check_that_cannot_be_remembered_is_made_again(caches, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"")
     _verify.verify(path, _verify.sha256_of(path), "")
+
+
+@pytest.mark.parametrize("refused", [("symlink",), ("symlink", "link")])
+def test_checkpoints_are_read_where_links_are_forbidden(
+    tmp_path, monkeypatch, refused
+):
+    tf = pytest.importorskip("tensorflow")
+    values = {"scores": tf.Variable([1.0, 2.0])}
+    prefix = tf.train.Checkpoint(**values).write(str(tmp_path / "net"))
+    for name in refused:
+        monkeypatch.setattr(os, name, refuse)
+    read = _tf_checkpoint.read(tmp_path / f"{os.path.basename(prefix)}.index")
+    assert any(np.array_equal(array, [1, 2]) for array in read.values())
