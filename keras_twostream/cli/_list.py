@@ -26,9 +26,10 @@ def list_command(pattern: str, as_json: bool) -> None:
     models = _matching(pattern)
     if not models:
         names = registry.list_models()
+        weights = [weight.name for weight in pretrained.list_weights()]
         raise UnknownNameError(
             f"No model or weight matches {pattern!r}."
-            f"{did_you_mean(pattern, names)}"
+            f"{did_you_mean(pattern, [*names, *weights])}"
         )
     if as_json:
         _console.print_json({"models": models})
@@ -77,6 +78,8 @@ def _weight(weight: pretrained.WeightSpec) -> dict[str, Any]:
 
 def _table(models: list[dict[str, Any]]) -> Table:
     table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column()
     for model in models:
         table.add_row(f"[bold]{model['name']}[/bold]", model["summary"])
         for weight in model["weights"]:
