@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import uuid
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +10,7 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw
 
-from keras_twostream._atomic import PART
+from keras_twostream import _atomic
 from keras_twostream.data._encoders import first_encoder
 from keras_twostream.visual import _parts, _theme
 from keras_twostream.visual._parts import Box
@@ -135,28 +134,24 @@ def _writer(path: Path, rate: float) -> Iterator:
     encoder = first_encoder(_ENCODERS)
     suffix, options = _ENCODERS[encoder]
     path = path.with_suffix(suffix)
-    partial = path.with_name(f".{uuid.uuid4().hex}{PART}")
-    # The index at the front: a browser plays before all is loaded.
-    # Absolute, since FFmpeg takes what stands before a colon for a protocol.
-    container = av.open(
-        os.path.abspath(partial),
-        "w",
-        format=suffix[1:],
-        options={"movflags": "faststart"},
-    )
-    try:
-        with container:
-            fraction = Fraction(rate).limit_denominator(1001)
-            stream = container.add_stream(
-                encoder, rate=fraction, options=options
-            )
-            stream.width, stream.height = SIZE
-            stream.pix_fmt = "yuv420p"
-            yield path, lambda image: _append(container, stream, image)
-            container.mux(stream.encode())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with (
+        _atomic.replacing(path) as (part,),
+        # The index at the front: a browser plays before all is loaded.
+        # Absolute, since FFmpeg takes what stands before a colon for a
+        # protocol.
+        av.open(
+            os.path.abspath(part),
+            "w",
+            format=suffix[1:],
+            options={"movflags": "faststart"},
+        ) as container,
+    ):
+        fraction = Fraction(rate).limit_denominator(1001)
+        stream = container.add_stream(encoder, rate=fraction, options=options)
+        stream.width, stream.height = SIZE
+        stream.pix_fmt = "yuv420p"
+        yield path, lambda image: _append(container, stream, image)
+        container.mux(stream.encode())
 
 
 def _append(container, stream, image: np.ndarray) -> None:
