@@ -57,9 +57,29 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode("utf-8"))
 
 
+def create_text(path: Path, text: str) -> None:
+    """Write a text file, unless there is one: that stays as it is."""
+    part = _part_of(path)
+    try:
+        part.write_text(text, "utf-8")
+        _sync(part)
+        _link(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _link(part: Path, path: Path) -> None:
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        return
+    except OSError:  # not every file system has links
+        os.replace(part, path)
+
+
 def _part_of(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path)
+    remove_leftovers(path)
     owner = f"{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}"
     return path.with_name(f"{_prefix(path)}{owner}{PART}")
 
@@ -82,7 +102,8 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def _remove_leftovers(path: Path) -> None:
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes of this machine left of a file."""
     host = socket.gethostname()
     prefix = f"{_prefix(path)}{host}-"
     for name in os.listdir(path.parent):

@@ -79,7 +79,8 @@ def predict(
             0..255, at the model's frame rate.
         model: A model whose head is trained, or a name for `load`.
         flow: Optical flow algorithm; the model's own when None.
-        hop: Seconds from one window to the next; half a window when None.
+        hop: Seconds from one window to the next; when None half a window,
+            and 0.2 s or more.
         progress: Called after each batch with the seconds of video done,
             and in all.
 

@@ -5,7 +5,6 @@ import dataclasses
 import json
 import os
 import threading
-import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -95,6 +94,8 @@ class CacheFolder:
             if self.contract() is None:
                 text = json.dumps(contract.to_json(), indent=2) + "\n"
                 self._create(CONTRACT_FILE, text)
+            else:
+                _atomic.remove_leftovers(self.path / CONTRACT_FILE)
             # Another process may have been first.
             self._check(self.contract(), contract)
             self.add_roots(roots)
@@ -134,12 +135,7 @@ class CacheFolder:
 
     def _create(self, name: str, text: str) -> None:
         """Writes a file; one that is there already stays as it is."""
-        part = self.path / f".{name}.{uuid.uuid4().hex}{_atomic.PART}"
-        try:
-            _atomic.write_text(part, text)
-            _link(part, self.path / name)
-        finally:
-            part.unlink(missing_ok=True)
+        _atomic.create_text(self.path / name, text)
 
     def _write(self, name: str, text: str) -> None:
         _atomic.write_text(self.path / name, text)
@@ -224,15 +220,6 @@ class CacheFolder:
             if self.packed_path(source).exists() and self.has(source, video):
                 return source
         return None
-
-
-def _link(part: Path, path: Path) -> None:
-    try:
-        os.link(part, path)
-    except FileExistsError:
-        return
-    except OSError:  # not every file system has links
-        os.replace(part, path)
 
 
 def _entry(line: str) -> Entry | None:
