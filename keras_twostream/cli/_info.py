@@ -31,7 +31,7 @@ def info_command(name: str, recipe: bool, as_json: bool) -> None:
         _print_recipe(name, as_json)
         return
     with _console.quiet():
-        facts = _facts(name)
+        facts = _facts(model_name(name))
     if as_json:
         _console.print_json(facts)
         return
@@ -68,7 +68,7 @@ def _build(name: str) -> Any:
     if ":" in name:
         from keras_twostream import hub
 
-        return hub.load(model_name(name))
+        return hub.load(name)
     if "." not in name:
         return registry.model_entry(name).builder()
     from keras_twostream import inspection
