@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_twostream._opencv import cv2
 from keras_twostream.data import layouts, view_footage
-from keras_twostream.errors import TwoStreamError, VideoError
+from keras_twostream.data._reader import BAD_VIDEO
+from keras_twostream.errors import VideoError
 from keras_twostream.spec import ClipSpec
 
 _SIZES = 4  # frame sizes whose batches fill at once, so that memory is flat
@@ -128,7 +128,7 @@ class ViewReader:
         try:
             footage, crops = view_footage(path, self._spec, **self._cut)
             return _Opened(footage, crops[1:], footage.crop(crops[0]))
-        except (TwoStreamError, OSError, cv2.error) as error:
+        except BAD_VIDEO as error:
             self.skipped[path] = str(error)
             return None
 

@@ -6,7 +6,12 @@ from foreign_layouts import moving_frames, true_fields, write_layout
 from keras_twostream import training
 from keras_twostream._opencv import cv2
 from keras_twostream.data import clips
-from keras_twostream.errors import SpecError, UnknownNameError, VideoError
+from keras_twostream.errors import (
+    MissingLibraryError,
+    SpecError,
+    UnknownNameError,
+    VideoError,
+)
 from keras_twostream.inspection import clip_spec
 from keras_twostream.training import _views
 from keras_twostream.training._views import ViewReader
@@ -125,6 +130,15 @@ def test_video_that_opencv_refuses_is_left_out(build, monkeypatch):
     reader = ViewReader(["bad.mp4", "good.mp4"], spec, 2, workers=1)
     assert len(list(reader)) == 1
     assert "inv_scale_x" in reader.skipped["bad.mp4"]
+
+
+def test_a_missing_library_is_no_fault_of_a_video(build, monkeypatch):
+    def refuse(*_, **__):
+        raise MissingLibraryError("Install it.")
+
+    monkeypatch.setattr(_views, "view_footage", refuse)
+    with pytest.raises(MissingLibraryError, match="Install it"):
+        list(ViewReader(["a.mp4"], clip_spec(build()), 2, workers=1))
 
 
 def test_few_frame_sizes_wait_for_a_full_batch(build, monkeypatch):
