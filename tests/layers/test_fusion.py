@@ -117,7 +117,11 @@ def test_it_survives_saving(tmp_path):
     ("method", "shapes", "message"),
     [
         ("mean", [(1, 2, 2, 3)] * 2, "must be one of sum, max, .*'mean'"),
-        ("sum", [(1, 2, 2, 3), (1, 2, 2, 4)], "same rank, and of the same channels"),
+        (
+            "sum",
+            [(1, 2, 2, 3), (1, 2, 2, 4)],
+            "same rank, and of the same channels",
+        ),
         ("conv3d", [(1, 2, 2, 3)] * 2, "conv3d fusion needs maps"),
     ],
 )
