@@ -48,7 +48,7 @@ def _name(file: Path, path: Path) -> None:
     """Have a file at another path too."""
     # Windows allows links to some users only, and some disks to nobody.
     for link in (os.symlink, os.link):
-        with contextlib.suppress(OSError, NotImplementedError):
+        with contextlib.suppress(OSError):
             return link(file, path)
     shutil.copyfile(file, path)
 
