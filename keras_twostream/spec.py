@@ -294,12 +294,7 @@ def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def _check_streams(spec: ClipSpec) -> None:
-    known = set(spec.streams) <= set(STREAMS)
-    if not known or not spec.streams:
-        raise SpecError(
-            "`streams` must name one or both of rgb, flow. "
-            f"Received: streams={spec.streams!r}"
-        )
+    check_stream_names(spec.streams)
     if len(set(spec.streams)) != len(spec.streams):
         raise SpecError(
             "`streams` must not name a stream twice. "
@@ -318,6 +313,19 @@ def _check_streams(spec: ClipSpec) -> None:
             f"Received: stream_weights={weights!r}"
         )
     _check_positive("sum of stream_weights", sum(weights))
+
+
+def check_stream_names(streams: tuple[str, ...]) -> None:
+    """Refuses names that are of no stream, and none at all.
+
+    Raises:
+        SpecError: If there is such a name, or none.
+    """
+    if not streams or not set(streams) <= set(STREAMS):
+        raise SpecError(
+            f"`streams` must name one or both of {', '.join(STREAMS)}. "
+            f"Received: streams={streams!r}"
+        )
 
 
 def _is_number(value: Any) -> bool:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import keras_twostream as kts
-from accuracy_parts.results import SPLITS, Results
+from accuracy_parts.results import LONG, SPLITS, Results
 from accuracy_parts.runs import Study
 
 NAME = "spatiotemporal_resnet.ucf101_six"
-SYSTEM, START = "st_resnet, 60 epochs", "actors"
+START = "actors"
 TERMS = (
     "UCF-101 (Soomro et al. 2012), six classes: YouTube videos, for research "
     "use. Not in the wheel."
@@ -25,7 +25,7 @@ def publish(study: Study, results: Results, weights: Path) -> None:
     rows = [
         row
         for row in results
-        if (row["system"], row["init"], row["seed"]) == (SYSTEM, START, 0)
+        if (row["system"], row["init"], row["seed"]) == (LONG, START, 0)
     ]
     metrics = [
         {
@@ -38,7 +38,7 @@ def publish(study: Study, results: Results, weights: Path) -> None:
         }
         for row in sorted(rows, key=lambda row: row["split"])
     ]
-    run = study.run_folder(SYSTEM, START, SPLITS[0], 0)
+    run = study.run_folder(LONG, START, SPLITS[0], 0)
     kts.save_pretrained(
         kts.load(f"local:{run / 'model'}"),
         weights / NAME,

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from accuracy_parts.lists import LISTS
-from accuracy_parts.results import Results
+from accuracy_parts.results import LONG, Results
 from keras_twostream import training
 
 START = "spatiotemporal_resnet.actors"
@@ -21,8 +21,7 @@ TOWER = (
     "['cnn_m','cnn_m'] --option temporal_pool=none --option dropout=0.5 "
     "--set learning_rate=0.0003"
 ).split()
-# The same network, trained for longer than the others.
-LONG = {"st_resnet, 60 epochs": ("st_resnet", 60)}
+LONGER = {LONG: ("st_resnet", 60)}  # system and epochs
 LATE = "late fusion"
 # The last epoch counts: nothing is chosen by looking at any test clip.
 TRAINING = (
@@ -94,7 +93,7 @@ class Study:
 
     def _train_command(self, run, system, init, split, seed) -> list[str]:
         command = ["train", *self._data(split), "--out", str(run)]
-        system, epochs = LONG.get(system, (system, self.epochs))
+        system, epochs = LONGER.get(system, (system, self.epochs))
         command += ["--seed", str(seed), "--epochs", str(epochs)]
         command += [*TRAINING, *self._model(system, init, split, seed)]
         streams = {**STREAMS, **TOWERS}

@@ -66,17 +66,17 @@ def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
     recipe = _recipe(flags)
     with _devices(flags["devices"], recipe):
         model = _model(flags, recipe, lists)
-        if (out / "checkpoint.npz").exists():  # the config is that run's
-            click.echo(f"Going on with the run in {out}.", err=True)
-        else:
-            _write_config(out, flags, command, recipe, model)
         click.echo(
             f"{model.name}: {model.count_params():,} parameters, "
             f"{len(lists.classes)} classes, {len(lists.train)} videos to "
             f"train on, {len(lists.validation)} to validate",
             err=True,
         )
-        with _explained_stop(out):
+        with _held(out), _explained_stop(out):
+            if (out / "checkpoint.npz").exists():  # the config is that run's
+                click.echo(f"Going on with the run in {out}.", err=True)
+            else:
+                _write_config(out, flags, command, recipe, model)
             trained = training.train(
                 model,
                 lists.train,
@@ -99,21 +99,32 @@ def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _explained_stop(out: Path) -> Iterator[None]:
-    """Says on Ctrl-C what is kept; holds the run's folder until then.
+def _held(out: Path) -> Iterator[None]:
+    """Keeps other processes from writing a run into the folder.
 
     Raises:
-        click.UsageError: If another process trains into the folder.
+        click.UsageError: If another one holds it.
     """
-    lock = filelock.FileLock(out / ".lock", timeout=0)
+    out.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(out / ".lock")
     try:
-        with lock:
-            yield
+        lock.acquire(timeout=0)
     except filelock.Timeout:
         raise click.UsageError(
             f"Another process is training into {out}. Wait for it, or choose "
             "another --out."
         ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _explained_stop(out: Path) -> Iterator[None]:
+    """Says on Ctrl-C what is kept."""
+    try:
+        yield
     except KeyboardInterrupt:
         click.echo(
             f"\nStopped. The same command goes on from the last checkpoint in "

@@ -1,7 +1,10 @@
 """One video of a data set, and a request for many."""
 
 import dataclasses
+import os
 from pathlib import Path
+
+from keras_twostream.errors import SpecError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +43,23 @@ class Request:
     def videos(self) -> Path:
         """`root`, or the folder that the list stands in."""
         return self.path.parent if self.root is None else self.root
+
+
+def check_smallest(label: int, place: str | os.PathLike) -> None:
+    """Refuses the smallest of some labels when it can be of no video.
+
+    Args:
+        label: The label.
+        place: The list, or the video, that has it.
+
+    Raises:
+        SpecError: If it is below -1.
+    """
+    if label < -1:
+        raise SpecError(
+            f"{place} has the label {label}: classes are numbered from 0, and "
+            "-1 stands for one that is not known. Correct the list."
+        )
 
 
 # What every reader returns: items, class names, root.

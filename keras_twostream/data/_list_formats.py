@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from keras_twostream.data._items import Item, Listing, Request
+from keras_twostream.data._items import Item, Listing, Request, check_smallest
 from keras_twostream.data._video_files import VIDEO_SUFFIXES
 from keras_twostream.errors import SpecError
 
@@ -194,11 +194,7 @@ def _number(label: int | str, names: list[str], path: Path) -> int:
 def _known(labels: Iterable[int], path: Path) -> tuple[int, ...]:
     """The labels but for -1, which says that one is not known."""
     labels = tuple(labels)
-    if min(labels, default=0) < -1:
-        raise SpecError(
-            f"{path} has the label {min(labels)}: classes are numbered from "
-            "0, and -1 stands for one that is not known. Correct the list."
-        )
+    check_smallest(min(labels, default=-1), path)
     return tuple(label for label in labels if label >= 0)
 
 

@@ -18,6 +18,7 @@ from keras_twostream.data import _augment, _sampling, layouts
 from keras_twostream.data._ahead import drawn_ahead
 from keras_twostream.data._batches import read_batches
 from keras_twostream.data._cpus import available_cpus
+from keras_twostream.data._items import check_smallest
 from keras_twostream.data._order import (
     Order,
     counting_epochs,
@@ -205,12 +206,7 @@ def _label_array(
 
 def _check_smallest(paths: list[str], labels: Sequence[int]) -> None:
     worst = int(np.argmin(labels))
-    if labels[worst] < -1:
-        raise SpecError(
-            f"{paths[worst]} has the label {labels[worst]}: classes are "
-            "numbered from 0, and -1 stands for one that is not known. "
-            "Correct the list."
-        )
+    check_smallest(labels[worst], paths[worst])
 
 
 def _check_largest(paths: list[str], labels: np.ndarray, classes: int) -> None:

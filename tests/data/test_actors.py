@@ -197,14 +197,18 @@ def test_processes_write_the_same_files(data, tmp_path):
         assert path.read_bytes() == known.read_bytes()
 
 
+def _python(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
+
+
 def test_workers_need_no_keras():
     code = (
         "import sys, keras_twostream.data.actors; "
         "print({'keras', 'tensorflow', 'sklearn'} & set(sys.modules))"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True
-    )
+    found = _python(code)
     assert found.stdout.strip() == "set()", found.stderr
 
 
@@ -223,9 +227,7 @@ def test_without_opencv_the_error_says_what_to_install():
         "import sys; sys.modules['cv2'] = None\n"
         "import keras_twostream.data.actors"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True
-    )
+    found = _python(code)
     assert "MissingLibraryError: Reading video" in found.stderr
 
 

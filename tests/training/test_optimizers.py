@@ -7,6 +7,14 @@ from keras_twostream.training._optimizers import CaffeSGD, optimizer
 
 pytestmark = pytest.mark.agnostic
 
+ADAMW = training.Recipe(
+    "x",
+    optimizer="adamw",
+    learning_rate=0.1,
+    schedule={"name": "constant"},
+    weight_decay=0.5,
+)
+
 
 def _apply(opt, values, gradients, times=1):
     model = keras.Sequential(
@@ -72,28 +80,14 @@ def test_config_survives():
 
 
 def test_decay_is_at_the_variables_own_rate():
-    recipe = training.Recipe(
-        "x",
-        optimizer="adamw",
-        learning_rate=0.1,
-        schedule={"name": "constant"},
-        weight_decay=0.5,
-        multipliers={"/kernel$": 0.1},
-    )
+    recipe = ADAMW.replace(multipliers={"/kernel$": 0.1})
     kernel, bias = _apply(optimizer(recipe), [2.0, 2.0], [0.0, 0.0])
     assert kernel == pytest.approx(2.0 - 0.1 * 0.1 * 0.5 * 2.0, rel=1e-6)
     assert bias == 2.0
 
 
 def test_adamw_is_kerass_where_all_variables_are_alike():
-    recipe = training.Recipe(
-        "x",
-        optimizer="adamw",
-        learning_rate=0.1,
-        schedule={"name": "constant"},
-        weight_decay=0.5,
-    )
-    ours, _ = _apply(optimizer(recipe), [2.0, 2.0], [0.3, 0.3], 3)
+    ours, _ = _apply(optimizer(ADAMW), [2.0, 2.0], [0.3, 0.3], 3)
     theirs = keras.optimizers.AdamW(0.1, weight_decay=0.5)
     kernel, _ = _apply(theirs, [2.0, 2.0], [0.3, 0.3], 3)
     assert ours == pytest.approx(kernel, rel=1e-5)
@@ -101,14 +95,7 @@ def test_adamw_is_kerass_where_all_variables_are_alike():
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
 def test_two_batches_make_one_step(name):
-    recipe = training.Recipe(
-        "x",
-        optimizer=name,
-        learning_rate=0.1,
-        schedule={"name": "constant"},
-        weight_decay=0.5,
-        clip_norm=0.1,
-    )
+    recipe = ADAMW.replace(optimizer=name, clip_norm=0.1)
     once = _apply(optimizer(recipe), [2.0, 2.0], [0.3, 0.3], 2)
     halves = optimizer(recipe.replace(accumulate=2))
     assert _apply(halves, [2.0, 2.0], [0.3, 0.3], 4) == pytest.approx(once)

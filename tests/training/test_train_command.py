@@ -189,6 +189,7 @@ def test_two_processes_do_not_train_into_one_folder(
         )
     assert result.exit_code == 2
     assert "Another process is training" in result.output
+    assert not (tmp_path / "config.toml").exists()
 
 
 def test_ctrl_c_says_how_to_go_on(

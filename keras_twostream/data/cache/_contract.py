@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from keras_twostream.errors import SpecError
-from keras_twostream.spec import STREAMS, ClipSpec
+from keras_twostream.spec import STREAMS, ClipSpec, check_stream_names
 
 VERSION = 1
 ENCODINGS = ("jpeg", "png", "raw")
@@ -169,11 +169,7 @@ def _mismatch(where: str, name: str, cached, wanted) -> SpecError:
 def _in_order(streams: Iterable[str]) -> tuple[str, ...]:
     """The streams as a cache holds them, in whatever order they are fused."""
     streams = tuple(streams)
-    if not streams or not set(streams) <= set(STREAMS):
-        raise SpecError(
-            f"`streams` must name one or both of {', '.join(STREAMS)}. "
-            f"Received: streams={streams!r}"
-        )
+    check_stream_names(streams)
     return tuple(name for name in STREAMS if name in streams)
 
 
