@@ -16,22 +16,22 @@ from keras_twostream.layers._crops import (
     FrameDifference,
     StackFrames,
 )
-from keras_twostream.layers._frames import (
-    AbsoluteDifference,
-    FlowImage,
-    TakeSteps,
-)
 from keras_twostream.layers._fusion import (
     FUSIONS,
     StackedIdentity,
     StreamFusion,
 )
-from keras_twostream.layers._pooling import MaxPooling2D, MaxPooling3D
-from keras_twostream.layers._scores import (
+from keras_twostream.layers._heads import (
     AverageScores,
     ScoreFusion,
     classifier,
     concentration,
+)
+from keras_twostream.layers._pooling import MaxPooling2D, MaxPooling3D
+from keras_twostream.layers._steps import (
+    AbsoluteDifference,
+    FlowImage,
+    TakeSteps,
 )
 from keras_twostream.layers._stream_input import (
     NORMALIZATIONS,
