@@ -1,4 +1,4 @@
-"""Questions a loaded model can answer: its clip, its identity, its taps.
+"""Questions a loaded model can answer: its clip, its identity, its heads, taps.
 
 The answers come from the config of the model's `StreamInput` layers, which
 survives `.keras` saving, cloning, nesting and deep copies.
@@ -94,6 +94,70 @@ def head_is_trained(model: keras.Model) -> bool:
     return optimizer is not None and bool(
         keras.ops.convert_to_numpy(optimizer.iterations) > 0
     )
+
+
+# === Heads ===
+
+
+def head_layers(model: keras.Model) -> set[str]:
+    """Return the names of the layers that give class scores.
+
+    These are the last layers with weights on the way to each output: linear
+    layers, or the matrices of Actions ~ Transformations. Walking back from
+    the outputs binds plugins to no naming rule. A layer is a head if one of
+    its variables has an axis of classes; other layers with weights, such as
+    attention over segments, are passed, and a learned fusion of scores is a
+    head with heads before it.
+
+    Args:
+        model: A functional model.
+
+    Returns:
+        Layer names.
+    """
+    classes = {x.shape[-1] for x in keras.tree.flatten(model.outputs)}
+    heads: set[str] = set()
+    seen: set[int] = set()
+    stack = [_operation(output) for output in keras.tree.flatten(model.outputs)]
+    while stack:
+        layer = stack.pop()
+        if layer is None or id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        is_head = _has_classes(layer, classes)
+        if is_head:
+            heads.add(layer.name)
+        if not is_head or _fuses_scores(layer, classes):
+            stack.extend(_operation(x) for x in _inputs(layer))
+    return heads
+
+
+def _operation(tensor: Any) -> Any:
+    history = getattr(tensor, "_keras_history", None)
+    return history.operation if history else None
+
+
+def _inputs(layer: Any) -> list[Any]:
+    nodes = layer._inbound_nodes
+    return [tensor for node in nodes for tensor in node.input_tensors]
+
+
+def _fuses_scores(layer: Any, classes: set[int]) -> bool:
+    """Whether several score vectors come in."""
+    shapes = [tensor.shape for tensor in _inputs(layer)]
+    return len(shapes) > 1 and all(shape[-1] in classes for shape in shapes)
+
+
+def _has_classes(layer: Any, classes: set[int]) -> bool:
+    """Whether a variable ends in the classes, or stacks a matrix for each."""
+    shapes = [tuple(weight.shape) for weight in getattr(layer, "weights", ())]
+    return any(
+        shape and shape[0 if len(shape) == 3 else -1] in classes
+        for shape in shapes
+    )
+
+
+# === Taps ===
 
 
 def tap_names(model: keras.Model) -> list[str]:

@@ -28,3 +28,24 @@ def test_an_unknown_tap_brings_the_nearest(model):
 def test_one_tap_must_be_in_a_list(model):
     with pytest.raises(SpecError, match=r"a list: \['rgb\.pool'\]"):
         kts.taps(model, "rgb.pool")
+
+
+def test_each_data_set_has_heads_of_its_own():
+    model = small_model(heads={"ucf101": 4, "hmdb51": 2})
+    assert inspection.head_layers(model) == {
+        f"{stream}_fc_{data_set}"
+        for stream in ("rgb", "flow")
+        for data_set in ("ucf101", "hmdb51")
+    }
+
+
+def test_transformations_are_a_head():
+    model = kts.models.action_transformation(
+        3,
+        streams=("flow",),
+        flow_length=1,
+        clip_length=2,
+        embedding=4,
+        clip_spec={"crop": (32, 32)},
+    )
+    assert inspection.head_layers(model) == {"flow_transformation"}

@@ -8,8 +8,8 @@ import keras
 
 from keras_twostream import inspection, registry
 from keras_twostream.errors import SpecError, TwoStreamError, WeightsError
+from keras_twostream.inspection import head_layers
 from keras_twostream.pretrained import _tensors
-from keras_twostream.pretrained._heads import head_layers, heads_elsewhere
 from keras_twostream.pretrained._spec import OURS, WeightSpec
 from keras_twostream.pretrained._variables import assign, variables
 from keras_twostream.pretrained.keymaps import HEAD
@@ -41,7 +41,7 @@ def load_spec(
     model = _built(spec, entry.builder, merged, options)
     heads = head_layers(model)
     # The file's own too, which has other names for other data sets.
-    heads |= heads_elsewhere(
+    heads |= _heads_elsewhere(
         heads, merged.get("heads"), spec.options.get("heads")
     )
     keep_head = _head_fits(spec, merged, options, classes)
@@ -181,6 +181,28 @@ def _assign(
     except WeightsError as error:
         raise WeightsError(f"{spec.name} ({spec.source}): {error}") from error
     return keep_head
+
+
+def _heads_elsewhere(
+    heads: set[str],
+    here: Mapping[str, int] | None,
+    there: Mapping[str, int] | None,
+) -> set[str]:
+    """Return the names of head layers in a model for other data sets.
+
+    Args:
+        heads: Their names in this model.
+        here: Classes by data set of this model's heads; None for one head.
+        there: Those of the other model.
+    """
+    stems = set()
+    for name in heads:
+        for data_set in here or ():
+            name = name.removesuffix(f"_{data_set}")
+        stems.add(name)
+    if not there:
+        return stems
+    return {f"{stem}_{data_set}" for stem in stems for data_set in there}
 
 
 def _layer(key: str) -> str:

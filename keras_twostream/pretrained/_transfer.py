@@ -7,8 +7,8 @@ import keras
 
 from keras_twostream import inspection, registry
 from keras_twostream.errors import SpecError
+from keras_twostream.inspection import head_layers
 from keras_twostream.pretrained import _convert
-from keras_twostream.pretrained._heads import head_layers
 from keras_twostream.pretrained._variables import assign, variables
 
 

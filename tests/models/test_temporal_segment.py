@@ -6,8 +6,8 @@ import pytest
 
 import keras_twostream as kts
 from keras_twostream.errors import SpecError
+from keras_twostream.inspection import head_layers
 from keras_twostream.models.backbones import bn_inception
-from keras_twostream.pretrained._heads import head_layers
 
 pytestmark = pytest.mark.agnostic
 

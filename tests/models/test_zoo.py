@@ -277,3 +277,16 @@ def test_streams_can_be_chosen(name):
         model = build(name, streams=(stream,))
         assert [tensor.name for tensor in model.inputs] == [stream]
         assert model.output_shape == (None, len(CLASSES))
+
+
+@pytest.mark.usefixtures("_undrawn")
+@every_model
+def test_heads_are_the_layers_that_change_with_the_classes(name):
+    more = getattr(kts.models, name)(len(CLASSES) + 2, **TINY[name])
+    pairs = zip(tiny(name).layers, more.layers, strict=True)
+    changed = {
+        layer.name
+        for layer, other in pairs
+        if [w.shape for w in layer.weights] != [w.shape for w in other.weights]
+    }
+    assert inspection.head_layers(more) == changed

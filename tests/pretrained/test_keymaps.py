@@ -5,9 +5,9 @@ import pytest
 
 from keras_twostream import pretrained, registry
 from keras_twostream.errors import WeightsError
+from keras_twostream.inspection import head_layers
 from keras_twostream.layers import FUSIONS
 from keras_twostream.pretrained import _convert, _tf_checkpoint, keymaps
-from keras_twostream.pretrained._heads import head_layers
 from keras_twostream.pretrained._variables import variables
 
 
