@@ -8,7 +8,7 @@ import click
 import keras
 import numpy as np
 
-from keras_twostream import inspection, training
+from keras_twostream import _files, inspection, training
 from keras_twostream.cli._files import check_writable
 from keras_twostream.cli._train_setup import (
     check_labels,
@@ -111,7 +111,7 @@ def save_scores(
 ) -> None:
     """Writes scores.npz, metrics.json and confusion.png."""
     scores.save(out / "scores.npz")
-    training.write_json(out / "metrics.json", report)
+    _files.write_json(out / "metrics.json", report)
     if np.ndim(scores.labels) == 1:
         training.plot_confusion(
             training.confusion_matrix(scores.best(weights), scores.labels),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from keras_twostream import inspection, training
+from keras_twostream import _files, inspection, training
 from keras_twostream._opencv import cv2
 from keras_twostream.cli._files import check_writable, distinct
 from keras_twostream.cli._train_setup import load_anything
@@ -73,7 +73,7 @@ def _claim(out: Path, made: dict[str, Any]) -> None:
     """
     file = out / "features.json"
     if not file.exists():
-        training.write_json(file, made)
+        _files.write_json(file, made)
         return
     saved = json.loads(file.read_text("utf-8"))
     other = [k for k in made if k in saved and saved[k] != made[k]]

@@ -8,7 +8,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from keras_twostream import pretrained, registry
+from keras_twostream import _files, pretrained, registry
 from keras_twostream.cli import _console, _words
 from keras_twostream.cli._files import model_name
 from keras_twostream.cli._options import debug_option, json_option
@@ -207,4 +207,4 @@ def _print_recipe(name: str, as_json: bool) -> None:
     if as_json:
         _console.print_json(values)
         return
-    click.echo(training.to_toml(values))
+    click.echo(_files.to_toml(values))

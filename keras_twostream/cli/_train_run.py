@@ -11,7 +11,7 @@ import filelock
 import keras
 import numpy as np
 
-from keras_twostream import hub, inspection, training
+from keras_twostream import _files, hub, inspection, training
 from keras_twostream.cli import _train_setup as setup
 from keras_twostream.cli._evaluate import show
 from keras_twostream.cli._evaluate_run import report_on, save_scores
@@ -284,7 +284,7 @@ def _write_config(out, flags, command, recipe, model) -> None:
         for name, value in flags.items()
         if value not in (None, {}, ()) and name != "out"
     }
-    training.write_toml(
+    _files.write_toml(
         out / "config.toml",
         {
             "command": shlex.join(command),

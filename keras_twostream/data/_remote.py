@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from keras_twostream._atomic import PART
+from keras_twostream._files import PART
 from keras_twostream.errors import MissingLibraryError, SpecError
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import av
 import numpy as np
 
-from keras_twostream import _atomic
+from keras_twostream import _files
 from keras_twostream.data._annotations import Annotations
 from keras_twostream.data._items import Item
 from keras_twostream.errors import MissingLibraryError, SpecError
@@ -110,7 +110,7 @@ def write_lossless(path: Path, frames: np.ndarray, rate: float) -> None:
         rate: Frames per second.
     """
     with (
-        _atomic.writing(path) as file,
+        _files.writing(path) as file,
         av.open(file, "w", format="matroska") as container,
     ):
         stream = container.add_stream(
@@ -132,7 +132,7 @@ def _as_file(value: dict[str, Any], folder: Path) -> str:
     name = _name_of(value["bytes"])
     target = folder / f"{name}{Path(path).suffix or '.mp4'}"
     if not target.exists():
-        with _atomic.writing(target) as file:
+        with _files.writing(target) as file:
             file.write(value["bytes"])
     return str(target)
 

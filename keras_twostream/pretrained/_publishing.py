@@ -5,7 +5,7 @@ from pathlib import Path
 import huggingface_hub
 from httpx2 import HTTPError
 
-from keras_twostream import _atomic
+from keras_twostream import _files
 from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import _folder
 from keras_twostream.pretrained._cards import PLACEHOLDER
@@ -80,4 +80,4 @@ def _check_terms(config: dict) -> None:
 def _address(card: Path, repo_id: str) -> None:
     text = card.read_text(encoding="utf-8")
     text = text.replace(f'"{PLACEHOLDER}"', f'"hf://{repo_id}"')
-    _atomic.write_text(card, text)
+    _files.write_text(card, text)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 import keras_twostream
-from keras_twostream import _atomic, inspection, registry
+from keras_twostream import _files, inspection, registry
 from keras_twostream.errors import SpecError, WeightsError
 from keras_twostream.pretrained import _folder, _safetensors, _verify
 from keras_twostream.pretrained._cards import card_text
@@ -52,7 +52,7 @@ def write_folder(
         config = _replace(folder, arrays, described)
         readme = folder / _folder.CARD
         if not readme.exists():
-            _atomic.write_text(readme, card_text(config))
+            _files.write_text(readme, card_text(config))
     return folder
 
 
@@ -61,7 +61,7 @@ def _replace(
 ) -> dict[str, Any]:
     """Write tensors and config, which fit only each other; the config."""
     place = folder / _folder.CONFIG
-    with _atomic.replacing(folder / _folder.TENSORS, place) as (tensors, part):
+    with _files.replacing(folder / _folder.TENSORS, place) as (tensors, part):
         _safetensors.write(arrays, tensors, {"format": "keras_twostream"})
         config = {**described, **_file_facts(tensors)}
         text = _folder.config_text(place, config)
@@ -90,8 +90,8 @@ def state_facts(folder: Path, facts: Mapping[str, Any]) -> None:
     with writable(folder):
         # The card first: once the config has the facts, nothing is left to do.
         if card.is_file() and card.read_text("utf-8") == card_text(before):
-            _atomic.write_text(card, card_text(after))
-        _atomic.write_text(folder / _folder.CONFIG, text)
+            _files.write_text(card, card_text(after))
+        _files.write_text(folder / _folder.CONFIG, text)
 
 
 def checked_card(model: keras.Model) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 import keras_twostream
-from keras_twostream import _atomic, inspection
+from keras_twostream import _files, inspection
 from keras_twostream.pretrained import (
     _convert,
     _readers,
@@ -119,7 +119,7 @@ def _store(
     try:
         with (
             writable(folder, OTHER_CACHE),
-            _atomic.replacing(*places) as (path, provenance),
+            _files.replacing(*places) as (path, provenance),
         ):
             _safetensors.write(found, path, {})
             text = json.dumps(_provenance(spec, path), indent=2, default=str)

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from keras_twostream import _atomic
+from keras_twostream import _files
 from keras_twostream.errors import WeightsError
 
 _NAMED_HASH = re.compile(r"-([0-9a-f]{8})\.pth?$")
@@ -96,4 +96,4 @@ def _recall(note: Path) -> list | None:
 def _remember(note: Path, mark: list) -> None:
     # A cache folder that cannot be written only costs the next load a hash.
     with contextlib.suppress(OSError):
-        _atomic.write_text(note, json.dumps(mark))
+        _files.write_text(note, json.dumps(mark))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from huggingface_hub.utils import tqdm
 
-from keras_twostream import _atomic
+from keras_twostream import _files
 from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import _verify
 from keras_twostream.pretrained._locks import locked
@@ -58,7 +58,7 @@ def _place(url: str) -> Path:
 def _download(url: str, path: Path) -> None:
     try:
         with (
-            _atomic.replacing(path) as (part,),
+            _files.replacing(path) as (part,),
             urllib.request.urlopen(url, timeout=_TIMEOUT) as response,
         ):
             _refuse_plain(response.geturl())

@@ -44,11 +44,8 @@ _HOME = {
     "stream_weights": "_evaluate",
     "svm_fusion": "_svm",
     "sweep": "_scores",
-    "to_toml": "_files",
     "train": "_run",
     "write_features": "_features",
-    "write_json": "_files",
-    "write_toml": "_files",
 }
 
 __all__ = list(_HOME)

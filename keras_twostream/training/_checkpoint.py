@@ -16,8 +16,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_twostream._files import write_arrays, write_table
 from keras_twostream.errors import WeightsError
-from keras_twostream.training._files import write_arrays, write_table
 from keras_twostream.training._identity import difference
 
 

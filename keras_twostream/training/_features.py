@@ -11,10 +11,10 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from keras_twostream._files import write_array, write_bytes
 from keras_twostream.data import clips, layouts
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
-from keras_twostream.training._files import write_array, write_bytes
 
 FILE_FORMATS = ("safetensors", "npy")
 

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_twostream._files import write_json
 from keras_twostream.costs import costs
 from keras_twostream.data import layouts, video_dataset
 from keras_twostream.errors import SpecError
@@ -17,7 +18,6 @@ from keras_twostream.training._batches import filled_up, labelled
 from keras_twostream.training._checkpoint import KeepBest, Resume, RunLog
 from keras_twostream.training._compile import compile, output_names
 from keras_twostream.training._evaluate import head_names
-from keras_twostream.training._files import write_json
 from keras_twostream.training._identity import identity
 from keras_twostream.training._labels import several
 from keras_twostream.training._plots import plot_curves

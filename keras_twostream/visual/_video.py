@@ -10,7 +10,7 @@ import av
 import numpy as np
 from PIL import Image, ImageDraw
 
-from keras_twostream import _atomic
+from keras_twostream import _files
 from keras_twostream.data._encoders import first_encoder
 from keras_twostream.visual import _parts, _theme
 from keras_twostream.visual._parts import Box
@@ -135,7 +135,7 @@ def _writer(path: Path, rate: float) -> Iterator:
     suffix, options = _ENCODERS[encoder]
     path = path.with_suffix(suffix)
     with (
-        _atomic.replacing(path) as (part,),
+        _files.replacing(path) as (part,),
         # The index at the front: a browser plays before all is loaded.
         # Absolute, since FFmpeg takes what stands before a colon for a
         # protocol.

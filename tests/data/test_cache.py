@@ -1,6 +1,5 @@
 """The packed cache: what goes in comes out, whole or not at all."""
 
-import errno
 import json
 import os
 
@@ -9,7 +8,7 @@ import pytest
 from numbered_videos import numbered_frames, numbers, write_video
 from safetensors import safe_open
 
-from keras_twostream import ClipSpec, _atomic, flow
+from keras_twostream import ClipSpec, flow
 from keras_twostream.data import cache, read_frames
 from keras_twostream.data.cache import _packing
 from keras_twostream.errors import SpecError, VideoError
@@ -193,34 +192,6 @@ def test_a_damaged_video_is_not_half_written(video, tmp_path, monkeypatch):
     with pytest.raises(VideoError, match="10 of its 40 frames can be decoded"):
         pack(video, tmp_path / "v.safetensors")
     assert os.listdir(tmp_path) == []
-
-
-def test_a_full_disk_leaves_nothing(tmp_path):
-    with pytest.raises(OSError, match="No space"):
-        with _atomic.writing(tmp_path / "x") as file:
-            file.write(b"half")
-            raise OSError(errno.ENOSPC, "No space left on device")
-    assert os.listdir(tmp_path) == []
-
-
-def test_leftovers_of_the_dead_are_removed_and_the_living_kept(tmp_path):
-    host = _atomic.socket.gethostname()
-    with _atomic.writing(tmp_path / "x") as file:
-        start = os.path.basename(file.name).split(host)[0]
-    dead = tmp_path / f"{start}{host}-99999999-1.part"
-    alive = tmp_path / f"{start}{host}-{os.getpid()}-1.part"
-    elsewhere = tmp_path / f"{start}another-1-1.part"
-    for part in (dead, alive, elsewhere):
-        part.touch()
-    with _atomic.writing(tmp_path / "x") as file:
-        file.write(b"whole")
-    assert not dead.exists()
-    assert alive.exists() and elsewhere.exists()
-
-
-def test_a_name_may_be_as_long_as_names_can_be(tmp_path):
-    _atomic.write_text(tmp_path / ("x" * 255), "whole")
-    assert (tmp_path / ("x" * 255)).read_text() == "whole"
 
 
 @pytest.mark.parametrize("length", [0, 5, 200, 3000])

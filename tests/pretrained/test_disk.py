@@ -2,14 +2,13 @@
 
 import json
 import os
-import threading
 
 import numpy as np
 import pytest
 from small_net import logits
 
 import keras_twostream as kts
-from keras_twostream import _atomic, hub
+from keras_twostream import _files, hub
 from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import (
     WeightSpec,
@@ -35,58 +34,6 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-# === Files that replace others ===
-
-
-def test_files_take_their_names_together(tmp_path):
-    first, second = tmp_path / "first", tmp_path / "second"
-    for path in (first, second):
-        path.write_text("old")
-    with _atomic.replacing(first, second) as parts:
-        for part in parts:
-            part.write_text("new")
-        assert first.read_text() == second.read_text() == "old"
-    assert first.read_text() == second.read_text() == "new"
-    assert names(tmp_path) == ["first", "second"]
-
-
-def test_an_interrupt_leaves_the_old_file_and_no_part(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("old")
-    with pytest.raises(KeyboardInterrupt), _atomic.replacing(path) as (part,):
-        part.write_text("half")
-        raise KeyboardInterrupt
-    assert path.read_text() == "old"
-    assert names(tmp_path) == ["file"]
-
-
-def test_threads_do_not_share_a_part(tmp_path):
-    taken, met = [], threading.Barrier(2)
-
-    def write():
-        with _atomic.replacing(tmp_path / "file") as (part,):
-            taken.append(part)
-            part.touch()
-            met.wait(10)
-
-    threads = [threading.Thread(target=write) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(set(taken)) == 2
-
-
-def test_a_folder_that_cannot_be_synced_is_no_error(tmp_path, monkeypatch):
-    def of_files_only(handle):
-        if os.path.isdir(f"/proc/self/fd/{handle}"):
-            refuse()
-
-    monkeypatch.setattr(os, "fsync", of_files_only)
-    _atomic.write_text(tmp_path / "file", "whole")
-    assert (tmp_path / "file").read_text() == "whole"
-
-
 def test_others_may_read_tensors_as_they_may_other_files(tmp_path):
     _safetensors.write({"a": np.ones(1)}, tmp_path / "tensors", {})
     (tmp_path / "other").touch()
@@ -102,7 +49,7 @@ def test_others_may_read_tensors_as_they_may_other_files(tmp_path):
     [
         (_verify, "sha256_of"),
         (_saving._folder, "config_text"),
-        (_atomic, "_sync"),
+        (_files, "_sync"),
     ],
 )
 def test_saving_again_keeps_the_old_until_the_new_is_whole(
@@ -140,9 +87,9 @@ def test_late_facts_never_leave_half_a_file(folder, monkeypatch):
 def test_late_facts_reach_the_card_after_an_interrupt(folder, monkeypatch):
     facts = {"license": "apache-2.0"}
     with monkeypatch.context() as patch:
-        write = _atomic.write_text
+        write = _files.write_text
         left = iter([write, interrupt])
-        patch.setattr(_atomic, "write_text", lambda *a: next(left)(*a))
+        patch.setattr(_files, "write_text", lambda *a: next(left)(*a))
         with pytest.raises(KeyboardInterrupt):
             _saving.state_facts(folder, facts)
     _saving.state_facts(folder, facts)

@@ -2,7 +2,7 @@ import tomllib
 
 import pytest
 
-from keras_twostream import training
+from keras_twostream import _files, training
 from keras_twostream.data import AUGMENTATIONS, SAMPLERS
 from keras_twostream.errors import SpecError, UnknownNameError
 from keras_twostream.registry import list_models, model_entry
@@ -31,7 +31,7 @@ def test_every_model_has_a_recipe_with_options_it_takes():
 
 def test_toml_gives_back_the_recipe():
     recipe = training.load_recipe("temporal_segment")
-    text = training.to_toml(recipe.to_dict())
+    text = _files.to_toml(recipe.to_dict())
     assert training.recipe_from_dict(tomllib.loads(text)) == recipe
 
 

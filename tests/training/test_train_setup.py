@@ -7,7 +7,7 @@ import pytest
 from click import UsageError
 from click.testing import CliRunner
 
-from keras_twostream import hub, training
+from keras_twostream import _files, hub, training
 from keras_twostream.cli import _train_run
 from keras_twostream.cli._settings import _as_flag, assignments
 from keras_twostream.cli._train import train_command
@@ -58,7 +58,7 @@ def test_none_and_tables_come_back_from_a_file():
         "schedule.end": 0.5,
         "note": "caf\u00e9 \U0001f3ac",
     }
-    text = training.to_toml({"set": _train_run._as_toml(given)})
+    text = _files.to_toml({"set": _train_run._as_toml(given)})
     pairs = _as_flag(tomllib.loads(text)["set"])
     assert assignments(pairs, "--set") == given
 

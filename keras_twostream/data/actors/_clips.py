@@ -1,6 +1,5 @@
 """From a label and a seed to frames, files and folders of files."""
 
-import csv
 import json
 import os
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import av
 import numpy as np
 from rich.progress import Progress
 
-from keras_twostream import _atomic
+from keras_twostream import _files
 from keras_twostream._opencv import cv2
 from keras_twostream.data._encoders import first_encoder
 from keras_twostream.data.actors._classes import CLASSES
@@ -85,7 +84,7 @@ def write_clip(
     """
     path = Path(path)
     frames, crf = _draw(label, seed, split, index, size)
-    with _atomic.writing(path) as file:
+    with _files.writing(path) as file:
         _encode(file, frames, crf)
     return path
 
@@ -225,12 +224,9 @@ def _annotate(folder: Path, split: str, clips, drawn: dict) -> None:
         {"path": path.relative_to(folder).as_posix(), "label": CLASSES[label]}
         for path, label in clips
     ]
-    with open(folder / f"{split}.csv", "w", newline="") as file:
-        table = csv.DictWriter(file, ("path", "label"), lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+    _files.write_table(folder / f"{split}.csv", rows)
     content = {"classes": CLASSES, "drawn": drawn, "items": rows}
-    (folder / f"{split}.json").write_text(json.dumps(content, indent=1))
+    _files.write_json(folder / f"{split}.json", content)
 
 
 class _Reporter:

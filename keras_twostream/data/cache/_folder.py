@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_twostream import _atomic
+from keras_twostream import _files
 from keras_twostream.data.cache import _packed
 from keras_twostream.data.cache._contract import Contract
 from keras_twostream.errors import SpecError, VideoError
@@ -95,7 +95,7 @@ class CacheFolder:
                 text = json.dumps(contract.to_json(), indent=2) + "\n"
                 self._create(CONTRACT_FILE, text)
             else:
-                _atomic.remove_leftovers(self.path / CONTRACT_FILE)
+                _files.remove_leftovers(self.path / CONTRACT_FILE)
             # Another process may have been first.
             self._check(self.contract(), contract)
             self.add_roots(roots)
@@ -135,10 +135,10 @@ class CacheFolder:
 
     def _create(self, name: str, text: str) -> None:
         """Writes a file; one that is there already stays as it is."""
-        _atomic.create_text(self.path / name, text)
+        _files.create_text(self.path / name, text)
 
     def _write(self, name: str, text: str) -> None:
-        _atomic.write_text(self.path / name, text)
+        _files.write_text(self.path / name, text)
 
     def packed_path(self, source: str) -> Path:
         """Where the packed file of a video stands.

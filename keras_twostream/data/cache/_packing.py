@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from keras_twostream import _atomic, flow
+from keras_twostream import _files, flow
 from keras_twostream.data import _scan, _video
 from keras_twostream.data._frames import fit_size
 from keras_twostream.data.cache import _images, _packed
@@ -58,7 +58,7 @@ def pack_video(
         ),
         "frames": expected,
     }
-    with _atomic.writing(target) as file:
+    with _files.writing(target) as file:
         writer = _packed.PackedWriter(file, about)
         frames = _write(video, writer, contract, report)
         _verify(video, frames, expected, writer, contract)

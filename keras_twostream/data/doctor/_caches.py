@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from keras_twostream._atomic import PART
+from keras_twostream._files import PART
 from keras_twostream.data.cache._folder import CacheFolder, Entry
 from keras_twostream.data.cache._packed import PACKED_SUFFIX, open_packed
 from keras_twostream.data.doctor._report import Report

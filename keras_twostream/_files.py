@@ -1,0 +1,231 @@
+"""Whole-file writers: a file is there complete, or not at all.
+
+Every file that the library keeps is written through this module, so that a
+full disk or a killed process leaves the old file or the new one.
+"""
+
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import tomli_w
+
+PART = ".part"
+
+_under_way: list[str] = []  # names of this process's parts
+
+
+# === Any content ===
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """Open a file that takes its name when the block ends without an error.
+
+    Args:
+        path: The name it takes; folders are made.
+    """
+    with replacing(Path(path)) as (part,), open(part, "w+b") as file:
+        yield file
+
+
+@contextlib.contextmanager
+def replacing(*paths: Path) -> Iterator[list[Path]]:
+    """Give paths to write files at, which take their names together.
+
+    They take them when the block ends without an error, one right after the
+    other. Until then the names are hidden, end in `.part` and belong to this
+    thread. After an error, a full disk included, nothing is left of them;
+    what a killed process left is removed by the next one that writes the
+    same file.
+
+    Args:
+        paths: The names the files take, in this order; folders are made.
+    """
+    parts = [_part_of(path) for path in paths]
+    _under_way.extend(part.name for part in parts)
+    try:
+        yield parts
+        for part in parts:
+            _sync(part)
+        for part, path in zip(parts, paths, strict=True):
+            os.replace(part, path)
+    except BaseException:
+        for part in parts:
+            part.unlink(missing_ok=True)
+        raise
+    finally:
+        for part in parts:
+            _under_way.remove(part.name)
+    for folder in {path.parent for path in paths}:
+        _sync_folder(folder)
+
+
+def write_bytes(path: str | os.PathLike, data: bytes) -> None:
+    """Write or replace a file in one step."""
+    with writing(path) as file:
+        file.write(data)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write or replace a text file, in UTF-8, in one step."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def create_text(path: Path, text: str) -> None:
+    """Write a text file, unless there is one: that stays as it is."""
+    part = _part_of(path)
+    _under_way.append(part.name)
+    try:
+        part.write_text(text, "utf-8")
+        _sync(part)
+        _link(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+        _under_way.remove(part.name)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes of this machine left of a file."""
+    prefix = f"{_prefix(path)}{socket.gethostname()}-"
+    for name in os.listdir(path.parent):
+        if name.startswith(prefix) and name.endswith(PART):
+            if not _in_use(name, name[len(prefix) :].partition("-")[0]):
+                (path.parent / name).unlink(missing_ok=True)
+
+
+# === By format ===
+
+
+def write_json(path: str | os.PathLike, values: Any) -> None:
+    """Write indented JSON."""
+    write_text(path, json.dumps(values, indent=2) + "\n")
+
+
+def write_toml(path: str | os.PathLike, values: Mapping[str, Any]) -> None:
+    """Write TOML; None is left out."""
+    write_text(path, to_toml(values))
+
+
+def to_toml(values: Mapping[str, Any]) -> str:
+    """The TOML of nested tables of numbers, strings, booleans and lists."""
+    return tomli_w.dumps(_without_none(values))
+
+
+def write_arrays(path: str | os.PathLike, arrays: Mapping[str, Any]) -> None:
+    """Write an npz."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    write_bytes(path, buffer.getvalue())
+
+
+def write_array(path: str | os.PathLike, array: np.ndarray) -> None:
+    """Write an npy."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    write_bytes(path, buffer.getvalue())
+
+
+def write_table(
+    path: str | os.PathLike, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write a CSV with the columns of all rows, in order of appearance.
+
+    Text that a spreadsheet would run as a formula is written behind an
+    apostrophe, which spreadsheets hide.
+    """
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(cell, columns))
+    for row in rows:
+        writer.writerow([cell(row.get(name, "")) for name in columns])
+    write_text(path, text.getvalue())
+
+
+def cell(value: Any) -> Any:
+    """A CSV cell that no spreadsheet runs as a formula."""
+    # "\t" and "\r" too: spreadsheets skip them and run what follows.
+    if isinstance(value, str) and value.startswith(tuple("=+-@\t\r")):
+        return f"'{value}"
+    return value
+
+
+# === Names and disks ===
+
+
+def _part_of(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path)
+    owner = f"{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}"
+    return path.with_name(f"{_prefix(path)}{owner}{PART}")
+
+
+def _prefix(path: Path) -> str:
+    """The start of the names of what is under way to a file."""
+    # All of one length: the file's own name may be as long as names can be.
+    return f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}."
+
+
+def _link(part: Path, path: Path) -> None:
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        return
+    except OSError:  # not every file system has links
+        os.replace(part, path)
+
+
+def _sync(part: Path) -> None:
+    with open(part, "r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name survive a loss of power, where folders can be synced.
+
+    Windows opens no folder, and some network file systems sync none.
+    """
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _in_use(part: str, process: str) -> bool:
+    """Whether the process that began a part may still finish it."""
+    if process == str(os.getpid()):
+        # A killed container's number is often its successor's too.
+        return part in _under_way
+    if not process.isdecimal() or os.name == "nt":
+        return True
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            str(key): _without_none(item)
+            for key, item in value.items()
+            if item is not None
+        }
+    if isinstance(value, list | tuple):
+        return [_without_none(item) for item in value]
+    return value

@@ -1,0 +1,178 @@
+"""Whole-file writers: a reader sees the old file or the new one, complete."""
+
+import csv
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import tomllib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_twostream import _files
+
+
+def refuse(*args, **kwargs):
+    raise OSError(28, "No space left on device")
+
+
+def names(folder):
+    return sorted(os.listdir(folder))
+
+
+# === Whole, or not at all ===
+
+
+def test_files_take_their_names_together(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    for path in (first, second):
+        path.write_text("old")
+    with _files.replacing(first, second) as parts:
+        for part in parts:
+            part.write_text("new")
+        assert first.read_text() == second.read_text() == "old"
+    assert first.read_text() == second.read_text() == "new"
+    assert names(tmp_path) == ["first", "second"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "full")])
+def test_an_error_leaves_the_old_file_and_no_part(tmp_path, error):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises((KeyboardInterrupt, OSError)):
+        with _files.writing(path) as file:
+            file.write(b"half")
+            raise error
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_threads_do_not_share_a_part(tmp_path):
+    taken, met = [], threading.Barrier(2)
+
+    def write():
+        with _files.replacing(tmp_path / "file") as (part,):
+            taken.append(part)
+            part.touch()
+            met.wait(10)
+
+    threads = [threading.Thread(target=write) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(taken)) == 2
+
+
+def test_a_folder_that_cannot_be_synced_is_no_error(tmp_path, monkeypatch):
+    def of_files_only(handle):
+        if os.path.isdir(f"/proc/self/fd/{handle}"):
+            refuse()
+
+    monkeypatch.setattr(os, "fsync", of_files_only)
+    _files.write_text(tmp_path / "file", "whole")
+    assert (tmp_path / "file").read_text() == "whole"
+
+
+def test_a_name_may_be_as_long_as_names_can_be(tmp_path):
+    _files.write_text(tmp_path / ("x" * 255), "whole")
+    assert (tmp_path / ("x" * 255)).read_text() == "whole"
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_created_file_is_never_replaced(tmp_path, monkeypatch, linked):
+    if not linked:
+        monkeypatch.setattr(os, "link", refuse)
+    _files.create_text(tmp_path / "file", "first")
+    assert (tmp_path / "file").read_text() == "first"
+    if linked:
+        _files.create_text(tmp_path / "file", "second")
+        assert (tmp_path / "file").read_text() == "first"
+    assert names(tmp_path) == ["file"]
+
+
+# === Leftovers ===
+
+
+def test_leftovers_of_the_dead_are_removed_and_the_living_kept(tmp_path):
+    host = socket.gethostname()
+    with _files.writing(tmp_path / "x") as file:
+        start = os.path.basename(file.name).split(host)[0]
+    dead = tmp_path / f"{start}{host}-99999999-1.part"
+    predecessor = tmp_path / f"{start}{host}-{os.getpid()}-1.part"
+    alive = tmp_path / f"{start}{host}-{os.getppid()}-1.part"
+    elsewhere = tmp_path / f"{start}another-1-1.part"
+    for part in (dead, predecessor, alive, elsewhere):
+        part.touch()
+    _files.write_text(tmp_path / "x", "whole")
+    assert not dead.exists() and not predecessor.exists()
+    assert alive.exists() and elsewhere.exists()
+
+
+KILLED = """
+import pathlib, sys, time
+from keras_twostream import _files
+with _files.writing(pathlib.Path(sys.argv[1])) as file:
+    file.write(b"half")
+    file.flush()
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
+    path = tmp_path / "file"
+    command = [sys.executable, "-c", KILLED, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+        assert child.stdout.readline() == b"writing\n"
+        child.send_signal(signal.SIGKILL)
+    assert len(names(tmp_path)) == 1 and not path.exists()
+    _files.write_text(path, "whole")
+    assert names(tmp_path) == ["file"]
+
+
+# === Formats ===
+
+
+VALUES = st.recursive(
+    st.booleans() | st.integers(-(2**40), 2**40) | st.text() | st.floats(0, 1),
+    lambda inside: (
+        st.lists(inside, max_size=3)
+        | st.dictionaries(st.text(), inside, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), VALUES, max_size=4))
+def test_toml_gives_back_what_was_written(values):
+    assert tomllib.loads(_files.to_toml({**values, "none": None})) == {
+        key: value for key, value in values.items() if key != "none"
+    }
+
+
+def test_a_table_has_the_columns_of_all_rows(tmp_path):
+    _files.write_table(tmp_path / "t.csv", [{"a": 1}, {"b": -0.5, "a": 2}])
+    with open(tmp_path / "t.csv", newline="") as file:
+        assert list(csv.reader(file)) == [["a", "b"], ["1", ""], ["2", "-0.5"]]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])
+def test_text_is_no_formula_in_a_spreadsheet(tmp_path, text):
+    _files.write_table(tmp_path / "t.csv", [{text: text, "number": -1}])
+    with open(tmp_path / "t.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows == [[f"'{text}", "number"], [f"'{text}", "-1"]]
+
+
+def test_arrays_come_back(tmp_path):
+    array = np.arange(6.0).reshape(2, 3)
+    _files.write_array(tmp_path / "a.npy", array)
+    _files.write_arrays(tmp_path / "a.npz", {"a": array})
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), array)
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npz")["a"], array)
