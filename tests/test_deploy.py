@@ -3,9 +3,13 @@
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from moving_texture import frames_moving
 
 from keras_twostream import ClipSpec, flow, with_flow
+from keras_twostream.deploy import StackFlow
 from keras_twostream.errors import SpecError
 from keras_twostream.layers import StreamInput
 
@@ -53,6 +57,23 @@ def test_streams_are_fed_as_the_spec_says(stacking):
     fields = flow.compute_pairs(frames[0], spec.flow_pairs(), "tvl1", **_QUICK)
     stacked = [flow.stack(step, stacking)[4:28, 4:36] for step in fields]
     np.testing.assert_allclose(fed["flow"][0] * 20, stacked, atol=0.02)
+
+
+@pytest.mark.agnostic
+@settings(max_examples=10, deadline=None)
+@given(
+    hnp.arrays(
+        np.float32, (1, 4, 12, 14, 2), elements=st.floats(-6, 6, width=32)
+    )
+)
+def test_trajectories_in_the_graph_are_those_outside(fields):
+    numbers = [[0, 1, 2], [1, 2, 3]]
+    stack = StackFlow(numbers, (8, 10), along_trajectories=True)
+    stacked = keras.ops.convert_to_numpy(stack(fields))[0]
+    wanted = [flow.stack(fields[0][n], "trajectory") for n in numbers]
+    np.testing.assert_allclose(
+        stacked, np.stack(wanted)[:, 2:10, 2:12], atol=1e-4
+    )
 
 
 @pytest.mark.agnostic

@@ -14,6 +14,7 @@ _HOME = {
     "compute_pairs": "_compute",
     "encode": "_fields",
     "decode": "_fields",
+    "levels_to_pixels": "_fields",
     "mirror": "_fields",
     "resize": "_fields",
     "stack": "_fields",

@@ -32,9 +32,9 @@ def encode(flow: np.ndarray, bound: float = 20.0, bits: int = 8) -> np.ndarray:
     Raises:
         SpecError: If `bound` or `bits` is not as above.
     """
-    levels = _levels(bound, bits)
-    scaled = (np.asarray(flow, np.float64) + bound) * (levels / (2 * bound))
-    return np.clip(np.rint(scaled), 0, levels).astype(_ENCODED[bits])
+    step, first = levels_to_pixels(bound, bits)
+    levels = np.rint((np.asarray(flow, np.float64) - first) / step)
+    return np.clip(levels, 0, 2**bits - 1).astype(_ENCODED[bits])
 
 
 def decode(
@@ -55,9 +55,50 @@ def decode(
     """
     encoded = np.asarray(encoded)
     bits = encoded.dtype.itemsize * 8 if bits is None else bits
-    levels = _levels(bound, bits)
-    flow = encoded.astype(np.float64) * (2 * bound / levels) - bound
-    return flow.astype(np.float32)
+    step, first = levels_to_pixels(bound, bits)
+    return (encoded.astype(np.float64) * step + first).astype(np.float32)
+
+
+def levels_to_pixels(
+    bound: float = 20.0, bits: int = 8, zero: int | None = None
+) -> tuple[float, float]:
+    """Return the line on which a level's displacement lies.
+
+    A level of an encoded field means `step * level + first` pixels. Every
+    reader of encoded flow takes the two numbers from here, whether it works
+    in NumPy, in OpenCV or inside a graph.
+
+    Args:
+        bound: B, pixels of the extreme levels.
+        bits: 8 or 16 bits per level.
+        zero: The level that pixels at rest have in the files: the upper of
+            the two in the middle (128 of 8 bits) for tools that round, as
+            `encode` does, and the lower one (127) for tools that truncate,
+            whose levels all stand for half a level more. None means the
+            upper one.
+
+    Returns:
+        `step` and `first`, both in pixels.
+
+    Raises:
+        SpecError: If an argument is not as above.
+
+    Example:
+        >>> step, first = flow.levels_to_pixels(bound=20.0)
+        >>> pixels = image.astype("float32") * step + first
+    """
+    _check_bound(bound)
+    if bits not in _ENCODED:
+        raise SpecError(f"`bits` must be 8 or 16. Received: bits={bits!r}")
+    upper = 2 ** (bits - 1)
+    if zero not in (None, upper - 1, upper):
+        raise SpecError(
+            f"`zero` must be {upper - 1} or {upper}, the levels in the middle "
+            f"of {bits} bits. Received: zero={zero!r}"
+        )
+    step = 2 * bound / (2**bits - 1)
+    truncated = zero == upper - 1
+    return step, step / 2 - bound if truncated else -bound
 
 
 def mirror(flow: np.ndarray) -> np.ndarray:
@@ -168,30 +209,54 @@ def end_point_error(
 
 def _along_trajectories(fields: np.ndarray) -> np.ndarray:
     rows, columns = np.indices(fields.shape[1:3], np.float32)
-    point = np.stack([columns, rows], axis=-1)
-    followed = [fields[0]]
-    for field in fields[1:]:
-        point = point + followed[-1]
-        followed.append(
-            cv2.remap(
-                field,
-                point,
-                None,
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-        )
-    return np.stack(followed)
+    # As planes every step runs along contiguous rows.
+    planes = np.ascontiguousarray(np.moveaxis(fields, -1, 1))
+    followed, moved = [planes[0]], planes[0]
+    for field in planes[1:]:
+        sampled = _sample(field, columns + moved[0], rows + moved[1])
+        followed.append(sampled)
+        moved = moved + sampled
+    return np.moveaxis(np.stack(followed), 1, -1)
 
 
-def _levels(bound: float, bits: int) -> int:
+def _sample(planes: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Planes (C, H, W) at points (H, W), the border repeated outside.
+
+    Exactly bilinear, in the steps that `_planes.warp` takes in the graph:
+    OpenCV's remap rounds points to 1/32 px.
+    """
+    height, width = x.shape
+    left, right, part_x = _neighbours(x, width)
+    above, below, part_y = _neighbours(y, height)
+
+    def sample(values: np.ndarray) -> np.ndarray:
+        def row(number: np.ndarray) -> np.ndarray:
+            # Indices are within bounds; "wrap" is NumPy's fastest check.
+            at_left = values.take(number * width + left, mode="wrap")
+            at_right = values.take(number * width + right, mode="wrap")
+            return at_left + part_x * (at_right - at_left)
+
+        top = row(above)
+        return top + part_y * (row(below) - top)
+
+    return np.stack([sample(plane) for plane in planes])
+
+
+def _neighbours(
+    place: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The neighbours of places along an axis, and the second one's share."""
+    place = np.clip(place, 0, size - 1)
+    lower = np.floor(place)
+    start = lower.astype(np.intp)
+    return start, np.minimum(start + 1, size - 1), place - lower
+
+
+def _check_bound(bound: float) -> None:
     if not bound > 0:
         raise SpecError(
             f"`bound` must be greater than 0. Received: bound={bound!r}"
         )
-    if bits not in _ENCODED:
-        raise SpecError(f"`bits` must be 8 or 16. Received: bits={bits!r}")
-    return 2**bits - 1
 
 
 def _check_field(flow: np.ndarray) -> np.ndarray:

@@ -37,6 +37,41 @@ def test_encoding_follows_dense_flow():
     assert flow.encode(np.zeros(1), bits=16).dtype == np.uint16
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_every_level_lies_on_one_line(bits):
+    levels = np.arange(2**bits).astype(f"uint{bits}")
+    step, first = flow.levels_to_pixels(32.0, bits)
+    np.testing.assert_allclose(
+        levels * step + first, flow.decode(levels, 32.0), atol=1e-5
+    )
+    assert first == -32 and (2**bits - 1) * step + first == pytest.approx(32)
+
+
+def test_a_tool_that_truncates_means_half_a_level_more():
+    bound = 20.0
+    pixels = np.linspace(-bound, bound, 1001)[:-1]
+    truncated = np.floor((pixels + bound) * 255 / (2 * bound))
+    assert truncated[np.abs(pixels).argmin()] == 127
+    step, first = flow.levels_to_pixels(bound, zero=127)
+    errors = truncated * step + first - pixels
+    assert np.abs(errors).max() <= step / 2 + 1e-9
+    assert abs(errors.mean()) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bound": 0}, "`bound` must be greater than 0.*bound=0"),
+        ({"bits": 12}, "`bits` must be 8 or 16.*bits=12"),
+        ({"zero": 126}, "`zero` must be 127 or 128.*zero=126"),
+        ({"bits": 16, "zero": 128}, "`zero` must be 32767 or 32768"),
+    ],
+)
+def test_levels_of_no_encoding_are_refused(options, message):
+    with pytest.raises(SpecError, match=message):
+        flow.levels_to_pixels(**options)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -100,6 +135,43 @@ def test_trajectories_follow_the_point():
     np.testing.assert_allclose(
         stacked[2, 3, 4:], given[2, 2 + 1, 3 + 2], atol=1e-5
     )
+
+
+def _walked(fields, y, x):
+    """What one point meets on its way: a loop of scalars in float64."""
+    _, height, width, _ = fields.shape
+    met, place = [], np.float64([x, y])
+    for field in fields.astype(np.float64):
+        column, row = np.clip(place, 0, [width - 1, height - 1])
+        left, top = min(int(column), width - 2), min(int(row), height - 2)
+        a, b = column - left, row - top
+        around = field[top : top + 2, left : left + 2]
+        weights = np.outer([1 - b, b], [1 - a, a])
+        met.append((around * weights[..., None]).sum(axis=(0, 1)))
+        place = place + met[-1]
+    return np.concatenate(met)
+
+
+@settings(max_examples=25)
+@given(
+    hnp.arrays(
+        np.float32,
+        st.tuples(
+            st.integers(1, 4), st.integers(2, 6), st.integers(2, 7), st.just(2)
+        ),
+        elements=st.floats(-4, 4, width=32),
+    )
+)
+def test_trajectories_are_exactly_bilinear(given_fields):
+    """To float precision, where OpenCV's remap is off by up to 1/32 px."""
+    _, height, width, _ = given_fields.shape
+    wanted = [
+        [_walked(given_fields, y, x) for x in range(width)]
+        for y in range(height)
+    ]
+    stacked = flow.stack(given_fields, "trajectory")
+    assert stacked.dtype == np.float32
+    np.testing.assert_allclose(stacked, wanted, atol=2e-4)
 
 
 @pytest.mark.parametrize(
