@@ -1,12 +1,25 @@
 """From streams to a two-stream network, before training and after."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 import numpy as np
 
-from keras_twostream.errors import WeightsError
-from keras_twostream.inspection import card, keep_card, stream_layers
-from keras_twostream.pretrained import cross_modality
+from keras_twostream.errors import SpecError, WeightsError
+from keras_twostream.inspection import (
+    card,
+    head_layers,
+    keep_card,
+    stream_layers,
+)
+from keras_twostream.pretrained import cross_modality, inflate
 from keras_twostream.registry import model_entry
+
+# Towers of Actions ~ Transformations that may start from the same weights.
+STATES = ("precondition", "effect")
+# Equal shapes, other networks: which convolution strides, what averages count.
+UNSEEN_OPTIONS = ("stride_in", "count_padding")
 
 
 def copy_stream(
@@ -15,12 +28,15 @@ def copy_stream(
     stream: str,
     from_stream: str | None = None,
 ) -> list[str]:
-    """Copies one stream's layers, as two-stage training does.
+    """Copy one stream's layers, as two-stage training does.
 
     The papers train the streams apart and fuse trained towers (Feichtenhofer
-    et al. 2016). Layers pair by name; a classifier with other classes stays
-    as it is. Where only one of the two mixes frames, a kernel through time is
-    summed over it, which answers a clip that stands still alike.
+    et al. 2016). Layers pair by name, and keep a clip that stands still at
+    its answer: a kernel of a network on frames is repeated through time and
+    divided by its taps (ST-ResNet, section 3.2), a kernel through time is
+    summed over it. A classifier with other classes stays as it is. Towers for
+    a precondition and an effect (Wang et al. 2016) both take the one tower
+    of the source.
 
     Args:
         source: A model that has the stream.
@@ -34,23 +50,18 @@ def copy_stream(
         Names of the layers that were copied.
 
     Raises:
-        WeightsError: If nothing pairs, or a tower's layer has another shape.
+        WeightsError: If nothing pairs, a tower's layer has another shape, or
+            the models differ in an option that shapes do not show.
     """
+    _check_options(source, target)
     theirs = {layer.name: layer for layer in source.layers if layer.weights}
-    heads = _head_names(target)
+    heads = head_layers(target)
     copied = []
-    from_stream = from_stream or stream
     for layer in _stream_layers(target, stream):
-        name = from_stream + layer.name.removeprefix(stream)
-        other = theirs.get(name)
+        other = _counterpart(layer.name, stream, from_stream, theirs)
         if other is None:
             continue
-        values = [
-            _fitted(value, variable.shape)
-            for value, variable in zip(
-                other.get_weights(), layer.weights, strict=False
-            )
-        ]
+        values = _fitted_weights(other, layer)
         if [value.shape for value in values] == _shapes(layer):
             layer.set_weights(values)
             copied.append(layer.name)
@@ -60,27 +71,84 @@ def copy_stream(
                 f"{_shapes(other)} in the model it should start from. Build "
                 "both with the same options."
             )
-    if not copied:
+    if not set(copied) - heads:
         raise WeightsError(
             f"The model {source.name} has no layers of the stream "
-            f"{from_stream!r} "
+            f"{from_stream or stream!r} "
             f"that {target.name} could start from. It has the streams "
             f"{', '.join(stream_layers(source))}."
         )
     return copied
 
 
+def _check_options(source: keras.Model, target: keras.Model) -> None:
+    """Refuse options that change what equal weights compute."""
+    ours, theirs = (_built_options(model) for model in (target, source))
+    for name in UNSEEN_OPTIONS:
+        if name in ours and name in theirs and ours[name] != theirs[name]:
+            raise WeightsError(
+                f"{source.name} was built with {name}={theirs[name]!r} and "
+                f"{target.name} with {name}={ours[name]!r}: the same weights "
+                f"mean another network there. Build {target.name} with "
+                f"{name}={theirs[name]!r}."
+            )
+
+
+def _built_options(model: keras.Model) -> dict[str, Any]:
+    """The builder's options; none for a stranger, or where they say nothing.
+
+    Only a network of residual blocks has a place for its strides.
+    """
+    try:
+        options = dict(card(model).get("options", {}))
+    except SpecError:
+        return {}
+    if options.get("backbone", "resnet50") != "resnet50":
+        options.pop("stride_in", None)
+    return options
+
+
+def _counterpart(
+    name: str,
+    stream: str,
+    from_stream: str | None,
+    layers: Mapping[str, keras.layers.Layer],
+) -> keras.layers.Layer | None:
+    """The source's layer of this name, or of the tower without its state."""
+    rest = name.removeprefix(f"{stream}_")
+    names = [rest]
+    names += [rest.removeprefix(f"{state}_") for state in STATES]
+    found = (layers.get(f"{from_stream or stream}_{rest}") for rest in names)
+    return next((layer for layer in found if layer is not None), None)
+
+
+def _fitted_weights(
+    source: keras.layers.Layer, target: keras.layers.Layer
+) -> list[np.ndarray]:
+    """The source's weights, in the target's shapes where there is a way."""
+    values = source.get_weights()
+    shapes = _shapes(target)
+    if len(values) != len(shapes):
+        return values
+    return [
+        _fitted(value, shape)
+        for value, shape in zip(values, shapes, strict=True)
+    ]
+
+
 def _fitted(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A kernel without its time axis, or for other input channels."""
-    if value.ndim == len(shape) + 1 and len(shape) == 4:
+    """A kernel with or without its time axis, or for other channels."""
+    if value.ndim == 5 and len(shape) == 4:
         value = value.sum(axis=0)
+    if value.ndim == 4 and len(shape) == 5:
+        value = inflate(value, shape[0])
     if value.ndim == len(shape) >= 4 and value.shape[-2] == 3 != shape[-2]:
         value = cross_modality(value, shape[-2])
     return value
 
 
 def fused_copy(model: keras.Model) -> keras.Model:
-    """A network trained with one loss per stream, giving fused scores.
+    """Return a network trained with one loss per stream, with fused scores.
 
     Args:
         model: A model, perhaps built with `outputs="streams"`.
@@ -103,22 +171,12 @@ def fused_copy(model: keras.Model) -> keras.Model:
     return copy
 
 
-def _stream_layers(model: keras.Model, stream: str) -> list:
+def _stream_layers(model: keras.Model, stream: str) -> list[keras.layers.Layer]:
     return [
         layer
         for layer in model.layers
         if layer.weights and layer.name.startswith(f"{stream}_")
     ]
-
-
-def _head_names(model: keras.Model) -> set[str]:
-    """Dense layers that end in the number of classes."""
-    sizes = {x.shape[-1] for x in keras.tree.flatten(model.output)}
-    return {
-        layer.name
-        for layer in model.layers
-        if isinstance(layer, keras.layers.Dense) and layer.units in sizes
-    }
 
 
 def _shapes(layer: keras.layers.Layer) -> list[tuple[int, ...]]:

@@ -186,36 +186,6 @@ def test_hold_out_takes_items_without_a_label():
     assert sorted([*train, *held]) == [0, 1, 2, 3] and len(held) == 2
 
 
-def test_copy_stream_starts_from_another_run(build):
-    source, target = build(streams=("rgb",), seed=1), build(seed=2)
-    names = training.copy_stream(source, target, "rgb")
-    assert "rgb_conv1" in names and "rgb_fc" in names
-    np.testing.assert_array_equal(
-        source.get_layer("rgb_conv2").kernel,
-        target.get_layer("rgb_conv2").kernel,
-    )
-
-
-def test_copy_stream_leaves_another_head(build):
-    names = training.copy_stream(build(5, streams=("rgb",)), build(), "rgb")
-    assert "rgb_fc" not in names and "rgb_conv1" in names
-
-
-def test_copy_stream_refuses_the_other_stream(build):
-    with pytest.raises(Exception, match="no layers of the stream 'flow'"):
-        training.copy_stream(build(streams=("rgb",)), build(), "flow")
-
-
-def test_copy_stream_crosses_modalities(build):
-    source, target = build(streams=("rgb",), seed=1), build(seed=2)
-    names = training.copy_stream(source, target, "flow", "rgb")
-    assert {"flow_conv1", "flow_conv2"} <= set(names)
-    kernel = np.array(source.get_layer("rgb_conv1").kernel)
-    first = np.array(target.get_layer("flow_conv1").kernel)
-    mean = kernel.mean(axis=2, keepdims=True).repeat(first.shape[2], axis=2)
-    np.testing.assert_allclose(first, mean, rtol=1e-5)
-
-
 def test_hold_out_keeps_a_share_of_each_class():
     labels = [0] * 10 + [1] * 20 + [2]
     train, held = training.hold_out(labels, 0.2, seed=3)
