@@ -1,0 +1,125 @@
+"""Boxes: areas, overlaps, and the suppression of near duplicates.
+
+A box is (x1, y1, x2, y2) in pixels and inclusive: both corners are pixels of
+it, so that a box of one pixel has x1 = x2 and an area of 1.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from keras_twostream.errors import SpecError
+
+
+def as_boxes(values: Any, where: str = "`boxes`") -> np.ndarray:
+    """The values as boxes, checked.
+
+    Args:
+        values: Anything that becomes an array (N, 4); empty ones welcome.
+        where: What the error calls them.
+
+    Returns:
+        (N, 4) float32.
+
+    Raises:
+        SpecError: If the shape is another, a number is not finite, or a box
+            ends before it starts.
+    """
+    boxes = np.asarray(values, np.float32)
+    if not boxes.size:
+        return np.zeros((0, 4), np.float32)
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
+        raise SpecError(
+            f"{where} must be finite numbers of shape (N, 4), x1, y1, x2, y2. "
+            f"Received: shape={boxes.shape}"
+        )
+    wrong = (boxes[:, 2:] < boxes[:, :2]).any(axis=1)
+    if wrong.any():
+        raise SpecError(
+            f"{where} must end where they start or later, x1 <= x2 and y1 <= "
+            f"y2; boxes of x, y, width, height are converted by "
+            f"`from_sizes`. Received: {boxes[wrong][0].tolist()}"
+        )
+    return boxes
+
+
+def from_sizes(values: Any) -> np.ndarray:
+    """Boxes of (x, y, width, height) as inclusive corners.
+
+    Args:
+        values: (N, 4).
+
+    Returns:
+        (N, 4) float32.
+
+    Raises:
+        SpecError: If a width or height is below 1.
+    """
+    boxes = np.array(values, np.float32).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2] - 1
+    return as_boxes(boxes)
+
+
+def clip(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Boxes cut to an image; those outside of it shrink to its edge."""
+    edges = np.array([width - 1, height - 1] * 2, np.float32)
+    return np.clip(boxes, 0, edges)
+
+
+def areas(boxes: np.ndarray) -> np.ndarray:
+    """(N,) pixels in each box."""
+    sides = boxes[..., 2:] - boxes[..., :2] + 1
+    return sides[..., 0] * sides[..., 1]
+
+
+def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Intersection over union of every box with every other.
+
+    Args:
+        first: (N, 4).
+        second: (M, 4).
+
+    Returns:
+        (N, M), 0..1.
+    """
+    return aligned_overlaps(first[:, None], second[None])
+
+
+def aligned_overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes in pairs.
+
+    Args:
+        first: (..., 4).
+        second: (..., 4), of a shape that broadcasts with `first`.
+
+    Returns:
+        (...), 0..1.
+    """
+    low = np.maximum(first[..., :2], second[..., :2])
+    high = np.minimum(first[..., 2:], second[..., 2:])
+    sides = np.maximum(high - low + 1, 0)
+    shared = sides[..., 0] * sides[..., 1]
+    return shared / (areas(first) + areas(second) - shared)
+
+
+def suppress(
+    boxes: np.ndarray, scores: np.ndarray, threshold: float = 0.3
+) -> np.ndarray:
+    """Keep of overlapping boxes the one that scores best.
+
+    Args:
+        boxes: (N, 4).
+        scores: (N,).
+        threshold: Boxes that overlap a better one by more are left out.
+
+    Returns:
+        Numbers of the boxes kept, the best first; of equal scores the first.
+    """
+    order = np.argsort(-scores, kind="stable")
+    kept = []
+    while order.size:
+        best, order = order[0], order[1:]
+        kept.append(best)
+        shared = aligned_overlaps(boxes[best], boxes[order])
+        order = order[shared <= threshold]
+    return np.array(kept, int)

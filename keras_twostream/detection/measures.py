@@ -1,0 +1,305 @@
+"""Frame-AP, video-AP and the area under the ROC curve.
+
+Gkioxari & Malik 2015, section 5. Everything is by video: a mapping from a
+video's name to what was found in it, and one to its true tracks.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_twostream.detection.geometry import overlaps
+from keras_twostream.detection.tracks import Track, Tube, track_overlap
+
+Truths = Mapping[str, Sequence[Track]]
+Tubes = Mapping[str, Sequence[Tube]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Detections:
+    """Boxes found in single frames of one video.
+
+    Attributes:
+        frames: (N,) number of each box's frame.
+        labels: (N,) names of actions.
+        boxes: (N, 4).
+        scores: (N,).
+    """
+
+    frames: np.ndarray
+    labels: np.ndarray
+    boxes: np.ndarray
+    scores: np.ndarray
+
+    @classmethod
+    def of_tubes(cls, tubes: Sequence[Tube]) -> "Detections":
+        """The boxes of tubes, each with the score of its tube."""
+        if not tubes:
+            return cls(*map(np.zeros, (0, 0, (0, 4), 0)))
+        return cls(
+            np.concatenate([tube.frames for tube in tubes]),
+            np.repeat([x.label for x in tubes], [len(x) for x in tubes]),
+            np.concatenate([tube.boxes for tube in tubes]),
+            np.repeat([x.score for x in tubes], [len(x) for x in tubes]),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """A ROC curve, averaged over classes.
+
+    Attributes:
+        area: Below the curve, up to the largest false-positive rate.
+        false_positives: (N,) rates, ascending.
+        true_positives: (N,) mean rates.
+    """
+
+    area: float
+    false_positives: np.ndarray
+    true_positives: np.ndarray
+
+
+def average_precision(
+    scores: np.ndarray, hits: np.ndarray, count: int
+) -> float:
+    """Area under the precision-recall curve, as PASCAL VOC since 2010.
+
+    Precision at a recall is the best at that recall or beyond.
+
+    Args:
+        scores: (N,) of what was found.
+        hits: (N,) bool.
+        count: How many there are to find.
+
+    Returns:
+        0..1; NaN where there is nothing to find.
+    """
+    if not count:
+        return float("nan")
+    order = np.argsort(-np.asarray(scores), kind="stable")
+    hits = np.asarray(hits, bool)[order]
+    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+    best = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(best[hits].sum() / count)
+
+
+def frame_ap(
+    found: Mapping[str, Detections], truths: Truths, threshold: float = 0.5
+) -> dict[str, float]:
+    """Average precision of single boxes, by class.
+
+    A box is right if it overlaps a true box of its class and frame by more
+    than `threshold`, and no better one took that box before.
+
+    Args:
+        found: Boxes by video.
+        truths: True tracks by video.
+        threshold: Least intersection over union.
+
+    Returns:
+        From class to average precision.
+    """
+
+    def candidates(label: str) -> Iterator[tuple[float, Any, np.ndarray]]:
+        for video, boxes in found.items():
+            of_class = np.flatnonzero(boxes.labels == label)
+            truth = _by_frame(truths.get(video, ()), label)
+            for i in of_class:
+                frame = int(boxes.frames[i])
+                there = truth.get(frame, np.zeros((0, 4)))
+                shared = overlaps(boxes.boxes[i][None], there)[0]
+                yield boxes.scores[i], (video, frame), shared
+
+    def count(track: Track) -> int:
+        return len(track)
+
+    return _by_class(truths, candidates, count, threshold)
+
+
+def video_ap(
+    found: Tubes, truths: Truths, threshold: float = 0.5
+) -> dict[str, float]:
+    """Average precision of tubes, by class.
+
+    A tube is right if its mean overlap with a true track of its class, over
+    all frames of either, is more than `threshold`, and no better tube took
+    that track before.
+
+    Args:
+        found: Tubes by video.
+        truths: True tracks by video.
+        threshold: Least mean intersection over union.
+
+    Returns:
+        From class to average precision.
+    """
+
+    def candidates(label: str) -> Iterator[tuple[float, Any, np.ndarray]]:
+        for video, tubes in found.items():
+            truth = [x for x in truths.get(video, ()) if x.label == label]
+            for tube in tubes:
+                if tube.label == label:
+                    shared = [track_overlap(tube, track) for track in truth]
+                    yield tube.score, video, np.array(shared)
+
+    return _by_class(truths, candidates, lambda track: 1, threshold)
+
+
+def mean(values: Mapping[str, float]) -> float:
+    """Mean over the classes that occur."""
+    return float(np.nanmean(list(values.values()))) if values else float("nan")
+
+
+def roc(
+    found: Tubes,
+    truths: Truths,
+    threshold: float = 0.5,
+    *,
+    top: int = 3,
+    limit: float = 0.6,
+) -> Curve:
+    """The ROC curve of UCF-Sports: is the action in the video, and where?
+
+    Of each class and video only the best tubes count; one is right if its
+    mean overlap is at least `threshold` and the video was not found before.
+
+    Args:
+        found: Tubes by video, of every class.
+        truths: True tracks by video.
+        threshold: Least mean intersection over union.
+        top: Tubes of each class and video that count.
+        limit: Largest false-positive rate.
+
+    Returns:
+        The curve averaged over classes, and its area.
+    """
+    curves = [
+        _class_curve(*_ranked(found, truths, label, threshold, top), limit)
+        for label in _labels(truths)
+    ]
+    return averaged(curves)
+
+
+def averaged(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> Curve:
+    """The mean of stepwise curves, as the authors take it.
+
+    At each rate that any curve has, a curve counts with the higher of the
+    two points around it.
+
+    Args:
+        curves: (false-positive rates, true-positive rates), both ascending.
+
+    Returns:
+        The mean curve.
+    """
+    rates = np.unique(np.concatenate([rate for rate, _ in curves]))
+    heights = [_heights(curve, rates) for curve in curves if len(curve[0])]
+    height = np.sum(heights, axis=0) / len(curves) if heights else 0 * rates
+    return Curve(area_below(rates, height), rates, height)
+
+
+def area_below(rates: np.ndarray, heights: np.ndarray) -> float:
+    """Area of steps, each as high as the curve at its right end."""
+    return float(np.sum(np.diff(rates) * heights[1:]))
+
+
+# === By class ===
+
+
+def _labels(truths: Truths) -> list[str]:
+    return sorted({x.label for tracks in truths.values() for x in tracks})
+
+
+def _by_frame(tracks: Sequence[Track], label: str) -> dict[int, np.ndarray]:
+    """True boxes of a class in each frame."""
+    boxes: dict[int, list[np.ndarray]] = {}
+    for track in tracks:
+        if track.label == label:
+            for frame, box in zip(track.frames, track.boxes, strict=True):
+                boxes.setdefault(int(frame), []).append(box)
+    return {frame: np.stack(there) for frame, there in boxes.items()}
+
+
+def _by_class(
+    truths: Truths,
+    candidates: Callable[[str], Iterator[tuple[float, Any, np.ndarray]]],
+    count: Callable[[Track], int],
+    threshold: float,
+) -> dict[str, float]:
+    """Average precision of each class whose candidates are matched.
+
+    A candidate is a score, the place where it competes, and its overlap with
+    each true thing there.
+    """
+    result = {}
+    for label in _labels(truths):
+        ranked = sorted(candidates(label), key=lambda x: -x[0])
+        total = sum(
+            count(track)
+            for tracks in truths.values()
+            for track in tracks
+            if track.label == label
+        )
+        hits = _matched(ranked, threshold)
+        scores = np.array([score for score, _, _ in ranked])
+        result[label] = average_precision(scores, hits, total)
+    return result
+
+
+def _matched(ranked, threshold: float) -> np.ndarray:
+    """(N,) whether each candidate, the best first, takes a true thing."""
+    taken: dict[Any, set[int]] = {}
+    hits = np.zeros(len(ranked), bool)
+    for i, (_, place, shared) in enumerate(ranked):
+        free = shared.copy()
+        free[list(taken.get(place, ()))] = 0
+        if free.size and free.max() > threshold:
+            taken.setdefault(place, set()).add(int(free.argmax()))
+            hits[i] = True
+    return hits
+
+
+# === ROC ===
+
+
+def _ranked(
+    found: Tubes, truths: Truths, label: str, threshold: float, top: int
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Scores and hits of a class's best tubes, and how many videos have it."""
+    scores, hits = [], []
+    for video, tubes in found.items():
+        truth = [x for x in truths.get(video, ()) if x.label == label]
+        mine = [tube for tube in tubes if tube.label == label]
+        covered = False
+        for tube in sorted(mine, key=lambda tube: -tube.score)[:top]:
+            shared = [track_overlap(tube, track) for track in truth]
+            right = not covered and max(shared, default=-1.0) >= threshold
+            covered |= right
+            scores.append(tube.score)
+            hits.append(right)
+    videos = sum(
+        any(track.label == label for track in tracks)
+        for tracks in truths.values()
+    )
+    return np.array(scores), np.array(hits, bool), videos
+
+
+def _class_curve(
+    scores: np.ndarray, hits: np.ndarray, videos: int, limit: float
+) -> tuple[np.ndarray, np.ndarray]:
+    hits = hits[np.argsort(-scores, kind="stable")]
+    wrong = np.cumsum(~hits)
+    false = wrong / max(1, wrong[-1] if len(wrong) else 1)
+    true = np.cumsum(hits) / videos
+    return false[false <= limit], true[false <= limit]
+
+
+def _heights(curve, rates: np.ndarray) -> np.ndarray:
+    """The curve at `rates`: the higher of the nearest point and the next."""
+    false, true = curve
+    near = np.abs(rates[:, None] - false).argmin(axis=1)
+    other = near + np.where(false[near] <= rates, 1, -1)
+    outside = (other < 0) | (other >= len(false)) | (false[near] == rates)
+    return np.maximum(true[near], true[np.where(outside, near, other)])

@@ -1,0 +1,99 @@
+"""Motion saliency: which regions hold enough of what moves.
+
+Gkioxari & Malik 2015, section 3.1, in two readings: the paper's mean of the
+flow's magnitude within a region, and the authors' code, which asks for a
+share of all salient pixels of the frame.
+"""
+
+import numpy as np
+
+from keras_twostream._opencv import cv2
+
+_FILTER = (5, 5)
+_LEVEL = 0.2  # of a salient pixel, or this share of the largest:
+_SHARE = 0.7
+
+
+def magnitude(
+    flow: np.ndarray, bound: float = 8.0, stabilise: bool = False
+) -> np.ndarray:
+    """|flow| as the byte image has it, in units of the bound.
+
+    Args:
+        flow: (H, W, 2) in pixels.
+        bound: Pixels of displacement at which the byte image ends.
+        stabilise: Subtract the median displacement first, which is the
+            camera's where most of the picture stands still.
+
+    Returns:
+        (H, W) float32, 0..127/128.
+    """
+    if stabilise:
+        flow = flow - np.median(flow, axis=(0, 1))
+    length = np.linalg.norm(flow, axis=-1)
+    levels = np.rint(length * (128.0 / bound))
+    return (np.minimum(levels, 127.0) / 128.0).astype(np.float32)
+
+
+def salient_pixels(moving: np.ndarray) -> np.ndarray:
+    """Where a frame moves, and its neighbourhood too.
+
+    The magnitude times its 5x5 mean, over the largest magnitude, is cut at
+    0.2 or at 0.7 of its maximum, whichever is less. Where nothing moves all
+    pixels are alike, and salient.
+
+    Args:
+        moving: (H, W), from `magnitude`.
+
+    Returns:
+        (H, W) bool.
+    """
+    mean = cv2.blur(moving, _FILTER, borderType=cv2.BORDER_CONSTANT)
+    salience = mean * (moving / max(float(moving.max()), 1e-12))
+    return salience >= min(_LEVEL, _SHARE * float(salience.max()))
+
+
+def inclusion(boxes: np.ndarray, salient: np.ndarray) -> np.ndarray:
+    """Share of all salient pixels that lie in each box.
+
+    Args:
+        boxes: (N, 4), within the frame.
+        salient: (H, W) bool, from `salient_pixels`.
+
+    Returns:
+        (N,), 0..1.
+    """
+    return _sums(boxes, salient) / max(1, int(salient.sum()))
+
+
+def mean_within(boxes: np.ndarray, moving: np.ndarray) -> np.ndarray:
+    """Mean magnitude of the flow in each box.
+
+    Args:
+        boxes: (N, 4), within the frame.
+        moving: (H, W), from `magnitude`.
+
+    Returns:
+        (N,).
+    """
+    left, top, right, low = _corners(boxes)
+    pixels = (right - left + 1) * (low - top + 1)
+    return _sums(boxes, moving) / pixels
+
+
+def _sums(boxes: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """(N,) sum of the image over the pixels of each box."""
+    total = np.pad(image.astype(float), ((1, 0), (1, 0)))
+    total = total.cumsum(axis=0).cumsum(axis=1)
+    left, top, right, low = _corners(boxes)
+    right, low = right + 1, low + 1
+    return (
+        total[low, right]
+        - total[top, right]
+        - total[low, left]
+        + total[top, left]
+    )
+
+
+def _corners(boxes: np.ndarray) -> np.ndarray:
+    return np.rint(boxes).astype(int).T

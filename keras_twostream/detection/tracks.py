@@ -1,0 +1,109 @@
+"""Tracks and tubes: one box in each of some frames, with a label."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from keras_twostream.detection.geometry import aligned_overlaps, as_boxes
+from keras_twostream.errors import SpecError
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """Where one thing is over time.
+
+    Attributes:
+        label: What it does.
+        frames: (T,) numbers of the frames, ascending.
+        boxes: (T, 4) float32, inclusive, in pixels of the video.
+
+    Raises:
+        SpecError: If frames and boxes do not go together.
+    """
+
+    label: str
+    frames: np.ndarray
+    boxes: np.ndarray
+
+    def __post_init__(self) -> None:
+        frames = np.asarray(self.frames, int).reshape(-1)
+        boxes = as_boxes(self.boxes, f"The boxes of {self.label!r}")
+        if not len(frames) or len(frames) != len(boxes):
+            raise SpecError(
+                "A track has one box in each of its frames, and one frame at "
+                f"least. Received: {len(frames)} frames, {len(boxes)} boxes"
+            )
+        if (np.diff(frames) <= 0).any():
+            raise SpecError(
+                "The frames of a track ascend, each named once. Received: "
+                f"frames={frames[:10].tolist()}..."
+            )
+        object.__setattr__(self, "frames", frames)
+        object.__setattr__(self, "boxes", boxes)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def box_at(self, frame: int) -> np.ndarray | None:
+        """(4,) box in that frame; None where the track has none."""
+        place = np.searchsorted(self.frames, frame)
+        if place < len(self) and self.frames[place] == frame:
+            return self.boxes[place]
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Tube(Track):
+    """Who does what, where and when: a track that was found.
+
+    Attributes:
+        score: Of the path: the sum over its edges of both boxes' scores and
+            their overlap, over its length (section 4.2 of the paper).
+        scores: (T,) of each box.
+        rate: Frames a second that `frames` counts, or None if unknown.
+    """
+
+    score: float
+    scores: np.ndarray
+    rate: float | None = None
+
+    @property
+    def confidence(self) -> float:
+        """Mean score of the boxes: above 0 the classifier says yes."""
+        return float(np.mean(self.scores))
+
+    @property
+    def seconds(self) -> tuple[float, float] | None:
+        """Where it starts and ends, in seconds of the video."""
+        if self.rate is None:
+            return None
+        first, last = int(self.frames[0]), int(self.frames[-1]) + 1
+        return first / self.rate, last / self.rate
+
+    def to_json(self) -> dict[str, Any]:
+        """The tube as JSON-compatible values."""
+        values = {
+            "label": self.label,
+            "score": round(self.score, 4),
+            "confidence": round(self.confidence, 4),
+            "frames": self.frames.tolist(),
+            "boxes": np.round(self.boxes, 1).tolist(),
+            "scores": np.round(self.scores, 4).tolist(),
+        }
+        if self.seconds is not None:
+            start, end = self.seconds
+            values |= {"start": round(start, 3), "end": round(end, 3)}
+        return values
+
+
+def track_overlap(first: Track, second: Track) -> float:
+    """Mean over all frames of either track of their boxes' overlap.
+
+    Frames that only one of them has count 0.
+    """
+    _, mine, theirs = np.intersect1d(
+        first.frames, second.frames, assume_unique=True, return_indices=True
+    )
+    shared = aligned_overlaps(first.boxes[mine], second.boxes[theirs])
+    return float(shared.sum() / (len(first) + len(second) - len(mine)))

@@ -1,0 +1,93 @@
+"""Cutting regions out of frames and warping them to the network's size.
+
+As in R-CNN (Girshick et al. 2014, appendix A) with `context` pixels around
+the region: the box grows about its centre so that it fills the crop but for
+a border, is rounded to pixels and cut to the frame; what of the frame is
+left is resized bilinearly without antialiasing, the rest is filled. All of it
+is arithmetic on tensors, and runs where the network runs.
+"""
+
+from typing import Any
+
+from keras import ops
+
+
+def warp(
+    images: Any,
+    places: Any,
+    boxes: Any,
+    size: tuple[int, int],
+    context: int = 16,
+    fill: Any = 0.0,
+) -> Any:
+    """Regions of images at one size.
+
+    Args:
+        images: (N, H, W, C) float.
+        places: (B,) int, the image that each region is in.
+        boxes: (B, 4) inclusive, at least partly within the image.
+        size: (height, width) of the crops.
+        context: Pixels of a crop that lie outside its box, on every side.
+        fill: One number, or C, for what lies outside the image: what the
+            network's normalisation turns into 0.
+
+    Returns:
+        (B, height, width, C) float32.
+    """
+    images = ops.cast(images, "float32")
+    count, height, width, channels = images.shape
+    boxes = ops.cast(boxes, "float32")
+    rows = _axis(boxes[:, 1], boxes[:, 3], height, size[0], context)
+    columns = _axis(boxes[:, 0], boxes[:, 2], width, size[1], context)
+    pixels = ops.reshape(images, (count * height * width, channels))
+    start = ops.cast(places, "int32")[:, None] * height
+
+    def line(of_row):
+        def at(of_column):
+            index = (start + of_row)[:, :, None] * width
+            return ops.take(pixels, index + of_column[:, None], axis=0)
+
+        return _between(at(columns[0]), at(columns[1]), columns[2], 1)
+
+    crops = _between(line(rows[0]), line(rows[1]), rows[2], 2)
+    there = ops.logical_and(rows[3][:, :, None], columns[3][:, None])
+    outside = ops.broadcast_to(
+        ops.convert_to_tensor(fill, "float32"), (channels,)
+    )
+    return ops.where(there[..., None], crops, outside)
+
+
+def _axis(low, high, length: int, size: int, context: int):
+    """Along one axis: two neighbours, the share of the second, visibility."""
+    half = (high - low + 1.0) / 2.0
+    centre, reach = low + half, half * (size / (size - 2.0 * context))
+    first, last = _rounded(centre - reach), _rounded(centre + reach)
+    zoom = size / (last - first + 1.0)
+    lead = _rounded(ops.maximum(-first, 0.0) * zoom)
+    start = ops.clip(first, 0.0, length - 1.0)
+    seen = ops.clip(last, 0.0, length - 1.0) - start + 1.0
+    wide = ops.minimum(_rounded(seen * zoom), size - lead)
+    step = ops.arange(size, dtype="float32")[None] - lead[:, None]
+    there = ops.logical_and(step >= 0, step < wide[:, None])
+    scale = seen / ops.maximum(wide, 1.0)
+    point = (step + 0.5) * scale[:, None] - 0.5
+    point = ops.clip(point, 0.0, seen[:, None] - 1.0)
+    below = ops.floor(point)
+    above = ops.minimum(below + 1.0, seen[:, None] - 1.0)
+    first_pixel = ops.cast(start, "int32")[:, None]
+    return (
+        first_pixel + ops.cast(below, "int32"),
+        first_pixel + ops.cast(above, "int32"),
+        point - below,
+        there,
+    )
+
+
+def _rounded(values):
+    """Halves go up, as MATLAB rounds positive numbers."""
+    return ops.floor(values + 0.5)
+
+
+def _between(first, second, share, axis: int):
+    share = ops.expand_dims(ops.expand_dims(share, axis), -1)
+    return first + (second - first) * share

@@ -1,0 +1,192 @@
+"""AP and AUC: by hand, against scikit-learn and plain loops, the authors'."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.io import loadmat
+from sklearn.metrics import roc_curve
+
+from keras_twostream.detection import measures
+from keras_twostream.detection.measures import Detections
+from keras_twostream.detection.tracks import Track, Tube, track_overlap
+
+FRAMES = np.arange(4)
+
+
+def boxes(x):
+    return np.array([(x + t, 0, x + t + 9, 9) for t in FRAMES], float)
+
+
+def track(label, x):
+    return Track(label, FRAMES, boxes(x))
+
+
+def tube(label, x, score):
+    return Tube(label, FRAMES, boxes(x), score, np.full(4, score))
+
+
+def test_perfect_tubes_have_ap_one():
+    truths = {"a": [track("run", 0), track("jump", 40)]}
+    found = {"a": [tube("run", 0, 2.0), tube("jump", 40, 1.0)]}
+    assert measures.video_ap(found, truths) == {"jump": 1.0, "run": 1.0}
+    single = {"a": Detections.of_tubes(found["a"])}
+    assert measures.frame_ap(single, truths) == {"jump": 1.0, "run": 1.0}
+
+
+def test_a_duplicate_ranked_second_leaves_it_one():
+    found = {"a": [tube("run", 0, 2.0), tube("run", 1, 1.0)]}
+    assert measures.video_ap(found, {"a": [track("run", 0)]}) == {"run": 1.0}
+
+
+def test_a_duplicate_ranked_between_two_does_not():
+    truths = {"a": [track("run", 0)], "b": [track("run", 0)]}
+    found = {
+        "a": [tube("run", 0, 3.0), tube("run", 1, 2.0)],
+        "b": [tube("run", 0, 1.0)],
+    }
+    # Precision 1 at recall 1/2, 2/3 at recall 1.
+    assert measures.video_ap(found, truths)["run"] == pytest.approx(5 / 6)
+
+
+def test_the_class_must_be_right():
+    found = {"a": [tube("jump", 0, 2.0)]}
+    assert measures.video_ap(found, {"a": [track("run", 0)]}) == {"run": 0.0}
+
+
+def test_two_people_of_one_class_are_two_to_find():
+    truths = {"a": [track("run", 0), track("run", 60)]}
+    one = {"a": [tube("run", 0, 1.0)]}
+    both = {"a": [tube("run", 0, 1.0), tube("run", 60, 0.5)]}
+    assert measures.video_ap(one, truths) == {"run": 0.5}
+    assert measures.video_ap(both, truths) == {"run": 1.0}
+
+
+def test_frames_of_only_one_of_two_tracks_count_zero():
+    long = Track("run", [0, 1, 2, 3], boxes(0))
+    short = Track("run", [2, 3, 4], boxes(0)[[2, 3, 3]])
+    assert track_overlap(long, short) == pytest.approx(2 / 5)
+    assert track_overlap(long, Track("run", [9], boxes(0)[:1])) == 0
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 99), st.booleans()), max_size=12),
+    st.integers(0, 3),
+)
+def test_average_precision_against_a_plain_loop(ranked, missed):
+    ranked = [(score + i / 100, hit) for i, (score, hit) in enumerate(ranked)]
+    total = sum(hit for _, hit in ranked) + missed
+    scores, hits = [x[0] for x in ranked], [x[1] for x in ranked]
+    value = measures.average_precision(np.array(scores), np.array(hits), total)
+    if not total:
+        assert np.isnan(value)
+        return
+    by_score = [hit for _, hit in sorted(ranked, reverse=True)]
+    expected = 0.0
+    for wanted in range(1, total + 1):  # the best precision at each recall
+        options = [
+            sum(by_score[:n]) / n
+            for n in range(1, len(by_score) + 1)
+            if sum(by_score[:n]) >= wanted
+        ]
+        expected += max(options, default=0) / total
+    assert value == pytest.approx(expected)
+
+
+@given(st.integers(0, 10**6))
+def test_frame_ap_against_a_plain_loop(seed):
+    rng = np.random.default_rng(seed)
+    truths = {"a": [track("run", 0), track("run", 14)]}
+    count = 8
+    frames = rng.integers(0, 4, count)
+    x = rng.integers(-6, 24, count) + frames
+    found = np.stack([x, 0 * x, x + 9, 0 * x + 9], axis=1).astype(float)
+    scores = rng.permutation(count).astype(float)
+    used, hits = set(), []
+    for i in np.argsort(-scores):
+        shared = {
+            n: max(0, 10 - abs(x[i] - frames[i] - left))
+            for n, left in enumerate((0, 14))
+            if (n, frames[i]) not in used
+        }
+        best = max(shared, key=shared.get, default=None)
+        hit = best is not None and shared[best] / (20 - shared[best]) > 0.5
+        hits.append(hit)
+        if hit:
+            used.add((best, frames[i]))
+    expected = measures.average_precision(-np.arange(count), hits, 8)
+    detections = Detections(frames, np.repeat("run", count), found, scores)
+    assert measures.frame_ap({"a": detections}, truths) == {
+        "run": pytest.approx(expected)
+    }
+
+
+# === ROC ===
+
+
+def test_a_perfect_detector_is_found_before_any_mistake():
+    truths = {"a": [track("run", 0)], "b": [track("jump", 0)]}
+    found = {
+        "a": [tube("run", 0, 2.0), tube("jump", 0, -1.0)],
+        "b": [tube("jump", 0, 2.0), tube("run", 0, -1.0)],
+    }
+    curve = measures.roc(found, truths, limit=1.0)
+    assert curve.true_positives.tolist() == [1, 1]
+    assert curve.false_positives.tolist() == [0, 1]
+    assert curve.area == 1
+
+
+def test_only_the_best_three_tubes_of_a_video_count():
+    truths = {"a": [track("run", 0)]}
+    wrong = [tube("run", 80 + 20 * i, 9.0 - i) for i in range(3)]
+    found = {"a": [*wrong, tube("run", 0, 1.0)], "b": [tube("run", 0, 0.0)]}
+    assert measures.roc(found, truths).true_positives.max() == 0
+    curve = measures.roc(found, truths, top=4, limit=1.0)
+    assert curve.true_positives.max() == 1
+
+
+def test_a_video_is_found_once():
+    truths = {"a": [track("run", 0)]}
+    found = {"a": [tube("run", 0, 2.0), tube("run", 1, 1.0)]}
+    curve = measures.roc(found, truths, limit=1.0)
+    assert curve.false_positives.tolist() == [0, 1]  # the second is a mistake
+
+
+@given(st.integers(0, 10**6))
+def test_one_class_has_scikit_learn_s_curve(seed):
+    rng = np.random.default_rng(seed)
+    truths = {str(i): [track("run", 0)] for i in range(6)}
+    places = rng.choice([0, 80], 6)
+    scores = rng.permutation(6).astype(float)
+    found = {str(i): [tube("run", places[i], scores[i])] for i in range(6)}
+    hits = places == 0
+    if hits.all() or not hits.any():
+        return
+    curve = measures.roc(found, truths, limit=1.0)
+    false, true, _ = roc_curve(hits, scores, drop_intermediate=False)
+    share = hits.mean()  # ours counts videos that were never found, too
+    points = {}
+    for x, y in zip(false[1:], true[1:] * share, strict=True):
+        points.setdefault(round(x, 9), []).append(y)
+    ours = zip(curve.false_positives, curve.true_positives, strict=True)
+    for x, y in ours:
+        assert points[round(x, 9)][0] <= y + 1e-9
+
+
+def test_areas_below_the_authors_own_curves(shared):
+    path = shared / "action_tubes/CNN_UCFsports_myresults.mat"
+    stored = loadmat(path, squeeze_me=True, struct_as_record=False)["output"]
+    areas = [measures.area_below(x.fpr, x.tpr) for x in stored]
+    np.testing.assert_allclose(areas, [x.auc for x in stored], rtol=1e-9)
+    assert areas[0] == pytest.approx(0.5618, abs=1e-4)
+    assert areas[-1] == pytest.approx(0.4115, abs=1e-4)
+
+
+def test_curves_are_averaged_at_the_nearest_points():
+    first = (np.array([0.0, 0.5]), np.array([0.2, 0.8]))
+    second = (np.array([0.2]), np.array([1.0]))
+    curve = measures.averaged([first, second])
+    assert curve.false_positives.tolist() == [0, 0.2, 0.5]
+    # At 0.2 the first curve is nearest at 0 and counts with the next point.
+    np.testing.assert_allclose(curve.true_positives, [0.6, 0.9, 0.9])
+    assert curve.area == pytest.approx(0.2 * 0.9 + 0.3 * 0.9)
