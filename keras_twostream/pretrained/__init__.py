@@ -13,6 +13,7 @@ _HOME = {
     "cross_modality": "_adapt",
     "inflate": "_adapt",
     "list_weights": "_catalogue",
+    "read_pickle": "_pickles",
     "register_weights": "_catalogue",
     "replace_head": "_transfer",
     "transfer": "_transfer",

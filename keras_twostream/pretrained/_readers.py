@@ -1,12 +1,14 @@
 """Reading foreign files: safetensors, PyTorch, TensorFlow; never code."""
 
-from collections.abc import Mapping
+import importlib.util
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
-from keras_twostream.errors import MissingLibraryError, WeightsError
+from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import _safetensors
 
 _TORCH = (".pth", ".pt", ".pyth", ".tar")  # .pth.tar is no archive
@@ -16,8 +18,8 @@ def read(path: Path, *others: Path) -> dict[str, np.ndarray]:
     """All tensors of a file, by the file's own keys.
 
     Args:
-        path: .safetensors, .pth, .pt or .pth.tar (needs PyTorch), or a
-            TensorFlow checkpoint's .index.
+        path: .safetensors, .pth, .pt or .pth.tar, or a TensorFlow
+            checkpoint's .index.
         *others: The checkpoint's data file, if it lies elsewhere.
 
     Returns:
@@ -25,7 +27,6 @@ def read(path: Path, *others: Path) -> dict[str, np.ndarray]:
 
     Raises:
         WeightsError: If the file cannot be read.
-        MissingLibraryError: If it needs PyTorch and that is not installed.
     """
     if path.suffix in _TORCH:
         return _read_torch(path)
@@ -36,20 +37,18 @@ def read(path: Path, *others: Path) -> dict[str, np.ndarray]:
     return _safetensors.read(path)
 
 
+# === PyTorch ===
+
+
 def _read_torch(path: Path) -> dict[str, np.ndarray]:
+    installed = importlib.util.find_spec("torch") is not None
+    load: Callable[[Path], Any] = _by_torch if installed else _by_ourselves
     try:
-        import torch
-    except ImportError as error:
-        raise MissingLibraryError(
-            f"{path.name} is a PyTorch file. Install PyTorch to convert it: "
-            "pip install keras-twostream[torch]"
-        ) from error
-    try:
-        # weights_only reads tensors and refuses to run pickled code.
-        values = torch.load(path, map_location="cpu", weights_only=True)
+        values = load(path)
     except Exception as error:
+        reason = str(error).rstrip(".")
         raise WeightsError(
-            f"{path} is no PyTorch file of tensors alone: {error}. Files "
+            f"{path} is no PyTorch file of tensors alone: {reason}. Files "
             "that hold code are never opened."
         ) from error
     if isinstance(values, Mapping):
@@ -59,17 +58,35 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
             f"{path} must hold tensors by name. Received: a "
             f"{type(values).__name__}. Save the network's state_dict()."
         )
-    return {
-        key: _array(tensor)
-        for key, tensor in values.items()
-        if isinstance(tensor, torch.Tensor)
-    }
+    arrays = {key: _array(value) for key, value in values.items()}
+    return {key: a for key, a in arrays.items() if a is not None}
 
 
-def _array(tensor: Any) -> np.ndarray:
-    """The values; bfloat16, which NumPy lacks, as float32."""
+def _by_torch(path: Path) -> Any:
     import torch
 
-    if tensor.dtype is torch.bfloat16:
-        tensor = tensor.float()
-    return tensor.detach().numpy()
+    # weights_only reads tensors and refuses to run pickled code.
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _by_ourselves(path: Path) -> Any:
+    from keras_twostream.pretrained import _pickles, _torch_pickles
+
+    return _torch_pickles.read_torch(path, _pickles.RULES)
+
+
+def _array(value: Any) -> np.ndarray | None:
+    """A tensor's values, float32 for bfloat16, which NumPy lacks.
+
+    None of anything that is no tensor.
+    """
+    if hasattr(value, "detach"):
+        value = value.detach()
+        if str(value.dtype) == "torch.bfloat16":
+            value = value.float()
+        return value.numpy()
+    if not isinstance(value, np.ndarray):
+        return None
+    if value.dtype == ml_dtypes.bfloat16:
+        return value.astype(np.float32)
+    return value
