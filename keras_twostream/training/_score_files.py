@@ -1,13 +1,11 @@
 """Scores that other programs wrote: TSN's .npz, mmaction2's .pkl.
 
-A pickle can run any program when it is read. The reader here builds arrays
-and plain containers and refuses everything else; a TSN file, which holds
-object arrays, is read through the same door. PyTorch's tensors become arrays.
+A pickle can run any program when it is read, so `read_pickle` reads these,
+and the object arrays of a TSN file: plain data, and nothing else.
 """
 
 import io
 import os
-import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,44 +14,8 @@ from typing import Any
 import numpy as np
 
 from keras_twostream.errors import SpecError
+from keras_twostream.pretrained import read_pickle
 from keras_twostream.training._scores import VideoScores
-from keras_twostream.training._torch_pickles import stand_in
-
-# What arrays and plain numbers need, and nothing that acts.
-_ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "scalar"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("collections", "OrderedDict"),
-}
-
-
-class _Plain(pickle.Unpickler):
-    """An unpickler of arrays, numbers, text, lists and dicts."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("_codecs", "encode"):
-            return _latin
-        if (module, name) in _ALLOWED:
-            return super().find_class(module, name)
-        tensor = stand_in(module, name, _Plain)
-        if tensor is not None:
-            return tensor
-        raise SpecError(
-            f"The file asks for {module}.{name}, which a file of scores does "
-            "not need; it was not run. Only arrays, numbers, text, lists and "
-            "dicts are read."
-        )
-
-
-def _latin(text: str, encoding: str) -> bytes:
-    """How pickles of protocol 2 spell bytes."""
-    if encoding not in ("latin1", "latin-1"):
-        raise SpecError(f"A file of scores does not need {encoding!r}.")
-    return text.encode("latin1")
 
 
 def load_scores(path: str | os.PathLike, stream: str = "") -> VideoScores:
@@ -187,9 +149,6 @@ def _array(data: bytes, path: Path) -> np.ndarray:
 
 def _unpickle(data: bytes, path: Path) -> Any:
     try:
-        # As text of Python 2, whose arrays TSN released.
-        return _Plain(io.BytesIO(data), encoding="latin1").load()
-    except SpecError:
-        raise
-    except Exception as error:  # a broken pickle raises anything
-        raise SpecError(f"{path} cannot be read: {error!r}") from error
+        return read_pickle(data)
+    except SpecError as error:
+        raise SpecError(f"{path} cannot be read. {error}") from error

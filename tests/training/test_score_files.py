@@ -6,7 +6,6 @@ import pytest
 
 from keras_twostream import training
 from keras_twostream.errors import SpecError
-from keras_twostream.training import _torch_pickles
 
 
 def test_tsn_archive_without_running_its_pickles(tmp_path):
@@ -95,12 +94,10 @@ def test_tensors_of_mmaction_are_read_without_torch(tmp_path, dtype):
     assert (found.labels.tolist(), found.kind) == ([1, 0], "softmax")
 
 
-def test_a_tensor_stays_inside_its_storage():
-    storage = np.arange(4.0)
-    with pytest.raises(IndexError):
-        _torch_pickles._tensor(storage, 2, (2, 2), (2, 1))
-    with pytest.raises(SpecError, match="larger than its storage"):
-        _torch_pickles._tensor(storage, 0, (9, 9), (0, 0))
+def test_forged_addresses_are_named(shared):
+    path = shared.parent / "faults" / "forged_O_4.pkl"
+    with pytest.raises(SpecError, match=r"forged_O_4\.pkl cannot .*addresses"):
+        training.load_scores(path)
 
 
 def test_bytes_of_python_2_are_read(tmp_path):
