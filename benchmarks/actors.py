@@ -22,8 +22,9 @@ from rich.progress import track
 from scipy.stats import binomtest
 
 import keras_twostream as kts
-from keras_twostream.data import actors, read_frames
-from keras_twostream.prediction import FUSED, scorer
+from keras_twostream import actors
+from keras_twostream.data import read_frames
+from keras_twostream.scoring.predicting import FUSED, scorer
 
 PAIRS = (
     ("sit_down", "stand_up"),

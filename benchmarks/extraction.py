@@ -31,7 +31,7 @@ import numpy as np
 from keras_twostream import ClipSpec, flow
 from keras_twostream._opencv import cv2
 from keras_twostream.data import iter_frames
-from keras_twostream.data.cache import Contract, _images, _packing, pack_video
+from keras_twostream.data.cache import Contract, images, pack_video, packing
 from keras_twostream.data.extraction import extract
 
 ROUNDS = 3
@@ -64,9 +64,9 @@ def decode(video: Path, count: int) -> list[np.ndarray]:
 
 def encode(frames, fields, contract: Contract) -> None:
     for frame in frames:
-        _images.pack_frame(frame, contract)
+        images.pack_frame(frame, contract)
     for field in fields:
-        _images.pack_field(field, contract)
+        images.pack_field(field, contract)
 
 
 def plain_loop(video: Path, count: int, algorithm: str, out: Path) -> None:
@@ -175,8 +175,8 @@ def only(count: int) -> None:
     def few(*arguments, **settings):
         return itertools.islice(iter_frames(*arguments, **settings), count)
 
-    _packing._video.iter_frames = few
-    _packing._verify = lambda *arguments: None
+    packing._video.iter_frames = few
+    packing._verify = lambda *arguments: None
 
 
 def peak(video: Path, count: int, pipe) -> None:
@@ -210,9 +210,9 @@ def size_rows(video: Path, count: int) -> list[str]:
     for encoding, bits in ENCODINGS:
         spec = ClipSpec(resize_to=SIZE, frame_rate=None)
         contract = Contract.of(spec, bits, encoding)
-        packed = [_images.pack_field(field, contract) for field in fields]
+        packed = [images.pack_field(field, contract) for field in fields]
         total = sum(map(len, packed))
-        total += sum(len(_images.pack_frame(f, contract)) for f in frames)
+        total += sum(len(images.pack_frame(f, contract)) for f in frames)
         errors = [
             np.abs(unpacked(payload, contract) - field.clip(-BOUND, BOUND))
             for payload, field in zip(packed, fields, strict=True)
@@ -225,9 +225,7 @@ def size_rows(video: Path, count: int) -> list[str]:
 
 
 def unpacked(payload: bytes, contract: Contract) -> np.ndarray:
-    return _images.unpack_field(
-        np.frombuffer(payload, np.uint8), SIZE, contract
-    )
+    return images.unpack_field(np.frombuffer(payload, np.uint8), SIZE, contract)
 
 
 def loose_images(frames, fields) -> list[np.ndarray]:

@@ -21,10 +21,10 @@ import numpy as np
 import torch
 
 from keras_twostream import ClipSpec
-from keras_twostream.data._augment import multi_scale
-from keras_twostream.data._crops import mirrored
-from keras_twostream.data._sampling import generator
 from keras_twostream.data.cache import Contract, PackedSource
+from keras_twostream.data.cutting.augmentation import multi_scale
+from keras_twostream.data.cutting.cropping import mirrored
+from keras_twostream.data.cutting.placement import generator
 from keras_twostream.data.extraction import extract
 
 SPEC = ClipSpec(resize_to=(256, 340), frame_rate=None)

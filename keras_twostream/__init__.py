@@ -11,35 +11,6 @@ from keras_twostream._lazy import lazy_names
 
 __version__ = "0.1.0"
 
-# Public name -> module that defines it. An empty string marks a module that
-# is itself public.
-_PUBLIC = {
-    "ClipSpec": "spec",
-    "Prediction": "prediction",
-    "WeightSpec": "pretrained",
-    "clip_spec": "inspection",
-    "clips": "prediction",
-    "data": "",
-    "errors": "",
-    "flow": "",
-    "layers": "",
-    "list_models": "registry",
-    "list_weights": "pretrained",
-    "load": "hub",
-    "models": "",
-    "predict": "prediction",
-    "pretrained": "",
-    "push_to_hub": "hub",
-    "register_model": "registry",
-    "register_weights": "pretrained",
-    "save_pretrained": "hub",
-    "taps": "inspection",
-    "training": "",
-    "with_flow": "deploy",
-}
-
-__all__ = list(_PUBLIC)
-
-__getattr__, __dir__ = lazy_names(__name__, _PUBLIC)
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)
 
 _keras_hook.install()

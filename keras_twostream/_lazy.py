@@ -1,30 +1,52 @@
-"""Public names that are imported on first use."""
+"""Public names that are imported on first use.
 
+A package lists its public names once, as imports in the stub beside its
+`__init__.py`. Editors and type checkers read the stub; at run time the same
+list says which module to import when a name is first asked for.
+"""
+
+import ast
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 
 def lazy_names(
-    package: str, home: Mapping[str, str]
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """The `__getattr__` and `__dir__` of a package whose names come late.
+    package: str, file: str
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Return `__getattr__`, `__dir__` and `__all__` of a lazy package.
 
     Args:
         package: The package's `__name__`.
-        home: From public name to the module below the package that defines
-            it, or to "" for a module that is itself public.
+        file: The package's `__file__`; `__init__.pyi` stands beside it and
+            holds `from module import name as name`, where a name imported
+            from a package is a public module of it.
 
     Returns:
-        The two functions, to be bound in the package (PEP 562).
+        The three names of PEP 562 and of `import *`, to be bound in the
+        package.
     """
+    home = _imports(Path(file).with_suffix(".pyi"))
 
     def getattribute(name: str) -> Any:
         if name not in home:
             raise AttributeError(
                 f"module {package!r} has no attribute {name!r}"
             )
-        module = importlib.import_module(f"{package}.{home[name] or name}")
-        return getattr(module, name) if home[name] else module
+        parent = home[name]
+        if package == parent or package.startswith(f"{parent}."):
+            return importlib.import_module(f"{parent}.{name}")
+        return getattr(importlib.import_module(parent), name)
 
-    return getattribute, lambda: sorted(home)
+    return getattribute, lambda: sorted(home), list(home)
+
+
+def _imports(stub: Path) -> dict[str, str]:
+    """Map each name that a stub imports to the module it comes from."""
+    return {
+        alias.name: node.module
+        for node in ast.parse(stub.read_text("utf-8")).body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }

@@ -10,7 +10,7 @@ from small_model import CLASSES, SPEC, small_model
 
 import keras_twostream as kts
 from keras_twostream import errors, inspection, pretrained
-from keras_twostream.prediction import Prediction, scorer
+from keras_twostream.scoring.predicting import Prediction, scorer
 
 pytestmark = pytest.mark.agnostic
 

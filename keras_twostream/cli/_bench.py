@@ -59,9 +59,10 @@ def bench_command(data: Path, as_json: bool, **flags: Any) -> None:
 
     spec = clip_spec_of(flags["model"], assignments(flags["fields"], "--spec"))
     with _console.quiet():
-        from keras_twostream.data import bench, read_annotations
+        from keras_twostream.data import read_annotations
+        from keras_twostream.data.feeding import measurement
     found = read_annotations(data, flags["list_format"], root=flags["root"])
-    result = bench.measure(
+    result = measurement.measure(
         found,
         spec,
         batch_size=flags["batch_size"],

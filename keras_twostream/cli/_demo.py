@@ -60,7 +60,7 @@ def demo_command(
 
 def _render(out: Path, seed: int) -> tuple[Path, str]:
     """A clip of the held-out split: the file and its true action."""
-    from keras_twostream.data import actors
+    from keras_twostream import actors
 
     rng = np.random.default_rng(seed)
     action = actors.CLASSES[int(rng.integers(len(actors.CLASSES)))]

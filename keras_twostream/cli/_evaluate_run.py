@@ -18,7 +18,7 @@ from keras_twostream.cli._train_setup import (
     shows_several,
 )
 from keras_twostream.data import read_annotations
-from keras_twostream.prediction import refuse_untrained
+from keras_twostream.scoring.predicting import refuse_untrained
 from keras_twostream.training import VideoScores
 
 WHICH_TO_MEASURE = (

@@ -12,7 +12,7 @@ from keras_twostream._opencv import cv2
 from keras_twostream.cli._files import check_writable, distinct
 from keras_twostream.cli._train_setup import load_anything
 from keras_twostream.data import read_annotations
-from keras_twostream.data._annotations import LIST_SUFFIXES
+from keras_twostream.data.lists.annotations import LIST_SUFFIXES
 from keras_twostream.errors import SpecError, VideoError
 
 

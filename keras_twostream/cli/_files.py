@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from keras_twostream.data._video_files import VIDEO_SUFFIXES, videos_in
+from keras_twostream.data.lists.files import VIDEO_SUFFIXES, videos_in
 
 
 def expand(paths: Iterable[Path]) -> tuple[list[Path], dict[Path, str]]:

@@ -3,10 +3,10 @@
 import dataclasses
 from pathlib import Path
 
-from keras_twostream import prediction
 from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.cli import _console, _model, _pictures
 from keras_twostream.cli._report import report, time_spent
+from keras_twostream.scoring import predicting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Result:
         failure: Why there are no pictures, where they were wanted.
     """
 
-    prediction: prediction.Prediction
+    prediction: predicting.Prediction
     pictures: dict[str, str]
     seconds: dict[str, float]
     truth: str | None = None
@@ -54,7 +54,7 @@ def run(
         def advance(done: float, total: float) -> None:
             bars.update(task, completed=done, total=total)
 
-        said = prediction.predict(
+        said = predicting.predict(
             video,
             loaded.model,
             flow=loaded.spec.flow_algorithm,

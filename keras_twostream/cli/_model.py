@@ -49,11 +49,12 @@ def load(name: str, algorithm: str | None, watch: Stopwatch) -> Loaded:
         UntrainedHeadError: If its classifier is random.
     """
     with watch("import"), _console.quiet():
-        from keras_twostream import hub, inspection, prediction
+        from keras_twostream import hub, inspection
+        from keras_twostream.scoring import predicting
     check_device()
     with watch("load"), _console.quiet():
         model = hub.load(model_name(name))
-    prediction.refuse_untrained(model)
+    predicting.refuse_untrained(model)
     spec = inspection.clip_spec(model)
     if algorithm is not None:
         spec = spec.replace(flow_algorithm=algorithm)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_twostream import data, visual
-from keras_twostream.prediction import Prediction
+from keras_twostream.scoring.predicting import Prediction
 from keras_twostream.spec import ClipSpec
 
 MOMENTS = 8  # on the contact sheet

@@ -8,24 +8,4 @@ algorithms need no Keras.
 
 from keras_twostream._lazy import lazy_names
 
-_HOME = {
-    "ALGORITHMS": "_compute",
-    "compute": "_compute",
-    "compute_pairs": "_compute",
-    "encode": "_fields",
-    "decode": "_fields",
-    "levels_to_pixels": "_fields",
-    "mirror": "_fields",
-    "resize": "_fields",
-    "stack": "_fields",
-    "end_point_error": "_fields",
-    "read_flo": "_files",
-    "write_flo": "_files",
-    "to_rgb": "_colour",
-    "tvl1": "_tvl1",
-    "TVL1": "_tvl1_layer",
-}
-
-__all__ = list(_HOME)
-
-__getattr__, __dir__ = lazy_names(__name__, _HOME)
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

@@ -7,19 +7,4 @@ function needs them.
 
 from keras_twostream._lazy import lazy_names
 
-_HOME = {
-    "WeightFile": "_spec",
-    "WeightSpec": "_spec",
-    "cross_modality": "_adapt",
-    "inflate": "_adapt",
-    "list_weights": "_catalogue",
-    "read_pickle": "_pickles",
-    "register_weights": "_catalogue",
-    "replace_head": "_transfer",
-    "transfer": "_transfer",
-    "weight_spec": "_catalogue",
-}
-
-__all__ = list(_HOME)
-
-__getattr__, __dir__ = lazy_names(__name__, _HOME)
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

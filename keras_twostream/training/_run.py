@@ -12,15 +12,15 @@ import tensorflow as tf
 from keras_twostream._files import write_json
 from keras_twostream.costs import costs
 from keras_twostream.data import layouts, video_dataset
+from keras_twostream.data.lists.labels import several
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import card, class_names, clip_spec
+from keras_twostream.scoring.evaluation import head_names
+from keras_twostream.scoring.plots import plot_curves
 from keras_twostream.training._batches import filled_up, labelled
 from keras_twostream.training._checkpoint import KeepBest, Resume, RunLog
 from keras_twostream.training._compile import compile, output_names
-from keras_twostream.training._evaluate import head_names
 from keras_twostream.training._identity import identity
-from keras_twostream.training._labels import several
-from keras_twostream.training._plots import plot_curves
 from keras_twostream.training._progress import Progress
 from keras_twostream.training._recipes import Recipe
 from keras_twostream.training._throughput import ThroughputMonitor

@@ -13,9 +13,9 @@ from keras_twostream import flow
 from keras_twostream.data import clips
 from keras_twostream.errors import TwoStreamError
 from keras_twostream.inspection import class_names, clip_spec
-from keras_twostream.training._evaluate import VideoEvaluation, stream_weights
-from keras_twostream.training._plots import plot_confusion
-from keras_twostream.training._scores import confusion_matrix
+from keras_twostream.scoring.evaluation import VideoEvaluation, stream_weights
+from keras_twostream.scoring.metrics import confusion_matrix
+from keras_twostream.scoring.plots import plot_confusion
 
 
 class TensorBoardImages(keras.callbacks.Callback):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from keras_twostream import flow
-from keras_twostream.data import _frames, _video
+from keras_twostream.data.video import reading, resizing
 from keras_twostream.spec import ClipSpec
 from keras_twostream.visual import _theme
 
@@ -32,8 +32,8 @@ def footage(
     Raises:
         VideoError: If the file cannot be read.
     """
-    rate = spec.frame_rate or _video.probe(path).fps
-    frames = _video.iter_frames(path, rate=spec.frame_rate)
+    rate = spec.frame_rate or reading.probe(path).fps
+    frames = reading.iter_frames(path, rate=spec.frame_rate)
     shown = _Shown()
     for number, (frame, following) in enumerate(_with_next(frames)):
         motion = shown.motion
@@ -63,7 +63,7 @@ def _with_next(frames: Iterator[np.ndarray]):
 def _motion(frame, following, spec: ClipSpec) -> np.ndarray:
     """(H, W, 2) flow to the next frame, at the size the network sees."""
     pair = [frame, frame if following is None else following]
-    small = _frames.resize_all(np.stack(pair), spec.short_side, spec.resize_to)
+    small = resizing.resize_all(np.stack(pair), spec.short_side, spec.resize_to)
     return flow.compute(small, spec.flow_algorithm, **spec.flow_parameters)[0]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from keras_twostream import _files
-from keras_twostream.data._encoders import first_encoder
+from keras_twostream.data.video.encoders import first_encoder
 from keras_twostream.visual import _parts, _theme
 from keras_twostream.visual._parts import Box
 from keras_twostream.visual._story import FUSED, Story

@@ -5,8 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from keras_twostream import cli
-from keras_twostream.data import actors
+from keras_twostream import actors, cli
 
 SMALL = ("--spec", "short_side=32", "--spec", "crop=[24, 24]")
 

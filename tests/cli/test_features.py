@@ -10,9 +10,8 @@ from click.testing import CliRunner
 from small_model import small_model
 
 import keras_twostream as kts
-from keras_twostream import cli, hub, training
+from keras_twostream import actors, cli, hub, training
 from keras_twostream.cli._features_run import _targets
-from keras_twostream.data import actors
 
 
 @pytest.fixture

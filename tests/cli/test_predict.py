@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 from small_model import CLASSES, small_model
 
-from keras_twostream import cli, hub, inspection
+from keras_twostream import actors, cli, hub, inspection
 from keras_twostream.cli import _demo, _files
-from keras_twostream.data import actors
+from keras_twostream.scoring import predicting
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +98,11 @@ def test_a_broken_file_is_named_and_the_rest_go_on(video, tmp_path):
 
 
 def test_an_error_nobody_foresaw_stops_one_file_only(video, monkeypatch):
-    from keras_twostream import prediction
 
     def fail(*arguments, **options):
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr(prediction, "predict", fail)
+    monkeypatch.setattr(predicting, "predict", fail)
     result = run("predict", video, "--no-video")
     assert result.exit_code == 1
     assert "ZeroDivisionError: by zero" in result.stderr

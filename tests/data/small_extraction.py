@@ -4,7 +4,7 @@ from numbered_videos import numbered_frames, write_video
 
 from keras_twostream import ClipSpec
 from keras_twostream.data.cache import Contract
-from keras_twostream.data.cache._folder import ROOTS_FILE
+from keras_twostream.data.cache.folder import ROOTS_FILE
 
 CONTRACT = Contract.of(ClipSpec(short_side=32, crop=(32, 32), frame_rate=None))
 

@@ -8,8 +8,11 @@ import av
 import numpy as np
 import pytest
 
-from keras_twostream.data import actors, read_annotations, read_frames
-from keras_twostream.data.actors import _body, _pose, _scene, _textures, bias
+from keras_twostream import actors
+from keras_twostream.actors import bias, body, textures
+from keras_twostream.actors.pose import joints
+from keras_twostream.actors.scene import open_scene
+from keras_twostream.data import read_annotations, read_frames
 from keras_twostream.errors import SpecError, UnknownNameError
 
 SMALL = (48, 64)
@@ -32,7 +35,7 @@ def data(tmp_path_factory):
 
 
 def _act(label, index=0, split="train"):
-    return _scene.open_scene(label, 0, split, index, SMALL)
+    return open_scene(label, 0, split, index, SMALL)
 
 
 def test_classes_are_seventeen_in_a_fixed_order():
@@ -81,8 +84,8 @@ def test_clockwise_is_seen_from_the_figures_right():
 
 def test_walkers_swing_the_foot_forward_in_the_air():
     scene, pose, _ = _act("walk_forward")
-    feet = _pose.joints(scene.body, pose)["ankles"][..., [0, 2]]
-    pelvis = _pose.joints(scene.body, pose)["pelvis"][:, 0]
+    feet = joints(scene.body, pose)["ankles"][..., [0, 2]]
+    pelvis = joints(scene.body, pose)["pelvis"][:, 0]
     speed = np.diff(feet[..., 0] - pelvis, axis=1)
     high = feet[:, 1:, 1] > 0.035 + 0.06
     assert high.any()
@@ -92,7 +95,7 @@ def test_walkers_swing_the_foot_forward_in_the_air():
 @pytest.mark.parametrize("label", ["sit_down", "bend", "drink", "jumping_jack"])
 def test_feet_rest_on_the_floor_and_bones_keep_their_length(label):
     scene, pose, _ = _act(label)
-    places = _pose.joints(scene.body, pose)
+    places = joints(scene.body, pose)
     lowest = places["ankles"][..., 2].min(axis=0) - pose.lift
     np.testing.assert_allclose(lowest, 0.035, atol=1e-9)
     arm = np.linalg.norm(places["hands"] - places["elbows"], axis=-1)
@@ -102,15 +105,15 @@ def test_feet_rest_on_the_floor_and_bones_keep_their_length(label):
 def test_drinkers_reach_their_face():
     for index in range(5):
         scene, pose, _ = _act("drink", index)
-        places = _pose.joints(scene.body, pose)
+        places = joints(scene.body, pose)
         gap = places["hands"][pose.lead] - places["head"]
         assert np.linalg.norm(gap, axis=-1).min() < 0.16
 
 
 def test_splits_share_no_person_wall_or_clip():
-    people = [set(range(*pool)) for pool in _body.POOLS.values()]
+    people = [set(range(*pool)) for pool in body.POOLS.values()]
     assert not people[0] & people[1]
-    walls = [set(family) for family in _textures.FAMILIES.values()]
+    walls = [set(family) for family in textures.FAMILIES.values()]
     assert not walls[0] & walls[1]
     train = actors.render("bend", split="train", size=SMALL)
     test = actors.render("bend", split="test", size=SMALL)
@@ -205,7 +208,7 @@ def _python(code):
 
 def test_workers_need_no_keras():
     code = (
-        "import sys, keras_twostream.data.actors; "
+        "import sys, keras_twostream.actors; "
         "print({'keras', 'tensorflow', 'sklearn'} & set(sys.modules))"
     )
     found = _python(code)
@@ -224,8 +227,7 @@ def test_vp9_takes_over_where_there_is_no_h264(tmp_path, monkeypatch):
 
 def test_without_opencv_the_error_says_what_to_install():
     code = (
-        "import sys; sys.modules['cv2'] = None\n"
-        "import keras_twostream.data.actors"
+        "import sys; sys.modules['cv2'] = None\nimport keras_twostream.actors"
     )
     found = _python(code)
     assert "MissingLibraryError: Reading video" in found.stderr

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_twostream import flow
-from keras_twostream.data import _augment as augment
-from keras_twostream.data import _crops, crop_clip, view_crops
-from keras_twostream.data._sampling import generator
+from keras_twostream.data import crop_clip, view_crops
+from keras_twostream.data.cutting import augmentation as augment
+from keras_twostream.data.cutting import cropping
+from keras_twostream.data.cutting.placement import generator
 from keras_twostream.errors import SpecError
 
 SIZE = (112, 112)
@@ -119,7 +120,7 @@ def test_scale_jitter_keeps_the_aspect_ratio():
 
 def test_mirroring_twice_is_nothing():
     original = clip()
-    whole = _crops.Crop(0, 0, 20, 30, (20, 30), mirror=True)
+    whole = cropping.Crop(0, 0, 20, 30, (20, 30), mirror=True)
     once = crop_clip(original, whole)
     np.testing.assert_array_equal(once["flow"], flow.mirror(original["flow"]))
     twice = crop_clip(once, whole)
@@ -128,19 +129,19 @@ def test_mirroring_twice_is_nothing():
 
 
 def test_resizing_scales_displacement():
-    crop = _crops.Crop(0, 10, 20, 20, (40, 10))
+    crop = cropping.Crop(0, 10, 20, 20, (40, 10))
     constant = np.ones((1, 20, 30, 2), np.float32)
-    scaled = _crops.crop_flow(constant, crop)
+    scaled = cropping.crop_flow(constant, crop)
     np.testing.assert_allclose(scaled[..., 0], 0.5)
     np.testing.assert_allclose(scaled[..., 1], 2.0)
-    as_authors = _crops.crop_flow(constant, crop, "unscaled")
+    as_authors = cropping.crop_flow(constant, crop, "unscaled")
     np.testing.assert_allclose(as_authors, 1.0)
-    mirrored = _crops.crop_flow(
+    mirrored = cropping.crop_flow(
         constant, dataclasses.replace(crop, mirror=True), "unscaled"
     )
     np.testing.assert_allclose(mirrored[0, 0, 0], [-1, 1])
     with pytest.raises(SpecError, match="must be one of scaled, unscaled"):
-        _crops.crop_flow(constant, crop, "as is")
+        cropping.crop_flow(constant, crop, "as is")
 
 
 @pytest.mark.parametrize("mirror", [False, True])
@@ -154,9 +155,9 @@ def test_cropping_commutes_with_flow(mirror):
         for t in range(2)
     ]
     frames = np.stack(texture)[..., None].repeat(3, -1).astype(np.uint8)
-    crop = _crops.Crop(10, 20, 64, 80, (96, 96), mirror)
-    after = _crops.crop_flow(flow.compute(frames), crop)
-    before = flow.compute(_crops.crop_rgb(frames, crop))
+    crop = cropping.Crop(10, 20, 64, 80, (96, 96), mirror)
+    after = cropping.crop_flow(flow.compute(frames), crop)
+    before = flow.compute(cropping.crop_rgb(frames, crop))
     inner = np.s_[:, 16:-16, 16:-16]
     expected = [-2.4 if mirror else 2.4, 1.5]
     np.testing.assert_allclose(after[inner].mean((0, 1, 2)), expected, atol=0.2)
@@ -167,9 +168,9 @@ def test_cropping_does_not_touch_its_input():
     original = clip()
     copy = {name: array.copy() for name, array in original.items()}
     for crop in (
-        _crops.Crop(0, 0, 20, 30, (20, 30)),
-        _crops.Crop(0, 0, 20, 30, (20, 30), mirror=True),
-        _crops.Crop(2, 3, 10, 10, (20, 30)),
+        cropping.Crop(0, 0, 20, 30, (20, 30)),
+        cropping.Crop(0, 0, 20, 30, (20, 30), mirror=True),
+        cropping.Crop(2, 3, 10, 10, (20, 30)),
     ):
         crop_clip(original, crop)
     for name in original:

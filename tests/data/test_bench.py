@@ -26,7 +26,7 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
 
 
 def test_no_batches_cannot_be_timed():
-    from keras_twostream.data import bench
+    from keras_twostream.data.feeding import measurement
 
     with pytest.raises(SpecError, match="`batches` must be 1 or more"):
-        bench.measure(None, ClipSpec(), batches=0)
+        measurement.measure(None, ClipSpec(), batches=0)

@@ -10,7 +10,7 @@ from safetensors import safe_open
 
 from keras_twostream import ClipSpec, flow
 from keras_twostream.data import cache, read_frames
-from keras_twostream.data.cache import _packing
+from keras_twostream.data.cache import packing
 from keras_twostream.errors import SpecError, VideoError
 
 SPEC = ClipSpec(
@@ -65,7 +65,7 @@ def test_each_encoding_gives_back_what_it_can(
 
 
 def test_chunks_leave_no_seam(video, tmp_path, monkeypatch, packed):
-    monkeypatch.setattr(_packing, "CHUNK", 3)
+    monkeypatch.setattr(packing, "CHUNK", 3)
     path = tmp_path / "v.mp4.safetensors"
     pack(video, path)
     size = 24, 32
@@ -188,7 +188,7 @@ def test_a_damaged_video_is_not_half_written(video, tmp_path, monkeypatch):
     def few(*arguments, **options):
         yield from numbered_frames(10, 24, 32)
 
-    monkeypatch.setattr(_packing._video, "iter_frames", few)
+    monkeypatch.setattr(packing.reading, "iter_frames", few)
     with pytest.raises(VideoError, match="10 of its 40 frames can be decoded"):
         pack(video, tmp_path / "v.safetensors")
     assert os.listdir(tmp_path) == []

@@ -6,9 +6,9 @@ from numbered_videos import numbered_frames, numbers, write_video
 
 from keras_twostream import ClipSpec, flow
 from keras_twostream.data import clips, read_frames
-from keras_twostream.data._clip_frames import frames_of
-from keras_twostream.data._crops import Crop
-from keras_twostream.data._footage import Footage
+from keras_twostream.data.cutting.clip_frames import frames_of
+from keras_twostream.data.cutting.cropping import Crop
+from keras_twostream.data.cutting.footage import Footage
 from keras_twostream.errors import SpecError
 
 SPEC = ClipSpec(

@@ -13,8 +13,8 @@ from small_extraction import CONTRACT, content
 
 from keras_twostream import ClipSpec
 from keras_twostream.data.cache import CacheFolder, Contract
-from keras_twostream.data.cache import _packing as packing
-from keras_twostream.data.extraction import _work, extract, find_jobs
+from keras_twostream.data.cache import packing as packing
+from keras_twostream.data.extraction import extract, find_jobs, work
 from keras_twostream.errors import SpecError
 
 # What a user's script does; stated here because processes import it.
@@ -152,7 +152,7 @@ def full(*arguments, **options):
 def test_a_full_disk_stops_the_run_with_one_clear_error(
     videos, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(packing._images, "pack_field", full)
+    monkeypatch.setattr(packing.images, "pack_field", full)
     summary = extract(videos, tmp_path, CONTRACT, workers=1)
     assert "is full. Make room and run the same command" in summary.stopped
     assert summary.done == [] and summary.failed == {}
@@ -205,7 +205,7 @@ def test_progress_knows_what_is_left(videos, tmp_path):
 
 def test_stopping_removes_what_is_half_done(videos, tmp_path):
     (job,) = find_jobs(videos / "class0" / "v0.mp4")
-    outcome = _work.work(job, CONTRACT, str(tmp_path), [0, 0, 0, 1])
+    outcome = work.work(job, CONTRACT, str(tmp_path), [0, 0, 0, 1])
     assert outcome.fatal
     assert os.listdir(tmp_path) == []
 

@@ -9,9 +9,8 @@ import pytest
 from numbered_videos import numbered_frames, write_video
 from small_extraction import CONTRACT, content
 
-from keras_twostream.data import _remote
-from keras_twostream.data.cache import CacheFolder
-from keras_twostream.data.cache._folder import ROOTS_FILE
+from keras_twostream.data.cache import CacheFolder, addresses
+from keras_twostream.data.cache.folder import ROOTS_FILE
 from keras_twostream.data.extraction import extract
 from keras_twostream.errors import MissingLibraryError, SpecError
 
@@ -100,7 +99,7 @@ def test_two_that_send_one_file_do_not_meet(memory, tmp_path, monkeypatch):
 
     monkeypatch.setattr(type(memory), "put_file", watch)
     for _ in range(2):  # a process of this number on each of two machines
-        _remote.publish(tmp_path / "a", "memory://out/a")
+        addresses.publish(tmp_path / "a", "memory://out/a")
     assert len(set(parts)) == 2
     assert memory.ls("/out", detail=False) == ["/out/a"]
 

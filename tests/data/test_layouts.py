@@ -13,11 +13,11 @@ from foreign_layouts import (
 
 from keras_twostream import ClipSpec, flow
 from keras_twostream.data import layouts
-from keras_twostream.data._clip_frames import frames_of
-from keras_twostream.data._clips import clips, open_source
-from keras_twostream.data._crops import Crop, mirrored
-from keras_twostream.data._footage import footage_of
-from keras_twostream.data.layouts import _sources
+from keras_twostream.data.cutting.clip_frames import frames_of
+from keras_twostream.data.cutting.clip_sources import clips, open_source
+from keras_twostream.data.cutting.cropping import Crop, mirrored
+from keras_twostream.data.cutting.footage import footage_of
+from keras_twostream.data.layouts import sources
 from keras_twostream.errors import SpecError, VideoError
 
 FRAMES, FIELDS = moving_frames(), true_fields()
@@ -105,10 +105,10 @@ def test_the_zero_level_is_that_of_the_tool(tmp_path):
     for name, level in (("mmaction2", 127), ("dense_flow", 128)):
         path = write_layout(name, tmp_path / name, FRAMES, still)
         files = layouts.read_layout(path).files["x"]
-        assert _sources.zero_level(files[1], name) == level
+        assert sources.zero_level(files[1], name) == level
     levels = np.array([127, 0, 255], np.uint8)
     np.testing.assert_allclose(
-        _sources.decode(levels, 20.0, 127), [0, -19.92, 20.08], atol=0.01
+        sources.decode(levels, 20.0, 127), [0, -19.92, 20.08], atol=0.01
     )
 
 

@@ -4,7 +4,7 @@ import gc
 
 import numpy as np
 
-from keras_twostream.data._memory import Recycled
+from keras_twostream.data.feeding.memory import Recycled
 
 
 def address(array):

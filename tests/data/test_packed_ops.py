@@ -7,13 +7,14 @@ from numbered_videos import write_video
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
-from keras_twostream import ClipSpec  # noqa: E402
-from keras_twostream.data import _crops, read_annotations  # noqa: E402
-from keras_twostream.data._packed_footage import PackedFootage  # noqa: E402
-from keras_twostream.data._pipeline import video_dataset  # noqa: E402
-from keras_twostream.data.cache import Contract, open_packed  # noqa: E402
-from keras_twostream.data.extraction import extract  # noqa: E402
-from keras_twostream.errors import SpecError  # noqa: E402
+from keras_twostream import ClipSpec
+from keras_twostream.data import read_annotations
+from keras_twostream.data.cache import Contract, open_packed
+from keras_twostream.data.cutting import cropping
+from keras_twostream.data.cutting.packed_footage import PackedFootage
+from keras_twostream.data.extraction import extract
+from keras_twostream.data.feeding.pipeline import video_dataset
+from keras_twostream.errors import SpecError
 
 SPEC = ClipSpec(
     clip_length=3,
@@ -117,7 +118,7 @@ def test_a_packed_list_makes_no_whole_field(videos, tmp_path, monkeypatch):
     def refuse(*arguments):
         raise ZeroDivisionError("a whole field was cropped")
 
-    monkeypatch.setattr(_crops, "crop_flow", refuse)
+    monkeypatch.setattr(cropping, "crop_flow", refuse)
     assert sum(len(label) for _, label in batches(items, SPEC)) == 6
 
 

@@ -11,11 +11,12 @@ from numbered_videos import numbered_frames, numbers, write_video
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
-from keras_twostream import ClipSpec  # noqa: E402
-from keras_twostream.data import _video, clips, read_annotations  # noqa: E402
-from keras_twostream.data._pipeline import video_dataset  # noqa: E402
-from keras_twostream.data._stores import frame_store  # noqa: E402
-from keras_twostream.errors import (  # noqa: E402
+from keras_twostream import ClipSpec
+from keras_twostream.data import clips, read_annotations
+from keras_twostream.data.feeding.pipeline import video_dataset
+from keras_twostream.data.feeding.stores import frame_store
+from keras_twostream.data.video import reading
+from keras_twostream.errors import (
     MissingLibraryError,
     SpecError,
     VideoError,
@@ -149,13 +150,13 @@ def test_the_memory_cache_changes_nothing(items, limit):
 
 
 def test_what_memory_has_no_room_for_is_not_decoded_whole(items, monkeypatch):
-    read, asked = _video.read_frames, []
+    read, asked = reading.read_frames, []
 
     def watch(path, indices, **options):
         asked.append(len(indices))
         return read(path, indices, **options)
 
-    monkeypatch.setattr(_video, "read_frames", watch)
+    monkeypatch.setattr(reading, "read_frames", watch)
     store = frame_store("memory", 100_000, RGB, [])
     for path, _ in items * 2:
         store.open(path, RGB)
@@ -328,7 +329,7 @@ def test_what_no_video_is_to_blame_for_comes_through(items, monkeypatch):
 
     assert "SpecError: a sampler of one's own" in read_all(sampler=wrong)
     assert "SpecError: a sampler of one's own" in read_all(augment=wrong)
-    monkeypatch.setattr(_video, "read_frames", missing)
+    monkeypatch.setattr(reading, "read_frames", missing)
     assert "MissingLibraryError: pip install it" in read_all()
 
 

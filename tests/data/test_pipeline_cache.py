@@ -9,13 +9,13 @@ from numbered_videos import numbered_frames, write_video
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
-from keras_twostream import ClipSpec  # noqa: E402
-from keras_twostream.data import clips, read_annotations  # noqa: E402
-from keras_twostream.data._pipeline import video_dataset  # noqa: E402
-from keras_twostream.data.cache import CacheFolder, Contract  # noqa: E402
-from keras_twostream.data.cache import _store as store  # noqa: E402
-from keras_twostream.data.extraction import extract  # noqa: E402
-from keras_twostream.errors import SpecError  # noqa: E402
+from keras_twostream import ClipSpec
+from keras_twostream.data import clips, read_annotations
+from keras_twostream.data.cache import CacheFolder, Contract
+from keras_twostream.data.cache import store as store
+from keras_twostream.data.extraction import extract
+from keras_twostream.data.feeding.pipeline import video_dataset
+from keras_twostream.errors import SpecError
 
 SPEC = ClipSpec(
     clip_length=2,

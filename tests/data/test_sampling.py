@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_twostream import ClipSpec
-from keras_twostream.data import _sampling as sampling
 from keras_twostream.data import views
-from keras_twostream.data._clip_frames import SHORT, frames_of
+from keras_twostream.data.cutting import placement as sampling
+from keras_twostream.data.cutting.clip_frames import SHORT, frames_of
 from keras_twostream.errors import SpecError
 
 SPEC = ClipSpec(

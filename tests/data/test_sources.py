@@ -15,7 +15,7 @@ from keras_twostream.data import (
     from_tfds,
     read_frames,
 )
-from keras_twostream.data._sources import write_lossless
+from keras_twostream.data.lists.imports import write_lossless
 from keras_twostream.errors import MissingLibraryError, SpecError
 
 

@@ -17,7 +17,7 @@ from keras_twostream.data import (
     probe,
     read_frames,
 )
-from keras_twostream.data._scan import Scan
+from keras_twostream.data.video.packets import Scan
 from keras_twostream.errors import SpecError, VideoError
 
 UNREADABLE = {
@@ -63,17 +63,17 @@ def test_seeking_gives_what_decoding_from_the_start_gives(video):
 
 
 def test_only_what_is_needed_is_decoded(video, monkeypatch):
-    from keras_twostream.data import _video
+    from keras_twostream.data.video import reading
 
     decoded = []
-    original = _video.decoded
+    original = reading.decoded
 
     def counting(stream):
         for frame in original(stream):
             decoded.append(frame.pts)
             yield frame
 
-    monkeypatch.setattr(_video, "decoded", counting)
+    monkeypatch.setattr(reading, "decoded", counting)
     read_frames(video, [22, 24])
     assert len(decoded) == 5  # 20, a key frame, to 24
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_twostream import data
-from keras_twostream.data._windows import _Reel
+from keras_twostream.data.cutting.windowing import _Reel
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
 

@@ -13,8 +13,8 @@ from keras_twostream.errors import (
     VideoError,
 )
 from keras_twostream.inspection import clip_spec
-from keras_twostream.training import _views
-from keras_twostream.training._views import ViewReader
+from keras_twostream.scoring import view_batches
+from keras_twostream.scoring.view_batches import ViewReader
 
 pytestmark = pytest.mark.agnostic
 
@@ -111,7 +111,7 @@ def test_crops_are_cut_as_they_are_used(build, monkeypatch):
     footage = _Footage(24)
     crops = list(range(10))
     monkeypatch.setattr(
-        _views, "view_footage", lambda *_, **__: (footage, crops)
+        view_batches, "view_footage", lambda *_, **__: (footage, crops)
     )
     batches = iter(ViewReader(["a.mp4"], clip_spec(build()), 1, workers=1))
     next(batches)
@@ -125,7 +125,7 @@ def test_video_that_opencv_refuses_is_left_out(build, monkeypatch):
             raise cv2.error("inv_scale_x > 0")
         return _Footage(24), ["centre"]
 
-    monkeypatch.setattr(_views, "view_footage", refuse)
+    monkeypatch.setattr(view_batches, "view_footage", refuse)
     spec = clip_spec(build())
     reader = ViewReader(["bad.mp4", "good.mp4"], spec, 2, workers=1)
     assert len(list(reader)) == 1
@@ -136,7 +136,7 @@ def test_a_missing_library_is_no_fault_of_a_video(build, monkeypatch):
     def refuse(*_, **__):
         raise MissingLibraryError("Install it.")
 
-    monkeypatch.setattr(_views, "view_footage", refuse)
+    monkeypatch.setattr(view_batches, "view_footage", refuse)
     with pytest.raises(MissingLibraryError, match="Install it"):
         list(ViewReader(["a.mp4"], clip_spec(build()), 2, workers=1))
 
@@ -149,7 +149,7 @@ def test_few_frame_sizes_wait_for_a_full_batch(build, monkeypatch):
         return _Footage(24 + int(path) % 9), ["whole"]
 
     cut = []
-    monkeypatch.setattr(_views, "view_footage", whole)
+    monkeypatch.setattr(view_batches, "view_footage", whole)
     paths = [str(number) for number in range(10)]
     reader = ViewReader(paths, clip_spec(build()), 8, workers=1)
     batches = iter(reader)

@@ -21,7 +21,7 @@ from keras_twostream.cli._settings import assignments, parse_text, parse_value
 from keras_twostream.cli._train import train_command
 from keras_twostream.cli._train_setup import class_names
 from keras_twostream.data import Annotations, Item
-from keras_twostream.data._crops import VIEW_CROPS
+from keras_twostream.data.cutting.cropping import VIEW_CROPS
 from keras_twostream.errors import SpecError
 from keras_twostream.training import VideoScores
 

@@ -16,17 +16,4 @@ the videos came from in `roots.json`.
 
 from keras_twostream._lazy import lazy_names
 
-_HOME = {
-    "CacheFolder": "_folder",
-    "Contract": "_contract",
-    "Entry": "_folder",
-    "PACKED_SUFFIX": "_packed",
-    "PackedSource": "_source",
-    "PackedStore": "_store",
-    "open_packed": "_packed",
-    "pack_video": "_packing",
-}
-
-__all__ = list(_HOME)
-
-__getattr__, __dir__ = lazy_names(__name__, _HOME)
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

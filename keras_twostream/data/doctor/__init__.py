@@ -2,12 +2,4 @@
 
 from keras_twostream._lazy import lazy_names
 
-_HOME = {
-    "Finding": "_report",
-    "Report": "_report",
-    "examine": "_examine",
-}
-
-__all__ = list(_HOME)
-
-__getattr__, __dir__ = lazy_names(__name__, _HOME)
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

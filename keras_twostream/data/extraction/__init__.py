@@ -2,13 +2,4 @@
 
 from keras_twostream._lazy import lazy_names
 
-_HOME = {
-    "Job": "_jobs",
-    "Summary": "_extract",
-    "extract": "_extract",
-    "find_jobs": "_jobs",
-}
-
-__all__ = list(_HOME)
-
-__getattr__, __dir__ = lazy_names(__name__, _HOME)
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

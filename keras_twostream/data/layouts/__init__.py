@@ -15,16 +15,4 @@ k, where that of every other tool starts there.
 
 from keras_twostream._lazy import lazy_names
 
-_HOME = {
-    "BOUND": "_sources",
-    "Layout": "_layout",
-    "LayoutSource": "_sources",
-    "Measured": "_measure",
-    "NpySource": "_sources",
-    "measure": "_measure",
-    "read_layout": "_layout",
-}
-
-__all__ = list(_HOME)
-
-__getattr__, __dir__ = lazy_names(__name__, _HOME)
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

@@ -1,0 +1,17 @@
+"""Actors: labelled videos of drawn people, made on your own machine.
+
+Both streams are needed by construction. Four pairs of classes share every
+pose and differ by the direction of time; two share every motion and differ
+by the object in the hand. Who acts, where, how the camera moves, length and
+compression are drawn without regard to the class (`actors.bias` measures
+it), and the "test" split has people and walls that "train" never shows.
+
+A single frame at a *fixed* place of a clip can tell which half of a
+movement comes first; to see what one frame knows, take the middle one or one
+at random.
+"""
+
+from keras_twostream.actors.classes import CLASSES
+from keras_twostream.actors.rendering import generate, render, write_clip
+
+__all__ = ["CLASSES", "generate", "render", "write_clip"]

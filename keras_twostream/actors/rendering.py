@@ -1,0 +1,255 @@
+"""From a label and a seed to frames, files and folders of files."""
+
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from fractions import Fraction
+from multiprocessing import get_context
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+import numpy as np
+from rich.progress import Progress
+
+from keras_twostream import _files
+from keras_twostream._opencv import cv2
+from keras_twostream.actors.classes import CLASSES
+from keras_twostream.actors.motions import FPS
+from keras_twostream.actors.painting import paint
+from keras_twostream.actors.scene import SPLITS, open_scene
+from keras_twostream.data.video.encoders import first_encoder
+from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
+
+# H.264 needs a GPL build of FFmpeg; an .mp4 file holds VP9 as well.
+_ENCODERS = {
+    "libx264": {"preset": "ultrafast"},
+    "libvpx-vp9": {"b": "0", "cpu-used": "8"},
+}
+
+
+def render(
+    label: str | int,
+    seed: int = 0,
+    split: str = "train",
+    index: int = 0,
+    size: tuple[int, int] = (120, 160),
+) -> np.ndarray:
+    """Draw one clip, a pure function of its arguments.
+
+    The same seed, split and index with another label gives the same person
+    at the same place; the two labels of a motion pair give the same frames
+    in opposite order.
+
+    Args:
+        label: One of `CLASSES`, or its place there.
+        seed: Of the whole data set.
+        split: "train" or "test"; they share no person and no wall.
+        index: Which clip of the split.
+        size: (height, width) in pixels, both even.
+
+    Returns:
+        (T, height, width, 3) uint8 RGB, 32 to 64 frames at 25 a second.
+
+    Raises:
+        UnknownNameError: No such label or split.
+        SpecError: A size that H.264 cannot hold.
+    """
+    return _draw(label, seed, split, index, size)[0]
+
+
+def write_clip(
+    path: str | os.PathLike,
+    label: str | int,
+    seed: int = 0,
+    split: str = "train",
+    index: int = 0,
+    size: tuple[int, int] = (120, 160),
+) -> Path:
+    """Draw one clip into a video file: H.264, or VP9 where FFmpeg lacks it.
+
+    The rate factor is drawn from 18..34 with the rest of the scene. The
+    file appears under its name only when it is whole.
+
+    Args:
+        path: Where to write; ".mp4" is what generate uses.
+        label, seed, split, index, size: As for `render`.
+
+    Returns:
+        The path.
+
+    Raises:
+        MissingLibraryError: If FFmpeg can write neither.
+    """
+    path = Path(path)
+    frames, crf = _draw(label, seed, split, index, size)
+    with _files.writing(path) as file:
+        _encode(file, frames, crf)
+    return path
+
+
+def generate(
+    folder: str | os.PathLike,
+    count: int,
+    split: str = "train",
+    seed: int = 0,
+    workers: int | None = None,
+    size: tuple[int, int] = (120, 160),
+    progress: bool | Callable[[int, int], None] = True,
+) -> list[tuple[Path, int]]:
+    """Write a balanced split: `folder/split/class/split_index.mp4`.
+
+    Files that exist are kept, so that an interrupted run can be repeated.
+    `folder/split.json` and `folder/split.csv` list path and class name, with
+    paths relative to `folder`; `read_annotations` reads both, and the JSON
+    list keeps the order of `CLASSES`.
+
+    Args:
+        folder: Where the data set goes.
+        count: Number of clips; clip i has class i modulo 17.
+        split: "train" or "test".
+        seed: Of the whole data set.
+        workers: Processes; None takes one per core, 0 stays in this one.
+        size: (height, width) in pixels.
+        progress: Show a bar, or call this with (done, count).
+
+    Returns:
+        (path, label index) of every clip, in the order of their index.
+
+    Raises:
+        SpecError: If `count` is not positive, or the folder holds clips of
+            this split that were drawn with another seed or size.
+    """
+    if count < 1:
+        raise SpecError(f"`count` must be 1 or more. Received: count={count}")
+    folder = Path(folder)
+    drawn = {"seed": seed, "size": list(size)}
+    _refuse_others(folder, split, drawn)
+    clips = [_place(folder, split, index) for index in range(count)]
+    jobs = [
+        (path, label, seed, split, index, size)
+        for index, (path, label) in enumerate(clips)
+        if not path.exists()
+    ]
+    with _Reporter(progress, f"actors {split}") as report:
+        report(count - len(jobs), count)
+        for done, _ in enumerate(_work(jobs, workers), 1):
+            report(count - len(jobs) + done, count)
+    _annotate(folder, split, clips, drawn)
+    return clips
+
+
+def _draw(label, seed, split, index, size) -> tuple[np.ndarray, int]:
+    name = _class_name(label)
+    if split not in SPLITS:
+        raise UnknownNameError(
+            f"No split {split!r} in actors.{did_you_mean(split, SPLITS)}"
+        )
+    if any(side % 2 or side < 32 for side in size):
+        raise SpecError(
+            "Actors are drawn in even sizes of 32 pixels or more, which "
+            f"H.264 can hold. Received: size={size}. Try size=(120, 160)."
+        )
+    scene, pose, order = open_scene(name, seed, split, index, tuple(size))
+    return paint(scene, pose, name, order), scene.crf
+
+
+def _class_name(label: str | int) -> str:
+    if isinstance(label, str):
+        if label in CLASSES:
+            return label
+        hint = did_you_mean(label, CLASSES)
+        raise UnknownNameError(f"No action {label!r} in actors.{hint}")
+    if 0 <= label < len(CLASSES):
+        return CLASSES[label]
+    raise UnknownNameError(
+        f"Actors have classes 0 to {len(CLASSES) - 1}. Received: {label}."
+    )
+
+
+def _place(folder: Path, split: str, index: int) -> tuple[Path, int]:
+    label = index % len(CLASSES)
+    name = f"{split}_{index:06d}.mp4"
+    return folder / split / CLASSES[label] / name, label
+
+
+def _refuse_others(folder: Path, split: str, drawn: dict) -> None:
+    """Clips of one data set only: its list says what they were drawn with."""
+    try:
+        before = json.loads((folder / f"{split}.json").read_text())["drawn"]
+    except (OSError, KeyError, ValueError):
+        return
+    if before != drawn:
+        raise SpecError(
+            f"{folder / split} holds actors drawn with seed={before['seed']}, "
+            f"size={before['size']}. Received: seed={drawn['seed']}, "
+            f"size={drawn['size']}. Choose another folder."
+        )
+
+
+def _encode(file: BinaryIO, frames: np.ndarray, crf: int) -> None:
+    encoder = first_encoder(_ENCODERS)
+    options = {**_ENCODERS[encoder], "crf": str(crf), "threads": "1"}
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream(encoder, rate=FPS, options=options)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = Fraction(1, FPS)
+        for picture in frames:
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def _work(jobs, workers: int | None):
+    """Run the jobs here, or in processes that import no Keras."""
+    if workers == 0 or len(jobs) < 8:
+        for job in jobs:
+            yield _job(job)
+        return
+    start = get_context("spawn")
+    # OpenCV's own threads would fight with the processes for the cores.
+    with ProcessPoolExecutor(workers, start, cv2.setNumThreads, (1,)) as pool:
+        yield from pool.map(_job, jobs, chunksize=8)
+
+
+def _job(arguments) -> Path:
+    return write_clip(*arguments)
+
+
+def _annotate(folder: Path, split: str, clips, drawn: dict) -> None:
+    """Both lists of our own; only the JSON one keeps the classes' order."""
+    rows = [
+        {"path": path.relative_to(folder).as_posix(), "label": CLASSES[label]}
+        for path, label in clips
+    ]
+    _files.write_table(folder / f"{split}.csv", rows)
+    content = {"classes": CLASSES, "drawn": drawn, "items": rows}
+    _files.write_json(folder / f"{split}.json", content)
+
+
+class _Reporter:
+    """A progress bar, a caller's function, or silence, as asked."""
+
+    def __init__(self, progress, title: str):
+        self.bar, self.title = None, title
+        self.call = progress if callable(progress) else None
+        if progress is True:
+            self.bar = Progress(transient=True)
+
+    def __enter__(self):
+        if self.bar:
+            self.bar.start()
+            self.task = self.bar.add_task(self.title, total=None)
+        return self._report
+
+    def __exit__(self, *_):
+        if self.bar:
+            self.bar.stop()
+
+    def _report(self, done: int, count: int) -> None:
+        if self.bar:
+            self.bar.update(self.task, completed=done, total=count)
+        if self.call:
+            self.call(done, count)

@@ -1,0 +1,137 @@
+"""From a video file to its packed file: decoded once, in flat memory."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from keras_twostream import _files, flow
+from keras_twostream.data.cache import images, packed
+from keras_twostream.data.cache.contract import Contract
+from keras_twostream.data.cache.folder import Entry
+from keras_twostream.data.video import packets, reading
+from keras_twostream.data.video.resizing import fit_size
+from keras_twostream.errors import VideoError
+
+CHUNK = 32  # frames held at once, and pairs in a batch of in-graph flow
+
+Report = Callable[[int], None]
+
+
+def pack_video(
+    video: str | os.PathLike,
+    target: Path,
+    contract: Contract,
+    source: str,
+    report: Report = lambda frames: None,
+) -> Entry:
+    """Writes frames and flow of one video, each counted.
+
+    Args:
+        video: The file.
+        target: The packed file; it is there whole or not at all.
+        contract: What to write.
+        source: The video's name in the data set.
+        report: Called with the number of frames that were just done.
+
+    Returns:
+        The video's line for the manifest.
+
+    Raises:
+        VideoError: If the video cannot be read to its end.
+        OSError: If the packed file cannot be written.
+    """
+    scan = packets.scan_video(video)
+    expected = len(scan.timeline(contract.frame_rate))
+    info = reading.probe(video)
+    mark = packed.fingerprint(video)
+    about = {
+        "contract": contract.to_json(),
+        "source": source,
+        "fingerprint": mark,
+        "truncated": scan.truncated,
+        "size": fit_size(
+            (info.height, info.width), contract.short_side, contract.resize_to
+        ),
+        "frames": expected,
+    }
+    with _files.writing(target) as file:
+        writer = packed.PackedWriter(file, about)
+        frames = _write(video, writer, contract, report)
+        _verify(video, frames, expected, writer, contract)
+        writer.finish()
+        size, checksum = _checksum(file)
+    return Entry(
+        source=source,
+        fingerprint=mark,
+        frames=frames,
+        flows=writer.count("flow"),
+        size=tuple(about["size"]),
+        bytes=size,
+        sha256=checksum,
+        truncated=scan.truncated,
+    )
+
+
+def _write(video, writer, contract: Contract, report: Report) -> int:
+    frames = reading.iter_frames(
+        video,
+        rate=contract.frame_rate,
+        short_side=contract.short_side,
+        resize_to=contract.resize_to,
+    )
+    done, previous = 0, []
+    for chunk in _chunks(frames):
+        if "rgb" in contract.streams:
+            for frame in chunk:
+                writer.append("rgb", images.pack_frame(frame, contract))
+        if "flow" in contract.streams:
+            for field in _fields(previous + chunk, contract):
+                writer.append("flow", images.pack_field(field, contract))
+        previous = chunk[-1:]
+        done += len(chunk)
+        report(len(chunk))
+    return done
+
+
+def _chunks(frames: Iterator[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    chunk = []
+    for frame in frames:
+        chunk.append(frame)
+        if len(chunk) == CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _fields(frames: list[np.ndarray], contract: Contract) -> np.ndarray:
+    return flow.compute(
+        np.stack(frames), contract.flow_algorithm, **contract.flow_parameters
+    )
+
+
+def _verify(video, frames: int, expected: int, writer, contract) -> None:
+    if frames != expected:
+        raise VideoError(
+            f"Cannot extract {video}: {frames} of its {expected} frames can "
+            "be decoded; the file is damaged. Download it again, or repair "
+            f"it: ffmpeg -i {video} repaired.mp4"
+        )
+    wanted = {"rgb": frames, "flow": frames - 1}
+    for stream in contract.streams:
+        if writer.count(stream) != wanted[stream]:
+            raise VideoError(
+                f"Cannot extract {video}: {wanted[stream]} items of stream "
+                f"{stream!r} were expected, {writer.count(stream)} written."
+            )
+
+
+def _checksum(file: BinaryIO) -> tuple[int, str]:
+    file.flush()
+    file.seek(0)
+    checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    return file.tell(), checksum

@@ -1,0 +1,93 @@
+"""A packed file as the source of clips."""
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_twostream._opencv import cv2
+from keras_twostream.data.cache import images, packed
+from keras_twostream.errors import SpecError, VideoError
+from keras_twostream.spec import ClipSpec
+
+
+class PackedSource:
+    """Frames and flow of a packed file, read at any place.
+
+    Args:
+        path: The packed file.
+        spec: The clip it has to serve.
+
+    Attributes:
+        frames: Frames on the timeline.
+        size: (height, width).
+        packed: What the file says about itself.
+
+    Raises:
+        VideoError: If the file is missing or damaged.
+        SpecError: If it was made for other clips; names the field.
+    """
+
+    def __init__(self, path: str | os.PathLike, spec: ClipSpec) -> None:
+        self.packed = packed.open_packed(path)
+        self.packed.contract.check(spec, str(path))
+        self.frames, self.size = self.packed.frames, self.packed.size
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """(N, H, W, 3) uint8 frames."""
+        frames = np.empty((len(indices), *self.size, 3), np.uint8)
+        for place, image in enumerate(self.images(np.asarray(indices, int))):
+            frames[place] = image
+        return frames
+
+    def images(self, indices: np.ndarray) -> list[np.ndarray]:
+        """Each frame by itself, (H, W, 3) uint8; read-only where raw.
+
+        Raises:
+            VideoError: If one is damaged.
+        """
+        rows = self.packed.rgb[indices]
+        return self._unpacked(rows, images.unpack_frame)
+
+    def fields(self, pairs: np.ndarray) -> np.ndarray:
+        """(N, H, W, 2) float32 flow of (N, 2) pairs of frame numbers.
+
+        A frame paired with itself does not move.
+
+        Raises:
+            SpecError: If a pair is not one frame and the next.
+            VideoError: If a field is damaged.
+        """
+        fields = np.zeros((len(pairs), *self.size, 2), np.float32)
+        for place, levels in enumerate(self.levels(pairs)):
+            if levels is not None:
+                images.to_pixels(levels, self.packed.contract, fields[place])
+        return fields
+
+    def levels(self, pairs: np.ndarray) -> list[np.ndarray | None]:
+        """Each field as it was quantised: (2H, W), x above y.
+
+        None where a frame is paired with itself; otherwise as `fields`.
+        """
+        steps = pairs[:, 1] - pairs[:, 0]
+        if not np.isin(steps, (0, 1)).all():
+            raise SpecError(
+                f"{self.packed.path} holds flow from each frame to the next. "
+                f"Received: pairs {np.unique(steps).tolist()} frames apart."
+            )
+        rows = self.packed.flow[pairs[steps == 1, 0]]
+        moving = iter(self._unpacked(rows, images.unpack_levels))
+        return [next(moving) if step else None for step in steps]
+
+    def _unpacked(self, rows: np.ndarray, unpack: Callable) -> list:
+        packed = self.packed
+        try:
+            return [
+                unpack(payload, self.size, packed.contract)
+                for payload in packed.payloads(rows)
+            ]
+        except (ValueError, cv2.error) as error:
+            raise VideoError(
+                f"Cannot read {packed.path}: an image in it is damaged "
+                f"({error}). Delete the file and extract again."
+            ) from error

@@ -1,0 +1,108 @@
+"""Sources that come from a cache, which is filled as they are asked for."""
+
+import collections
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_twostream.data.cache import addresses
+from keras_twostream.data.cache.contract import Contract
+from keras_twostream.data.cache.folder import CacheFolder
+from keras_twostream.data.cache.packing import pack_video
+from keras_twostream.data.cache.source import PackedSource
+from keras_twostream.spec import ClipSpec
+
+
+class PackedStore:
+    """Opens videos from a cache; what it lacks is extracted into it.
+
+    So the first epoch of a training costs extraction, and later ones read.
+    Safe to call from many threads and processes.
+
+    Args:
+        folder: The cache; made when it is not there.
+        spec: The clip.
+        videos: The data set's files, to name them in the cache relative to
+            the folder that holds them all.
+
+    Attributes:
+        contract: How the cache is packed.
+
+    Raises:
+        SpecError: If the cache was made for other clips.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        spec: ClipSpec,
+        videos: Sequence[str],
+    ) -> None:
+        self._folder, self._spec = CacheFolder(folder), spec
+        self.contract = self._folder.contract() or Contract.of(spec)
+        self.contract.check(spec, str(folder))
+        self._folder.agree(self.contract)
+        self._root = common_folder(videos)
+        self._found: dict[str, str] = {}
+        self._locks = collections.defaultdict(threading.Lock)
+
+    def holds(self, video: str) -> bool:
+        """Whether the video is in the cache already."""
+        if video not in self._found:
+            source = self._folder.find(video)
+            if source is None:
+                return False
+            self._found[video] = source
+        return True
+
+    def open(self, video: str) -> PackedSource:
+        """The video's frames and flow.
+
+        Raises:
+            VideoError: If it is not in the cache and cannot be extracted.
+        """
+        if video not in self._found:
+            with self._locks[video]:
+                if not self.holds(video):
+                    self._found[video] = self._extract(video)
+        path = self._folder.packed_path(self._found[video])
+        return PackedSource(path, self._spec)
+
+    def _extract(self, video: str) -> str:
+        source = self._name(video)
+        target = self._folder.packed_path(source)
+        self._folder.add(pack_video(video, target, self.contract, source))
+        self._folder.add_roots([root_of(video, source)])
+        return source
+
+    def _name(self, video: str) -> str:
+        name = relative_name(video, self._root)
+        taken = self._folder.packed_path(name).exists()
+        # Another data set's video of that name is there: the whole path.
+        return whole_name(video) if taken else name
+
+
+def common_folder(videos: Sequence[str | os.PathLike]) -> Path:
+    """The deepest folder that holds all of `videos`."""
+    folders = {os.path.dirname(os.path.abspath(video)) for video in videos}
+    return Path(os.path.commonpath(folders)) if folders else Path.cwd()
+
+
+def relative_name(video: str | os.PathLike, root: Path) -> str:
+    """A video's path below `root`, with forward slashes."""
+    path = Path(os.path.abspath(video))
+    return path.relative_to(os.path.abspath(root)).as_posix()
+
+
+def whole_name(video: str) -> str:
+    """The name of a video whose path below its folder is taken."""
+    if addresses.is_remote(video):
+        return video.partition("://")[2].lstrip("/")
+    return relative_name(video, Path("/"))
+
+
+def root_of(video: str, name: str) -> str:
+    """The folder, a path or URL, that a video's name starts from."""
+    path = video if addresses.is_remote(video) else os.path.abspath(video)
+    return path.removesuffix(name)

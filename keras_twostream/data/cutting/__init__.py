@@ -1,0 +1,1 @@
+"""Clips: which frames a video gives, and how they are cropped and changed."""

@@ -1,0 +1,201 @@
+"""What training draws: crops as the papers take them, and colour changes.
+
+Drawing and applying are apart: a draw is a `Crop`, or a colour matrix, that
+depends on the frame's size and a random generator alone.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+
+from keras_twostream._opencv import cv2
+from keras_twostream.data.cutting.cropping import (
+    POSITIONS,
+    Crop,
+    centre,
+    fit_inside,
+)
+from keras_twostream.errors import SpecError, did_you_mean
+
+SCALES = (1.0, 0.875, 0.75, 0.66)
+_SNAP = 3  # sizes within 3 pixels of the target are the target (Wang 2015)
+# BT.601, the weights by which OpenCV makes grey from RGB.
+_GREY = np.array([0.299, 0.587, 0.114])
+
+Draw = Callable[[int, int, tuple[int, int], np.random.Generator], Crop]
+
+
+# === Crops ===
+
+
+def random_crop(
+    height: int, width: int, size: tuple[int, int], rng: np.random.Generator
+) -> Crop:
+    """A crop of the network's size anywhere (Simonyan & Zisserman 2014)."""
+    return _anywhere(fit_inside(size, height, width), height, width, size, rng)
+
+
+def multi_scale(
+    height: int,
+    width: int,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    scales: Sequence[float] = SCALES,
+    max_distort: int = 1,
+    positions: int = 5,
+) -> Crop:
+    """Corner cropping at several scales (Wang et al. 2015, section 3.2).
+
+    Height and width are the frame's short side times two scales at most
+    `max_distort` places apart, at the corners or the centre.
+
+    Args:
+        height: Of the frame.
+        width: Of the frame.
+        size: (height, width) of the result.
+        rng: See `generator`.
+        scales: Factors of the short side.
+        max_distort: Places apart in `scales` that height and width may be.
+        positions: 5 (corners and centre), or 13 with the middles of edges
+            and the quarter points (Wang et al. 2016).
+
+    Returns:
+        A `Crop`.
+    """
+    base = min(height, width)
+    pairs = [
+        (_snap(base * a, size[0]), _snap(base * b, size[1]))
+        for i, a in enumerate(scales)
+        for j, b in enumerate(scales)
+        if abs(i - j) <= max_distort
+    ]
+    h, w = fit_inside(pairs[rng.integers(len(pairs))], height, width)
+    row, column = POSITIONS[rng.integers(positions)]
+    top = (height - h) * row // 4
+    return Crop(top, (width - w) * column // 4, h, w, size)
+
+
+def aspect_jitter(
+    height: int, width: int, size: tuple[int, int], rng: np.random.Generator
+) -> Crop:
+    """Height and width drawn apart, 0.75 to 1.25 of the network's size,
+    near the frame's border rather than its centre (Feichtenhofer et al.
+    2016, authors' code, 'noCtr'). Both coordinates are drawn freely here:
+    the code's pairing of them reached two corners only.
+    """
+    wanted = np.multiply(size, rng.uniform(0.75, 1.25, 2))
+    h, w = np.clip(wanted, 1, (height, width)).astype(int)
+    shares = rng.uniform(0, 0.25, 2)
+    far = rng.random(2) < 0.5
+    shares = np.where(far, 1 - shares, shares)
+    top, left = np.rint(shares * (height - h, width - w)).astype(int)
+    return Crop(int(top), int(left), int(h), int(w), size)
+
+
+def scale_jitter(
+    height: int,
+    width: int,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    largest: float = 1.25,
+) -> Crop:
+    """The frame enlarged by 1 to `largest`, a crop of the network's size
+    taken anywhere (256 to 320 for 224; Simonyan & Zisserman 2015)."""
+    scale = rng.uniform(1.0, largest)
+    wanted = tuple(round(side / scale) for side in size)
+    taken = fit_inside(wanted, height, width)
+    return _anywhere(taken, height, width, size, rng)
+
+
+# Flow is not enlarged as far as frames are, and segment networks draw from
+# more places (Wang et al. 2016, released models).
+_FLOW, _SEGMENTS = {"scales": SCALES[:3]}, {"positions": 13}
+
+AUGMENTATIONS: dict[str, Draw] = {
+    "centre": centre,
+    "random": random_crop,
+    "multi_scale": multi_scale,
+    "multi_scale_flow": partial(multi_scale, **_FLOW),
+    "multi_scale_13": partial(multi_scale, **_SEGMENTS),
+    "multi_scale_13_flow": partial(multi_scale, **_FLOW, **_SEGMENTS),
+    "aspect_jitter": aspect_jitter,
+    "scale_jitter": scale_jitter,
+}
+
+
+def get_augmentation(name: str | Draw) -> Draw:
+    """The draw called `name`.
+
+    Args:
+        name: A name in `AUGMENTATIONS`, or a function of (height, width,
+            size, generator) that returns a `Crop`.
+
+    Returns:
+        The function.
+
+    Raises:
+        SpecError: If there is no such augmentation.
+    """
+    if callable(name):
+        return name
+    if name not in AUGMENTATIONS:
+        raise SpecError(
+            f"`augment` must be one of {', '.join(AUGMENTATIONS)}, or a "
+            f"function. Received: augment={name!r}."
+            f"{did_you_mean(str(name), AUGMENTATIONS)}"
+        )
+    return AUGMENTATIONS[name]
+
+
+# === Colour ===
+
+
+def draw_colour(rng: np.random.Generator, strength: float = 0.4) -> np.ndarray:
+    """Brightness, contrast and saturation, each changed by up to `strength`.
+
+    Args:
+        rng: See `generator`.
+        strength: 0 for no change.
+
+    Returns:
+        (3, 4) float32: what an RGB pixel with a 1 appended is multiplied by.
+    """
+    bright, contrast, colourful = rng.uniform(1 - strength, 1 + strength, 3)
+    grey = np.ones((3, 1)) * _GREY
+    matrix = (
+        bright * contrast * (colourful * np.eye(3) + (1 - colourful) * grey)
+    )
+    # Contrast turns about mid-grey.
+    offset = np.full((3, 1), 127.5 * bright * (1 - contrast))
+    return np.hstack([matrix, offset]).astype(np.float32)
+
+
+def apply_colour(frames: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Applies `draw_colour`'s matrix.
+
+    Args:
+        frames: (N, H, W, 3) uint8 RGB.
+        matrix: (3, 4).
+
+    Returns:
+        (N, H, W, 3) uint8.
+    """
+    count, height, width, _ = frames.shape
+    flat = frames.reshape(count * height, width, 3)
+    return cv2.transform(flat, matrix).reshape(frames.shape)
+
+
+# === Sizes ===
+
+
+def _snap(length: float, target: int) -> int:
+    return target if abs(int(length) - target) < _SNAP else max(1, int(length))
+
+
+def _anywhere(
+    taken: tuple[int, int], height: int, width: int, size, rng
+) -> Crop:
+    top = int(rng.integers(height - taken[0] + 1))
+    left = int(rng.integers(width - taken[1] + 1))
+    return Crop(top, left, *taken, size)

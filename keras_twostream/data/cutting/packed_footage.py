@@ -1,0 +1,144 @@
+"""Clips of a packed file, by the shortest way from its bytes to a batch.
+
+Fields stay in their 8 or 16 bits until they are cropped, and each plane is
+resized by itself: OpenCV is several times faster with one channel than with
+twenty. Clips are written where the caller wants them, as fresh memory costs
+more than decoding. All that takes time runs without Python's lock.
+"""
+
+import numpy as np
+
+from keras_twostream._opencv import cv2
+from keras_twostream.data.cache import PackedSource
+from keras_twostream.data.cutting import augmentation, cropping
+from keras_twostream.data.cutting.clip_frames import ClipFrames
+from keras_twostream.spec import ClipSpec
+
+_MERGED = 128  # channels that every OpenCV can lay side by side
+_FRAMES = 2**31  # more than a video has
+
+
+class PackedFootage:
+    """What `Footage` is, of a packed file.
+
+    Args:
+        source: The file.
+        chosen: The frames that the clips take.
+
+    Raises:
+        VideoError: If an image in the file is damaged.
+    """
+
+    def __init__(self, source: PackedSource, chosen: ClipFrames) -> None:
+        self._contract, self.size = source.packed.contract, source.size
+        self._frames = self._levels = None
+        if chosen.rgb is not None:
+            shown, self._steps = distinct(chosen.rgb)
+            self._frames = source.images(shown)
+        if chosen.pairs is not None:
+            pairs, self._places = distinct_pairs(chosen.pairs)
+            self._levels = source.levels(pairs)
+
+    @staticmethod
+    def serves(source, spec: ClipSpec) -> bool:
+        """Whether clips of a source can be cut this way.
+
+        Trajectory stacking follows points through whole fields.
+        """
+        stacked = "flow" not in spec.streams or spec.stacking == "forward"
+        return hasattr(source, "levels") and stacked
+
+    def crop(
+        self,
+        crop: cropping.Crop,
+        colour: np.ndarray | None = None,
+        flow_values: str = "scaled",
+        out: dict[str, np.ndarray] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """See `Footage.crop`."""
+        clip = {}
+        if self._frames is not None:
+            clip["rgb"] = _target(out, "rgb", self._steps, crop, 3, np.uint8)
+            self._lay_frames(crop, colour, clip["rgb"])
+        if self._levels is not None:
+            clip["flow"] = _target(
+                out, "flow", self._places, crop, 2, np.float32
+            )
+            self._lay_fields(crop, flow_values, clip["flow"])
+        return clip
+
+    def _lay_frames(self, crop: cropping.Crop, colour, result) -> None:
+        frames = [
+            _resized(_taken(image, crop), crop.size) for image in self._frames
+        ]
+        if colour is not None:
+            frames = augmentation.apply_colour(np.stack(frames), colour)
+        for place in np.ndindex(self._steps.shape[:-1]):
+            for k, number in enumerate(self._steps[place]):
+                result[place][..., 3 * k : 3 * k + 3] = frames[number]
+
+    def _lay_fields(self, crop: cropping.Crop, values: str, result) -> None:
+        factor, offset = self._pixels(crop, values)
+        planes = []
+        for levels in self._levels:
+            if levels is None:  # at rest
+                planes += [np.zeros(crop.size, np.float32)] * 2
+                continue
+            half = len(levels) // 2
+            for axis, plane in enumerate((levels[:half], levels[half:])):
+                plane = _taken(plane, crop).astype(np.float32)
+                plane *= factor[axis]
+                plane += offset[axis]
+                planes.append(_resized(plane, crop.size))
+        for place in np.ndindex(self._places.shape[:-1]):
+            numbers = self._places[place]
+            _side_by_side(
+                [planes[2 * n + axis] for n in numbers for axis in (0, 1)],
+                result[place],
+            )
+
+    def _pixels(self, crop: cropping.Crop, values: str):
+        """Factors and offsets from levels to displacement, of x and y."""
+        scale = cropping.flow_scale(crop, values)
+        bound = self._contract.flow_bound
+        step = 2 * bound / (2**self._contract.bits - 1)
+        return np.float32(scale * step), np.float32(-scale * bound)
+
+
+def _target(out, stream: str, places, crop, depth: int, dtype) -> np.ndarray:
+    if out is not None:
+        return out[stream]
+    *leading, count = places.shape
+    return np.empty((*leading, *crop.size, depth * count), dtype)
+
+
+def _taken(image: np.ndarray, crop: cropping.Crop) -> np.ndarray:
+    rows = slice(crop.top, crop.top + crop.height)
+    image = image[rows, crop.left : crop.left + crop.width]
+    return cv2.flip(image, 1) if crop.mirror else image
+
+
+def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if image.shape[:2] == tuple(size):
+        return image
+    return cv2.resize(image, (size[1], size[0]))
+
+
+def _side_by_side(planes: list[np.ndarray], result: np.ndarray) -> None:
+    if len(planes) <= _MERGED:
+        cv2.merge(planes, result)
+    else:
+        np.stack(planes, axis=-1, out=result)
+
+
+def distinct(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different numbers, and the place of each of all among them."""
+    found, places = np.unique(numbers, return_inverse=True)
+    return found, places.reshape(numbers.shape)
+
+
+def distinct_pairs(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `distinct`, of pairs of frame numbers on the last axis."""
+    one = pairs[..., 0] * _FRAMES + pairs[..., 1]  # sorts faster than a pair
+    found, places = distinct(one)
+    return np.stack(np.divmod(found, _FRAMES), axis=-1), places

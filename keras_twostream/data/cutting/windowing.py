@@ -1,0 +1,203 @@
+"""Clips that cover a video of any length, with memory that stays flat."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+
+from keras_twostream.data.cutting import cropping, placement
+from keras_twostream.data.cutting.clip_frames import ClipFrames, frames_of
+from keras_twostream.data.cutting.clip_sources import ArraySource
+from keras_twostream.data.cutting.footage import Footage
+from keras_twostream.data.video import reading
+from keras_twostream.errors import SpecError
+from keras_twostream.spec import ClipSpec
+
+WHOLE_SECONDS = 10.0  # of video that a whole-video sampling looks at at once
+FEWEST_WINDOWS = 8  # in a short video that has room for them
+
+SHORTEST_HOP = 0.2  # seconds; single frames closer together look alike
+
+Watch = Callable[[str], AbstractContextManager[Any]]
+
+
+class Windows:
+    """Clips that cover a video from start to end.
+
+    A window is as long as the model's clip. Where the model samples a whole
+    video ("segments", "whole"), it is ten seconds long.
+
+    Args:
+        source: A video file, or (T, H, W, 3) RGB frames, 0..255, at the
+            spec's frame rate.
+        spec: The clip.
+        hop: Seconds from one window to the next; half a window when None,
+            but 0.2 s or more, and less in a short video.
+        watch: Times "decode" and "flow", see `Stopwatch`.
+
+    Attributes:
+        rate: Frames per second of the timeline.
+        frames: Frames on the timeline.
+        truncated: Whether the file promises more than it holds.
+        spans: (N, 2) first and last second of each window.
+
+    Raises:
+        VideoError: If the file cannot be read.
+        SpecError: If frames in memory or `hop` are not as above.
+    """
+
+    def __init__(
+        self,
+        source: str | os.PathLike | np.ndarray,
+        spec: ClipSpec,
+        hop: float | None = None,
+        watch: Watch = lambda part: nullcontext(),
+    ) -> None:
+        self._source, self._spec, self._watch = source, spec, watch
+        with watch("decode"):
+            self._describe(source)
+        length, steps = self._window()
+        room = max(self.frames - length, 0)
+        starts = _starts(room, self._hop(hop, length, room))
+        self._placements = starts[:, None] + steps
+        ends = np.minimum(starts + length, self.frames)
+        self.spans = np.stack([starts, ends], axis=-1) / self.rate
+
+    def __len__(self) -> int:
+        return len(self._placements)
+
+    def batches(self, size: int) -> Iterator[dict[str, np.ndarray]]:
+        """The clips, in batches; the last one may be smaller.
+
+        Where a damaged file ends early, its last frame stands in for those
+        that are missing from a window, and windows that begin behind it are
+        left out.
+
+        Args:
+            size: Windows in a batch.
+
+        Yields:
+            The dict of arrays that the model eats.
+
+        Raises:
+            VideoError: If no frame can be decoded.
+        """
+        reel = _Reel(self._decode())
+        for first in range(0, len(self), size):
+            with self._watch("decode"):
+                numbers = self._chosen(first, size).needed
+                reel.wind(numbers, self._begin(first + size))
+            count = self._before(reel.end, first, size)
+            if not count:
+                return
+            chosen = self._chosen(first, count)
+            frames = reel.take(chosen.needed)
+            with self._watch("flow"):
+                footage = Footage(frames, chosen.needed, chosen, self._spec)
+                crop = cropping.view_crops(*footage.size, self._spec.crop)[0]
+                clips = footage.crop(crop)
+            yield clips
+
+    def _chosen(self, first: int, count: int) -> ClipFrames:
+        placements = self._placements[first : first + count]
+        return frames_of(placements, self.frames, self._spec)
+
+    def _begin(self, window: int) -> int:
+        """The first frame that a window and those after it need."""
+        if window >= len(self):
+            return self.frames
+        return int(self._chosen(window, 1).needed[0])
+
+    def _before(self, end: int, first: int, size: int) -> int:
+        """Windows of a batch that begin before the end; the first counts."""
+        windows = range(first, min(first + size, len(self)))
+        return sum(i == 0 or self._begin(i) <= end for i in windows)
+
+    def _describe(self, source) -> None:
+        if isinstance(source, str | os.PathLike):
+            info = reading.probe(source)
+            self.rate = self._spec.frame_rate or info.fps
+            self.frames = reading.count_frames(source, self._spec.frame_rate)
+            self.truncated = info.truncated
+            return
+        self._source = ArraySource(source, self._spec)
+        self.rate = self._spec.frame_rate or 25.0
+        self.frames, self.truncated = self._source.frames, False
+
+    def _window(self) -> tuple[int, np.ndarray]:
+        """Frames of a window, and its steps relative to its start."""
+        spec = self._spec
+        if spec.sampling in ("segments", "whole"):
+            length = min(self.frames, round(WHOLE_SECONDS * self.rate))
+            return length, placement.views(length, spec)[0]
+        steps = np.arange(spec.clip_length) * spec.temporal_stride
+        return spec.span(), steps
+
+    def _hop(self, seconds: float | None, length: int, room: int) -> float:
+        if seconds is not None:
+            if not seconds > 0:
+                raise SpecError(
+                    "`hop` must be seconds, more than 0. "
+                    f"Received: hop={seconds!r}"
+                )
+            return max(1.0, seconds * self.rate)
+        apart = max(length / 2, SHORTEST_HOP * self.rate)
+        return max(1.0, min(apart, room / FEWEST_WINDOWS))
+
+    def _decode(self) -> Iterator[np.ndarray]:
+        spec = self._spec
+        if not isinstance(self._source, ArraySource):
+            return reading.iter_frames(
+                self._source,
+                rate=spec.frame_rate,
+                short_side=spec.short_side,
+                resize_to=spec.resize_to,
+            )
+        everything = range(self.frames)
+        return (self._source.read(np.array([n]))[0] for n in everything)
+
+
+def _starts(room: int, hop: float) -> np.ndarray:
+    """Even places from 0 to `room`, at most `hop` frames apart."""
+    count = int(np.ceil(room / hop)) + 1
+    return np.rint(np.linspace(0, room, count)).astype(int)
+
+
+class _Reel:
+    """Frames of a video that is read once, from start to end."""
+
+    def __init__(self, frames: Iterator[np.ndarray]) -> None:
+        self._frames = enumerate(frames)
+        self._kept: dict[int, np.ndarray] = {}
+        self._latest: tuple[int, np.ndarray | None] = (-1, None)
+
+    @property
+    def end(self) -> int:
+        """The number of the last frame that was read."""
+        return self._latest[0]
+
+    def wind(self, numbers: np.ndarray, later: int) -> None:
+        """Reads up to the last of these ascending numbers, if there is one.
+
+        Args:
+            numbers: Of the frames.
+            later: The lowest number that will be asked for after these;
+                other frames before it are not kept.
+        """
+        wanted = set(numbers.tolist())
+        kept = self._kept.items()
+        self._kept = {n: f for n, f in kept if n in wanted or n >= later}
+        while numbers[-1] > self.end:
+            number, frame = next(self._frames, (None, None))
+            if number is None:
+                break
+            self._latest = number, frame
+            if number in wanted or number >= later:
+                self._kept[number] = frame
+
+    def take(self, numbers: np.ndarray) -> np.ndarray:
+        """The frames of numbers wound to; the last stands in behind it."""
+        last = self._latest[1]
+        return np.stack([self._kept.get(n, last) for n in numbers])

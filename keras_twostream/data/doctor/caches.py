@@ -1,0 +1,104 @@
+"""A packed cache."""
+
+import hashlib
+from pathlib import Path
+
+from keras_twostream._files import PART
+from keras_twostream.data.cache.folder import CacheFolder, Entry
+from keras_twostream.data.cache.packed import PACKED_SUFFIX, open_packed
+from keras_twostream.data.doctor.report import Report
+from keras_twostream.errors import TwoStreamError
+
+AGAIN = "Delete them and run `keras-twostream extract` again: it does the rest."
+
+
+def examine_cache(path: Path) -> Report:
+    """Compares every packed file with the contract and the manifest."""
+    report = Report(path, "packed cache")
+    folder = CacheFolder(path)
+    contract, entries = folder.contract(), folder.entries()
+    files = {
+        file.relative_to(path).as_posix().removesuffix(PACKED_SUFFIX): file
+        for file in sorted(path.rglob(f"*{PACKED_SUFFIX}"))
+        if not file.name.startswith(".")
+    }
+    report.facts["videos"] = len(files)
+    if contract is None:
+        report.problem(
+            "The contract, cache.json, is missing.",
+            "Run `keras-twostream extract` again with the same options.",
+        )
+    else:
+        report.facts["contract"] = contract.to_json()
+    _compare(report, files, entries)
+    _open(report, files, contract)
+    _leftovers(report, path)
+    return report
+
+
+def _compare(report: Report, files: dict, entries: dict[str, Entry]) -> None:
+    report.facts["frames"] = sum(each.frames for each in entries.values())
+    report.facts["flows"] = sum(each.flows for each in entries.values())
+    report.facts["bytes"] = sum(each.bytes for each in entries.values())
+    report.problem(
+        "Videos of the manifest whose files are gone.",
+        "Run `keras-twostream extract` again: it does those only.",
+        sorted(set(entries) - set(files)),
+    )
+    report.remark(
+        "Files that the manifest does not name: a run was interrupted.",
+        "Run `keras-twostream extract` again: it takes them over.",
+        sorted(set(files) - set(entries)),
+    )
+    report.problem(
+        "Files that are not what was written: their checksum differs.",
+        AGAIN,
+        [
+            str(file)
+            for name, file in files.items()
+            if name in entries and _checksum(file) != entries[name].sha256
+        ],
+    )
+    report.remark(
+        "Made of videos that promise more than they hold.",
+        "Get those videos again, if you can, and extract again.",
+        [name for name, each in entries.items() if each.truncated],
+    )
+
+
+def _open(report: Report, files: dict[str, Path], contract) -> None:
+    damaged, short, other = [], [], []
+    for file in files.values():
+        try:
+            packed = open_packed(file)
+        except TwoStreamError:
+            damaged.append(file)
+            continue
+        streams = packed.contract.streams
+        if "rgb" in streams and len(packed.rgb) != packed.frames:
+            short.append(file)
+        elif "flow" in streams and len(packed.flow) != packed.frames - 1:
+            short.append(file)
+        name = contract and packed.contract.difference(contract)
+        if name:
+            other.append(f"{file}: {name}={getattr(packed.contract, name)!r}")
+    report.problem("Files that cannot be opened.", AGAIN, damaged)
+    report.problem("Files that lack frames or flow.", AGAIN, short)
+    report.problem(
+        "Files that were made otherwise than cache.json says.",
+        "Keep caches of different kinds in folders of their own.",
+        other,
+    )
+
+
+def _leftovers(report: Report, path: Path) -> None:
+    report.remark(
+        "Parts of files that a killed process left behind.",
+        "Delete them when no extraction runs; they are never read.",
+        sorted(path.rglob(f".*{PART}")),
+    )
+
+
+def _checksum(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

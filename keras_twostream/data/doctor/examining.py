@@ -1,0 +1,86 @@
+"""Which examination a path calls for."""
+
+import os
+from pathlib import Path
+
+from keras_twostream.data.cache.folder import CONTRACT_FILE, MANIFEST_FILE
+from keras_twostream.data.doctor.caches import examine_cache
+from keras_twostream.data.doctor.folders import examine_folders
+from keras_twostream.data.doctor.lists import (
+    examine_list,
+    examine_splits,
+    holds_splits,
+)
+from keras_twostream.data.doctor.report import Report
+from keras_twostream.data.doctor.videos import examine_videos
+from keras_twostream.data.layouts import read_layout
+from keras_twostream.data.lists import files
+from keras_twostream.data.lists.annotations import LIST_SUFFIXES
+from keras_twostream.errors import SpecError, VideoError
+
+
+def examine(
+    path: str | os.PathLike,
+    *,
+    root: str | os.PathLike | None = None,
+    deep: bool = False,
+    bound: float = 20.0,
+) -> Report:
+    """Examines a data set of any kind the library reads.
+
+    Args:
+        path: A folder of videos, a packed cache, a tree of frames and flow,
+            an annotation list, a folder of official splits, or one video.
+        root: Folder of the videos that a list names.
+        deep: Whether every frame is decoded, rather than the first of each
+            video.
+        bound: Pixels that the extreme levels of flow on disk should mean.
+
+    Returns:
+        What was found.
+
+    Raises:
+        SpecError: If there is nothing the library knows.
+
+    Example:
+        >>> examine("videos").healthy
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise SpecError(f"There is no file or folder {path}. Check the path.")
+    if path.is_file() and path.suffix.lower() in LIST_SUFFIXES:
+        return examine_list(path, root)
+    if path.is_file():
+        return examine_videos(path, [path], deep)
+    if any((path / name).exists() for name in (CONTRACT_FILE, MANIFEST_FILE)):
+        return examine_cache(path)
+    if holds_splits(path):
+        return examine_splits(path, root)
+    videos, folders = _walk(path)
+    if videos:
+        return examine_videos(path, videos, deep)
+    if folders:
+        return examine_folders(path, folders, bound)
+    raise SpecError(
+        f"Nothing in {path} that is known: no video, no frames or flow named "
+        "as a tool names them, no packed cache, no list. If it holds files "
+        "in folders deeper down, give one of those."
+    )
+
+
+def _walk(path: Path) -> tuple[list[Path], list[Path]]:
+    """The videos in a folder, and the folders of frames in it."""
+    videos, folders = [], []
+    for place, inner, names in files.walk(path):
+        videos += [place / name for name in names if files.is_video(name)]
+        if names and not inner and _is_layout(place):
+            folders.append(place)
+    return videos, folders
+
+
+def _is_layout(folder: Path) -> bool:
+    try:
+        read_layout(folder)
+    except VideoError:
+        return False
+    return True

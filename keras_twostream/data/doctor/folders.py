@@ -1,0 +1,158 @@
+"""Trees of frames and flow that other tools wrote."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from keras_twostream._opencv import cv2
+from keras_twostream.data.doctor.report import Report
+from keras_twostream.data.layouts import Layout, measure, read_layout
+from keras_twostream.data.layouts.sources import zero_level
+
+MEASURED = 5  # videos whose flow is computed anew, to compare
+
+
+def examine_folders(
+    path: Path, folders: Sequence[Path], bound: float
+) -> Report:
+    """Counts frames and flow, and finds what is missing or misread.
+
+    Args:
+        path: The tree.
+        folders: The folders of frames or flow in it.
+        bound: Pixels that the extreme levels of flow should mean.
+    """
+    layouts = _videos(folders)
+    names = sorted({layout.name for layout in layouts})
+    report = Report(path, ", ".join(names))
+    report.facts["videos"] = len(layouts)
+    report.facts["frames"] = sum(len(each.files["rgb"]) for each in layouts)
+    report.facts["flows"] = sum(each.fields for each in layouts)
+    report.facts["first_index"] = sorted({each.first for each in layouts})
+    if len(names) > 1:
+        report.problem(
+            f"Several layouts side by side: {', '.join(names)}.",
+            "Give each a folder of its own.",
+        )
+    _missing(report, layouts)
+    _unreadable(report, layouts)
+    _counts(report, layouts)
+    _values(report, layouts, bound)
+    return report
+
+
+def _videos(folders: Sequence[Path]) -> list[Layout]:
+    """One layout for each video, though its files may be in three trees."""
+    found: dict[frozenset, Layout] = {}
+    for folder in folders:
+        layout = read_layout(folder)
+        homes = frozenset(
+            os.path.dirname(next(iter(files.values())))
+            for files in layout.files.values()
+            if files
+        )
+        found.setdefault(homes, layout)
+    return list(found.values())
+
+
+def _missing(report: Report, layouts: list[Layout]) -> None:
+    gaps = []
+    for layout in layouts:
+        for role in ("rgb", "x", "y"):
+            missing = layout.missing(role)
+            if missing:
+                shown = ", ".join(map(str, missing[:5]))
+                gaps.append(f"{layout.path}: {role} {shown}")
+    advice = "Extract those videos again; a gap shifts all that follows."
+    report.problem("Gaps in the numbers of the files.", advice, gaps)
+    report.problem(
+        "Fields of which only x or only y is there.",
+        "Extract those videos again.",
+        [
+            layout.path
+            for layout in layouts
+            if layout.files["x"].keys() != layout.files["y"].keys()
+        ],
+    )
+
+
+def _unreadable(report: Report, layouts: list[Layout]) -> None:
+    empty, broken = [], []
+    for layout in layouts:
+        for files in layout.files.values():
+            paths = [files[index] for index in sorted(files)]
+            hollow = [path for path in paths if not os.path.getsize(path)]
+            empty += hollow
+            ends = set(paths[:1] + paths[-1:]) - set(hollow)
+            broken += [path for path in sorted(ends) if not _opens(path)]
+    advice = "Extract those videos again; the disk may have been full."
+    report.problem("Files of zero size.", advice, empty)
+    report.problem("Images that cannot be decoded.", advice, broken)
+
+
+def _counts(report: Report, layouts: list[Layout]) -> None:
+    both = [each for each in layouts if each.files["rgb"] and each.fields]
+    wrong = [
+        f"{each.path}: {len(each.files['rgb'])} frames, {each.fields} fields"
+        for each in both
+        if each.fields != len(each.files["rgb"]) - 1 + each.shift
+    ]
+    report.problem(
+        "Frames and flow fields do not fit: N frames have N-1 fields (as "
+        "many fields as frames with dense_flow, which drops the first frame).",
+        "Extract those videos again. denseflow loses the last batch of long "
+        "videos, and a step greater than 1 gives fewer fields.",
+        wrong,
+    )
+    report.remark(
+        "Folders with frames and no flow.",
+        "Compute it: `keras-twostream extract` on the videos.",
+        [
+            each.path
+            for each in layouts
+            if not each.fields and len(both) and each.files["rgb"]
+        ],
+    )
+
+
+def _values(report: Report, layouts: list[Layout], bound: float) -> None:
+    fields = [each for each in layouts if each.fields]
+    if not fields:
+        return
+    first = next(iter(fields[0].files["x"].values()))
+    if _opens(first):
+        report.facts["zero_level"] = zero_level(first, fields[0].name)
+    pairing = "ends" if fields[0].shift else "starts"
+    report.facts["pairing"] = f"field k {pairing} at frame k"
+    chosen = np.linspace(0, len(fields) - 1, min(MEASURED, len(fields)))
+    some = [fields[int(place)] for place in chosen]
+    measured = [(layout, measure(layout)) for layout in some]
+    known = [(layout, found) for layout, found in measured if found]
+    if not known:
+        return
+    bounds = [found.bound for _, found in known]
+    report.facts["bound"] = float(np.median(bounds))
+    if report.facts["bound"] != bound:
+        report.problem(
+            f"The flow looks as if its extreme levels meant "
+            f"{report.facts['bound']:g} px, not {bound:g}: computed anew, it "
+            f"is {report.facts['bound'] / bound:.2g} times larger.",
+            "denseflow's own default bound is 32. Read it with "
+            f"video_dataset(..., bound={report.facts['bound']:g}), or "
+            f"train --input bound={report.facts['bound']:g} and evaluate "
+            f"--bound {report.facts['bound']:g}; weights see wrong speeds "
+            "otherwise.",
+        )
+    report.problem(
+        "Frames and flow are paired otherwise than this tool does: fields "
+        "fit the frames better one place further.",
+        "The first frame was removed, or indices were renumbered. Extract "
+        "again.",
+        [each.path for each, found in known if found.shift != each.shift],
+    )
+
+
+def _opens(path: str) -> bool:
+    return os.path.getsize(path) > 0 and cv2.imread(path) is not None

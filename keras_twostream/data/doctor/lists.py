@@ -1,0 +1,159 @@
+"""Annotation lists and official splits."""
+
+import collections
+import os
+import re
+from pathlib import Path
+
+from keras_twostream.data.doctor.report import Report
+from keras_twostream.data.lists.annotations import (
+    Annotations,
+    detect_format,
+    read_annotations,
+)
+from keras_twostream.data.lists.split_formats import SPLITS
+from keras_twostream.errors import SpecError
+
+_GROUP = re.compile(r"_(g\d+)_c\d+")
+
+
+def holds_splits(path: Path) -> bool:
+    """Whether a folder holds the split files of UCF-101 or HMDB-51."""
+    return detect_format(path) in ("ucf101", "hmdb51")
+
+
+def examine_list(path: Path, root: str | os.PathLike | None) -> Report:
+    """Compares a list with the files it names, and with itself."""
+    found = read_annotations(path, root=root)
+    report = Report(path, f"list ({found.format})")
+    _describe(report, found)
+    _check_files(report, found)
+    _check_labels(report, found)
+    return report
+
+
+def examine_splits(path: Path, root: str | os.PathLike | None) -> Report:
+    """Compares training and test of every official split."""
+    name = detect_format(path)
+    report = Report(path, f"official splits ({name})")
+    for split in SPLITS:
+        try:
+            train, test = (
+                read_annotations(path, split=split, subset=subset, root=root)
+                for subset in ("train", "test")
+            )
+        except (SpecError, OSError) as error:
+            report.problem(
+                f"Split {split} cannot be read: {error}",
+                "Unpack the official archive again.",
+            )
+            continue
+        report.facts[f"split_{split}"] = {
+            "train": len(train),
+            "test": len(test),
+        }
+        _compare(report, split, train, test)
+        if root is not None:
+            for part in (train, test):
+                _check_files(report, part, f" in split {split}")
+    return report
+
+
+def _describe(report: Report, found: Annotations) -> None:
+    report.facts["items"] = len(found)
+    report.facts["root"] = str(found.root)
+    report.facts["classes"] = dict(_counts(found))
+
+
+def _counts(found: Annotations) -> list[tuple[str, int]]:
+    """Name and number of items of each class."""
+    counts = found.counts().tolist()
+    names = found.classes or map(str, range(len(counts)))
+    return list(zip(names, counts, strict=False))
+
+
+def _check_files(report: Report, found: Annotations, where: str = "") -> None:
+    missing = [path for path in found.paths if not os.path.exists(path)]
+    report.problem(
+        f"{len(missing)} of {len(found)} items{where} are not below "
+        f"{found.root}.",
+        "Pass --root with the folder that the paths start from, or remove "
+        "the lines.",
+        missing,
+    )
+    report.problem(
+        f"Items{where} whose files are empty.",
+        "Copy or download them again.",
+        [
+            path
+            for path in found.paths
+            if os.path.isfile(path) and not os.path.getsize(path)
+        ],
+    )
+
+
+def _check_labels(report: Report, found: Annotations) -> None:
+    tally = collections.Counter(item.path for item in found.items)
+    report.problem(
+        "Items that the list names several times.",
+        "Keep one line of each; several labels go on one line.",
+        [path for path, count in tally.items() if count > 1],
+    )
+    report.remark(
+        "Items without a label.",
+        "They can be predicted, not trained on.",
+        [item.path for item in found.items if not item.labels],
+    )
+    last = len(found.classes) - 1
+    report.problem(
+        f"Items whose label is none of the {last + 1} classes, 0 to {last}.",
+        "Add the classes that the list lacks, or correct the labels; "
+        "subtract 1 where a list counts from 1.",
+        [
+            f"{item.path}: {label}"
+            for item in found.items
+            for label in item.labels
+            if found.classes and label > last
+        ],
+    )
+    report.problem(
+        "Classes that no item has.",
+        "Labels count from 0 and leave nothing out; subtract 1 where a list "
+        "counts from 1.",
+        [name for name, count in _counts(found) if not count],
+    )
+
+
+def _compare(report: Report, split: int, train, test) -> None:
+    both = {item.path for item in train.items} & {i.path for i in test.items}
+    report.problem(
+        f"Videos of split {split} in training and in test.",
+        "Get the official files again.",
+        sorted(both),
+    )
+    shared = _groups(train) & _groups(test)
+    report.problem(
+        f"Groups of split {split} in training and in test: clips of a group "
+        "are cut from one video.",
+        "Split by group, never by clip.",
+        sorted(" ".join(each) for each in shared),
+    )
+    lacking = {
+        name
+        for name, count in zip(train.classes, train.counts(), strict=False)
+        if not count
+    }
+    report.problem(
+        f"Classes without a training video in split {split}.",
+        "Get the official files again.",
+        sorted(lacking),
+    )
+
+
+def _groups(found: Annotations) -> set[tuple[str, str]]:
+    matches = [_GROUP.search(item.path) for item in found.items]
+    return {
+        (os.path.dirname(item.path), match[1])
+        for item, match in zip(found.items, matches, strict=True)
+        if match
+    }

@@ -1,0 +1,178 @@
+"""A folder of videos."""
+
+import collections
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from keras_twostream._cpus import available_cpus
+from keras_twostream.data.cache.packed import fingerprint
+from keras_twostream.data.doctor.report import Report
+from keras_twostream.data.extraction.jobs import LIST_SUFFIXES
+from keras_twostream.data.lists.annotations import SUBSET_FOLDERS
+from keras_twostream.data.lists.files import folders_in, is_hidden
+from keras_twostream.data.video import reading
+from keras_twostream.errors import VideoError
+
+SHORT = 16  # frames: fewer than most clips need
+UNEVEN = 10  # largest class over smallest from which it is worth a remark
+
+
+def examine_videos(path: Path, videos: Sequence[Path], deep: bool) -> Report:
+    """Counts videos, tries each, and compares classes and subsets.
+
+    Args:
+        path: The folder, or the file.
+        videos: The videos in it.
+        deep: Whether every frame is decoded.
+    """
+    report = Report(path, "videos")
+    with ThreadPoolExecutor(available_cpus()) as pool:
+        looks = list(pool.map(lambda video: _look(video, deep), videos))
+    infos = {}
+    for video, (info, error) in zip(videos, looks, strict=True):
+        if info is not None:
+            infos[video] = info
+        if error is not None:
+            report.problem(error, "Replace the file, or remove it.", (video,))
+    report.facts["videos"] = len(videos)
+    report.facts["readable"] = len(infos)
+    _sizes(report, infos)
+    if path.is_dir():
+        _classes(report, path, videos)
+        _copies(report, path, list(infos))
+    return report
+
+
+def _look(video: Path, deep: bool):
+    try:
+        info = reading.probe(video)
+        if deep:
+            frames = sum(1 for _ in reading.iter_frames(video))
+            if frames != info.frames:
+                return info, (
+                    f"{video}: {frames} of its {info.frames} frames can be "
+                    "decoded."
+                )
+    except VideoError as error:
+        return None, str(error)
+    return info, None
+
+
+def _sizes(report: Report, infos: dict) -> None:
+    if not infos:
+        return
+    frames = [info.frames for info in infos.values()]
+    report.facts["frames"] = sum(frames)
+    report.facts["shortest"] = min(frames)
+    report.facts["longest"] = max(frames)
+    for fact, values in {
+        "frame_rates": {round(info.fps, 2) for info in infos.values()},
+        "sizes": {f"{i.width}x{i.height}" for i in infos.values()},
+        "codecs": {info.codec for info in infos.values()},
+    }.items():
+        report.facts[fact] = sorted(values)[:10]
+    report.problem(
+        "Files that promise more than they hold: cut off while they were "
+        "copied or downloaded.",
+        "Get them again. What is there can be used: clips come from the part "
+        "that can be read.",
+        [video for video, info in infos.items() if info.truncated],
+    )
+    report.remark(
+        f"Videos of fewer than {SHORT} frames.",
+        'They are looped to fill a clip; short="pad" holds the last frame.',
+        [video for video, info in infos.items() if info.frames < SHORT],
+    )
+
+
+def _classes(report: Report, path: Path, videos: Sequence[Path]) -> None:
+    inner = [folder.name for folder in _class_folders(path)]
+    subsets = [name for name in inner if name.lower() in SUBSET_FOLDERS]
+    roots = [path / name for name in subsets] or [path]
+    counts = {root: _count(root, videos) for root in roots}
+    names = sorted(set().union(*counts.values()))
+    if not names:
+        return
+    report.facts["subsets"] = subsets
+    report.facts["classes"] = {
+        name: sum(count[name] for count in counts.values()) for name in names
+    }
+    for root, count in counts.items():
+        _class_problems(report, root, count, names)
+    loose = [video for video in videos if video.parent in roots]
+    report.problem(
+        "Videos beside the class folders: they belong to no class.",
+        "Move each into the folder of its class.",
+        loose,
+    )
+
+
+def _count(root: Path, videos: Sequence[Path]) -> collections.Counter:
+    """Videos in each class folder, those without any included."""
+    count = collections.Counter(
+        {folder.name: 0 for folder in _class_folders(root)}
+    )
+    for video in videos:
+        if video.is_relative_to(root) and video.parent != root:
+            count[video.relative_to(root).parts[0]] += 1
+    return count
+
+
+def _class_folders(root: Path) -> list[Path]:
+    """The folders in `root`, but for those of annotation lists."""
+    return [each for each in folders_in(root) if not _holds_lists(each)]
+
+
+def _holds_lists(folder: Path) -> bool:
+    suffixes = {
+        path.suffix.lower()
+        for path in folder.iterdir()
+        if not is_hidden(path.name)
+    }
+    return bool(suffixes) and suffixes <= set(LIST_SUFFIXES)
+
+
+def _class_problems(report: Report, root: Path, count, names) -> None:
+    report.problem(
+        f"Classes without a video in {root}.",
+        "Fill or remove the folders; an empty class is never learned.",
+        [name for name in names if not count[name]],
+    )
+    filled = [number for number in count.values() if number]
+    report.remark(
+        f"Classes with a single video in {root}.",
+        "Nothing of them can be held out for validation: add more.",
+        [name for name in names if count[name] == 1],
+    )
+    if filled and max(filled) > UNEVEN * min(filled):
+        report.remark(
+            f"The largest class has {max(filled)} videos, the smallest "
+            f"{min(filled)}.",
+            "Pass --balance to train, and look at mean class accuracy.",
+        )
+
+
+def _copies(report: Report, path: Path, videos: list[Path]) -> None:
+    same = collections.defaultdict(list)
+    for video in videos:
+        same[fingerprint(video)].append(video)
+    copies = [each for each in same.values() if len(each) > 1]
+    apart = [each for each in copies if len({v.parent for v in each}) > 1]
+    report.problem(
+        "The same video in several folders: in several classes, or both in "
+        "training and in test.",
+        "Keep one of each; a test video that was trained on flatters the "
+        "model.",
+        [_together(path, each) for each in apart],
+    )
+    report.remark(
+        "The same video several times in a folder.",
+        "Remove the copies: they count double.",
+        [_together(path, each) for each in copies if each not in apart],
+    )
+
+
+def _together(path: Path, videos: list[Path]) -> str:
+    return " = ".join(os.path.relpath(video, path) for video in videos)

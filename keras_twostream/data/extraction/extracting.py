@@ -1,0 +1,205 @@
+"""Frames and flow of a whole data set, into a packed cache."""
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterator, MutableSequence, Sequence
+
+from keras_twostream._cpus import available_cpus
+from keras_twostream.data.cache import addresses
+from keras_twostream.data.cache.contract import Contract
+from keras_twostream.data.cache.folder import CacheFolder, Entry
+from keras_twostream.data.cache.remote_folder import open_folder
+from keras_twostream.data.cache.store import root_of
+from keras_twostream.data.extraction import processes, ray_cluster, work
+from keras_twostream.data.extraction.jobs import (
+    Job,
+    find_jobs,
+    named_apart,
+    open_jobs,
+)
+from keras_twostream.data.extraction.remote_jobs import find_remote_jobs
+from keras_twostream.errors import SpecError
+
+ENGINES = ("local", "ray")
+# Called with frames done, frames expected in all, and seconds.
+Progress = Callable[[int, float, float], None]
+
+
+@dataclasses.dataclass
+class Summary:
+    """What an extraction did.
+
+    Attributes:
+        out: The cache, a path or URL.
+        contract: How it is made.
+        done: Lines of the videos that were extracted now.
+        present: Number of videos that were there already.
+        failed: Reason for each video that failed, by path.
+        stopped: Why the run ended early, None if it did not.
+        seconds: Time it took.
+    """
+
+    out: str
+    contract: Contract
+    done: list[Entry] = dataclasses.field(default_factory=list)
+    present: int = 0
+    failed: dict[str, str] = dataclasses.field(default_factory=dict)
+    stopped: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def frames(self) -> int:
+        """Frames extracted now."""
+        return sum(entry.frames for entry in self.done)
+
+    @property
+    def flows(self) -> int:
+        """Flow fields extracted now."""
+        return sum(entry.flows for entry in self.done)
+
+
+def extract(
+    source: str | os.PathLike,
+    out: str | os.PathLike,
+    contract: Contract,
+    *,
+    engine: str = "local",
+    workers: int | None = None,
+    root: str | os.PathLike | None = None,
+    format: str | None = None,
+    resume: bool = True,
+    progress: Progress = lambda done, expected, seconds: None,
+) -> Summary:
+    """Decodes videos once, computes their flow, and keeps both.
+
+    Writes one file for each video, whole or not at all, so a run that was
+    interrupted in any way is resumed by calling it again. Every video is
+    verified by count: N frames, N-1 flow fields.
+
+    With several workers call it below `if __name__ == "__main__":`, as the
+    standard library asks of every program that starts processes.
+
+    Args:
+        source: A folder of videos, a list of them, or a single one: a path,
+            or any URL that fsspec knows.
+        out: The cache's folder, a path or URL.
+        contract: What to write: `Contract.of(spec)`.
+        engine: "local", or "ray" for the Ray cluster that this process
+            belongs to or that RAY_ADDRESS names. Each node must see `source`
+            and `out`; the videos of a node that dies are done by others.
+        workers: Processes. When None one per processor, and a single one
+            for TV-L1, which is parallel in itself.
+        root: Folder that a list's videos are in, a path or URL.
+        format: Of a list, see `read_annotations`.
+        resume: Whether videos that are there, whole and of this contract,
+            are left as they are; otherwise each is replaced when it is done.
+        progress: Called now and then.
+
+    Returns:
+        What was done, and what failed why.
+
+    Raises:
+        SpecError: If there is no video, or `out` was made otherwise or
+            cannot be written.
+        MissingLibraryError: If Ray or fsspec is needed and not installed.
+
+    Example:
+        >>> extract("videos", "cache", Contract.of(kts.clip_spec(model)))
+    """
+    if engine not in ENGINES:
+        raise SpecError(
+            f"`engine` must be one of {', '.join(ENGINES)}. "
+            f"Received: engine={engine!r}"
+        )
+    jobs = _find(source, root, format)
+    folder = open_folder(addresses.without_file(out))
+    roots = {root_of(job.video, job.name) for job in jobs}
+    folder.agree(contract, roots)
+    jobs = named_apart(jobs, folder)
+    waiting = open_jobs(jobs, folder, contract) if resume else jobs
+    summary = Summary(folder.place, contract, present=len(jobs) - len(waiting))
+    if waiting:
+        if engine == "local":
+            workers = _processes_for(waiting, summary, workers)
+        run = {"local": processes, "ray": ray_cluster}[engine].outcomes
+        _run(run, waiting, folder, summary, workers, progress)
+    try:
+        folder.tidy()
+    except OSError as error:
+        summary.stopped = work.cannot_write(folder.place, error)
+    return summary
+
+
+def _find(source, root, format: str | None) -> list[Job]:
+    source = addresses.without_file(source)
+    root = None if root is None else addresses.without_file(root)
+    if addresses.is_remote(source) or addresses.is_remote(root or ""):
+        return find_remote_jobs(source, root, format)
+    return find_jobs(source, root, format)
+
+
+def _run(
+    run: Callable[..., Iterator[work.Outcome]],
+    jobs: Sequence[Job],
+    folder: CacheFolder,
+    summary: Summary,
+    workers: int | None,
+    progress: Progress,
+) -> None:
+    start = time.perf_counter()
+    size = sum(_size(job) for job in jobs)
+
+    def tick(tally: MutableSequence[int]) -> None:
+        seconds = time.perf_counter() - start
+        progress(tally[work.DONE], _expected(tally, size), seconds)
+
+    results = run(jobs, summary.contract, folder.place, workers, tick)
+    for outcome in results:
+        summary.seconds = time.perf_counter() - start
+        _take(outcome, folder, summary)
+        if summary.stopped:
+            results.close()
+            break
+
+
+def _take(outcome: work.Outcome, folder: CacheFolder, summary: Summary):
+    """Writes down what came of a job."""
+    if outcome.fatal:
+        summary.stopped = outcome.reason
+    elif outcome.entry is None:
+        summary.failed[outcome.job.video] = outcome.reason
+    else:
+        try:
+            folder.add(outcome.entry)
+        except OSError as error:
+            summary.stopped = work.cannot_write(folder.place, error)
+        else:
+            summary.done.append(outcome.entry)
+
+
+def _expected(tally: MutableSequence[int], size: int) -> float:
+    """Frames in all, judged by the videos that were begun."""
+    share = tally[work.BEGUN] / size if size else 0
+    return tally[work.EXPECTED] / share if share else 0.0
+
+
+def _size(job: Job) -> int:
+    if job.size is not None or addresses.is_remote(job.video):
+        return job.size or 0
+    return os.path.getsize(job.video) if os.path.isfile(job.video) else 0
+
+
+def _processes_for(
+    jobs: Sequence[Job], summary: Summary, workers: int | None
+) -> int:
+    contract = summary.contract
+    places = (summary.out, *(job.video for job in jobs))
+    if any(addresses.in_this_process(place) for place in places):
+        return 1
+    if workers is None:
+        tvl1 = contract.flow_algorithm == "tvl1" and "flow" in contract.streams
+        workers = 1 if tvl1 else available_cpus()
+    # Of a set, what is left may be just what its decoder dies of: that is
+    # never done in this process.
+    return min(workers, summary.present + len(jobs))

@@ -1,0 +1,145 @@
+"""One video in one process. Imports neither Keras nor TensorFlow."""
+
+import dataclasses
+import errno
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import MutableSequence
+
+from keras_twostream._opencv import cv2
+from keras_twostream.data.cache import addresses
+from keras_twostream.data.cache.contract import Contract
+from keras_twostream.data.cache.folder import Entry
+from keras_twostream.data.cache.packing import pack_video
+from keras_twostream.data.cache.remote_folder import packed_target
+from keras_twostream.data.extraction.jobs import Job
+from keras_twostream.data.video import packets
+from keras_twostream.errors import MissingLibraryError, TwoStreamError
+
+# Places in the tally that processes share: bytes of the videos begun, frames
+# they have, frames done, and whether to stop.
+BEGUN, EXPECTED, DONE, STOP = range(4)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+_shared: MutableSequence[int] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What came of a job.
+
+    Attributes:
+        job: The job.
+        entry: The video's line, None if it failed.
+        reason: Why it failed.
+        fatal: Whether every other job would fail like it.
+    """
+
+    job: Job
+    entry: Entry | None = None
+    reason: str = ""
+    fatal: bool = False
+
+
+class Stopped(Exception):
+    """The run ends; what is half done is removed."""
+
+
+def begin(shared: MutableSequence[int]) -> None:
+    """Prepares a process: quiet on Ctrl-C, gone when its parent is."""
+    global _shared
+    _shared = shared
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)  # the processes share the cores
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def work_in_process(job: Job, contract: Contract, folder: str) -> Outcome:
+    """`work`, in a process that `begin` prepared."""
+    return work(job, contract, folder, _shared)
+
+
+def work_alone(job: Job, contract: Contract, folder: str) -> Outcome:
+    """`work`, in a process that shares no tally."""
+    cv2.setNumThreads(1)
+    return work(job, contract, folder, [0, 0, 0, 0])
+
+
+def work(
+    job: Job,
+    contract: Contract,
+    folder: str,
+    tally: MutableSequence[int],
+) -> Outcome:
+    """Extracts one video.
+
+    Args:
+        job: The video.
+        contract: What to write.
+        folder: The cache, a path or URL.
+        tally: See `BEGUN` and those beside it.
+
+    Returns:
+        The outcome; errors are in it.
+    """
+
+    def report(frames: int) -> None:
+        _add(tally, DONE, frames)
+        if tally[STOP]:
+            raise Stopped
+
+    try:
+        with (
+            packed_target(folder, job.name) as target,
+            addresses.local_copy(job.video) as video,
+        ):
+            scan = packets.scan_video(video)
+            _add(tally, EXPECTED, len(scan.timeline(contract.frame_rate)))
+            _add(tally, BEGUN, os.path.getsize(video))
+            entry = pack_video(video, target, contract, job.name, report)
+        return Outcome(job, entry)
+    except Stopped:
+        return Outcome(job, reason="stopped", fatal=True)
+    except MissingLibraryError as error:
+        return Outcome(job, reason=str(error), fatal=True)
+    except TwoStreamError as error:
+        return Outcome(job, reason=_naming(job, str(error)))
+    except OSError as error:
+        return _failed_write(job, folder, error)
+    except Exception as error:
+        return Outcome(job, reason=f"{type(error).__name__}: {error}")
+
+
+def _naming(job: Job, reason: str) -> str:
+    """The reason, with the video's URL where a copy of it was read."""
+    return reason if job.video in reason else f"{job.video}: {reason}"
+
+
+def _failed_write(job: Job, folder: str, error: OSError) -> Outcome:
+    if error.errno in _FULL:
+        return Outcome(job, reason=cannot_write(folder, error), fatal=True)
+    return Outcome(job, reason=f"Cannot extract {job.video}: {error}")
+
+
+def cannot_write(folder: str, error: OSError) -> str:
+    """Why a run ends that cannot write into its cache."""
+    again = "run the same command again: it goes on where it stopped."
+    if error.errno in _FULL:
+        return f"The disk of {folder} is full. Make room and {again}"
+    return f"Cannot write into {folder}: {error}. See to that and {again}"
+
+
+def _add(tally: MutableSequence[int], place: int, count: int) -> None:
+    lock = getattr(tally, "get_lock", threading.Lock)()
+    with lock:
+        tally[place] += count
+
+
+def _follow_parent() -> None:
+    """A killed parent cannot say goodbye; its workers would wait forever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,1 @@
+"""The `tf.data` pipeline: order of the items, reading, batches."""

@@ -1,0 +1,184 @@
+"""How fast clips are read, and where the time goes."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_twostream._cpus import available_cpus
+from keras_twostream._stopwatch import Stopwatch
+from keras_twostream.data.cutting import augmentation, placement
+from keras_twostream.data.cutting.clip_frames import frames_of
+from keras_twostream.data.cutting.footage import footage_of
+from keras_twostream.data.feeding.pipeline import video_dataset
+from keras_twostream.data.feeding.reader import BAD_VIDEO
+from keras_twostream.data.feeding.stores import frame_store
+from keras_twostream.errors import SpecError, VideoError
+from keras_twostream.spec import ClipSpec
+
+CLIPS = 8  # that are taken apart, one by one
+
+
+def measure(
+    items: Any,
+    spec: ClipSpec,
+    *,
+    batch_size: int = 16,
+    batches: int = 20,
+    step_seconds: float | None = None,
+    cache: str | None = None,
+    augment: str | None = None,
+    workers: int | None = None,
+) -> dict[str, Any]:
+    """Times the training input of a data set.
+
+    Args:
+        items: An `Annotations`.
+        spec: The clip.
+        batch_size: Clips in a batch.
+        batches: How many are timed, after the first.
+        step_seconds: What a training step takes on each batch; the step is
+            imitated by waiting.
+        cache: As in `video_dataset`.
+        augment: As in `video_dataset`.
+        workers: Videos read at once; all processors when None.
+
+    Returns:
+        "clips_per_second", "seconds_per_batch",
+        "processor_seconds_per_clip", "first_batch_seconds", "parts" (seconds
+        of one clip on one worker, on the way that training takes: open,
+        frames, flow, crop; what is not compressed is read by crop),
+        "waiting" (share of a training step's time that it waits for input;
+        None without `step_seconds`), "batch_size" and "workers".
+
+    Raises:
+        SpecError: If there are no items, a number of clips or batches is
+            not 1 or more, or the cache was made otherwise.
+        VideoError: If no file can be read of those that are taken apart.
+    """
+    if batches < 1:
+        raise SpecError(
+            f"`batches` must be 1 or more. Received: batches={batches!r}"
+        )
+    workers = workers or available_cpus()
+    parts = _parts(items.paths, spec, cache, augment)
+    start = time.perf_counter()
+    dataset = video_dataset(
+        items,
+        spec,
+        batch_size,
+        training=True,
+        repeat=True,
+        cache=cache,
+        augment=augment,
+        workers=workers,
+    )
+    stream = iter(dataset)
+    next(stream)
+    first = time.perf_counter() - start
+    seconds, work = _time(stream, batches, 0.0)
+    result = {
+        "clips_per_second": batch_size * batches / seconds,
+        "seconds_per_batch": seconds / batches,
+        "processor_seconds_per_clip": work / (batch_size * batches),
+        "first_batch_seconds": first,
+        "parts": parts,
+        "waiting": None,
+        "batch_size": batch_size,
+        "workers": workers,
+    }
+    if step_seconds is not None:
+        whole, _ = _time(stream, batches, step_seconds)
+        result["waiting"] = max(0.0, 1 - step_seconds * batches / whole)
+    return result
+
+
+def _time(stream, batches: int, step_seconds: float) -> tuple[float, float]:
+    """Seconds, and seconds of the processors."""
+    start, work = time.perf_counter(), time.process_time()
+    for _ in range(batches):
+        next(stream)
+        time.sleep(step_seconds)
+    return time.perf_counter() - start, time.process_time() - work
+
+
+def _parts(
+    paths: Sequence[str], spec: ClipSpec, cache, augment
+) -> dict[str, float]:
+    """Mean seconds of each part of a clip, read alone as training reads it.
+
+    Files that cannot be read are passed over, as training does.
+    """
+    take_apart = _taking_apart(
+        frame_store(cache, 0, spec, paths), spec, augment
+    )
+    places = np.linspace(0, len(paths) - 1, min(CLIPS, len(paths)))
+    clips, reason = [], None
+    for index in places.astype(int):
+        try:
+            clips.append(take_apart(paths[index], int(index)))
+        except BAD_VIDEO as error:
+            reason = error
+    if not clips:
+        raise VideoError(
+            f"None of the {len(places)} videos that were tried can be read. "
+            f"The last: {reason}"
+        )
+    return {
+        part: sum(clip[part] for clip in clips) / len(clips)
+        for part in clips[0]
+    }
+
+
+def _taking_apart(store, spec: ClipSpec, augment) -> Callable:
+    """What reads a clip of a path, and returns the seconds of each part."""
+    sampler = placement.get_sampler(None, spec)
+    draw = augmentation.get_augmentation(augment or "multi_scale")
+    clip: dict[str, np.ndarray] = {}
+
+    def take_apart(path: str, index: int) -> dict[str, float]:
+        watch = Stopwatch()
+        rng = placement.generator(0, 0, index)
+        with watch("open"):
+            source = store.open(path, spec)
+        place = sampler(source.frames, spec, rng)
+        chosen = frames_of(place, source.frames, spec)
+        footage = _footage(source, chosen, spec, watch)
+        crop = draw(*footage.size, spec.crop, rng)
+        with watch("crop"):
+            # Into the same memory again, as a batch is filled.
+            clip.update(footage.crop(crop, out=clip or None))
+        return watch.seconds
+
+    return take_apart
+
+
+class _Timed:
+    """A source whose reading of frames is counted apart."""
+
+    def __init__(self, source, watch: Stopwatch) -> None:
+        self._source, self._watch = source, watch
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._source, name)
+        return self._counted(found) if name in ("read", "images") else found
+
+    def _counted(self, read: Callable) -> Callable:
+        def reading(indices: np.ndarray):
+            with self._watch("frames"):
+                return read(indices)
+
+        return reading
+
+
+def _footage(source, chosen, spec: ClipSpec, watch: Stopwatch):
+    """Reading frames is one part; what is left of the footage is flow."""
+    watch.seconds.setdefault("frames", 0.0)
+    before = watch.seconds["frames"]
+    start = time.perf_counter()
+    footage = footage_of(_Timed(source, watch), chosen, spec)
+    reading = watch.seconds["frames"] - before
+    left = time.perf_counter() - start - reading
+    watch.seconds["flow"] = watch.seconds.get("flow", 0.0) + left
+    return footage

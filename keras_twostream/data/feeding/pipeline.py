@@ -1,0 +1,230 @@
+"""From a list of video files to batches, with flow computed on the way.
+
+Order and draws are functions of (seed, epoch, index) alone. A resumed run
+starts at (epoch, step) and sees what an undisturbed one would have seen,
+without any state of an iterator being saved.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_twostream._cpus import available_cpus
+from keras_twostream._opencv import cv2
+from keras_twostream.data import layouts
+from keras_twostream.data.cutting import augmentation, placement
+from keras_twostream.data.feeding.ahead import drawn_ahead
+from keras_twostream.data.feeding.batching import read_batches
+from keras_twostream.data.feeding.order import (
+    Order,
+    counting_epochs,
+    endless,
+    one_epoch,
+)
+from keras_twostream.data.feeding.reader import ClipReader
+from keras_twostream.data.feeding.stores import frame_store
+from keras_twostream.data.lists.items import check_smallest
+from keras_twostream.errors import SpecError
+from keras_twostream.spec import ClipSpec
+
+PREFETCHED_BATCHES = 2
+
+
+def video_dataset(
+    items: Any,
+    spec: ClipSpec,
+    batch_size: int,
+    *,
+    training: bool = False,
+    seed: int = 0,
+    start_epoch: int = 0,
+    start_step: int = 0,
+    repeat: bool = False,
+    sampler: str | placement.Sampler | None = None,
+    augment: str | augmentation.Draw | None = None,
+    mirror: bool = True,
+    colour: float = 0.0,
+    flow_values: str = "scaled",
+    short: str = "loop",
+    drop_remainder: bool | None = None,
+    workers: int | None = None,
+    cache: str | os.PathLike | None = None,
+    cache_bytes: int = 2 * 1024**3,
+    bound: float = layouts.BOUND,
+    ahead: bool = False,
+    num_classes: int | None = None,
+) -> tf.data.Dataset:
+    """Batches of clips and labels from video files.
+
+    Each pass over the dataset is one epoch and draws new clips, so it goes
+    straight into `model.fit(dataset, epochs=...)`. With `repeat=True` it has
+    no end (give `fit` `steps_per_epoch`).
+
+    A file that cannot be read is set aside with one warning that says why,
+    and listed in the dataset's attribute `skipped`, {path: reason}. When
+    testing, files are looked at before the first batch; in training the next
+    readable file in the list stands in, so the number of batches holds.
+
+    Videos are read in parallel, so OpenCV is set to one thread of its own.
+
+    Args:
+        items: (path, label) pairs or an `Annotations`. A label is an int
+            from 0, -1 where it is not known, or a tuple of ints for several,
+            which becomes a 0/1 vector.
+        spec: The clip that the model eats: `kts.clip_spec(model)`.
+        batch_size: Clips in a batch.
+        training: Whether clips, crops and order are random; otherwise one
+            clip per video is placed as `spec.sampling` says, cropped in the
+            centre, in the order of `items`.
+        seed: 0 or more; everything random depends on it.
+        start_epoch: Number of the first epoch.
+        start_step: Batches of the first epoch to leave out.
+        repeat: Whether epochs follow each other without end. Implies
+            `drop_remainder`.
+        sampler: "single", "multi_stride", "dense", "segments", "whole", or
+            a function (see `SAMPLERS`); None takes what the spec implies.
+        augment: "multi_scale" (the default), "random", "aspect_jitter",
+            "scale_jitter", "centre", or a function (see `AUGMENTATIONS`).
+        mirror: Whether half of the training clips are mirrored. Turn it off
+            where left and right tell classes apart.
+        colour: Largest relative change of brightness, contrast and
+            saturation, 0 for none. Only rgb.
+        flow_values: "scaled", or "unscaled" as in the authors' code.
+        short: Videos shorter than a clip "loop" or "pad".
+        drop_remainder: Whether a smaller last batch is left out; by default
+            in training.
+        workers: Videos read at once; all processors when None.
+        cache: "memory" keeps decoded frames, up to `cache_bytes`. Any other
+            name is a folder: a packed cache, read where it holds a video and
+            written where it does not, so that the first epoch costs what
+            `keras-twostream extract` does and later ones only read.
+        cache_bytes: Bytes that the cache in memory may take.
+        bound: Pixels that the extreme levels mean of flow that another tool
+            wrote (see `data.layouts`); those tools do not record it.
+        ahead: Whether all clips of one epoch, the first, are drawn now, so
+            that nothing in the dataset is Python: what `tf.data` service
+            needs to run it on other machines. Every video must be packed,
+            and an image that is damaged inside its file stops the dataset
+            (`keras-twostream doctor` finds it).
+        num_classes: Classes of the model: the length of 0/1 vectors, and a
+            bound that labels are held to. By default what `items` show.
+
+    Returns:
+        A dataset of ({stream: (B, T, H, W, C)}, labels): "rgb" uint8, "flow"
+        float32 in pixels; labels (B,) int32 or (B, classes) float32.
+
+    Raises:
+        SpecError: If an argument is not as above, a label is below -1 or
+            beyond `num_classes`, or the cache was made for other clips, or
+            lacks a video that is drawn ahead.
+        VideoError: If no file at all can be read.
+
+    Example:
+        >>> dataset = video_dataset(items, kts.clip_spec(model), 16,
+        ...                         training=True)
+        >>> model.fit(dataset, epochs=30)
+    """
+    paths, labels = _paths_and_labels(items, num_classes)
+    reader = ClipReader(
+        paths,
+        labels,
+        spec,
+        training=training,
+        seed=seed,
+        sampler=sampler,
+        augment=augment or ("multi_scale" if training else "centre"),
+        mirror=mirror,
+        colour=colour,
+        flow_values=flow_values,
+        short=short,
+        store=frame_store(cache, cache_bytes, spec, paths, bound),
+    )
+    workers = workers or available_cpus()
+    reader.set_bad_files_aside(workers, look_inside=not training)
+    if drop_remainder is None:
+        drop_remainder = training and len(reader) >= batch_size
+    order = Order(
+        len(reader),
+        batch_size,
+        drop_remainder or repeat,
+        seed if training else None,
+        start_epoch,
+        start_step,
+    )
+    _keep_off_gpu()
+    cv2.setNumThreads(1)
+    whole = order.drop_remainder
+    if ahead:
+        clips = drawn_ahead(order.next_pairs(), reader, spec, workers)
+        dataset = clips.batch(batch_size, drop_remainder=whole)
+    else:
+        pairs = endless(order) if repeat else one_epoch(order)
+        pairs = pairs.batch(batch_size, drop_remainder=whole)
+        dataset = read_batches(pairs, reader, spec, workers)
+    dataset = dataset.prefetch(PREFETCHED_BATCHES)
+    if not (repeat or ahead):
+        dataset = counting_epochs(dataset, order)
+    dataset.skipped = reader.skipped
+    return dataset
+
+
+def _paths_and_labels(
+    items: Any, num_classes: int | None
+) -> tuple[list[str], np.ndarray]:
+    if hasattr(items, "paths"):
+        paths, labels = items.paths, items.labels
+    else:
+        paths, labels = zip(*items, strict=True) if len(items) else ((), ())
+    if not len(paths):
+        raise SpecError("`items` must hold at least one (path, label) pair.")
+    paths = [os.fspath(path) for path in paths]
+    classes = num_classes or len(getattr(items, "classes", ()))
+    return paths, _label_array(paths, labels, classes)
+
+
+def _label_array(
+    paths: list[str], labels: Sequence, classes: int
+) -> np.ndarray:
+    """(N,) numbers, or (N, classes) 0/1 where any label is several."""
+    if not any(isinstance(label, tuple | list) for label in labels):
+        array = np.asarray(labels, np.int32)
+        _check_smallest(paths, array)
+        _check_largest(paths, array, classes)
+        return array
+    several = [np.atleast_1d(np.asarray(label, int)) for label in labels]
+    _check_smallest(paths, [each.min(initial=-1) for each in several])
+    largest = np.array([each.max(initial=-1) for each in several])
+    _check_largest(paths, largest, classes)
+    array = np.zeros((len(paths), classes or 1 + max(largest)), np.float32)
+    for row, each in zip(array, several, strict=True):
+        row[each[each >= 0]] = 1.0  # -1 is no class
+    return array
+
+
+def _check_smallest(paths: list[str], labels: Sequence[int]) -> None:
+    worst = int(np.argmin(labels))
+    check_smallest(labels[worst], paths[worst])
+
+
+def _check_largest(paths: list[str], labels: np.ndarray, classes: int) -> None:
+    worst = int(np.argmax(labels))
+    if classes and labels[worst] >= classes:
+        raise SpecError(
+            f"{paths[worst]} has the label {labels[worst]}, and the model's "
+            f"{classes} classes are numbered 0 to {classes - 1}. Correct the "
+            "list."
+        )
+
+
+def _keep_off_gpu() -> None:
+    """TensorFlow only feeds the other backends; the GPU is theirs."""
+    if keras.backend.backend() == "tensorflow":
+        return
+    try:
+        tf.config.set_visible_devices([], "GPU")
+    except RuntimeError:  # the caller has used TensorFlow before us
+        return

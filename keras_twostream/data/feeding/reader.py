@@ -1,0 +1,210 @@
+"""One clip of a list of videos, by (epoch, index), for training or testing."""
+
+import functools
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_twostream._opencv import cv2
+from keras_twostream.data.cache.packed import Packed
+from keras_twostream.data.cutting import augmentation, cropping, placement
+from keras_twostream.data.cutting.clip_frames import ClipFrames, frames_of
+from keras_twostream.data.cutting.footage import footage_of
+from keras_twostream.data.feeding.stores import CacheStore, FrameStore
+from keras_twostream.errors import VideoError
+from keras_twostream.spec import ClipSpec
+
+# What a video is set aside for. Any other error, such as a library that is
+# missing or a sampler that is wrong, every video would meet.
+BAD_VIDEO = (VideoError, OSError, cv2.error)
+
+
+class Draws(NamedTuple):
+    """A clip before anything is decoded.
+
+    Attributes:
+        packed: The file.
+        chosen: The frames.
+        crop: The rectangle.
+        colour: (3, 4) matrix of `draw_colour`, or None.
+    """
+
+    packed: Packed
+    chosen: ClipFrames
+    crop: cropping.Crop
+    colour: np.ndarray | None
+
+
+class ClipReader:
+    """Makes the clip of (epoch, index); safe to call from many threads."""
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        labels: np.ndarray,
+        spec: ClipSpec,
+        *,
+        training: bool,
+        seed: int,
+        sampler,
+        augment,
+        mirror: bool,
+        colour: float,
+        flow_values: str,
+        short: str,
+        store: FrameStore | CacheStore,
+    ):
+        self._paths, self._labels = list(paths), labels
+        self._spec, self._training, self._seed = spec, training, seed
+        self._sampler = placement.get_sampler(sampler, spec)
+        self._draw = augmentation.get_augmentation(augment)
+        self._mirror, self._short = mirror, short
+        self.colour = colour if training else 0.0
+        self.flow_values = flow_values
+        self._store = store
+        self.contract = store.contract_of(self._paths[0])
+        self._lock = threading.Lock()
+        self.skipped: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def read(
+        self, epoch: int, index: int, out: dict[str, np.ndarray]
+    ) -> np.ndarray:
+        """Writes the clip of item `index` in `epoch`, and returns its label.
+
+        Where its file cannot be read, the next readable one stands in.
+
+        Args:
+            epoch: From 0.
+            index: From 0.
+            out: (T, H, W, C) for each stream of the spec.
+
+        Raises:
+            VideoError: If no file can be read.
+        """
+        cut = functools.partial(self._cut, out)
+        return self._with_readable(epoch, index, cut)[1]
+
+    def draws(
+        self, epoch: int, index: int
+    ) -> tuple["Draws | None", np.ndarray]:
+        """What `read` of (epoch, index) takes from where, and its label.
+
+        None instead of the draws where they are not from a packed file that
+        is there already.
+
+        Raises:
+            VideoError: If no file can be read.
+        """
+        return self._with_readable(epoch, index, self._draws_if_packed)
+
+    def _with_readable(self, epoch: int, index: int, use: Callable):
+        for other in range(len(self)):
+            place = (index + other) % len(self)
+            path = self._paths[place]
+            if path in self.skipped:
+                continue
+            # Anew for each: a file may fail before or after its draws.
+            rng = placement.generator(self._seed, epoch, index)
+            try:
+                return use(path, rng), self._labels[place]
+            except BAD_VIDEO as error:
+                self._set_aside(path, error)
+        raise self._nothing_left()
+
+    def set_bad_files_aside(self, workers: int, look_inside: bool) -> None:
+        """Takes out files that are missing or empty, or unreadable too.
+
+        Raises:
+            VideoError: If none is left.
+        """
+
+        def check(path: str) -> None:
+            self._store.check(path, self._spec, look_inside)
+
+        with ThreadPoolExecutor(workers) as pool:
+            errors = list(
+                pool.map(lambda path: _error_of(check, path), self._paths)
+            )
+        for path, error in zip(self._paths, errors, strict=True):
+            if error is not None:
+                self._set_aside(path, error)
+        good = [error is None for error in errors]
+        self._paths = [
+            path for path, fine in zip(self._paths, good, strict=True) if fine
+        ]
+        self._labels = self._labels[np.array(good, bool)]
+        if not self._paths:
+            raise self._nothing_left()
+
+    @property
+    def labels(self) -> np.ndarray:
+        """(N,) int32 or (N, classes) float32, of the videos not set aside."""
+        return self._labels
+
+    def _cut(self, out, path: str, rng: np.random.Generator) -> None:
+        source = self._store.open(path, self._spec)
+        chosen = self._choose(source, rng)
+        footage = footage_of(source, chosen, self._spec)
+        footage.crop(
+            self._crop(footage.size, rng),
+            self._draw_colour(rng),
+            self.flow_values,
+            out,
+        )
+
+    def _draws_if_packed(self, path: str, rng) -> "Draws | None":
+        if not self._store.has_packed(path):
+            return None
+        source = self._store.open(path, self._spec)
+        chosen = self._choose(source, rng)
+        crop = self._crop(source.size, rng)
+        return Draws(source.packed, chosen, crop, self._draw_colour(rng))
+
+    def _choose(self, source, rng) -> ClipFrames:
+        placement = self._place(source.frames, rng)
+        return frames_of(placement, source.frames, self._spec, self._short)
+
+    def _place(self, frames: int, rng: np.random.Generator) -> np.ndarray:
+        if self._training:
+            return self._sampler(frames, self._spec, rng)
+        return placement.views(frames, self._spec, 1)[0]
+
+    def _crop(self, size: tuple[int, int], rng) -> cropping.Crop:
+        crop = self._draw(*size, self._spec.crop, rng)
+        if self._training and self._mirror:
+            crop = cropping.mirrored(crop, rng.random() < 0.5)
+        return crop
+
+    def _draw_colour(self, rng) -> np.ndarray | None:
+        if not self.colour:
+            return None
+        return augmentation.draw_colour(rng, self.colour)
+
+    def _set_aside(self, path: str, error: Exception) -> None:
+        with self._lock:
+            known = path in self.skipped
+            self.skipped[path] = str(error)
+        if not known:
+            warnings.warn(f"Set aside: {error}", stacklevel=2)
+
+    def _nothing_left(self) -> VideoError:
+        reasons = list(self.skipped.values())[:3]
+        return VideoError(
+            f"None of the {len(self.skipped)} videos can be read. "
+            f"The first reasons: {' '.join(reasons)}"
+        )
+
+
+def _error_of(check: Callable[[str], object], path: str) -> Exception | None:
+    try:
+        check(path)
+    except BAD_VIDEO as error:
+        return error
+    return None

@@ -1,0 +1,119 @@
+"""What the flow on disk means, measured against the frames beside it."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_twostream import flow
+from keras_twostream._opencv import cv2
+from keras_twostream.data.layouts.layout import Layout
+from keras_twostream.data.layouts.sources import zero_level
+
+COMMON_BOUNDS = (8.0, 10.0, 15.0, 16.0, 20.0, 32.0, 64.0)
+FEWEST_PIXELS = 500  # that move, or nothing can be said
+MOVES = 0.5  # px from which a pixel counts as moving
+SURE = 0.5  # correlation from which the measurement counts
+_SNAP = 0.15  # relative distance at which a common bound is meant
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What was found by computing flow from the frames.
+
+    Attributes:
+        bound: Pixels that the extreme levels stand for.
+        shift: 1 where a field ends at the frame of its index.
+        correlation: Of the flow on disk with the computed one.
+        zero: Level of resting pixels.
+    """
+
+    bound: float
+    shift: int
+    correlation: float
+    zero: int
+
+
+def measure(layout: Layout, samples: int = 6) -> Measured | None:
+    """Bound, pairing and zero level of 8-bit flow, from a few fields.
+
+    Args:
+        layout: With frames and flow.
+        samples: Pairs of frames that are looked at.
+
+    Returns:
+        What was found; None where too little moves, or nothing fits.
+    """
+    rgb = layout.files["rgb"]
+    starts = [index for index in sorted(rgb) if index + 1 in rgb]
+    if not starts or not layout.fields:
+        return None
+    places = np.linspace(0, len(starts) - 1, samples).astype(int)
+    chosen = sorted({starts[place] for place in places})
+    fits = [_fit(layout, chosen, shift) for shift in (0, 1)]
+    fits = [fit for fit in fits if fit is not None]
+    best = max(fits, key=lambda fit: fit.correlation, default=None)
+    if best is None or best.correlation < SURE:
+        return None
+    return best
+
+
+def _fit(layout: Layout, starts: list[int], shift: int) -> Measured | None:
+    pairs = {start: _pair(layout.files, start, shift) for start in starts}
+    pairs = {start: pair for start, pair in pairs.items() if pair is not None}
+    if not pairs:
+        return None
+    opened = layout.files["x"][min(pairs) + shift]
+    zero = zero_level(opened, layout.name)
+    levels, truth = map(np.concatenate, zip(*pairs.values(), strict=True))
+    share = (levels - np.float32(zero)) / 127.5
+    return _regress(share, truth, shift, zero)
+
+
+def _pair(
+    files: dict[str, dict[int, str]], start: int, shift: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The levels of a field on disk, and what was computed in their place.
+
+    None where a file is missing or damaged, or those of a pair differ in
+    size.
+    """
+    index = start + shift
+    if index not in files["x"] or index not in files["y"]:
+        return None
+    planes = _of_one_size(
+        [files[role][index] for role in "xy"], cv2.IMREAD_GRAYSCALE
+    )
+    frames = _of_one_size(
+        [files["rgb"][start + i] for i in (0, 1)], cv2.IMREAD_COLOR
+    )
+    if planes is None or frames is None:
+        return None
+    levels = np.moveaxis(planes, 0, -1)
+    computed = flow.resize(flow.compute(frames)[0], levels.shape[:2])
+    return levels.ravel(), computed.ravel()
+
+
+def _of_one_size(paths: list[str], flags: int) -> np.ndarray | None:
+    images = [cv2.imread(path, flags) for path in paths]
+    if any(image is None or image.shape != images[0].shape for image in images):
+        return None
+    return np.stack(images)
+
+
+def _regress(share, truth, shift: int, zero: int) -> Measured | None:
+    moves = (np.abs(truth) > MOVES) & (np.abs(share) < 0.95)
+    if moves.sum() < FEWEST_PIXELS or not np.any(share[moves]):
+        return None
+    share, truth = share[moves], truth[moves]
+    correlation = float(
+        share @ truth / np.sqrt((share @ share) * (truth @ truth))
+    )
+    # Both have errors: the slope between the two regressions.
+    slope = float(np.sqrt((truth @ truth) / (share @ share)))
+    return Measured(_snap(slope), shift, correlation, zero)
+
+
+def _snap(bound: float) -> float:
+    nearest = min(COMMON_BOUNDS, key=lambda common: abs(common - bound))
+    close = abs(nearest - bound) <= _SNAP * nearest
+    return nearest if close else round(bound, 1)

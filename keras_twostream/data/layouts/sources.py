@@ -1,0 +1,233 @@
+"""Frames and flow of other tools as the source of clips."""
+
+import functools
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from keras_twostream import flow
+from keras_twostream._opencv import cv2
+from keras_twostream.data.layouts.layout import Layout, read_layout
+from keras_twostream.data.video.resizing import fit_size, resize
+from keras_twostream.errors import SpecError, VideoError
+from keras_twostream.spec import ClipSpec
+
+BOUND = 20.0  # px; what nearly everybody passes, whatever the tool's default
+
+
+class LayoutSource:
+    """A folder of frames and flow, taken to be at the spec's frame rate.
+
+    Frames are whole ones, as these tools write them. They and the fields are
+    brought to the spec's size; displacements scale with them.
+
+    Args:
+        path: One video's folder of frames, or of flow.
+        spec: The clip.
+        bound: Pixels that the extreme levels of the flow stand for.
+
+    Attributes:
+        frames: Frames of the video.
+        size: (height, width).
+        layout: What was found.
+
+    Raises:
+        VideoError: If the folder is none of a known tool, or lacks a stream.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike, spec: ClipSpec, bound: float = BOUND
+    ) -> None:
+        self.layout, self._bound = _layout(os.fspath(path)), bound
+        _check(self.layout, spec)
+        self.frames = self.layout.frames
+        self._rgb = _paths(self.layout.files["rgb"])
+        self._x = self.layout.files["x"]
+        self._y = self.layout.files["y"]
+        shown = self._rgb[0] if self._rgb else next(iter(self._x.values()))
+        self.size = fit_size(
+            _image(shown).shape[:2], spec.short_side, spec.resize_to
+        )
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """(N, H, W, 3) uint8 frames."""
+        images = [
+            resize(_image(self._rgb[index], cv2.IMREAD_COLOR_RGB), self.size)
+            for index in indices
+        ]
+        return np.stack(images)
+
+    def fields(self, pairs: np.ndarray) -> np.ndarray:
+        """(N, H, W, 2) float32 flow of (N, 2) pairs of frame numbers.
+
+        Raises:
+            SpecError: If a pair is not one frame and the next.
+            VideoError: If a file is missing.
+        """
+        return _fields_of_pairs(pairs, self.size, self._field)
+
+    def _field(self, start: int) -> np.ndarray:
+        index = self.layout.first + start + self.layout.shift
+        if index not in self._x or index not in self._y:
+            raise VideoError(
+                f"{self.layout.path} lacks flow field {index}. "
+                "`keras-twostream doctor` lists what is missing."
+            )
+        files = self._x[index], self._y[index]
+        levels = np.stack([_image(file) for file in files], axis=-1)
+        zero = zero_level(next(iter(self._x.values())), self.layout.name)
+        return flow.resize(decode(levels, self._bound, zero), self.size)
+
+
+class NpySource:
+    """kinetics-i3d's arrays of shape (1, T, H, W, C) in [-1, 1].
+
+    Arrays of the network's size, as DeepMind publishes them, are cut from
+    frames of the right size already and are taken as they are. Others are
+    whole frames, brought to the spec's size.
+
+    Args:
+        path: The array of either stream; the other has "flow" in its name
+            where this has "rgb", the last of either in it.
+        spec: The clip.
+        bound: Pixels that -1 and 1 of the flow stand for.
+
+    Attributes:
+        frames: T.
+        size: (height, width).
+
+    Raises:
+        VideoError: If an array is missing or of another shape.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike, spec: ClipSpec, bound: float = BOUND
+    ) -> None:
+        files = {"rgb": _other(path, "rgb"), "flow": _other(path, "flow")}
+        self._arrays = {
+            stream: _array(files[stream], channels)
+            for stream, channels in (("rgb", 3), ("flow", 2))
+            if stream in spec.streams
+        }
+        any_array = next(iter(self._arrays.values()))
+        self.frames = len(any_array)
+        self._bound = bound
+        self.size = _size_of(any_array.shape[1:3], spec)
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """(N, H, W, 3) uint8 frames."""
+        values = (self._arrays["rgb"][indices] + 1) * 127.5
+        frames = np.rint(values).clip(0, 255).astype(np.uint8)
+        return np.stack([resize(frame, self.size) for frame in frames])
+
+    def fields(self, pairs: np.ndarray) -> np.ndarray:
+        """(N, H, W, 2) float32 flow of (N, 2) pairs of frame numbers."""
+        return _fields_of_pairs(pairs, self.size, self._field)
+
+    def _field(self, start: int) -> np.ndarray:
+        field = np.asarray(self._arrays["flow"][start], np.float32)
+        return flow.resize(field * self._bound, self.size)
+
+
+def decode(levels: np.ndarray, bound: float, zero: int = 128) -> np.ndarray:
+    """Pixels from the 8 bits of another tool.
+
+    Args:
+        levels: uint8 array.
+        bound: B, pixels of the extreme levels.
+        zero: Level of a resting pixel: 128 where the tool rounds, 127 where
+            it truncates, which is half a level less.
+
+    Returns:
+        float32 array of the same shape.
+    """
+    offset = 0.5 if zero == 127 else 0.0
+    scale = 2 * bound / 255
+    return ((levels + np.float32(offset)) * scale - bound).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=4096)
+def zero_level(file: str, name: str) -> int:
+    """The level of resting pixels in an image of flow, 127 or 128.
+
+    Args:
+        file: The image.
+        name: Of the layout: what its tool does counts where nothing rests.
+    """
+    counts = np.bincount(_image(file).ravel(), minlength=256)
+    if counts[127] == counts[128]:
+        return 127 if name == "mmaction2" else 128
+    return 127 if counts[127] > counts[128] else 128
+
+
+@functools.lru_cache(maxsize=1024)
+def _layout(path: str) -> Layout:
+    return read_layout(path)
+
+
+def _check(layout: Layout, spec: ClipSpec) -> None:
+    if "rgb" in spec.streams and not layout.files["rgb"]:
+        raise VideoError(f"{layout.path} holds no frames, only flow.")
+    if "flow" in spec.streams and not layout.fields:
+        raise VideoError(
+            f"{layout.path} holds no flow in x and y. Compute it with "
+            "`keras-twostream extract` from the videos."
+        )
+
+
+def _fields_of_pairs(
+    pairs: np.ndarray,
+    size: tuple[int, int],
+    field: Callable[[int], np.ndarray],
+) -> np.ndarray:
+    steps = pairs[:, 1] - pairs[:, 0]
+    if not np.isin(steps, (0, 1)).all():
+        raise SpecError(
+            "Flow on disk goes from each frame to the next. Received: pairs "
+            f"{np.unique(steps).tolist()} frames apart; read the videos."
+        )
+    fields = np.zeros((len(pairs), *size, 2), np.float32)
+    for place in np.flatnonzero(steps):
+        fields[place] = field(int(pairs[place, 0]))
+    return fields
+
+
+def _paths(files: dict[int, str]) -> list[str]:
+    return [files[index] for index in sorted(files)]
+
+
+def _image(path: str, flags: int = cv2.IMREAD_GRAYSCALE) -> np.ndarray:
+    image = cv2.imread(path, flags)
+    if image is None:
+        raise VideoError(f"Cannot read {path}: it is not a whole image.")
+    return image
+
+
+def _size_of(size: tuple[int, int], spec: ClipSpec) -> tuple[int, int]:
+    """(height, width) of an array's frames, (h, w) on disk."""
+    if size == spec.crop:
+        return size
+    return fit_size(size, spec.short_side, spec.resize_to)
+
+
+def _other(path: str | os.PathLike, stream: str) -> Path:
+    path = Path(path)
+    last = r"(rgb|flow)(?!.*(rgb|flow))"  # "flow" is in "flowers" too
+    return path.with_name(re.sub(last, stream, path.stem) + path.suffix)
+
+
+def _array(path: Path, channels: int) -> np.ndarray:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise VideoError(f"Cannot read {path}: {error}.") from error
+    fits = array.ndim == 5 and array.shape[::4] == (1, channels)
+    if not fits or not array.size:
+        raise VideoError(
+            f"Cannot read {path}: expected an array of shape (1, T, H, W, "
+            f"{channels}). Received: {array.shape}"
+        )
+    return array[0]

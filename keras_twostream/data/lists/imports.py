@@ -1,0 +1,145 @@
+"""Data sets of Hugging Face and TensorFlow Datasets, as video files.
+
+Both hold their videos in forms of their own. They are laid out as files once;
+from then on they are read like any other.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from keras_twostream import _files
+from keras_twostream.data.lists.annotations import Annotations
+from keras_twostream.data.lists.items import Item
+from keras_twostream.errors import MissingLibraryError, SpecError
+
+
+def from_hugging_face(
+    dataset: Any,
+    folder: str | os.PathLike,
+    video: str = "video",
+    label: str = "label",
+) -> Annotations:
+    """Annotations of a Hugging Face data set with a column of videos.
+
+    Args:
+        dataset: What `datasets.load_dataset(..., split=...)` returned.
+        folder: Where videos go that are not files on this machine yet.
+        video: Name of the column of videos.
+        label: Name of the column of labels.
+
+    Returns:
+        `Annotations`; class names come from the label column where it has
+        them.
+
+    Raises:
+        MissingLibraryError: If `datasets` is not installed.
+        SpecError: If there is no such column.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingLibraryError(
+            "Reading a Hugging Face data set needs the package datasets: "
+            "pip install datasets"
+        ) from error
+    for column in (video, label):
+        if column not in dataset.features:
+            raise SpecError(
+                f"The data set has no column {column!r}. "
+                f"Columns: {', '.join(dataset.features)}."
+            )
+    names = getattr(dataset.features[label], "names", ())
+    encoded = dataset.cast_column(video, datasets.Video(decode=False))
+    items = [
+        Item(_as_file(row[video], Path(folder)), (int(row[label]),))
+        for row in encoded
+    ]
+    return Annotations(tuple(items), tuple(names), Path(), "hugging_face")
+
+
+def from_tfds(
+    examples: Iterable[dict[str, Any]],
+    folder: str | os.PathLike,
+    classes: Sequence[str] = (),
+    rate: float = 25.0,
+    video: str = "video",
+    label: str = "label",
+) -> Annotations:
+    """Annotations of a TensorFlow Datasets data set of decoded videos.
+
+    Each video is written once, without loss (FFV1 in Matroska). Files are
+    named by what they show: those that are there already are kept, and
+    several splits may share a folder.
+
+    Args:
+        examples: What `tfds.load(..., split=...)` returned, or
+            `tfds.as_numpy` of it.
+        folder: Where the videos go.
+        classes: `info.features["label"].names`.
+        rate: Frames per second; the data set does not hold it.
+        video: Key of the frames, (T, H, W, 3) uint8.
+        label: Key of the label.
+
+    Returns:
+        `Annotations`.
+    """
+    folder, items = Path(folder), []
+    for example in examples:
+        frames = np.ascontiguousarray(example[video])
+        shape = repr((frames.shape, rate)).encode()
+        path = folder / f"{_name_of(shape, frames)}.mkv"
+        if not path.exists():
+            write_lossless(path, frames, rate)
+        items.append(Item(path.name, (int(example[label]),)))
+    return Annotations(tuple(items), tuple(classes), folder, "tfds")
+
+
+def write_lossless(path: Path, frames: np.ndarray, rate: float) -> None:
+    """Writes RGB frames so that reading gives the very same ones.
+
+    Args:
+        path: A .mkv file.
+        frames: (T, H, W, 3) uint8.
+        rate: Frames per second.
+    """
+    with (
+        _files.writing(path) as file,
+        av.open(file, "w", format="matroska") as container,
+    ):
+        stream = container.add_stream(
+            "ffv1", rate=Fraction(rate).limit_denominator(1001)
+        )
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "bgr0"
+        for image in frames:
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def _as_file(value: dict[str, Any], folder: Path) -> str:
+    """The path of a video that is a file, or bytes to make one of."""
+    path = value.get("path") or ""
+    if value.get("bytes") is None:
+        return path
+    name = _name_of(value["bytes"])
+    target = folder / f"{name}{Path(path).suffix or '.mp4'}"
+    if not target.exists():
+        with _files.writing(target) as file:
+            file.write(value["bytes"])
+    return str(target)
+
+
+def _name_of(*content: bytes | np.ndarray) -> str:
+    """A file name that other content does not get."""
+    digest = hashlib.sha256()
+    for part in content:
+        digest.update(part)
+    return digest.hexdigest()[:16]

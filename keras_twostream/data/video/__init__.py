@@ -1,0 +1,1 @@
+"""A video file: its packets, its frames, its size, and writing one."""

@@ -1,0 +1,15 @@
+from keras_twostream.flow._colour import to_rgb as to_rgb
+from keras_twostream.flow._compute import ALGORITHMS as ALGORITHMS
+from keras_twostream.flow._compute import compute as compute
+from keras_twostream.flow._compute import compute_pairs as compute_pairs
+from keras_twostream.flow._fields import decode as decode
+from keras_twostream.flow._fields import encode as encode
+from keras_twostream.flow._fields import end_point_error as end_point_error
+from keras_twostream.flow._fields import levels_to_pixels as levels_to_pixels
+from keras_twostream.flow._fields import mirror as mirror
+from keras_twostream.flow._fields import resize as resize
+from keras_twostream.flow._fields import stack as stack
+from keras_twostream.flow._files import read_flo as read_flo
+from keras_twostream.flow._files import write_flo as write_flo
+from keras_twostream.flow._tvl1 import tvl1 as tvl1
+from keras_twostream.flow._tvl1_layer import TVL1 as TVL1

@@ -1,0 +1,1 @@
+"""A model's answer about videos: scores, predictions, evaluation, metrics."""

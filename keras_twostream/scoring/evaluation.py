@@ -1,0 +1,321 @@
+"""Whole-video evaluation, on its own and while `fit` runs."""
+
+import os
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_twostream.data import layouts
+from keras_twostream.data.cache import CacheFolder
+from keras_twostream.data.lists.labels import several
+from keras_twostream.errors import (
+    SpecError,
+    UnknownNameError,
+    did_you_mean,
+)
+from keras_twostream.inspection import class_names, clip_spec
+from keras_twostream.scoring.accumulation import accumulator, stream_scores
+from keras_twostream.scoring.metrics import VideoScores, check_labels, sweep
+from keras_twostream.scoring.view_batches import ViewReader
+
+
+class VideoEvaluator:
+    """Scores videos by the mean over their views.
+
+    Views are folded into batches of one size, the last one is padded and
+    masked, sums stay on the device, and one transfer ends it. The compiled
+    step is kept, so that evaluating each epoch compiles once.
+
+    Args:
+        items: (path, label) pairs; a label is the number of a class, -1
+            where it is not known, or a tuple of several numbers.
+        num_clips: N clips per video, None to cover it (protocol "dense").
+        crops: M crops: "centre", "3-crop", "4-crop", "10-crop", or "whole"
+            and "whole_mirrored", fully convolutional over the frame. The
+            papers' 25x10, 10x3 and 20x4 are `num_clips` and the crops of
+            that number.
+        protocol: How clips are placed; as the model's spec says when None.
+        batch_size: Views in a batch.
+        head: Which output, for models with one per data set; needed where
+            there are several.
+        workers: Videos read at once.
+        cache: A packed cache, for the videos that it holds.
+        bound: Pixels that the extreme levels mean of flow that another tool
+            wrote (see `data.layouts`); the same as in training.
+
+    Attributes:
+        skipped: From path to the reason, for videos that cannot be read;
+            they are left out of the scores.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[tuple[str, Any]],
+        *,
+        num_clips: int | None = 25,
+        crops: str = "centre",
+        protocol: str | None = None,
+        batch_size: int = 32,
+        head: str | None = None,
+        workers: int | None = None,
+        cache: str | os.PathLike | None = None,
+        bound: float = layouts.BOUND,
+    ) -> None:
+        if not len(items):
+            raise SpecError("`items` must hold at least one (path, label).")
+        self._items = [(os.fspath(path), label) for path, label in items]
+        self._sources = [_source(path, cache) for path, _ in self._items]
+        self._views = {
+            "num_clips": num_clips,
+            "crops": crops,
+            "protocol": protocol,
+            "batch_size": batch_size,
+            "workers": workers,
+            "bound": bound,
+        }
+        self._head = head
+        self._compiled: tuple[Any, ...] = (None, None, None)
+        self.skipped: dict[str, str] = {}
+
+    def __call__(self, model: keras.Model) -> VideoScores:
+        """The scores of `model`.
+
+        Args:
+            model: A model of this library, with logits as outputs.
+
+        Raises:
+            SpecError: If the model has several heads and `head` names none,
+                or a label is not the number of one of its classes.
+            UnknownNameError: If the model has no such head.
+            VideoError: If no video can be read.
+        """
+        spec = clip_spec(model)
+        probe, add = self.prepare(model)
+        reader = ViewReader(self._sources, spec, **self._views)
+        sums = {
+            name: ops.zeros((len(self._items), output.shape[-1]), "float32")
+            for name, output in probe.output.items()
+        }
+        for batch in reader:
+            sums = add(sums, batch.clips, batch.video, batch.mask)
+        self.skipped = reader.skipped
+        # In the order of the streams, which a step on JAX does not keep.
+        sums = {name: sums[name] for name in probe.output}
+        return self._scores(sums, reader.views, spec.score_fusion, model)
+
+    def prepare(self, model: keras.Model) -> tuple[keras.Model, Any]:
+        """Checks `head` and the labels against `model`, before any work.
+
+        Raises:
+            SpecError: As when called.
+            UnknownNameError: As when called.
+        """
+        if self._compiled[0] is not model:
+            probe = stream_scores(model, _chosen_head(model, self._head))
+            shown = [x for _, label in self._items for x in several(label)]
+            check_labels(shown, _class_count(probe.output))
+            add = accumulator(probe, clip_spec(model).score_fusion)
+            self._compiled = (model, probe, add)
+        return self._compiled[1:]
+
+    def _scores(self, sums, views, kind, model) -> VideoScores:
+        read = views > 0
+        labels = _label_array([label for _, label in self._items], sums)
+        paths = [path for path, _ in self._items]
+        return VideoScores(
+            names=[x for x, good in zip(paths, read, strict=True) if good],
+            labels=labels[read],
+            scores={
+                name: _mean(ops.convert_to_numpy(total)[read], views, kind)
+                for name, total in sums.items()
+            },
+            kind="logits" if kind == "logits" else "softmax",
+            classes=class_names(model) if self._head is None else (),
+        )
+
+
+class VideoEvaluation(keras.callbacks.Callback):
+    """Whole-video accuracy while `fit` runs.
+
+    Writes `video_top1`, `video_top5`, `video_mean_class`, the same per
+    stream (`video_rgb_top1`, ...) and the best of a sweep over fusion
+    weights (`video_best_fusion`) into `logs`, so that callbacks after it can
+    monitor them.
+
+    Args:
+        items: (path, label) pairs.
+        every: Epochs between two evaluations.
+        path: Where the last scores are saved (.npz), or None.
+        prefix: Of the names; others than "video_" tell two evaluations in
+            one `fit` apart.
+        **options: Of `VideoEvaluator`.
+
+    Raises:
+        SpecError: If `every` is not 1 or more; when `fit` begins, if a label
+            is not the number of one of the model's classes.
+
+    Example:
+
+    ```python
+    model.fit(dataset, callbacks=[
+        VideoEvaluation(test_items, num_clips=10, crops="3-crop"),
+        keras.callbacks.EarlyStopping("video_top1", mode="max"),
+    ])
+    ```
+    """
+
+    def __init__(
+        self,
+        items: Sequence[tuple[str, Any]],
+        *,
+        every: int = 1,
+        path: str | os.PathLike | None = None,
+        prefix: str = "video_",
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        if every < 1:
+            raise SpecError(
+                f"`every` must be 1 or more. Received: every={every!r}"
+            )
+        self._evaluator = VideoEvaluator(items, **options)
+        self._every, self._path, self.prefix = every, path, prefix
+        self.scores: VideoScores | None = None
+
+    def set_model(self, model):
+        super().set_model(model)
+        self._evaluator.prepare(model)
+        _warn_of_order(self)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self._every:
+            return
+        self.scores = self._evaluator(self.model)
+        if self._path is not None:
+            self.scores.save(self._path)
+        if logs is not None:
+            found = _as_logs(self.scores, self.model)
+            logs.update({self.prefix + k: v for k, v in found.items()})
+
+
+def evaluate_videos(
+    model: keras.Model, items: Sequence[tuple[str, Any]], **options: Any
+) -> VideoScores:
+    """The scores of every video; see `VideoEvaluator` for the options.
+
+    Example:
+
+    ```python
+    scores = training.evaluate_videos(model, items, crops="10-crop")
+    scores.report()["fused"]["top1"]
+    ```
+    """
+    return VideoEvaluator(items, **options)(model)
+
+
+def _chosen_head(model: keras.Model, head: str | None) -> str | None:
+    """The head to score, which need not be named where there is only one."""
+    heads = head_names(model)
+    if head is None and len(heads) > 1:
+        raise SpecError(
+            f"{model.name} has several heads, and the videos are of one: say "
+            f"which with `head`. Choices: {', '.join(heads)}."
+        )
+    if head is not None and head not in heads:
+        hint = did_you_mean(head, heads) or " Leave `head` out."
+        raise UnknownNameError(f"{model.name} has no head {head!r}.{hint}")
+    return head or next(iter(heads), None)
+
+
+def head_names(model: keras.Model) -> list[str]:
+    """Names of the heads; none where the only one has no name."""
+    names = list(model.output) if isinstance(model.output, dict) else []
+    streams = clip_spec(model).streams
+    if set(names) <= set(streams):
+        return []
+    prefixes = tuple(f"{stream}_" for stream in streams)
+    if all(name.startswith(prefixes) for name in names):
+        names = [name.split("_", 1)[1] for name in names]
+    return list(dict.fromkeys(names))
+
+
+def _mean(total: np.ndarray, views: np.ndarray, kind: str) -> np.ndarray:
+    """Sums over the views of each video that was read, as means."""
+    if kind == "sci":  # each view's weight is the sum of what it added
+        return total / total.sum(axis=-1, keepdims=True)
+    return total / views[views > 0][:, None]
+
+
+def stream_weights(model: keras.Model) -> dict[str, float]:
+    """The weights that the model's paper gives the streams."""
+    spec = clip_spec(model)
+    return dict(zip(spec.streams, spec.stream_weights, strict=True))
+
+
+def _as_logs(scores: VideoScores, model: keras.Model) -> dict[str, float]:
+    found = {}
+    report = scores.report(stream_weights(model))
+    for stream, numbers in report.items():
+        place = "" if stream == "fused" else f"{stream}_"
+        for name, value in numbers.items():
+            found[f"{place}{name}"] = value
+    if len(scores.streams) > 1 and np.ndim(scores.labels) == 1:
+        best = sweep(scores.streams, scores.labels, scores.kind)[0]
+        found["best_fusion"] = best["top1"]
+    return found
+
+
+def _label_array(labels: Sequence[Any], sums: Mapping[str, Any]):
+    if not any(np.ndim(label) for label in labels):
+        return np.asarray(labels, int)
+    array = np.zeros((len(labels), _class_count(sums)), int)
+    for row, label in zip(array, labels, strict=True):
+        row[list(several(label))] = 1
+    return array
+
+
+def _class_count(by_stream: Mapping[str, Any]) -> int:
+    """How many classes the scores of each stream are of."""
+    return next(iter(by_stream.values())).shape[-1]
+
+
+def _source(path: str, cache: str | os.PathLike | None) -> str:
+    """The packed file of a video, or the video where there is none."""
+    if cache is None:
+        return path
+    folder = CacheFolder(cache)
+    name = folder.find(path)
+    return path if name is None else str(folder.packed_path(name))
+
+
+def _warn_of_order(callback: VideoEvaluation) -> None:
+    """Warns of callbacks that look for our numbers before they are there."""
+    for other in _callbacks_around():
+        if other is callback:
+            return
+        monitor = str(getattr(other, "monitor", ""))
+        if monitor.startswith(callback.prefix):
+            warnings.warn(
+                f"{type(other).__name__} monitors {monitor!r} but stands "
+                "before VideoEvaluation, which writes it: it will not find "
+                "it. Put VideoEvaluation first in `callbacks`."
+            )
+
+
+def _callbacks_around() -> list[keras.callbacks.Callback]:
+    """The list that the caller is handing the model to.
+
+    Keras tells a callback nothing of its neighbours.
+    """
+    frame = sys._getframe()
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, keras.callbacks.CallbackList):
+            return owner.callbacks
+        frame = frame.f_back
+    return []

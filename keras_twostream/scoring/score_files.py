@@ -1,0 +1,154 @@
+"""Scores that other programs wrote: TSN's .npz, mmaction2's .pkl.
+
+A pickle can run any program when it is read, so `read_pickle` reads these,
+and the object arrays of a TSN file: plain data, and nothing else.
+"""
+
+import io
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_twostream.errors import SpecError
+from keras_twostream.pretrained import read_pickle
+from keras_twostream.scoring.metrics import VideoScores
+
+
+def load_scores(path: str | os.PathLike, stream: str = "") -> VideoScores:
+    """Scores from a file of ours, of TSN or of mmaction2.
+
+    Args:
+        path: Our .npz, TSN's .npz (`scores`, `labels`) or mmaction2's .pkl.
+        stream: What to call the scores of the latter two; the file's name
+            when empty.
+
+    Returns:
+        The scores.
+
+    Raises:
+        SpecError: If the file is none of them, or asks to run something.
+    """
+    path = Path(path)
+    stream = stream or path.stem
+    if not path.is_file():
+        raise SpecError(f"There is no file of scores {path}.")
+    if path.suffix in (".pkl", ".pickle"):
+        return _from_mmaction(_unpickle(path.read_bytes(), path), stream, path)
+    if zipfile.is_zipfile(path):
+        return _from_npz(path, stream)
+    raise SpecError(
+        f"{path} is not a file of scores. Give an .npz of keras-twostream or "
+        "TSN, or a .pkl of mmaction2."
+    )
+
+
+def _from_npz(path: Path, stream: str) -> VideoScores:
+    with zipfile.ZipFile(path) as archive:
+        arrays = {
+            name.removesuffix(".npy"): _array(archive.read(name), path)
+            for name in archive.namelist()
+        }
+    if "kind" in arrays:
+        return VideoScores(
+            names=arrays["names"].tolist(),
+            labels=arrays["labels"],
+            scores={
+                name.partition("/")[2]: array
+                for name, array in arrays.items()
+                if name.startswith("scores/")
+            },
+            kind=str(arrays["kind"]),
+            classes=arrays["classes"].tolist(),
+        )
+    if {"scores", "labels"} <= set(arrays):
+        return _from_tsn(arrays, stream)
+    raise SpecError(
+        f"{path} holds {', '.join(sorted(arrays))}, not scores of "
+        "keras-twostream (scores/<stream>) or TSN (scores, labels)."
+    )
+
+
+def _from_tsn(arrays: Mapping[str, Any], stream: str) -> VideoScores:
+    """TSN saves one (views, 1, classes) array per video, or pairs of them
+    with the label."""
+    rows = []
+    for row in arrays["scores"]:
+        while _is_wrapped(row):
+            row = row[0]
+        row = np.asarray(row, "float32")
+        rows.append(row.reshape(-1, row.shape[-1]).mean(axis=0))
+    labels = np.asarray(arrays["labels"]).astype(int).ravel()
+    if len(labels) != len(rows):
+        raise SpecError(
+            f"The file has scores of {len(rows)} videos and {len(labels)} "
+            "labels."
+        )
+    return _of(np.stack(rows), labels, stream, "logits")
+
+
+def _is_wrapped(row: Any) -> bool:
+    kind = getattr(getattr(row, "dtype", None), "kind", "")
+    return kind == "O" or isinstance(row, list | tuple)
+
+
+def _from_mmaction(values: Any, stream: str, path: Path) -> VideoScores:
+    """A list of arrays, or of dicts with `pred_score` and `gt_label`."""
+    if not isinstance(values, list) or not values:
+        raise SpecError(f"{path} holds no list of scores.")
+    if not isinstance(values[0], dict):
+        scores = np.stack([np.ravel(row) for row in values])
+        return _of(scores, np.full(len(scores), -1), stream, _kind(scores))
+    rows = [_entry(row, "pred_score", None) for row in values]
+    if any(row is None for row in rows):
+        raise SpecError(f"{path} has a video without pred_score.")
+    scores = np.stack([np.ravel(row) for row in rows])
+    labels = [np.ravel(_entry(row, "gt_label", -1)) for row in values]
+    if {label.size for label in labels} == {scores.shape[1]} != {1}:
+        return _of(scores, np.stack(labels).astype(int), stream, _kind(scores))
+    labels = np.array([int(label[0]) for label in labels])
+    return _of(scores, labels, stream, _kind(scores))
+
+
+def _entry(row: Mapping[str, Any], name: str, default: Any) -> Any:
+    """An entry as one version or another of mmaction2 names it."""
+    found = row.get(f"{name}s", row.get(name, default))
+    return found["item"] if isinstance(found, dict) else found
+
+
+def _kind(scores: np.ndarray) -> str:
+    """What scores are: test settings of mmaction2 give either."""
+    shares = scores.min() >= 0 and np.allclose(scores.sum(-1), 1.0, atol=1e-2)
+    return "softmax" if shares else "logits"
+
+
+def _of(scores, labels, stream: str, kind: str) -> VideoScores:
+    names = [str(number) for number in range(len(scores))]
+    return VideoScores(names, labels, {stream: scores}, kind)
+
+
+def _array(data: bytes, path: Path) -> np.ndarray:
+    """One array of an npz; object arrays through the plain unpickler."""
+    file = io.BytesIO(data)
+    version = np.lib.format.read_magic(file)
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in readers:
+        raise SpecError(f"{path} holds an array of an unknown version.")
+    _, _, dtype = readers[version](file)
+    if not dtype.hasobject:
+        file.seek(0)
+        return np.lib.format.read_array(file, allow_pickle=False)
+    return _unpickle(file.read(), path)
+
+
+def _unpickle(data: bytes, path: Path) -> Any:
+    try:
+        return read_pickle(data)
+    except SpecError as error:
+        raise SpecError(f"{path} cannot be read. {error}") from error

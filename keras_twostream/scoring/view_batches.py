@@ -1,0 +1,172 @@
+"""The views of many videos, in batches of one size.
+
+Views are what a video is tested on: N clips times M crops. Batches do not
+respect the border between videos; the last one is filled up and masked.
+"""
+
+import collections
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from keras_twostream.data import layouts, view_footage
+from keras_twostream.data.feeding.reader import BAD_VIDEO
+from keras_twostream.errors import VideoError
+from keras_twostream.spec import ClipSpec
+
+_SIZES = 4  # frame sizes whose batches fill at once, so that memory is flat
+_AHEAD = 2**29  # bytes of clips that are read ahead, of one crop each
+
+
+@dataclasses.dataclass(frozen=True)
+class ViewBatch:
+    """One batch.
+
+    Attributes:
+        clips: From stream to (B, T, H, W, C).
+        video: (B,) int32, the place in the list of each view's video.
+        mask: (B,) float32, 1 for a view, 0 for filling.
+    """
+
+    clips: dict[str, np.ndarray]
+    video: np.ndarray
+    mask: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class _Opened:
+    """A video that was read: all crops but the first are still to be cut."""
+
+    footage: Any
+    crops: list[Any]
+    first: dict[str, np.ndarray]
+
+
+class ViewReader:
+    """Reads videos in parallel and cuts their views.
+
+    Args:
+        paths: The videos.
+        spec: The clip.
+        batch_size: Views in a batch.
+        num_clips: Clips per video; None covers the video (only "dense").
+        crops: A name of `data.view_crops`.
+        protocol: How clips are placed; the spec's when None.
+        workers: Videos read at once.
+        bound: Pixels that the extreme levels mean of flow that another tool
+            wrote (see `data.layouts`).
+
+    Attributes:
+        skipped: From path to the reason, for videos that cannot be read.
+        views: (videos,) how many views each had, after iterating.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        spec: ClipSpec,
+        batch_size: int = 32,
+        *,
+        num_clips: int | None = 1,
+        crops: str = "centre",
+        protocol: str | None = None,
+        workers: int | None = None,
+        bound: float = layouts.BOUND,
+    ) -> None:
+        self._paths, self._spec = list(paths), spec
+        self._batch_size = batch_size
+        self._cut = {
+            "count": num_clips,
+            "crops": crops,
+            "protocol": protocol,
+            "bound": bound,
+        }
+        self._workers = workers or os.cpu_count() or 1
+        self.skipped: dict[str, str] = {}
+        self.views = np.zeros(len(self._paths), int)
+
+    def __iter__(self) -> Iterator[ViewBatch]:
+        self.views[:] = 0
+        waiting: dict[Any, list] = collections.defaultdict(list)
+        for number, views in enumerate(self._read_ahead()):
+            for view in views:
+                self.views[number] += 1
+                # Whole frames of different sizes cannot share a batch.
+                shape = tuple(array.shape for array in view.values())
+                waiting[shape].append((number, view))
+                if len(waiting[shape]) == self._batch_size:
+                    yield self._batch(waiting.pop(shape))
+                elif len(waiting) > _SIZES:
+                    yield self._batch(waiting.pop(next(iter(waiting))))
+        for rest in waiting.values():
+            yield self._batch(rest)
+        if self._paths and not self.views.any():
+            raise VideoError(
+                f"None of the {len(self._paths)} videos can be read. The "
+                f"first reason: {next(iter(self.skipped.values()), '')}"
+            )
+
+    def _read_ahead(self) -> Iterator[Iterator[dict[str, np.ndarray]]]:
+        """Views of each video in order; a few videos are read ahead."""
+        ahead = self._workers
+        with ThreadPoolExecutor(self._workers) as pool:
+            coming = collections.deque()
+            for path in self._paths:
+                coming.append(pool.submit(self._open, path))
+                while len(coming) > ahead:
+                    opened = coming.popleft().result()
+                    ahead = self._fitting(opened)
+                    yield _views(opened, pool)
+            while coming:
+                yield _views(coming.popleft().result(), pool)
+
+    def _open(self, path: str) -> "_Opened | None":
+        try:
+            footage, crops = view_footage(path, self._spec, **self._cut)
+            return _Opened(footage, crops[1:], footage.crop(crops[0]))
+        except BAD_VIDEO as error:
+            self.skipped[path] = str(error)
+            return None
+
+    def _fitting(self, opened: "_Opened | None") -> int:
+        """How many videos like this one may be read ahead."""
+        if opened is None:
+            return self._workers
+        size = sum(array.nbytes for array in opened.first.values())
+        return min(self._workers, max(1, _AHEAD // max(size, 1)))
+
+    def _batch(self, rows: list[tuple[int, dict]]) -> ViewBatch:
+        fill = self._batch_size - len(rows)
+        mask = np.array([1.0] * len(rows) + [0.0] * fill, "float32")
+        rows = rows + [rows[-1]] * fill
+        return ViewBatch(
+            {
+                stream: np.stack([view[stream] for _, view in rows])
+                for stream in rows[0][1]
+            },
+            np.array([number for number, _ in rows], "int32"),
+            mask,
+        )
+
+
+def _views(
+    opened: _Opened | None, pool: ThreadPoolExecutor
+) -> Iterator[dict[str, np.ndarray]]:
+    """A video's views; the next crop is cut while one is used."""
+    if opened is None:
+        return
+    coming = opened.first
+    for crop in opened.crops:
+        cut = pool.submit(opened.footage.crop, crop)
+        yield from _rows(coming)
+        coming = cut.result()
+    yield from _rows(coming)
+
+
+def _rows(arrays: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    for number in range(len(next(iter(arrays.values())))):
+        yield {stream: array[number] for stream, array in arrays.items()}
