@@ -9,9 +9,25 @@ it), and the "test" split has people and walls that "train" never shows.
 A single frame at a *fixed* place of a clip can tell which half of a
 movement comes first; to see what one frame knows, take the middle one or one
 at random.
+
+`render_company` draws several people at once, each with an action of their
+own, and gives their boxes.
 """
 
 from keras_twostream.actors.classes import CLASSES
+from keras_twostream.actors.company import (
+    COMPANY_CLASSES,
+    generate_company,
+    render_company,
+)
 from keras_twostream.actors.rendering import generate, render, write_clip
 
-__all__ = ["CLASSES", "generate", "render", "write_clip"]
+__all__ = [
+    "CLASSES",
+    "COMPANY_CLASSES",
+    "generate",
+    "generate_company",
+    "render",
+    "render_company",
+    "write_clip",
+]

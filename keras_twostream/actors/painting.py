@@ -1,6 +1,6 @@
 """One clip's pictures: backdrop, seat, figure, lens and sensor."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,27 +23,59 @@ _DISTANCE = 3.0  # of the camera, in body heights
 _NEAREST = 1.08  # how much larger than `height` a walker may become
 
 
+@dataclass(frozen=True)
+class Figure:
+    """One person of a clip, as the moving camera sees them.
+
+    Attributes:
+        parts: Of the body and of what it holds, each (nearness, fills) with
+            polygons (T, N, 2) in pixels.
+        seat: The same, of the seat behind.
+        view: Where the body stands.
+    """
+
+    parts: list
+    seat: list
+    view: View
+
+
 def paint(scene: Scene, pose: Pose, label: str, order) -> np.ndarray:
     """Draw every frame: backdrop, movers, seat, figure, lens and sensor."""
+    figure, shifts = cast(scene, pose, label)
+    figures = [in_fixed_point(filmed(figure, scene))]
+    frames = [draw_frame(scene, time, figures, shifts) for time in order]
+    return np.stack(frames)
+
+
+def cast(scene: Scene, pose: Pose, label: str) -> tuple[Figure, np.ndarray]:
+    """A figure before it is filmed, and the (T,) shift of its backdrop."""
     view, backdrop_shift, aside = _arrange(scene, pose, label)
     places = joints(scene.body, replace(pose, travel=0 * pose.travel))
     tool = _tool(scene, label)
     parts = figure_parts(scene.body, places, view, tool, pose.lead)
     if REVERSED.get(label, label) in APPROACHING:
         parts, view = _approaching(parts, scene, pose, view)
-    seat = seat_fills(
+    fills = seat_fills(
         scene.body,
         _view_of_seat(view, scene),
         scene.seat,
         scene.seat_colour,
         aside,
     )
-    parts = fixed_point(_filmed(parts, scene))
-    seat = fixed_point(_filmed([(np.full(scene.frames, -9.0), seat)], scene))
-    frames = [
-        _frame(scene, time, parts, seat, view, backdrop_shift) for time in order
-    ]
-    return np.stack(frames)
+    seat = [(np.full(scene.frames, -9.0), fills)]
+    return Figure(parts, seat, view), backdrop_shift
+
+
+def filmed(figure: Figure, scene: Scene) -> Figure:
+    """The figure as the moving camera sees it."""
+    parts, seat = _filmed(figure.parts, scene), _filmed(figure.seat, scene)
+    return Figure(parts, seat, figure.view)
+
+
+def in_fixed_point(figure: Figure) -> Figure:
+    """The figure in OpenCV's numbers, to be drawn."""
+    parts, seat = fixed_point(figure.parts), fixed_point(figure.seat)
+    return Figure(parts, seat, figure.view)
 
 
 def _tool(scene: Scene, label: str):
@@ -130,14 +162,28 @@ def _filmed(parts, scene: Scene):
     ]
 
 
-def _frame(scene: Scene, time: int, parts, seat, view: View, shifts):
+def draw_frame(
+    scene: Scene, time: int, figures: list[Figure], shifts: np.ndarray
+) -> np.ndarray:
+    """One picture; of several figures the last one stands in front.
+
+    Args:
+        scene: Backdrop, camera and sensor.
+        time: Number of the frame.
+        figures: Filmed, and in fixed point.
+        shifts: (T,) pixels that the backdrop has moved by.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
     frame = _background(scene, time, shifts[time])
     for path, radii, tint in scene.movers:
         centre = (int(path[time, 0]), int(path[time, 1]))
         cv2.ellipse(frame, centre, radii, 0, 0, 360, tint, -1, cv2.LINE_AA, 4)
-    _shadow(frame, scene, time, view)
-    draw_parts(frame, seat, time)
-    draw_parts(frame, parts, time)
+    for figure in figures:
+        _shadow(frame, scene, time, figure.view)
+        draw_parts(frame, figure.seat, time)
+        draw_parts(frame, figure.parts, time)
     return _sensor(frame, scene, time)
 
 

@@ -84,9 +84,20 @@ def write_clip(
     """
     path = Path(path)
     frames, crf = _draw(label, seed, split, index, size)
+    encode_clip(path, frames, crf)
+    return path
+
+
+def encode_clip(path: Path, frames: np.ndarray, crf: int) -> None:
+    """Write frames into a video file that appears when it is whole.
+
+    Args:
+        path: Where to write.
+        frames: (T, height, width, 3) uint8.
+        crf: Rate factor of the encoder.
+    """
     with _files.writing(path) as file:
         _encode(file, frames, crf)
-    return path
 
 
 def generate(
@@ -146,13 +157,22 @@ def _draw(label, seed, split, index, size) -> tuple[np.ndarray, int]:
         raise UnknownNameError(
             f"No split {split!r} in actors.{did_you_mean(split, SPLITS)}"
         )
+    refuse_size(size)
+    scene, pose, order = open_scene(name, seed, split, index, tuple(size))
+    return paint(scene, pose, name, order), scene.crf
+
+
+def refuse_size(size: tuple[int, int]) -> None:
+    """Check that H.264 can hold frames of this size.
+
+    Raises:
+        SpecError: If it cannot.
+    """
     if any(side % 2 or side < 32 for side in size):
         raise SpecError(
             "Actors are drawn in even sizes of 32 pixels or more, which "
             f"H.264 can hold. Received: size={size}. Try size=(120, 160)."
         )
-    scene, pose, order = open_scene(name, seed, split, index, tuple(size))
-    return paint(scene, pose, name, order), scene.crf
 
 
 def _class_name(label: str | int) -> str:

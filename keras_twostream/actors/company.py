@@ -1,0 +1,272 @@
+"""Several actors at once, each with an action of their own, and their boxes.
+
+They stand side by side before one backdrop and one camera, which shakes but
+does not follow anybody. Where each of them is in every frame is known from
+the outlines that are drawn, so the boxes are exact.
+"""
+
+import copy
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from keras_twostream import _files
+from keras_twostream.actors.body import draw_body
+from keras_twostream.actors.classes import (
+    AS_SEEN,
+    CLASSES,
+    REVERSED,
+)
+from keras_twostream.actors.motions import pose_sequence
+from keras_twostream.actors.painting import (
+    Figure,
+    cast,
+    draw_frame,
+    filmed,
+    in_fixed_point,
+)
+from keras_twostream.actors.rendering import encode_clip, refuse_size
+from keras_twostream.actors.scene import SPLITS, Scene
+from keras_twostream.actors.textures import colour
+from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
+
+# Actions that one frame and its motion can tell apart: two pairs differ by
+# the direction of time, one by what is in the hand.
+COMPANY_CLASSES = (
+    "sit_down",
+    "stand_up",
+    "raise_arms",
+    "lower_arms",
+    "wave_hand",
+    "wave_flag",
+    "jumping_jack",
+    "bend",
+)
+SIZE = (112, 192)
+
+
+def render_company(
+    labels: Sequence[str],
+    seed: int = 0,
+    split: str = "train",
+    index: int = 0,
+    size: tuple[int, int] = SIZE,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw people side by side, the first of them on the left.
+
+    Args:
+        labels: Names in `CLASSES`, one for each person.
+        seed: Of the whole data set.
+        split: "train" or "test"; they share no person and no wall.
+        index: Which clip of the split.
+        size: (height, width) in pixels, both even.
+
+    Returns:
+        (T, height, width, 3) uint8 RGB at 25 frames a second, and (T, N, 4)
+        float32 boxes, inclusive, one for each person.
+
+    Raises:
+        UnknownNameError: No such label or split.
+        SpecError: No label, or a size that H.264 cannot hold.
+    """
+    frames, boxes, _ = _draw(labels, seed, split, index, size)
+    return frames, boxes
+
+
+def generate_company(
+    folder: str | os.PathLike,
+    count: int,
+    split: str = "train",
+    seed: int = 0,
+    *,
+    classes: Sequence[str] = COMPANY_CLASSES,
+    people: tuple[int, int] = (2, 3),
+    size: tuple[int, int] = SIZE,
+) -> Path:
+    """Write videos of several actors, and one list of all their boxes.
+
+    Files that exist are kept. The list is COCO's JSON with videos, frames
+    and tracks, which `detection.read_boxes` reads.
+
+    Args:
+        folder: Where the videos and `<split>.json` go.
+        count: Number of videos.
+        split: "train" or "test".
+        seed: Of the whole data set.
+        classes: Actions to draw from; nobody does what another one does.
+        people: Fewest and most people of a video.
+        size: (height, width) in pixels.
+
+    Returns:
+        The list.
+
+    Raises:
+        SpecError: If `count` is not positive, or there are fewer classes
+            than people.
+    """
+    if count < 1 or not 1 <= people[0] <= people[1] <= len(classes):
+        raise SpecError(
+            "`count` must be 1 or more and `people` two numbers from 1 to the "
+            f"number of classes. Received: count={count}, people={people}, "
+            f"{len(classes)} classes"
+        )
+    folder = Path(folder)
+    videos = []
+    for index in range(count):
+        labels = _labels(seed, split, index, classes, people)
+        path = folder / split / f"{split}_{index:06d}.mp4"
+        clip = _draw(labels, seed, split, index, size, path.exists())
+        frames, boxes, crf = clip
+        if frames is not None:
+            encode_clip(path, frames, crf)
+        videos.append((path.relative_to(folder).as_posix(), labels, boxes))
+    place = folder / f"{split}.json"
+    _files.write_json(place, _coco(videos, classes, size))
+    return place
+
+
+def _labels(seed, split, index, classes, people) -> list[str]:
+    # Apart from the stream of the scene itself.
+    rng = np.random.default_rng([seed, _split(split), index, 1])
+    count = int(rng.integers(people[0], people[1] + 1))
+    return [str(name) for name in rng.choice(classes, count, replace=False)]
+
+
+def _split(name: str) -> int:
+    if name not in SPLITS:
+        raise UnknownNameError(
+            f"No split {name!r} in actors.{did_you_mean(name, SPLITS)}"
+        )
+    return SPLITS.index(name)
+
+
+def _draw(labels, seed, split, index, size, only_boxes: bool = False):
+    """Frames, boxes and rate factor; no frames where only boxes count."""
+    unknown = [name for name in labels if name not in CLASSES]
+    if unknown:
+        raise UnknownNameError(
+            f"No action {unknown[0]!r} in actors."
+            f"{did_you_mean(unknown[0], CLASSES)}"
+        )
+    if not labels:
+        raise SpecError("`labels` needs a name for each person; there is none.")
+    refuse_size(size)
+    rng = np.random.default_rng([seed, _split(split), index, 2])
+    setting, *acting = rng.spawn(1 + len(labels))
+    stage = Scene(tuple(size), split, setting)
+    stage.pan = 0.0
+    figures = [
+        _figure(stage, label, place, len(labels), source)
+        for place, (label, source) in enumerate(
+            zip(labels, acting, strict=True)
+        )
+    ]
+    boxes = np.stack([_boxes(figure, size) for figure in figures], axis=1)
+    if only_boxes:
+        return None, boxes, stage.crf
+    # Those who stand lower in the picture are nearer.
+    depth = [figure.view.origin[:, 1].mean() for figure in figures]
+    figures = [in_fixed_point(figures[i]) for i in np.argsort(depth)]
+    still = np.zeros(stage.frames)
+    frames = [
+        draw_frame(stage, time, figures, still) for time in range(stage.frames)
+    ]
+    return np.stack(frames), boxes, stage.crf
+
+
+def _figure(stage: Scene, label: str, place: int, count: int, rng) -> Figure:
+    """One person in their part of the picture, filmed."""
+    scene = _standing(stage, place, count, rng)
+    base = REVERSED.get(label, label)
+    pose = pose_sequence(base, scene.frames, scene.body, rng)
+    figure, _ = cast(scene, pose, label)
+    backwards = label in REVERSED
+    if base in AS_SEEN and scene.facing < 0:
+        backwards = not backwards
+    return filmed(_backwards(figure) if backwards else figure, scene)
+
+
+def _standing(stage: Scene, place: int, count: int, rng) -> Scene:
+    """The scene as it is for one of several people."""
+    scene, (height, width) = copy.copy(stage), stage.size
+    slot = width / count
+    scene.body = draw_body(stage.split, rng)
+    scene.facing = int(rng.choice([-1, 1]))
+    scene.turn = rng.uniform(-1, 1)
+    scene.height = rng.uniform(0.5, 0.72) * height
+    middle = slot * (place + 0.5 + rng.uniform(-0.14, 0.14))
+    scene.anchor = np.array([middle, height * rng.uniform(0.86, 0.98)])
+    scene.seat = str(rng.choice(["chair", "stool", "box"]))
+    scene.seat_colour, scene.seat_aside = colour(rng), 0.0
+    scene.tool = str(rng.choice(["cup", "bottle", "phone", "flag"]))
+    scene.carries = rng.uniform() < 0.2
+    return scene
+
+
+def _backwards(figure: Figure) -> Figure:
+    """The same person in the opposite order of time."""
+
+    def turned(parts):
+        return [
+            (depth[::-1], [(shape[::-1], tint) for shape, tint in fills])
+            for depth, fills in parts
+        ]
+
+    view = replace(figure.view, origin=figure.view.origin[::-1])
+    return Figure(turned(figure.parts), turned(figure.seat), view)
+
+
+def _boxes(figure: Figure, size) -> np.ndarray:
+    """(T, 4) around everything of the figure but its seat."""
+    shapes = [shape for _, fills in figure.parts for shape, _ in fills]
+    points = np.concatenate(shapes, axis=1)
+    edges = np.array([size[1] - 1, size[0] - 1])
+    low = np.clip(np.floor(points.min(axis=1)), 0, edges)
+    high = np.clip(np.ceil(points.max(axis=1)), 0, edges)
+    return np.concatenate([low, high], axis=1).astype(np.float32)
+
+
+def _coco(videos, classes: Sequence[str], size) -> dict:
+    """Videos, frames and boxes in COCO's JSON, boxes as x, y, w, h."""
+    images, annotations, tracks = [], [], 0
+    for video, (path, labels, boxes) in enumerate(videos):
+        first = len(images)
+        images += [
+            {
+                "id": first + frame,
+                "video_id": video,
+                "frame_index": frame,
+                "file_name": path,
+                "height": size[0],
+                "width": size[1],
+            }
+            for frame in range(len(boxes))
+        ]
+        for person, label in enumerate(labels):
+            track, tracks = tracks, tracks + 1
+            annotations += [
+                {
+                    "id": len(annotations) + frame,
+                    "image_id": first + frame,
+                    "category_id": list(classes).index(label),
+                    "track_id": track,
+                    "bbox": _sized(box),
+                }
+                for frame, box in enumerate(boxes[:, person])
+            ]
+    names = [{"id": i, "name": name} for i, name in enumerate(classes)]
+    files = [{"id": i, "name": path} for i, (path, *_) in enumerate(videos)]
+    return {
+        "videos": files,
+        "categories": names,
+        "images": images,
+        "annotations": annotations,
+    }
+
+
+def _sized(box: np.ndarray) -> list[float]:
+    left, top, right, low = box.tolist()
+    return [left, top, right - left + 1, low - top + 1]
