@@ -97,7 +97,7 @@ def test_a_bias_is_never_dropped(build):
             clip
         )
     )
-    plain = keras.Model(clip, x, name="plain")
+    plain = keras.Model(clip, keras.layers.Dense(2)(x), name="plain")
     with pytest.raises(WeightsError, match="rgb_conv1 has weights"):
         training.copy_stream(target, plain, "rgb")
 
