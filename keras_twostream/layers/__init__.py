@@ -24,12 +24,15 @@ from keras_twostream.layers._fusion import (
 from keras_twostream.layers._heads import (
     AverageScores,
     ScoreFusion,
+    best_of_clips,
     classifier,
+    concentrated_mean,
     concentration,
 )
 from keras_twostream.layers._pooling import MaxPooling2D, MaxPooling3D
 from keras_twostream.layers._steps import (
     AbsoluteDifference,
+    DrawStep,
     FlowImage,
     TakeSteps,
 )
@@ -63,6 +66,7 @@ __all__ = [
     "ChannelPermutation",
     "ContextFovea",
     "DistanceLogits",
+    "DrawStep",
     "FlowImage",
     "FoldTime",
     "FrameDifference",
@@ -82,7 +86,9 @@ __all__ = [
     "TakeSteps",
     "TemporalConv",
     "UnfoldTime",
+    "best_of_clips",
     "classifier",
+    "concentrated_mean",
     "concentration",
     "stream_inputs",
 ]

@@ -12,6 +12,8 @@ from keras import ops
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import SCORE_FUSIONS
 
+# Both weigh by concentration; the second takes the best of a video's clips.
+SCI = ("sci", "sci_max")
 _FAINT = 1e-7  # keeps a mean over uniform scores defined
 
 
@@ -33,6 +35,38 @@ def concentration(probabilities: Any) -> Any:
     return ops.maximum((count * peak - 1.0) / max(count - 1, 1), _FAINT)
 
 
+def concentrated_mean(probabilities: Any, axis: int) -> Any:
+    """Return the mean of class probabilities by their concentration.
+
+    FstCN (Sun et al. 2015): sum of SCI p / sum of SCI.
+
+    Args:
+        probabilities: (..., N), each row adding up to 1.
+        axis: The axis to average over, of crops or steps.
+
+    Returns:
+        Probabilities without that axis.
+    """
+    weights = concentration(probabilities)
+    total = ops.sum(weights * probabilities, axis=axis)
+    return total / ops.sum(weights, axis=axis)
+
+
+def best_of_clips(probabilities: Any) -> Any:
+    """Return the score of each class in the clip where it is largest.
+
+    FstCN's score of a video ("sci_max"), from the `concentrated_mean` of
+    each clip over its crops. The scores need not add up to 1.
+
+    Args:
+        probabilities: (..., clips, N).
+
+    Returns:
+        (..., N).
+    """
+    return ops.max(probabilities, axis=-2)
+
+
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class ScoreFusion(keras.layers.Layer):
     """Weighted mean of several score vectors, as logits.
@@ -41,8 +75,8 @@ class ScoreFusion(keras.layers.Layer):
         weights: One weight per input; they are normalised to sum to 1.
         method: "logits" averages the logits. "softmax" averages class
             probabilities and returns the log of the mean, so that the output
-            is again a vector of logits. "sci" does so with each input
-            weighted by its `concentration`, too.
+            is again a vector of logits. "sci" and "sci_max" do so with each
+            input weighted by its `concentration`, too.
 
     Input shape:
         A list of `(B, num_classes)`.
@@ -66,7 +100,7 @@ class ScoreFusion(keras.layers.Layer):
         weights = self.weights_
         if self.method != "logits":
             scores = [ops.softmax(score) for score in scores]
-        if self.method == "sci":
+        if self.method in SCI:
             weights = [
                 weight * concentration(score)
                 for weight, score in zip(weights, scores, strict=True)
@@ -92,7 +126,8 @@ class AverageScores(keras.layers.Layer):
     """Mean of the scores over the clip's steps, as logits.
 
     Args:
-        method: "logits", "softmax" or "sci", as in `ScoreFusion`.
+        method: "logits", "softmax", "sci" or "sci_max", as in
+            `ScoreFusion`.
 
     Input shape:
         `(B, T, num_classes)`
@@ -115,9 +150,7 @@ class AverageScores(keras.layers.Layer):
         shares = ops.softmax(scores)
         if self.method == "softmax":
             return _log(ops.mean(shares, axis=1))
-        weights = concentration(shares)
-        total = ops.sum(weights, axis=1)
-        return _log(ops.sum(weights * shares, axis=1) / total)
+        return _log(concentrated_mean(shares, 1))
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], input_shape[-1])
@@ -146,7 +179,7 @@ def classifier(
         features: From stream to `(B, D)`, or `(B, T, D)` when
             `average_steps`.
         num_classes: Classes of the one head, unless `heads` is given.
-        fusion: "logits", "softmax" or "sci".
+        fusion: "logits", "softmax", "sci" or "sci_max".
         stream_weights: Weight of each stream.
         heads: Classes of several heads, by data set.
         outputs: "fused" for one score vector, "streams" for a dict with one

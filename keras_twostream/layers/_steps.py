@@ -73,6 +73,61 @@ class TakeSteps(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
+class DrawStep(keras.layers.Layer):
+    """One step of a clip: a random one in training, the middle one in test.
+
+    The frame that FstCN's spatial path sees (Sun et al. 2015, section 3.2);
+    each sample of a batch draws its own.
+
+    Args:
+        channels: How many channels to keep, or None for all.
+        seed: Of the draws.
+
+    Input shape:
+        `(B, T, ..., C)`
+
+    Output shape:
+        `(B, 1, ..., channels)`
+    """
+
+    def __init__(
+        self,
+        channels: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, clip, training=None):
+        clip = clip[..., : self.channels]
+        middle = clip.shape[1] // 2
+        if not training:
+            return clip[:, middle : middle + 1]
+        shape = ops.shape(clip)
+        steps = keras.random.randint(
+            (shape[0],), 0, shape[1], seed=self.seed_generator
+        )
+        chosen = ops.one_hot(steps, shape[1], dtype=clip.dtype)
+        # A product with 0 and 1 gathers alike on every backend.
+        chosen = ops.reshape(chosen, (-1, shape[1], *[1] * (len(shape) - 2)))
+        return ops.sum(chosen * clip, axis=1, keepdims=True)
+
+    def compute_output_shape(self, input_shape):
+        batch, _, *sides, channels = input_shape
+        return (batch, 1, *sides, self.channels or channels)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "seed": self.seed,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
 class FlowImage(keras.layers.Layer):
     """Flow as the 8-bit image of Action Tubes, minus its zero level of 128.
 

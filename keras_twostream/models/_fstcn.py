@@ -3,8 +3,8 @@
 L. Sun, K. Jia, D.-Y. Yeung, B. E. Shi: Human Action Recognition using
 Factorized Spatio-Temporal Convolutional Networks. ICCV 2015, arXiv
 1510.00562. There is no public code of the authors. The spatial layers run on
-the middle frame and, with the same weights, on absolute differences of frames
-nine apart:
+one frame (a random one in training, the middle one in test) and, with the
+same weights, on absolute differences of frames nine apart:
 
                               parallel conv - pool - fc - fc
     frame        \\           /                               \\
@@ -12,21 +12,32 @@ nine apart:
     differences  /           \\                               /
                               parallel conv - pool - P - TCL - fc - fc
 
-The temporal layers (TCL) convolve over time with kernels of 3 and 5, mix all
-channels and are shared by all positions, as in the public reimplementations;
-the paper can also be read as a convolution over the plane of time and
-channels, which leaves fc 168 million weights.
+The paper describes the temporal layers (TCL) twice. Its abstract speaks of
+"1D temporal kernels in the upper layers": `transformation="line"` convolves
+over time with kernels of 3 and 5 that mix all channels and are shared by all
+positions, as the public reimplementations do. Its section 3.1 lets the
+transformation-and-permutation operator turn features into a plane of time and
+channel, on which kernels span both: `transformation="plane"` convolves 3x3
+and 5x5 there, with the 16 positions as input channels, which leaves the first
+dense layer 168 million weights. In both the permutation P is a matrix that
+mixes the 128 channels and starts as the identity.
+
+Training has three stages (section 4). `auxiliary=True` builds the network of
+the first two: SCL1 to SCL4 and the spatial path on single frames or images,
+with a head of its own. First it trains as a whole, on images or frames; then,
+on frames of videos, its last three layers alone. `training.copy_stream`
+brings its layers into the whole network, which is trained last.
 
 What we assume: rectifiers after the dense layers; local response
 normalisation over 5 channels with k = 2, alpha = 5e-4, beta = 0.75, constants
 of a public reimplementation, with alpha divided by 5 as in Caffe; the frame
-of the spatial path is the first of the two stacked at the middle step, as its
+of the spatial path is the first of the two stacked at its step, as its
 partner only serves the difference.
-The scores of a video's views are averaged by their concentration (SCI): crops
-and clips alike, where the paper may take the best clip instead.
+A clip's crops are averaged by their sparsity concentration (SCI).
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -36,6 +47,7 @@ from keras_twostream.errors import SpecError
 from keras_twostream.layers import (
     AbsoluteDifference,
     ChannelPermutation,
+    DrawStep,
     FoldTime,
     LocalResponseNormalization,
     MaxPooling2D,
@@ -57,6 +69,14 @@ SPEC = ClipSpec(
     frame_gap=9,
     crop=(204, 204),
     score_fusion="sci",
+)
+# What the auxiliary network of the first two training stages eats.
+FRAME_SPEC = SPEC.replace(
+    clip_length=1,
+    temporal_stride=1,
+    train_strides=(1, 1),
+    frames_per_step=1,
+    frame_gap=1,
 )
 
 # === Parts ===
@@ -98,15 +118,38 @@ def _parallel(x, path: str):
     return _pool(x, f"{path}_pool", stride=3)
 
 
-def _temporal(x, steps: int, permutation: bool, dropout: float):
-    """T-P operator and TCL: each position's features through time."""
+def _line(x, name: str, size: int):
+    """Each position's channels through time: (B, T, h, w, 128)."""
+    return TemporalConv(32, size, use_bias=True, name=name)(x)
+
+
+def _plane(x, name: str, size: int):
+    """The plane of time and channel: (B, T, 128, h * w)."""
+    return layers.Conv2D(
+        32, size, padding="same", data_format="channels_last", name=name
+    )(x)
+
+
+TRANSFORMATIONS = {"line": _line, "plane": _plane}
+
+
+def _temporal(
+    x, steps: int, transformation: str, permutation: bool, dropout: float
+):
+    """T-P operator and TCL."""
     x = UnfoldTime(steps, name="rgb_temporal_unfold")(x)
     if permutation:
         x = ChannelPermutation(name="rgb_temporal_P")(x)
+    if transformation == "plane":
+        time, height, width, channels = x.shape[1:]
+        x = layers.Reshape(
+            (time, height * width, channels), name="rgb_temporal_positions"
+        )(x)
+        x = layers.Permute((1, 3, 2), name="rgb_temporal_plane")(x)
     branches = []
     for size in (3, 5):
         name = f"rgb_TCL_{size}"
-        y = TemporalConv(32, size, use_bias=True, name=name)(x)
+        y = TRANSFORMATIONS[transformation](x, name, size)
         y = layers.ReLU(name=f"{name}_relu")(y)
         branches.append(layers.Dropout(dropout, name=f"{name}_dropout")(y))
     return layers.Concatenate(axis=-1, name="rgb_TCL")(branches)
@@ -121,14 +164,41 @@ def _dense(x, path: str, units: Sequence[int], dropout: float):
     return x
 
 
-def _frame_and_differences(clip, steps: int):
-    """The middle frame, then the T differences: (B, 1 + T, H, W, 3)."""
-    middle = steps // 2
-    frame = TakeSteps(middle, middle + 1, channels=3, name="rgb_frame")(clip)
+def _frame_and_differences(clip):
+    """One frame, then the T differences: (B, 1 + T, H, W, 3)."""
+    frame = DrawStep(channels=3, name="rgb_frame")(clip)
     differences = AbsoluteDifference(name="rgb_differences")(clip)
     return layers.Concatenate(axis=1, name="rgb_frame_and_differences")(
         [frame, differences]
     )
+
+
+def _features(clip, steps: int, options: Mapping[str, Any]):
+    """Both paths and their fusion: (B, 2048)."""
+    dropout = options["dropout"]
+    x = _frame_and_differences(clip)
+    x = _spatial_layers(FoldTime(name="rgb_fold")(x))
+    x = UnfoldTime(1 + steps, name="rgb_unfold")(x)
+    spatial = TakeSteps(0, 1, name="rgb_spatial")(x)
+    temporal = TakeSteps(1, 1 + steps, name="rgb_temporal")(x)
+    spatial = _parallel(spatial, "rgb_spatial")
+    temporal = _temporal(_parallel(temporal, "rgb_temporal"), steps, **options)
+    paths = [
+        _dense(spatial, "rgb_spatial", (4096, 2048), dropout),
+        _dense(temporal, "rgb_temporal", (4096, 2048), dropout),
+    ]
+    x = layers.Concatenate(name="rgb_paths")(paths)
+    return _dense(x, "rgb_fusion", (2048,), dropout)
+
+
+def _auxiliary_features(clip, steps: int, dropout: float):
+    """The spatial path alone, on each frame: (B, T, 2048)."""
+    frames = TakeSteps(0, steps, channels=3, name="rgb_frames")(clip)
+    x = _spatial_layers(FoldTime(name="rgb_fold")(frames))
+    x = UnfoldTime(steps, name="rgb_unfold")(x)
+    x = _parallel(x, "rgb_spatial")
+    x = _dense(x, "rgb_spatial", (4096, 2048), dropout)
+    return UnfoldTime(steps, name="rgb_spatial_unfold")(x)
 
 
 # === Network ===
@@ -144,8 +214,10 @@ def fstcn(
     num_classes: int = 101,
     *,
     streams: Sequence[str] = ("rgb",),
-    clip_length: int = 5,
-    permutation: bool = False,
+    clip_length: int | None = None,
+    transformation: str = "line",
+    permutation: bool = True,
+    auxiliary: bool = False,
     dropout: float = 0.5,
     normalization: str = "imagenet",
     heads: Mapping[str, int] | None = None,
@@ -155,14 +227,21 @@ def fstcn(
 ) -> keras.Model:
     """FstCN (Sun et al. 2015), with random weights.
 
-    60,128,805 trainable parameters with 101 classes.
+    Trainable parameters with 101 classes: 60,145,189 on lines, 60,128,805
+    without the permutation; 206,930,469 on the plane.
 
     Args:
         num_classes: Classes of the head.
         streams: "rgb" alone: motion is seen in its frame differences.
-        clip_length: T, steps five frames apart.
-        permutation: Learn the matrix P that reorders channels before the
+        clip_length: T, steps five frames apart; the paper's 5 when None, 1
+            for the auxiliary network.
+        transformation: "line" for temporal kernels of one dimension, as the
+            abstract says, or "plane" for kernels over time and channels, as
+            section 3.1 does.
+        permutation: Learn the matrix P that mixes channels before the
             temporal layers; it starts as the identity.
+        auxiliary: Build the network of the first two training stages: the
+            spatial path alone, with a head of its own, on single frames.
         dropout: After the temporal and the dense layers.
         normalization: Of the input, a name in `layers.NORMALIZATIONS`.
         heads: Classes by data set, for several heads.
@@ -172,7 +251,8 @@ def fstcn(
 
     Returns:
         A model from `rgb` (B, T, 204, 204, 6), at each step a frame and the
-        one nine later, to logits (B, num_classes). The taps are
+        one nine later, to logits (B, num_classes); the auxiliary one from
+        (B, T, 204, 204, 3), each frame scored by itself. The taps are
         differences, SCL1 to SCL4, TCL, spatial_fc2, temporal_fc2 and
         fusion_fc1.
 
@@ -183,47 +263,54 @@ def fstcn(
     Example:
 
     ```python
-    model = keras_twostream.models.fstcn(51, permutation=True)
+    model = keras_twostream.models.fstcn(51, transformation="plane")
     ```
     """
-    spec = SPEC.replace(streams=streams, clip_length=clip_length).replace(
-        **(clip_spec or {})
-    )
-    _check(spec)
-    steps = spec.clip_length
-    inputs, clips = stream_inputs(spec, normalization, fixed_size=True)
-    x = _frame_and_differences(clips["rgb"], steps)
-    x = _spatial_layers(FoldTime(name="rgb_fold")(x))
-    x = UnfoldTime(1 + steps, name="rgb_unfold")(x)
-    spatial = TakeSteps(0, 1, name="rgb_spatial")(x)
-    temporal = TakeSteps(1, 1 + steps, name="rgb_temporal")(x)
-    spatial = _parallel(spatial, "rgb_spatial")
-    temporal = _parallel(temporal, "rgb_temporal")
-    temporal = _temporal(temporal, steps, permutation, dropout)
-    paths = [
-        _dense(spatial, "rgb_spatial", (4096, 2048), dropout),
-        _dense(temporal, "rgb_temporal", (4096, 2048), dropout),
-    ]
-    x = layers.Concatenate(name="rgb_paths")(paths)
+    _check(transformation)
+    base = FRAME_SPEC if auxiliary else SPEC
+    spec = base.replace(
+        streams=streams, clip_length=clip_length or base.clip_length
+    ).replace(**(clip_spec or {}))
+    _check_spec(spec, auxiliary)
+    inputs, x = stream_inputs(spec, normalization, fixed_size=True)
+    if auxiliary:
+        features = partial(_auxiliary_features, dropout=dropout)
+    else:
+        temporal = {
+            "transformation": transformation,
+            "permutation": permutation,
+            "dropout": dropout,
+        }
+        features = partial(_features, options=temporal)
     scores = classifier(
-        {"rgb": _dense(x, "rgb_fusion", (2048,), dropout)},
+        {"rgb": features(x["rgb"], spec.clip_length)},
         num_classes,
         fusion=spec.score_fusion,
         stream_weights=spec.stream_weights,
         heads=heads,
         outputs=outputs,
         activation=classifier_activation,
+        name="auxiliary_fc" if auxiliary else "fc",
+        average_steps=auxiliary,
     )
     return keras.Model(inputs, scores, name="fstcn")
 
 
-def _check(spec: ClipSpec) -> None:
+def _check(transformation: str) -> None:
+    if transformation not in TRANSFORMATIONS:
+        raise SpecError(
+            "`transformation` must be line or plane. "
+            f"Received: transformation={transformation!r}"
+        )
+
+
+def _check_spec(spec: ClipSpec, auxiliary: bool) -> None:
     if spec.streams != ("rgb",):
         raise SpecError(
             "`streams` must be rgb alone: fstcn sees motion as differences "
             f"of frames. Received: streams={spec.streams!r}"
         )
-    if spec.frames_per_step < 2:
+    if spec.frames_per_step < 2 and not auxiliary:
         raise SpecError(
             "fstcn compares the frames stacked at each step, so "
             "frames_per_step must be 2 or more. Received: "

@@ -10,7 +10,9 @@ from keras_twostream.errors import SpecError
 from keras_twostream.layers import (
     AverageScores,
     ScoreFusion,
+    best_of_clips,
     classifier,
+    concentrated_mean,
     concentration,
 )
 
@@ -94,3 +96,24 @@ def test_each_head_starts_from_its_own_numbers():
     model = keras.Model(list(features.values()), scores)
     rgb, flow = (model.get_layer(f"{s}_fc").kernel for s in features)
     assert not np.allclose(numpy(rgb), numpy(flow))
+
+
+# Three clips of two crops each, three classes.
+CROPS = np.array(
+    [
+        [[0.9, 0.05, 0.05], [0.5, 0.3, 0.2]],
+        [[0.1, 0.55, 0.35], [0.05, 0.6, 0.35]],
+        [[0.1, 0.5, 0.4], [0.1, 0.6, 0.3]],
+    ],
+    "float32",
+)
+
+
+def test_a_video_scores_what_its_surest_clip_scores():
+    video = numpy(best_of_clips(concentrated_mean(CROPS, axis=-2)))
+    np.testing.assert_allclose(video, [0.809, 0.578, 0.350], atol=1e-3)
+
+
+def test_one_mean_over_all_crops_is_another_score():
+    pooled = numpy(concentrated_mean(CROPS.reshape(6, 3), axis=0))
+    np.testing.assert_allclose(pooled, [0.407, 0.364, 0.229], atol=1e-3)

@@ -7,6 +7,7 @@ from gradients import gradient
 
 from keras_twostream.layers import (
     AbsoluteDifference,
+    DrawStep,
     FlowImage,
     FrameDifference,
     TakeSteps,
@@ -48,6 +49,24 @@ def test_steps_are_taken_in_order(channels):
     out = numpy(layer(x))
     np.testing.assert_array_equal(out, x[:, 1:4, ..., :channels])
     assert layer.compute_output_shape(x.shape) == out.shape
+
+
+def test_the_middle_step_is_taken_in_test():
+    x = clip(2, 5, 2, 2, 6)
+    layer = DrawStep(channels=3)
+    np.testing.assert_array_equal(numpy(layer(x)), x[:, 2:3, ..., :3])
+    assert layer.compute_output_shape(x.shape) == (2, 1, 2, 2, 3)
+
+
+def test_each_sample_draws_a_step_of_its_own_in_training():
+    x = clip(40, 3, 2, 2, 6)
+    out = numpy(DrawStep(channels=3, seed=1)(x, training=True))
+    drawn = [
+        [np.array_equal(out[b, 0], step[..., :3]) for step in x[b]]
+        for b in range(40)
+    ]
+    assert (np.sum(drawn, axis=1) == 1).all()
+    assert (np.sum(drawn, axis=0) > 3).all()
 
 
 def test_the_flow_image_has_the_length_first_and_swaps_the_axes():

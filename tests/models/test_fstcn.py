@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 import keras_twostream as kts
+from keras_twostream import training
 from keras_twostream.errors import SpecError
+from keras_twostream.models import _fstcn as fstcn
 
 pytestmark = pytest.mark.agnostic
 
@@ -14,7 +16,7 @@ SMALL = {"clip_length": 3, "clip_spec": {"crop": (76, 76)}}
 
 @pytest.fixture(scope="module")
 def model():
-    return kts.models.fstcn(4, permutation=True, **SMALL)
+    return kts.models.fstcn(4, **SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +74,7 @@ def test_temporal_layers_never_mix_positions(model):
 
 
 def test_the_permutation_is_one_matrix_more(model):
-    plain = kts.models.fstcn(4, **SMALL)
+    plain = kts.models.fstcn(4, permutation=False, **SMALL)
     assert model.count_params() - plain.count_params() == 128 * 128
 
 
@@ -93,3 +95,71 @@ def test_flow_and_single_frames_are_refused():
         kts.models.fstcn(streams=("flow",))
     with pytest.raises(SpecError, match="frames_per_step must be 2 or more"):
         kts.models.fstcn(clip_spec={"frames_per_step": 1})
+
+
+def test_an_unknown_transformation_is_refused():
+    with pytest.raises(SpecError, match="must be line or plane"):
+        kts.models.fstcn(transformation="volume")
+
+
+def convolved(plane, kernel, bias):
+    """A 2-D convolution of (rows, columns, inputs) with zeros around it."""
+    rows, columns, _ = plane.shape
+    size, _, _, filters = kernel.shape
+    out = np.tile(bias, (rows, columns, 1)).astype("float64")
+    for row, column, i, j, n in np.ndindex(rows, columns, size, size, filters):
+        y, x = row + i - size // 2, column + j - size // 2
+        if 0 <= y < rows and 0 <= x < columns:
+            out[row, column, n] += plane[y, x] @ kernel[i, j, :, n]
+    return out
+
+
+def test_the_plane_is_of_time_and_channels():
+    steps, height, width, channels = 2, 1, 3, 4
+    rng = np.random.default_rng(0)
+    maps = rng.normal(size=(2, steps, height, width, channels))
+    frames = keras.Input((height, width, channels))
+    net = keras.Model(
+        frames,
+        fstcn._temporal(frames, steps, "plane", True, dropout=0.5),
+    )
+    values = [rng.normal(size=w.shape) for w in net.get_weights()]
+    net.set_weights(values)
+    matrix, three, bias3, five, bias5 = values
+    assert three.shape == (3, 3, height * width, 32)
+    out = net.predict_on_batch(maps.reshape(-1, height, width, channels))
+    for clip, result in zip(maps, out, strict=True):
+        mixed = clip.reshape(steps, height * width, channels) @ matrix
+        plane = np.moveaxis(mixed, 2, 1)
+        expected = [
+            np.maximum(convolved(plane, kernel, bias), 0)
+            for kernel, bias in ((three, bias3), (five, bias5))
+        ]
+        np.testing.assert_allclose(
+            result, np.concatenate(expected, -1), rtol=1e-4, atol=1e-4
+        )
+
+
+def test_the_permutation_starts_as_the_identity(model):
+    (matrix,) = model.get_layer("rgb_temporal_P").get_weights()
+    np.testing.assert_array_equal(matrix, np.eye(128))
+
+
+def test_the_auxiliary_network_scores_each_frame():
+    net = kts.models.fstcn(4, auxiliary=True, clip_spec={"crop": (76, 76)})
+    spec = kts.clip_spec(net)
+    assert (spec.span(), spec.channels("rgb")) == (1, 3)
+    frames = np.random.default_rng(0).integers(0, 256, (2, 1, 76, 76, 3))
+    whole = net.predict_on_batch({"rgb": frames.astype("uint8")})
+    features = tap(net, "rgb_spatial_fc2", frames)
+    kernel, bias = net.get_layer("rgb_auxiliary_fc").get_weights()
+    np.testing.assert_allclose(whole, features @ kernel + bias, atol=1e-4)
+
+
+def test_the_whole_network_starts_from_the_auxiliary_one(model):
+    net = kts.models.fstcn(4, auxiliary=True, clip_spec={"crop": (76, 76)})
+    target = kts.models.fstcn(4, **SMALL)
+    copied = training.copy_stream(net, target, "rgb")
+    spatial = ["SCL1", "SCL2", "SCL3", "SCL4"]
+    spatial += ["spatial_conv", "spatial_fc1", "spatial_fc2"]
+    assert copied == [f"rgb_{name}" for name in spatial]

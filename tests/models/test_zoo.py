@@ -87,7 +87,9 @@ COUNTS = [
     ("i3d", {"streams": ("flow",)}, 12_668_032),
     ("c3d", {}, 79_991_015),
     ("c3d", {"num_classes": 101}, 78_409_573),
-    ("fstcn", {}, 60_128_805),
+    ("fstcn", {}, 60_145_189),
+    ("fstcn", {"permutation": False}, 60_128_805),
+    ("fstcn", {"transformation": "plane"}, 206_930_469),
     ("action_transformation", {"streams": ("rgb",)}, 162_834_752),
     (
         "action_transformation",
