@@ -52,21 +52,32 @@ def clip_spec(model: keras.Model) -> ClipSpec:
 
 
 def card(model: keras.Model) -> dict[str, Any]:
-    """Architecture, options, classes, and whether the head is trained."""
+    """Architecture, options, classes, and the weights it was loaded with."""
     return dict(next(iter(stream_layers(model).values())).card)
 
 
-def update_card(model: keras.Model, **changes: Any) -> None:
-    """Change what the model says of itself, in each of its inputs."""
+def update_card(
+    model: keras.Model, *, head_trained: bool | None = None, **changes: Any
+) -> None:
+    """Change what the model says of itself, in each of its inputs.
+
+    Args:
+        model: A model of this library.
+        head_trained: Whether the head that the model has now is trained.
+        **changes: Fields of the card, as `classes`.
+    """
     for layer in stream_layers(model).values():
         layer.card = {**layer.card, **changes}
+        if head_trained is not None:
+            heads = tuple(sorted(head_layers(model)))
+            layer.trained_heads = heads if head_trained else None
 
 
 def keep_card(model: keras.Model, copy: keras.Model) -> None:
-    """Let a copy built anew say of its head what the model says."""
+    """Let a copy with the same weights say of its head what the model says."""
     facts = card(model)
-    kept = ("classes", "head_trained", "multi_label")
-    update_card(copy, **{key: facts[key] for key in kept if key in facts})
+    kept = {k: facts[k] for k in ("classes", "multi_label") if k in facts}
+    update_card(copy, head_trained=head_is_trained(model), **kept)
 
 
 def class_names(model: keras.Model) -> list[str]:
@@ -74,21 +85,58 @@ def class_names(model: keras.Model) -> list[str]:
 
     Streams with a head each have the same classes. Of heads for several data
     sets the first one's are given.
+
+    Raises:
+        SpecError: If the model names other classes than it has outputs.
     """
-    names = card(model).get("classes")
-    if names:
-        return list(names)
     outputs = model.output
     if isinstance(outputs, dict):
         outputs = next(iter(outputs.values()))
-    logits = keras.tree.flatten(outputs)[0]
-    return [str(number) for number in range(logits.shape[-1])]
+    count = keras.tree.flatten(outputs)[0].shape[-1]
+    names = card(model).get("classes")
+    if not names:
+        return [str(number) for number in range(count)]
+    if len(names) != count:
+        raise SpecError(
+            f"The model {model.name!r} has {count} outputs and names "
+            f"{len(names)} classes: its head was changed. Say what its outputs "
+            "mean with keras_twostream.inspection.update_card(model, "
+            "classes=[...]), or load the network with `classes=[...]`."
+        )
+    return list(names)
+
+
+# === Heads ===
 
 
 def head_is_trained(model: keras.Model) -> bool:
     """Whether the classifier came trained, or was trained since."""
-    if card(model).get("head_trained"):
-        return True
+    return not head_trouble(model)
+
+
+def head_trouble(model: keras.Model) -> str:
+    """Say what keeps a classifier from naming actions.
+
+    Args:
+        model: A model of this library.
+
+    Returns:
+        "is random" or the like, or "" for a trained head.
+    """
+    heads = _heads(model)
+    if not all(map(_is_finite, heads)):
+        return "holds numbers that are not finite: its training diverged"
+    inputs = stream_layers(model).values()
+    names = {layer.name for layer in heads}
+    if _stepped(model) or all(layer.trained(names) for layer in inputs):
+        return ""
+    if any(layer.trained_heads for layer in inputs):
+        return "is another one than the one that was trained"
+    return "is random"
+
+
+def _stepped(model: keras.Model) -> bool:
+    """Whether an optimizer has changed the model's weights."""
     optimizer = getattr(model, "optimizer", None)
     # On several devices int() refuses the counter itself.
     return optimizer is not None and bool(
@@ -96,7 +144,11 @@ def head_is_trained(model: keras.Model) -> bool:
     )
 
 
-# === Heads ===
+def _is_finite(layer: Any) -> bool:
+    return all(
+        bool(keras.ops.all(keras.ops.isfinite(weight.value)))
+        for weight in layer.weights
+    )
 
 
 def head_layers(model: keras.Model) -> set[str]:
@@ -115,8 +167,13 @@ def head_layers(model: keras.Model) -> set[str]:
     Returns:
         Layer names.
     """
+    return {layer.name for layer in _heads(model)}
+
+
+def _heads(model: keras.Model) -> list[Any]:
+    """The layers that `head_layers` names."""
     classes = {x.shape[-1] for x in keras.tree.flatten(model.outputs)}
-    heads: set[str] = set()
+    heads: list[Any] = []
     seen: set[int] = set()
     stack = [_operation(output) for output in keras.tree.flatten(model.outputs)]
     while stack:
@@ -124,9 +181,12 @@ def head_layers(model: keras.Model) -> set[str]:
         if layer is None or id(layer) in seen:
             continue
         seen.add(id(layer))
+        if isinstance(layer, keras.Model):  # a network inside this one
+            stack.extend(map(_operation, layer.outputs))
+            continue
         is_head = _has_classes(layer, classes)
         if is_head:
-            heads.add(layer.name)
+            heads.append(layer)
         if not is_head or _fuses_scores(layer, classes):
             stack.extend(_operation(x) for x in _inputs(layer))
     return heads

@@ -1,11 +1,19 @@
 """What a model answers, and what it says to a wrong question."""
 
+import copy
+
+import keras
+import numpy as np
 import pytest
-from small_model import small_model
+from small_model import CLASSES, small_model
 
 import keras_twostream as kts
 from keras_twostream import inspection
-from keras_twostream.errors import SpecError, UnknownNameError
+from keras_twostream.errors import (
+    SpecError,
+    UnknownNameError,
+    UntrainedHeadError,
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +57,90 @@ def test_transformations_are_a_head():
         clip_spec={"crop": (32, 32)},
     )
     assert inspection.head_layers(model) == {"flow_transformation"}
+
+
+# === Trained heads ===
+
+
+def changed_head(model, classes):
+    fresh = keras.layers.Dense(classes, name="fresh")
+    return keras.Model(model.inputs, fresh(model.output), name="changed")
+
+
+def saved_and_loaded(model, folder):
+    model.save(folder / "model.keras")
+    return keras.models.load_model(folder / "model.keras", compile=False)
+
+
+def test_a_trained_head_survives_saving_copying_and_nesting(model, tmp_path):
+    nested = keras.Model(model.inputs, model(dict(zip(
+        ("rgb", "flow"), model.inputs, strict=True
+    ))))  # fmt: skip
+    for again in (
+        saved_and_loaded(model, tmp_path),
+        copy.deepcopy(model),
+        nested,
+        saved_and_loaded(nested, tmp_path),
+    ):
+        assert inspection.head_is_trained(again)
+        assert inspection.class_names(again) == list(CLASSES)
+
+
+def test_a_clone_has_fresh_weights_and_is_untrained(model, tmp_path):
+    clone = keras.models.clone_model(model)
+    assert not inspection.head_is_trained(clone)
+    assert not inspection.head_is_trained(saved_and_loaded(clone, tmp_path))
+    with pytest.raises(UntrainedHeadError, match="small is random"):
+        kts.predict(np.zeros((8, 32, 32, 3), "uint8"), clone)
+    clone.set_weights(model.get_weights())
+    inspection.keep_card(model, clone)
+    assert inspection.head_is_trained(clone)
+
+
+def test_weights_bring_their_mark(model, tmp_path):
+    model.save_weights(tmp_path / "net.weights.h5")
+    other = small_model(trained=False)
+    other.load_weights(tmp_path / "net.weights.h5")
+    assert inspection.head_is_trained(other)
+    fresh = small_model(trained=False)
+    fresh.save_weights(tmp_path / "net.weights.h5")
+    other.load_weights(tmp_path / "net.weights.h5")
+    assert not inspection.head_is_trained(other)
+
+
+@pytest.mark.parametrize("classes", [3, 5])
+def test_a_head_put_on_later_is_untrained(model, tmp_path, classes):
+    changed = changed_head(model, classes)
+    for net in (changed, saved_and_loaded(changed, tmp_path)):
+        assert not inspection.head_is_trained(net)
+        with pytest.raises(UntrainedHeadError, match="another one than the"):
+            kts.predict(np.zeros((8, 32, 32, 3), "uint8"), net)
+    assert inspection.head_is_trained(model)
+
+
+def test_a_head_put_on_later_can_be_trained(model):
+    changed = changed_head(model, 3)
+    changed.compile("sgd", "mse")
+    clips = {
+        "rgb": np.zeros((1, 2, 24, 24, 3)),
+        "flow": np.zeros((1, 2, 24, 24, 4)),
+    }
+    changed.train_on_batch(clips, np.zeros((1, 3)))
+    assert inspection.head_is_trained(changed)
+
+
+def test_classes_are_as_many_as_outputs(model):
+    changed = changed_head(model, 5)
+    with pytest.raises(SpecError, match="has 5 outputs and names 3 classes"):
+        inspection.class_names(changed)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_head_that_diverged_is_not_trained(value):
+    model = small_model()
+    name = next(iter(inspection.head_layers(model)))
+    bias = model.get_layer(name).bias
+    bias.assign(np.full(bias.shape, value))
+    assert not inspection.head_is_trained(model)
+    with pytest.raises(UntrainedHeadError, match="not finite"):
+        kts.predict(np.zeros((8, 32, 32, 3), "uint8"), model)

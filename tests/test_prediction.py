@@ -166,6 +166,7 @@ def test_a_head_stays_trained(frames, tmp_path):
     model.compile("adam", "mse")
     clone = keras.models.clone_model(model)
     clone.set_weights(model.get_weights())
+    inspection.keep_card(model, clone)
     model.save(tmp_path / "model.keras")
     saved = keras.models.load_model(tmp_path / "model.keras", compile=False)
     with pytest.warns(UserWarning, match="dis flow"):

@@ -4,13 +4,17 @@ The layer turns physical quantities (rgb in 0..255, flow in pixels) into what
 the weights were trained on, in float32 under every dtype policy. Its config
 is the one place in a Keras model where metadata survives saving, cloning,
 nesting and deep copies, so it also holds the ClipSpec, the architecture and
-its options, the class names, and whether the head is trained.
+its options, and the class names. Which heads are trained is no part of the
+config: it is saved with the weights, so that a clone, whose weights are new,
+does not claim it.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_twostream.errors import SpecError
@@ -67,19 +71,27 @@ NORMALIZATIONS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
+_MARK = "trained_heads"
+_EVERY_HEAD = ("*",)  # a training step does not know the names
+
+
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class StreamInput(keras.layers.Layer):
     """Normalises one stream and carries the model's identity.
 
     It sees every training step, of `fit` and of any loop that calls the model
-    with `training=True`, and notes on the card that the head is trained.
+    with `training=True`, and notes that the head is trained.
 
     Args:
         stream: "rgb" or "flow".
         normalization: Constants of this stream, a row of `NORMALIZATIONS`,
             with `bound` and `mean_subtraction` for flow.
         clip_spec: The clip the model eats, as `ClipSpec.to_json()` gives it.
-        card: Architecture, options, classes and whether the head is trained.
+        card: Architecture, options, classes.
+
+    Attributes:
+        trained_heads: Names of the head layers that are trained, None while
+            there are none. It travels with the weights, not with the config.
 
     Input shape:
         `(B, T, H, W, C)`; rgb in 0..255, any dtype, or flow in pixels.
@@ -101,16 +113,17 @@ class StreamInput(keras.layers.Layer):
         self.normalization = dict(normalization)
         self.clip_spec = dict(clip_spec)
         self.card = dict(card or {})
+        self.trained_heads: tuple[str, ...] | None = None
 
-    def call(self, clip, training=None):
-        if training and not self.card.get("head_trained"):
-            self.card = {**self.card, "head_trained": True}
+    def call(self, clip: Any, training: bool | None = None) -> Any:
+        if training and self.trained_heads is None:
+            self.trained_heads = _EVERY_HEAD
         clip = ops.cast(clip, "float32")
         if self.stream == "flow":
             return self._normalize_flow(clip)
         return self._normalize_rgb(clip)
 
-    def _normalize_rgb(self, clip):
+    def _normalize_rgb(self, clip: Any) -> Any:
         constants = self.normalization
         frames = clip.shape[-1] // 3
         if constants.get("bgr"):
@@ -120,7 +133,7 @@ class StreamInput(keras.layers.Layer):
         std = ops.convert_to_tensor(constants["std"] * frames, "float32")
         return (clip / constants["scale"] - mean) / std
 
-    def _normalize_flow(self, flow):
+    def _normalize_flow(self, flow: Any) -> Any:
         constants = self.normalization
         bound = constants["bound"]
         if constants.get("mean_subtraction"):
@@ -132,10 +145,28 @@ class StreamInput(keras.layers.Layer):
             return ops.round(255.0 * (flow + bound) / (2 * bound)) - 128.0
         return flow / (2 * bound) / constants["std"]
 
-    def compute_output_shape(self, input_shape):
+    def trained(self, heads: set[str]) -> bool:
+        """Whether head layers of these names are marked as trained."""
+        mark = tuple(self.trained_heads or ())
+        return mark == _EVERY_HEAD or (bool(mark) and heads <= set(mark))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
 
-    def get_config(self):
+    def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
+        """Save the mark of trained heads beside the model's weights."""
+        if self.trained_heads is not None:
+            text = json.dumps(list(self.trained_heads))
+            store[_MARK] = np.frombuffer(text.encode(), np.uint8)
+
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+        """Take the mark that was saved with the weights being loaded."""
+        self.trained_heads = None
+        if _MARK in store.keys():
+            text = np.asarray(store[_MARK]).tobytes().decode()
+            self.trained_heads = tuple(map(str, json.loads(text)))
+
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "stream": self.stream,
@@ -195,7 +226,7 @@ def stream_inputs(
 
 def _card() -> dict[str, Any]:
     build = current_build()
-    card = {"classes": None, "head_trained": False}
+    card: dict[str, Any] = {"classes": None}
     if build is not None:
         card["architecture"] = build.architecture
         card["options"] = _plain(build.options)

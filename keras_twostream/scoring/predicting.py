@@ -178,16 +178,19 @@ def refuse_untrained(model: keras.Model) -> None:
     Raises:
         UntrainedHeadError: If it is not; names weights whose head is.
     """
-    if inspection.head_is_trained(model):
+    trouble = inspection.head_trouble(model)
+    if not trouble:
         return
     trained = [w.name for w in pretrained.list_weights() if w.head_trained]
     same = inspection.card(model).get("architecture", "")
     fitting = [name for name in trained if name.startswith(f"{same}.")]
     raise UntrainedHeadError(
-        f"The classifier of {model.name} is random, so its answers would be "
-        "too. Train it first (`fit`, or a loop that calls it with "
+        f"The classifier of {model.name} {trouble}, so its answers would mean "
+        "nothing. Train it first (`fit`, or a loop that calls it with "
         "training=True), or load weights that have a trained head: "
-        f"{', '.join(fitting or trained) or 'none are registered'}."
+        f"{', '.join(fitting or trained) or 'none are registered'}. A copy "
+        "that you gave trained weights says so after "
+        "keras_twostream.inspection.keep_card(original, copy)."
     )
 
 
