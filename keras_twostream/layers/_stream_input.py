@@ -22,7 +22,7 @@ from keras_twostream.registry import current_build
 from keras_twostream.spec import ClipSpec
 
 # (x / scale - mean) / std for rgb; clip(f, +-B) / 2B / std for flow, or
-# round(255 (f + B) / 2B) - 128 where weights were trained on 8-bit flow.
+# (round(255 (f + B) / 2B) - 128) / std where weights saw 8-bit flow.
 NORMALIZATIONS: dict[str, dict[str, dict[str, Any]]] = {
     "imagenet": {
         "rgb": {
@@ -50,6 +50,50 @@ NORMALIZATIONS: dict[str, dict[str, dict[str, Any]]] = {
             "mean": [104.0, 117.0, 123.0],
             "std": [1.0] * 3,
             "bgr": True,
+        },
+        "flow": {"bytes": True},
+    },
+    # The same in tsn-pytorch and Cadene's collection, but for one mean.
+    "tsn_pytorch": {
+        "rgb": {
+            "scale": 1.0,
+            "mean": [104.0, 117.0, 128.0],
+            "std": [1.0] * 3,
+            "bgr": True,
+        },
+        "flow": {"bytes": True},
+    },
+    "openmmlab": {
+        "rgb": {
+            "scale": 1.0,
+            "mean": [123.675, 116.28, 103.53],
+            "std": [58.395, 57.12, 57.375],
+        },
+        "flow": {"bytes": True, "std": 128.0},
+    },
+    # Caffe's means in the order of RGB, as OpenMMLab's C3D has them.
+    "openmmlab_c3d": {
+        "rgb": {
+            "scale": 1.0,
+            "mean": [104.0, 117.0, 128.0],
+            "std": [1.0] * 3,
+        },
+        "flow": {"bytes": True, "std": 128.0},
+    },
+    # The means of the image networks that MatConvNet publishes.
+    "matconvnet_resnet": {
+        "rgb": {
+            "scale": 1.0,
+            "mean": [123.1516, 115.9029, 103.0626],
+            "std": [1.0] * 3,
+        },
+        "flow": {"bytes": True},
+    },
+    "matconvnet_vgg": {
+        "rgb": {
+            "scale": 1.0,
+            "mean": [123.68, 116.779, 103.939],
+            "std": [1.0] * 3,
         },
         "flow": {"bytes": True},
     },
@@ -142,7 +186,8 @@ class StreamInput(keras.layers.Layer):
             flow = flow - ops.mean(flow, axis=(-3, -2), keepdims=True)
         flow = ops.clip(flow, -bound, bound)
         if constants.get("bytes"):
-            return ops.round(255.0 * (flow + bound) / (2 * bound)) - 128.0
+            levels = ops.round(255.0 * (flow + bound) / (2 * bound)) - 128.0
+            return levels / constants.get("std", 1.0)
         return flow / (2 * bound) / constants["std"]
 
     def trained(self, heads: set[str]) -> bool:

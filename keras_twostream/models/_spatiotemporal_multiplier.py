@@ -141,6 +141,7 @@ def spatiotemporal_multiplier(
     flow_length: int = 10,
     temporal_pool: int = 5,
     stride_in: str = "1x1",
+    pool_padding: str = "both",
     dropout: float | None = None,
     normalization: str = "imagenet",
     heads: Mapping[str, int] | None = None,
@@ -166,6 +167,8 @@ def spatiotemporal_multiplier(
             T at most.
         stride_in: Which convolution of a bottleneck strides: "1x1" as the
             authors, or "3x3", which torchvision's ImageNet weights need.
+        pool_padding: Where pool1 is padded: on "both" sides, as torchvision,
+            or at the "end", as the authors' own weights need it.
         dropout: Before the heads; the authors' 0 (rgb) and 0.8 (flow) when
             None.
         normalization: Of the inputs, a name in `layers.NORMALIZATIONS`.
@@ -204,7 +207,7 @@ def spatiotemporal_multiplier(
     inputs, x = stream_inputs(spec, normalization)
     for stream in x:
         x[stream] = FoldTime(name=f"{stream}_fold")(x[stream])
-        x[stream] = resnet.stem(x[stream], stream, width)
+        x[stream] = resnet.stem(x[stream], stream, width, pool_padding)
     for stage in resnet.STAGES:
         towers = {
             stream: resnet.blocks(

@@ -147,6 +147,7 @@ def spatiotemporal_resnet(
     flow_length: int = 10,
     temporal_pool: int | None = None,
     stride_in: str = "1x1",
+    pool_padding: str = "both",
     dropout: float = 0.0,
     normalization: str = "imagenet",
     heads: Mapping[str, int] | None = None,
@@ -170,6 +171,8 @@ def spatiotemporal_resnet(
             (5 in training's second stage), or None for none (first stage).
         stride_in: Which convolution of a bottleneck strides: "1x1" as the
             authors, or "3x3", which torchvision's ImageNet weights need.
+        pool_padding: Where pool1 is padded: on "both" sides, as torchvision,
+            or at the "end", as the authors' own weights need it.
         dropout: Before the heads.
         normalization: Of the inputs, a name in `layers.NORMALIZATIONS`.
         heads: Classes by data set, for several heads.
@@ -204,7 +207,7 @@ def spatiotemporal_resnet(
     inputs, x = stream_inputs(spec, normalization)
     for stream in x:
         x[stream] = FoldTime(name=f"{stream}_fold")(x[stream])
-        x[stream] = resnet.stem(x[stream], stream, width)
+        x[stream] = resnet.stem(x[stream], stream, width, pool_padding)
     tower = {"depth": depth, "width": width, "stride_in": stride_in}
     for stage in resnet.STAGES:
         x = _stage(x, stage, spec.clip_length, tower)

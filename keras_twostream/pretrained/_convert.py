@@ -1,6 +1,7 @@
 """Foreign tensors as ours: renamed, transposed, adapted, all accounted for."""
 
 import fnmatch
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from keras_twostream.errors import WeightsError, did_you_mean
 from keras_twostream.pretrained import _adapt
 from keras_twostream.pretrained._variables import check_keys
 from keras_twostream.pretrained.keymaps import HEAD, LAYOUTS, KeyMap
+from keras_twostream.spec import STREAMS
 
 Tensors = Mapping[str, np.ndarray]
 
@@ -76,6 +78,7 @@ def adapt(
         sources = {s: _adapt.fold_gamma(dict(t)) for s, t in sources.items()}
     fresh = adaptation.get("fresh", ())
     heads = set(heads)
+    sources = _without_absent(sources, shapes)
     wanted = [key for key in shapes if not _matches(key, fresh)]
     found, used, widened = {}, set(), set()
     for key in wanted:
@@ -93,6 +96,21 @@ def adapt(
     return found
 
 
+def _without_absent(
+    sources: Mapping[str, Tensors], keys: Iterable[str]
+) -> dict[str, Tensors]:
+    """What one file holds for a stream that the model lacks goes."""
+    absent = set(STREAMS) - {key.partition("_")[0] for key in keys}
+    return {
+        stream: {
+            name: array
+            for name, array in tensors.items()
+            if name.partition("_")[0] not in absent
+        }
+        for stream, tensors in sources.items()
+    }
+
+
 def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
@@ -106,7 +124,8 @@ def _is_widened(
     if not _matches(key, adaptation.get("widened", ())):
         return False
     # A dense kernel may come as a convolution over the map it flattens.
-    return source[-1] == wanted[-1] and np.prod(wanted) > np.prod(source)
+    more = math.prod(wanted) > math.prod(source)
+    return source[-1] == wanted[-1] and more
 
 
 def _source_of(
@@ -118,8 +137,10 @@ def _source_of(
     stream = stream if stream in sources else ""
     tensors = sources.get(stream, {})
     if layer in heads:
-        name = f"{HEAD}.{variable}"
-        return stream, name if name in tensors else None
+        for name in (f"{layer.partition('_')[0]}_{HEAD}", HEAD):
+            if f"{name}.{variable}" in tensors:
+                return stream, f"{name}.{variable}"
+        return stream, None
     rest = layer
     while rest:
         if f"{rest}.{variable}" in tensors:
@@ -134,7 +155,7 @@ def _left_over(
     adaptation: Mapping[str, Any],
 ) -> list[str]:
     """Source tensors that went nowhere, the head and `unused` aside."""
-    patterns = (f"{HEAD}.*", *adaptation.get("unused", ()))
+    patterns = (f"{HEAD}.*", f"*_{HEAD}.*", *adaptation.get("unused", ()))
     return [
         f"{stream}:{name}" if stream else name
         for stream, tensors in sources.items()
@@ -144,9 +165,9 @@ def _left_over(
 
 
 def _unflattened(
-    array: np.ndarray, volume: tuple[int, int, int] | None
+    array: np.ndarray, volume: tuple[int, ...] | None
 ) -> np.ndarray:
-    """A dense kernel after a flattened (C, H, W) volume, as a convolution."""
+    """A dense kernel after a flattened volume, as a convolution over it."""
     if volume is None or array.ndim != 2:
         return array
     return array.reshape(len(array), *volume)

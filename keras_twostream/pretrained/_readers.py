@@ -1,4 +1,6 @@
-"""Reading foreign files: safetensors, PyTorch, TensorFlow; never code."""
+"""Reading foreign files, and never code: safetensors, PyTorch, TensorFlow,
+Caffe, MatConvNet.
+"""
 
 import importlib.util
 from collections.abc import Callable, Mapping
@@ -12,14 +14,15 @@ from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import _safetensors
 
 _TORCH = (".pth", ".pt", ".pyth", ".tar")  # .pth.tar is no archive
+_CAFFE = (".caffemodel", ".v5")  # .caffemodel.v5 is Caffe's too
 
 
 def read(path: Path, *others: Path) -> dict[str, np.ndarray]:
     """All tensors of a file, by the file's own keys.
 
     Args:
-        path: .safetensors, .pth, .pt or .pth.tar, or a TensorFlow
-            checkpoint's .index.
+        path: .safetensors; .pth, .pt or .pth.tar; .caffemodel; .mat; or a
+            TensorFlow checkpoint's .index.
         *others: The checkpoint's data file, if it lies elsewhere.
 
     Returns:
@@ -34,6 +37,14 @@ def read(path: Path, *others: Path) -> dict[str, np.ndarray]:
         from keras_twostream.pretrained import _tf_checkpoint
 
         return _tf_checkpoint.read(path, *others)
+    if path.suffix in _CAFFE:
+        from keras_twostream.pretrained import _caffe
+
+        return _caffe.read(path)
+    if path.suffix == ".mat":
+        from keras_twostream.pretrained import _matconvnet
+
+        return _matconvnet.read(path)
     return _safetensors.read(path)
 
 

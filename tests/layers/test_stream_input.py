@@ -133,3 +133,13 @@ def test_a_missing_stream_is_an_error():
     model = tiny()
     with pytest.raises((ValueError, KeyError), match="flow"):
         model({"rgb": np.zeros((1, 2, 32, 32, 3), "float32")})
+
+
+def test_openmmlab_divides_levels_of_flow():
+    out = numbers("flow", "openmmlab", [0.0, 20.0])
+    np.testing.assert_allclose(out[0, 0, 0, 0], [0.0, 127.0 / 128.0])
+
+
+def test_matconvnets_weights_see_red_first():
+    out = numbers("rgb", "matconvnet_vgg", [123.68, 116.779, 104.939])
+    np.testing.assert_allclose(out[0, 0, 0, 0], [0, 0, 1], atol=1e-4)

@@ -9,7 +9,11 @@ import dataclasses
 from keras import layers
 
 from keras_twostream.errors import SpecError
-from keras_twostream.layers import BatchNormalization, MaxPooling2D
+from keras_twostream.layers import (
+    BatchNormalization,
+    CeilMaxPooling2D,
+    MaxPooling2D,
+)
 
 # Blocks per stage (He et al., table 1). 26 is our small bottleneck network.
 BLOCKS = {
@@ -22,6 +26,7 @@ BLOCKS = {
 }
 BASIC = (18, 34)
 STAGES = (2, 3, 4, 5)
+POOL_PADDINGS = ("both", "end")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,19 +87,34 @@ def blocks(
     ]
 
 
-def stem(x, stream: str, width: int = 64):
+def stem(x, stream: str, width: int = 64, pool_padding: str = "both"):
     """conv1 and pool1: 224 x 224 to 56 x 56 x width.
 
-    pool1 is padded by one on all sides, as the weights of torchvision and of
-    keras.applications want it; the authors' Caffe pads below and to the right
-    alone, which moves each window by a pixel.
+    Args:
+        x: Frames (B, H, W, C).
+        stream: Prefix of the layers' names.
+        width: Channels of conv1.
+        pool_padding: Where pool1 is padded: on "both" sides, as the weights
+            of torchvision and keras.applications want it, or at the "end",
+            below and to the right, as Caffe's (He et al.) and the authors'.
+            The windows of one lie a pixel beside those of the other.
+
+    Raises:
+        SpecError: If pool_padding is not one of its choices.
     """
+    if pool_padding not in POOL_PADDINGS:
+        raise SpecError(
+            f"`pool_padding` must be one of {', '.join(POOL_PADDINGS)}. "
+            f"Received: pool_padding={pool_padding!r}"
+        )
     x = layers.ZeroPadding2D(
         3, data_format="channels_last", name=f"{stream}_conv1_pad"
     )(x)
     x = conv(x, f"{stream}_conv1", width, 7, 2)
     x = batch_norm(x, f"{stream}_bn_conv1")
     x = relu(x, f"{stream}_conv1_relu")
+    if pool_padding == "end":
+        return CeilMaxPooling2D(3, 2, name=f"{stream}_pool1")(x)
     # After a ReLU, zeros pad as well as -inf.
     x = layers.ZeroPadding2D(
         1, data_format="channels_last", name=f"{stream}_pool1_pad"

@@ -11,12 +11,19 @@ from keras_twostream.pretrained.keymaps._applications import (
     fold_bias,
     unit_gamma,
 )
+from keras_twostream.pretrained.keymaps._caffe import (
+    caffe,
+    plain,
+    with_inverse_stds,
+    with_variances,
+)
 from keras_twostream.pretrained.keymaps._inception import (
     googlenet,
     googlenet_as_i3d,
     inception_v3,
 )
-from keras_twostream.pretrained.keymaps._names import HEAD, KeyMap
+from keras_twostream.pretrained.keymaps._matconvnet import finish, matconvnet
+from keras_twostream.pretrained.keymaps._names import HEAD, KeyMap, identity
 from keras_twostream.pretrained.keymaps._resnet import (
     mmaction_resnet,
     torchvision_resnet,
@@ -27,7 +34,9 @@ from keras_twostream.pretrained.keymaps._vgg import (
     vgg16,
 )
 from keras_twostream.pretrained.keymaps._video import (
+    C3D_FLATTENED,
     deepmind_i3d,
+    mmaction_c3d,
     pytorch_i3d,
     r2plus1d,
     tsn,
@@ -45,6 +54,12 @@ LAYOUTS = {
     "pytorch_i3d": KeyMap(pytorch_i3d),
     "r2plus1d": KeyMap(r2plus1d),
     "tsn": KeyMap(tsn),
+    "mmaction_c3d": KeyMap(mmaction_c3d, flattened=C3D_FLATTENED),
+    "caffe": KeyMap(caffe, finish=plain, flattened=FLATTENED),
+    "caffe_variance": KeyMap(caffe, finish=with_variances),
+    "caffe_inverse_std": KeyMap(caffe, finish=with_inverse_stds),
+    "matconvnet": KeyMap(matconvnet, torch=False, finish=finish),
+    "identity": KeyMap(identity, torch=False),
     "applications_vgg16": KeyMap(applications_vgg16, torch=False),
     "applications_resnet": KeyMap(
         applications_resnet, torch=False, finish=fold_bias
@@ -61,10 +76,14 @@ __all__ = [
     "applications_inception_v3",
     "applications_resnet",
     "applications_vgg16",
+    "caffe",
     "deepmind_i3d",
     "googlenet",
     "googlenet_as_i3d",
+    "identity",
     "inception_v3",
+    "matconvnet",
+    "mmaction_c3d",
     "mmaction_resnet",
     "pytorch_i3d",
     "r2plus1d",

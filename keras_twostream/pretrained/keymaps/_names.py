@@ -6,6 +6,7 @@ The classifier is called "head". Maps go by name, never by order.
 """
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -21,17 +22,22 @@ class KeyMap:
     Attributes:
         rename: From the file's keys to ours, keys without use left out.
         torch: Whether kernels are stored as PyTorch does: outputs first.
-        flattened: Dense kernels that follow a flattened (C, H, W) volume,
-            by our key; ours flatten (H, W, C).
+        flattened: Dense kernels that follow a flattened (C, H, W) or (C, T,
+            H, W) volume, by our key; ours flatten with C last.
         finish: What else is done to the arrays, under our keys.
     """
 
     rename: Callable[[Iterable[str]], dict[str, str]]
     torch: bool = True
-    flattened: Mapping[str, tuple[int, int, int]] = dataclasses.field(
+    flattened: Mapping[str, tuple[int, ...]] = dataclasses.field(
         default_factory=dict
     )
     finish: Callable[[dict[str, Any]], dict[str, Any]] = dict
+
+
+def identity(keys: Iterable[str]) -> dict[str, str]:
+    """Our own names without their stream, the classifier as `predictions`."""
+    return {key: re.sub(r"^predictions\b", HEAD, key) for key in keys}
 
 
 def torch_names(

@@ -1,4 +1,4 @@
-"""Networks trained on video: I3D, R(2+1)D, temporal segments."""
+"""Networks trained on video: I3D, R(2+1)D, C3D, temporal segments."""
 
 import re
 from collections.abc import Iterable
@@ -25,6 +25,10 @@ _PYTORCH_I3D = {
     "b3b": "Branch_3_Conv3d_0b_1x1",
 }
 _LOGITS = "Logits/Conv3d_0c_1x1"
+_C3D = re.compile(r"conv[1-5][ab]|fc[67]")
+C3D_FLATTENED = {"fc6.kernel": (512, 1, 4, 4)}
+# Of tsn-pytorch, of torchvision's ResNets, of Cadene's collection.
+_TSN_HEADS = ("new_fc", "fc", "last_linear")
 
 
 def deepmind_i3d(keys: Iterable[str]) -> dict[str, str]:
@@ -81,11 +85,28 @@ def r2plus1d(keys: Iterable[str]) -> dict[str, str]:
     return torch_names(keys, layer)
 
 
+def mmaction_c3d(keys: Iterable[str]) -> dict[str, str]:
+    """mmaction2: backbone.conv1a.conv.weight -> conv1a.kernel, fc6, fc7.
+
+    The file of Sports-1M is the backbone alone.
+    """
+
+    def layer(module: str) -> str:
+        name = module.removeprefix("backbone.").removesuffix(".conv")
+        if name in ("cls_head.fc_cls", "fc8"):
+            return HEAD
+        if not _C3D.fullmatch(name):
+            raise refuse("mmaction2's C3D", module)
+        return name
+
+    return torch_names(keys, layer)
+
+
 def tsn(keys: Iterable[str]) -> dict[str, str]:
     """tsn-pytorch: module.base_model.inception_3a_1x1.weight, new_fc, ...
 
-    BN-Inception has the Caffe names that are ours too; a ResNet has
-    torchvision's.
+    BN-Inception has the Caffe names that are ours too, in Cadene's
+    collection as well; a ResNet has torchvision's.
     """
     plain = {
         key.removeprefix("module.").removeprefix("base_model."): key
@@ -96,6 +117,6 @@ def tsn(keys: Iterable[str]) -> dict[str, str]:
         ours = torchvision_resnet(fc)
         return {plain[fc[name]]: target for name, target in ours.items()}
     ours = torch_names(
-        plain, lambda module: HEAD if module in ("new_fc", "fc") else module
+        plain, lambda module: HEAD if module in _TSN_HEADS else module
     )
     return {plain[name]: target for name, target in ours.items()}

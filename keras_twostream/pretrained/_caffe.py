@@ -1,0 +1,178 @@
+"""Caffe's .caffemodel files, of both generations, without Caffe.
+
+A file is a NetParameter message (BVLC/caffe, src/caffe/proto/caffe.proto) in
+protobuf's wire format. Only names, types and values of layers are read, and
+no field may claim more bytes than the message around it has.
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_twostream.errors import WeightsError
+
+_VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
+_LONGEST_VARINT = 10
+# Fields of NetParameter, and in it of a layer.
+_LAYER, _OLD_LAYER = 100, 2
+_FIELDS = {_LAYER: (1, 2, 7), _OLD_LAYER: (4, 5, 6)}  # name, type, blobs
+_OLD_TYPES = {4: "Convolution", 14: "InnerProduct"}  # V1LayerParameter
+# Fields of BlobProto.
+_OLD_SHAPE = (1, 2, 3, 4)  # num, channels, height, width
+_DATA, _SHAPE, _DOUBLES = 5, 7, 8
+
+ROLES = {
+    "Convolution": ("kernel", "bias"),
+    "InnerProduct": ("kernel", "bias"),
+    # yjxiong/caffe, src/caffe/layers/bn_layer.cpp: slope, bias, mean, and the
+    # variance; before April 2016 1 / sqrt(variance + epsilon) in its place.
+    "BN": ("gamma", "beta", "moving_mean", "spread"),
+}
+
+
+class _Field(NamedTuple):
+    number: int
+    wire: int
+    value: int
+    data: memoryview
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """Arrays by "layer.role", in Caffe's axis order: outputs first.
+
+    Args:
+        path: The .caffemodel file.
+
+    Returns:
+        From "conv1/7x7_s2.kernel" and the like; see `ROLES`.
+
+    Raises:
+        WeightsError: If it is no such file, or a layer of an unknown type
+            has values.
+    """
+    try:
+        net = memoryview(path.read_bytes())
+        layers = [field for field in _fields(net) if field.number in _FIELDS]
+        found: dict[str, np.ndarray] = {}
+        for layer in layers:
+            found |= _layer(layer, path)
+    except (ValueError, OverflowError) as error:
+        raise WeightsError(
+            f"{path} is no .caffemodel file, or is damaged: {error}. "
+            "Download or copy it again."
+        ) from error
+    if not found:
+        raise WeightsError(f"{path} holds no layers with weights.")
+    return found
+
+
+def _layer(layer: _Field, path: Path) -> dict[str, np.ndarray]:
+    number_of = _FIELDS[layer.number]
+    name, kind, blobs = "", "", []
+    for field in _fields(layer.data):
+        if field.number == number_of[0]:
+            name = bytes(field.data).decode()
+        elif field.number == number_of[1]:
+            kind = bytes(field.data).decode() or _OLD_TYPES.get(
+                field.value, f"number {field.value}"
+            )
+        elif field.number == number_of[2]:
+            blobs.append(_blob(field.data))
+    if not blobs:
+        return {}
+    roles = ROLES.get(kind, ())
+    if len(blobs) > len(roles):
+        raise WeightsError(
+            f"The layer {name!r} in {path} is of the type {kind} and has "
+            f"{len(blobs)} arrays, whose meaning is not known here. Known "
+            f"types: {', '.join(ROLES)}."
+        )
+    return {
+        f"{name}.{role}": _in_shape(kind, role, blob)
+        for role, blob in zip(roles, blobs, strict=False)
+    }
+
+
+def _in_shape(kind: str, role: str, blob: np.ndarray) -> np.ndarray:
+    """Without the axes of one that old files have in front."""
+    if role != "kernel":
+        return blob.reshape(-1)
+    return blob.reshape(blob.shape[-2:]) if kind == "InnerProduct" else blob
+
+
+def _blob(data: memoryview) -> np.ndarray:
+    """The values of a BlobProto in their shape."""
+    parts: list[np.ndarray] = []
+    old, shape = {}, None
+    for field in _fields(data):
+        if field.number == _DATA:  # packed, or one value at a time
+            parts.append(np.frombuffer(field.data, "<f4"))
+        elif field.number == _DOUBLES:
+            parts.append(np.frombuffer(field.data, "<f8").astype("f4"))
+        elif field.number == _SHAPE:
+            shape = _dimensions(field.data)
+        elif field.number in _OLD_SHAPE:
+            old[field.number] = field.value
+    values = np.concatenate([*parts, np.empty(0, "f4")])
+    if shape is None:
+        shape = [old.get(number, 1) for number in _OLD_SHAPE]
+    if math.prod(shape) != values.size:
+        raise ValueError(f"{values.size} values for the shape {shape}")
+    return values.reshape(shape)
+
+
+def _dimensions(data: memoryview) -> list[int]:
+    """The numbers of a BlobShape, packed or not."""
+    found: list[int] = []
+    for field in _fields(data):
+        if field.wire == _VARINT:
+            found.append(field.value)
+            continue
+        place = 0
+        while place < len(field.data):
+            value, place = _varint(field.data, place)
+            found.append(value)
+    return found
+
+
+# === Protobuf's wire format ===
+
+
+def _fields(message: memoryview) -> Iterator[_Field]:
+    """The fields of a message, those of nested messages as bytes.
+
+    Raises:
+        ValueError: If a field ends beyond the message, or is of a kind that
+            these messages do not have.
+    """
+    place, none = 0, memoryview(b"")
+    while place < len(message):
+        key, place = _varint(message, place)
+        wire = key & 7
+        if wire == _VARINT:
+            value, place = _varint(message, place)
+            yield _Field(key >> 3, wire, value, none)
+            continue
+        if wire == _BYTES:
+            length, place = _varint(message, place)
+        elif wire in (_EIGHT_BYTES, _FOUR_BYTES):
+            length = 8 if wire == _EIGHT_BYTES else 4
+        else:
+            raise ValueError(f"a field of the kind {wire}")
+        if length > len(message) - place:
+            raise ValueError("it is cut off")
+        yield _Field(key >> 3, wire, 0, message[place : place + length])
+        place += length
+
+
+def _varint(data: memoryview, place: int) -> tuple[int, int]:
+    """A number of up to 64 bits, and the place behind it."""
+    value = 0
+    for count, byte in enumerate(data[place : place + _LONGEST_VARINT]):
+        value |= (byte & 0x7F) << (7 * count)
+        if not byte & 0x80:
+            return value, place + count + 1
+    raise ValueError("a number does not end")

@@ -1,0 +1,71 @@
+"""Caffe's files: layers by the names of their prototxt.
+
+GoogLeNet and BN-Inception have the names that are ours too, with a slash
+where Keras allows none.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from keras_twostream.errors import WeightsError
+from keras_twostream.pretrained.keymaps._names import HEAD
+
+_HEADS = ("loss3/classifier", "fc-action", "fc_action")
+_AUXILIARY = ("loss1/", "loss2/")
+_EPSILON = 1e-5  # of the authors' BN layers, and of ours
+
+
+def caffe(keys: Iterable[str]) -> dict[str, str]:
+    """conv1/7x7_s2.kernel -> conv1_7x7_s2.kernel, and so on.
+
+    The classifiers of `loss1` and `loss2`, which only training uses, are left
+    out.
+    """
+    names = {}
+    for key in keys:
+        layer, _, variable = key.rpartition(".")
+        if not layer.startswith(_AUXILIARY):
+            ours = HEAD if layer in _HEADS else layer.replace("/", "_")
+            names[key] = f"{ours}.{variable}"
+    return names
+
+
+def plain(arrays: dict[str, Any]) -> dict[str, Any]:
+    """The arrays, if none of them is of a normalisation.
+
+    Raises:
+        WeightsError: If there is one: whether the last array of yjxiong's BN
+            layers is a variance is not written in the file.
+    """
+    if spreads := [key for key in arrays if key.endswith(".spread")]:
+        raise WeightsError(
+            f"The file has normalisations ({spreads[0]}, ...), and it does not "
+            "say whether it holds their variances or 1 / sqrt(variance + "
+            "epsilon). State it: layout='caffe_variance' or "
+            "layout='caffe_inverse_std'."
+        )
+    return dict(arrays)
+
+
+def with_variances(arrays: dict[str, Any]) -> dict[str, Any]:
+    """BN layers whose last array is the variance, as since April 2016."""
+    return {
+        re.sub(r"\.spread$", ".moving_variance", key): array
+        for key, array in arrays.items()
+    }
+
+
+def with_inverse_stds(arrays: dict[str, Any]) -> dict[str, Any]:
+    """BN layers whose last array is 1 / sqrt(variance + epsilon).
+
+    As python/bn_convert_style.py of the authors' Caffe turns them.
+    """
+    found = with_variances(arrays)
+    for key, array in arrays.items():
+        if key.endswith(".spread"):
+            variance = array.astype(np.float64) ** -2 - _EPSILON
+            found[key.replace(".spread", ".moving_variance")] = variance
+    return found

@@ -1,0 +1,92 @@
+"""The authors' files of Feichtenhofer et al., as MatConvNet saves them.
+
+Layers have Caffe's names; where one file holds both streams, they end in
+"_spatial" or "_temporal" (feichtenhofer/st-resnet, STResNet_stage1.m).
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from keras_twostream.pretrained.keymaps._names import HEAD
+
+_STREAMS = {"_spatial": "rgb_", "_temporal": "flow_"}
+_HEADS = ("prediction", "fc1000", "fc8")
+# STMulNet.m names the temporal convolution after the ReLU before it.
+_AFTER_RELU = re.compile(r"(res\db)_branch2b_relu")
+_EPSILON = 1e-5  # of our batch normalisation, which adds it again
+
+
+def matconvnet(keys: Iterable[str]) -> dict[str, str]:
+    """res2a_branch2a_spatial.kernel -> rgb_res2a_branch2a.kernel, ..."""
+    names = {}
+    for key in keys:
+        layer, _, role = key.rpartition(".")
+        names[key] = f"{_ours(layer)}.{role}"
+    return names
+
+
+def _ours(layer: str) -> str:
+    stream, time = "", layer.endswith("_Time")
+    layer = layer.removesuffix("_Time")
+    for suffix, prefix in _STREAMS.items():
+        if layer.endswith(suffix):
+            layer, stream = layer.removesuffix(suffix), prefix
+    if time:
+        layer = _AFTER_RELU.sub(r"\1_temporal", layer)
+    return stream + (HEAD if layer in _HEADS else layer)
+
+
+def finish(arrays: dict[str, Any]) -> dict[str, Any]:
+    """Kernels of time as kernels, moments as means and variances.
+
+    A convolution's bias before a normalisation goes into its mean, and the
+    scale that Caffe keeps in a layer of its own into gamma and beta.
+    """
+    found = {}
+    for key, array in arrays.items():
+        layer, _, role = key.rpartition(".")
+        if role == "time_kernel":
+            found[f"{layer}.kernel"] = array
+        elif role == "moments":
+            mean, deviation = array.astype(np.float64).T
+            found[f"{layer}.moving_mean"] = mean
+            found[f"{layer}.moving_variance"] = deviation**2 - _EPSILON
+        else:
+            found[key] = array
+    return _without_bias(_scaled(found))
+
+
+def _scaled(arrays: dict[str, Any]) -> dict[str, Any]:
+    """Layers "scale2a_branch1" into "bn2a_branch1"; "scale_conv1" likewise."""
+    found = dict(arrays)
+    for key in arrays:
+        layer, _, role = key.rpartition(".")
+        if role not in ("factor", "offset"):
+            continue
+        array, norm = found.pop(key), layer.replace("scale", "bn", 1)
+        if role == "factor":
+            found[f"{norm}.gamma"] = arrays[f"{norm}.gamma"] * array
+            scaled = arrays[f"{norm}.beta"] * array
+            offset = arrays.get(f"{layer}.offset", 0.0)
+            found[f"{norm}.beta"] = scaled + offset
+    return found
+
+
+def _without_bias(arrays: dict[str, Any]) -> dict[str, Any]:
+    found = dict(arrays)
+    for key in arrays:
+        layer, _, role = key.rpartition(".")
+        mean = f"{_norm_of(layer)}.moving_mean"
+        if role == "bias" and mean in found:
+            found[mean] = found[mean] - found.pop(key)
+    return found
+
+
+def _norm_of(layer: str) -> str:
+    """Give rgb_bn_conv1 for rgb_conv1, rgb_bn2a_branch1 for rgb_res2a_..."""
+    if layer.endswith("conv1"):
+        return f"{layer.removesuffix('conv1')}bn_conv1"
+    return re.sub(r"res(?=\d)", "bn", layer)
