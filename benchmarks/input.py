@@ -123,18 +123,15 @@ def loader(folders: list[Path], clips: int, workers: int) -> Iterator:
         yield from batches
 
 
-def packed(
-    cache: Path, clips: int, workers: int, ahead: bool = False
-) -> Iterator:
+def packed(cache: Path, clips: int, workers: int) -> Iterator:
     from keras_twostream.data import video_dataset
 
     paths = sorted(map(str, cache.rglob("*.safetensors")))
     items = [(paths[i % len(paths)], 0) for i in range(clips)]
-    options = {"ahead": True} if ahead else {"repeat": True}
     batches = video_dataset(
-        items, SPEC, BATCH, training=True, workers=workers, **options
+        items, SPEC, BATCH, training=True, repeat=True, workers=workers
     )
-    return iter(batches.repeat() if ahead else batches)
+    return iter(batches)
 
 
 def measure(batches: Iterator, clips: int) -> tuple[float, float]:
@@ -190,9 +187,6 @@ def main() -> None:
         name = f"packed, {encoding}"
         sizes[name] = size(cache, "*.safetensors")
         makers[name] = lambda cache=cache: packed(cache, *share)
-    name = "packed, jpeg, TensorFlow's ops alone"
-    sizes[name] = sizes["packed, jpeg"]
-    makers[name] = lambda: packed(options.work / "jpeg", *share, True)
     folders = write_folders(options.work / "raw", options.work / "folders")
     peer = "DataLoader, folders of JPEGs"
     sizes[peer] = size(options.work / "folders", "*.jpg")

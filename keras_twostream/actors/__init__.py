@@ -3,8 +3,9 @@
 Both streams are needed by construction. Four pairs of classes share every
 pose and differ by the direction of time; two share every motion and differ
 by the object in the hand. Who acts, where, how the camera moves, length and
-compression are drawn without regard to the class (`actors.bias` measures
-it), and the "test" split has people and walls that "train" never shows.
+compression are drawn without regard to the class (`benchmarks/actors_bias.py`
+measures it), and the "test" split has people and walls that "train" never
+shows.
 
 A single frame at a *fixed* place of a clip can tell which half of a
 movement comes first; to see what one frame knows, take the middle one or one

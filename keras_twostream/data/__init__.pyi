@@ -9,7 +9,6 @@ from keras_twostream.data.cutting.clip_sources import (
     view_footage as view_footage,
 )
 from keras_twostream.data.cutting.cropping import Crop as Crop
-from keras_twostream.data.cutting.cropping import crop_clip as crop_clip
 from keras_twostream.data.cutting.cropping import view_crops as view_crops
 from keras_twostream.data.cutting.placement import SAMPLERS as SAMPLERS
 from keras_twostream.data.cutting.placement import views as views

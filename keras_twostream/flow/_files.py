@@ -40,24 +40,3 @@ def read_flo(path: str | os.PathLike[str]) -> np.ndarray:
             f"holds {len(body)} bytes. It is truncated or damaged."
         )
     return np.frombuffer(body, "<f4").reshape(height, width, 2).copy()
-
-
-def write_flo(path: str | os.PathLike[str], flow: np.ndarray) -> None:
-    """Writes a flow field as a .flo file.
-
-    Args:
-        path: The file to write.
-        flow: (H, W, 2) in pixels.
-
-    Raises:
-        SpecError: If the shape is not as above.
-    """
-    flow = np.asarray(flow)
-    if flow.ndim != 3 or flow.shape[-1] != 2:
-        raise SpecError(
-            "A .flo file holds one field of shape (H, W, 2). "
-            f"Received: shape={flow.shape}"
-        )
-    height, width, _ = flow.shape
-    size = np.array([width, height], "<i4").tobytes()
-    Path(path).write_bytes(_MAGIC + size + flow.astype("<f4").tobytes())

@@ -109,27 +109,6 @@ def flow_scale(crop: Crop, values: str = "scaled") -> np.ndarray:
     return scale
 
 
-def crop_clip(
-    clip: dict[str, np.ndarray], crop: Crop, flow_values: str = "scaled"
-) -> dict[str, np.ndarray]:
-    """Applies one crop to every stream of a clip.
-
-    Args:
-        clip: "rgb" (T, H, W, 3F) and/or "flow" (T, H, W, 2L).
-        crop: The draw.
-        flow_values: See `crop_flow`.
-
-    Returns:
-        The clip, cropped.
-    """
-    result = dict(clip)
-    if "rgb" in clip:
-        result["rgb"] = crop_rgb(clip["rgb"], crop)
-    if "flow" in clip:
-        result["flow"] = crop_flow(clip["flow"], crop, flow_values)
-    return result
-
-
 def _apply(images: np.ndarray, crop: Crop) -> np.ndarray:
     rows = slice(crop.top, crop.top + crop.height)
     columns = slice(crop.left, crop.left + crop.width)

@@ -17,7 +17,6 @@ from keras_twostream._cpus import available_cpus
 from keras_twostream._opencv import cv2
 from keras_twostream.data import layouts
 from keras_twostream.data.cutting import augmentation, placement
-from keras_twostream.data.feeding.ahead import drawn_ahead
 from keras_twostream.data.feeding.batching import read_batches
 from keras_twostream.data.feeding.order import (
     Order,
@@ -55,7 +54,6 @@ def video_dataset(
     cache: str | os.PathLike | None = None,
     cache_bytes: int = 2 * 1024**3,
     bound: float = layouts.BOUND,
-    ahead: bool = False,
     num_classes: int | None = None,
 ) -> tf.data.Dataset:
     """Batches of clips and labels from video files.
@@ -105,11 +103,6 @@ def video_dataset(
         cache_bytes: Bytes that the cache in memory may take.
         bound: Pixels that the extreme levels mean of flow that another tool
             wrote (see `data.layouts`); those tools do not record it.
-        ahead: Whether all clips of one epoch, the first, are drawn now, so
-            that nothing in the dataset is Python: what `tf.data` service
-            needs to run it on other machines. Every video must be packed,
-            and an image that is damaged inside its file stops the dataset
-            (`keras-twostream doctor` finds it).
         num_classes: Classes of the model: the length of 0/1 vectors, and a
             bound that labels are held to. By default what `items` show.
 
@@ -119,8 +112,7 @@ def video_dataset(
 
     Raises:
         SpecError: If an argument is not as above, a label is below -1 or
-            beyond `num_classes`, or the cache was made for other clips, or
-            lacks a video that is drawn ahead.
+            beyond `num_classes`, or the cache was made for other clips.
         VideoError: If no file at all can be read.
 
     Example:
@@ -157,16 +149,11 @@ def video_dataset(
     )
     _keep_off_gpu()
     cv2.setNumThreads(1)
-    whole = order.drop_remainder
-    if ahead:
-        clips = drawn_ahead(order.next_pairs(), reader, spec, workers)
-        dataset = clips.batch(batch_size, drop_remainder=whole)
-    else:
-        pairs = endless(order) if repeat else one_epoch(order)
-        pairs = pairs.batch(batch_size, drop_remainder=whole)
-        dataset = read_batches(pairs, reader, spec, workers)
+    pairs = endless(order) if repeat else one_epoch(order)
+    pairs = pairs.batch(batch_size, drop_remainder=order.drop_remainder)
+    dataset = read_batches(pairs, reader, spec, workers)
     dataset = dataset.prefetch(PREFETCHED_BATCHES)
-    if not (repeat or ahead):
+    if not repeat:
         dataset = counting_epochs(dataset, order)
     dataset.skipped = reader.skipped
     return dataset

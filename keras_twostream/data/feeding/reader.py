@@ -1,16 +1,13 @@
 """One clip of a list of videos, by (epoch, index), for training or testing."""
 
-import functools
 import threading
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 import numpy as np
 
 from keras_twostream._opencv import cv2
-from keras_twostream.data.cache.packed import Packed
 from keras_twostream.data.cutting import augmentation, cropping, placement
 from keras_twostream.data.cutting.clip_frames import ClipFrames, frames_of
 from keras_twostream.data.cutting.footage import footage_of
@@ -21,22 +18,6 @@ from keras_twostream.spec import ClipSpec
 # What a video is set aside for. Any other error, such as a library that is
 # missing or a sampler that is wrong, every video would meet.
 BAD_VIDEO = (VideoError, OSError, cv2.error)
-
-
-class Draws(NamedTuple):
-    """A clip before anything is decoded.
-
-    Attributes:
-        packed: The file.
-        chosen: The frames.
-        crop: The rectangle.
-        colour: (3, 4) matrix of `draw_colour`, or None.
-    """
-
-    packed: Packed
-    chosen: ClipFrames
-    crop: cropping.Crop
-    colour: np.ndarray | None
 
 
 class ClipReader:
@@ -63,10 +44,9 @@ class ClipReader:
         self._sampler = placement.get_sampler(sampler, spec)
         self._draw = augmentation.get_augmentation(augment)
         self._mirror, self._short = mirror, short
-        self.colour = colour if training else 0.0
-        self.flow_values = flow_values
+        self._colour = colour if training else 0.0
+        self._flow_values = flow_values
         self._store = store
-        self.contract = store.contract_of(self._paths[0])
         self._lock = threading.Lock()
         self.skipped: dict[str, str] = {}
 
@@ -88,23 +68,6 @@ class ClipReader:
         Raises:
             VideoError: If no file can be read.
         """
-        cut = functools.partial(self._cut, out)
-        return self._with_readable(epoch, index, cut)[1]
-
-    def draws(
-        self, epoch: int, index: int
-    ) -> tuple["Draws | None", np.ndarray]:
-        """What `read` of (epoch, index) takes from where, and its label.
-
-        None instead of the draws where they are not from a packed file that
-        is there already.
-
-        Raises:
-            VideoError: If no file can be read.
-        """
-        return self._with_readable(epoch, index, self._draws_if_packed)
-
-    def _with_readable(self, epoch: int, index: int, use: Callable):
         for other in range(len(self)):
             place = (index + other) % len(self)
             path = self._paths[place]
@@ -113,9 +76,11 @@ class ClipReader:
             # Anew for each: a file may fail before or after its draws.
             rng = placement.generator(self._seed, epoch, index)
             try:
-                return use(path, rng), self._labels[place]
+                self._cut(path, rng, out)
             except BAD_VIDEO as error:
                 self._set_aside(path, error)
+            else:
+                return self._labels[place]
         raise self._nothing_left()
 
     def set_bad_files_aside(self, workers: int, look_inside: bool) -> None:
@@ -148,24 +113,18 @@ class ClipReader:
         """(N,) int32 or (N, classes) float32, of the videos not set aside."""
         return self._labels
 
-    def _cut(self, out, path: str, rng: np.random.Generator) -> None:
+    def _cut(
+        self, path: str, rng: np.random.Generator, out: dict[str, np.ndarray]
+    ) -> None:
         source = self._store.open(path, self._spec)
         chosen = self._choose(source, rng)
         footage = footage_of(source, chosen, self._spec)
         footage.crop(
             self._crop(footage.size, rng),
             self._draw_colour(rng),
-            self.flow_values,
+            self._flow_values,
             out,
         )
-
-    def _draws_if_packed(self, path: str, rng) -> "Draws | None":
-        if not self._store.has_packed(path):
-            return None
-        source = self._store.open(path, self._spec)
-        chosen = self._choose(source, rng)
-        crop = self._crop(source.size, rng)
-        return Draws(source.packed, chosen, crop, self._draw_colour(rng))
 
     def _choose(self, source, rng) -> ClipFrames:
         placement = self._place(source.frames, rng)
@@ -183,9 +142,9 @@ class ClipReader:
         return crop
 
     def _draw_colour(self, rng) -> np.ndarray | None:
-        if not self.colour:
+        if not self._colour:
             return None
-        return augmentation.draw_colour(rng, self.colour)
+        return augmentation.draw_colour(rng, self._colour)
 
     def _set_aside(self, path: str, error: Exception) -> None:
         with self._lock:

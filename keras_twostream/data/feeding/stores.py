@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_twostream.data import layouts
-from keras_twostream.data.cache import Contract, PackedStore, open_packed
-from keras_twostream.data.cache.packed import is_packed
+from keras_twostream.data.cache import PackedStore
 from keras_twostream.data.cutting import clip_sources
 from keras_twostream.errors import TwoStreamError
 from keras_twostream.spec import ClipSpec
@@ -32,17 +31,6 @@ class FrameStore:
     def check(self, path: str, spec: ClipSpec, look_inside: bool) -> None:
         """See `check_source`."""
         clip_sources.check_source(path, spec, look_inside)
-
-    def contract_of(self, path: str) -> Contract | None:
-        """How the data set is packed, as far as one file tells."""
-        try:
-            return open_packed(path).contract if is_packed(path) else None
-        except TwoStreamError:
-            return None
-
-    def has_packed(self, path: str) -> bool:
-        """Whether the path is a packed file."""
-        return is_packed(path)
 
     def open(self, path: str, spec: ClipSpec) -> clip_sources.Source:
         """A source of the video's frames, in memory where they fit."""
@@ -91,17 +79,6 @@ class CacheStore:
         """See `check_source`; what is in the cache need not be elsewhere."""
         if not self._store.holds(path):
             clip_sources.check_source(path, spec, look_inside)
-
-    def contract_of(self, path: str) -> Contract:
-        """How the cache is packed."""
-        del path
-        return self._store.contract
-
-    def has_packed(self, path: str) -> bool:
-        """Whether the cache holds the video already."""
-        if clip_sources.is_extracted(path):
-            return is_packed(path)
-        return self._store.holds(path)
 
     def open(self, path: str, spec: ClipSpec) -> clip_sources.Source:
         """A source of the video's frames and flow.

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_twostream import flow
-from keras_twostream.data import crop_clip, view_crops
+from keras_twostream.data import view_crops
 from keras_twostream.data.cutting import augmentation as augment
 from keras_twostream.data.cutting import cropping
 from keras_twostream.data.cutting.placement import generator
@@ -23,6 +23,13 @@ def draws(name, height=128, width=170, size=SIZE, count=300):
         draw(height, width, size, generator(0, 0, index))
         for index in range(count)
     ]
+
+
+def crop_clip(clip, crop):
+    return {
+        "rgb": cropping.crop_rgb(clip["rgb"], crop),
+        "flow": cropping.crop_flow(clip["flow"], crop),
+    }
 
 
 def clip(height=20, width=30):

@@ -3,7 +3,7 @@
 Length, framing, mean colour and file size are drawn apart from the class, so
 a classifier of these alone must stay at chance. From the command line::
 
-    python -m keras_twostream.actors.bias FOLDER COUNT
+    python benchmarks/actors_bias.py FOLDER COUNT
 """
 
 import sys
