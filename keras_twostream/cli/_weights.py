@@ -13,6 +13,12 @@ from keras_twostream.errors import (
     did_you_mean,
 )
 
+_allow_http = click.option(
+    "--allow-http",
+    is_flag=True,
+    help="Fetch without encryption files whose hash is unknown.",
+)
+
 
 @click.group("weights")
 def weights_command() -> None:
@@ -22,9 +28,12 @@ def weights_command() -> None:
 @weights_command.command()
 @click.argument("names", nargs=-1, required=True)
 @click.option("--force", is_flag=True, help="Download again.")
+@_allow_http
 @json_option
 @debug_option
-def pull(names: tuple[str, ...], force: bool, as_json: bool) -> None:
+def pull(
+    names: tuple[str, ...], force: bool, allow_http: bool, as_json: bool
+) -> None:
     """Download and verify the weights called NAMES, whatever fails.
 
     A name is what keras_twostream.load takes: an architecture, a weight,
@@ -35,7 +44,7 @@ def pull(names: tuple[str, ...], force: bool, as_json: bool) -> None:
     found, failed = {}, []
     for name in names:
         try:
-            files = _maintenance.pull(name, force=force)
+            files = _maintenance.pull(name, force=force, allow_http=allow_http)
         except TwoStreamError as error:
             failed.append({"name": name, "reason": str(error)})
             click.echo(f"{name}: {error}", err=True)
@@ -96,9 +105,10 @@ def push(
 @weights_command.command()
 @click.argument("pattern", default="*")
 @click.option("--online", is_flag=True, help="Fetch and hash the files too.")
+@_allow_http
 @json_option
 @debug_option
-def verify(pattern: str, online: bool, as_json: bool) -> None:
+def verify(pattern: str, online: bool, allow_http: bool, as_json: bool) -> None:
     """Check every row of the catalogue, or those of PATTERN."""
     from keras_twostream.pretrained import _maintenance
 
@@ -108,7 +118,10 @@ def verify(pattern: str, online: bool, as_json: bool) -> None:
         raise UnknownNameError(
             f"No weight matches {pattern!r}.{did_you_mean(pattern, names)}"
         )
-    checks = [_maintenance.verify_row(spec, online=online) for spec in rows]
+    checks = [
+        _maintenance.verify_row(spec, online=online, allow_http=allow_http)
+        for spec in rows
+    ]
     if as_json:
         rows = [
             {"name": c.name, "problems": c.problems, "unlocked": c.unlocked}
@@ -124,15 +137,17 @@ def verify(pattern: str, online: bool, as_json: bool) -> None:
 
 @weights_command.command()
 @click.argument("names", nargs=-1, required=True)
+@_allow_http
 @json_option
 @debug_option
-def lock(names: tuple[str, ...], as_json: bool) -> None:
+def lock(names: tuple[str, ...], allow_http: bool, as_json: bool) -> None:
     """Pin revision, hash and size of the rows called NAMES."""
     from keras_twostream.pretrained import _catalogue, _maintenance, _rows
 
     written, folder = {}, _catalogue.catalogue_folder()
     for name in names:
-        spec = _maintenance.lock_row(pretrained.weight_spec(name))
+        row = pretrained.weight_spec(name)
+        spec = _maintenance.lock_row(row, allow_http=allow_http)
         written[name] = str(_rows.write_row(spec, folder))
     if as_json:
         _console.print_json(written)

@@ -41,6 +41,8 @@ _RULES: dict[str, _schema.Rule] = {
     "filename": _schema.Rule(str, **_OPTIONAL),
     "url": _schema.Rule(str, **_OPTIONAL),
     "sha256": _schema.Rule(str, **_OPTIONAL),
+    "sha1": _schema.Rule(str, **_OPTIONAL),
+    "sha256_prefix": _schema.Rule(str, **_OPTIONAL),
     "size": _schema.Rule(int, **_OPTIONAL),
     "files": _schema.Rule(list, item=dict, **_OPTIONAL),
     "layout": _schema.Rule(str, **_OPTIONAL),
@@ -59,6 +61,8 @@ _FILE_RULES = {
     "filename": _schema.Rule(str),
     "url": _schema.Rule(str, **_OPTIONAL),
     "sha256": _schema.Rule(str, **_OPTIONAL),
+    "sha1": _schema.Rule(str, **_OPTIONAL),
+    "sha256_prefix": _schema.Rule(str, **_OPTIONAL),
     "size": _schema.Rule(int, **_OPTIONAL),
     "stream": _schema.Rule(str, **_OPTIONAL),
 }

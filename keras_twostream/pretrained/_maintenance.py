@@ -8,7 +8,7 @@ from keras_twostream import registry
 from keras_twostream.errors import TwoStreamError, WeightsError
 from keras_twostream.pretrained import _select, _sources, _verify
 from keras_twostream.pretrained._convert import key_map
-from keras_twostream.pretrained._spec import OURS, WeightSpec
+from keras_twostream.pretrained._spec import OURS, WeightFile, WeightSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,12 +26,15 @@ class Check:
     unlocked: tuple[str, ...] = ()
 
 
-def pull(name: str, *, force: bool = False) -> list[_sources.LocalFile]:
+def pull(
+    name: str, *, force: bool = False, allow_http: bool = False
+) -> list[_sources.LocalFile]:
     """Fetch and verify the files of a weight without building a model.
 
     Args:
         name: As `load` takes it: a weight, an architecture, hf:// or local:.
         force: Download again even if they are cached.
+        allow_http: Fetch without encryption a file whose hash is unknown.
 
     Returns:
         The files.
@@ -40,25 +43,32 @@ def pull(name: str, *, force: bool = False) -> list[_sources.LocalFile]:
         WeightsError: If they cannot be had.
     """
     spec = _select.resolve(name, _select.DEFAULT, {})
-    return _sources.local_files(spec, force=force)
+    return _sources.local_files(spec, force=force, allow_http=allow_http)
 
 
-def verify_row(spec: WeightSpec, *, online: bool = False) -> Check:
+def verify_row(
+    spec: WeightSpec, *, online: bool = False, allow_http: bool = False
+) -> Check:
     """Check a catalogue row against the library and, online, its source.
 
     Args:
         spec: The row; its fields were checked when it was read.
         online: Also ask the source for the file, or hash a local one.
+        allow_http: Ask without encryption too, where no hash is known.
 
     Returns:
         What is wrong or missing.
     """
-    problems = [str(error) for error in _problems(spec, online)]
+    problems = [str(error) for error in _problems(spec, online, allow_http)]
     return Check(spec.name, tuple(problems), tuple(_unlocked(spec)))
 
 
-def lock_row(spec: WeightSpec) -> WeightSpec:
+def lock_row(spec: WeightSpec, *, allow_http: bool = False) -> WeightSpec:
     """The row with revision, hash and size pinned; it downloads the files.
+
+    Args:
+        spec: The row.
+        allow_http: Download without encryption a file whose hash is unknown.
 
     Raises:
         WeightsError: If a file cannot be fetched.
@@ -68,7 +78,8 @@ def lock_row(spec: WeightSpec) -> WeightSpec:
 
         commit = _hub_files.newest(spec.repo_id, spec.filename)
         spec = dataclasses.replace(spec, revision=commit)
-    paths = [file.path for file in _sources.local_files(spec)]
+    found = _sources.local_files(spec, allow_http=allow_http)
+    paths = [file.path for file in found]
     if len(paths) > len(spec.files):
         main, *paths = paths
         spec = dataclasses.replace(
@@ -83,7 +94,9 @@ def lock_row(spec: WeightSpec) -> WeightSpec:
     return dataclasses.replace(spec, files=files)
 
 
-def _problems(spec: WeightSpec, online: bool) -> Iterator[TwoStreamError]:
+def _problems(
+    spec: WeightSpec, online: bool, allow_http: bool
+) -> Iterator[TwoStreamError]:
     try:
         known = registry.model_entry(spec.architecture).options
         unknown = sorted(set(spec.options) - set(known))
@@ -94,7 +107,7 @@ def _problems(spec: WeightSpec, online: bool) -> Iterator[TwoStreamError]:
         if spec.layout != OURS:
             key_map(spec.layout)
         if online:
-            _sources.local_files(spec)
+            _sources.local_files(spec, allow_http=allow_http)
     except TwoStreamError as error:
         yield error
 
@@ -102,12 +115,20 @@ def _problems(spec: WeightSpec, online: bool) -> Iterator[TwoStreamError]:
 def _unlocked(spec: WeightSpec) -> Iterator[str]:
     if spec.repo_id and not re.fullmatch("[0-9a-f]{40}", spec.revision):
         yield "revision"
-    if not spec.files and not spec.sha256:
-        yield "sha256"
-    if not spec.files and not spec.size:
-        yield "size"
     checked = {file.stream for file in spec.files if file.sha256}
-    for file in spec.files:
+    for file in spec.all_files:
+        of = f" of {file.filename}" if spec.files else ""
         # A pinned index holds the checksums of its stream's data file.
-        if not file.sha256 and file.stream not in checked:
-            yield f"sha256 of {file.filename}"
+        if not file.sha256 and not (file.stream and file.stream in checked):
+            yield f"sha256{of}{_instead(file)}"
+        if not file.size and not spec.files:
+            yield "size"
+
+
+def _instead(file: WeightFile) -> str:
+    """What stands in for a sha256 until then."""
+    if file.sha1:
+        return " (its sha1 is known)"
+    if file.prefix:
+        return " (8 digits of it are known)"
+    return " (until then the first download's is held to)"

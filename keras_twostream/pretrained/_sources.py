@@ -23,6 +23,7 @@ def local_files(
     streams: Collection[str] = STREAMS,
     *,
     force: bool = False,
+    allow_http: bool = False,
 ) -> list[LocalFile]:
     """The files of a weight, verified.
 
@@ -30,6 +31,7 @@ def local_files(
         spec: The weight.
         streams: The streams that are wanted.
         force: Download again even if they are cached.
+        allow_http: Download without encryption a file whose hash is unknown.
 
     Returns:
         The weight's main file, if it has one, then the further ones.
@@ -37,26 +39,45 @@ def local_files(
     Raises:
         WeightsError: If a file cannot be had, or is not the published one.
     """
-    rows = list(spec.files)
-    if spec.folder or spec.repo_id or spec.url:
-        main = WeightFile(spec.filename, spec.url, spec.sha256, spec.size)
-        rows.insert(0, main)
     return [
-        LocalFile(_local_file(spec, row, force), row.stream)
-        for row in rows
-        if not row.stream or row.stream in streams
+        LocalFile(_local_file(spec, file, force, allow_http), file.stream)
+        for file in spec.all_files
+        if not file.stream or file.stream in streams
     ]
 
 
-def _local_file(spec: WeightSpec, file: WeightFile, force: bool) -> Path:
+def _local_file(
+    spec: WeightSpec, file: WeightFile, force: bool, allow_http: bool
+) -> Path:
+    if not allow_http:
+        _refuse_plain(spec, file)
     path = _fetched(spec, file, force)
     if not path.is_file():
         raise WeightsError(f"There is no weight file {path}.")
-    if file.sha256:
-        _verify.verify(path, file.sha256, _repair(spec))
-    else:
-        _verify.verify_name(path, _repair(spec))
+    if file.digest:
+        _verify.verify(path, file.digest, _repair(spec))
+        return path
+    if file.prefix:
+        _verify.verify_prefix(path, file.prefix, _repair(spec))
+    if not spec.folder:
+        address = file.url or f"{spec.source}/{file.filename}"
+        _verify.hold(path, address, _repair(spec))
     return path
+
+
+def _refuse_plain(spec: WeightSpec, file: WeightFile) -> None:
+    """Refuse a download that anybody on the way could change unseen."""
+    if not file.url.startswith("http://") or file.digest:
+        return
+    from keras_twostream.pretrained import _web_files
+
+    if not _web_files.is_cached(file.url):
+        raise WeightsError(
+            f"{file.url} is not encrypted, and nobody has stated the hash of "
+            "this file, so whoever carries it could change it unseen. If you "
+            "trust your network, fetch it once with\n"
+            f"    keras-twostream weights pull --allow-http {spec.name}"
+        )
 
 
 def _fetched(spec: WeightSpec, file: WeightFile, force: bool) -> Path:
@@ -65,7 +86,8 @@ def _fetched(spec: WeightSpec, file: WeightFile, force: bool) -> Path:
     if file.url:
         from keras_twostream.pretrained import _web_files
 
-        return _web_files.fetch(file.url, force=force)
+        plain = file.url.startswith("http://")
+        return _web_files.fetch(file.url, force=force, plain=plain)
     from keras_twostream.pretrained import _hub_files
 
     revision = spec.revision or "main"

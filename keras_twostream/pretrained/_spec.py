@@ -12,20 +12,51 @@ ORIGINS = ("trained", "converted", "inflated")
 OURS = "keras_twostream"
 
 _NAME = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
-_HEX = {"revision": 40, "sha256": 64}
+_HEX = {"revision": 40, "sha256": 64, "sha1": 40, "sha256_prefix": 8}
+# PyTorch's and OpenMMLab's files bear the start of their hash.
+_NAMED_HASH = re.compile(r"-([0-9a-f]{8})\.pth?$")
+
+
+class _Pinned:
+    """What a file's bytes are held to."""
+
+    filename: str
+    sha256: str
+    sha1: str
+    sha256_prefix: str
+
+    @property
+    def digest(self) -> str:
+        """The strongest whole hash that is known: sha256, sha1, or ""."""
+        return self.sha256 or self.sha1
+
+    @property
+    def prefix(self) -> str:
+        """The first 8 digits of the sha256, where they are all that is known.
+
+        Stated, or in the file's name, as in resnet50-0676ba61.pth.
+        """
+        if self.digest or self.sha256_prefix:
+            return "" if self.digest else self.sha256_prefix
+        match = _NAMED_HASH.search(self.filename)
+        return match[1] if match else ""
 
 
 @dataclasses.dataclass(frozen=True)
-class WeightFile:
+class WeightFile(_Pinned):
     """One file of a weight, pinned by its hash.
 
     Attributes:
         filename: Path inside the repository, or the last part of the URL.
-        url: An https:// address, or "" for a file of the Hub repository.
+        url: An https:// address, http:// where the publisher has no other,
+            or "" for a file of the Hub repository.
         sha256: 64 hex digits, or "" where only checksums inside the file
-            protect it (TensorFlow checkpoints: a CRC32C per tensor).
+            protect it (TensorFlow checkpoints: a CRC32C per tensor), or
+            where nobody has stated it.
         size: Bytes, or 0 where unknown.
         stream: The stream it belongs to, or "" for all.
+        sha1: 40 hex digits, where the publisher states this older hash.
+        sha256_prefix: The first 8 digits, where no more is known: a weak pin.
     """
 
     filename: str
@@ -33,11 +64,13 @@ class WeightFile:
     sha256: str = ""
     size: int = 0
     stream: str = ""
+    sha1: str = ""
+    sha256_prefix: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
-class WeightSpec:
-    """A published weight, pinned to its bytes.
+class WeightSpec(_Pinned):
+    """A published weight, pinned to its bytes where they are known.
 
     `dataclasses.replace(spec, name=..., repo_id=...)` of a built-in one makes
     a new one that `register_weights` accepts; of one that does not lie on the
@@ -52,9 +85,12 @@ class WeightSpec:
         repo_id: Hub repository, "user/name"; "" for other sources.
         revision: Commit of that repository, 40 hex digits.
         filename: The file in it.
-        url: https:// address of a file that is not on the Hub.
+        url: https:// address of a file that is not on the Hub; http:// where
+            the publisher has no other.
         folder: Local folder that holds the file.
         sha256: Of the file, 64 hex digits; "" needs `weights lock`.
+        sha1: Of the file, where the publisher states this older hash.
+        sha256_prefix: First 8 digits of the sha256: a weaker pin.
         size: Of the file in bytes; 0 needs `weights lock`.
         files: Further files, where one weight needs several.
         layout: Whose names the tensors in the file have: "keras_twostream",
@@ -85,6 +121,8 @@ class WeightSpec:
     url: str = ""
     folder: str = ""
     sha256: str = ""
+    sha1: str = ""
+    sha256_prefix: str = ""
     size: int = 0
     files: tuple[WeightFile, ...] = ()
     layout: str = OURS
@@ -125,10 +163,46 @@ class WeightSpec:
         return self.url or self.files[0].url
 
     @property
+    def all_files(self) -> tuple[WeightFile, ...]:
+        """The weight's main file, if it has one, then the further ones."""
+        if not (self.folder or self.repo_id or self.url):
+            return self.files
+        main = WeightFile(
+            self.filename,
+            self.url,
+            self.sha256,
+            self.size,
+            sha1=self.sha1,
+            sha256_prefix=self.sha256_prefix,
+        )
+        return (main, *self.files)
+
+    @property
+    def pin(self) -> str:
+        """How surely the bytes are those that were published.
+
+        "whole hash", "8 digits of it"; or "first download": no hash is known,
+        the first download's is recorded, and later ones are held to it.
+        """
+        return max((_pin(self, file) for file in self.all_files), key=_PINS.get)
+
+    @property
     def locked(self) -> bool:
         """Whether revision and hash are pinned."""
         pinned = bool(self.revision) if self.repo_id else True
-        return pinned and bool(self.sha256 or self.files)
+        return pinned and self.pin == _WHOLE
+
+
+_WHOLE, _PART, _FIRST = "whole hash", "8 digits of it", "first download"
+_PINS = {_WHOLE: 0, _PART: 1, _FIRST: 2}  # the weakest last
+
+
+def _pin(spec: WeightSpec, file: WeightFile) -> str:
+    # A checkpoint's pinned index holds the checksums of its data file.
+    checked = {other.stream for other in spec.files if other.sha256}
+    if file.digest or spec.folder or (file.stream and file.stream in checked):
+        return _WHOLE
+    return _PART if file.prefix else _FIRST
 
 
 # === Checks ===
@@ -156,7 +230,8 @@ def _check(spec: WeightSpec) -> None:
     for field, length in _HEX.items():
         _check_hex(spec.name, field, getattr(spec, field), length)
     for file in spec.files:
-        _check_hex(spec.name, "sha256", file.sha256, 64)
+        for field in ("sha256", "sha1", "sha256_prefix"):
+            _check_hex(spec.name, field, getattr(file, field), _HEX[field])
 
 
 def _check_source(spec: WeightSpec) -> None:
@@ -170,9 +245,10 @@ def _check_source(spec: WeightSpec) -> None:
             "others: repo_id='', url='', folder='', files=()."
         )
     for url in (spec.url, *(file.url for file in spec.files)):
-        if url and not url.startswith("https://"):
+        if url and not url.startswith(("https://", "http://")):
             raise WeightsError(
-                f"The url of {spec.name} must start with https://. "
+                f"The url of {spec.name} must start with https://, or with "
+                "http:// where its publisher has no other. "
                 f"Received: {url!r}"
             )
     for filename in (spec.filename, *(file.filename for file in spec.files)):

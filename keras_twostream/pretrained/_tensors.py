@@ -98,10 +98,10 @@ def _folder(spec: WeightSpec, shapes: Mapping[str, Any]) -> Path:
     facts = {
         "version": keras_twostream.__version__,
         "files": [
-            [file.filename, file.url, file.sha256, file.stream]
+            [file.filename, file.url, file.digest, file.stream]
             for file in spec.files
         ],
-        "source": [spec.source, spec.filename, spec.sha256],
+        "source": [spec.source, spec.filename, spec.digest],
         "layout": spec.layout,
         "adaptation": dict(spec.adaptation),
         "shapes": sorted(shapes.items()),

@@ -1,16 +1,21 @@
-"""Checking a file's sha256, once: the answer is remembered by size and time."""
+"""Checking a file's hash, once: the answer is remembered by size and time.
+
+Where nobody has stated a hash, the first download's is recorded here, and
+later ones are held to it.
+"""
 
 import contextlib
+import datetime
 import hashlib
 import json
 import os
-import re
 from pathlib import Path
+from typing import Any
 
 from keras_twostream import _files
 from keras_twostream.errors import WeightsError
 
-_NAMED_HASH = re.compile(r"-([0-9a-f]{8})\.pth?$")
+_SHA1_DIGITS = 40
 
 
 def cache_folder() -> Path:
@@ -27,8 +32,12 @@ def cache_folder() -> Path:
 
 def sha256_of(path: Path) -> str:
     """The file's sha256 in hex."""
+    return _hash_of(path, "sha256")
+
+
+def _hash_of(path: Path, algorithm: str) -> str:
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def verify(path: Path, expected: str, repair: str) -> None:
@@ -39,7 +48,7 @@ def verify(path: Path, expected: str, repair: str) -> None:
 
     Args:
         path: The file.
-        expected: Its sha256 as published.
+        expected: Its sha256, or sha1, as published.
         repair: What the user should do about a wrong file.
 
     Raises:
@@ -50,35 +59,65 @@ def verify(path: Path, expected: str, repair: str) -> None:
     note = _note(mark)
     if _recall(note) == mark:
         return
-    actual = sha256_of(path)
+    algorithm = "sha1" if len(expected) == _SHA1_DIGITS else "sha256"
+    actual = _hash_of(path, algorithm)
     if actual != expected:
         raise WeightsError(
             f"{path} is not the file that was published: it is damaged or "
-            f"was replaced.\n  expected sha256 {expected}\n"
-            f"  received sha256 {actual}\n{repair}"
+            f"was replaced.\n  expected {algorithm} {expected}\n"
+            f"  received {algorithm} {actual}\n{repair}"
         )
     _remember(note, mark)
 
 
-def verify_name(path: Path, repair: str) -> None:
-    """Check the start of the sha256 that PyTorch puts in a file's name.
-
-    "resnet50-0676ba61.pth" names 32 bits of its hash; where a row has no
-    full hash yet, they are what protects it.
+def verify_prefix(path: Path, prefix: str, repair: str) -> None:
+    """Check the start of a file's sha256, 32 bits of it.
 
     Raises:
         WeightsError: If the file's hash starts otherwise.
     """
-    match = _NAMED_HASH.search(path.name)
-    if match is None:
-        return
     actual = sha256_of(path)
-    if not actual.startswith(match[1]):
+    if not actual.startswith(prefix):
         raise WeightsError(
             f"{path} is not the file that was published.\n  expected sha256 "
-            f"{match[1]}... (in its name)\n  received sha256 {actual}\n"
-            f"{repair}"
+            f"{prefix}...\n  received sha256 {actual}\n{repair}"
         )
+
+
+def hold(path: Path, address: str, repair: str) -> None:
+    """Hold a file without a whole hash to that of its first download.
+
+    Args:
+        path: The file, as it came.
+        address: Where it came from.
+        repair: What the user should do about a file that changed.
+
+    Raises:
+        WeightsError: If other bytes came from there before.
+    """
+    record = _record(address)
+    known = _recall(record)
+    if isinstance(known, dict) and "sha256" in known:
+        try:
+            return verify(path, known["sha256"], "")
+        except WeightsError as error:
+            raise WeightsError(
+                f"{address} gave other bytes on {known.get('date')}, and "
+                f"nobody has stated its hash: {error}{repair}\nIf the change "
+                f"is meant, delete {record}."
+            ) from error
+    facts = {
+        "address": address,
+        "sha256": sha256_of(path),
+        "size": path.stat().st_size,
+        "date": datetime.date.today().isoformat(),
+    }
+    _remember(record, facts)
+
+
+def _record(address: str) -> Path:
+    name = hashlib.sha256(address.encode()).hexdigest()[:24]
+    return cache_folder() / "first_downloads" / f"{name}.json"
 
 
 def _note(mark: list) -> Path:
@@ -86,14 +125,14 @@ def _note(mark: list) -> Path:
     return cache_folder() / "verified" / f"{name}.json"
 
 
-def _recall(note: Path) -> list | None:
+def _recall(note: Path) -> Any:
     try:
         return json.loads(note.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
 
-def _remember(note: Path, mark: list) -> None:
+def _remember(note: Path, mark: Any) -> None:
     # A cache folder that cannot be written only costs the next load a hash.
     with contextlib.suppress(OSError):
         _files.write_text(note, json.dumps(mark))

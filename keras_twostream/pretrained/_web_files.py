@@ -19,12 +19,19 @@ _BLOCK = 1 << 20
 _TIMEOUT = 30  # seconds without a byte
 
 
-def fetch(url: str, *, force: bool = False) -> Path:
+def is_cached(url: str) -> bool:
+    """Whether the file at an address was downloaded before."""
+    return os.path.exists(_place(url))
+
+
+def fetch(url: str, *, force: bool = False, plain: bool = False) -> Path:
     """The file at an address, from the cache or downloaded whole.
 
     Args:
-        url: Starts with https://, redirects included.
+        url: Starts with https://, redirects included, unless `plain`.
         force: Download again even if it is cached.
+        plain: Whether the way may be without encryption: the caller knows
+            the file's hash, or was told to do without.
 
     Returns:
         Its path in this library's cache.
@@ -45,7 +52,7 @@ def fetch(url: str, *, force: bool = False) -> Path:
     with locked(path):
         # Another process may have fetched it while this one waited.
         if force or not path.exists():
-            _download(url, path)
+            _download(url, path, plain)
     return path
 
 
@@ -55,13 +62,14 @@ def _place(url: str) -> Path:
     return _verify.cache_folder() / "files" / f"{digest}-{name}"
 
 
-def _download(url: str, path: Path) -> None:
+def _download(url: str, path: Path, plain: bool) -> None:
     try:
         with (
             _files.replacing(path) as (part,),
             urllib.request.urlopen(url, timeout=_TIMEOUT) as response,
         ):
-            _refuse_plain(response.geturl())
+            if not plain:
+                _refuse_plain(response.geturl())
             expected = int(response.headers.get("Content-Length") or 0)
             received = _copy(response, part, path.name, expected)
             _check_whole(url, received, expected)

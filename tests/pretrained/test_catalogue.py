@@ -141,7 +141,7 @@ def test_a_changed_copy_is_a_new_weight():
         ({"revision": "main"}, "40 lower-case hex digits"),
         ({"filename": "../secret"}, "without '..'"),
         ({"filename": "/etc/passwd"}, "without '..'"),
-        ({"repo_id": "", "url": "http://a/b"}, "must start with https://"),
+        ({"repo_id": "", "url": "ftp://a/b"}, "must start with https://"),
         ({"url": "https://a/b"}, "exactly one source"),
         ({"folder": "here"}, "Empty the others: repo_id=''"),
     ],
