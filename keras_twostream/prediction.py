@@ -7,6 +7,8 @@ import numpy as np
 
 from keras_twostream.errors import UnknownNameError, did_you_mean
 
+FUSED = "fused"  # the name of the score of all streams together
+
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:

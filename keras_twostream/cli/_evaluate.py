@@ -1,5 +1,6 @@
 """`keras-twostream evaluate` and `fuse`: how good a model is."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +94,26 @@ def fuse_command(as_json: bool, **flags: Any) -> None:
 
     Example: keras-twostream fuse rgb=a/scores.npz flow=b/scores.npz
     """
-    from keras_twostream.cli import _fuse_run
+    from keras_twostream.scoring.fusing import fuse_files
 
-    show(_fuse_run.fuse_files(flags), as_json)
+    flags["weights"] = _weights(flags["weights"])
+    show(fuse_files(**flags), as_json)
+
+
+def _weights(pairs: Iterable[str]) -> dict[str, float]:
+    """From NAME=NUMBER; names as they are, for files are named freely."""
+    weights = {}
+    for pair in pairs:
+        name, _, text = pair.rpartition("=")
+        try:
+            weights[name] = float(text)
+        except ValueError:
+            name = ""
+        if not name:
+            raise click.UsageError(
+                f"--weights takes NAME=NUMBER. Received: {pair!r}"
+            )
+    return weights
 
 
 def show(report: dict[str, Any], as_json: bool, err: bool = False) -> None:

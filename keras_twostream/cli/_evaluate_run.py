@@ -1,14 +1,12 @@
 """What `evaluate` does."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import click
 import keras
-import numpy as np
 
-from keras_twostream import _files, inspection, training
+from keras_twostream import inspection, training
 from keras_twostream.cli._files import check_writable
 from keras_twostream.cli._train_setup import (
     check_labels,
@@ -19,7 +17,7 @@ from keras_twostream.cli._train_setup import (
 )
 from keras_twostream.data import read_annotations
 from keras_twostream.scoring.predicting import refuse_untrained
-from keras_twostream.training import VideoScores
+from keras_twostream.scoring.reporting import report_on, save_scores
 
 WHICH_TO_MEASURE = (
     "Choose the one to measure with --subset, or the test part of a numbered "
@@ -75,49 +73,6 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     if flags["out"] is not None:
         save_scores(scores, report, weights, flags["out"])
     return report
-
-
-def report_on(scores: VideoScores, weights: dict[str, float]) -> dict[str, Any]:
-    """Accuracies, by class too, and a sweep over fusion weights."""
-    report: dict[str, Any] = {"accuracy": scores.report(weights)}
-    report["classes"] = _per_class(scores, weights)
-    if len(scores.streams) > 1 and np.ndim(scores.labels) == 1:
-        report["sweep"] = training.sweep(
-            scores.streams, scores.labels, scores.kind
-        )
-    return report
-
-
-def _per_class(
-    scores: VideoScores, weights: dict[str, float]
-) -> dict[str, float]:
-    """Recall, or average precision where videos show several classes."""
-    one = np.ndim(scores.labels) == 1
-    measure = training.class_recall if one else training.average_precision
-    found = measure(scores.best(weights), scores.labels)
-    names = scores.classes or [str(number) for number in range(len(found))]
-    return {
-        name: float(share)
-        for name, share in zip(names, found, strict=True)
-        if not np.isnan(share)
-    }
-
-
-def save_scores(
-    scores: VideoScores,
-    report: dict[str, Any],
-    weights: dict[str, float],
-    out: Path,
-) -> None:
-    """Writes scores.npz, metrics.json and confusion.png."""
-    scores.save(out / "scores.npz")
-    _files.write_json(out / "metrics.json", report)
-    if np.ndim(scores.labels) == 1:
-        training.plot_confusion(
-            training.confusion_matrix(scores.best(weights), scores.labels),
-            scores.classes,
-            out / "confusion.png",
-        )
 
 
 def _in_order_of(model: keras.Model, found):

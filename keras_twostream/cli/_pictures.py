@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_twostream import data, visual
-from keras_twostream.scoring.predicting import Prediction
+from keras_twostream.prediction import FUSED, Prediction
 from keras_twostream.spec import ClipSpec
 
 MOMENTS = 8  # on the contact sheet
@@ -63,7 +63,7 @@ def _story(prediction: Prediction, truth: str | None) -> visual.Story:
         windows=prediction.windows,
         timelines={
             **prediction.stream_timelines,
-            "fused": prediction.timeline,
+            FUSED: prediction.timeline,
         },
         whole=prediction.probabilities,
         subtitle=prediction.model,

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from keras_twostream.cli._words import readable
-from keras_twostream.scoring.predicting import Prediction
+from keras_twostream.prediction import Prediction
 
 _BAR = 16  # characters
 _COLUMNS = {"rgb": "frames", "flow": "motion"}

@@ -14,9 +14,9 @@ import numpy as np
 from keras_twostream import _files, hub, inspection, training
 from keras_twostream.cli import _train_setup as setup
 from keras_twostream.cli._evaluate import show
-from keras_twostream.cli._evaluate_run import report_on, save_scores
 from keras_twostream.cli._settings import parse_value
 from keras_twostream.data import layouts
+from keras_twostream.scoring.reporting import report_on, save_scores
 from keras_twostream.training import RunSettings
 
 CLIPS = 10  # of each held-out video, at the end

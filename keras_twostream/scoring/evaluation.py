@@ -15,12 +15,16 @@ from keras_twostream.data.cache import CacheFolder
 from keras_twostream.data.lists.labels import several
 from keras_twostream.errors import (
     SpecError,
-    UnknownNameError,
-    did_you_mean,
 )
 from keras_twostream.inspection import class_names, clip_spec
-from keras_twostream.scoring.accumulation import accumulator, stream_scores
+from keras_twostream.prediction import FUSED
 from keras_twostream.scoring.metrics import VideoScores, check_labels, sweep
+from keras_twostream.scoring.scorer import (
+    accumulator,
+    mean_of,
+    pooling,
+    scorer,
+)
 from keras_twostream.scoring.view_batches import ViewReader
 
 
@@ -95,18 +99,18 @@ class VideoEvaluator:
             VideoError: If no video can be read.
         """
         spec = clip_spec(model)
-        probe, add = self.prepare(model)
+        network, add = self.prepare(model)
         reader = ViewReader(self._sources, spec, **self._views)
         sums = {
             name: ops.zeros((len(self._items), output.shape[-1]), "float32")
-            for name, output in probe.output.items()
+            for name, output in network.output.items()
         }
         for batch in reader:
             sums = add(sums, batch.clips, batch.video, batch.mask)
         self.skipped = reader.skipped
         # In the order of the streams, which a step on JAX does not keep.
-        sums = {name: sums[name] for name in probe.output}
-        return self._scores(sums, reader.views, spec.score_fusion, model)
+        sums = {name: sums[name] for name in network.output}
+        return self._scores(sums, reader.views, pooling(model), model)
 
     def prepare(self, model: keras.Model) -> tuple[keras.Model, Any]:
         """Checks `head` and the labels against `model`, before any work.
@@ -116,14 +120,14 @@ class VideoEvaluator:
             UnknownNameError: As when called.
         """
         if self._compiled[0] is not model:
-            probe = stream_scores(model, _chosen_head(model, self._head))
+            network = scorer(model, self._head)
             shown = [x for _, label in self._items for x in several(label)]
-            check_labels(shown, _class_count(probe.output))
-            add = accumulator(probe, clip_spec(model).score_fusion)
-            self._compiled = (model, probe, add)
+            check_labels(shown, _class_count(network.output))
+            add = accumulator(network, pooling(model))
+            self._compiled = (model, network, add)
         return self._compiled[1:]
 
-    def _scores(self, sums, views, kind, model) -> VideoScores:
+    def _scores(self, sums, views, method, model) -> VideoScores:
         read = views > 0
         labels = _label_array([label for _, label in self._items], sums)
         paths = [path for path, _ in self._items]
@@ -131,10 +135,12 @@ class VideoEvaluator:
             names=[x for x, good in zip(paths, read, strict=True) if good],
             labels=labels[read],
             scores={
-                name: _mean(ops.convert_to_numpy(total)[read], views, kind)
+                name: mean_of(
+                    ops.convert_to_numpy(total)[read], views[read], method
+                )
                 for name, total in sums.items()
             },
-            kind="logits" if kind == "logits" else "softmax",
+            kind="logits" if method == "logits" else "softmax",
             classes=class_names(model) if self._head is None else (),
         )
 
@@ -218,39 +224,6 @@ def evaluate_videos(
     return VideoEvaluator(items, **options)(model)
 
 
-def _chosen_head(model: keras.Model, head: str | None) -> str | None:
-    """The head to score, which need not be named where there is only one."""
-    heads = head_names(model)
-    if head is None and len(heads) > 1:
-        raise SpecError(
-            f"{model.name} has several heads, and the videos are of one: say "
-            f"which with `head`. Choices: {', '.join(heads)}."
-        )
-    if head is not None and head not in heads:
-        hint = did_you_mean(head, heads) or " Leave `head` out."
-        raise UnknownNameError(f"{model.name} has no head {head!r}.{hint}")
-    return head or next(iter(heads), None)
-
-
-def head_names(model: keras.Model) -> list[str]:
-    """Names of the heads; none where the only one has no name."""
-    names = list(model.output) if isinstance(model.output, dict) else []
-    streams = clip_spec(model).streams
-    if set(names) <= set(streams):
-        return []
-    prefixes = tuple(f"{stream}_" for stream in streams)
-    if all(name.startswith(prefixes) for name in names):
-        names = [name.split("_", 1)[1] for name in names]
-    return list(dict.fromkeys(names))
-
-
-def _mean(total: np.ndarray, views: np.ndarray, kind: str) -> np.ndarray:
-    """Sums over the views of each video that was read, as means."""
-    if kind == "sci":  # each view's weight is the sum of what it added
-        return total / total.sum(axis=-1, keepdims=True)
-    return total / views[views > 0][:, None]
-
-
 def stream_weights(model: keras.Model) -> dict[str, float]:
     """The weights that the model's paper gives the streams."""
     spec = clip_spec(model)
@@ -261,7 +234,7 @@ def _as_logs(scores: VideoScores, model: keras.Model) -> dict[str, float]:
     found = {}
     report = scores.report(stream_weights(model))
     for stream, numbers in report.items():
-        place = "" if stream == "fused" else f"{stream}_"
+        place = "" if stream == FUSED else f"{stream}_"
         for name, value in numbers.items():
             found[f"{place}{name}"] = value
     if len(scores.streams) > 1 and np.ndim(scores.labels) == 1:

@@ -12,6 +12,7 @@ import numpy as np
 from keras_twostream._files import write_arrays
 from keras_twostream.errors import SpecError, did_you_mean
 from keras_twostream.layers import concentration
+from keras_twostream.prediction import FUSED
 from keras_twostream.spec import SCORE_FUSIONS
 
 KINDS = ("logits", "softmax")
@@ -61,7 +62,7 @@ class VideoScores:
         Returns:
             From stream, and "fused", to `accuracy_report`'s numbers.
         """
-        found = {**self.scores, "fused": self.best(weights)}
+        found = {**self.scores, FUSED: self.best(weights)}
         return {
             name: accuracy_report(scores, self.labels)
             for name, scores in found.items()
@@ -75,14 +76,14 @@ class VideoScores:
                 itself; equal when None. `fuse(scores.streams, weights)`
                 fuses them another way than the network.
         """
-        if "fused" in self.scores:
-            return self.scores["fused"]
+        if FUSED in self.scores:
+            return self.scores[FUSED]
         return fuse(self.streams, weights, self.kind)
 
     @property
     def streams(self) -> dict[str, np.ndarray]:
         """The streams' scores, without the fused ones beside streams."""
-        only = {k: v for k, v in self.scores.items() if k != "fused"}
+        only = {k: v for k, v in self.scores.items() if k != FUSED}
         return only or dict(self.scores)
 
 

@@ -6,8 +6,10 @@ flat; the scores of all windows together name the action of the video.
 """
 
 import os
+import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,19 +17,25 @@ import numpy as np
 
 from keras_twostream import data, hub, inspection, pretrained
 from keras_twostream._stopwatch import Stopwatch
-from keras_twostream.errors import SpecError, UntrainedHeadError
-from keras_twostream.layers import ScoreFusion, concentration
-from keras_twostream.prediction import Prediction
-from keras_twostream.spec import ClipSpec
+from keras_twostream.data.lists.files import videos_in
+from keras_twostream.errors import SpecError, UntrainedHeadError, VideoError
+from keras_twostream.prediction import FUSED, Prediction
+from keras_twostream.scoring.scorer import (
+    chances,
+    head_names,
+    pool,
+    pooling,
+    scorer,
+)
 
 BATCH = 4  # windows scored at once, in videos that have more than one
-FUSED = "fused"
 
 _scorers: weakref.WeakKeyDictionary[keras.Model, keras.Model] = (
     weakref.WeakKeyDictionary()
 )
 
 Progress = Callable[[float, float], None]
+Source = str | os.PathLike | np.ndarray
 
 
 def clips(
@@ -65,18 +73,19 @@ def clips(
 
 
 def predict(
-    source: str | os.PathLike | np.ndarray,
+    source: Source | Sequence[Source],
     model: keras.Model | str,
     *,
     flow: str | None = None,
     hop: float | None = None,
     progress: Progress | None = None,
-) -> Prediction:
+) -> Prediction | list[Prediction]:
     """Name the action in a video, and say when and by which stream.
 
     Args:
         source: A video file of any length, or (T, H, W, 3) RGB frames,
-            0..255, at the model's frame rate.
+            0..255, at the model's frame rate; or a list of these, or a
+            folder of videos.
         model: A model whose head is trained, or a name for `load`.
         flow: Optical flow algorithm; the model's own when None.
         hop: Seconds from one window to the next; when None half a window,
@@ -85,11 +94,13 @@ def predict(
             and in all.
 
     Returns:
-        A `Prediction`.
+        A `Prediction`; of a list or a folder a list of them. Videos of a
+        list that cannot be read are left out, with a warning that names
+        them.
 
     Raises:
         UntrainedHeadError: If the model's classifier is random.
-        VideoError: If the file cannot be read.
+        VideoError: If the file, or every file of a list, cannot be read.
         SpecError: If an argument is not as above, or the model has several
             heads.
 
@@ -102,71 +113,80 @@ def predict(
     """
     model = _loaded(model)
     refuse_untrained(model)
+    _refuse_several_heads(model)
     spec = inspection.clip_spec(model)
     if flow is not None:
         spec = spec.replace(flow_algorithm=flow)
-    watch = Stopwatch()
-    windows = data.Windows(source, spec, hop, watch)
-    logits = _score(windows, _kept_scorer(model), watch, progress)
-    # In the order of the streams, which JAX does not keep.
-    names = [x for x in (*spec.streams, FUSED) if x in logits]
-    logits = {name: logits[name] for name in names}
+
+    def answer(one: Source) -> Prediction:
+        watch = Stopwatch()
+        windows = data.Windows(one, spec, hop, watch)
+        logits = _score(windows, _kept_scorer(model), watch, progress)
+        return _prediction(one, model, windows, logits, watch)
+
+    several = _listed(source)
+    return answer(source) if several is None else _all(several, answer)
+
+
+def _listed(source: Source | Sequence[Source]) -> list[Source] | None:
+    """The videos of a list or of a folder; None for one video."""
+    if isinstance(source, list | tuple):
+        return list(source)
+    if isinstance(source, str | os.PathLike) and os.path.isdir(source):
+        return [str(path) for path in videos_in(Path(source))] or None
+    return None
+
+
+def _all(
+    sources: list[Source], answer: Callable[[Source], Prediction]
+) -> list[Prediction]:
+    predictions, failed = [], []
+    for source in sources:
+        try:
+            predictions.append(answer(source))
+        except VideoError as error:
+            failed.append(str(error))
+    if failed and not predictions:
+        raise VideoError(
+            f"None of the {len(failed)} videos can be read. The first "
+            f"reason: {failed[0]}"
+        )
+    if failed:
+        warnings.warn(
+            f"{len(failed)} of {len(sources)} videos are left out: "
+            f"{'; '.join(failed)}",
+            stacklevel=3,
+        )
+    return predictions
+
+
+def _prediction(
+    source: Source,
+    model: keras.Model,
+    windows: data.Windows,
+    logits: dict[str, np.ndarray],
+    watch: Stopwatch,
+) -> Prediction:
+    """What the logits (N, C) of a video's windows say."""
+    card = inspection.card(model)
+    several, method = bool(card.get("multi_label")), pooling(model)
+    timelines = {name: chances(rows, several) for name, rows in logits.items()}
+    whole = {name: pool(rows, method) for name, rows in logits.items()}
+    if method == "logits":
+        whole = {name: chances(mean, several) for name, mean in whole.items()}
     seen = len(logits[FUSED])
-    several = inspection.card(model).get("multi_label")
-    chances = _sigmoid if several else _softmax
-    each = {name: chances(values) for name, values in logits.items()}
-    whole = {
-        name: _pool(values, spec, chances) for name, values in logits.items()
-    }
     return Prediction(
         source=_describe(source),
-        model=inspection.card(model).get("weights") or model.name,
+        model=card.get("weights") or model.name,
         classes=tuple(inspection.class_names(model)),
         probabilities=whole.pop(FUSED),
         streams=whole,
         windows=windows.spans[:seen],
-        timeline=each.pop(FUSED),
-        stream_timelines=each,
+        timeline=timelines.pop(FUSED),
+        stream_timelines=timelines,
         truncated=windows.truncated or seen < len(windows),
         seconds=watch.seconds,
     )
-
-
-def scorer(model: keras.Model) -> keras.Model:
-    """A model that gives the fused scores and each stream's own at once.
-
-    Args:
-        model: A model of this library with one head.
-
-    Returns:
-        A model with the same inputs that returns a dict of logits
-        `(B, C)`: "fused", and one per stream where the model scores its
-        streams apart.
-
-    Raises:
-        SpecError: If the model has several heads, or eats something else
-            than streams, as one of `with_flow` does.
-    """
-    streams = inspection.clip_spec(model).streams
-    eaten = [tensor.name for tensor in model.inputs]
-    if set(eaten) - set(streams):
-        raise SpecError(
-            f"{model.name} eats {', '.join(eaten)}, and a prediction feeds "
-            f"{' and '.join(streams)}. Give the model that is inside it."
-        )
-    if isinstance(model.output, dict | list):
-        raise SpecError(
-            f"A prediction needs one score per class, and {model.name} "
-            f"returns {len(model.output)} outputs. Build it with "
-            "outputs='fused' and without `heads`."
-        )
-    outputs = {FUSED: _logits(model)}
-    fusion = _fusion(model)
-    if fusion is not None:
-        outputs |= dict(zip(streams, fusion.input, strict=True))
-    elif len(streams) == 1:
-        outputs[streams[0]] = outputs[FUSED]
-    return keras.Model(model.inputs, outputs, name=f"{model.name}_scorer")
 
 
 def refuse_untrained(model: keras.Model) -> None:
@@ -194,6 +214,16 @@ def refuse_untrained(model: keras.Model) -> None:
     )
 
 
+def _refuse_several_heads(model: keras.Model) -> None:
+    heads = head_names(model)
+    if len(heads) > 1:
+        raise SpecError(
+            f"{model.name} has the heads {', '.join(heads)}, and a prediction "
+            "names the classes of one. Build it without `heads`, or score "
+            "one of them with evaluate_videos(head=...)."
+        )
+
+
 # === Scoring ===
 
 
@@ -205,20 +235,21 @@ def _score(
 ) -> dict[str, np.ndarray]:
     """(N, C) logits of every window, by output of the network."""
     size = 1 if len(windows) == 1 else BATCH
-    found: list[dict[str, np.ndarray]] = []
+    parts: list[dict[str, np.ndarray]] = []
     done, duration = 0, float(windows.spans[-1, 1])
     for batch in windows.batches(size):
         count = len(next(iter(batch.values())))
         with watch("network"):
             # One batch shape: no second compilation for the last windows.
             scores = network.predict_on_batch(_padded(batch, size))
-        found.append({name: s[:count] for name, s in scores.items()})
+        parts.append({name: s[:count] for name, s in scores.items()})
         done += count
         if progress is not None:
             progress(float(windows.spans[done - 1, 1]), duration)
+    # In the order of the streams, which a step on JAX does not keep.
     return {
-        name: np.concatenate([scores[name] for scores in found])
-        for name in found[0]
+        name: np.concatenate([scores[name] for scores in parts])
+        for name in network.output
     }
 
 
@@ -237,37 +268,6 @@ def _padded(batch: dict[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
         stream: np.concatenate([clip, np.repeat(clip[-1:], missing, axis=0)])
         for stream, clip in batch.items()
     }
-
-
-def _logits(model: keras.Model) -> Any:
-    """The model's output, before its softmax if it has one."""
-    last = {layer.name: layer for layer in model.layers}.get("probabilities")
-    return model.output if last is None else last.input
-
-
-def _fusion(model: keras.Model) -> ScoreFusion | None:
-    layers = [x for x in model.layers if isinstance(x, ScoreFusion)]
-    return layers[-1] if layers else None
-
-
-def _pool(logits: np.ndarray, spec: ClipSpec, chances: Callable) -> np.ndarray:
-    """(C,) probabilities of the video, as the paper fuses scores."""
-    if spec.score_fusion == "logits":
-        return chances(logits.mean(axis=0))
-    shares = chances(logits)
-    if spec.score_fusion == "softmax":
-        return shares.mean(axis=0)
-    weights = keras.ops.convert_to_numpy(concentration(shares))
-    return (weights * shares).sum(axis=0) / weights.sum()
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
-
-
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return np.exp(-np.logaddexp(0.0, -logits))
 
 
 def _loaded(model: keras.Model | str) -> keras.Model:

@@ -15,8 +15,8 @@ from keras_twostream.data import layouts, video_dataset
 from keras_twostream.data.lists.labels import several
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import card, class_names, clip_spec
-from keras_twostream.scoring.evaluation import head_names
 from keras_twostream.scoring.plots import plot_curves
+from keras_twostream.scoring.scorer import head_names
 from keras_twostream.training._batches import filled_up, labelled
 from keras_twostream.training._checkpoint import KeepBest, Resume, RunLog
 from keras_twostream.training._compile import compile, output_names

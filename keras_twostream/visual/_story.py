@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-FUSED = "fused"
+from keras_twostream.prediction import FUSED
 
 
 @dataclasses.dataclass(frozen=True)

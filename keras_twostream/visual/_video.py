@@ -12,9 +12,10 @@ from PIL import Image, ImageDraw
 
 from keras_twostream import _files
 from keras_twostream.data.video.encoders import first_encoder
+from keras_twostream.prediction import FUSED
 from keras_twostream.visual import _parts, _theme
 from keras_twostream.visual._parts import Box
-from keras_twostream.visual._story import FUSED, Story
+from keras_twostream.visual._story import Story
 
 SIZE = (1280, 720)
 _MARGIN = 32

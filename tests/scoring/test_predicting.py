@@ -10,7 +10,8 @@ from small_model import CLASSES, SPEC, small_model
 
 import keras_twostream as kts
 from keras_twostream import errors, inspection, pretrained
-from keras_twostream.scoring.predicting import Prediction, scorer
+from keras_twostream.prediction import Prediction
+from keras_twostream.scoring.scorer import scorer
 
 pytestmark = pytest.mark.agnostic
 
@@ -193,7 +194,7 @@ def test_a_model_that_eats_frames_is_refused(model, frames):
 
 def test_several_heads_are_refused(frames):
     model = small_model(heads={"ucf101": 3, "hmdb51": 3})
-    with pytest.raises(errors.SpecError, match="returns 2 outputs"):
+    with pytest.raises(errors.SpecError, match="heads ucf101, hmdb51"):
         kts.predict(frames, model)
 
 

@@ -179,7 +179,7 @@ def test_a_head_need_not_be_named_where_there_is_one(build, items):
     options = {"num_clips": 1, "workers": 1}
     model = build(heads={"ucf101": 2}, outputs="streams")
     scores = training.evaluate_videos(model, items[:1], **options)
-    assert set(scores.scores) == {"rgb", "flow"}
+    assert set(scores.streams) == {"rgb", "flow"}
     with pytest.raises(UnknownNameError, match="no head 'x'. Leave"):
         training.evaluate_videos(build(), items[:1], head="x", **options)
 

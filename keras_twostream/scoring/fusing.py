@@ -1,54 +1,104 @@
-"""What `fuse` does."""
+"""Scores in files, fused: by weights, by a sweep, or by an SVM."""
 
 import dataclasses
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 
-from keras_twostream import training
 from keras_twostream.errors import SpecError
+from keras_twostream.prediction import FUSED
 from keras_twostream.registry import model_entry
-from keras_twostream.training import VideoScores
+from keras_twostream.scoring.metrics import (
+    VideoScores,
+    accuracy_report,
+    as_kind,
+    fuse,
+    sweep,
+)
+from keras_twostream.scoring.score_files import load_scores
+from keras_twostream.scoring.svm import svm_fusion
 
 
-def fuse_files(flags: dict[str, Any]) -> dict[str, Any]:
-    """Fuses score files with given weights, a sweep, or an SVM."""
-    scores = _read_all(flags["files"])
-    if flags["labels"]:
-        scores = _with_labels(scores, flags["labels"])
+def fuse_files(
+    files: Sequence[str],
+    *,
+    weights: Mapping[str, float] | None = None,
+    method: str | None = None,
+    paper: str | None = None,
+    svm: Sequence[str] = (),
+    labels: str | None = None,
+) -> dict[str, Any]:
+    """Return the accuracy of the scores in files, apart and fused.
+
+    Args:
+        files: "[NAME=]FILE" each, as `load_scores` reads them. Several
+            streams in one file keep their names, behind NAME and a dot.
+        weights: From name to weight; a sweep over weights when None.
+        method: What is averaged, see `fuse`.
+        paper: An architecture whose paper's method and weights are taken.
+        svm: Files of training videos for a linear SVM on softmax scores
+            (Simonyan & Zisserman 2014), one per file.
+        labels: A file of scores that has the labels.
+
+    Returns:
+        "accuracy", from stream and "fused" to `accuracy_report`'s numbers,
+        and the rows of a "sweep" where there is one.
+
+    Raises:
+        SpecError: If files are of other videos, hold no labels, or options
+            exclude each other.
+    """
+    scores = _read_all(files)
+    if labels:
+        scores = _with_labels(scores, labels)
     if np.min(scores.labels) < 0:
         raise SpecError(
             "The files hold no labels to measure with. Give --labels FILE, "
             "scores of the same videos that have them."
         )
-    kind, method = scores.kind, flags["method"]
-    weights = _weights(flags["weights"])
-    if flags["paper"]:
-        paper = _fusion_of(flags["paper"])
-        method, weights = method or paper[0], {**paper[1], **weights}
-    report = {
+    chosen = bool(weights or method or paper)
+    if svm and chosen:
+        raise SpecError(
+            "--svm learns how to fuse: leave out --weights, --method and "
+            "--paper."
+        )
+    weights = dict(weights or {})
+    if paper:
+        way, own = _fusion_of(paper)
+        method, weights = method or way, {**own, **weights}
+    report: dict[str, Any] = {
         "accuracy": {
-            name: training.accuracy_report(each, scores.labels)
-            for name, each in scores.scores.items()
+            name: accuracy_report(values, scores.labels)
+            for name, values in scores.scores.items()
         }
     }
-    if flags["svm"]:
-        fused = _by_svm(flags, scores)
+    if svm:
+        fused = _by_svm(svm, scores)
     else:
-        fused = None if weights or method else _networks_own(flags["files"])
-        if fused is None:
-            fused = training.fuse(scores.scores, weights, kind, method)
+        fused = _fused(files, scores, weights, method)
         if not weights and _can_sweep(scores):
-            rows = training.sweep(scores.scores, scores.labels, kind)
+            rows = sweep(scores.scores, scores.labels, scores.kind)
             report["sweep"] = [
                 row for row in rows if method in (None, row["method"])
             ]
-    report["accuracy"]["fused"] = training.accuracy_report(fused, scores.labels)
+    report["accuracy"][FUSED] = accuracy_report(fused, scores.labels)
     return report
+
+
+def _fused(
+    files: Sequence[str],
+    scores: VideoScores,
+    weights: Mapping[str, float],
+    method: str | None,
+) -> np.ndarray:
+    """The network's own fusion where nothing else is asked for."""
+    own = None if weights or method else _networks_own(files)
+    if own is not None:
+        return own
+    return fuse(scores.scores, weights, scores.kind, method)
 
 
 def _networks_own(files: Sequence[str]) -> np.ndarray | None:
@@ -56,31 +106,26 @@ def _networks_own(files: Sequence[str]) -> np.ndarray | None:
     if len(files) != 1:
         return None
     _, path = _name_and_path(files[0])
-    return training.load_scores(path).scores.get("fused")
+    return load_scores(path).scores.get(FUSED)
 
 
 def _can_sweep(scores: VideoScores) -> bool:
     return len(scores.scores) > 1 and np.ndim(scores.labels) == 1
 
 
-def _by_svm(flags: dict[str, Any], scores: VideoScores) -> np.ndarray:
+def _by_svm(files: Sequence[str], scores: VideoScores) -> np.ndarray:
     """As Simonyan & Zisserman (2014): an SVM on softmax scores."""
-    if flags["weights"] or flags["method"] or flags["paper"]:
-        raise click.UsageError(
-            "--svm learns how to fuse: leave out --weights, --method and "
-            "--paper."
-        )
-    train = _read_all(flags["svm"])
+    train = _read_all(files)
     if np.ndim(train.labels) != 1 or np.min(train.labels) < 0:
         raise SpecError(
             "The files of --svm need one label for each video to learn from."
         )
-    return training.svm_fusion(_shares(train), train.labels, _shares(scores))
+    return svm_fusion(_shares(train), train.labels, _shares(scores))
 
 
 def _shares(scores: VideoScores) -> dict[str, np.ndarray]:
     return {
-        name: training.as_kind(each, scores.kind, "softmax")
+        name: as_kind(each, scores.kind, "softmax")
         for name, each in scores.scores.items()
     }
 
@@ -91,28 +136,12 @@ def _with_labels(scores: VideoScores, file: str) -> VideoScores:
     Raises:
         SpecError: If it is of other videos.
     """
-    labelled = training.load_scores(file)
+    labelled = load_scores(file)
     if not _same_names(scores.names, labelled.names):
         raise SpecError(
             f"{file} has the labels of other videos, or in another order."
         )
     return dataclasses.replace(scores, labels=labelled.labels)
-
-
-def _weights(pairs: Iterable[str]) -> dict[str, float]:
-    """From NAME=NUMBER; names as they are, for files are named freely."""
-    found = {}
-    for pair in pairs:
-        name, _, text = pair.rpartition("=")
-        try:
-            found[name] = float(text)
-        except ValueError:
-            name = ""
-        if not name:
-            raise click.UsageError(
-                f"--weights takes NAME=NUMBER. Received: {pair!r}"
-            )
-    return found
 
 
 def _fusion_of(architecture: str) -> tuple[str, dict[str, float]]:
@@ -128,7 +157,7 @@ def _fusion_of(architecture: str) -> tuple[str, dict[str, float]]:
     return spec.score_fusion, dict(weights)
 
 
-def _read_all(files: tuple[str, ...]) -> VideoScores:
+def _read_all(files: Sequence[str]) -> VideoScores:
     """The streams of several files as one, on the same videos.
 
     Raises:
@@ -156,7 +185,7 @@ def _read_all(files: tuple[str, ...]) -> VideoScores:
         names=first.names,
         labels=(labelled or [first])[0].labels,
         scores={
-            name: training.as_kind(each, scores.kind, kind)
+            name: as_kind(each, scores.kind, kind)
             for name, (scores, each) in parts.items()
         },
         kind=kind,
@@ -167,7 +196,7 @@ def _read_all(files: tuple[str, ...]) -> VideoScores:
 def _read(file: str) -> list[tuple[str, VideoScores, np.ndarray]]:
     """Name, file and scores of every stream of [NAME=]FILE."""
     name, path = _name_and_path(file)
-    scores = training.load_scores(path, name)
+    scores = load_scores(path, name)
     streams = scores.streams
     if name and len(streams) == 1:
         return [(name, scores, each) for each in streams.values()]

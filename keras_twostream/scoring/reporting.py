@@ -1,0 +1,62 @@
+"""What an evaluation leaves behind: a report, and files of it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_twostream import _files
+from keras_twostream.scoring.metrics import (
+    VideoScores,
+    average_precision,
+    class_recall,
+    confusion_matrix,
+    sweep,
+)
+from keras_twostream.scoring.plots import plot_confusion
+
+
+def report_on(scores: VideoScores, weights: dict[str, float]) -> dict[str, Any]:
+    """Return accuracies, by class too, and a sweep over fusion weights.
+
+    Args:
+        scores: The scores of a model.
+        weights: Of the streams when fusing.
+    """
+    report: dict[str, Any] = {"accuracy": scores.report(weights)}
+    report["classes"] = _per_class(scores, weights)
+    if len(scores.streams) > 1 and np.ndim(scores.labels) == 1:
+        report["sweep"] = sweep(scores.streams, scores.labels, scores.kind)
+    return report
+
+
+def _per_class(
+    scores: VideoScores, weights: dict[str, float]
+) -> dict[str, float]:
+    """Recall, or average precision where videos show several classes."""
+    one = np.ndim(scores.labels) == 1
+    measure = class_recall if one else average_precision
+    found = measure(scores.best(weights), scores.labels)
+    names = scores.classes or [str(number) for number in range(len(found))]
+    return {
+        name: float(share)
+        for name, share in zip(names, found, strict=True)
+        if not np.isnan(share)
+    }
+
+
+def save_scores(
+    scores: VideoScores,
+    report: dict[str, Any],
+    weights: dict[str, float],
+    out: Path,
+) -> None:
+    """Write scores.npz, metrics.json and confusion.png."""
+    scores.save(out / "scores.npz")
+    _files.write_json(out / "metrics.json", report)
+    if np.ndim(scores.labels) == 1:
+        plot_confusion(
+            confusion_matrix(scores.best(weights), scores.labels),
+            scores.classes,
+            out / "confusion.png",
+        )

@@ -1,0 +1,305 @@
+"""The scorer: one model of fused and stream logits, and pooling over views.
+
+Prediction, evaluation and the callback that watches `fit` all ask it, so that
+a video gets the same scores wherever it is scored.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
+from keras_twostream.inspection import card, clip_spec
+from keras_twostream.layers import ScoreFusion, concentration
+from keras_twostream.prediction import FUSED
+
+_FAINT = 1e-12  # keeps the logarithm of a probability finite
+
+# === One model of all logits ===
+
+
+def scorer(model: keras.Model, head: str | None = None) -> keras.Model:
+    """Return a model that gives the fused scores and each stream's own.
+
+    Probabilities at the end of a model are taken back to logits, so that no
+    softmax is applied twice.
+
+    Args:
+        model: A model of this library.
+        head: Which output, for models with one per data set.
+
+    Returns:
+        A model with the same inputs that returns a dict of logits (B, C):
+        one per stream where the model scores its streams apart, in the order
+        of the streams, then "fused".
+
+    Raises:
+        SpecError: If the model eats something else than streams, as one of
+            `with_flow` does, or has several heads and `head` names none.
+        UnknownNameError: If the model has no such head.
+    """
+    spec = clip_spec(model)
+    eaten = [tensor.name for tensor in model.inputs]
+    if set(eaten) - set(spec.streams):
+        raise SpecError(
+            f"{model.name} eats {', '.join(eaten)}, and scoring feeds "
+            f"{' and '.join(spec.streams)}. Give the model that is inside it."
+        )
+    outputs = _outputs(model, _chosen_head(model, head))
+    apart = {s: outputs[s] for s in spec.streams if s in outputs}
+    if FUSED not in outputs:
+        weights = [
+            weight
+            for stream, weight in zip(
+                spec.streams, spec.stream_weights, strict=True
+            )
+            if stream in apart
+        ]
+        fusion = ScoreFusion(weights, spec.score_fusion, name="scorer_fusion")
+        outputs[FUSED] = fusion(list(apart.values()))
+    return keras.Model(
+        model.inputs,
+        {**apart, FUSED: outputs[FUSED]},
+        name=f"{model.name}_scorer",
+    )
+
+
+def head_names(model: keras.Model) -> list[str]:
+    """Return the names of the heads; none where the only one has no name."""
+    names = list(model.output) if isinstance(model.output, dict) else []
+    streams = clip_spec(model).streams
+    if set(names) <= set(streams):
+        return []
+    prefixes = tuple(f"{stream}_" for stream in streams)
+    if all(name.startswith(prefixes) for name in names):
+        names = [name.split("_", 1)[1] for name in names]
+    return list(dict.fromkeys(names))
+
+
+def _chosen_head(model: keras.Model, head: str | None) -> str | None:
+    """The head to score, which need not be named where there is only one."""
+    heads = head_names(model)
+    if head is None and len(heads) > 1:
+        raise SpecError(
+            f"{model.name} has several heads, and the videos are of one: say "
+            f"which with `head`. Choices: {', '.join(heads)}."
+        )
+    if head is not None and head not in heads:
+        hint = did_you_mean(head, heads) or " Leave `head` out."
+        raise UnknownNameError(f"{model.name} has no head {head!r}.{hint}")
+    return head or next(iter(heads), None)
+
+
+def _outputs(model: keras.Model, head: str | None) -> dict[str, Any]:
+    """Logits of one head: each stream's where they are there, and fused."""
+    streams = clip_spec(model).streams
+    output = model.output
+    if isinstance(output, dict):
+        suffix = f"_{head}" if head else ""
+        apart = {s: output[s + suffix] for s in streams if s + suffix in output}
+        if apart:
+            return {s: logits_of(tensor) for s, tensor in apart.items()}
+        output = output[head or next(iter(output))]
+    elif isinstance(output, list | tuple):
+        raise SpecError(
+            f"Scoring needs one score per class, and {model.name} returns "
+            f"{len(output)} outputs. Build it with outputs='fused'."
+        )
+    fused = logits_of(output)
+    if len(streams) == 1:
+        return {streams[0]: fused, FUSED: fused}
+    return {**_fusion_inputs(fused, streams), FUSED: fused}
+
+
+def _fusion_inputs(
+    fused: keras.KerasTensor, streams: tuple[str, ...]
+) -> dict[str, Any]:
+    """What a model's last layer fuses, where it fuses one score a stream."""
+    layer = _operation(fused)
+    if not isinstance(layer, ScoreFusion) or len(layer.input) != len(streams):
+        return {}
+    return dict(zip(streams, layer.input, strict=True))
+
+
+def logits_of(scores: keras.KerasTensor) -> keras.KerasTensor:
+    """Return what a softmax or sigmoid at the end of a model was given.
+
+    Args:
+        scores: An output of a functional model, logits or probabilities.
+
+    Returns:
+        Logits; `scores` itself where it holds them. Of a layer with its
+        activation inside, the inverse of the activation.
+    """
+    layer = _operation(scores)
+    if isinstance(layer, keras.layers.Softmax):
+        return layer.input
+    activation = getattr(layer, "activation", None)
+    if activation not in (
+        keras.activations.softmax,
+        keras.activations.sigmoid,
+    ):
+        return scores
+    if isinstance(layer, keras.layers.Activation):
+        return layer.input
+    logits = ops.log(ops.maximum(scores, _FAINT))
+    if activation is keras.activations.sigmoid:
+        logits -= ops.log(ops.maximum(1.0 - scores, _FAINT))
+    return logits
+
+
+def _operation(tensor: keras.KerasTensor) -> Any:
+    history = getattr(tensor, "_keras_history", None)
+    return history.operation if history else None
+
+
+# === From the scores of views to those of a video ===
+
+
+def pooling(model: keras.Model) -> str:
+    """Return how the scores of a video's views are pooled.
+
+    Returns:
+        The spec's `score_fusion`: "logits", "softmax" for probabilities,
+        "sci" for probabilities weighted by their concentration (FstCN, Sun
+        et al. 2015); "sigmoid" for probabilities of several classes at once.
+    """
+    method = clip_spec(model).score_fusion
+    if method != "logits" and card(model).get("multi_label"):
+        return "sigmoid"
+    return method
+
+
+def chances(logits: np.ndarray, multi_label: bool = False) -> np.ndarray:
+    """Return probabilities (..., C): softmax, or sigmoid of several labels."""
+    squash = ops.sigmoid if multi_label else ops.softmax
+    return ops.convert_to_numpy(squash(logits))
+
+
+def terms(logits: Any, method: str) -> Any:
+    """Return what views add to the sum of their video.
+
+    Args:
+        logits: (N, C).
+        method: See `pooling`.
+
+    Returns:
+        (N, C) float32.
+    """
+    logits = ops.cast(logits, "float32")
+    if method == "logits":
+        return logits
+    if method == "sigmoid":
+        return ops.sigmoid(logits)
+    shares = ops.softmax(logits)
+    return concentration(shares) * shares if method == "sci" else shares
+
+
+def mean_of(total: np.ndarray, views: np.ndarray, method: str) -> np.ndarray:
+    """Return the mean over the views, from the sum of their `terms`.
+
+    Args:
+        total: (videos, C).
+        views: (videos,), how many views each sum has.
+        method: See `pooling`.
+
+    Returns:
+        (videos, C): logits, or probabilities.
+    """
+    if method == "sci":  # the weight of each view is the sum of its terms
+        return total / total.sum(axis=-1, keepdims=True)
+    return total / np.asarray(views, "float32")[:, None]
+
+
+def pool(logits: np.ndarray, method: str) -> np.ndarray:
+    """Return the score (C,) of a video from the logits (N, C) of its views."""
+    total = ops.convert_to_numpy(ops.sum(terms(logits, method), axis=0))
+    return mean_of(total[None], np.array([len(logits)]), method)[0]
+
+
+def accumulator(network: keras.Model, method: str) -> Callable[..., Any]:
+    """Return a compiled step that adds a batch's scores to running sums.
+
+    Args:
+        network: What `scorer` returns.
+        method: See `pooling`.
+
+    Returns:
+        A function of (sums, clips, video, mask) that returns sums: a dict of
+        (videos, classes) tensors, on the device throughout. `video` (B,)
+        says which video each view is of, `mask` (B,) is 0 for filling.
+    """
+
+    def add(
+        sums: Mapping[str, Any],
+        scores: Mapping[str, Any],
+        video: Any,
+        mask: Any,
+    ) -> dict[str, Any]:
+        return {
+            name: total
+            + ops.segment_sum(
+                terms(scores[name], method) * ops.expand_dims(mask, -1),
+                video,
+                num_segments=total.shape[0],
+            )
+            for name, total in sums.items()
+        }
+
+    return _COMPILERS[keras.backend.backend()](network, add)
+
+
+# === Keras has no function that compiles for every backend ===
+
+
+def _with_tensorflow(network: keras.Model, add: Callable) -> Callable:
+    import tensorflow as tf
+
+    @tf.function(reduce_retracing=True)
+    def step(sums, clips, video, mask):
+        return add(sums, network(clips, training=False), video, mask)
+
+    return step
+
+
+def _with_jax(network: keras.Model, add: Callable) -> Callable:
+    import jax
+
+    @jax.jit
+    def step(trained, others, sums, clips, video, mask):
+        scores, _ = network.stateless_call(
+            trained, others, clips, training=False
+        )
+        return add(sums, scores, video, mask)
+
+    def run(*arguments):
+        trained = [variable.value for variable in network.trainable_variables]
+        others = [v.value for v in network.non_trainable_variables]
+        return step(trained, others, *arguments)
+
+    return run
+
+
+def _with_torch(network: keras.Model, add: Callable) -> Callable:
+    import torch
+
+    def step(sums, clips, video, mask):
+        with torch.no_grad():
+            clips = {
+                name: ops.convert_to_tensor(clip)
+                for name, clip in clips.items()
+            }
+            video, mask = map(ops.convert_to_tensor, (video, mask))
+            return add(sums, network(clips, training=False), video, mask)
+
+    return step
+
+
+_COMPILERS = {
+    "tensorflow": _with_tensorflow,
+    "jax": _with_jax,
+    "torch": _with_torch,
+}

@@ -1,0 +1,126 @@
+"""One model of all logits, and one way to pool views."""
+
+import keras
+import numpy as np
+import pytest
+from small_model import CLASSES, SPEC, small_model
+
+import keras_twostream as kts
+from keras_twostream import inspection, training
+from keras_twostream.layers import ScoreFusion
+from keras_twostream.scoring.scorer import chances, logits_of, pool, scorer
+
+pytestmark = pytest.mark.agnostic
+
+
+@pytest.fixture(scope="module")
+def clips():
+    rng = np.random.default_rng(0)
+    return {
+        "rgb": rng.integers(0, 256, (3, 2, 24, 24, 3)).astype("float32"),
+        "flow": rng.normal(size=(3, 2, 24, 24, 4)).astype("float32"),
+    }
+
+
+@pytest.mark.parametrize("outputs", ["fused", "streams"])
+@pytest.mark.parametrize("method", ["logits", "softmax", "sci"])
+def test_streams_and_their_fusion_are_scored_at_once(clips, outputs, method):
+    spec = SPEC.replace(score_fusion=method)
+    one = small_model(spec)
+    other = small_model(spec, outputs=outputs)
+    for layer in other.layers:
+        if layer.weights:
+            layer.set_weights(one.get_layer(layer.name).get_weights())
+    scores = scorer(other).predict_on_batch(clips)
+    np.testing.assert_allclose(
+        scores["fused"], one.predict_on_batch(clips), atol=1e-4
+    )
+    assert list(scorer(other).output) == ["rgb", "flow", "fused"]
+
+
+@pytest.mark.parametrize("outputs", ["fused", "streams"])
+def test_an_evaluated_softmax_is_applied_once(build, items, outputs):
+    model, soft = (
+        build(outputs=outputs, classifier_activation=activation)
+        for activation in (None, "softmax")
+    )
+    soft.set_weights(model.get_weights())
+    options = {"num_clips": 2, "workers": 1}
+    scores = training.evaluate_videos(model, items[:2], **options).scores
+    again = training.evaluate_videos(soft, items[:2], **options).scores
+    for name, values in scores.items():
+        np.testing.assert_allclose(again[name], values, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("activation", "several"), [("softmax", False), ("sigmoid", True)]
+)
+def test_an_activation_inside_a_layer_is_inverted(activation, several):
+    x = keras.Input((4,))
+    dense = keras.layers.Dense(3, activation=activation)
+    model = keras.Model(x, logits_of(dense(x)))
+    rows = np.random.default_rng(1).normal(size=(5, 4)).astype("float32")
+    linear = rows @ dense.get_weights()[0]
+    np.testing.assert_allclose(
+        chances(model.predict_on_batch(rows), several),
+        chances(linear, several),
+        atol=1e-5,
+    )
+
+
+def test_a_softmax_layer_is_taken_off():
+    x = keras.Input((3,))
+    assert logits_of(keras.layers.Softmax()(x)) is x
+    assert logits_of(x) is x
+
+
+@pytest.mark.parametrize("method", ["logits", "softmax", "sci"])
+def test_files_and_graph_fuse_streams_alike(method):
+    rng = np.random.default_rng(2)
+    scores = {"rgb": rng.normal(size=(6, 4)), "flow": rng.normal(size=(6, 4))}
+    weights = {"rgb": 1.0, "flow": 1.5}
+    layer = ScoreFusion(list(weights.values()), method)
+    inside = keras.ops.convert_to_numpy(
+        layer([x.astype("float32") for x in scores.values()])
+    )
+    outside = training.fuse(scores, weights, "logits", method)
+    if method != "logits":
+        inside = np.exp(inside)
+    np.testing.assert_allclose(outside, inside, atol=1e-5)
+
+
+def test_views_are_pooled_as_worked_by_hand():
+    logits = np.log([[0.8, 0.1, 0.1], [0.2, 0.5, 0.3]])
+    np.testing.assert_allclose(pool(logits, "softmax"), [0.5, 0.3, 0.2], 1e-5)
+    # Concentrations (3 * 0.8 - 1) / 2 = 0.7 and (3 * 0.5 - 1) / 2 = 0.25.
+    by_hand = (0.7 * np.exp(logits[0]) + 0.25 * np.exp(logits[1])) / 0.95
+    np.testing.assert_allclose(pool(logits, "sci"), by_hand, 1e-5)
+    np.testing.assert_allclose(
+        pool(logits, "logits"), logits.mean(axis=0), 1e-5
+    )
+
+
+def test_several_labels_keep_their_own_chances_when_evaluated(build, items):
+    model = build(clip_spec={"score_fusion": "softmax"})
+    inspection.update_card(model, multi_label=True)
+    scores = training.evaluate_videos(
+        model, [(items[0][0], (0, 1))], num_clips=1, workers=1
+    )
+    views = kts.data.clips(items[0][0], inspection.clip_spec(model), 1)
+    logits = scorer(model).predict_on_batch(views)["fused"]
+    np.testing.assert_allclose(
+        scores.scores["fused"], 1 / (1 + np.exp(-np.asarray(logits))), 1e-4
+    )
+
+
+def test_a_list_and_a_folder_of_videos_are_answered(items, video_folder):
+    model = small_model()
+    videos = [items[0][0], "gone.mp4", items[1][0]]
+    with pytest.warns(UserWarning, match=r"1 of 3 .*gone\.mp4"):
+        answers = kts.predict(videos, model)
+    assert [a.source for a in answers] == [items[0][0], items[1][0]]
+    folder = kts.predict(str(video_folder / "stands"), model)
+    assert len(folder) == 6
+    assert {a.classes for a in folder} == {CLASSES}
+    with pytest.raises(kts.errors.VideoError, match="None of the 1 videos"):
+        kts.predict(["gone.mp4"], model)
