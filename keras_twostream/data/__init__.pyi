@@ -4,6 +4,7 @@ from keras_twostream.data import layouts as layouts
 from keras_twostream.data.cutting.augmentation import (
     AUGMENTATIONS as AUGMENTATIONS,
 )
+from keras_twostream.data.cutting.clip_sources import Views as Views
 from keras_twostream.data.cutting.clip_sources import clips as clips
 from keras_twostream.data.cutting.clip_sources import (
     view_footage as view_footage,

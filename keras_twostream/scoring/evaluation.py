@@ -12,6 +12,7 @@ from keras import ops
 
 from keras_twostream.data import layouts
 from keras_twostream.data.cache import CacheFolder
+from keras_twostream.data.cutting.clip_sources import Views
 from keras_twostream.data.lists.labels import several
 from keras_twostream.errors import (
     SpecError,
@@ -74,14 +75,8 @@ class VideoEvaluator:
             raise SpecError("`items` must hold at least one (path, label).")
         self._items = [(os.fspath(path), label) for path, label in items]
         self._sources = [_source(path, cache) for path, _ in self._items]
-        self._views = {
-            "num_clips": num_clips,
-            "crops": crops,
-            "protocol": protocol,
-            "batch_size": batch_size,
-            "workers": workers,
-            "bound": bound,
-        }
+        views = Views(num_clips, protocol, crops, bound=bound)
+        self._reading = batch_size, views, workers
         self._head = head
         self._compiled: tuple[Any, ...] = (None, None, None)
         self.skipped: dict[str, str] = {}
@@ -100,7 +95,7 @@ class VideoEvaluator:
         """
         spec = clip_spec(model)
         network, add = self.prepare(model)
-        reader = ViewReader(self._sources, spec, **self._views)
+        reader = ViewReader(self._sources, spec, *self._reading)
         sums = {
             name: ops.zeros((len(self._items), output.shape[-1]), "float32")
             for name, output in network.output.items()

@@ -13,7 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_twostream.data import layouts, view_footage
+from keras_twostream.data.cutting.clip_sources import (
+    DEFAULT_VIEWS,
+    Views,
+    view_footage,
+)
 from keras_twostream.data.feeding.reader import BAD_VIDEO
 from keras_twostream.errors import VideoError
 from keras_twostream.spec import ClipSpec
@@ -53,12 +57,8 @@ class ViewReader:
         paths: The videos.
         spec: The clip.
         batch_size: Views in a batch.
-        num_clips: Clips per video; None covers the video (only "dense").
-        crops: A name of `data.view_crops`.
-        protocol: How clips are placed; the spec's when None.
+        views: How each video is cut.
         workers: Videos read at once.
-        bound: Pixels that the extreme levels mean of flow that another tool
-            wrote (see `data.layouts`).
 
     Attributes:
         skipped: From path to the reason, for videos that cannot be read.
@@ -70,21 +70,11 @@ class ViewReader:
         paths: Sequence[str],
         spec: ClipSpec,
         batch_size: int = 32,
-        *,
-        num_clips: int | None = 1,
-        crops: str = "centre",
-        protocol: str | None = None,
+        views: Views = DEFAULT_VIEWS,
         workers: int | None = None,
-        bound: float = layouts.BOUND,
     ) -> None:
         self._paths, self._spec = list(paths), spec
-        self._batch_size = batch_size
-        self._cut = {
-            "count": num_clips,
-            "crops": crops,
-            "protocol": protocol,
-            "bound": bound,
-        }
+        self._batch_size, self._cut = batch_size, views
         self._workers = workers or os.cpu_count() or 1
         self.skipped: dict[str, str] = {}
         self.views = np.zeros(len(self._paths), int)
@@ -126,7 +116,7 @@ class ViewReader:
 
     def _open(self, path: str) -> "_Opened | None":
         try:
-            footage, crops = view_footage(path, self._spec, **self._cut)
+            footage, crops = view_footage(path, self._spec, views=self._cut)
             return _Opened(footage, crops[1:], footage.crop(crops[0]))
         except BAD_VIDEO as error:
             self.skipped[path] = str(error)

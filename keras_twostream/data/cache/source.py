@@ -7,11 +7,12 @@ import numpy as np
 
 from keras_twostream._opencv import cv2
 from keras_twostream.data.cache import images, packed
-from keras_twostream.errors import SpecError, VideoError
+from keras_twostream.data.source import Source, check_adjacent
+from keras_twostream.errors import VideoError
 from keras_twostream.spec import ClipSpec
 
 
-class PackedSource:
+class PackedSource(Source):
     """Frames and flow of a packed file, read at any place.
 
     Args:
@@ -28,13 +29,16 @@ class PackedSource:
         SpecError: If it was made for other clips; names the field.
     """
 
-    def __init__(self, path: str | os.PathLike, spec: ClipSpec) -> None:
+    has_fields = True
+
+    def __init__(self, path: str | os.PathLike[str], spec: ClipSpec) -> None:
         self.packed = packed.open_packed(path)
         self.packed.contract.check(spec, str(path))
         self.frames, self.size = self.packed.frames, self.packed.size
+        self.rate = self.packed.contract.frame_rate
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """(N, H, W, 3) uint8 frames."""
+        """See `Source.read`."""
         frames = np.empty((len(indices), *self.size, 3), np.uint8)
         for place, image in enumerate(self.images(np.asarray(indices, int))):
             frames[place] = image
@@ -50,14 +54,7 @@ class PackedSource:
         return self._unpacked(rows, images.unpack_frame)
 
     def fields(self, pairs: np.ndarray) -> np.ndarray:
-        """(N, H, W, 2) float32 flow of (N, 2) pairs of frame numbers.
-
-        A frame paired with itself does not move.
-
-        Raises:
-            SpecError: If a pair is not one frame and the next.
-            VideoError: If a field is damaged.
-        """
+        """See `Source.fields`."""
         fields = np.zeros((len(pairs), *self.size, 2), np.float32)
         for place, levels in enumerate(self.levels(pairs)):
             if levels is not None:
@@ -69,12 +66,8 @@ class PackedSource:
 
         None where a frame is paired with itself; otherwise as `fields`.
         """
+        check_adjacent(pairs, self.packed.path)
         steps = pairs[:, 1] - pairs[:, 0]
-        if not np.isin(steps, (0, 1)).all():
-            raise SpecError(
-                f"{self.packed.path} holds flow from each frame to the next. "
-                f"Received: pairs {np.unique(steps).tolist()} frames apart."
-            )
         rows = self.packed.flow[pairs[steps == 1, 0]]
         moving = iter(self._unpacked(rows, images.unpack_levels))
         return [next(moving) if step else None for step in steps]

@@ -30,7 +30,11 @@ class ClipFrames:
 
 
 def frames_of(
-    placement: np.ndarray, frames: int, spec: ClipSpec, short: str = "loop"
+    placement: np.ndarray,
+    frames: int,
+    spec: ClipSpec,
+    short: str = "loop",
+    first: int = 0,
 ) -> ClipFrames:
     """The frames of placements, brought inside the video.
 
@@ -41,9 +45,11 @@ def frames_of(
         short: What a video shorter than the clip does: "loop" starts again,
             "pad" stays at its last frame, where nothing moves. Flow never
             spans the jump of a loop: the pair beside it stands in.
+        first: Number of the part's first frame, where a part of a video is
+            taken for all of it.
 
     Returns:
-        A `ClipFrames` with every number in 0..frames-1.
+        A `ClipFrames` with every number in first..first+frames-1.
 
     Raises:
         SpecError: If `short` is not one of the two, or there is no frame.
@@ -60,10 +66,11 @@ def frames_of(
     if "rgb" in spec.streams:
         rgb = placement[..., None] + spec.rgb_frames()[0]
         rgb = rgb % frames if short == "loop" else rgb.clip(0, frames - 1)
+        rgb = rgb + first
     if "flow" in spec.streams:
         pairs = placement[..., None, None] + spec.flow_pairs()[0]
         inside = _loop_pairs if short == "loop" else _pad_pairs
-        pairs = inside(pairs, frames)
+        pairs = inside(pairs, frames) + first
     return ClipFrames(rgb, pairs)
 
 

@@ -1,7 +1,8 @@
 """Cutting clips: from frames, or a file, to the arrays that a model eats."""
 
+import dataclasses
 import os
-from typing import Any, Protocol
+from collections.abc import Callable
 
 import numpy as np
 
@@ -9,64 +10,42 @@ from keras_twostream.data import layouts
 from keras_twostream.data.cache import PackedSource
 from keras_twostream.data.cache.packed import is_packed
 from keras_twostream.data.cutting import cropping, placement
-from keras_twostream.data.cutting.clip_frames import frames_of
-from keras_twostream.data.cutting.footage import footage_of
+from keras_twostream.data.cutting.footage import Footage, footage_of
+from keras_twostream.data.cutting.packed_footage import PackedFootage
+from keras_twostream.data.source import Part, Source
 from keras_twostream.data.video import packets, reading, resizing
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
 
-
-class Source(Protocol):
-    """Something that has frames at a spec's rate and size."""
-
-    frames: int
-
-    def read(self, indices: np.ndarray) -> np.ndarray:
-        """(N, H, W, 3) uint8 frames."""
+Opener = Callable[[str], Source]  # `open_source` for one kind of clip
 
 
-class FileSource:
-    """A video file at the rate and size that a spec asks for."""
+@dataclasses.dataclass(frozen=True)
+class Views:
+    """How a video is cut into the clips that it is tested on.
 
-    def __init__(self, path: str | os.PathLike, spec: ClipSpec):
-        self._path, self._spec = path, spec
-        self.frames = reading.count_frames(path, spec.frame_rate)
+    Attributes:
+        count: How many clips; None covers the video (only "dense").
+        protocol: How clips are placed: "uniform", "dense", "segments" or
+            "whole"; the spec's sampling when None.
+        crops: "centre", "3-crop", "4-crop", "10-crop", "whole" or
+            "whole_mirrored".
+        short: What a video shorter than the clip does: "loop" or "pad".
+        bound: Pixels that the extreme levels of another tool's flow mean.
+    """
 
-    def read(self, indices: np.ndarray) -> np.ndarray:
-        """(N, H, W, 3) uint8 frames."""
-        return reading.read_frames(
-            self._path,
-            indices,
-            rate=self._spec.frame_rate,
-            short_side=self._spec.short_side,
-            resize_to=self._spec.resize_to,
-        )
+    count: int | None = 1
+    protocol: str | None = None
+    crops: str = "centre"
+    short: str = "loop"
+    bound: float = layouts.BOUND
 
 
-class ArraySource:
-    """Frames in memory, taken to be at the spec's rate already."""
-
-    def __init__(self, frames: np.ndarray, spec: ClipSpec):
-        frames = np.asarray(frames)
-        if frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
-            raise SpecError(
-                "Frames must be a (T, H, W, 3) array, RGB, 0..255. "
-                f"Received: shape={frames.shape}"
-            )
-        if frames.dtype != np.uint8:
-            frames = _as_bytes(frames)
-        self._all, self._spec = frames, spec
-        self.frames = len(frames)
-
-    def read(self, indices: np.ndarray) -> np.ndarray:
-        """(N, H, W, 3) uint8 frames."""
-        return resizing.resize_all(
-            self._all[indices], self._spec.short_side, self._spec.resize_to
-        )
+DEFAULT_VIEWS = Views()
 
 
 def clips(
-    source: str | os.PathLike | np.ndarray,
+    source: str | os.PathLike[str] | np.ndarray,
     spec: ClipSpec,
     count: int | None = 1,
     protocol: str | None = None,
@@ -74,12 +53,13 @@ def clips(
     short: str = "loop",
     bound: float = layouts.BOUND,
 ) -> dict[str, np.ndarray]:
-    """The clips that a video is tested on, as arrays.
+    """Return the clips that a video is tested on.
 
     Args:
         source: A video file, a packed file, a folder of frames and flow
             (see `data.layouts`), or (T, H, W, 3) RGB frames, 0..255, at the
-            spec's frame rate.
+            spec's frame rate. A path that ends in `#t=12.5,20` means these
+            seconds of the file.
         spec: The clip.
         count: How many clips; None covers the video (only "dense").
         protocol: How clips are placed: "uniform", "dense", "segments" or
@@ -101,55 +81,112 @@ def clips(
     Example:
         >>> clips("video.mp4", spec, count=10, crops="3-crop")
     """
-    footage, wanted = view_footage(
-        source, spec, count, protocol, crops, short, bound
-    )
-    views = [footage.crop(crop) for crop in wanted]
+    views = Views(count, protocol, crops, short, bound)
+    footage, chosen = view_footage(source, spec, views)
+    by_crop = [footage.crop(crop) for crop in chosen]
     return {
-        stream: np.stack([view[stream] for view in views], axis=1).reshape(
-            -1, *views[0][stream].shape[1:]
+        stream: np.stack([clip[stream] for clip in by_crop], axis=1).reshape(
+            -1, *by_crop[0][stream].shape[1:]
         )
         for stream in spec.streams
     }
 
 
 def view_footage(
-    source: str | os.PathLike | np.ndarray,
+    source: str | os.PathLike[str] | np.ndarray,
     spec: ClipSpec,
-    count: int | None = 1,
-    protocol: str | None = None,
-    crops: str = "centre",
-    short: str = "loop",
-    bound: float = layouts.BOUND,
-) -> tuple[Any, list[cropping.Crop]]:
-    """What `clips` cuts, and the crops: for many views, one after the other.
+    views: Views = DEFAULT_VIEWS,
+) -> tuple[Footage | PackedFootage, list[cropping.Crop]]:
+    """Return what `clips` cuts from, and the crops, to cut one by one.
 
     Args:
-        source: As all others, see `clips`.
+        source: As in `clips`.
         spec: The clip.
-        count: How many clips.
-        protocol: How clips are placed.
-        crops: Name of the crops.
-        short: What a video shorter than the clip does.
-        bound: Pixels that the extreme levels of another tool's flow mean.
+        views: Which clips, and how they are cropped.
 
     Returns:
         Footage, whose `crop(crop)` gives the clips (count, T, H, W, C) of
-        each stream, and the crops to take.
+        each stream, and the crops.
     """
-    opened = open_source(source, spec, bound)
-    placements = placement.views(opened.frames, spec, count, protocol)
-    chosen = frames_of(placements, opened.frames, spec, short)
-    footage = footage_of(opened, chosen, spec)
-    return footage, cropping.view_crops(*footage.size, spec.crop, crops)
+    opened = open_source(source, spec, views.bound)
+    places = placement.views(opened.frames, spec, views.count, views.protocol)
+    footage = footage_of(opened, places, spec, views.short)
+    height, width = footage.size
+    return footage, cropping.view_crops(height, width, spec.crop, views.crops)
+
+
+# === Sources ===
+
+
+class FileSource(Source):
+    """A video file at the rate and size that a spec asks for.
+
+    Args:
+        path: The file.
+        spec: The clip.
+
+    Raises:
+        VideoError: If the file cannot be read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], spec: ClipSpec) -> None:
+        self._path, self._spec = path, spec
+        self.frames = reading.count_frames(path, spec.frame_rate)
+        self.rate = spec.frame_rate
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """See `Source.read`."""
+        return reading.read_frames(
+            self._path,
+            indices,
+            rate=self._spec.frame_rate,
+            short_side=self._spec.short_side,
+            resize_to=self._spec.resize_to,
+        )
+
+    def keep(self, part: Part) -> None:
+        """See `Source.keep`; the file knows its frame rate."""
+        if part.end is not None and self.rate is None:
+            self.rate = reading.probe(self._path).fps
+        super().keep(part)
+
+
+class ArraySource(Source):
+    """Frames in memory, taken to be at the spec's rate already.
+
+    Args:
+        frames: (T, H, W, 3) RGB, 0..255.
+        spec: The clip.
+
+    Raises:
+        SpecError: If the frames are not as above.
+    """
+
+    def __init__(self, frames: np.ndarray, spec: ClipSpec) -> None:
+        frames = np.asarray(frames)
+        if frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
+            raise SpecError(
+                "Frames must be a (T, H, W, 3) array, RGB, 0..255. "
+                f"Received: shape={frames.shape}"
+            )
+        if frames.dtype != np.uint8:
+            frames = _as_bytes(frames)
+        self._all, self._spec = frames, spec
+        self.frames, self.rate = len(frames), spec.frame_rate
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """See `Source.read`."""
+        return resizing.resize_all(
+            self._all[indices], self._spec.short_side, self._spec.resize_to
+        )
 
 
 def open_source(
-    source: str | os.PathLike | np.ndarray,
+    source: str | os.PathLike[str] | np.ndarray,
     spec: ClipSpec,
     bound: float = layouts.BOUND,
-):
-    """A `Source` for a path or for frames in memory.
+) -> Source:
+    """Return the source of a path, or of frames in memory.
 
     Args:
         source: As in `clips`.
@@ -158,43 +195,53 @@ def open_source(
     """
     if not isinstance(source, str | os.PathLike):
         return ArraySource(source, spec)
-    if is_packed(source):
-        return PackedSource(source, spec)
-    if os.path.isdir(source):
-        return layouts.LayoutSource(source, spec, bound)
-    if os.fspath(source).endswith(".npy"):
-        return layouts.NpySource(source, spec, bound)
-    return FileSource(source, spec)
+    part = Part.of(os.fspath(source))
+    opened = _open(part.path, spec, bound)
+    opened.keep(part)
+    return opened
+
+
+def _open(path: str, spec: ClipSpec, bound: float) -> Source:
+    if is_packed(path):
+        return PackedSource(path, spec)
+    if os.path.isdir(path):
+        return layouts.LayoutSource(path, spec, bound)
+    if path.endswith(".npy"):
+        return layouts.NpySource(path, spec, bound)
+    return FileSource(path, spec)
 
 
 def is_extracted(path: str) -> bool:
-    """Whether a path holds frames and flow rather than a video."""
+    """Return whether a path holds frames and flow rather than a video."""
     return is_packed(path) or os.path.isdir(path) or path.endswith(".npy")
 
 
-def check_source(path: str, spec: ClipSpec, look_inside: bool) -> None:
-    """Refuses what cannot be read, as far as a quick look tells.
+def check_source(path: str, opener: Opener, look_inside: bool) -> None:
+    """Refuse what cannot be read, as far as a quick look tells.
 
     Args:
         path: As in `open_source`.
-        spec: The clip.
+        opener: Opens the path.
         look_inside: Whether a video file is opened.
 
     Raises:
         VideoError: If the path cannot be read.
         SpecError: If it is a cache that was made for other clips.
     """
-    if is_extracted(path):
-        open_source(path, spec)
+    file = Part.of(path).path
+    if is_extracted(file):
+        opener(path)
     elif look_inside:
-        reading.probe(path)
+        reading.probe(file)
     else:
-        packets.check_file(path)
+        packets.check_file(file)
 
 
 def _as_bytes(frames: np.ndarray) -> np.ndarray:
     low, high = float(frames.min()), float(frames.max())
-    if low < 0 or high > 255 or (frames.dtype.kind == "f" and 0 < high <= 1):
+    finite = np.isfinite(low) and np.isfinite(high)
+    in_one = frames.dtype.kind == "f" and 0 < high <= 1
+    if not finite or low < 0 or high > 255 or in_one:
         raise SpecError(
             "Frames must hold values 0..255. "
             f"Received: values from {low:g} to {high:g}. Multiply frames "

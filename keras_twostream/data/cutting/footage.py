@@ -5,29 +5,33 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_twostream import flow
+from keras_twostream.data.cache import PackedSource
 from keras_twostream.data.cutting import augmentation, cropping
-from keras_twostream.data.cutting.clip_frames import ClipFrames
+from keras_twostream.data.cutting.clip_frames import ClipFrames, frames_of
 from keras_twostream.data.cutting.packed_footage import (
     PackedFootage,
     distinct,
     distinct_pairs,
 )
+from keras_twostream.data.source import Source
 from keras_twostream.spec import ClipSpec
 
 
 def footage_of(
-    source, chosen: ClipFrames, spec: ClipSpec
+    source: Source, placements: np.ndarray, spec: ClipSpec, short: str = "loop"
 ) -> "Footage | PackedFootage":
-    """The footage of some clips, with flow from disk where it is there.
+    """Return the footage of some clips, with flow from disk if it is there.
 
     Args:
-        source: A `Source`, with `fields` and `size` where flow is on disk.
-        chosen: The frames that the clips take.
+        source: The video.
+        placements: (..., T) where the clips lie, see `placement`.
         spec: The clip.
+        short: What a video shorter than the clip does: "loop" or "pad".
     """
-    if PackedFootage.serves(source, spec):
+    chosen = frames_of(placements, source.frames, spec, short, source.first)
+    if isinstance(source, PackedSource) and PackedFootage.serves(spec):
         return PackedFootage(source, chosen)
-    if not hasattr(source, "fields"):
+    if not source.has_fields:
         numbers = chosen.needed
         return Footage(source.read(numbers), numbers, chosen, spec)
     shown = np.empty(0, int) if chosen.rgb is None else np.unique(chosen.rgb)

@@ -8,6 +8,7 @@ more than decoding. All that takes time runs without Python's lock.
 
 import numpy as np
 
+from keras_twostream import flow
 from keras_twostream._opencv import cv2
 from keras_twostream.data.cache import PackedSource
 from keras_twostream.data.cutting import augmentation, cropping
@@ -40,13 +41,12 @@ class PackedFootage:
             self._levels = source.levels(pairs)
 
     @staticmethod
-    def serves(source, spec: ClipSpec) -> bool:
-        """Whether clips of a source can be cut this way.
+    def serves(spec: ClipSpec) -> bool:
+        """Return whether clips can be cut this way.
 
         Trajectory stacking follows points through whole fields.
         """
-        stacked = "flow" not in spec.streams or spec.stacking == "forward"
-        return hasattr(source, "levels") and stacked
+        return "flow" not in spec.streams or spec.stacking == "forward"
 
     def crop(
         self,
@@ -100,9 +100,10 @@ class PackedFootage:
     def _pixels(self, crop: cropping.Crop, values: str):
         """Factors and offsets from levels to displacement, of x and y."""
         scale = cropping.flow_scale(crop, values)
-        bound = self._contract.flow_bound
-        step = 2 * bound / (2**self._contract.bits - 1)
-        return np.float32(scale * step), np.float32(-scale * bound)
+        step, first = flow.levels_to_pixels(
+            self._contract.flow_bound, self._contract.bits
+        )
+        return np.float32(scale * step), np.float32(scale * first)
 
 
 def _target(out, stream: str, places, crop, depth: int, dtype) -> np.ndarray:

@@ -8,12 +8,14 @@ import numpy as np
 
 from keras_twostream._cpus import available_cpus
 from keras_twostream._stopwatch import Stopwatch
+from keras_twostream.data.cache import PackedSource
 from keras_twostream.data.cutting import augmentation, placement
-from keras_twostream.data.cutting.clip_frames import frames_of
-from keras_twostream.data.cutting.footage import footage_of
+from keras_twostream.data.cutting.footage import Footage, footage_of
+from keras_twostream.data.cutting.packed_footage import PackedFootage
 from keras_twostream.data.feeding.pipeline import video_dataset
 from keras_twostream.data.feeding.reader import BAD_VIDEO
 from keras_twostream.data.feeding.stores import frame_store
+from keras_twostream.data.source import Source
 from keras_twostream.errors import SpecError, VideoError
 from keras_twostream.spec import ClipSpec
 
@@ -141,11 +143,11 @@ def _taking_apart(store, spec: ClipSpec, augment) -> Callable:
         watch = Stopwatch()
         rng = placement.generator(0, 0, index)
         with watch("open"):
-            source = store.open(path, spec)
+            source = store.open(path)
+        _count_reading(source, watch)
         place = sampler(source.frames, spec, rng)
-        chosen = frames_of(place, source.frames, spec)
-        footage = _footage(source, chosen, spec, watch)
-        crop = draw(*footage.size, spec.crop, rng)
+        footage = _footage(source, place, spec, watch)
+        crop = draw(footage.size[0], footage.size[1], spec.crop, rng)
         with watch("crop"):
             # Into the same memory again, as a batch is filled.
             clip.update(footage.crop(crop, out=clip or None))
@@ -154,30 +156,31 @@ def _taking_apart(store, spec: ClipSpec, augment) -> Callable:
     return take_apart
 
 
-class _Timed:
-    """A source whose reading of frames is counted apart."""
-
-    def __init__(self, source, watch: Stopwatch) -> None:
-        self._source, self._watch = source, watch
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._source, name)
-        return self._counted(found) if name in ("read", "images") else found
-
-    def _counted(self, read: Callable) -> Callable:
-        def reading(indices: np.ndarray):
-            with self._watch("frames"):
-                return read(indices)
-
-        return reading
+def _count_reading(source: Source, watch: Stopwatch) -> None:
+    """Time the reading of frames apart from everything else."""
+    names = ["read"]
+    if isinstance(source, PackedSource):
+        names.append("images")
+    for name in names:
+        setattr(source, name, _counted(getattr(source, name), watch))
 
 
-def _footage(source, chosen, spec: ClipSpec, watch: Stopwatch):
+def _counted(read: Callable, watch: Stopwatch) -> Callable:
+    def reading(indices: np.ndarray):
+        with watch("frames"):
+            return read(indices)
+
+    return reading
+
+
+def _footage(
+    source: Source, place: np.ndarray, spec: ClipSpec, watch: Stopwatch
+) -> Footage | PackedFootage:
     """Reading frames is one part; what is left of the footage is flow."""
     watch.seconds.setdefault("frames", 0.0)
     before = watch.seconds["frames"]
     start = time.perf_counter()
-    footage = footage_of(_Timed(source, watch), chosen, spec)
+    footage = footage_of(source, place, spec)
     reading = watch.seconds["frames"] - before
     left = time.perf_counter() - start - reading
     watch.seconds["flow"] = watch.seconds.get("flow", 0.0) + left

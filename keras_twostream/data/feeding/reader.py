@@ -9,7 +9,6 @@ import numpy as np
 
 from keras_twostream._opencv import cv2
 from keras_twostream.data.cutting import augmentation, cropping, placement
-from keras_twostream.data.cutting.clip_frames import ClipFrames, frames_of
 from keras_twostream.data.cutting.footage import footage_of
 from keras_twostream.data.feeding.stores import CacheStore, FrameStore
 from keras_twostream.errors import VideoError
@@ -91,7 +90,7 @@ class ClipReader:
         """
 
         def check(path: str) -> None:
-            self._store.check(path, self._spec, look_inside)
+            self._store.check(path, look_inside)
 
         with ThreadPoolExecutor(workers) as pool:
             errors = list(
@@ -116,19 +115,15 @@ class ClipReader:
     def _cut(
         self, path: str, rng: np.random.Generator, out: dict[str, np.ndarray]
     ) -> None:
-        source = self._store.open(path, self._spec)
-        chosen = self._choose(source, rng)
-        footage = footage_of(source, chosen, self._spec)
+        source = self._store.open(path)
+        place = self._place(source.frames, rng)
+        footage = footage_of(source, place, self._spec, self._short)
         footage.crop(
             self._crop(footage.size, rng),
             self._draw_colour(rng),
             self._flow_values,
             out,
         )
-
-    def _choose(self, source, rng) -> ClipFrames:
-        placement = self._place(source.frames, rng)
-        return frames_of(placement, source.frames, self._spec, self._short)
 
     def _place(self, frames: int, rng: np.random.Generator) -> np.ndarray:
         if self._training:

@@ -1,5 +1,6 @@
 """Where the frames of videos come from, and what keeps them."""
 
+import functools
 import os
 import threading
 import warnings
@@ -9,7 +10,14 @@ import numpy as np
 
 from keras_twostream.data import layouts
 from keras_twostream.data.cache import PackedStore
-from keras_twostream.data.cutting import clip_sources
+from keras_twostream.data.cutting.clip_sources import (
+    ArraySource,
+    Opener,
+    check_source,
+    is_extracted,
+    open_source,
+)
+from keras_twostream.data.source import Part, Source
 from keras_twostream.errors import TwoStreamError
 from keras_twostream.spec import ClipSpec
 
@@ -19,39 +27,42 @@ class FrameStore:
 
     Args:
         limit: Bytes; 0 keeps nothing.
-        bound: See `open_source`.
+        spec: The clip.
+        opener: Opens videos for that clip.
     """
 
-    def __init__(self, limit: int, bound: float):
-        self._limit, self._free, self._bound = limit, limit, bound
+    def __init__(self, limit: int, spec: ClipSpec, opener: Opener) -> None:
+        self._limit, self._free = limit, limit
+        self._spec, self._opener = spec, opener
         self._kept: dict[str, np.ndarray] = {}
         self._weighed: set[str] = set()
         self._lock = threading.Lock()
 
-    def check(self, path: str, spec: ClipSpec, look_inside: bool) -> None:
+    def check(self, path: str, look_inside: bool) -> None:
         """See `check_source`."""
-        clip_sources.check_source(path, spec, look_inside)
+        check_source(path, self._opener, look_inside)
 
-    def open(self, path: str, spec: ClipSpec) -> clip_sources.Source:
-        """A source of the video's frames, in memory where they fit."""
-        if path in self._kept:
-            return clip_sources.ArraySource(self._kept[path], spec)
-        source = clip_sources.open_source(path, spec, self._bound)
-        if not self._limit or hasattr(source, "fields"):
-            return source
-        if not self._takes(path, source):
-            return source
-        self._kept[path] = source.read(np.arange(source.frames))
-        return clip_sources.ArraySource(self._kept[path], spec)
+    def open(self, path: str) -> Source:
+        """Return a source of the video's frames, in memory if they fit."""
+        if path not in self._kept:
+            source = self._opener(path)
+            if not self._limit or source.has_fields:
+                return source
+            if not self._takes(path, source):
+                return source
+            numbers = source.first + np.arange(source.frames)
+            self._kept[path] = source.read(numbers)
+        return ArraySource(self._kept[path], self._spec)
 
-    def _takes(self, path: str, source: clip_sources.Source) -> bool:
-        """Whether the caller is to keep the video; its room is taken then.
+    def _takes(self, path: str, source: Source) -> bool:
+        """Return whether the caller is to keep the video, and take its room.
 
         One frame tells the size, so that nothing is decoded in vain.
         """
         if path in self._weighed:
             return False
-        size = source.frames * source.read(np.array([0])).nbytes
+        frame = source.read(np.array([source.first]))
+        size = source.frames * frame.nbytes
         with self._lock:
             takes = path not in self._weighed and size <= self._free
             self._weighed.add(path)
@@ -66,35 +77,43 @@ class CacheStore:
         folder: The cache.
         spec: The clip.
         paths: Every video of the data set.
-        bound: See `open_source`.
+        opener: Opens the videos themselves.
     """
 
     def __init__(
-        self, folder, spec: ClipSpec, paths: Sequence[str], bound: float
-    ):
-        self._store, self._bound = PackedStore(folder, spec, paths), bound
-        self._writes = True
+        self,
+        folder: str | os.PathLike[str],
+        spec: ClipSpec,
+        paths: Sequence[str],
+        opener: Opener,
+    ) -> None:
+        files = [Part.of(path).path for path in paths]
+        self._store = PackedStore(folder, spec, files)
+        self._opener, self._writes = opener, True
 
-    def check(self, path: str, spec: ClipSpec, look_inside: bool) -> None:
+    def check(self, path: str, look_inside: bool) -> None:
         """See `check_source`; what is in the cache need not be elsewhere."""
-        if not self._store.holds(path):
-            clip_sources.check_source(path, spec, look_inside)
+        if not self._store.holds(Part.of(path).path):
+            check_source(path, self._opener, look_inside)
 
-    def open(self, path: str, spec: ClipSpec) -> clip_sources.Source:
-        """A source of the video's frames and flow.
+    def open(self, path: str) -> Source:
+        """Return a source of the video's frames and flow.
 
         The video itself is read where the cache lacks it and cannot be
         written any more.
         """
-        if not clip_sources.is_extracted(path):
+        part = Part.of(path)
+        if not is_extracted(part.path):
             try:
-                if self._writes or self._store.holds(path):
-                    return self._store.open(path)
+                if self._writes or self._store.holds(part.path):
+                    source = self._store.open(part.path)
+                    source.keep(part)
+                    return source
             except TwoStreamError:
                 raise
             except OSError as error:
                 self._stop_writing(error)
-        return clip_sources.open_source(path, spec, self._bound)
+        return self._opener(path)
 
     def _stop_writing(self, error: OSError) -> None:
         self._writes = False
@@ -106,13 +125,22 @@ class CacheStore:
 
 
 def frame_store(
-    cache: str | os.PathLike | None,
+    cache: str | os.PathLike[str] | None,
     limit: int,
     spec: ClipSpec,
     paths: Sequence[str],
     bound: float = layouts.BOUND,
 ) -> FrameStore | CacheStore:
-    """What keeps frames: nothing, memory, or a folder."""
+    """Return what keeps frames: nothing, memory, or a folder.
+
+    Args:
+        cache: None, "memory", or the folder.
+        limit: Bytes that memory may hold.
+        spec: The clip.
+        paths: Every video of the data set.
+        bound: Pixels that the extreme levels of another tool's flow mean.
+    """
+    opener = functools.partial(open_source, spec=spec, bound=bound)
     if cache is None or cache == "memory":
-        return FrameStore(limit if cache else 0, bound)
-    return CacheStore(cache, spec, paths, bound)
+        return FrameStore(limit if cache else 0, spec, opener)
+    return CacheStore(cache, spec, paths, opener)

@@ -65,7 +65,8 @@ def _fit(layout: Layout, starts: list[int], shift: int) -> Measured | None:
     opened = layout.files["x"][min(pairs) + shift]
     zero = zero_level(opened, layout.name)
     levels, truth = map(np.concatenate, zip(*pairs.values(), strict=True))
-    share = (levels - np.float32(zero)) / 127.5
+    step, first = flow.levels_to_pixels(1.0, zero=zero)
+    share = levels * np.float32(step) + np.float32(first)
     return _regress(share, truth, shift, zero)
 
 

@@ -11,14 +11,15 @@ import numpy as np
 from keras_twostream import flow
 from keras_twostream._opencv import cv2
 from keras_twostream.data.layouts.layout import Layout, read_layout
+from keras_twostream.data.source import Source, check_adjacent
 from keras_twostream.data.video.resizing import fit_size, resize
-from keras_twostream.errors import SpecError, VideoError
+from keras_twostream.errors import VideoError
 from keras_twostream.spec import ClipSpec
 
 BOUND = 20.0  # px; what nearly everybody passes, whatever the tool's default
 
 
-class LayoutSource:
+class LayoutSource(Source):
     """A folder of frames and flow, taken to be at the spec's frame rate.
 
     Frames are whole ones, as these tools write them. They and the fields are
@@ -38,12 +39,17 @@ class LayoutSource:
         VideoError: If the folder is none of a known tool, or lacks a stream.
     """
 
+    has_fields = True
+
     def __init__(
-        self, path: str | os.PathLike, spec: ClipSpec, bound: float = BOUND
+        self,
+        path: str | os.PathLike[str],
+        spec: ClipSpec,
+        bound: float = BOUND,
     ) -> None:
         self.layout, self._bound = _layout(os.fspath(path)), bound
         _check(self.layout, spec)
-        self.frames = self.layout.frames
+        self.frames, self.rate = self.layout.frames, spec.frame_rate
         self._rgb = _paths(self.layout.files["rgb"])
         self._x = self.layout.files["x"]
         self._y = self.layout.files["y"]
@@ -53,7 +59,7 @@ class LayoutSource:
         )
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """(N, H, W, 3) uint8 frames."""
+        """See `Source.read`."""
         images = [
             resize(_image(self._rgb[index], cv2.IMREAD_COLOR_RGB), self.size)
             for index in indices
@@ -61,12 +67,7 @@ class LayoutSource:
         return np.stack(images)
 
     def fields(self, pairs: np.ndarray) -> np.ndarray:
-        """(N, H, W, 2) float32 flow of (N, 2) pairs of frame numbers.
-
-        Raises:
-            SpecError: If a pair is not one frame and the next.
-            VideoError: If a file is missing.
-        """
+        """See `Source.fields`."""
         return _fields_of_pairs(pairs, self.size, self._field)
 
     def _field(self, start: int) -> np.ndarray:
@@ -79,10 +80,12 @@ class LayoutSource:
         files = self._x[index], self._y[index]
         levels = np.stack([_image(file) for file in files], axis=-1)
         zero = zero_level(next(iter(self._x.values())), self.layout.name)
-        return flow.resize(decode(levels, self._bound, zero), self.size)
+        step, first = flow.levels_to_pixels(self._bound, zero=zero)
+        field = levels * np.float32(step) + np.float32(first)
+        return flow.resize(field, self.size)
 
 
-class NpySource:
+class NpySource(Source):
     """kinetics-i3d's arrays of shape (1, T, H, W, C) in [-1, 1].
 
     Arrays of the network's size, as DeepMind publishes them, are cut from
@@ -103,8 +106,13 @@ class NpySource:
         VideoError: If an array is missing or of another shape.
     """
 
+    has_fields = True
+
     def __init__(
-        self, path: str | os.PathLike, spec: ClipSpec, bound: float = BOUND
+        self,
+        path: str | os.PathLike[str],
+        spec: ClipSpec,
+        bound: float = BOUND,
     ) -> None:
         files = {"rgb": _other(path, "rgb"), "flow": _other(path, "flow")}
         self._arrays = {
@@ -113,40 +121,23 @@ class NpySource:
             if stream in spec.streams
         }
         any_array = next(iter(self._arrays.values()))
-        self.frames = len(any_array)
+        self.frames, self.rate = len(any_array), spec.frame_rate
         self._bound = bound
         self.size = _size_of(any_array.shape[1:3], spec)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """(N, H, W, 3) uint8 frames."""
+        """See `Source.read`."""
         values = (self._arrays["rgb"][indices] + 1) * 127.5
         frames = np.rint(values).clip(0, 255).astype(np.uint8)
         return np.stack([resize(frame, self.size) for frame in frames])
 
     def fields(self, pairs: np.ndarray) -> np.ndarray:
-        """(N, H, W, 2) float32 flow of (N, 2) pairs of frame numbers."""
+        """See `Source.fields`."""
         return _fields_of_pairs(pairs, self.size, self._field)
 
     def _field(self, start: int) -> np.ndarray:
         field = np.asarray(self._arrays["flow"][start], np.float32)
         return flow.resize(field * self._bound, self.size)
-
-
-def decode(levels: np.ndarray, bound: float, zero: int = 128) -> np.ndarray:
-    """Pixels from the 8 bits of another tool.
-
-    Args:
-        levels: uint8 array.
-        bound: B, pixels of the extreme levels.
-        zero: Level of a resting pixel: 128 where the tool rounds, 127 where
-            it truncates, which is half a level less.
-
-    Returns:
-        float32 array of the same shape.
-    """
-    offset = 0.5 if zero == 127 else 0.0
-    scale = 2 * bound / 255
-    return ((levels + np.float32(offset)) * scale - bound).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -183,14 +174,9 @@ def _fields_of_pairs(
     size: tuple[int, int],
     field: Callable[[int], np.ndarray],
 ) -> np.ndarray:
-    steps = pairs[:, 1] - pairs[:, 0]
-    if not np.isin(steps, (0, 1)).all():
-        raise SpecError(
-            "Flow on disk goes from each frame to the next. Received: pairs "
-            f"{np.unique(steps).tolist()} frames apart; read the videos."
-        )
+    check_adjacent(pairs, "The folder")
     fields = np.zeros((len(pairs), *size, 2), np.float32)
-    for place in np.flatnonzero(steps):
+    for place in np.flatnonzero(pairs[:, 1] - pairs[:, 0]):
         fields[place] = field(int(pairs[place, 0]))
     return fields
 

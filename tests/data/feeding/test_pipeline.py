@@ -159,7 +159,7 @@ def test_what_memory_has_no_room_for_is_not_decoded_whole(items, monkeypatch):
     monkeypatch.setattr(reading, "read_frames", watch)
     store = frame_store("memory", 100_000, RGB, [])
     for path, _ in items * 2:
-        store.open(path, RGB)
+        store.open(path)
     # Two videos fit; one frame tells the size of each.
     assert sorted(asked) == [1] * 10 + [20, 21]
 

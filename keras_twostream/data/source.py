@@ -1,0 +1,121 @@
+"""What videos, packed files and folders of frames have in common."""
+
+import abc
+import dataclasses
+import re
+from typing import ClassVar
+
+import numpy as np
+
+from keras_twostream.errors import SpecError, VideoError
+
+_FRAGMENT = re.compile(r"#t=(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)$")
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A file, and the seconds of it that count.
+
+    Where a path says which part is meant, it ends as a media fragment does
+    (W3C Media Fragments URI 1.0): `video.mp4#t=12.5,20`.
+
+    Attributes:
+        path: The file or folder.
+        start: First second.
+        end: Last second, None for the whole file.
+    """
+
+    path: str
+    start: float = 0.0
+    end: float | None = None
+
+    @classmethod
+    def of(cls, path: str) -> "Part":
+        """Return the part that a path with or without a fragment names."""
+        match = _FRAGMENT.search(path)
+        if match is None:
+            return cls(path)
+        return cls(path[: match.start()], float(match[1]), float(match[2]))
+
+    def __str__(self) -> str:
+        if self.end is None:
+            return self.path
+        return f"{self.path}#t={_plain(self.start)},{_plain(self.end)}"
+
+
+class Source(abc.ABC):
+    """Frames at a clip's rate and size, and flow where it is kept with them.
+
+    Attributes:
+        frames: Number of frames, of the part that is cut from.
+        first: Number of that part's first frame.
+        rate: Frames per second; None where nothing tells.
+        size: (height, width), where `has_fields`.
+        has_fields: Whether `fields` reads flow, instead of computing it.
+    """
+
+    frames: int
+    first: int = 0
+    rate: float | None = None
+    size: tuple[int, int]
+    has_fields: ClassVar[bool] = False
+
+    @abc.abstractmethod
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """Return (N, H, W, 3) uint8 frames."""
+
+    def fields(self, pairs: np.ndarray) -> np.ndarray:
+        """Return (N, H, W, 2) float32 flow of (N, 2) pairs of frame numbers.
+
+        A frame paired with itself does not move.
+
+        Raises:
+            SpecError: If a pair is not one frame and the next.
+            VideoError: If a field is missing or damaged.
+        """
+        raise NotImplementedError
+
+    def keep(self, part: Part) -> None:
+        """Cut clips from some seconds only.
+
+        Raises:
+            SpecError: If nothing tells the frame rate.
+            VideoError: If there is no frame in that part.
+        """
+        if part.end is None:
+            return
+        if self.rate is None:
+            raise SpecError(
+                f"{part} is a part in seconds, and nothing tells its frame "
+                "rate. Give the clip one, such as frame_rate=25."
+            )
+        first = round(part.start * self.rate)
+        last = min(round(part.end * self.rate), self.frames)
+        if first >= last:
+            raise VideoError(
+                f"Cannot read {part}: {part.path} has no frame there; it "
+                f"lasts {self.frames / self.rate:.2f} s. Correct the list."
+            )
+        self.first, self.frames = first, last - first
+
+
+def check_adjacent(pairs: np.ndarray, where: str) -> None:
+    """Refuse pairs of frames that are neither equal nor adjacent.
+
+    Args:
+        pairs: (N, 2) frame numbers.
+        where: The file or folder, for the error.
+
+    Raises:
+        SpecError: If there is such a pair.
+    """
+    steps = pairs[:, 1] - pairs[:, 0]
+    if not np.isin(steps, (0, 1)).all():
+        raise SpecError(
+            f"{where} holds flow from each frame to the next. Received: pairs "
+            f"{np.unique(steps).tolist()} frames apart; read the videos."
+        )
+
+
+def _plain(seconds: float) -> str:
+    return f"{seconds:.3f}".rstrip("0").rstrip(".")
