@@ -72,15 +72,17 @@ class Footage:
             self._frames = frames[np.searchsorted(numbers, shown)]
         if chosen.pairs is not None:
             pairs, self._places = distinct_pairs(chosen.pairs)
-            if fields_of is not None:
+            if fields_of is None:
+                self._fields = flow.compute_pairs(
+                    frames,
+                    np.searchsorted(numbers, pairs),
+                    spec.flow_algorithm,
+                    **spec.flow_parameters,
+                )
+            else:
                 self._fields = fields_of(pairs)
-                return
-            self._fields = flow.compute_pairs(
-                frames,
-                np.searchsorted(numbers, pairs),
-                spec.flow_algorithm,
-                **spec.flow_parameters,
-            )
+            if spec.stacking == "trajectory":
+                self._follow_trajectories()
 
     def crop(
         self,
@@ -109,21 +111,27 @@ class Footage:
             clip["rgb"] = _on_channels(frames, self._steps)
         if self._fields is not None:
             fields = cropping.crop_flow(self._fields, crop, flow_values)
-            clip["flow"] = self._stack(fields)
+            clip["flow"] = _on_channels(fields, self._places)
         if out is None:
             return clip
         for stream, array in clip.items():
             out[stream][...] = array
         return out
 
-    def _stack(self, fields: np.ndarray) -> np.ndarray:
-        if self._spec.stacking != "trajectory":
-            return _on_channels(fields, self._places)
-        flat = fields[self._places].reshape(
-            -1, self._spec.flow_length, *fields.shape[1:]
+    def _follow_trajectories(self) -> None:
+        """Replace fields by the stacks of each step, on the whole frame.
+
+        A point that leaves the crop is followed there, and displacement is
+        that of the frame, however the crop is resized or mirrored.
+        """
+        *steps, length = self._places.shape
+        wanted, places = np.unique(
+            self._places.reshape(-1, length), axis=0, return_inverse=True
         )
-        stacked = np.stack([flow.stack(each, "trajectory") for each in flat])
-        return stacked.reshape(*self._places.shape[:-1], *stacked.shape[1:])
+        self._fields = np.stack(
+            [flow.stack(self._fields[row], "trajectory") for row in wanted]
+        )
+        self._places = places.reshape(*steps, 1)
 
 
 def _on_channels(images: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -45,6 +45,25 @@ def epoch_order(
     return generator(seed, epoch, 0, ORDER_TAG).permutation(items)
 
 
+def fitting_stride(frames: int, spec: ClipSpec, stride: int) -> int:
+    """The largest stride, up to `stride`, whose clip fits into the video.
+
+    Frames in order at a smaller stride are a clip; frames that go on from the
+    start again are none. The authors of ST-ResNet shrink it, too.
+
+    Args:
+        frames: Frames in the video.
+        spec: The clip.
+        stride: Frames between two steps that are wanted.
+
+    Returns:
+        A stride of 1 or more; 1 also where even that does not fit.
+    """
+    while stride > 1 and spec.span(stride) > frames:
+        stride -= 1
+    return stride
+
+
 # === Training: one random placement ===
 
 
@@ -52,6 +71,7 @@ def single(frames: int, spec: ClipSpec, rng: np.random.Generator) -> np.ndarray:
     """One clip at the spec's stride, anywhere in the video.
 
     Simonyan & Zisserman 2014, section 5: one random frame, or stack, each.
+    The stride shrinks where the video is too short for it.
 
     Args:
         frames: Frames in the video.
@@ -61,7 +81,8 @@ def single(frames: int, spec: ClipSpec, rng: np.random.Generator) -> np.ndarray:
     Returns:
         (T,) ints.
     """
-    return _anywhere(frames, spec, spec.temporal_stride, rng)
+    stride = fitting_stride(frames, spec, spec.temporal_stride)
+    return _anywhere(frames, spec, stride, rng)
 
 
 def multi_stride(
@@ -82,8 +103,7 @@ def multi_stride(
     """
     low, high = spec.train_strides
     stride = int(rng.integers(low, high + 1))
-    while stride > 1 and spec.span(stride) > frames:
-        stride -= 1
+    stride = fitting_stride(frames, spec, stride)
     return _anywhere(frames, spec, stride, rng)
 
 
@@ -196,14 +216,18 @@ def views(
       clips shift through the segments.
     - "whole": T steps spread over the whole video.
 
+    The stride shrinks where the video is too short for it, as in training.
+    Clips that would be equal are one.
+
     Args:
         frames: Frames in the video.
         spec: The clip.
-        clips: How many; None only for "dense".
+        clips: How many at most; None only for "dense".
         protocol: A name above, `spec.sampling` when None.
 
     Returns:
-        (clips, T) ints, a placement in each row.
+        (N, T) ints, a different placement in each row; N is `clips`, or
+        less in a video that has room for fewer.
 
     Raises:
         SpecError: If protocol or number of clips are not as above.
@@ -222,18 +246,31 @@ def views(
             "with protocol='dense', which covers the video. "
             f"Received: {clips!r} with protocol={protocol!r}"
         )
+    return _different(_placements(frames, spec, clips, protocol))
+
+
+def _different(placements: np.ndarray) -> np.ndarray:
+    """Each placement once, in the order they had."""
+    _, first = np.unique(placements, axis=0, return_index=True)
+    return placements[np.sort(first)]
+
+
+def _placements(
+    frames: int, spec: ClipSpec, clips: int | None, protocol: str
+) -> np.ndarray:
     if protocol == "whole":
-        steps = _spread(frames - _window(spec) + 1, spec.clip_length)
-        return np.repeat(steps[None], clips, axis=0)
+        return _spread(frames - _window(spec) + 1, spec.clip_length)[None]
     if protocol == "segments":
-        return _segment_views(frames, spec, clips)
-    starts = _starts(frames, spec, clips, protocol)
-    return starts[:, None] + _steps(spec, spec.temporal_stride)[None, :]
+        return _segment_views(frames, spec, clips or 1)
+    stride = fitting_stride(frames, spec, spec.temporal_stride)
+    starts = _starts(frames, spec.span(stride), clips, protocol)
+    return starts[:, None] + _steps(spec, stride)[None, :]
 
 
-def _starts(frames: int, spec: ClipSpec, clips, protocol: str) -> np.ndarray:
-    span = spec.span()
-    if protocol == "uniform":
+def _starts(
+    frames: int, span: int, clips: int | None, protocol: str
+) -> np.ndarray:
+    if clips is not None and protocol == "uniform":
         return _spread(frames - span + 1, clips)
     covering = max(1, -(-frames // span))
     count = covering if clips is None else min(clips, covering)

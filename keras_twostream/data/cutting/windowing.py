@@ -26,8 +26,9 @@ Watch = Callable[[str], AbstractContextManager[Any]]
 class Windows:
     """Clips that cover a video from start to end.
 
-    A window is as long as the model's clip. Where the model samples a whole
-    video ("segments", "whole"), it is ten seconds long.
+    A window is as long as the model's clip, and no longer than the video
+    where a smaller stride can help it. Where the model samples a whole video
+    ("segments", "whole"), it is ten seconds long.
 
     Args:
         source: A video file, or (T, H, W, 3) RGB frames, 0..255, at the
@@ -132,8 +133,10 @@ class Windows:
         if spec.sampling in ("segments", "whole"):
             length = min(self.frames, round(WHOLE_SECONDS * self.rate))
             return length, placement.views(length, spec)[0]
-        steps = np.arange(spec.clip_length) * spec.temporal_stride
-        return spec.span(), steps
+        stride = placement.fitting_stride(
+            self.frames, spec, spec.temporal_stride
+        )
+        return spec.span(stride), np.arange(spec.clip_length) * stride
 
     def _hop(self, seconds: float | None, length: int, room: int) -> float:
         if seconds is not None:

@@ -7,7 +7,11 @@ from numbered_videos import numbered_frames, numbers, write_video
 from keras_twostream import ClipSpec, flow
 from keras_twostream.data import clips, read_frames
 from keras_twostream.data.cutting.clip_frames import frames_of
-from keras_twostream.data.cutting.cropping import Crop
+from keras_twostream.data.cutting.cropping import (
+    Crop,
+    crop_flow,
+    view_crops,
+)
 from keras_twostream.data.cutting.footage import Footage
 from keras_twostream.errors import SpecError
 
@@ -80,6 +84,23 @@ def test_other_stackings(stacking):
     assert np.median(arrays["flow"][..., 2]) == pytest.approx(2 * sign, abs=0.3)
 
 
+@pytest.mark.parametrize("crops", ["centre", "10-crop", "3-crop"])
+def test_trajectories_are_followed_on_the_whole_frame(crops):
+    spec = SPEC.replace(stacking="trajectory")
+    frames = moving_frames()
+    arrays = clips(frames, spec, crops=crops)
+    pairs = (len(frames) - spec.span()) // 2 + spec.flow_pairs()
+    stacks = np.stack(
+        [
+            flow.stack(fields, "trajectory")
+            for fields in flow.compute_pairs(frames, pairs)
+        ]
+    )
+    wanted = view_crops(*frames.shape[1:3], spec.crop, crops)
+    for row, crop in zip(arrays["flow"], wanted, strict=True):
+        np.testing.assert_allclose(row, crop_flow(stacks, crop), atol=1e-5)
+
+
 def test_crops_of_one_clip_stand_together():
     frames = moving_frames()
     ten = clips(frames, SPEC, count=2, crops="10-crop")
@@ -116,7 +137,7 @@ def test_the_video_is_brought_to_the_rate_of_the_spec(tmp_path):
 
 
 def test_a_video_shorter_than_the_clip():
-    frames = moving_frames(5)
+    frames = moving_frames(3)  # 5 at a stride of 1
     loop = clips(frames, SPEC, short="loop")
     assert np.median(loop["flow"][..., 0::2]) == pytest.approx(2, abs=0.3)
     pad = clips(frames, SPEC, short="pad")

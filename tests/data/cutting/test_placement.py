@@ -58,7 +58,7 @@ def test_training_clips_stay_inside(spec, frames, name, short, seed):
     placement = sampling.SAMPLERS[name](frames, spec, rng)
     assert placement.shape == (spec.clip_length,)
     check(placement, frames, spec, short)
-    if frames >= spec.span(1) and name == "multi_stride":
+    if frames >= spec.span(1) and name in ("multi_stride", "single"):
         # Nothing loops where the stride can shrink.
         assert placement[0] >= 0
         stride = placement[-1] - placement[0]
@@ -75,12 +75,33 @@ def test_training_clips_stay_inside(spec, frames, name, short, seed):
 )
 def test_test_clips_stay_inside(spec, frames, protocol, clips):
     placements = views(frames, spec, clips, protocol)
-    assert len(placements) == clips or protocol == "dense"
+    assert 1 <= len(placements) <= clips
+    assert len(np.unique(placements, axis=0)) == len(placements)
     assert placements.min() >= 0
     check(placements, frames, spec, "loop")
     window = spec.replace(clip_length=1).span()
-    if frames >= spec.span():
+    if frames >= spec.span(1):
+        # Every frame is there, in order: nothing loops.
         assert placements.max() + window <= frames
+        assert (np.diff(placements, axis=1) >= 0).all()
+    room = frames - spec.span() + 1
+    if protocol == "uniform" and room >= clips:
+        assert len(placements) == clips
+
+
+def test_a_short_video_is_tested_in_order():
+    # ST-ResNet's clip spans 71 frames.
+    spec = ClipSpec(
+        clip_length=5, temporal_stride=15, flow_length=10, flow_offset=-5
+    )
+    assert views(50, spec).tolist() == [[1, 10, 19, 28, 37]]
+    assert len(views(50, spec, 25)) == 50 - spec.span(9) + 1
+    shorter = views(12, spec, 25)
+    assert shorter.tolist() == [[0, 1, 2, 3, 4]]
+
+
+def test_a_whole_video_is_one_clip():
+    assert len(views(105, SPEC, 10, "whole")) == 1
 
 
 def test_draws_depend_on_seed_epoch_and_index_alone():
