@@ -51,6 +51,22 @@ def clip_spec(model: keras.Model) -> ClipSpec:
     return spec.replace(streams=tuple(s for s in spec.streams if s in streams))
 
 
+def check_whole_frames(model: keras.Model) -> None:
+    """Refuse a model that takes crops of one size for whole frames.
+
+    Raises:
+        SpecError: If height and width of an input are fixed.
+    """
+    for tensor in model.inputs:
+        if None not in tensor.shape[2:4]:
+            height, width = tensor.shape[2:4]
+            raise SpecError(
+                f"{model.name} ends in dense layers and takes frames of "
+                f"{height} x {width} pixels alone, not whole ones. Choose "
+                "other crops, such as centre or 10-crop."
+            )
+
+
 def card(model: keras.Model) -> dict[str, Any]:
     """Architecture, options, classes, and the weights it was loaded with."""
     return dict(next(iter(stream_layers(model).values())).card)

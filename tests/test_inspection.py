@@ -144,3 +144,12 @@ def test_a_head_that_diverged_is_not_trained(value):
     assert not inspection.head_is_trained(model)
     with pytest.raises(UntrainedHeadError, match="not finite"):
         kts.predict(np.zeros((8, 32, 32, 3), "uint8"), model)
+
+
+def test_a_network_of_one_size_takes_no_whole_frames():
+    fixed = kts.models.c3d(3, variant="small", clip_spec={"crop": (32, 40)})
+    with pytest.raises(SpecError, match="frames of 32 x 40 pixels alone"):
+        inspection.check_whole_frames(fixed)
+    with pytest.raises(SpecError, match="frames of 32 x 40 pixels alone"):
+        kts.training.evaluate_videos(fixed, [("no.mp4", 0)], crops="whole")
+    inspection.check_whole_frames(small_model())

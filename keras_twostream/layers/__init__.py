@@ -16,6 +16,7 @@ from keras_twostream.layers._crops import (
     FrameDifference,
     StackFrames,
 )
+from keras_twostream.layers._dense import SlidingDense
 from keras_twostream.layers._fusion import (
     FUSIONS,
     StackedIdentity,
@@ -51,6 +52,7 @@ from keras_twostream.layers._transformations import (
     ActionTransformations,
     DistanceLogits,
     SegmentMeans,
+    boundaries,
 )
 
 __all__ = [
@@ -78,6 +80,7 @@ __all__ = [
     "ScoreFusion",
     "SegmentConsensus",
     "SegmentMeans",
+    "SlidingDense",
     "SpatialConv",
     "StackFrames",
     "StackedIdentity",
@@ -87,6 +90,7 @@ __all__ = [
     "TemporalConv",
     "UnfoldTime",
     "best_of_clips",
+    "boundaries",
     "classifier",
     "concentrated_mean",
     "concentration",

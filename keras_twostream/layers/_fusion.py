@@ -207,15 +207,24 @@ def _places(x):
 
 
 def _pad_to_largest(maps):
-    shapes = [ops.shape(x)[1:-1] for x in maps]
-    if tuple(shapes[0]) == tuple(shapes[1]):
+    known = [tuple(x.shape[1:-1]) for x in maps]
+    if known[0] == known[1] and None not in known[0]:
         return maps
-    largest = _largest(*shapes)
+    shapes = [ops.shape(x)[1:-1] for x in maps]
+    pairs = list(zip(*shapes, strict=True))
+    largest = [_larger(*pair) for pair in pairs]
     padded = []
     for x, shape in zip(maps, shapes, strict=True):
         ends = [(0, to - size) for to, size in zip(largest, shape, strict=True)]
         padded.append(ops.pad(x, [(0, 0), *ends, (0, 0)]))
     return padded
+
+
+def _larger(one, other):
+    """The larger of two sizes, which a graph may know only when it runs."""
+    if isinstance(one, int) and isinstance(other, int):
+        return max(one, other)
+    return ops.maximum(one, other)
 
 
 def _largest(first, second):

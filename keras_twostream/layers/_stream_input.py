@@ -227,6 +227,7 @@ def stream_inputs(
     *,
     mean_subtraction: bool = False,
     fixed_size: bool = False,
+    smallest: int = 1,
 ) -> tuple[list, dict[str, Any]]:
     """The named inputs of a model and their normalised clips.
 
@@ -236,6 +237,8 @@ def stream_inputs(
         mean_subtraction: Subtract each flow field's own mean vector.
         fixed_size: Fix height and width to `spec.crop`, for networks that
             end in dense layers; they are free otherwise.
+        smallest: Pixels of the smallest crop that the network's strides and
+            pools leave something of.
 
     Returns:
         The list of `keras.Input`s to hand to `keras.Model`, in the order of
@@ -243,8 +246,14 @@ def stream_inputs(
         `(B, T, H, W, C)`.
 
     Raises:
-        SpecError: If the normalisation has no such name.
+        SpecError: If the normalisation has no such name, or the crop is too
+            small.
     """
+    if min(spec.crop) < smallest:
+        raise SpecError(
+            f"The network needs a crop of {smallest} x {smallest} pixels or "
+            f"more. Received: crop={spec.crop!r}"
+        )
     if normalization not in NORMALIZATIONS:
         raise SpecError(
             "`normalization` must be one of "

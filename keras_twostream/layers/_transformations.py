@@ -5,12 +5,33 @@ each part is averaged and embedded, and the action is the one matrix of n
 that carries the first embedding closest to the second.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
+
+
+def boundaries(
+    clip_length: int,
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Return (start, stop) of every precondition and of every effect.
+
+    Args:
+        clip_length: T, at least 2.
+
+    Returns:
+        Segments that end at z_p, and segments that start at z_e; with T = 25
+        five of each, z_p from 8 to 12 and z_e from 13 to 17.
+    """
+    third, half = clip_length / 3, clip_length / 2
+    ends = range(max(1, math.floor(third)), math.floor(half) + 1)
+    starts = range(math.ceil(half), math.ceil(2 * third) + 1)
+    # Frame z is index z - 1, and belongs to both of its segments.
+    before = [(0, end) for end in ends]
+    after = [(max(start, 2) - 1, clip_length) for start in starts]
+    return before, after
 
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
@@ -37,6 +58,9 @@ class NearIdentity(keras.initializers.Initializer):
 class SegmentMeans(keras.layers.Layer):
     """Means of the frames in each of several segments of the clip.
 
+    They come from sums over the first frames, in float32, so that many
+    segments cost no more than the clip.
+
     Args:
         segments: (start, stop) of each segment; stop is not in it.
 
@@ -54,11 +78,15 @@ class SegmentMeans(keras.layers.Layer):
         self.segments = [tuple(segment) for segment in segments]
 
     def call(self, features):
-        weights = np.zeros((len(self.segments), features.shape[1]), "float32")
-        for row, (start, stop) in zip(weights, self.segments, strict=True):
-            row[start:stop] = 1.0 / (stop - start)
-        weights = ops.convert_to_tensor(weights, features.dtype)
-        return ops.einsum("st,btd->bsd", weights, features)
+        sums = ops.cumsum(ops.cast(features, "float32"), axis=1)
+        sums = ops.pad(sums, [(0, 0), (1, 0), (0, 0)])
+        starts, stops = (
+            ops.convert_to_tensor(places, "int32")
+            for places in zip(*self.segments, strict=True)
+        )
+        totals = ops.take(sums, stops, axis=1) - ops.take(sums, starts, axis=1)
+        lengths = ops.cast(ops.expand_dims(stops - starts, -1), "float32")
+        return ops.cast(totals / lengths, features.dtype)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], len(self.segments), input_shape[-1])

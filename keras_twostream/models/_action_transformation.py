@@ -22,7 +22,6 @@ since equal ones would leave all classes equally far; the scale is 20, which
 lets one class of 101 reach a softmax of nearly 1.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -38,6 +37,7 @@ from keras_twostream.layers import (
     SegmentMeans,
     TakeSteps,
     UnfoldTime,
+    boundaries,
     classifier,
     stream_inputs,
 )
@@ -55,31 +55,12 @@ SPEC = ClipSpec(
 # === Parts ===
 
 
-def boundaries(clip_length: int) -> tuple[list, list]:
-    """(start, stop) of every precondition and of every effect.
-
-    Args:
-        clip_length: T, at least 2.
-
-    Returns:
-        Segments that end at z_p, and segments that start at z_e; with T = 25
-        five of each, z_p from 8 to 12 and z_e from 13 to 17.
-    """
-    third, half = clip_length / 3, clip_length / 2
-    ends = range(max(1, math.floor(third)), math.floor(half) + 1)
-    starts = range(math.ceil(half), math.ceil(2 * third) + 1)
-    # Frame z is index z - 1, and belongs to both of its segments.
-    before = [(0, end) for end in ends]
-    after = [(max(start, 2) - 1, clip_length) for start in starts]
-    return before, after
-
-
-def _tower(clip, *, name: str, clip_length: int, dropout: float):
+def _tower(clip, *, name: str, spec: ClipSpec, dropout: float):
     """fc7 of each frame: (B, T, 4096)."""
     x = FoldTime(name=f"{name}_fold")(clip)
-    for step in vgg.steps(name, (dropout, dropout)).values():
+    for step in vgg.steps(name, (dropout, dropout), spec.crop).values():
         x = step(x)
-    return UnfoldTime(clip_length, name=f"{name}_unfold")(x)
+    return UnfoldTime(spec.clip_length, name=f"{name}_unfold")(x)
 
 
 def _embedded(frames, name: str, segments: list, units: int):
@@ -164,11 +145,12 @@ def action_transformation(
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 
     Returns:
-        A model from `rgb` (B, T, 224, 224, 3) and `flow` (B, T, 224, 224,
-        2L) to logits (B, num_classes). The taps are VGG-16's layers, means
-        (of fc7, over all segments), embedding, precondition, effect, and
-        transformation: the distances (B, P, E, num_classes). Separate
-        towers put "precondition_" or "effect_" before the names.
+        A model from `rgb` (B, T, H, W, 3) and `flow` (B, T, H, W, 2L), of
+        224 pixels or whole frames, to logits (B, num_classes). The taps are
+        VGG-16's layers, means (of fc7, over all segments), embedding,
+        precondition, effect, and transformation: the distances (B, P, E,
+        num_classes). Separate towers put "precondition_" or "effect_" before
+        the names.
 
     Raises:
         SpecError: If an option is not one of its choices, or the clip has
@@ -184,13 +166,11 @@ def action_transformation(
         streams=streams, clip_length=clip_length, flow_length=flow_length
     ).replace(**(clip_spec or {}))
     _check(spec)
-    inputs, x = stream_inputs(spec, normalization, fixed_size=True)
+    inputs, x = stream_inputs(spec, normalization, smallest=vgg.SMALLEST)
     states = _shared_states if share_towers else _separate_states
     segments = boundaries(spec.clip_length)
     for stream, clip in x.items():
-        tower = partial(
-            _tower, clip, clip_length=spec.clip_length, dropout=dropout
-        )
+        tower = partial(_tower, clip, spec=spec, dropout=dropout)
         x[stream] = states(tower, stream, segments, embedding)
     scores = classifier(
         x,

@@ -43,6 +43,8 @@ SPEC = ClipSpec(
     crop=(227, 227),
 )
 
+SMALLEST = 49
+
 # === Parts ===
 
 
@@ -149,7 +151,9 @@ def action_tubes(
     """
     spec = SPEC.replace(streams=streams).replace(**(clip_spec or {}))
     _check(spec)
-    inputs, x = stream_inputs(spec, "action_tubes", fixed_size=True)
+    inputs, x = stream_inputs(
+        spec, "action_tubes", fixed_size=True, smallest=SMALLEST
+    )
     for stream, region in x.items():
         image = FoldTime(name=f"{stream}_fold")(region)
         if stream == "flow":

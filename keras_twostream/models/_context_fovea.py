@@ -55,6 +55,8 @@ CONVOLUTIONS = {
     "conv5": (256, 3, 1, False, True),
 }
 
+SMALLEST = 22
+
 # === Parts ===
 
 
@@ -176,7 +178,9 @@ def context_fovea(
     _check("streams", spec.streams, [("rgb",)])
     if fusion in ("late", "slow"):
         _check("clip_length", spec.clip_length, [length])
-    inputs, x = stream_inputs(spec, normalization, fixed_size=True)
+    inputs, x = stream_inputs(
+        spec, normalization, fixed_size=True, smallest=SMALLEST
+    )
     early = {"conv1": (spec.clip_length, 1)}
     windows = {"early": early, "slow": SLOW}.get(fusion, {})
     frames, steps = _pixels(x["rgb"], "rgb", windows, multiresolution)

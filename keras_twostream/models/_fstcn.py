@@ -79,6 +79,8 @@ FRAME_SPEC = SPEC.replace(
     frame_gap=1,
 )
 
+SMALLEST = 53
+
 # === Parts ===
 
 
@@ -272,7 +274,9 @@ def fstcn(
         streams=streams, clip_length=clip_length or base.clip_length
     ).replace(**(clip_spec or {}))
     _check_spec(spec, auxiliary)
-    inputs, x = stream_inputs(spec, normalization, fixed_size=True)
+    inputs, x = stream_inputs(
+        spec, normalization, fixed_size=True, smallest=SMALLEST
+    )
     if auxiliary:
         features = partial(_auxiliary_features, dropout=dropout)
     else:

@@ -108,17 +108,15 @@ def _rest(x, gated, tower: list[resnet.Block], clip_length: int):
     return x
 
 
-def _pool(x, stream: str, clip_length: int, temporal_pool: int):
-    """Max over time, then the average of what is left."""
+def _pool_time(x, stream: str, clip_length: int, temporal_pool: int):
+    """The maximum over `temporal_pool` steps."""
     x = UnfoldTime(clip_length, name=f"{stream}_unfold")(x)
     x = MaxPooling3D(
         (min(temporal_pool, clip_length), 1, 1),
         strides=1,
         name=f"{stream}_temporal_pool",
     )(x)
-    return layers.GlobalAveragePooling3D(
-        data_format="channels_last", name=f"{stream}_pool5"
-    )(x)
+    return x
 
 
 # === Network ===
@@ -140,6 +138,7 @@ def spatiotemporal_multiplier(
     clip_length: int = 5,
     flow_length: int = 10,
     temporal_pool: int = 5,
+    pool_window: int | None = None,
     stride_in: str = "1x1",
     pool_padding: str = "both",
     dropout: float | None = None,
@@ -165,6 +164,10 @@ def spatiotemporal_multiplier(
         flow_length: L, flow fields stacked at each step.
         temporal_pool: Frames of the max pooling after res5, with stride 1,
             T at most.
+        pool_window: Side of pool5's windows in cells of 32 pixels, for tests
+            on whole frames: the authors average windows of 7 at a stride of
+            1 and then those, which equals the mean at 224 pixels. None is
+            the mean everywhere.
         stride_in: Which convolution of a bottleneck strides: "1x1" as the
             authors, or "3x3", which torchvision's ImageNet weights need.
         pool_padding: Where pool1 is padded: on "both" sides, as torchvision,
@@ -204,6 +207,7 @@ def spatiotemporal_multiplier(
     )
     depths = {"rgb": depth, "flow": motion_depth or depth}
     _check(depths, temporal_pool)
+    resnet.check_window(pool_window)
     inputs, x = stream_inputs(spec, normalization)
     for stream in x:
         x[stream] = FoldTime(name=f"{stream}_fold")(x[stream])
@@ -222,7 +226,8 @@ def spatiotemporal_multiplier(
         x = _stage(x, towers, spec.clip_length)
     for stream in x:
         rate = DROPOUT[stream] if dropout is None else dropout
-        x[stream] = _pool(x[stream], stream, spec.clip_length, temporal_pool)
+        maps = _pool_time(x[stream], stream, spec.clip_length, temporal_pool)
+        x[stream] = resnet.mean(maps, stream, pool_window, spec.crop)
         x[stream] = layers.Dropout(rate, name=f"{stream}_dropout")(x[stream])
     scores = classifier(
         x,

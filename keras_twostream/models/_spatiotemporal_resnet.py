@@ -114,8 +114,8 @@ def _stage(
     return x
 
 
-def _pool(x, stream: str, clip_length: int, temporal_pool: int | None):
-    """Max over time (training's second stage), then the average of all."""
+def _pool_time(x, stream: str, clip_length: int, temporal_pool: int | None):
+    """The maximum over time, in training's second stage."""
     x = UnfoldTime(clip_length, name=f"{stream}_unfold")(x)
     if temporal_pool is not None:
         x = MaxPooling3D(
@@ -123,9 +123,7 @@ def _pool(x, stream: str, clip_length: int, temporal_pool: int | None):
             strides=(2, 1, 1),
             name=f"{stream}_temporal_pool",
         )(x)
-    return layers.GlobalAveragePooling3D(
-        data_format="channels_last", name=f"{stream}_pool5"
-    )(x)
+    return x
 
 
 # === Network ===
@@ -146,6 +144,7 @@ def spatiotemporal_resnet(
     clip_length: int = 5,
     flow_length: int = 10,
     temporal_pool: int | None = None,
+    pool_window: int | None = None,
     stride_in: str = "1x1",
     pool_padding: str = "both",
     dropout: float = 0.0,
@@ -169,6 +168,10 @@ def spatiotemporal_resnet(
         flow_length: L, flow fields stacked at each step.
         temporal_pool: Frames of the max pooling after res5, with stride 2
             (5 in training's second stage), or None for none (first stage).
+        pool_window: Side of pool5's windows in cells of 32 pixels, for tests
+            on whole frames: the authors average windows of 7 at a stride of
+            1 and then those, which equals the mean at 224 pixels. None is
+            the mean everywhere.
         stride_in: Which convolution of a bottleneck strides: "1x1" as the
             authors, or "3x3", which torchvision's ImageNet weights need.
         pool_padding: Where pool1 is padded: on "both" sides, as torchvision,
@@ -204,6 +207,7 @@ def spatiotemporal_resnet(
         }
     )
     _check(temporal_pool, spec.clip_length)
+    resnet.check_window(pool_window)
     inputs, x = stream_inputs(spec, normalization)
     for stream in x:
         x[stream] = FoldTime(name=f"{stream}_fold")(x[stream])
@@ -212,7 +216,8 @@ def spatiotemporal_resnet(
     for stage in resnet.STAGES:
         x = _stage(x, stage, spec.clip_length, tower)
     for stream in x:
-        x[stream] = _pool(x[stream], stream, spec.clip_length, temporal_pool)
+        maps = _pool_time(x[stream], stream, spec.clip_length, temporal_pool)
+        x[stream] = resnet.mean(maps, stream, pool_window, spec.crop)
         if dropout:
             x[stream] = layers.Dropout(dropout, name=f"{stream}_dropout")(
                 x[stream]

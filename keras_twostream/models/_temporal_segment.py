@@ -128,9 +128,7 @@ def temporal_segment(
     Returns:
         A model from `rgb` (B, K, H, W, 3), or (B, K, H, W, 18) for
         rgb_diff, and `flow` (B, K, H, W, 2L) to logits (B, num_classes):
-        the streams' weighted mean, 1 to 1.5. With BN-Inception H and W are
-        multiples of 32: its strided convolutions and pools disagree on
-        others.
+        the streams' weighted mean, 1 to 1.5.
 
     Raises:
         SpecError: If an option is not one of its choices.

@@ -74,9 +74,9 @@ def two_stream(
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 
     Returns:
-        A model from `rgb` (B, T, 224, 224, 3) and `flow` (B, T, 224, 224,
-        2L) to logits (B, num_classes): the log of the streams' mean class
-        probability.
+        A model from `rgb` (B, T, H, W, 3) and `flow` (B, T, H, W, 2L) to
+        logits (B, num_classes): the log of the streams' mean class
+        probability. Frames larger than the crop of 224 are seen whole.
 
     Raises:
         SpecError: If an option is not one of its choices.
@@ -97,11 +97,12 @@ def two_stream(
         spec,
         normalization,
         mean_subtraction=mean_subtraction,
-        fixed_size=True,
+        smallest=cnn_m.SMALLEST,
     )
     for stream, clip in x.items():
         frames = FoldTime(name=f"{stream}_fold")(clip)
-        for step in cnn_m.steps(stream, (dropout, dropout)).values():
+        steps = cnn_m.steps(stream, (dropout, dropout), spec.crop)
+        for step in steps.values():
             frames = step(frames)
         x[stream] = UnfoldTime(spec.clip_length, name=f"{stream}_unfold")(
             frames

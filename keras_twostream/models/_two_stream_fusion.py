@@ -30,6 +30,7 @@ from keras_twostream.layers import (
     stream_inputs,
 )
 from keras_twostream.models.backbones.towers import (
+    SMALLEST,
     TOWERS,
     Tower,
     matching_steps,
@@ -53,6 +54,11 @@ SCORES = "fc8"
 def _fuse(rgb: Tower, flow: Tower, method: str, site: str) -> None:
     """Puts the fused maps into the rgb tower."""
     name = f"fused_{site}"
+    if method == "conv3d" and site.startswith(("fc", "full")):
+        raise SpecError(
+            "conv3d fusion needs maps of a convolution or a pool. "
+            f"Received: fuse_at={site!r}"
+        )
     maps = [rgb.x, flow.x]
     whole_clip = method == "conv3d" or (method == "bilinear" and rgb.in_3d)
     if whole_clip:
@@ -168,8 +174,10 @@ def two_stream_fusion(
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 
     Returns:
-        A model from `rgb` (B, T, 224, 224, 3) and `flow` (B, T, 224, 224,
-        2L) to logits (B, num_classes): the mean of both towers' logits.
+        A model from `rgb` (B, T, H, W, 3) and `flow` (B, T, H, W, 2L) to
+        logits (B, num_classes): the mean of both towers' logits. Frames
+        larger than the crop of 224 are seen whole, as the authors test: fc6
+        runs as a 7x7 convolution, and the scores of its places are averaged.
         Fused maps are taps of their own, as "fused.conv5_3".
 
     Raises:
@@ -196,14 +204,15 @@ def two_stream_fusion(
         }
     )
     _check(backbones, fusion, fuse_at, temporal_pool, spec.clip_length)
-    inputs, x = stream_inputs(spec, normalization, fixed_size=True)
     names = dict(zip(("rgb", "flow"), backbones, strict=True))
+    smallest = max(SMALLEST[names[stream]] for stream in spec.streams)
+    inputs, x = stream_inputs(spec, normalization, smallest=smallest)
     towers = {
         stream: Tower(
             stream,
             FoldTime(name=f"{stream}_fold")(clip),
             spec.clip_length,
-            TOWERS[names[stream]](stream, (dropout, dropout)),
+            TOWERS[names[stream]](stream, (dropout, dropout), spec.crop),
             in_3d=temporal_pool == "3d",
         )
         for stream, clip in x.items()

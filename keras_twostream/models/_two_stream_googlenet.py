@@ -34,6 +34,8 @@ SPEC = ClipSpec(
 )
 DROPOUT = {"rgb": 0.8, "flow": 0.7}
 
+SMALLEST = 31
+
 # === Network ===
 
 
@@ -96,7 +98,7 @@ def two_stream_googlenet(
         clip_length=clip_length,
         flow_length=flow_length,
     ).replace(**(clip_spec or {}))
-    inputs, x = stream_inputs(spec, normalization)
+    inputs, x = stream_inputs(spec, normalization, smallest=SMALLEST)
     for stream, clip in x.items():
         rate = DROPOUT[stream] if dropout is None else dropout
         frames = FoldTime(name=f"{stream}_fold")(clip)

@@ -100,7 +100,9 @@ def two_stream_inception_v3(
         clip_length=clip_length,
         flow_length=flow_length,
     ).replace(**(clip_spec or {}))
-    inputs, x = stream_inputs(spec, normalization)
+    inputs, x = stream_inputs(
+        spec, normalization, smallest=inception_v3.SMALLEST
+    )
     for stream, clip in x.items():
         rate = DROPOUT[stream] if dropout is None else dropout
         frames = FoldTime(name=f"{stream}_fold")(clip)

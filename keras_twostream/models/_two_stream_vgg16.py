@@ -74,9 +74,11 @@ def two_stream_vgg16(
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 
     Returns:
-        A model from `rgb` (B, T, 224, 224, 3) and `flow` (B, T, 224, 224,
-        2L) to logits (B, num_classes): the log of the streams' mean class
-        probability, flow counting twice.
+        A model from `rgb` (B, T, H, W, 3) and `flow` (B, T, H, W, 2L) to
+        logits (B, num_classes): the log of the streams' mean class
+        probability, flow counting twice. Frames larger than the crop of 224
+        are seen whole: fc6 runs as a 7x7 convolution, and the answers of its
+        places are averaged.
 
     Raises:
         SpecError: If an option is not one of its choices.
@@ -92,11 +94,11 @@ def two_stream_vgg16(
         clip_length=clip_length,
         flow_length=flow_length,
     ).replace(**(clip_spec or {}))
-    inputs, x = stream_inputs(spec, normalization, fixed_size=True)
+    inputs, x = stream_inputs(spec, normalization, smallest=vgg.SMALLEST)
     for stream, clip in x.items():
         rates = DROPOUT[stream] if dropout is None else (dropout, dropout)
         frames = FoldTime(name=f"{stream}_fold")(clip)
-        for step in vgg.steps(stream, rates).values():
+        for step in vgg.steps(stream, rates, spec.crop).values():
             frames = step(frames)
         x[stream] = UnfoldTime(spec.clip_length, name=f"{stream}_unfold")(
             frames

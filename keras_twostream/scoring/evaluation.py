@@ -17,7 +17,11 @@ from keras_twostream.data.lists.labels import several
 from keras_twostream.errors import (
     SpecError,
 )
-from keras_twostream.inspection import class_names, clip_spec
+from keras_twostream.inspection import (
+    check_whole_frames,
+    class_names,
+    clip_spec,
+)
 from keras_twostream.prediction import FUSED
 from keras_twostream.scoring.metrics import VideoScores, check_labels, sweep
 from keras_twostream.scoring.scorer import (
@@ -115,6 +119,8 @@ class VideoEvaluator:
             UnknownNameError: As when called.
         """
         if self._compiled[0] is not model:
+            if str(self._views["crops"]).startswith("whole"):
+                check_whole_frames(model)
             network = scorer(model, self._head)
             shown = [x for _, label in self._items for x in several(label)]
             check_labels(shown, _class_count(network.output))

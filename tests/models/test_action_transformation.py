@@ -8,7 +8,7 @@ import pytest
 
 import keras_twostream as kts
 from keras_twostream.errors import SpecError
-from keras_twostream.models._action_transformation import boundaries
+from keras_twostream.layers import boundaries
 
 pytestmark = pytest.mark.agnostic
 

@@ -7,6 +7,7 @@ import pytest
 import keras_twostream as kts
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import head_layers
+from keras_twostream.layers import CeilMaxPooling2D
 from keras_twostream.models.backbones import bn_inception
 
 pytestmark = pytest.mark.agnostic
@@ -43,13 +44,13 @@ def test_ceil_pooling_gives_the_authors_sizes(tower):
     assert shape("inception_5b") == (7, 7, 1024)
 
 
-def test_only_the_last_module_pools_by_maximum(tower):
+def test_the_last_module_and_those_that_stride_pool_by_maximum(tower):
     pools = {
         module: type(tower.get_layer(f"rgb_inception_{module}_pool")).__name__
         for module in bn_inception.MODULES
     }
-    assert pools.pop("5b") == "MaxPooling2D"
-    assert pools.pop("3c") == pools.pop("4e") == "CeilMaxPooling2D"
+    for module in ("3c", "4e", "5b"):
+        assert pools.pop(module) == "MaxPooling2D"
     assert set(pools.values()) == {"AveragePooling2D"}
 
 
@@ -116,3 +117,29 @@ def test_weights_of_as_many_segments_as_classes_are_no_head():
         3, consensus="weighted", backbone="resnet50", streams=("rgb",)
     )
     assert head_layers(model) == {"rgb_fc"}
+
+
+@pytest.mark.parametrize("side", [8, 7])
+def test_strided_pools_stand_where_the_convolutions_beside_them_do(side):
+    frames = keras.Input((side, side, 4))
+    net = keras.Model(
+        frames,
+        [
+            bn_inception._pool_branch(frames, "pooled", 0, False),
+            CeilMaxPooling2D(3, 2)(frames),
+        ],
+    )
+    x = np.random.default_rng(0).normal(size=(1, side, side, 4))
+    pooled, caffe = net.predict_on_batch(x.astype("float32"))
+    if side == 8:
+        np.testing.assert_array_equal(pooled, caffe)
+    padded = np.pad(x[0], [(side % 2, 1), (side % 2, 1), (0, 0)],
+                    constant_values=-np.inf)  # fmt: skip
+    expected = [
+        [
+            padded[2 * i : 2 * i + 3, 2 * j : 2 * j + 3].max((0, 1))
+            for j in range(4)
+        ]
+        for i in range(4)
+    ]
+    np.testing.assert_allclose(pooled[0], expected, rtol=1e-6)

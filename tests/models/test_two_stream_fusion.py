@@ -25,11 +25,15 @@ def names(model):
     return {layer.name for layer in model.layers}
 
 
-def batch(model, seed=0):
-    rng = np.random.default_rng(seed)
+def batch(model, size=None):
+    rng, spec = np.random.default_rng(0), kts.clip_spec(model)
     return {
-        x.name: rng.uniform(0, 9, (1, *x.shape[1:])).astype("float32")
-        for x in model.inputs
+        stream: rng.uniform(
+            0,
+            9,
+            (1, spec.clip_length, *(size or spec.crop), spec.channels(stream)),
+        ).astype("float32")
+        for stream in spec.streams
     }
 
 
@@ -76,10 +80,48 @@ def test_unequal_towers_are_padded_to_the_larger():
     model = build(
         backbones=("vgg16", "cnn_m"), temporal_pool=None, fusion="max"
     )
-    fused = model.get_layer("fused_conv5_3")
-    shapes = [tuple(x.shape[1:]) for x in fused.input]
-    assert shapes == [(4, 4, 512), (3, 3, 512)]
-    assert fused.output.shape[1:] == (4, 4, 512)
+    names = ["rgb.conv5_3", "flow.conv5", "fused.conv5_3"]
+    out = kts.taps(model, names).predict_on_batch(batch(model))
+    rgb, flow, fused = (out[name][0] for name in names)
+    assert (rgb.shape, flow.shape) == ((4, 4, 512), (3, 3, 512))
+    padded = np.pad(flow, [(0, 1), (0, 1), (0, 0)])
+    np.testing.assert_allclose(fused, np.maximum(rgb, padded), rtol=1e-6)
+
+
+@pytest.mark.parametrize("backbone", ["cnn_m", "vgg16"])
+def test_whole_frames_are_scored_at_every_place(backbone):
+    model = build(backbones=("vgg16", backbone), temporal_pool=None)
+    for size, places in (((64, 64), (1, 1)), ((70, 130), (1, 3))):
+        clips = batch(model, size)
+        net = kts.taps(model, ["rgb.pool5", "rgb.fc8"])
+        seen = net.predict_on_batch(clips)
+        pooled, scores = seen["rgb.pool5"][0], seen["rgb.fc8"][0, 0]
+        (w6, b6), (w7, b7), (w8, b8) = (
+            model.get_layer(f"rgb_{name}").get_weights()
+            for name in ("fc6", "fc7", "fc8")
+        )
+        answers = []
+        for row, column in np.ndindex(places):
+            window = pooled[row : row + 2, column : column + 2].ravel()
+            hidden = np.maximum(np.maximum(window @ w6 + b6, 0) @ w7 + b7, 0)
+            answers.append(hidden @ w8 + b8)
+        np.testing.assert_allclose(
+            scores, np.mean(answers, 0), rtol=1e-3, atol=1e-5
+        )
+
+
+def test_the_paper_s_test_sees_the_whole_frame_and_its_mirror():
+    model = build(keep_temporal=True, clip_length=2, temporal_pool="2d")
+    frames = np.random.default_rng(0).integers(0, 256, (40, 80, 100, 3))
+    spec = kts.clip_spec(model).replace(short_side=80)
+    clips = kts.data.clips(frames.astype("uint8"), spec, crops="whole_mirrored")
+    assert clips["rgb"].shape == (2, 2, 80, 100, 3)
+    assert np.isfinite(model.predict_on_batch(clips)).all()
+
+
+def test_dense_layers_have_no_time_to_convolve():
+    with pytest.raises(SpecError, match="conv3d fusion needs maps"):
+        build(fusion="conv3d", fuse_at="fc6", temporal_pool="2d")
 
 
 def test_several_layers_and_the_scores():

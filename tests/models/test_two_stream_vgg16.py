@@ -20,8 +20,8 @@ def model():
 def test_the_sizes_are_the_paper_s():
     x = keras.Input((224, 224, 3))
     sides = {}
-    for name, step in vgg.steps("rgb", (0.9, 0.9)).items():
-        if name == "flat":
+    for name, step in vgg.steps("rgb", (0.9, 0.9), (224, 224)).items():
+        if name == "fc6":
             break
         x = step(x)
         sides[name] = x.shape[1:]

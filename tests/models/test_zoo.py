@@ -17,6 +17,7 @@ from moving_texture import frames_moving
 import keras_twostream as kts
 from keras_twostream import cli, inspection
 from keras_twostream.costs import costs
+from keras_twostream.errors import SpecError
 from keras_twostream.layers import ScoreFusion
 
 CLASSES = ("bend", "drink", "jump", "run", "wave")
@@ -269,6 +270,39 @@ def test_its_costs_are_known(name):
     idle = {layer.name for layer in measured.layers if not layer.macs}
     working = {x.name for x in model.layers if getattr(x, "filters", 0)}
     assert working and not working & idle
+
+
+@pytest.mark.usefixtures("_undrawn")
+@every_model
+def test_crops_of_112_pixels_go_in(name):
+    model = getattr(kts.models, name)(5, **{**TINY[name], **at(112)})
+    assert kts.clip_spec(model).crop == (112, 112)
+    assert model.output_shape == (None, 5)
+
+
+# The smallest crop of each network whose strides and pools leave nothing of
+# a smaller one.
+SMALLEST = {
+    "action_transformation": 32,
+    "action_tubes": 49,
+    "context_fovea": 22,
+    "fstcn": 53,
+    "two_stream": 41,
+    "two_stream_fusion": 32,
+    "two_stream_googlenet": 31,
+    "two_stream_inception_v3": 75,
+    "two_stream_vgg16": 32,
+}
+
+
+@pytest.mark.usefixtures("_undrawn")
+@pytest.mark.parametrize("name", SMALLEST)
+def test_a_crop_too_small_names_the_smallest(name):
+    smallest, stream = SMALLEST[name], kts.clip_spec(tiny(name)).streams[:1]
+    build = functools.partial(getattr(kts.models, name), 5, streams=stream)
+    assert build(**{**TINY[name], **at(smallest)}).output_shape == (None, 5)
+    with pytest.raises(SpecError, match=f"a crop of {smallest} x {smallest} "):
+        build(**{**TINY[name], **at(smallest - 1)})
 
 
 @pytest.mark.usefixtures("_undrawn")

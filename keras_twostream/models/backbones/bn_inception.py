@@ -66,7 +66,9 @@ def _module(x, stream, module, widths):
 
 def _pool_branch(x, name, project, by_maximum):
     if not project:
-        return CeilMaxPooling2D(3, 2, name=f"{name}_pool")(x)
+        # On even sides Caffe's pool; on odd ones, where Caffe's network does
+        # not fit together, as many cells as the convolutions beside it.
+        return units.max_pool(x, f"{name}_pool", 3, 2, padding="same")
     if by_maximum:
         x = units.max_pool(x, f"{name}_pool", 3, 1, padding="same")
     else:

@@ -16,28 +16,48 @@ from keras_twostream.layers import (
 )
 from keras_twostream.models.backbones import units
 
+SMALLEST = 41
 
-def steps(stream: str, dropout: tuple[float, float]) -> dict[str, Callable]:
-    """conv1 to full7: 224 x 224 frames to 2048 features.
+
+def steps(
+    stream: str, dropout: tuple[float, float], crop: tuple[int, int]
+) -> dict[str, Callable]:
+    """conv1 to full7, and their mean: 224 x 224 frames to 2048 features.
+
+    Frames larger than the crop are seen whole: full6 slides over them.
 
     Args:
         stream: Prefix of the layers' names; "rgb" alone has norm2.
         dropout: Rates after full6 and full7.
+        crop: (height, width) of the frames it is trained on.
 
     Returns:
         From step to function of a tensor, in order. conv5 of a 224 x 224
-        frame is 13 x 13 x 512, pool5 6 x 6 x 512.
+        frame is 13 x 13 x 512, pool5 6 x 6 x 512, full6 1 x 1 x 4096.
     """
-    row = _conv_steps(stream)
-    row["flat"] = partial(units.flatten, name=f"{stream}_flat")
-    widths = {6: 4096, 7: 2048}
-    for (number, width), rate in zip(widths.items(), dropout, strict=True):
-        name = f"{stream}_full{number}"
-        row[f"full{number}"] = partial(units.dense, name=name, units=width)
-        row[f"dropout{number}"] = partial(
-            units.dropout, name=f"{name}_dropout", rate=rate
-        )
-    return row
+    full6, full7 = f"{stream}_full6", f"{stream}_full7"
+    drop6, drop7 = dropout
+    window = tuple(map(_pooled, crop))
+    return {
+        **_conv_steps(stream),
+        "full6": partial(
+            units.sliding_dense, name=full6, units=4096, window=window
+        ),
+        "dropout6": partial(units.dropout, name=f"{full6}_dropout", rate=drop6),
+        "full7": partial(units.dense, name=full7, units=2048),
+        "dropout7": partial(units.dropout, name=f"{full7}_dropout", rate=drop7),
+        "places": partial(units.global_average, name=f"{stream}_places"),
+    }
+
+
+def _pooled(side: int) -> int:
+    """Cells of pool5 along a side of the frame, 6 of 224 pixels."""
+    side = (side - 7) // 2 + 1  # conv1
+    side = -((3 - side) // 2) + 1  # pool1 rounds up
+    side = (side - 3) // 2 + 1  # conv2
+    for _ in ("pool2", "pool5"):
+        side = -((3 - side) // 2) + 1
+    return side
 
 
 def _conv_steps(stream):

@@ -14,6 +14,8 @@ _conv = partial(units.conv_bn, epsilon=1e-3)
 
 ROW, COLUMN = (1, 7), (7, 1)
 
+SMALLEST = 75
+
 # The branches of a module are chains of (name, filters, size, options).
 _STRIDED = {"stride": 2, "pad": 0}
 

@@ -181,6 +181,48 @@ def rectify(x, tower: list[Block], index: int):
     return relu(x, name if last else f"{block.name}_relu")
 
 
+def mean(x, stream: str, window: int | None, crop: tuple[int, int]):
+    """pool5: the mean over time and places, of windows' means where given.
+
+    Args:
+        x: Maps (B, T, H, W, C).
+        stream: Prefix of the layers' names.
+        window: Side of the windows, which move by one cell, or None. On
+            whole frames the cells in the middle then count more than those
+            at the border, which fewer windows see.
+        crop: (height, width) of the frames; windows are no larger than
+            their maps.
+
+    Returns:
+        (B, C).
+    """
+    if window is not None:
+        sides = (min(window, -(-side // 32)) for side in crop)
+        x = layers.AveragePooling3D(
+            (1, *sides),
+            strides=1,
+            dtype="float32",  # PyTorch averages no bfloat16 volumes on a CPU
+            data_format="channels_last",
+            name=f"{stream}_pool5_windows",
+        )(x)
+    return layers.GlobalAveragePooling3D(
+        data_format="channels_last", name=f"{stream}_pool5"
+    )(x)
+
+
+def check_window(window: int | None) -> None:
+    """Refuse a window of no cell.
+
+    Raises:
+        SpecError: If it is neither None nor 1 or more.
+    """
+    if window is not None and window < 1:
+        raise SpecError(
+            "`pool_window` must be None or 1 cell or more. "
+            f"Received: pool_window={window!r}"
+        )
+
+
 def features(x, stream: str, *, depth: int, stride_in: str, width: int = 64):
     """The whole network on frames: (B, H, W, C) to (B, D), through pool5."""
     x = stem(x, stream, width)

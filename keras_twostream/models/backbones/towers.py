@@ -9,6 +9,7 @@ from keras_twostream.layers import FoldTime, MaxPooling3D, UnfoldTime
 from keras_twostream.models.backbones import cnn_m, vgg
 
 TOWERS = {"vgg16": vgg.steps, "cnn_m": cnn_m.steps}
+SMALLEST = {"vgg16": vgg.SMALLEST, "cnn_m": cnn_m.SMALLEST}
 # Feichtenhofer et al. 2016 pool 2 x 2 x 5, with a stride of 2 in time.
 POOLED_STEPS = 5
 

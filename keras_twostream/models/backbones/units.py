@@ -7,7 +7,11 @@ padded window count the padding there, and not in `padding="same"`.
 
 from keras import layers
 
-from keras_twostream.layers import BatchNormalization, MaxPooling2D
+from keras_twostream.layers import (
+    BatchNormalization,
+    MaxPooling2D,
+    SlidingDense,
+)
 
 
 def conv(
@@ -96,6 +100,11 @@ def global_average(x, name: str):
 def concat(branches: list, name: str):
     """Branches side by side on the channel axis."""
     return layers.Concatenate(axis=-1, name=name)(branches)
+
+
+def sliding_dense(x, name: str, units: int, window: tuple[int, int]):
+    """A fully connected layer on each window of a map, and its ReLU."""
+    return SlidingDense(units, window, activation="relu", name=name)(x)
 
 
 def flatten(x, name: str):

@@ -15,16 +15,24 @@ from keras_twostream.models.backbones import units
 BLOCKS = ((64, 64), (128, 128), (256,) * 3, (512,) * 3, (512,) * 3)
 
 
-def steps(stream: str, dropout: tuple[float, float]) -> dict[str, Callable]:
-    """conv1_1 to fc7: 224 x 224 frames to 4096 features.
+SMALLEST = 32
+
+
+def steps(
+    stream: str, dropout: tuple[float, float], crop: tuple[int, int]
+) -> dict[str, Callable]:
+    """conv1_1 to fc7, and their mean: 224 x 224 frames to 4096 features.
+
+    Frames larger than the crop are seen whole: fc6 slides over them.
 
     Args:
         stream: Prefix of the layers' names.
         dropout: Rates after fc6 and fc7.
+        crop: (height, width) of the frames it is trained on.
 
     Returns:
         From step to function of a tensor, in order. conv5_3 of a 224 x 224
-        frame is 14 x 14 x 512, pool5 7 x 7 x 512.
+        frame is 14 x 14 x 512, pool5 7 x 7 x 512, fc6 and fc7 1 x 1 x 4096.
     """
     row = {}
     for block, widths in enumerate(BLOCKS, 1):
@@ -37,15 +45,19 @@ def steps(stream: str, dropout: tuple[float, float]) -> dict[str, Callable]:
         row[name] = partial(
             units.max_pool, name=f"{stream}_{name}", size=2, stride=2
         )
-    return {**row, **_dense_steps(stream, dropout)}
+    window = tuple(side // 32 for side in crop)
+    return {**row, **_dense_steps(stream, dropout, window)}
 
 
-def _dense_steps(stream, dropout):
-    row = {"flat": partial(units.flatten, name=f"{stream}_flat")}
-    for number, rate in zip((6, 7), dropout, strict=True):
-        name = f"{stream}_fc{number}"
-        row[f"fc{number}"] = partial(units.dense, name=name, units=4096)
-        row[f"dropout{number}"] = partial(
-            units.dropout, name=f"{name}_dropout", rate=rate
-        )
-    return row
+def _dense_steps(stream, dropout, window):
+    fc6, fc7 = f"{stream}_fc6", f"{stream}_fc7"
+    drop6, drop7 = dropout
+    return {
+        "fc6": partial(
+            units.sliding_dense, name=fc6, units=4096, window=window
+        ),
+        "dropout6": partial(units.dropout, name=f"{fc6}_dropout", rate=drop6),
+        "fc7": partial(units.dense, name=fc7, units=4096),
+        "dropout7": partial(units.dropout, name=f"{fc7}_dropout", rate=drop7),
+        "places": partial(units.global_average, name=f"{stream}_places"),
+    }
