@@ -26,6 +26,7 @@ from keras_twostream.scoring.plots import plot_curves as plot_curves
 from keras_twostream.scoring.score_files import load_scores as load_scores
 from keras_twostream.scoring.svm import svm_fusion as svm_fusion
 from keras_twostream.training._batches import even_batches as even_batches
+from keras_twostream.training._boundaries import BoundaryTable as BoundaryTable
 from keras_twostream.training._checkpoint import KeepBest as KeepBest
 from keras_twostream.training._checkpoint import Resume as Resume
 from keras_twostream.training._checkpoint import RunLog as RunLog
@@ -39,6 +40,9 @@ from keras_twostream.training._devices import devices as devices
 from keras_twostream.training._devices import has_gpu as has_gpu
 from keras_twostream.training._devices import set_precision as set_precision
 from keras_twostream.training._hold_out import hold_out as hold_out
+from keras_twostream.training._losses import (
+    ContrastiveCosine as ContrastiveCosine,
+)
 from keras_twostream.training._losses import CrossEntropy as CrossEntropy
 from keras_twostream.training._partial_batch_norm import (
     PartialBatchNorm as PartialBatchNorm,

@@ -8,8 +8,16 @@ import keras
 
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import card, clip_spec, update_card
-from keras_twostream.layers import AverageScores, ScoreFusion
-from keras_twostream.training._losses import Accuracy, CrossEntropy
+from keras_twostream.layers import (
+    AverageScores,
+    DistanceLogits,
+    ScoreFusion,
+)
+from keras_twostream.training._losses import (
+    Accuracy,
+    ContrastiveCosine,
+    CrossEntropy,
+)
 from keras_twostream.training._optimizers import optimizer
 from keras_twostream.training._partial_batch_norm import (
     freeze_batch_norm,
@@ -38,8 +46,10 @@ def compile(
 
     Optimiser, schedule, weight decay, clipping, learning-rate multipliers,
     frozen layers and one loss per output come from the recipe; losses are
-    taken from logits. `fit` follows as for any Keras model. Layers that an
-    earlier recipe froze train again, unless this one freezes them too.
+    taken from logits, and the contrastive one of Actions ~ Transformations
+    from the logits of every boundary. `fit` follows as for any Keras model.
+    Layers that an earlier recipe froze train again, unless this one freezes
+    them too.
     Dropout is an option of the builder, by default the paper's own; what
     else a recipe wants built is in its `options` and `spec`.
 
@@ -76,6 +86,7 @@ def compile(
     _refuse_softmax(model)
     if multi_label:
         _refuse_shares(model)
+        _refuse_boundaries(model)
     if jit_compile not in JIT:
         raise SpecError(
             "`jit_compile` must be True, False, 'auto' or 'measure'. "
@@ -87,7 +98,7 @@ def compile(
     freeze(model, recipe)
     model.compile(
         optimizer=optimizer(recipe, steps),
-        loss=_per_output(model, lambda: _loss(recipe, multi_label)),
+        loss=_per_output(model, lambda: _loss(model, recipe, multi_label)),
         loss_weights=_loss_weights(model, recipe),
         weighted_metrics=_per_output(model, lambda: [_accuracy(multi_label)]),
         jit_compile="auto" if jit_compile == "measure" else jit_compile,
@@ -169,7 +180,12 @@ def _per_output(model: keras.Model, make: Any) -> Any:
     return {name: make() for name in names}
 
 
-def _loss(recipe: Recipe, multi_label: bool) -> keras.losses.Loss:
+def _loss(
+    model: keras.Model, recipe: Recipe, multi_label: bool
+) -> keras.losses.Loss:
+    scale = boundary_scale(model)
+    if scale is not None:
+        return ContrastiveCosine(scale, recipe.margin, recipe.push)
     if multi_label:
         return keras.losses.BinaryCrossentropy(
             from_logits=True, label_smoothing=recipe.label_smoothing
@@ -183,6 +199,16 @@ def _accuracy(multi_label: bool) -> keras.metrics.Metric:
             multi_label=False, from_logits=True, name="auc"
         )
     return Accuracy(name="accuracy")
+
+
+def boundary_scale(model: keras.Model) -> float | None:
+    """The scale of a model's logits of every boundary, None without them."""
+    heads = [
+        layer
+        for layer in model.layers
+        if isinstance(layer, DistanceLogits) and layer.every_boundary
+    ]
+    return heads[0].scale if heads else None
 
 
 def _loss_weights(model: keras.Model, recipe: Recipe) -> Any:
@@ -200,6 +226,15 @@ def _refuse_softmax(model: keras.Model) -> None:
             f"{model.name} ends in a softmax, and recipes train on logits. "
             "Build it with classifier_activation=None; predictions can be "
             "turned into probabilities with keras.ops.softmax."
+        )
+
+
+def _refuse_boundaries(model: keras.Model) -> None:
+    if boundary_scale(model) is not None:
+        raise SpecError(
+            f"{model.name} gives the logits of every boundary, which the "
+            "contrastive loss alone can train: it has one class per video. "
+            "Build it without every_boundary."
         )
 
 

@@ -43,6 +43,10 @@ COUNT = (
     "a whole number greater than 0",
     lambda x: isinstance(x, int) and x > 0,
 )
+WHOLE = (
+    "a whole number, 0 or more",
+    lambda x: isinstance(x, int) and x >= 0,
+)
 POSITIVE = ("greater than 0", lambda x: x > 0)
 NOT_NEGATIVE = ("0 or greater", lambda x: x >= 0)
 SHARE = ("from 0 to below 1", lambda x: 0 <= x < 1)
@@ -57,6 +61,9 @@ NUMBERS = {
     "momentum": SHARE,
     "weight_decay": NOT_NEGATIVE,
     "label_smoothing": SHARE,
+    "margin": POSITIVE,
+    "push": NOT_NEGATIVE,
+    "boundaries_every": WHOLE,
 }
 OPTIONAL = ("steps", "patience", "clip_norm")
 SCHEDULE_NUMBERS = {"factor": POSITIVE, "warmup": SHARE, "end": NOT_NEGATIVE}
@@ -100,6 +107,11 @@ class Recipe:
         patience: Epochs without a better validation before training stops,
             or None for never.
         label_smoothing: Share of the target given to all classes.
+        margin: Distance that the contrastive loss of Actions ~
+            Transformations wants of other classes.
+        push: Weight of the other classes in that loss.
+        boundaries_every: Epochs from one search for the videos' boundaries
+            to the next (its EM); 0 takes the best ones at every step.
         loss_weights: From output name to weight, for several heads.
         options: Options of the builder, such as dropout.
         spec: Fields of the ClipSpec that training changes.
@@ -129,6 +141,9 @@ class Recipe:
     partial_batch_norm: bool = False
     patience: int | None = None
     label_smoothing: float = 0.0
+    margin: float = 0.5
+    push: float = 1.0
+    boundaries_every: int = 0
     loss_weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     spec: Mapping[str, Any] = dataclasses.field(default_factory=dict)

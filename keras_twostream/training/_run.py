@@ -18,8 +18,13 @@ from keras_twostream.inspection import card, class_names, clip_spec
 from keras_twostream.scoring.plots import plot_curves
 from keras_twostream.scoring.scorer import head_names
 from keras_twostream.training._batches import filled_up, labelled
+from keras_twostream.training._boundaries import BoundaryTable, rounds
 from keras_twostream.training._checkpoint import KeepBest, Resume, RunLog
-from keras_twostream.training._compile import compile, output_names
+from keras_twostream.training._compile import (
+    boundary_scale,
+    compile,
+    output_names,
+)
 from keras_twostream.training._identity import identity
 from keras_twostream.training._progress import Progress
 from keras_twostream.training._recipes import Recipe
@@ -186,8 +191,11 @@ class _Run:
         held_out = self._validation(validation) if validation else None
         flops = costs(self.model).flops
         monitor = ThroughputMonitor(self.batch_size, flops)
-        for part in resume.parts(steps, self.epochs):
-            dataset = self._training(items, resume.epoch, resume.step)
+        table = self._boundaries(items)
+        parts = resume.parts(steps, self.epochs)
+        for part in rounds(parts, self.recipe.boundaries_every):
+            self._search(table, resume)
+            dataset = self._training(items, resume.epoch, resume.step, table)
             progress = Progress(
                 self.batch_size, steps, self.epochs, resume.step
             )
@@ -199,6 +207,8 @@ class _Run:
                 callbacks=[monitor, *callbacks, progress],
                 verbose=0,
             )
+            if self.model.stop_training:
+                break
 
     def _readable(self, items) -> list[tuple[str, Any]]:
         options = {"batch_size": 1, "training": True, **self.recipe.input}
@@ -217,17 +227,51 @@ class _Run:
             )
         return size - size % devices
 
-    def _training(self, items, epoch: int, step: int) -> tf.data.Dataset:
+    def _boundaries(self, items) -> BoundaryTable | None:
+        if not self.recipe.boundaries_every:
+            return None
+        if boundary_scale(self.model) is None:
+            raise SpecError(
+                f"The recipe {self.recipe.name!r} searches for boundaries, "
+                f"and {self.model.name} does not give the scores of each. "
+                "Build it with every_boundary=True, or set "
+                "boundaries_every=0."
+            )
+        return BoundaryTable(items, clip_spec(self.model).clip_length)
+
+    def _search(self, table: BoundaryTable | None, resume: Resume) -> None:
+        """Find the boundaries of this round, or take those it began with."""
+        if table is None:
+            return
+        path = self.out / "boundaries.json"
+        begins = resume.epoch % self.recipe.boundaries_every == 0
+        if resume.step or not begins:
+            table.load(path)
+            return
+        if resume.epoch:
+            videos = self._videos(
+                table.numbered, training=False, num_classes=None
+            )
+            table.search(self.model, videos)
+        table.save(path)
+
+    def _training(
+        self, items, epoch: int, step: int, table: BoundaryTable | None
+    ) -> tf.data.Dataset:
+        options = {} if table is None else {"num_classes": None}
         dataset = self._videos(
-            items,
+            items if table is None else table.numbered,
             training=True,
             repeat=True,
             seed=self.settings.seed,
             start_epoch=epoch,
             start_step=step,
             **self.recipe.input,
+            **options,
         )
         skipped = dataset.skipped
+        if table is not None:
+            dataset = table.targets(dataset)
         dataset = labelled(
             dataset, output_names(self.model), self.settings.class_weight
         )

@@ -148,21 +148,26 @@ def _fitted(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def fused_copy(model: keras.Model) -> keras.Model:
-    """Return a network trained with one loss per stream, with fused scores.
+    """Return a trained network as it is used: one score for each class.
 
     Args:
-        model: A model, perhaps built with `outputs="streams"`.
+        model: A model, perhaps built with `outputs="streams"`, one loss for
+            each stream, or with `every_boundary`.
 
     Returns:
-        The same network with `outputs="fused"` and the same weights; the
-        model itself if it gives fused scores already.
+        The same weights in a network that fuses its streams and takes the
+        best boundaries; the model itself if it is that already.
     """
     facts = card(model)
     options = facts.get("options", {})
-    if options.get("outputs") != "streams":
+    used = {"every_boundary": False}
+    if options.get("outputs") == "streams":
+        used["outputs"] = "fused"
+    used = {k: v for k, v in used.items() if options.get(k, v) != v}
+    if not used:
         return model
     builder = model_entry(facts["architecture"]).builder
-    copy = builder(**{**options, "outputs": "fused"})
+    copy = builder(**{**options, **used})
     trained = {layer.name: layer for layer in model.layers}
     for layer in copy.layers:
         if layer.weights:
