@@ -70,6 +70,12 @@ def replacing(*paths: Path) -> Iterator[list[Path]]:
         _sync_folder(folder)
 
 
+def rename(path: Path, name: Path) -> None:
+    """Give a whole file another name in its folder, in one step."""
+    os.replace(path, name)
+    _sync_folder(name.parent)
+
+
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:
     """Write or replace a file in one step."""
     with writing(path) as file:

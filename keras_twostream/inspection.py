@@ -92,7 +92,8 @@ def update_card(
 def keep_card(model: keras.Model, copy: keras.Model) -> None:
     """Let a copy with the same weights say of its head what the model says."""
     facts = card(model)
-    kept = {k: facts[k] for k in ("classes", "multi_label") if k in facts}
+    fields = ("classes", "multi_label", "base")
+    kept = {key: facts[key] for key in fields if key in facts}
     update_card(copy, head_trained=head_is_trained(model), **kept)
 
 

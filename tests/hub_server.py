@@ -58,6 +58,9 @@ class LoopbackHub:
         corrupt: File names served with a flipped byte.
         truncate: File names whose body ends early.
         status: An HTTP status to answer everything with, or None.
+        answers: (status, headers) of the next answers; a status of 0 closes
+            the connection without one.
+        headers: Put over those of every file, "" takes one away.
     """
 
     def __init__(self) -> None:
@@ -68,6 +71,8 @@ class LoopbackHub:
         self.corrupt: set[str] = set()
         self.truncate: set[str] = set()
         self.status: int | None = None
+        self.answers: list[tuple[int, dict[str, str]]] = []
+        self.headers: dict[str, str] = {}
         handler = type("Handler", (_Handler,), {"hub": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
@@ -124,6 +129,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.path = unquote(urlsplit(self.path).path)
         self.hub.requests[f"{self.command} {self.path}"] += 1
         self.body = self._read_body()
+        if self.hub.answers:
+            status, headers = self.hub.answers.pop(0)
+            if status:
+                return self._answer(status, b"", headers)
+            self.close_connection = True
+            return None
         if self.hub.status is not None:
             return self._answer(self.hub.status, b"")
         parts = self.path.strip("/").split("/")
@@ -150,9 +161,12 @@ class _Handler(BaseHTTPRequestHandler):
         if not isinstance(body, bytes):
             body = json.dumps(body).encode()
         headers = {"Content-Length": str(len(body)), **(headers or {})}
+        if "X-Repo-Commit" in headers:
+            headers |= self.hub.headers
         self.send_response(status)
         for name, value in headers.items():
-            self.send_header(name, value)
+            if value:
+                self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)

@@ -1,31 +1,43 @@
 """Model cards: what people read before they download."""
 
-import json
+import hashlib
+import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-PLACEHOLDER = "local:."
+from huggingface_hub import EvalResult, ModelCardData
 
+from keras_twostream._printing import printable
+from keras_twostream.errors import TwoStreamError
+from keras_twostream.pretrained import _catalogue
+
+PLACEHOLDER = "local:."
+LIBRARY = "keras-twostream"
+UNSPECIFIED = "unspecified"
+
+_TASK = "video-classification"
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+_SEAL = re.compile(r"<!-- keras-twostream card ([0-9a-f]{16}) -->\n\Z")
 
 
 def card_text(config: Mapping[str, Any], address: str = PLACEHOLDER) -> str:
-    """A README.md with the Hub's metadata, from a folder's config.
+    """Return a README.md with the Hub's metadata, from a folder's config.
 
     Args:
         config: As in config.json, with `datasets` if they are on the Hub.
         address: What the usage snippet loads, as "hf://user/repo".
 
     Returns:
-        YAML between lines of dashes, then Markdown.
+        YAML between lines of dashes, Markdown, and a seal that shows whether
+        somebody has changed the card since.
     """
     lines = [
         "---",
-        *_metadata(config),
+        _metadata(config).to_yaml(),
         "---",
         "",
-        f"# {_title(config)}",
+        f"# {_markdown(_title(config))}",
         "",
         *_introduction(config),
         *_usage(config, address),
@@ -35,63 +47,74 @@ def card_text(config: Mapping[str, Any], address: str = PLACEHOLDER) -> str:
         *_metrics(config),
         *_terms(config),
     ]
-    return "\n".join(lines).rstrip() + "\n"
+    text = "\n".join(lines).rstrip() + "\n\n"
+    return f"{text}<!-- {LIBRARY} card {_digest(text)} -->\n"
+
+
+def is_generated(text: str) -> bool:
+    """Return whether a card is as `card_text` wrote it, unchanged since."""
+    seal = _SEAL.search(text)
+    return seal is not None and seal[1] == _digest(text[: seal.start()])
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
 # === Metadata (YAML) ===
 
 
-def _metadata(config: Mapping[str, Any]) -> list[str]:
-    lines = [
-        f"license: {_quoted(config['license'])}",
-        "library_name: keras",
-        "pipeline_tag: video-classification",
-        "tags:",
-        "- keras_twostream",
-        "- action-recognition",
-        "- optical-flow",
-        f"- {config['architecture']}",
-    ]
-    if _REPOSITORY.fullmatch(config.get("base", "")):
-        lines.append(f"base_model: {_quoted(config['base'])}")
-    if config.get("datasets"):
-        lines += ["datasets:", *_items(config["datasets"])]
-    if config.get("metrics"):
-        lines += _model_index(config)
-    return lines
+def _metadata(config: Mapping[str, Any]) -> ModelCardData:
+    known = config["license"] != UNSPECIFIED
+    return ModelCardData(
+        license=printable(config["license"]) if known else None,
+        library_name=LIBRARY,
+        pipeline_tag=_TASK,
+        tags=["action-recognition", "optical-flow", config["architecture"]],
+        base_model=_base_repository(config.get("base") or ""),
+        datasets=list(config.get("datasets") or ()) or None,
+        model_name=config["architecture"],
+        eval_results=[_result(row) for row in config.get("metrics") or ()]
+        or None,
+        ignore_metadata_errors=True,
+    )
 
 
-def _model_index(config: Mapping[str, Any]) -> list[str]:
-    lines = ["model-index:", f"- name: {config['architecture']}", "  results:"]
-    for row in config["metrics"]:
-        dataset = _quoted(row.get("dataset", "unnamed"))
-        name = row.get("name", "accuracy")
-        protocol = row.get("protocol", "")
-        lines += [
-            "  - task:",
-            "      type: video-classification",
-            "    dataset:",
-            f"      name: {dataset}",
-            f"      type: {dataset}",
-            f"      split: {_quoted(row.get('split', 'test'))}",
-            "    metrics:",
-            f"    - type: {_quoted(name)}",
-            f"      value: {json.dumps(row.get('value'))}",
-            f"      name: {_quoted(f'{name} ({protocol})')}",
-        ]
-    return lines
+def _result(row: Mapping[str, Any]) -> EvalResult:
+    dataset = printable(row.get("dataset") or "unnamed")
+    name = printable(row.get("name") or "accuracy")
+    protocol = printable(row.get("protocol") or "")
+    return EvalResult(
+        task_type=_TASK,
+        dataset_type=dataset,
+        dataset_name=dataset,
+        dataset_split=printable(row.get("split") or "test"),
+        metric_type=name,
+        metric_value=row.get("value"),
+        metric_name=f"{name} ({protocol})" if protocol else name,
+    )
 
 
-def _items(values: Any) -> list[str]:
-    return [f"- {_quoted(value)}" for value in values]
-
-
-def _quoted(value: Any) -> str:
-    """A YAML string; JSON's quoting is a part of YAML's."""
-    return json.dumps(str(value), ensure_ascii=False)
+def _base_repository(base: str) -> str | None:
+    """The Hub repository of the weights that training started from."""
+    address = base.removeprefix("hf://").partition("@")[0]
+    if _REPOSITORY.fullmatch(address):
+        return address
+    try:
+        return _catalogue.weight_spec(base).repo_id or None
+    except TwoStreamError:
+        return None
 
 
 # === Text (Markdown) ===
+
+
+def _markdown(text: Any) -> str:
+    """Text that shows as it is: no markup, no HTML, one line."""
+    plain = html.escape(printable(" ".join(str(text).split())), quote=False)
+    plain = re.sub(r"([\\`*\[\]|~])", r"\\\1", plain)
+    plain = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", plain)  # emphasis at edges
+    return re.sub(r"^(\d*)([-+#=.)])(?=\s|[-=#])", r"\1\\\2", plain)
 
 
 def _title(config: Mapping[str, Any]) -> str:
@@ -101,15 +124,15 @@ def _title(config: Mapping[str, Any]) -> str:
 def _introduction(config: Mapping[str, Any]) -> list[str]:
     lines = []
     if config.get("note"):
-        lines += [config["note"], ""]
+        lines += [_markdown(config["note"]), ""]
     if config.get("paper"):
-        lines += [f"Network: {config['paper']}.", ""]
+        lines += [f"Network: {_markdown(config['paper'])}.", ""]
     origin = {
         "trained": "Trained with keras_twostream",
         "converted": "Converted from other software",
         "inflated": "Inflated from images to video, not trained on video",
     }[config["origin"]]
-    base = f", from {config['base']}" if config.get("base") else ""
+    base = f", from {_markdown(config['base'])}" if config.get("base") else ""
     return [*lines, f"{origin}{base}.", ""]
 
 
@@ -124,7 +147,8 @@ def _usage(config: Mapping[str, Any], address: str) -> list[str]:
             f'model = kts.load("{address}", num_classes=51)',
             "print(kts.clip_spec(model))  # the clips to train it on",
         ]
-    head = ["## Use", "", "```python", "import keras_twostream as kts", ""]
+    head = ["## Use", "", f"`pip install {LIBRARY}`, then:", ""]
+    head += ["```python", "import keras_twostream as kts", ""]
     return [*head, *lines, "```", ""]
 
 
@@ -171,7 +195,7 @@ def _clip(config: Mapping[str, Any]) -> list[str]:
         "flow_algorithm",
         "flow_bound",
     )
-    rows = [f"| {key} | {spec[key]} |" for key in wanted if key in spec]
+    rows = [_row((key, spec[key])) for key in wanted if key in spec]
     if not rows:
         return []
     return ["## What it eats", "", "| | |", "|---|---|", *rows, ""]
@@ -181,7 +205,8 @@ def _classes(config: Mapping[str, Any]) -> list[str]:
     names = config.get("classes")
     if not names:
         return []
-    shown = ", ".join(names[:60]) + (", ..." if len(names) > 60 else "")
+    shown = ", ".join(map(_markdown, names[:60]))
+    shown += ", ..." if len(names) > 60 else ""
     return ["## Classes", "", f"{len(names)}: {shown}", ""]
 
 
@@ -190,19 +215,20 @@ def _metrics(config: Mapping[str, Any]) -> list[str]:
     if not rows:
         return []
     header = ("dataset", "split", "name", "value", "protocol")
-    lines = ["## Results", "", _row(header), _row(["---"] * len(header))]
+    lines = ["## Results", "", _row(header), f"|{'---|' * len(header)}"]
     lines += [_row([row.get(key, "") for key in header]) for row in rows]
     return [*lines, ""]
 
 
-def _row(cells: Any) -> str:
-    return f"| {' | '.join(map(str, cells))} |"
+def _row(cells: Iterable[Any]) -> str:
+    return f"| {' | '.join(map(_markdown, cells))} |"
 
 
 def _terms(config: Mapping[str, Any]) -> list[str]:
+    weights, data = map(_markdown, (config["license"], config["data_terms"]))
     return [
         "## Terms",
         "",
-        f"Weights: {config['license']}. Training data: {config['data_terms']}",
+        f"Weights: {weights}. Training data: {data}",
         "",
     ]

@@ -23,7 +23,18 @@ TENSORS = "model.safetensors"
 CONFIG = "config.json"
 CARD = "README.md"
 
-_MAX_CONFIG_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 4 * 1024 * 1024
+# Fields of transformers, timm, diffusers, Keras and KerasHub.
+_FOREIGN = {
+    "_class_name",
+    "architectures",
+    "class_name",
+    "model_type",
+    "num_features",
+    "pretrained_cfg",
+    "registered_name",
+    "transformers_version",
+}
 _FIELDS: dict[str, _schema.Rule] = {
     "format": _schema.Rule(int),
     "library": _schema.Rule(str),
@@ -55,11 +66,12 @@ def read_config(path: Path) -> dict[str, Any]:
         WeightsError: If it is missing, is no JSON, has a field of a wrong
             type, or was written in a newer format.
     """
-    text = _schema.read_text(path, _MAX_CONFIG_BYTES)
+    text = _schema.read_text(path, MAX_BYTES)
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise WeightsError(f"{path} is not valid JSON: {error}.") from error
+    _refuse_foreign(values, path)
     _refuse_newer(values, path)
     return _schema.check(values, _FIELDS, path)
 
@@ -97,6 +109,17 @@ def spec_of_config(
         if values.get(field) is not None:
             values[field] = tuple(values[field])
     return WeightSpec(**{**values, **source, "name": name})
+
+
+def _refuse_foreign(values: Any, path: Path) -> None:
+    foreign = sorted(_FOREIGN & set(values)) if isinstance(values, dict) else []
+    if foreign and "format" not in values:
+        raise WeightsError(
+            f"{path} is the config of another library: it has the fields "
+            f"{', '.join(foreign)}. Only folders and repositories that "
+            "keras_twostream wrote load by address; weights of others are "
+            "loaded by names of keras_twostream.list_weights()."
+        )
 
 
 def _refuse_newer(values: Any, path: Path) -> None:

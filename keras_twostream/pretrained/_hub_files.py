@@ -5,27 +5,33 @@ and offline mode come from the client's environment variables (HF_TOKEN,
 HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_HUB_OFFLINE).
 """
 
+import contextlib
 import logging
 import re
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import huggingface_hub
 from huggingface_hub import constants
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-)
 from huggingface_hub.utils import HFValidationError, tqdm
 
+from keras_twostream._printing import printable
 from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import _folder, _hub_errors
 from keras_twostream.pretrained._spec import WeightSpec
 
 logger = logging.getLogger("keras_twostream")
 
+T = TypeVar("T")
+
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_OF_ONE_TRY = re.compile(r"[0-9a-f]+\.[0-9a-f]{8}\.incomplete")
+_DEAD_AFTER = 600  # seconds
+_TRIES = 4
+_LONGEST_WAIT = 120  # seconds
 
 
 def spec_of(address: str) -> WeightSpec:
@@ -67,15 +73,21 @@ def parse(address: str) -> tuple[str, str]:
 
 
 def fetch(
-    repo_id: str, filename: str, revision: str, *, force: bool = False
+    repo_id: str,
+    filename: str,
+    revision: str,
+    *,
+    force: bool = False,
+    size: int = 0,
 ) -> Path:
-    """A file of a repository, from the cache or downloaded.
+    """Return a file of a repository, from the cache or downloaded.
 
     Args:
         repo_id: "user/name".
         filename: Path in the repository.
         revision: Commit, tag or branch.
         force: Download again even if it is cached.
+        size: Its bytes where the catalogue knows them, for the error.
 
     Returns:
         Its path in the Hub's cache.
@@ -85,16 +97,31 @@ def fetch(
     """
     if not force and (cached := _cached(repo_id, filename, revision)):
         return cached
+    stored = None if force else _stored(repo_id, filename, revision)
+    etag = ""
     try:
         # Asking for the size first also finds a dead network at once, where
         # the download itself would retry for 23 seconds.
-        size = _size(repo_id, filename, revision)
+        found = _patiently(
+            lambda: _metadata(repo_id, filename, revision),
+            tries=1 if stored else _TRIES,
+        )
+        _hub_errors.check_headers(
+            found.commit_hash, found.etag, f"{filename} of {repo_id}"
+        )
+        etag, size = found.etag or "", found.size or size
         _check_space(size, repo_id, filename)
-        return _download(repo_id, filename, revision, size, force)
+        _remove_abandoned(repo_id)
+        return _patiently(
+            lambda: _download(repo_id, filename, revision, size, force)
+        )
     except _hub_errors.TROUBLE as error:
-        if not force and _hub_errors.is_network(error):
-            return _stored(repo_id, filename, revision, error)
-        raise _hub_errors.explain(error, repo_id, filename, revision) from error
+        if stored and _hub_errors.is_network(error):
+            return _instead(stored, repo_id, filename, revision)
+        kept = (_blobs(repo_id) / f"{etag}.incomplete").is_file()
+        raise _hub_errors.explain(
+            error, repo_id, filename, revision, size, kept
+        ) from error
 
 
 def newest(repo_id: str, filename: str) -> str:
@@ -118,12 +145,33 @@ def _cached(repo_id: str, filename: str, revision: str) -> Path | None:
     return Path(path) if isinstance(path, str) else None
 
 
-def _size(repo_id: str, filename: str, revision: str) -> int:
+def _patiently(call: Callable[[], T], tries: int = _TRIES) -> T:
+    """Call again after what passes by itself, and wait as the Hub asks."""
+    for number in range(1, tries):
+        try:
+            return call()
+        except _hub_errors.TROUBLE as error:
+            wait = _hub_errors.retry_after(error)
+            if wait is None:
+                wait = 2.0 ** (number - 1)
+            if not _hub_errors.is_passing(error) or wait > _LONGEST_WAIT:
+                raise
+            logger.warning(
+                "The Hub answered: %s. Trying again in %g seconds.",
+                printable(error),
+                wait,
+            )
+            time.sleep(wait)
+    return call()
+
+
+def _metadata(
+    repo_id: str, filename: str, revision: str
+) -> huggingface_hub.HfFileMetadata:
     url = huggingface_hub.hf_hub_url(repo_id, filename, revision=revision)
-    metadata = huggingface_hub.get_hf_file_metadata(
+    return huggingface_hub.get_hf_file_metadata(
         url, timeout=constants.HF_HUB_ETAG_TIMEOUT, **_agent()
     )
-    return metadata.size or 0
 
 
 def _download(
@@ -144,18 +192,18 @@ def _download(
     return Path(path)
 
 
-def _stored(
-    repo_id: str, filename: str, revision: str, trouble: Exception
-) -> Path:
-    """The cached copy of a branch or tag when the network is gone."""
+def _stored(repo_id: str, filename: str, revision: str) -> Path | None:
+    """The cached copy of a branch or tag, for when the network is gone."""
     try:
         path = huggingface_hub.hf_hub_download(
             repo_id, filename, revision=revision, local_files_only=True
         )
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError):
-        raise _hub_errors.explain(
-            trouble, repo_id, filename, revision
-        ) from trouble
+    except _hub_errors.TROUBLE:
+        return None
+    return Path(path)
+
+
+def _instead(stored: Path, repo_id: str, filename: str, revision: str) -> Path:
     logger.warning(
         "The Hub cannot be reached; using the cached %s of %s@%s, which may "
         "be an older one.",
@@ -163,7 +211,27 @@ def _stored(
         repo_id,
         revision,
     )
-    return Path(path)
+    return stored
+
+
+def _blobs(repo_id: str) -> Path:
+    name = huggingface_hub.constants.REPO_ID_SEPARATOR.join(
+        ["models", *repo_id.split("/")]
+    )
+    return Path(constants.HF_HUB_CACHE) / name / "blobs"
+
+
+def _remove_abandoned(repo_id: str) -> None:
+    """Remove what killed downloads left, where nothing can go on with it.
+
+    Newer clients write each download to a name of its own. One that nobody
+    has written to for minutes is dead: the client's own timeouts are shorter.
+    """
+    for path in _blobs(repo_id).glob("*.incomplete"):
+        with contextlib.suppress(OSError):
+            idle = time.time() - path.stat().st_mtime
+            if _OF_ONE_TRY.fullmatch(path.name) and idle > _DEAD_AFTER:
+                path.unlink()
 
 
 def _check_space(size: int, repo_id: str, filename: str) -> None:
@@ -183,13 +251,13 @@ def _bar(name: str) -> type[tqdm]:
     class NamedBar(tqdm):
         """The Hub's own bar, which names the file and not its hash."""
 
-        def __init__(self, *args, **kwargs) -> None:
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **{**kwargs, "desc": name})
 
     return NamedBar
 
 
-def _agent() -> dict[str, str]:
+def _agent() -> dict[str, Any]:
     import keras_twostream
 
     return {

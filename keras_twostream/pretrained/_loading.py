@@ -9,7 +9,7 @@ import keras
 from keras_twostream import inspection, registry
 from keras_twostream.errors import SpecError, TwoStreamError, WeightsError
 from keras_twostream.inspection import head_layers
-from keras_twostream.pretrained import _tensors
+from keras_twostream.pretrained import _catalogue, _tensors
 from keras_twostream.pretrained._spec import OURS, WeightSpec
 from keras_twostream.pretrained._variables import assign, variables
 from keras_twostream.pretrained.keymaps import HEAD
@@ -54,6 +54,7 @@ def load_spec(
     inspection.update_card(
         model,
         weights=spec.name,
+        base=_lineage(spec),
         head_trained=trained,
         multi_label=keep_head and spec.multi_label,
         data_terms=spec.data_terms,
@@ -61,6 +62,14 @@ def load_spec(
     if not trained:
         _announce(spec, model, keep_head)
     return name_classes(model, names)
+
+
+def _lineage(spec: WeightSpec) -> str:
+    """The name or address that stands for a weight in what is made of it."""
+    if spec in _catalogue.list_weights(spec.architecture):
+        return spec.name
+    # The path of a folder says nothing elsewhere, what it was made of does.
+    return spec.base if spec.folder else spec.source
 
 
 def _built(

@@ -1,16 +1,20 @@
 """Putting a folder of weights on the Hub."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
-from httpx2 import HTTPError
+from huggingface_hub import CommitOperationAdd
 
-from keras_twostream import _files
 from keras_twostream.errors import WeightsError
-from keras_twostream.pretrained import _folder
-from keras_twostream.pretrained._cards import PLACEHOLDER
-
-UNSPECIFIED = "unspecified"
+from keras_twostream.pretrained import (
+    _cards,
+    _commit,
+    _folder,
+    _hub_errors,
+    _hub_files,
+)
 
 
 def push_folder(
@@ -18,13 +22,14 @@ def push_folder(
 ) -> str:
     """Upload a folder that `save_pretrained` wrote.
 
-    A README.md that the repository has already is left as it is.
+    A README.md that somebody has written or changed in the repository is left
+    as it is.
 
     Args:
         folder: Holds model.safetensors, config.json and README.md.
         repo_id: "user/name"; made if it does not exist.
         private: Whether a new repository is private.
-        message: Of the commit.
+        message: Message of the commit.
 
     Returns:
         "hf://user/name@commit", which loads exactly these weights.
@@ -35,38 +40,28 @@ def push_folder(
     """
     config = _folder.read_config(folder / _folder.CONFIG)
     _check_terms(config)
-    names = [_folder.TENSORS, _folder.CONFIG]
-    api = huggingface_hub.HfApi(library_name="keras_twostream")
+    api = huggingface_hub.HfApi(library_name=_cards.LIBRARY)
     try:
         api.create_repo(repo_id, private=private, exist_ok=True)
-        if not api.file_exists(repo_id, _folder.CARD):
-            names.append(_folder.CARD)
-            _address(folder / _folder.CARD, repo_id)
-        commit = api.upload_folder(
-            repo_id=repo_id,
-            folder_path=folder,
-            allow_patterns=names,
+        commit = api.create_commit(
+            repo_id,
+            [*_model_files(folder, config), *_card(api, folder, repo_id)],
             commit_message=message or f"Upload {config['architecture']}",
         )
-    except (HTTPError, OSError) as error:
-        raise WeightsError(
-            f"The Hub did not take {repo_id}: {error}\nCheck the network; log "
-            "in with `hf auth login` (or set HF_TOKEN) using a token that may "
-            "write; and see that the user or organisation in the name is "
-            "yours."
-        ) from error
     except ValueError as error:
         raise WeightsError(
             f"A repository is named user/name. Received: {repo_id!r} ({error})"
         ) from error
+    except _hub_errors.TROUBLE as error:
+        raise _hub_errors.explain_push(error, repo_id) from error
     return f"hf://{repo_id}@{commit.oid}"
 
 
-def _check_terms(config: dict) -> None:
+def _check_terms(config: Mapping[str, Any]) -> None:
     missing = [
         field
         for field in ("license", "data_terms")
-        if config[field] in ("", UNSPECIFIED)
+        if config[field] in ("", _cards.UNSPECIFIED)
     ]
     if missing:
         raise WeightsError(
@@ -77,7 +72,28 @@ def _check_terms(config: dict) -> None:
         )
 
 
-def _address(card: Path, repo_id: str) -> None:
-    text = card.read_text(encoding="utf-8")
-    text = text.replace(f'"{PLACEHOLDER}"', f'"hf://{repo_id}"')
-    _files.write_text(card, text)
+def _model_files(
+    folder: Path, config: Mapping[str, Any]
+) -> list[CommitOperationAdd]:
+    tensors = _commit.tensors_path(folder, config["filename"], config["sha256"])
+    return [
+        CommitOperationAdd(config["filename"], tensors),
+        CommitOperationAdd(_folder.CONFIG, folder / _folder.CONFIG),
+    ]
+
+
+def _card(
+    api: huggingface_hub.HfApi, folder: Path, repo_id: str
+) -> list[CommitOperationAdd]:
+    """The model card, unless the repository has one of somebody's own."""
+    if api.file_exists(repo_id, _folder.CARD):
+        path = _hub_files.fetch(repo_id, _folder.CARD, "main")
+        if not _cards.is_generated(path.read_text("utf-8", errors="replace")):
+            return []
+    text = (folder / _folder.CARD).read_text("utf-8")
+    if _cards.is_generated(text):
+        config = _folder.read_config(folder / _folder.CONFIG)
+        text = _cards.card_text(config, f"hf://{repo_id}")
+    else:
+        text = text.replace(f'"{_cards.PLACEHOLDER}"', f'"hf://{repo_id}"')
+    return [CommitOperationAdd(_folder.CARD, text.encode("utf-8"))]

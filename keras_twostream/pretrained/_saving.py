@@ -10,8 +10,8 @@ import numpy as np
 import keras_twostream
 from keras_twostream import _files, inspection, registry
 from keras_twostream.errors import SpecError, WeightsError
-from keras_twostream.pretrained import _folder, _safetensors, _verify
-from keras_twostream.pretrained._cards import card_text
+from keras_twostream.pretrained import _commit, _folder
+from keras_twostream.pretrained._cards import card_text, is_generated
 from keras_twostream.pretrained._disk import writable
 from keras_twostream.pretrained._variables import variables
 
@@ -26,7 +26,8 @@ def write_folder(
 ) -> Path:
     """Write model.safetensors, config.json and README.md.
 
-    What was in the folder stays whole until the new files are.
+    A process that is killed at any instant leaves the old model or the new
+    one, whole; see `_commit`.
 
     Args:
         model: A model of a registered architecture.
@@ -38,8 +39,8 @@ def write_folder(
         The folder.
 
     Raises:
-        WeightsError: If the card does not fit the model, the dtype is not
-            one of the two, or the disk refuses.
+        WeightsError: If the card does not fit the model, a weight is not
+            finite, the dtype is not one of the two, or the disk refuses.
     """
     if dtype not in _DTYPES:
         raise WeightsError(
@@ -48,25 +49,11 @@ def write_folder(
     card = checked_card(model)
     arrays = _arrays(model, dtype)
     described = {**_described(model, card), **facts}
+    described["base"] = facts.get("base") or card.get("base") or ""
     with writable(folder):
-        config = _replace(folder, arrays, described)
-        readme = folder / _folder.CARD
-        if not readme.exists():
-            _files.write_text(readme, card_text(config))
+        config = _commit.replace_model(folder, arrays, described)
+        _write_card(folder, config)
     return folder
-
-
-def _replace(
-    folder: Path, arrays: Mapping[str, np.ndarray], described: dict[str, Any]
-) -> dict[str, Any]:
-    """Write tensors and config, which fit only each other; the config."""
-    place = folder / _folder.CONFIG
-    with _files.replacing(folder / _folder.TENSORS, place) as (tensors, part):
-        _safetensors.write(arrays, tensors, {"format": "keras_twostream"})
-        config = {**described, **_file_facts(tensors)}
-        text = _folder.config_text(place, config)
-        part.write_text(text, encoding="utf-8")
-    return config
 
 
 def state_facts(folder: Path, facts: Mapping[str, Any]) -> None:
@@ -83,15 +70,24 @@ def state_facts(folder: Path, facts: Mapping[str, Any]) -> None:
     """
     before = _folder.read_config(folder / _folder.CONFIG)
     after = {**before, **{key: fact for key, fact in facts.items() if fact}}
-    if after == before:
-        return
-    card = folder / _folder.CARD
     text = _folder.config_text(folder / _folder.CONFIG, after)
-    with writable(folder):
-        # The card first: once the config has the facts, nothing is left to do.
-        if card.is_file() and card.read_text("utf-8") == card_text(before):
-            _files.write_text(card, card_text(after))
-        _files.write_text(folder / _folder.CONFIG, text)
+    with writable(folder), _commit.in_order(folder):
+        if after != before:
+            _files.write_text(folder / _folder.CONFIG, text)
+        # After an interrupt, the card may be all that is left to do.
+        _write_card(folder, after)
+
+
+def _write_card(folder: Path, config: Mapping[str, Any]) -> None:
+    """Write the model card, unless somebody has written or changed it."""
+    card = folder / _folder.CARD
+    text = card_text(config)
+    if not card.exists():
+        _files.write_text(card, text)
+        return
+    present = card.read_text("utf-8", errors="replace")
+    if present != text and is_generated(present):
+        _files.write_text(card, text)
 
 
 def checked_card(model: keras.Model) -> dict[str, Any]:
@@ -144,6 +140,7 @@ def _arrays(model: keras.Model, dtype: str | None) -> dict[str, np.ndarray]:
     arrays = {}
     for key, variable in variables(model).items():
         values = keras.ops.convert_to_numpy(variable.value)
+        _refuse_diverged(model, key, values)
         largest = np.abs(values).max(initial=0)
         if dtype == "float16" and largest > np.finfo(np.float16).max:
             raise WeightsError(
@@ -154,6 +151,15 @@ def _arrays(model: keras.Model, dtype: str | None) -> dict[str, np.ndarray]:
     return arrays
 
 
+def _refuse_diverged(model: keras.Model, key: str, values: np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        raise WeightsError(
+            f"{key} of {model.name} holds numbers that are not finite: its "
+            "training diverged, and it was not saved. Train again with a lower "
+            "learning rate, and see that every label has an output."
+        )
+
+
 def _described(model: keras.Model, card: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "format": _folder.FORMAT,
@@ -161,17 +167,9 @@ def _described(model: keras.Model, card: Mapping[str, Any]) -> dict[str, Any]:
         "library_version": keras_twostream.__version__,
         "architecture": card["architecture"],
         "options": card["options"],
-        "classes": card.get("classes"),
+        "classes": card.get("classes") and inspection.class_names(model),
         "head_trained": inspection.head_is_trained(model),
         "multi_label": card.get("multi_label", False),
         "clip_spec": inspection.clip_spec(model).to_json(),
         "paper": registry.model_entry(card["architecture"]).paper,
-    }
-
-
-def _file_facts(path: Path) -> dict[str, Any]:
-    return {
-        "filename": _folder.TENSORS,
-        "sha256": _verify.sha256_of(path),
-        "size": path.stat().st_size,
     }

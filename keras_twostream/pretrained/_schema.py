@@ -84,6 +84,8 @@ def read_text(path: Path, max_bytes: int) -> str:
         WeightsError: If it is missing, too large or not UTF-8.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would never end
+            raise WeightsError(f"{path} is not a file. It was not read.")
         with open(path, "rb") as file:
             data = file.read(max_bytes + 1)
     except OSError as error:

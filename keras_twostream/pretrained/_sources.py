@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from keras_twostream.errors import WeightsError
-from keras_twostream.pretrained import _verify
+from keras_twostream.pretrained import _commit, _verify
 from keras_twostream.pretrained._spec import WeightFile, WeightSpec
 from keras_twostream.spec import STREAMS
 
@@ -82,7 +82,9 @@ def _refuse_plain(spec: WeightSpec, file: WeightFile) -> None:
 
 def _fetched(spec: WeightSpec, file: WeightFile, force: bool) -> Path:
     if spec.folder:
-        return Path(spec.folder) / file.filename
+        return _commit.tensors_path(
+            Path(spec.folder), file.filename, file.sha256
+        )
     if file.url:
         from keras_twostream.pretrained import _web_files
 
@@ -91,7 +93,9 @@ def _fetched(spec: WeightSpec, file: WeightFile, force: bool) -> Path:
     from keras_twostream.pretrained import _hub_files
 
     revision = spec.revision or "main"
-    return _hub_files.fetch(spec.repo_id, file.filename, revision, force=force)
+    return _hub_files.fetch(
+        spec.repo_id, file.filename, revision, force=force, size=file.size
+    )
 
 
 def _repair(spec: WeightSpec) -> str:

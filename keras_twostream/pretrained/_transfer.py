@@ -48,7 +48,9 @@ def replace_head(
         options["heads"] = None
     fresh = builder(**options)
     assign(_below_head(fresh), _arrays(_below_head(model)))
-    inspection.update_card(fresh, classes=names, head_trained=False)
+    inspection.update_card(
+        fresh, classes=names, head_trained=False, base=card.get("base", "")
+    )
     return fresh
 
 

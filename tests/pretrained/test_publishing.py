@@ -1,14 +1,20 @@
 """Publishing to the Hub, and loading what was published."""
 
+import html
 import json
+import re
 
+import markdown_it
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from small_net import CLASSES, logits
 
 import keras_twostream as kts
 from keras_twostream import hub
 from keras_twostream.errors import SpecError, WeightsError
+from keras_twostream.pretrained import _cards
 
 METRIC = {
     "name": "accuracy",
@@ -38,9 +44,10 @@ def test_the_card_holds_what_readers_and_the_hub_need(loopback, trained):
     push(trained, metrics=[METRIC], base="timm/resnet50.tv_in1k")
     text = card(loopback)
     for line in (
-        'license: "mit"',
+        "license: mit",
+        "library_name: keras-twostream",
         "pipeline_tag: video-classification",
-        'base_model: "timm/resnet50.tv_in1k"',
+        "base_model: timm/resnet50.tv_in1k",
         "model-index:",
         "| UCF-101 | 1 | accuracy | 0.9 | 25 clips x 10 crops |",
         'model = kts.load("hf://me/published")',
@@ -58,6 +65,34 @@ def test_the_metadata_is_yaml(loopback, trained):
     assert data.license == "mit"
     assert data.datasets == ["me/clips"]
     assert data.eval_results[0].metric_value == 0.9
+
+
+def test_a_generated_readme_follows_the_next_push(loopback, trained):
+    push(trained)
+    push(trained, metrics=[METRIC])
+    assert "| UCF-101 | 1 | accuracy | 0.9 |" in card(loopback)
+
+
+def test_the_base_is_found_by_its_name(loopback, trained):
+    push(trained, base="two_stream_vgg16.imagenet")
+    assert "base_model: timm/vgg16.tv_in1k" in card(loopback)
+
+
+NASTY = ["<img src=x>", "a|b", "*b* [c](d)", "# e", "- f", "1. g", "_h_", "`i`"]
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_text_shows_as_it_is_on_the_card(text):
+    shown = _cards._markdown(text)
+    page = markdown_it.MarkdownIt("commonmark").enable("table").render(shown)
+    assert page.strip() == f"<p>{html.escape(text, quote=False)}</p>"
+
+
+@given(st.text())
+def test_no_text_is_markup_on_the_card(text):
+    shown = _cards._markdown(text)
+    page = markdown_it.MarkdownIt("commonmark").enable("table").render(shown)
+    assert set(re.findall("<[^>]*>", page)) <= {"<p>", "</p>"}
 
 
 def test_an_existing_readme_stays(loopback, trained):

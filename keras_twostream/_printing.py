@@ -1,0 +1,52 @@
+"""Text from elsewhere, as a terminal may show it.
+
+Class names, file names and messages of servers may hold characters that move
+the cursor, recolour the screen or reverse the reading direction. They are
+refused in names, and made visible in everything that is printed.
+"""
+
+from collections.abc import Iterable
+
+from keras_twostream.errors import SpecError
+
+_JOINERS = "\u200c\u200d"  # between letters of Persian, Hindi, ...; in emoji
+
+
+def printable(text: object, keep: str = "") -> str:
+    """Return a text whose control characters are written as escapes.
+
+    Args:
+        text: Anything; its `str` is taken.
+        keep: Control characters that stay, as a line break in a message.
+    """
+    return "".join(
+        c if _is_plain(c) or c in keep else _escaped(c) for c in str(text)
+    )
+
+
+def check_names(names: Iterable[str], kind: str) -> None:
+    """Refuse names that a terminal or a page would not show as they are.
+
+    Args:
+        names: Such as class names.
+        kind: What they name, for the error.
+
+    Raises:
+        SpecError: If one is empty or holds a control character.
+    """
+    for name in names:
+        if not str(name).strip():
+            raise SpecError(f"A name of {kind} is empty. Give it one.")
+        if not all(map(_is_plain, str(name))):
+            raise SpecError(
+                f"A name of {kind} must not hold control characters. "
+                f"Received: '{printable(name)}'. Rename it."
+            )
+
+
+def _is_plain(character: str) -> bool:
+    return character.isprintable() or character in _JOINERS
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
