@@ -15,6 +15,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from keras_twostream import _acceleration
+
 SERIALIZABLE = (
     "keras_twostream.layers",
     "keras_twostream.flow._tvl1_layer",
@@ -58,6 +60,8 @@ class _Watch(importlib.abc.MetaPathFinder):
     def begin(self, name: str) -> None:
         if name != "keras":
             self._open.append(name)
+        elif self._open:  # it is one of our modules that brings Keras
+            _acceleration.prefer_fast()
 
     def end(self, name: str, imported: bool) -> None:
         if name == "keras":

@@ -14,6 +14,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the processors
 import hypothesis
 import pytest
 
+from keras_twostream import _acceleration
+
+_acceleration.prefer_fast()  # before a test imports TensorFlow
+
 # A busy machine is no wrong answer.
 hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")

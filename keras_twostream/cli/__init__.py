@@ -13,7 +13,7 @@ import warnings
 
 import click
 
-from keras_twostream import __version__
+from keras_twostream import __version__, _acceleration
 from keras_twostream.errors import TwoStreamError, did_you_mean
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -115,6 +115,7 @@ def main() -> None:
     """Run the command line; the exit status is 0, 1 or 2."""
     # TensorFlow reports on its build to standard error otherwise.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _acceleration.prefer_fast()
     warnings.showwarning = _show_warning
     _check_backend()
     sys.exit(group(prog_name="keras-twostream"))

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_twostream import _acceleration
 from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
 from keras_twostream.inspection import card, clip_spec
 from keras_twostream.layers import ScoreFusion, concentration
@@ -41,6 +42,7 @@ def scorer(model: keras.Model, head: str | None = None) -> keras.Model:
             `with_flow` does, or has several heads and `head` names none.
         UnknownNameError: If the model has no such head.
     """
+    _acceleration.notice()
     spec = clip_spec(model)
     eaten = [tensor.name for tensor in model.inputs]
     if set(eaten) - set(spec.streams):

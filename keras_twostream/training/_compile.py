@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_twostream import _acceleration
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import card, clip_spec, update_card
 from keras_twostream.layers import (
@@ -83,6 +84,7 @@ def compile(
     model.fit(dataset, epochs=30)
     ```
     """
+    _acceleration.notice()
     _refuse_softmax(model)
     if multi_label:
         _refuse_shares(model)
