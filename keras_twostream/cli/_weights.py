@@ -1,4 +1,4 @@
-"""`keras-twostream weights`: pull, push, verify, lock, convert."""
+"""`keras-twostream weights`: pull, push, verify, lock, results, convert."""
 
 from collections.abc import Mapping
 
@@ -153,6 +153,23 @@ def lock(names: tuple[str, ...], allow_http: bool, as_json: bool) -> None:
         _console.print_json(written)
     else:
         _say_places({name: [path] for name, path in written.items()})
+
+
+@weights_command.command()
+@click.option("--write", is_flag=True, help="Write weights/results.csv.")
+@debug_option
+def results(write: bool) -> None:
+    """Print what every weight is worth, as CSV: published or measured."""
+    from keras_twostream.pretrained import _catalogue, _table
+
+    rows = _catalogue.read_rows(_catalogue.catalogue_folder())
+    text = _table.results_text(rows)
+    if not write:
+        click.echo(text, nl=False)
+        return
+    path = _catalogue.catalogue_folder() / _table.RESULTS
+    path.write_text(text, encoding="utf-8")
+    click.echo(str(path))
 
 
 @weights_command.command()

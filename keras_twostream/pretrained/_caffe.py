@@ -6,6 +6,7 @@ no field may claim more bytes than the message around it has.
 """
 
 import math
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,8 @@ import numpy as np
 
 from keras_twostream.errors import WeightsError
 
+_LARGEST = 1 << 30  # of a file that comes packed
+_SUFFIX = ".caffemodel"
 _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
 _LONGEST_VARINT = 10
 # Fields of NetParameter, and in it of a layer.
@@ -44,7 +47,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
     """Arrays by "layer.role", in Caffe's axis order: outputs first.
 
     Args:
-        path: The .caffemodel file.
+        path: The .caffemodel file, or a .zip with one inside.
 
     Returns:
         From "conv1/7x7_s2.kernel" and the like; see `ROLES`.
@@ -54,12 +57,12 @@ def read(path: Path) -> dict[str, np.ndarray]:
             has values.
     """
     try:
-        net = memoryview(path.read_bytes())
+        net = memoryview(_content(path))
         layers = [field for field in _fields(net) if field.number in _FIELDS]
         found: dict[str, np.ndarray] = {}
         for layer in layers:
             found |= _layer(layer, path)
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, zipfile.BadZipFile) as error:
         raise WeightsError(
             f"{path} is no .caffemodel file, or is damaged: {error}. "
             "Download or copy it again."
@@ -67,6 +70,19 @@ def read(path: Path) -> dict[str, np.ndarray]:
     if not found:
         raise WeightsError(f"{path} holds no layers with weights.")
     return found
+
+
+def _content(path: Path) -> bytes:
+    if path.suffix != ".zip":
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        found = [i for i in archive.infolist() if i.filename.endswith(_SUFFIX)]
+        if len(found) != 1 or found[0].file_size > _LARGEST:
+            raise ValueError(
+                f"it must hold one {_SUFFIX} file of 1 GiB at most, and has "
+                f"{[member.filename for member in found]}"
+            )
+        return archive.read(found[0])
 
 
 def _layer(layer: _Field, path: Path) -> dict[str, np.ndarray]:

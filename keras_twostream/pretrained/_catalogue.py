@@ -10,8 +10,9 @@ import dataclasses
 import fnmatch
 import functools
 import importlib.metadata
+import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,13 @@ from keras_twostream.errors import (
     did_you_mean,
 )
 from keras_twostream.pretrained import _folder, _schema
-from keras_twostream.pretrained._spec import ORIGINS, WeightFile, WeightSpec
+from keras_twostream.pretrained._spec import (
+    ORIGINS,
+    TASKS,
+    WeightFile,
+    WeightSpec,
+)
+from keras_twostream.pretrained._table import WeightTable
 
 WEIGHT_GROUP = "keras_twostream.weights"
 ROW = "weight.toml"
@@ -42,6 +49,7 @@ _RULES: dict[str, _schema.Rule] = {
     "url": _schema.Rule(str, **_OPTIONAL),
     "sha256": _schema.Rule(str, **_OPTIONAL),
     "sha1": _schema.Rule(str, **_OPTIONAL),
+    "git_blob": _schema.Rule(str, **_OPTIONAL),
     "sha256_prefix": _schema.Rule(str, **_OPTIONAL),
     "size": _schema.Rule(int, **_OPTIONAL),
     "files": _schema.Rule(list, item=dict, **_OPTIONAL),
@@ -62,6 +70,7 @@ _FILE_RULES = {
     "url": _schema.Rule(str, **_OPTIONAL),
     "sha256": _schema.Rule(str, **_OPTIONAL),
     "sha1": _schema.Rule(str, **_OPTIONAL),
+    "git_blob": _schema.Rule(str, **_OPTIONAL),
     "sha256_prefix": _schema.Rule(str, **_OPTIONAL),
     "size": _schema.Rule(int, **_OPTIONAL),
     "stream": _schema.Rule(str, **_OPTIONAL),
@@ -73,7 +82,15 @@ _registered: dict[str, WeightSpec] = {}
 # === Asking ===
 
 
-def list_weights(pattern: str = "*") -> list[WeightSpec]:
+def list_weights(
+    pattern: str = "*",
+    *,
+    task: str | None = None,
+    data: str | None = None,
+    streams: Sequence[str] | None = None,
+    head_trained: bool | None = None,
+    license: str | None = None,
+) -> WeightTable:
     """Published weights, the default of each architecture first.
 
     Nothing is downloaded, and Keras is not imported. A plugin that cannot be
@@ -82,23 +99,49 @@ def list_weights(pattern: str = "*") -> list[WeightSpec]:
     Args:
         pattern: An architecture, or a shell-style pattern for the whole
             name, as "*.imagenet*".
+        task: "recognition" or "detection".
+        data: A data set they were trained on, as "kinetics400" or "UCF-101";
+            capitals and punctuation do not matter.
+        streams: Streams that there must be weights for.
+        head_trained: Whether they name actions as they are.
+        license: Pattern of the licence, as "apache-2.0" or "bsd*".
 
     Returns:
-        WeightSpecs; `provider` says which package each came from.
+        A list of WeightSpecs that reads as a table in a notebook; `provider`
+        says which package each came from.
+
+    Raises:
+        UnknownNameError: If the task has no such name.
 
     Example:
 
     ```python
     for spec in keras_twostream.list_weights("spatiotemporal_resnet"):
         print(spec.name, spec.origin, spec.license, spec.note)
+
+    keras_twostream.list_weights(data="kinetics400", head_trained=True)
     ```
     """
+    if task not in (None, *TASKS):
+        raise UnknownNameError(
+            f"`task` must be one of {', '.join(TASKS)}. Received: {task!r}"
+        )
     found = [
         spec
         for spec in _all().values()
-        if pattern == spec.architecture or fnmatch.fnmatch(spec.name, pattern)
+        if (pattern == spec.architecture or fnmatch.fnmatch(spec.name, pattern))
+        and task in (None, spec.task)
+        and _plain(data or "") in _plain(spec.data)
+        and set(streams or ()) <= set(spec.streams)
+        and head_trained in (None, spec.head_trained)
+        and fnmatch.fnmatch(spec.license, license or "*")
     ]
-    return sorted(found, key=lambda s: (s.architecture, not s.default, s.name))
+    found.sort(key=lambda s: (s.architecture, not s.default, s.name))
+    return WeightTable(found)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
 def weight_spec(name: str) -> WeightSpec:

@@ -127,8 +127,8 @@ def _unlocked(spec: WeightSpec) -> Iterator[str]:
 
 def _instead(file: WeightFile) -> str:
     """What stands in for a sha256 until then."""
-    if file.sha1:
-        return " (its sha1 is known)"
+    if file.digest:
+        return f" (its {file.digest.partition(':')[0]} is known)"
     if file.prefix:
-        return " (8 digits of it are known)"
+        return f" ({len(file.prefix)} digits of it are known)"
     return " (until then the first download's is held to)"

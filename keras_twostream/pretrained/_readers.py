@@ -14,7 +14,7 @@ from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import _safetensors
 
 _TORCH = (".pth", ".pt", ".pyth", ".tar")  # .pth.tar is no archive
-_CAFFE = (".caffemodel", ".v5")  # .caffemodel.v5 is Caffe's too
+_CAFFE = (".caffemodel", ".v5", ".zip")  # .caffemodel.v5, and packed
 
 
 def read(path: Path, *others: Path) -> dict[str, np.ndarray]:

@@ -120,7 +120,8 @@ def _default(architecture: str, options: Mapping[str, Any]) -> WeightSpec:
     registry.model_entry(architecture)
     choices = _catalogue.list_weights(architecture)
     for spec in choices:
-        if not conflicts(spec, options):
+        # What must be asked for by a flag is not chosen by itself.
+        if not conflicts(spec, options) and not spec.needs_flag:
             return spec
     if not choices:
         others = {spec.architecture for spec in _catalogue.list_weights()}

@@ -67,7 +67,7 @@ def _local_file(
 
 def _refuse_plain(spec: WeightSpec, file: WeightFile) -> None:
     """Refuse a download that anybody on the way could change unseen."""
-    if not file.url.startswith("http://") or file.digest:
+    if not file.needs_flag:
         return
     from keras_twostream.pretrained import _web_files
 

@@ -7,14 +7,23 @@ from typing import Any
 
 from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained._bounds import check_sizes
+from keras_twostream.spec import STREAMS
 
 ORIGINS = ("trained", "converted", "inflated")
+TASKS = ("recognition", "detection")
 OURS = "keras_twostream"
 
+_DETECTORS = ("action_tubes",)
 _NAME = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
-_HEX = {"revision": 40, "sha256": 64, "sha1": 40, "sha256_prefix": 8}
+_HEX = {
+    "revision": "{40}",
+    "sha256": "{64}",
+    "sha1": "{40}",
+    "git_blob": "{40}",
+    "sha256_prefix": "{8,63}",
+}
 # PyTorch's and OpenMMLab's files bear the start of their hash.
-_NAMED_HASH = re.compile(r"-([0-9a-f]{8})\.pth?$")
+_NAMED_HASH = re.compile(r"-([0-9a-f]{8,63})\.pth?$")
 
 
 class _Pinned:
@@ -23,16 +32,20 @@ class _Pinned:
     filename: str
     sha256: str
     sha1: str
+    git_blob: str
     sha256_prefix: str
 
     @property
     def digest(self) -> str:
-        """The strongest whole hash that is known: sha256, sha1, or ""."""
-        return self.sha256 or self.sha1
+        """The strongest whole hash that is known, as "sha1:405f...", or ""."""
+        for kind in ("sha256", "sha1", "git_blob"):
+            if value := getattr(self, kind):
+                return f"{kind}:{value}"
+        return ""
 
     @property
     def prefix(self) -> str:
-        """The first 8 digits of the sha256, where they are all that is known.
+        """The first digits of the sha256, where they are all that is known.
 
         Stated, or in the file's name, as in resnet50-0676ba61.pth.
         """
@@ -56,7 +69,9 @@ class WeightFile(_Pinned):
         size: Bytes, or 0 where unknown.
         stream: The stream it belongs to, or "" for all.
         sha1: 40 hex digits, where the publisher states this older hash.
-        sha256_prefix: The first 8 digits, where no more is known: a weak pin.
+        git_blob: 40 hex digits, git's own name for the file's content.
+        sha256_prefix: The first 8 digits or more, where no more is known: a
+            weak pin.
     """
 
     filename: str
@@ -65,7 +80,13 @@ class WeightFile(_Pinned):
     size: int = 0
     stream: str = ""
     sha1: str = ""
+    git_blob: str = ""
     sha256_prefix: str = ""
+
+    @property
+    def needs_flag(self) -> bool:
+        """Whether anybody on the way could change the file unseen."""
+        return self.url.startswith("http://") and not self.digest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +111,8 @@ class WeightSpec(_Pinned):
         folder: Local folder that holds the file.
         sha256: Of the file, 64 hex digits; "" needs `weights lock`.
         sha1: Of the file, where the publisher states this older hash.
-        sha256_prefix: First 8 digits of the sha256: a weaker pin.
+        git_blob: Of the file, git's own name for its content.
+        sha256_prefix: First 8 digits or more of the sha256: a weaker pin.
         size: Of the file in bytes; 0 needs `weights lock`.
         files: Further files, where one weight needs several.
         layout: Whose names the tensors in the file have: "keras_twostream",
@@ -103,7 +125,8 @@ class WeightSpec(_Pinned):
         adaptation: How foreign tensors become ours: `time` (see `inflate`),
             `channels` (see `cross_modality`), and patterns of those that stay
             `fresh`, always or where `widened`, and of `unused` ones.
-        metrics: Results, each with data set, split and protocol.
+        metrics: Results, each with data set, split and protocol, and whether
+            its `source` is "published" or "measured" here.
         paper: Where the weights were published.
         base: The weights they were made from.
         default: Whether `load(architecture)` means this weight.
@@ -122,6 +145,7 @@ class WeightSpec(_Pinned):
     folder: str = ""
     sha256: str = ""
     sha1: str = ""
+    git_blob: str = ""
     sha256_prefix: str = ""
     size: int = 0
     files: tuple[WeightFile, ...] = ()
@@ -163,6 +187,26 @@ class WeightSpec(_Pinned):
         return self.url or self.files[0].url
 
     @property
+    def data(self) -> str:
+        """The data they were trained on, as "UCF-101, split 1"."""
+        return self.data_terms.partition(":")[0]
+
+    @property
+    def task(self) -> str:
+        """What they are for: "recognition" of actions, or "detection"."""
+        return "detection" if self.architecture in _DETECTORS else "recognition"
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams there are weights for, as the builder orders them."""
+        stated = self.options.get("streams") or [
+            stream
+            for stream in STREAMS
+            if stream in {file.stream for file in self.files}
+        ]
+        return tuple(stated or STREAMS)
+
+    @property
     def all_files(self) -> tuple[WeightFile, ...]:
         """The weight's main file, if it has one, then the further ones."""
         if not (self.folder or self.repo_id or self.url):
@@ -173,6 +217,7 @@ class WeightSpec(_Pinned):
             self.sha256,
             self.size,
             sha1=self.sha1,
+            git_blob=self.git_blob,
             sha256_prefix=self.sha256_prefix,
         )
         return (main, *self.files)
@@ -181,10 +226,15 @@ class WeightSpec(_Pinned):
     def pin(self) -> str:
         """How surely the bytes are those that were published.
 
-        "whole hash", "8 digits of it"; or "first download": no hash is known,
+        "whole hash", "part of it"; or "first download": no hash is known,
         the first download's is recorded, and later ones are held to it.
         """
         return max((_pin(self, file) for file in self.all_files), key=_PINS.get)
+
+    @property
+    def needs_flag(self) -> bool:
+        """Whether it comes unencrypted and unpinned (`--allow-http`)."""
+        return any(file.needs_flag for file in self.all_files)
 
     @property
     def locked(self) -> bool:
@@ -193,7 +243,7 @@ class WeightSpec(_Pinned):
         return pinned and self.pin == _WHOLE
 
 
-_WHOLE, _PART, _FIRST = "whole hash", "8 digits of it", "first download"
+_WHOLE, _PART, _FIRST = "whole hash", "part of it", "first download"
 _PINS = {_WHOLE: 0, _PART: 1, _FIRST: 2}  # the weakest last
 
 
@@ -230,7 +280,7 @@ def _check(spec: WeightSpec) -> None:
     for field, length in _HEX.items():
         _check_hex(spec.name, field, getattr(spec, field), length)
     for file in spec.files:
-        for field in ("sha256", "sha1", "sha256_prefix"):
+        for field in ("sha256", "sha1", "git_blob", "sha256_prefix"):
             _check_hex(spec.name, field, getattr(file, field), _HEX[field])
 
 
@@ -269,9 +319,10 @@ def check_filename(name: str, filename: str) -> None:
         )
 
 
-def _check_hex(name: str, field: str, value: str, length: int) -> None:
-    if value and not re.fullmatch(rf"[0-9a-f]{{{length}}}", value):
+def _check_hex(name: str, field: str, value: str, length: str) -> None:
+    if value and not re.fullmatch(rf"[0-9a-f]{length}", value):
+        count = length.strip("{}").replace(",", " to ")
         raise WeightsError(
-            f"`{field}` of {name} must be {length} lower-case hex digits. "
+            f"`{field}` of {name} must be {count} lower-case hex digits. "
             f"Received: {value!r}"
         )

@@ -15,8 +15,6 @@ from typing import Any
 from keras_twostream import _files
 from keras_twostream.errors import WeightsError
 
-_SHA1_DIGITS = 40
-
 
 def cache_folder() -> Path:
     """Where converted weights and remembered checks lie.
@@ -35,9 +33,13 @@ def sha256_of(path: Path) -> str:
     return _hash_of(path, "sha256")
 
 
-def _hash_of(path: Path, algorithm: str) -> str:
+def _hash_of(path: Path, kind: str) -> str:
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
+        if kind != "git_blob":
+            return hashlib.file_digest(file, kind).hexdigest()
+        # Git hashes the length first.
+        start = hashlib.sha1(b"blob %d\0" % path.stat().st_size)
+        return hashlib.file_digest(file, start.copy).hexdigest()
 
 
 def verify(path: Path, expected: str, repair: str) -> None:
@@ -48,7 +50,8 @@ def verify(path: Path, expected: str, repair: str) -> None:
 
     Args:
         path: The file.
-        expected: Its sha256, or sha1, as published.
+        expected: Its sha256 as published; another hash with its kind in
+            front, as "sha1:..." or "git_blob:...".
         repair: What the user should do about a wrong file.
 
     Raises:
@@ -59,19 +62,20 @@ def verify(path: Path, expected: str, repair: str) -> None:
     note = _note(mark)
     if _recall(note) == mark:
         return
-    algorithm = "sha1" if len(expected) == _SHA1_DIGITS else "sha256"
-    actual = _hash_of(path, algorithm)
-    if actual != expected:
+    *stated, digits = expected.split(":")
+    kind = stated[0] if stated else "sha256"
+    actual = _hash_of(path, kind)
+    if actual != digits:
         raise WeightsError(
             f"{path} is not the file that was published: it is damaged or "
-            f"was replaced.\n  expected {algorithm} {expected}\n"
-            f"  received {algorithm} {actual}\n{repair}"
+            f"was replaced.\n  expected {kind} {digits}\n"
+            f"  received {kind} {actual}\n{repair}"
         )
     _remember(note, mark)
 
 
 def verify_prefix(path: Path, prefix: str, repair: str) -> None:
-    """Check the start of a file's sha256, 32 bits of it.
+    """Check the start of a file's sha256, 32 bits of it or more.
 
     Raises:
         WeightsError: If the file's hash starts otherwise.

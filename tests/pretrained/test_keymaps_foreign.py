@@ -123,6 +123,8 @@ def test_damaged_caffe_files_end_in_our_error(place, byte, length):
     data[place % len(data)] = byte
 
     class File:
+        suffix = ".caffemodel"
+
         def read_bytes(self):
             return bytes(data[: len(data) - length])
 

@@ -100,7 +100,7 @@ def test_the_first_download_is_recorded_and_held_to(plain_site):
 def test_eight_digits_are_checked_and_shown_as_weaker(plain_site):
     _, url = plain_site
     good = row(url, sha256_prefix=SHA256[:8])
-    assert (good.pin, good.locked) == ("8 digits of it", False)
+    assert (good.pin, good.locked) == ("part of it", False)
     _sources.local_files(good, allow_http=True)
     wrong = dataclasses.replace(good, sha256_prefix="0" * 8)
     with pytest.raises(WeightsError, match=r"expected sha256 00000000\.\.\."):
@@ -114,7 +114,7 @@ def test_the_weakest_file_counts():
     none = WeightFile("c.pth", "https://x/c.pth", stream="flow")
     for files, pin in (
         ((whole,), "whole hash"),
-        ((whole, part), "8 digits of it"),
+        ((whole, part), "part of it"),
         ((whole, part, none), "first download"),
         # A checkpoint's index holds the checksums of its data.
         ((whole, dataclasses.replace(none, stream="rgb")), "whole hash"),
