@@ -119,7 +119,7 @@ class VideoEvaluator:
             UnknownNameError: As when called.
         """
         if self._compiled[0] is not model:
-            if str(self._views["crops"]).startswith("whole"):
+            if self._reading[1].crops.startswith("whole"):
                 check_whole_frames(model)
             network = scorer(model, self._head)
             shown = [x for _, label in self._items for x in several(label)]
