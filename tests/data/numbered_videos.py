@@ -39,3 +39,36 @@ def write_video(
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+def copy_packets(source, target, keep=lambda number: True, stamp=None):
+    """Copies the packets of a video that `keep` says yes to; `stamp` gives
+    each another (pts, dts)."""
+    with av.open(str(source)) as whole, av.open(str(target), "w") as copy:
+        stream = copy.add_stream_from_template(whole.streams.video[0])
+        for number, packet in enumerate(whole.demux(video=0)):
+            if keep(number) and packet.size:
+                if stamp is not None:
+                    packet.pts, packet.dts = stamp(packet)
+                packet.stream = stream
+                copy.mux(packet)
+    return target
+
+
+def blocks(numbers, height=48, width=80):
+    """Frames that carry their number in ten blocks, white for a bit that is
+    set, above a grey field: read off through any codec, and turned."""
+    numbers = np.asarray(numbers)
+    bits = numbers[:, None] >> np.arange(10) & 1
+    frames = np.full((len(numbers), height, width, 3), 128, np.uint8)
+    top = np.repeat(bits * 235, width // 10, axis=1).astype(np.uint8)
+    frames[:, : height // 4, : width // 10 * 10] = top[:, None, :, None]
+    return frames
+
+
+def block_numbers(frames):
+    """The numbers that frames carry in blocks."""
+    height, width = frames[0].shape[:2]
+    columns = (np.arange(10) * width / 10 + width / 20).astype(int)
+    rows = [frame[height // 8, columns].mean(axis=-1) for frame in frames]
+    return [int(((row > 128) << np.arange(10)).sum()) for row in rows]

@@ -13,7 +13,7 @@ from keras_twostream.data.cutting import cropping, placement
 from keras_twostream.data.cutting.footage import Footage, footage_of
 from keras_twostream.data.cutting.packed_footage import PackedFootage
 from keras_twostream.data.source import Part, Source
-from keras_twostream.data.video import packets, reading, resizing
+from keras_twostream.data.video import opening, reading, resizing
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
 
@@ -232,9 +232,9 @@ def check_source(path: str, opener: Opener, look_inside: bool) -> None:
     if is_extracted(file):
         opener(path)
     elif look_inside:
-        reading.probe(file)
+        reading.check_readable(file)
     else:
-        packets.check_file(file)
+        opening.check_file(file)
 
 
 def _as_bytes(frames: np.ndarray) -> np.ndarray:

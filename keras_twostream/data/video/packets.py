@@ -1,39 +1,77 @@
-"""What a video file's packets say, without decoding them.
+"""Which frames a video shows, and when: found once, kept while it lasts.
 
-A scan gives the true number of frames, the time of each, and the frames that
-decoding can start from. Headers are not trusted: they miscount damaged files.
+Containers of which every packet is a frame with the time it is shown (MP4 and
+Matroska, in the codecs of today) are *listed*: their packets are read and not
+decoded. What they say is checked while frames are read, and no longer
+believed where a decoder disagrees. All others are *counted*: decoded once from
+start to end, since a decoder puts frames out in the order in which they are
+shown, whatever the stamps are.
 """
 
 import bisect
-import contextlib
 import dataclasses
 import functools
+import itertools
 import os
-import stat
-from collections.abc import Iterator
 
-import av
 import numpy as np
-from av.stream import Disposition
 
+from keras_twostream.data.video import clock, limits
+from keras_twostream.data.video.boundary import one_file
+from keras_twostream.data.video.clock import Packet
+from keras_twostream.data.video.opening import check_file, open_video
 from keras_twostream.errors import SpecError, VideoError
 
-MISSING_SHARE = 0.02  # containers miscount by a frame or two
-_NO_VIDEO_FORMATS = ("tty",)  # FFmpeg "plays" text files as a terminal
+READER_VERSION = 2
+"""Counts up when files are read otherwise; caches record it.
+
+1: the i-th smallest stamp was taken for the i-th frame, pixels for square,
+the first stream for the best, and mirrors were not applied.
+"""
+
+_LISTING = {
+    "mov": "av1 dnxhd ffv1 h264 hevc mjpeg mpeg4 prores vp9".split(),
+    "matroska": "av1 ffv1 h264 hevc mjpeg mpeg4 vp9".split(),
+    "avi": "ffv1 mjpeg rawvideo".split(),
+}
+_SEEKING = ("mov", "matroska", "avi")
+
+_Key = tuple[str, int, int]
+_distrusted: set[_Key] = set()
 
 
 @dataclasses.dataclass(frozen=True)
 class Scan:
-    """The packets of a video: when each frame is shown, where decoding can
-    start. `stamps` are the container's own times, or None where it has none,
-    or two frames of one time, and only counting tells frames apart."""
+    """The frames of a video, in the order in which they are shown.
+
+    Attributes:
+        path: The file.
+        times: (frames,) seconds since the first, ascending.
+        stamps: The container's stamp of each frame, ascending, by which a
+            frame is known again; None where only counting tells.
+        keys: Frames that decoding can start from, ascending.
+        fps: Frames per second, on average.
+        truncated: Whether the file promises more than it holds.
+        listed: Whether packets alone told, and nothing was decoded.
+        seekable: Whether decoding can start elsewhere than at the start.
+        joins: Places where a further recording begins.
+        holes: Leaps in time that were closed up.
+        damaged: Whether packets could not be decoded, where all were tried.
+        plain: Whether version 1 of the reader found the same.
+    """
 
     path: str
-    times: np.ndarray  # (frames,) seconds since the first, ascending
+    times: np.ndarray
     stamps: list[int] | None
-    keys: list[int]  # frames that decoding can start from
+    keys: list[int]
     fps: float
     truncated: bool
+    listed: bool = False
+    seekable: bool = False
+    joins: int = 0
+    holes: int = 0
+    damaged: bool = False
+    plain: bool = True
 
     @property
     def duration(self) -> float:
@@ -41,201 +79,194 @@ class Scan:
         return len(self.times) / self.fps
 
     def timeline(self, rate: float | None) -> np.ndarray:
-        """The frame nearest in time to each moment k / rate, (N,) ints."""
+        """Return the frame nearest in time to each moment k / rate.
+
+        Args:
+            rate: Frames per second, or None for the video's own frames.
+
+        Returns:
+            (N,) ints, ascending.
+
+        Raises:
+            SpecError: If the rate is not above 0.
+            VideoError: If N is too many times the number of frames.
+        """
         frames = len(self.times)
         if rate is None:
             return np.arange(frames)
-        if not rate > 0:
+        if not 0 < rate < float("inf"):
             raise SpecError(
                 f"`rate` must be greater than 0. Received: rate={rate!r}"
             )
-        moments = np.arange(max(1, round(self.duration * rate))) / rate
+        places = max(1, round(self.duration * rate))
+        limits.check_stretch(self.path, places, frames, rate)
         middles = (self.times[1:] + self.times[:-1]) / 2
-        return np.searchsorted(middles, moments, side="left")
+        return np.searchsorted(middles, np.arange(places) / rate, side="left")
+
+    def key_before(self, frame: int) -> int:
+        """Return the last key frame at or before a frame, 0 if none is."""
+        place = bisect.bisect_right(self.keys, frame)
+        return self.keys[place - 1] if place else 0
+
+    def place(self, stamp: int | None) -> int | None:
+        """Return the frame of a stamp, None if no frame has it."""
+        if stamp is None or self.stamps is None:
+            return None
+        place = bisect.bisect_left(self.stamps, stamp)
+        there = place < len(self.stamps) and self.stamps[place] == stamp
+        return place if there else None
 
 
 def scan_video(path: str | os.PathLike) -> Scan:
-    """The scan of a file, kept while the file stays as it is."""
-    path = os.path.expanduser(path)
-    status = check_file(path)
-    return _scan_file(path, status.st_size, status.st_mtime_ns)
+    """Return the scan of a file, kept while the file stays as it is.
 
-
-def check_file(path: str | os.PathLike) -> os.stat_result:
-    """The status of a file, without a look inside.
+    Args:
+        path: A video file.
 
     Raises:
-        VideoError: If the file is missing or empty.
+        VideoError: If it cannot be read.
     """
-    try:
-        status = os.stat(os.path.expanduser(path))
-    except OSError as error:
-        raise VideoError(
-            f"Cannot read {path}: {error.strerror or error}. Check the path."
-        ) from error
-    if stat.S_ISDIR(status.st_mode):
-        raise VideoError(f"Cannot read {path}: it is a folder, not a file.")
-    if status.st_size == 0:
-        raise VideoError(
-            f"Cannot read {path}: the file is empty. Copy or download it again."
-        )
-    return status
+    path = os.path.expanduser(os.fspath(path))
+    key = _key(path)
+    with one_file(path):
+        return _scan_file(key, key not in _distrusted)
 
 
-@functools.lru_cache(maxsize=16384)
-def _scan_file(path: str, size: int, modified: int) -> Scan:
-    del size, modified  # they only tell the cache that the file changed
-    with open_video(path) as (container, stream):
-        packets, ended_well = _packets(container, stream)
-        if not packets:
-            raise unreadable(path)
-        stamps = sorted(packet.stamp for packet in packets if packet.shown)
-        times = _seconds(stamps, stream)
-        declared = stream.frames
-        complete = ended_well and len(packets) >= declared - max(
-            1, MISSING_SHARE * declared
-        )
-        return Scan(
-            path=path,
-            times=times,
-            stamps=stamps if _are_told_apart(packets, stamps) else None,
-            keys=_key_frames(packets, stamps),
-            fps=_average_rate(times, stream),
-            truncated=not complete,
-        )
+def distrust(scan: Scan) -> Scan:
+    """Return another scan of a file whose packets told what is not so.
 
-
-@dataclasses.dataclass(frozen=True)
-class _Packet:
-    stamp: int
-    exact: bool  # the container says when it is shown, not only its order
-    key: bool
-    shown: bool
-
-
-def _packets(container, stream) -> tuple[list[_Packet], bool]:
-    """The video's packets, and whether the file reaches its stated end."""
-    packets, end = [], 0.0
-    try:
-        for packet in container.demux():
-            if packet.size == 0:
-                continue
-            end = max(end, _end_of(packet))
-            if packet.stream_index == stream.index:
-                packets.append(_describe(packet, len(packets)))
-    except av.FFmpegError:
-        return packets, False
-    if container.duration is None:
-        return packets, True
-    stated = container.duration / av.time_base
-    start = (container.start_time or 0) / av.time_base
-    return packets, end - start >= stated - max(1.0, 0.05 * stated)
-
-
-def _are_told_apart(packets: list[_Packet], stamps: list[int]) -> bool:
-    exact = all(packet.exact for packet in packets)
-    return exact and len(set(stamps)) == len(stamps)
-
-
-def _describe(packet, position: int) -> _Packet:
-    stamp = packet.pts if packet.pts is not None else packet.dts
-    return _Packet(
-        stamp=position if stamp is None else stamp,
-        exact=packet.pts is not None,
-        key=packet.is_keyframe,
-        shown=not packet.is_discard,
-    )
-
-
-def _end_of(packet) -> float:
-    stamp = packet.pts if packet.pts is not None else packet.dts
-    if stamp is None:
-        return float("inf")  # no clock in the file: nothing to compare
-    return float((stamp + (packet.duration or 0)) * packet.time_base)
-
-
-def _seconds(stamps: list[int], stream) -> np.ndarray:
-    times = np.asarray(stamps, np.float64) * float(stream.time_base)
-    if len(stamps) > 1 and times[-1] > times[0]:
-        return times - times[0]
-    rate = float(stream.average_rate or 25)
-    return np.arange(max(len(stamps), 1)) / rate
-
-
-def _average_rate(times: np.ndarray, stream) -> float:
-    """Frames per second: the stated rate where the times bear it out."""
-    stated = float(stream.average_rate or stream.guessed_rate or 0)
-    if len(times) < 2:
-        return stated or 25.0
-    measured = (len(times) - 1) / (times[-1] - times[0])
-    close = abs(stated - measured) < 0.01 * measured
-    return stated if close else float(measured)
-
-
-def _key_frames(packets: list[_Packet], stamps: list[int]) -> list[int]:
-    return [
-        bisect.bisect_left(stamps, packet.stamp)
-        for packet in packets
-        if packet.key and packet.shown
-    ]
-
-
-# === Opening and decoding ===
-
-
-@contextlib.contextmanager
-def open_video(path: str, threads: int = 1):
-    """The container and its video stream; `threads` 0 takes what helps."""
-    try:
-        # Absolute, since FFmpeg takes what stands before a colon for a
-        # protocol.
-        container = av.open(os.path.abspath(path))
-    except (av.FFmpegError, ValueError) as error:
-        raise VideoError(
-            f"Cannot read {path}: not a video file, or its header is "
-            f"missing or damaged ({_reason(error)}). Try to play it, or "
-            "download it again."
-        ) from error
-    with container:
-        stream = _video_stream(container, path)
-        stream.codec_context.thread_count = threads
-        stream.codec_context.thread_type = "AUTO"
-        yield container, stream
-
-
-def _video_stream(container, path: str):
-    if container.format.name in _NO_VIDEO_FORMATS:
-        raise VideoError(f"Cannot read {path}: not a video file but text.")
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
-    kinds = sorted({stream.type for stream in container.streams})
-    raise VideoError(
-        f"Cannot read {path}: it has no video stream, only "
-        f"{', '.join(kinds) or 'nothing'}."
-    )
-
-
-def decoded(stream) -> Iterator[av.VideoFrame]:
-    """Frames in order of presentation; damaged packets are passed over."""
-    packets = stream.container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError:
-            return
-        if packet is None:
-            return
-        with contextlib.suppress(av.FFmpegError):
-            yield from packet.decode()
+    Args:
+        scan: The scan that a decoder contradicts.
+    """
+    _distrusted.add(_key(scan.path))
+    return scan_video(scan.path)
 
 
 def unreadable(path: str) -> VideoError:
+    """Return the error about a file of which nothing can be decoded.
+
+    Args:
+        path: The file.
+    """
     return VideoError(
         f"Cannot read {path}: no frame could be decoded. The file is damaged "
         "or in a codec this FFmpeg build lacks; convert it to H.264."
     )
 
 
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+def _key(path: str) -> _Key:
+    status = check_file(path)
+    return path, status.st_size, status.st_mtime_ns
+
+
+@functools.lru_cache(maxsize=16384)
+def _scan_file(key: _Key, trusting: bool) -> Scan:
+    path = key[0]
+    with open_video(path) as film:
+        packets, whole = film.list_packets()
+        if not packets:
+            raise unreadable(path)
+        listed = None
+        if trusting and _tell_frames(packets, film):
+            listed = _listed(film, packets, whole)
+            if not listed.joins and not _may_be_shuffled(packets, film):
+                return listed
+    # Opened again: a file that was read to its end is not at its start.
+    with open_video(path) as film:
+        counted = _counted(film, packets, whole)
+    return counted if listed is None else _proven(listed, counted)
+
+
+def _listed(film, packets: list[Packet], whole: bool) -> Scan:
+    shown = [n for n, packet in enumerate(packets) if packet.shown]
+    shown.sort(key=lambda number: packets[number].pts)
+    scan = _scan(film, packets, shown, whole)
+    return dataclasses.replace(
+        scan,
+        stamps=[packets[number].pts for number in shown],
+        listed=True,
+        seekable=True,
+        plain=film.first and not scan.holes,
+    )
+
+
+def _proven(listed: Scan, counted: Scan) -> Scan:
+    """The listing, where decoding bears it out: it keeps the place of frames
+    that are damaged."""
+    lacking = len(listed.times) - len(counted.times)
+    agrees = counted.stamps is not None and not listed.joins
+    return listed if agrees and (counted.damaged or not lacking) else counted
+
+
+def _counted(film, packets: list[Packet], whole: bool) -> Scan:
+    shown, stamps = [], []
+    for number, frame in film.frames_of_packets():
+        # Decoders outside FFmpeg may not hand the number on.
+        last = min(len(shown), len(packets) - 1)
+        shown.append(last if number is None else number)
+        stamps.append(frame.pts)
+    if not shown:
+        raise unreadable(film.path)
+    scan = _scan(film, packets, shown, whole)
+    told = _ascend(stamps)
+    edited = not all(packet.shown for packet in packets)
+    return dataclasses.replace(
+        scan,
+        stamps=stamps if told else None,
+        seekable=told and not edited and film.format in _SEEKING,
+        damaged=film.damaged,
+        plain=(
+            film.first
+            and told
+            and not scan.joins
+            and not scan.holes
+            and len(shown) == sum(packet.shown for packet in packets)
+        ),
+    )
+
+
+def _scan(film, packets: list[Packet], shown: list[int], whole: bool) -> Scan:
+    times = clock.frame_times(packets, shown, film.tick, film.rate)
+    return Scan(
+        path=film.path,
+        times=times.seconds,
+        stamps=None,
+        keys=[n for n, packet in enumerate(shown) if packets[packet].key],
+        fps=clock.average_rate(times.seconds, film.rate),
+        truncated=not whole,
+        joins=times.joins,
+        holes=times.holes,
+    )
+
+
+def _tell_frames(packets: list[Packet], film) -> bool:
+    """Whether packets say which frames are shown when, without decoding.
+
+    Not where frames are shown before the first key frame, or left out in the
+    middle.
+    """
+    if film.codec not in _LISTING.get(film.format, ()) or film.interlaced:
+        return False
+    stamps = [packet.pts for packet in packets]
+    if None in stamps or len(set(stamps)) < len(stamps):
+        return False
+    order = sorted(packets, key=lambda packet: packet.pts)
+    runs = [shown for shown, _ in itertools.groupby(p.shown for p in order)]
+    inside = runs.count(True) == 1
+    return inside and packets[0].key and order[0].pts == packets[0].pts
+
+
+def _may_be_shuffled(packets: list[Packet], film) -> bool:
+    """Whether stamps may be in the order of decoding.
+
+    They ascend, and the codec can show frames in another order: either it
+    does not, or a tool wrote stamps that are wrong.
+    """
+    stamps = [packet.pts for packet in packets]
+    return film.reorders and len(stamps) > 1 and _ascend(stamps)
+
+
+def _ascend(stamps: list[int | None]) -> bool:
+    if None in stamps:
+        return False
+    return all(a < b for a, b in itertools.pairwise(stamps))

@@ -1,39 +1,46 @@
 """Read any video file: frames as RGB arrays, at any frame rate and size.
 
-Decoding is PyAV's alone. It is as fast as OpenCV's wheel on the same files,
-and right where that wheel is silently not: AV1 gives no frame and no error
-there, and a damaged file ends early without a word.
+Decoding is PyAV's, and Pillow's for WebP. PyAV is as fast as OpenCV's wheel
+on the same files, and right where that wheel is silently not: AV1 gives no
+frame and no error there, and a damaged file ends early without a word.
 
-A file is *scanned* once: its packets are read, not decoded, which gives the
-true number of frames and the time of each. Frame `i` of a video is the i-th
-in order of presentation, also where some of a damaged file cannot be decoded:
-the next readable one stands in for those. A `rate` lays a timeline of evenly
-spaced moments over the video and takes, for each, the frame nearest in time.
+A file is *scanned* once, see `packets`. Frame `i` of a video is the i-th in
+the order in which a player shows them, which is that of decoding from the
+start, however it is reached. Where some of a damaged file cannot be decoded,
+the next readable frame stands in. A `rate` lays a timeline of evenly spaced
+moments over the video and takes, for each, the frame nearest in time.
+
+Frames are what a player shows: the right way round, with square pixels. What
+is woven of two fields stays so, and transparency is left out.
 """
 
-import bisect
 import collections
 import dataclasses
 import itertools
 import os
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
+from keras_twostream.data.video import limits
+from keras_twostream.data.video.boundary import one_file
+from keras_twostream.data.video.opening import Film, open_video
 from keras_twostream.data.video.packets import (
     Scan,
-    decoded,
-    open_video,
+    distrust,
     scan_video,
     unreadable,
 )
+from keras_twostream.data.video.pictures import (
+    orientation,
+    shown_size,
+    square,
+    to_rgb,
+)
 from keras_twostream.data.video.resizing import fit_size, resize
+from keras_twostream.data.video.webp import Flipbook
 from keras_twostream.errors import SpecError
-
-_per_thread = threading.local()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,11 +52,22 @@ class VideoInfo:
         frames: Frames in the file, counted.
         fps: Frames per second, on average.
         duration: Seconds.
-        height: Pixels as stored, after the rotation.
-        width: Pixels as stored, after the rotation.
+        height: Pixels as shown, turned and with square pixels.
+        width: Pixels as shown, turned and with square pixels.
         codec: FFmpeg's name of the codec.
         rotation: Degrees that frames are turned anticlockwise for display.
         truncated: Whether the file promises more than it holds.
+        mirrored: Whether left and right are exchanged for display, before
+            frames are turned.
+        pixel_aspect: Width of a stored pixel over its height.
+        interlaced: Whether frames are woven of two fields, taken at
+            different moments.
+        seekable: Whether a frame can be read without all those before it.
+        joins: Places where a further recording begins, with a clock of its
+            own.
+        holes: Leaps in time that were closed up.
+        damaged: Whether packets could not be decoded; known of files whose
+            frames had to be counted.
     """
 
     path: str
@@ -61,10 +79,20 @@ class VideoInfo:
     codec: str
     rotation: int
     truncated: bool
+    mirrored: bool = False
+    pixel_aspect: float = 1.0
+    interlaced: bool = False
+    seekable: bool = True
+    joins: int = 0
+    holes: int = 0
+    damaged: bool = False
 
 
 def probe(path: str | os.PathLike) -> VideoInfo:
-    """What a video file holds; reads every packet, decodes one frame.
+    """Return what a video file holds.
+
+    Reads every packet and decodes one frame; the whole file where packets do
+    not tell which frames are shown (AVI, transport and program streams).
 
     Args:
         path: A video file.
@@ -77,25 +105,60 @@ def probe(path: str | os.PathLike) -> VideoInfo:
             stream, or no frame can be decoded.
     """
     scan = scan_video(path)
-    with open_video(scan.path) as (_, stream):
-        frame = next(decoded(stream), None)
-        if frame is None:
-            raise unreadable(scan.path)
+    with one_file(scan.path), open_video(scan.path) as film:
+        frame = _first_of(film)
+        how = orientation(frame)
+        height, width = shown_size(film.size, film.aspect, how.quarters)
         return VideoInfo(
             path=scan.path,
             frames=len(scan.times),
             fps=scan.fps,
             duration=scan.duration,
-            height=_to_rgb(frame).shape[0],
-            width=_to_rgb(frame).shape[1],
-            codec=stream.codec_context.codec.canonical_name,
-            rotation=int(frame.rotation),
+            height=height,
+            width=width,
+            codec=film.codec,
+            rotation=how.rotation,
             truncated=scan.truncated,
+            mirrored=how.mirrored,
+            pixel_aspect=float(square(film.aspect)),
+            interlaced=film.interlaced or frame.interlaced_frame,
+            seekable=scan.seekable,
+            joins=scan.joins,
+            holes=scan.holes,
+            damaged=scan.damaged,
         )
 
 
+def check_readable(path: str | os.PathLike) -> None:
+    """Refuse a file of which no frame can be decoded; look no further.
+
+    Args:
+        path: A video file.
+
+    Raises:
+        VideoError: If it cannot be read.
+    """
+    path = os.path.expanduser(os.fspath(path))
+    with one_file(path), open_video(path) as film:
+        _first_of(film)
+
+
+def differs_from_version_1(path: str | os.PathLike) -> bool:
+    """Return whether version 1 of the reader read a file otherwise.
+
+    Args:
+        path: A video file.
+
+    Raises:
+        VideoError: If it cannot be read.
+    """
+    info = probe(path)
+    alike = scan_video(path).plain and info.pixel_aspect == 1
+    return info.mirrored or not alike
+
+
 def count_frames(path: str | os.PathLike, rate: float | None = None) -> int:
-    """How many frames a video has on the timeline of `rate`.
+    """Return how many frames a video has on the timeline of `rate`.
 
     Args:
         path: A video file.
@@ -105,7 +168,8 @@ def count_frames(path: str | os.PathLike, rate: float | None = None) -> int:
         Number of frames, at least 1.
 
     Raises:
-        VideoError: If the file cannot be read.
+        VideoError: If the file cannot be read, or has too few frames for a
+            timeline of that rate (see `limits`).
     """
     return len(scan_video(path).timeline(rate))
 
@@ -118,7 +182,7 @@ def read_frames(
     short_side: int | None = None,
     resize_to: tuple[int, int] | None = None,
 ) -> np.ndarray:
-    """Decodes chosen frames of a video, in the order asked for.
+    """Decode chosen frames of a video, in the order asked for.
 
     Frames before the first and after the last one wanted are not decoded
     where the file allows. The next readable frame stands in for a damaged
@@ -141,11 +205,12 @@ def read_frames(
         SpecError: If an index is outside the video.
     """
     scan = scan_video(path)
-    timeline = scan.timeline(rate)
-    wanted = timeline if indices is None else _pick(scan, timeline, indices)
-    unique, inverse = np.unique(wanted, return_inverse=True)
-    frames = _read(scan, unique, short_side, resize_to)
-    return frames if np.array_equal(unique, wanted) else frames[inverse]
+    with one_file(scan.path):
+        bring = _Bringing(short_side, resize_to)
+        try:
+            return _read(scan, indices, rate, bring)
+        except _Contradiction:
+            return _read(distrust(scan), indices, rate, bring)
 
 
 def iter_frames(
@@ -155,7 +220,7 @@ def iter_frames(
     short_side: int | None = None,
     resize_to: tuple[int, int] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Decodes a video from start to end, holding one frame at a time.
+    """Decode a video from start to end, holding one frame at a time.
 
     The next readable frame stands in for a damaged one.
 
@@ -173,18 +238,17 @@ def iter_frames(
         VideoError: If the file cannot be read.
     """
     scan = scan_video(path)
-    timeline = scan.timeline(rate)
-    size, done = None, 0
-    for position, frame in _from_start(scan, threads=0):
-        reached = np.searchsorted(timeline, position, side="right")
-        if reached <= done:
-            continue
-        image = _to_rgb(frame)
-        size = size or fit_size(image.shape[:2], short_side, resize_to)
-        image = resize(image, size)
-        for _ in range(done, reached):
-            yield image
-        done = reached
+    bring = _Bringing(short_side, resize_to)
+    done = 0
+    with one_file(scan.path):
+        try:
+            for image in _images(scan, rate, bring):
+                yield image
+                done += 1
+        except _Contradiction:
+            again = _images(distrust(scan), rate, bring)
+            yield from itertools.islice(again, done, None)
+            done += 1
     if not done:
         raise unreadable(scan.path)
 
@@ -192,87 +256,152 @@ def iter_frames(
 # === Decoding ===
 
 
-def _read(scan: Scan, wanted: np.ndarray, short_side, resize_to) -> np.ndarray:
+class _Contradiction(Exception):
+    """A decoder shows other frames than the packets told."""
+
+
+class _Bringing:
+    """What is done to a frame on its way out.
+
+    Every frame gets the size of the first of the file, also in a stream that
+    changes its size on the way.
+    """
+
+    def __init__(self, short_side, resize_to) -> None:
+        self._short_side, self._resize_to = short_side, resize_to
+        self._sizes: dict[int, tuple[int, int]] = {}  # by quarter turns
+
+    def __call__(self, film: Film | Flipbook, frame) -> np.ndarray:
+        """Return (H, W, 3) uint8 RGB, of the size asked for."""
+        how = orientation(frame)
+        if how.quarters not in self._sizes:
+            self._sizes[how.quarters] = self._size(film, how.quarters)
+        return resize(to_rgb(frame, how), self._sizes[how.quarters])
+
+    def _size(self, film: Film | Flipbook, quarters: int) -> tuple[int, int]:
+        size = shown_size(film.size, film.aspect, quarters)
+        limits.check_pixels(film.path, *size)
+        return fit_size(size, self._short_side, self._resize_to)
+
+
+def _images(scan: Scan, rate, bring: _Bringing) -> Iterator[np.ndarray]:
+    """The frames of a timeline, from start to end."""
+    timeline, done = scan.timeline(rate), 0
+    # Counting needs frames that come as they did when they were counted.
+    threads = 1 if scan.stamps is None else 0
+    with open_video(scan.path, threads) as film:
+        for position, frame in _placed(scan, film, film.frames()):
+            reached = int(np.searchsorted(timeline, position, side="right"))
+            if reached > done:
+                image = bring(film, frame)
+                yield from itertools.repeat(image, reached - done)
+                done = reached
+
+
+def _read(scan: Scan, indices, rate, bring: _Bringing) -> np.ndarray:
+    timeline = scan.timeline(rate)
+    wanted = timeline if indices is None else _pick(scan, timeline, indices)
+    unique, inverse = np.unique(wanted, return_inverse=True)
+    frames = _unique_frames(scan, unique, bring)
+    return frames if np.array_equal(unique, wanted) else frames[inverse]
+
+
+def _unique_frames(scan: Scan, wanted: np.ndarray, bring) -> np.ndarray:
     """The frames `wanted`, ascending and without repeats."""
-    frames, size, filled = None, None, 0
-    for position, frame in _from_key_frame(scan, int(wanted[0])):
+    key = scan.key_before(int(wanted[0]))
+    if scan.seekable and key > 0:
+        with open_video(scan.path) as film:
+            try:
+                frames = _after_seek(scan, film, key, int(wanted[0]))
+                return _filled(film, frames, wanted, bring)
+            except (_Contradiction, _Ended):
+                pass  # the container seeks to another place than it says
+    with open_video(scan.path) as film:
+        try:
+            frames = _placed(scan, film, film.frames())
+            return _filled(film, frames, wanted, bring)
+        except _Ended:
+            return _last_readable(scan, len(wanted), bring)
+
+
+class _Ended(Exception):
+    """A damaged file ends before the first frame that is wanted."""
+
+
+def _filled(film, frames, wanted: np.ndarray, bring) -> np.ndarray:
+    """The frames `wanted`, out of (position, frame) in ascending order."""
+    images, filled = None, 0
+    for position, frame in frames:
         while filled < len(wanted) and wanted[filled] <= position:
-            image = _to_rgb(frame)
-            size = size or fit_size(image.shape[:2], short_side, resize_to)
-            if frames is None:
-                frames = np.empty((len(wanted), *size, 3), np.uint8)
-            frames[filled] = resize(image, size)
+            image = bring(film, frame)
+            if images is None:
+                images = np.empty((len(wanted), *image.shape), np.uint8)
+            images[filled] = image
             filled += 1
         if filled == len(wanted):
-            return frames
-    if filled:
-        frames[filled:] = frames[filled - 1]
-        return frames
-    last = _last_readable(scan, short_side, resize_to)
-    return np.repeat(last[None], len(wanted), axis=0)
+            break
+    if images is None:
+        raise _Ended
+    images[filled:] = images[filled - 1]
+    return images
 
 
-def _last_readable(scan: Scan, short_side, resize_to) -> np.ndarray:
+def _last_readable(scan: Scan, count: int, bring: _Bringing) -> np.ndarray:
     """What stands in for frames that a damaged file has no more."""
-    last = collections.deque(_from_start(scan), maxlen=1)
-    if not last:
-        raise unreadable(scan.path)
-    image = _to_rgb(last[0][1])
-    return resize(image, fit_size(image.shape[:2], short_side, resize_to))
+    with open_video(scan.path) as film:
+        last = collections.deque(film.frames(), maxlen=1)
+        if not last:
+            raise unreadable(scan.path)
+        return np.repeat(bring(film, last[0])[None], count, axis=0)
 
 
-def _from_key_frame(scan: Scan, first: int):
-    """(position, frame) from the last key frame at or before `first`."""
-    before = [key for key in scan.keys if key <= first]
-    start = max(before, default=0)
-    if start == 0 or scan.stamps is None:
-        yield from _from_start(scan)
-        return
-    with open_video(scan.path) as (container, stream):
-        frames = _after_seek(container, stream, scan.stamps[start])
-        head = next(frames, None)
-        # Some containers seek past the place asked for, or lose the clock.
-        if head is not None and head.pts is not None:
-            if head.pts <= scan.stamps[first]:
-                yield from _placed(scan, itertools.chain([head], frames))
-                return
-    yield from _from_start(scan)
+def _after_seek(scan: Scan, film, key: int, first: int):
+    """(position, frame) from a key frame on, at or before `first`.
+
+    Raises:
+        _Contradiction: If the decoder is not where it was sent.
+    """
+    stamps = scan.stamps or []
+    if not film.seek(stamps[key]):
+        raise _Contradiction
+    placed = _placed(scan, film, film.frames())
+    head = next(placed, None)
+    if head is None or head[0] > first:
+        raise _Contradiction
+    return itertools.chain([head], placed)
 
 
-def _after_seek(container, stream, stamp: int) -> Iterator[av.VideoFrame]:
-    try:
-        container.seek(stamp, stream=stream)
-    except av.FFmpegError:
-        return
-    yield from decoded(stream)
+def _placed(
+    scan: Scan, film: Film | Flipbook, frames: Iterable[av.VideoFrame]
+) -> Iterator[tuple[int, av.VideoFrame]]:
+    """(position, frame): known by its stamp, or counted.
 
-
-def _from_start(scan: Scan, threads: int = 1):
-    with open_video(scan.path, threads) as (_, stream):
-        yield from _placed(scan, decoded(stream))
-
-
-def _placed(scan: Scan, frames: Iterable[av.VideoFrame]):
-    """(position, frame): by its time where it has one, else counted."""
+    Raises:
+        _Contradiction: If what was listed is not what is decoded.
+    """
     position = -1
     for frame in frames:
-        position += 1
-        if scan.stamps is not None and frame.pts is not None:
-            position = bisect.bisect_left(scan.stamps, frame.pts)
+        if scan.stamps is None:
+            position += 1
+            yield position, frame
+            continue
+        place = scan.place(frame.pts)
+        if place is None or place <= position:
+            if film.damaged:
+                continue
+            raise _Contradiction
+        passed_over = position >= 0 and place > position + 1
+        if scan.listed and passed_over and not film.damaged:
+            raise _Contradiction
+        position = place
         yield position, frame
 
 
-def _to_rgb(frame: av.VideoFrame) -> np.ndarray:
-    # A converter kept between frames, on one thread: setting one up costs
-    # twenty times what it takes to convert a small frame.
-    if not hasattr(_per_thread, "reformatter"):
-        _per_thread.reformatter = VideoReformatter()
-    reformatted = _per_thread.reformatter.reformat(
-        frame, format="rgb24", threads=1
-    )
-    image = reformatted.to_ndarray()
-    quarter_turns = round(frame.rotation / 90)
-    return np.rot90(image, quarter_turns) if quarter_turns else image
+def _first_of(film: Film | Flipbook) -> av.VideoFrame:
+    frame = next(film.frames(), None)
+    if frame is None:
+        raise unreadable(film.path)
+    return frame
 
 
 def _pick(scan: Scan, timeline: np.ndarray, indices) -> np.ndarray:

@@ -1,0 +1,51 @@
+"""The one boundary between a foreign file and the errors of this library."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from keras_twostream.errors import TwoStreamError, VideoError
+
+
+@contextlib.contextmanager
+def one_file(path: str | os.PathLike) -> Iterator[None]:
+    """Turn whatever reading one file raises into a `VideoError`.
+
+    A file comes from anywhere, and the libraries that decode it raise errors
+    of every kind: what is set aside and counted is one bad file, whatever was
+    wrong with it. Errors of this library pass as they are.
+
+    Args:
+        path: The file, for the message.
+
+    Raises:
+        VideoError: Instead of any other `Exception` from within.
+
+    Example:
+        >>> with one_file(path):
+        ...     frames = decode(path)
+    """
+    try:
+        yield
+    except TwoStreamError:
+        raise
+    except MemoryError as error:
+        raise VideoError(
+            f"Cannot read {path}: there is not enough memory for it. Ask for "
+            "fewer or smaller frames."
+        ) from error
+    except Exception as error:
+        raise VideoError(
+            f"Cannot read {path}: {reason(error)}. Try to play the file, or "
+            "download it again."
+        ) from error
+
+
+def reason(error: Exception) -> str:
+    """Return what an error says, with its kind where that alone says little.
+
+    Args:
+        error: Any error.
+    """
+    words = getattr(error, "strerror", None)
+    return words or f"{type(error).__name__}: {error}"

@@ -1,0 +1,162 @@
+"""When frames are shown: times made of whatever stamps a container has.
+
+Stamps may be missing, equal, negative or in the order of decoding; they step
+back where recordings were joined, and leap where one has a hole. Frames are
+known to come out of a decoder in the order in which they are shown, so the
+times made here never go back, and every hole is of bounded length.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+HOLE_SECONDS = 10.0  # a longer wait may be a hole in a recording,
+HOLE_FRAMES = 50  # if it is as long as so many frames, too
+_STEP_BACK = 1.0  # seconds: further back only another recording begins
+
+
+class Packet(NamedTuple):
+    """A packet of a video stream, in the order of the file.
+
+    Attributes:
+        pts: When its frame is shown, in ticks, or None.
+        dts: When it is decoded, in ticks, or None.
+        duration: Ticks that its frame is shown, 0 where not known.
+        key: Whether decoding can start with it.
+        shown: Whether its frame is shown, not only decoded for others.
+    """
+
+    pts: int | None
+    dts: int | None
+    duration: int
+    key: bool
+    shown: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Times:
+    """The times of the frames of a video.
+
+    Attributes:
+        seconds: (frames,) since the first frame, ascending.
+        joins: Places where a further recording begins.
+        holes: Leaps that were closed up.
+    """
+
+    seconds: np.ndarray
+    joins: int = 0
+    holes: int = 0
+
+
+def frame_times(
+    packets: Sequence[Packet],
+    shown: Sequence[int],
+    tick: float,
+    rate: float | None,
+) -> Times:
+    """Return the times of frames, from the stamps of their packets.
+
+    Where stamps step back from one packet to the next, another recording was
+    appended, and time goes on from the last frame. A leap of more than
+    `HOLE_SECONDS` and `HOLE_FRAMES` is closed up. Without stamps, time is the
+    frame's number over the rate.
+
+    Args:
+        packets: All packets of the stream.
+        shown: The packet of each frame, in the order of frames.
+        tick: Seconds of a tick.
+        rate: Frames per second as the file states it; 25 when None.
+    """
+    interval = _interval(packets, tick, rate)
+    moments, joins = _continuous(packets, tick, interval)
+    if moments is None:
+        return Times(np.arange(len(shown)) * interval)
+    # Sorted: the frames are in their order, their stamps may not be.
+    moments = _spread(np.sort(moments[np.asarray(shown, int)]), interval)
+    steps = np.diff(moments)
+    usual = float(np.median(steps)) if len(steps) else interval
+    holes = steps > max(HOLE_SECONDS, HOLE_FRAMES * usual)
+    steps = np.where(holes, usual, steps)
+    seconds = np.concatenate([[0.0], np.cumsum(steps)])
+    return Times(seconds, joins, int(holes.sum()))
+
+
+def average_rate(seconds: np.ndarray, rate: float | None) -> float:
+    """Return frames per second: the stated rate where the times bear it out.
+
+    Args:
+        seconds: (frames,) ascending.
+        rate: As stated, or None.
+    """
+    if len(seconds) < 2 or not seconds[-1] > seconds[0]:
+        return rate or 25.0
+    measured = (len(seconds) - 1) / (seconds[-1] - seconds[0])
+    close = rate is not None and abs(rate - measured) < 0.01 * measured
+    return float(rate if close else measured)
+
+
+def _interval(packets, tick: float, rate: float | None) -> float:
+    """Seconds from frame to frame, as far as the file states them."""
+    durations = [packet.duration for packet in packets if packet.duration > 0]
+    if durations:
+        return float(np.median(durations)) * tick
+    return 1 / (rate or 25.0)
+
+
+def _continuous(
+    packets: Sequence[Packet], tick: float, interval: float
+) -> tuple[np.ndarray | None, int]:
+    """Seconds of each packet's frame on one clock, and how many joins."""
+    shown = _seconds([packet.pts for packet in packets], tick)
+    decoded = _seconds([packet.dts for packet in packets], tick)
+    if np.isnan(decoded).all():
+        decoded = shown
+    known = np.flatnonzero(~np.isnan(decoded))
+    if not len(known):
+        return None, 0
+    keys = np.array([packet.key for packet in packets])
+    back = _steps_back(decoded[known], shown[known], keys[known], interval)
+    steps = np.diff(decoded[known])
+    added = np.cumsum(np.where(back, interval - steps, 0.0))
+    # What a packet without a stamp of its own is moved by: as the one before.
+    last = np.searchsorted(known, np.arange(len(packets)), side="right") - 1
+    shifts = np.concatenate([[0.0], added])[np.maximum(last, 0)]
+    moments = np.where(np.isnan(shown), decoded, shown) + shifts
+    return _filled(moments), int(back.sum())
+
+
+def _steps_back(decoded, shown, keys, interval: float) -> np.ndarray:
+    """(packets - 1,) whether another recording begins with the next one.
+
+    A key frame is never shown before one that precedes it in the file.
+    """
+    steps = np.diff(decoded)
+    latest = np.fmax.accumulate(shown)[:-1]
+    behind = ~(shown[1:] > latest)
+    far = steps < -_STEP_BACK
+    return far | (keys[1:] & behind & (steps < -interval / 2))
+
+
+def _seconds(stamps: list[int | None], tick: float) -> np.ndarray:
+    return np.array([np.nan if s is None else s for s in stamps], float) * tick
+
+
+def _filled(moments: np.ndarray) -> np.ndarray:
+    """The moments, those not known between their neighbours."""
+    known = np.flatnonzero(~np.isnan(moments))
+    return np.interp(np.arange(len(moments)), known, moments[known])
+
+
+def _spread(moments: np.ndarray, interval: float) -> np.ndarray:
+    """Ascending moments, equal ones evenly on their way to the next."""
+    values, place, counts = np.unique(
+        moments, return_inverse=True, return_counts=True
+    )
+    if len(values) == len(moments):
+        return moments
+    after = np.append(values[1:], values[-1] + counts[-1] * interval)
+    first = np.cumsum(counts) - counts
+    within = (np.arange(len(moments)) - first[place]) / counts[place]
+    return moments + within * (after - values)[place]

@@ -1,0 +1,107 @@
+"""From a decoded frame to the picture that a player shows.
+
+Frames are stored turned, mirrored, with pixels that are not square, in any
+format of 8 to 16 bits. Transparency is left out: a picture has the colours
+that are stored under it.
+"""
+
+import math
+import threading
+from fractions import Fraction
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.sidedata.sidedata import Type
+from av.video.reformatter import VideoReformatter
+
+_STRANGEST = 8  # a pixel further from square is a mistake in the header
+
+_per_thread = threading.local()
+
+
+class Orientation(NamedTuple):
+    """How a stored frame is shown: mirrored first, then turned.
+
+    Attributes:
+        rotation: Degrees anticlockwise, above -180 and up to 180.
+        mirrored: Whether left and right are exchanged first.
+        quarters: Quarter turns anticlockwise, 0 to 3, nearest to `rotation`.
+    """
+
+    rotation: int = 0
+    mirrored: bool = False
+    quarters: int = 0
+
+
+_UPRIGHT = Orientation()
+
+
+def orientation(frame: av.VideoFrame) -> Orientation:
+    """Return how a frame is shown, from its display matrix.
+
+    The matrix maps a stored place (x, y), y downwards, to the shown one
+    (a x + c y, b x + d y); its rows are (a, b, u), (c, d, v). A negative
+    determinant is a mirror.
+
+    Args:
+        frame: A decoded frame.
+    """
+    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    if matrix is None:
+        return _UPRIGHT
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+    mirrored = a * d - b * c < 0
+    if mirrored:
+        a, b = -a, -b
+    clockwise = round(math.degrees(math.atan2(b, a)))
+    rotation = 180 if abs(clockwise) == 180 else -clockwise
+    return Orientation(rotation, mirrored, round(rotation / 90) % 4)
+
+
+def shown_size(
+    size: tuple[int, int], aspect: Fraction | None, quarters: int
+) -> tuple[int, int]:
+    """Return the (height, width) at which a frame is shown.
+
+    Args:
+        size: (height, width) as stored.
+        aspect: Width of a pixel over its height.
+        quarters: Quarter turns.
+    """
+    height, width = size
+    width = max(1, round(width * square(aspect)))
+    return (width, height) if quarters % 2 else (height, width)
+
+
+def square(aspect: Fraction | None) -> Fraction:
+    """Return what a frame's width is multiplied by for square pixels.
+
+    Args:
+        aspect: Width of a pixel over its height; None or nonsense is 1.
+    """
+    if not aspect or not 1 / _STRANGEST <= aspect <= _STRANGEST:
+        return Fraction(1)
+    return aspect
+
+
+def to_rgb(frame: av.VideoFrame, how: Orientation) -> np.ndarray:
+    """Return a frame as it is shown, its pixels not yet made square.
+
+    Args:
+        frame: A decoded frame.
+        how: Its orientation.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    # A converter kept between frames, on one thread: setting one up costs
+    # twenty times what it takes to convert a small frame.
+    if not hasattr(_per_thread, "reformatter"):
+        _per_thread.reformatter = VideoReformatter()
+    image = _per_thread.reformatter.reformat(
+        frame, format="rgb24", threads=1
+    ).to_ndarray()
+    if how.mirrored:
+        image = image[:, ::-1]
+    return np.rot90(image, how.quarters) if how.quarters else image
