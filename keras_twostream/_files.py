@@ -6,11 +6,14 @@ full disk or a killed process leaves the old file or the new one.
 
 import contextlib
 import csv
+import errno
 import hashlib
 import io
 import json
 import os
+import shutil
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -107,6 +110,30 @@ def remove_leftovers(path: Path) -> None:
         if name.startswith(prefix) and name.endswith(PART):
             if not _in_use(name, name[len(prefix) :].partition("-")[0]):
                 (path.parent / name).unlink(missing_ok=True)
+
+
+def probe(folder: Path, room: int = 1 << 20) -> None:
+    """Write into a folder to see that it takes files, and remove it again.
+
+    Args:
+        folder: Made if missing.
+        room: Bytes that have to fit.
+
+    Raises:
+        OSError: If the folder cannot be written, or its disk is too full.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(4096))
+        file.flush()
+        os.fsync(file.fileno())
+    free = shutil.disk_usage(folder).free
+    if free < room:
+        raise OSError(
+            errno.ENOSPC,
+            f"the disk has {free / 1e6:.1f} MB left, and "
+            f"{room / 1e6:.1f} MB are needed",
+        )
 
 
 # === By format ===

@@ -24,6 +24,11 @@ def printable(text: object, keep: str = "") -> str:
     )
 
 
+def is_printable(text: str) -> bool:
+    """Return whether a terminal shows a text as it is."""
+    return all(map(_is_plain, text))
+
+
 def check_names(names: Iterable[str], kind: str) -> None:
     """Refuse names that a terminal or a page would not show as they are.
 
@@ -37,7 +42,7 @@ def check_names(names: Iterable[str], kind: str) -> None:
     for name in names:
         if not str(name).strip():
             raise SpecError(f"A name of {kind} is empty. Give it one.")
-        if not all(map(_is_plain, str(name))):
+        if not is_printable(str(name)):
             raise SpecError(
                 f"A name of {kind} must not hold control characters. "
                 f"Received: '{printable(name)}'. Rename it."

@@ -57,9 +57,18 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
         A sentence that starts with a space, or an empty string.
     """
     choices = sorted(choices)
-    close = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
+    plain = {_plain(choice): choice for choice in choices}
+    close = [
+        plain[match]
+        for match in difflib.get_close_matches(_plain(name), plain, cutoff=0.5)
+    ]
     if close:
         return f" Did you mean {' or '.join(close)}?"
     if choices and len(choices) <= 20:
         return f" Choices: {', '.join(choices)}."
     return ""
+
+
+def _plain(name: str) -> str:
+    """A name without capitals and hyphens, which people write by habit."""
+    return name.lower().replace("-", "_").replace(" ", "_")

@@ -7,7 +7,8 @@ from typing import Any
 
 import keras
 
-from keras_twostream.errors import SpecError, UnknownNameError
+from keras_twostream._printing import check_names
+from keras_twostream.errors import SpecError, UnknownNameError, WeightsError
 from keras_twostream.pretrained import WeightSpec, _loading, _saving, _select
 from keras_twostream.registry import model_entry
 
@@ -198,7 +199,7 @@ def push_to_hub(
     terms = {"license": license, "data_terms": data_terms}
     if not isinstance(model, keras.Model):
         _refuse_facts(facts)
-        folder = Path(model).expanduser()
+        folder = _folder_of(model)
         _saving.state_facts(folder, terms)
         return _publishing.push_folder(
             folder, repo_id, private=private, message=message
@@ -215,6 +216,7 @@ def _count(classes: Sequence[str], num_classes: int | None) -> int:
         raise SpecError(
             f"`classes` must be a list of names. Received: classes={classes!r}"
         )
+    check_names(classes, "a class")
     if len(set(classes)) != len(classes):
         raise SpecError(
             f"`classes` must be distinct names. Received: {list(classes)}"
@@ -225,6 +227,19 @@ def _count(classes: Sequence[str], num_classes: int | None) -> int:
             f"Received: num_classes={num_classes}, {len(classes)} classes"
         )
     return len(classes)
+
+
+def _folder_of(model: str | Path) -> Path:
+    """The folder that a caller of `push_to_hub` means."""
+    folder = Path(str(model).removeprefix("local:")).expanduser()
+    if not folder.is_dir():
+        raise WeightsError(
+            f"There is no folder {folder}. push_to_hub takes a model, or a "
+            "folder that keras_twostream.save_pretrained wrote; weights that "
+            "have a name are published as keras_twostream.push_to_hub("
+            f"keras_twostream.load({str(model)!r}), ...)."
+        )
+    return folder
 
 
 def _refuse_facts(facts: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from keras_twostream._printing import check_names
 from keras_twostream.errors import (
     SpecError,
     UnknownNameError,
@@ -81,7 +82,11 @@ def update_card(
         model: A model of this library.
         head_trained: Whether the head that the model has now is trained.
         **changes: Fields of the card, as `classes`.
+
+    Raises:
+        SpecError: If a class name is empty or holds control characters.
     """
+    check_names(changes.get("classes") or (), "a class")
     for layer in stream_layers(model).values():
         layer.card = {**layer.card, **changes}
         if head_trained is not None:

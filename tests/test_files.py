@@ -136,6 +136,27 @@ def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
     assert names(tmp_path) == ["file"]
 
 
+# === Disks ===
+
+
+def test_a_probe_leaves_nothing(tmp_path):
+    _files.probe(tmp_path / "new" / "folder")
+    assert names(tmp_path / "new" / "folder") == []
+
+
+@pytest.mark.parametrize("cause", ["full", "tight", "file"])
+def test_a_probe_finds_what_refuses_files(tmp_path, monkeypatch, cause):
+    folder, room = tmp_path / "folder", 1
+    if cause == "full":
+        monkeypatch.setattr(os, "fsync", refuse)
+    elif cause == "tight":
+        room = 1 << 60
+    else:
+        folder.touch()
+    with pytest.raises(OSError):
+        _files.probe(folder, room)
+
+
 # === Formats ===
 
 

@@ -6,6 +6,7 @@ A command's module is imported when the command runs, so that
 
 import importlib
 import importlib.util
+import io
 import os
 import sys
 import traceback
@@ -14,6 +15,7 @@ import warnings
 import click
 
 from keras_twostream import __version__, _acceleration
+from keras_twostream._printing import printable
 from keras_twostream.errors import TwoStreamError, did_you_mean
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -77,10 +79,11 @@ def _is_there(name: str) -> bool:
 
 
 def _message(error: Exception) -> str:
+    text = printable(error, keep="\n\t")
     if isinstance(error, TwoStreamError):
-        return f"Error: {error}"
+        return f"Error: {text}"
     return (
-        f"Error: {type(error).__name__}: {error}\n"
+        f"Error: {type(error).__name__}: {text}\n"
         "This is not an error that was foreseen. Run the command again with "
         "--debug to see where it arose."
     )
@@ -88,7 +91,17 @@ def _message(error: Exception) -> str:
 
 def _show_warning(message, *_) -> None:
     """A warning as a user reads it, without the line of source."""
-    click.echo(f"Warning: {message}", err=True)
+    click.echo(f"Warning: {printable(message, keep=chr(10))}", err=True)
+
+
+def _widen_encodings() -> None:
+    """Write characters that a stream's encoding lacks as escapes.
+
+    A console in cp1252 or ASCII would end the command instead.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _check_backend() -> None:
@@ -117,5 +130,6 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _acceleration.prefer_fast()
     warnings.showwarning = _show_warning
+    _widen_encodings()
     _check_backend()
     sys.exit(group(prog_name="keras-twostream"))

@@ -16,8 +16,22 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+from keras_twostream._printing import printable
+
+
+class _Console(Console):
+    """A console on which no name of a file or class moves the cursor."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        plain = (
+            printable(x, keep="\n\t") if isinstance(x, str) else x
+            for x in objects
+        )
+        super().print(*plain, **options)
+
+
+out = _Console(highlight=False)
+err = _Console(stderr=True, highlight=False)
 
 
 def print_json(document: Any) -> None:

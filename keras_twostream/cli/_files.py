@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from keras_twostream import _files as whole_files
 from keras_twostream.data.lists.files import VIDEO_SUFFIXES, videos_in
 
 
@@ -30,26 +31,31 @@ def expand(paths: Iterable[Path]) -> tuple[list[Path], dict[Path, str]]:
     return list(dict.fromkeys(files)), empty
 
 
-def check_writable(out: Path, instead: str = "") -> None:
-    """Refuses a folder that nothing can go to, before the long work.
+def check_writable(
+    out: Path,
+    instead: str = "",
+    *,
+    room: int = 1 << 20,
+    by: str = " with --out",
+) -> None:
+    """Refuse a folder that nothing can go to, before the long work.
 
     Args:
         out: The folder; made if missing.
         instead: What else the user can do, besides another folder.
+        room: Bytes that have to fit.
+        by: How another folder is chosen.
 
     Raises:
         click.UsageError: If it cannot be written into.
     """
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        writable = os.access(out, os.W_OK)
-    except OSError:
-        writable = False
-    if not writable:
+        whole_files.probe(out, room)
+    except OSError as error:
         raise click.UsageError(
-            f"Cannot write into {out}. Choose another folder with --out"
-            f"{instead and ', or '}{instead}."
-        )
+            f"Cannot write into {out}: {error.strerror or error}. Choose "
+            f"another folder{by}{instead and ', or '}{instead}."
+        ) from error
 
 
 def model_name(place: str) -> str:

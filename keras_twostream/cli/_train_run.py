@@ -14,6 +14,7 @@ import numpy as np
 from keras_twostream import _files, hub, inspection, training
 from keras_twostream.cli import _train_setup as setup
 from keras_twostream.cli._evaluate import show
+from keras_twostream.cli._files import check_writable
 from keras_twostream.cli._settings import parse_value
 from keras_twostream.data import layouts
 from keras_twostream.scoring.reporting import report_on, save_scores
@@ -42,6 +43,7 @@ def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
         training and those of the held-out videos.
     """
     out: Path = flags["out"]
+    check_writable(out)
     seed = flags["seed"] or 0
     keras.utils.set_random_seed(seed)
     training.set_precision(flags["precision"])
@@ -66,6 +68,8 @@ def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
     recipe = _recipe(flags)
     with _devices(flags["devices"], recipe):
         model = _model(flags, recipe, lists)
+        # The weights, the best ones, and an optimizer's two moments.
+        check_writable(out, room=16 * model.count_params())
         click.echo(
             f"{model.name}: {model.count_params():,} parameters, "
             f"{len(lists.classes)} classes, {len(lists.train)} videos to "

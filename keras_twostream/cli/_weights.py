@@ -1,6 +1,7 @@
 """`keras-twostream weights`: pull, push, verify, lock, results, convert."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 
@@ -180,9 +181,12 @@ def results(write: bool) -> None:
 @debug_option
 def convert(name: str, folder: str, half: bool, as_json: bool) -> None:
     """Write the weight NAME as a FOLDER in our format."""
-    from keras_twostream import hub
+    from keras_twostream.cli._files import check_writable
 
     spec = pretrained.weight_spec(name)
+    check_writable(Path(folder), room=spec.size, by="")
+    from keras_twostream import hub
+
     saved = hub.save_pretrained(
         hub.load(spec),
         folder,

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_twostream._printing import is_printable, printable
 from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import _schema
 from keras_twostream.pretrained._spec import ORIGINS, WeightSpec
@@ -73,7 +74,9 @@ def read_config(path: Path) -> dict[str, Any]:
         raise WeightsError(f"{path} is not valid JSON: {error}.") from error
     _refuse_foreign(values, path)
     _refuse_newer(values, path)
-    return _schema.check(values, _FIELDS, path)
+    values = _schema.check(values, _FIELDS, path)
+    _refuse_controls(values, path)
+    return values
 
 
 def config_text(path: Path, values: Mapping[str, Any]) -> str:
@@ -87,6 +90,7 @@ def config_text(path: Path, values: Mapping[str, Any]) -> str:
         WeightsError: If a field is unknown, missing or of a wrong type.
     """
     _schema.check(values, _FIELDS, path)
+    _refuse_controls(values, path)
     return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -109,6 +113,18 @@ def spec_of_config(
         if values.get(field) is not None:
             values[field] = tuple(values[field])
     return WeightSpec(**{**values, **source, "name": name})
+
+
+def _refuse_controls(values: Mapping[str, Any], path: Path) -> None:
+    """Refuse text that would steer the terminal that shows it."""
+    for field, value in values.items():
+        texts = value if isinstance(value, list) else [value]
+        for text in texts:
+            if isinstance(text, str) and not is_printable(text):
+                raise WeightsError(
+                    f"`{field}` in {path} must not hold control characters. "
+                    f"Received: '{printable(text)[:80]}'"
+                )
 
 
 def _refuse_foreign(values: Any, path: Path) -> None:

@@ -88,14 +88,25 @@ def _named(name: str | WeightSpec, options: Mapping[str, Any]) -> WeightSpec:
         return _hub_files.spec_of(name)
     if name.startswith("local:"):
         return spec_of_folder(Path(name.removeprefix("local:")))
+    _refuse_path(name)
+    if "." in name:
+        return _catalogue.weight_spec(name)
+    return _default(name, options)
+
+
+def _refuse_path(name: str) -> None:
+    """Say how a path, or a repository without hf://, is written."""
+    at_home = name.startswith(("/", "\\", ".", "~")) or name[1:2] == ":"
+    if at_home or Path(name).is_dir():
+        raise UnknownNameError(
+            f"{name!r} is a path. A folder that keras_twostream."
+            f"save_pretrained wrote is loaded as 'local:{name}'."
+        )
     if "/" in name or "\\" in name:
         raise UnknownNameError(
             f"{name!r} could mean two things. Write hf://{name} for a "
             f"repository on the Hub, or local:{name} for a folder on disk."
         )
-    if "." in name:
-        return _catalogue.weight_spec(name)
-    return _default(name, options)
 
 
 def spec_of_folder(folder: Path) -> WeightSpec:

@@ -1,6 +1,8 @@
 """The group: lazy commands, options with one meaning, exit statuses."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 
@@ -8,8 +10,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from keras_twostream import cli, errors, training
-from keras_twostream.cli import _options
+from keras_twostream import _files, cli, errors, training
+from keras_twostream.cli import _console, _options
 
 
 def run(*arguments, **options):
@@ -142,3 +144,68 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
     result = CliRunner().invoke(look, ["--device", "gpu"])
     assert result.exit_code == 2
     assert "no GPU that the Keras backend can see" in result.stderr
+
+
+# === Terminals and disks ===
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_narrow_encoding_ends_no_command(encoding):
+    script = (
+        "import sys, click; from keras_twostream import cli;"
+        "from keras_twostream.cli import _console;"
+        "show = click.Command('list', callback=lambda: ("
+        "_console.out.print('\u25cf'), click.echo('\u8d70')));"
+        "cli._Commands.get_command = lambda *a: show;"
+        "sys.argv = ['keras-twostream', 'list']; cli.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert rb"\u25cf" in done.stdout
+
+
+def test_errors_steer_no_terminal(monkeypatch):
+    def fail():
+        raise errors.SpecError("the class \x1b[2J\x07 is odd\nLook at it")
+
+    command(fail, monkeypatch)
+    result = run("list", color=True)
+    assert "the class \\x1b[2J\\x07 is odd\nLook at it" in result.stderr
+
+
+def test_what_is_printed_steers_no_terminal(capsys):
+    _console.out.print("a\x1b]0;title\x07b\u202ec")
+    assert capsys.readouterr().out == "a\\x1b]0;title\\x07b\\u202ec\n"
+
+
+def full(*arguments, **options):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+WRITERS = [
+    ("train", "--model", "c3d", "--data", "videos"),
+    ("evaluate", "c3d", "--data", "videos"),
+    ("features", "c3d", "--data", "videos", "--tap", "rgb.fc6"),
+    ("weights", "convert", "c3d.imagenet"),
+]
+
+
+@pytest.mark.parametrize("arguments", WRITERS, ids=lambda words: words[0])
+def test_a_full_disk_is_known_before_anything_is_loaded(
+    arguments, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_files, "probe", full)
+    monkeypatch.setattr("keras_twostream.hub.load", pytest.fail)
+    (tmp_path / "videos").mkdir()
+    place = [str(tmp_path / "out")]
+    if "convert" not in arguments:
+        place.insert(0, "--out")
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments, *place)
+    assert result.exit_code == 2, result.output
+    assert "Cannot write into" in result.stderr
+    assert "No space left on device" in result.stderr

@@ -293,3 +293,38 @@ def test_an_untrained_head_is_announced(trained, tmp_path, caplog):
 def test_clips_give_different_logits(trained):
     # Guards the tests above: equal logits must not be a constant.
     assert np.abs(logits(trained) - logits(trained, clips(1))).max() > 1e-3
+
+
+# === Names that are no names ===
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("TINY", "Did you mean tiny"),
+        ("I3D", "Did you mean i3d"),
+        ("SpatioTemporal-ResNet", "Did you mean spatiotemporal_resnet"),
+        ("/abs/path", "is a path.*'local:/abs/path'"),
+        ("./net", "is a path.*'local:./net'"),
+        ("user/net", "hf://user/net.*local:user/net"),
+    ],
+)
+def test_a_wrong_name_says_what_was_meant(name, text):
+    with pytest.raises(UnknownNameError, match=text):
+        kts.load(name)
+    with pytest.raises(UnknownNameError, match=text):
+        kts.predict(np.zeros((4, 32, 32, 3), "uint8"), name)
+
+
+def test_a_name_is_no_folder_to_push():
+    with pytest.raises(WeightsError, match=r"no folder I3D.*load\('I3D'\)"):
+        kts.push_to_hub("I3D", "me/net")
+
+
+@pytest.mark.parametrize("field", ["classes", "note", "license"])
+def test_control_characters_are_refused_in_a_config(folder, field):
+    nasty = "a\x1b[2J"
+    edit_config(folder, **{field: [nasty] * 3 if field == "classes" else nasty})
+    with pytest.raises(WeightsError, match=f"`{field}` in .*control") as error:
+        kts.load(f"local:{folder}")
+    assert "\x1b" not in str(error.value)
