@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from keras_twostream.data.video import READER_VERSION
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import STREAMS, ClipSpec, check_stream_names
 
@@ -32,6 +33,8 @@ class Contract:
         flow_encoding: "jpeg" (8 bits only), "png" or "raw".
         quality: Of JPEG, 1 to 100.
         version: Of the format.
+        reader: Version of what read the videos. Files of several make up one
+            cache: most videos are read alike by all of them.
     """
 
     streams: tuple[str, ...] = STREAMS
@@ -46,6 +49,7 @@ class Contract:
     flow_encoding: str = "jpeg"
     quality: int = 95
     version: int = VERSION
+    reader: int = dataclasses.field(default=READER_VERSION, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "streams", _in_order(self.streams))
@@ -117,7 +121,8 @@ class Contract:
                 f"{values.get('version')}; this one reads {VERSION}). Update "
                 "the package, or extract the videos again."
             )
-        return cls(**values)
+        # Version 1 of the reader did not say so.
+        return cls(**{"reader": 1, **values})
 
     def check(self, spec: ClipSpec, where: str) -> None:
         """Refuses a clip that this cache's content is wrong for.
@@ -152,7 +157,8 @@ class Contract:
     def difference(self, other: "Contract") -> str | None:
         """Name of the first field in which two contracts differ."""
         for field in dataclasses.fields(self):
-            if getattr(self, field.name) != getattr(other, field.name):
+            values = [getattr(each, field.name) for each in (self, other)]
+            if field.compare and values[0] != values[1]:
                 return field.name
         return None
 

@@ -12,7 +12,7 @@ from keras_twostream import _files, flow
 from keras_twostream.data.cache import images, packed
 from keras_twostream.data.cache.contract import Contract
 from keras_twostream.data.cache.folder import Entry
-from keras_twostream.data.video import packets, reading
+from keras_twostream.data.video import READER_VERSION, packets, reading
 from keras_twostream.data.video.resizing import fit_size
 from keras_twostream.errors import VideoError
 
@@ -49,7 +49,7 @@ def pack_video(
     info = reading.probe(video)
     mark = packed.fingerprint(video)
     about = {
-        "contract": contract.to_json(),
+        "contract": {**contract.to_json(), "reader": READER_VERSION},
         "source": source,
         "fingerprint": mark,
         "truncated": scan.truncated,

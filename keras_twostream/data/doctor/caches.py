@@ -5,9 +5,14 @@ from pathlib import Path
 
 from keras_twostream._files import PART
 from keras_twostream.data.cache.folder import CacheFolder, Entry
-from keras_twostream.data.cache.packed import PACKED_SUFFIX, open_packed
+from keras_twostream.data.cache.packed import (
+    PACKED_SUFFIX,
+    Packed,
+    open_packed,
+)
 from keras_twostream.data.doctor.report import Report
-from keras_twostream.errors import TwoStreamError
+from keras_twostream.data.video import READER_VERSION, reading
+from keras_twostream.errors import TwoStreamError, VideoError
 
 AGAIN = "Delete them and run `keras-twostream extract` again: it does the rest."
 
@@ -31,7 +36,7 @@ def examine_cache(path: Path) -> Report:
     else:
         report.facts["contract"] = contract.to_json()
     _compare(report, files, entries)
-    _open(report, files, contract)
+    _reread(report, folder, _open(report, files, contract))
     _leftovers(report, path)
     return report
 
@@ -66,14 +71,16 @@ def _compare(report: Report, files: dict, entries: dict[str, Entry]) -> None:
     )
 
 
-def _open(report: Report, files: dict[str, Path], contract) -> None:
-    damaged, short, other = [], [], []
+def _open(report: Report, files: dict[str, Path], contract) -> list[Packed]:
+    """Tries each file; returns those that can be opened."""
+    damaged, short, other, opened = [], [], [], []
     for file in files.values():
         try:
             packed = open_packed(file)
         except TwoStreamError:
             damaged.append(file)
             continue
+        opened.append(packed)
         streams = packed.contract.streams
         if "rgb" in streams and len(packed.rgb) != packed.frames:
             short.append(file)
@@ -89,6 +96,45 @@ def _open(report: Report, files: dict[str, Path], contract) -> None:
         "Keep caches of different kinds in folders of their own.",
         other,
     )
+    return opened
+
+
+def _reread(report: Report, folder: CacheFolder, files: list[Packed]) -> None:
+    """Files made by a reader that read some videos wrongly."""
+    wrong, unknown = [], []
+    for packed in files:
+        if packed.contract.reader < READER_VERSION:
+            differs = _read_otherwise(folder, packed.source)
+            if differs is None:
+                unknown.append(packed.path)
+            elif differs:
+                wrong.append(packed.path)
+    report.problem(
+        "Made by an older version of this library, which read these videos "
+        "wrongly: some frames are copies of their neighbours, in another "
+        "order, mirrored, squeezed or of another stream.",
+        AGAIN,
+        wrong,
+    )
+    report.remark(
+        "Made by an older version of this library, of videos that are not at "
+        "hand. Some kinds (AVI with B-frames, transport streams, pixels that "
+        "are not square) it read wrongly.",
+        "Where the videos were of such kinds, extract them again.",
+        unknown,
+    )
+
+
+def _read_otherwise(folder: CacheFolder, source: str) -> bool | None:
+    """Whether a video is read otherwise today; None where it is not there."""
+    for root in folder.roots():
+        video = Path(root) / source
+        if video.is_file():
+            try:
+                return reading.differs_from_version_1(video)
+            except VideoError:
+                return None
+    return None
 
 
 def _leftovers(report: Report, path: Path) -> None:

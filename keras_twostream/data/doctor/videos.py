@@ -16,6 +16,7 @@ from keras_twostream.data.video import reading
 from keras_twostream.errors import VideoError
 
 SHORT = 16  # frames: fewer than most clips need
+LONG = 60.0  # seconds, of a video that cannot be sought in
 UNEVEN = 10  # largest class over smallest from which it is worth a remark
 
 
@@ -80,11 +81,59 @@ def _sizes(report: Report, infos: dict) -> None:
         "that can be read.",
         [video for video, info in infos.items() if info.truncated],
     )
+    _oddities(report, infos)
     report.remark(
         f"Videos of fewer than {SHORT} frames.",
         'They are looped to fill a clip; short="pad" holds the last frame.',
         [video for video, info in infos.items() if info.frames < SHORT],
     )
+
+
+# By a test of what a video is: what is said, and what can be done.
+_ODD = {
+    "damaged": (
+        "Files of which parts cannot be decoded: they are left out.",
+        "Get them again, if you can.",
+    ),
+    "holes": (
+        "Recordings with holes in their time: each was closed up.",
+        "Look at them; what stands before a hole and after it are neighbours.",
+    ),
+    "joins": (
+        "Files of several recordings, one after the other.",
+        "Cut them apart where clips should not reach across.",
+    ),
+    "interlaced": (
+        "Interlaced videos: fast motion looks combed, also to optical flow.",
+        "Convert them: ffmpeg -i IN -vf bwdif -c:v libx264 OUT.mp4",
+    ),
+    "mirrored": (
+        "Videos that say they are mirrored: they are shown so.",
+        "Nothing, unless left and right should tell classes apart.",
+    ),
+    "squeezed": (
+        "Videos whose pixels are not square: they are stretched to be.",
+        "Nothing; other tools may ignore it and show them squeezed.",
+    ),
+    "slow": (
+        "Long videos that can only be read from their start on.",
+        "Extract them once, or convert them to MP4: clips of them take long.",
+    ),
+}
+
+
+def _oddities(report: Report, infos: dict) -> None:
+    for oddity, (text, advice) in _ODD.items():
+        where = [video for video, info in infos.items() if _is(info, oddity)]
+        report.remark(text, advice, where)
+
+
+def _is(info: reading.VideoInfo, oddity: str) -> bool:
+    if oddity == "squeezed":
+        return info.pixel_aspect != 1
+    if oddity == "slow":
+        return not info.seekable and info.duration > LONG
+    return bool(getattr(info, oddity))
 
 
 def _classes(report: Report, path: Path, videos: Sequence[Path]) -> None:

@@ -22,13 +22,6 @@ from keras_twostream.data.video.clock import Packet
 from keras_twostream.data.video.opening import check_file, open_video
 from keras_twostream.errors import SpecError, VideoError
 
-READER_VERSION = 2
-"""Counts up when files are read otherwise; caches record it.
-
-1: the i-th smallest stamp was taken for the i-th frame, pixels for square,
-the first stream for the best, and mirrors were not applied.
-"""
-
 _LISTING = {
     "mov": "av1 dnxhd ffv1 h264 hevc mjpeg mpeg4 prores vp9".split(),
     "matroska": "av1 ffv1 h264 hevc mjpeg mpeg4 vp9".split(),

@@ -13,9 +13,10 @@ from foreign_layouts import (
 from numbered_videos import numbered_frames, write_video
 
 from keras_twostream import ClipSpec, flow
-from keras_twostream.data.cache import Contract
+from keras_twostream.data.cache import Contract, packing
 from keras_twostream.data.doctor import examine
 from keras_twostream.data.extraction import extract
+from keras_twostream.data.video import READER_VERSION
 from keras_twostream.errors import SpecError
 
 FRAMES, FIELDS = moving_frames(), true_fields()
@@ -247,6 +248,61 @@ def test_flow_one_frame_off_is_found(tmp_path):
         (path / f"img_{i:05d}.png").write_bytes(frames[i + 1])
     found = only_problem(examine(tmp_path), "Frames and flow are paired other")
     assert found.where == (str(path),)
+
+
+# === Versions of the reader ===
+
+
+@pytest.fixture
+def of_version_1(tmp_path, monkeypatch):
+    """A cache of an ordinary video, and of one in the order of decoding."""
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    write_video(videos / "fine.mp4", numbered_frames(24))
+    write_video(videos / "shuffled.avi", numbered_frames(24), bf="2", g="12")
+    monkeypatch.setattr(packing, "READER_VERSION", 1)
+    extract(videos, tmp_path / "cache", CONTRACT, workers=1)
+    monkeypatch.undo()
+    return tmp_path / "cache"
+
+
+def test_caches_of_videos_that_were_read_wrongly_are_found(of_version_1):
+    report = examine(of_version_1)
+    found = only_problem(report, "Made by an older version of this library")
+    (where,) = found.where
+    assert where == str(of_version_1 / "shuffled.avi.safetensors")
+    os.remove(where)
+    extract(of_version_1.parent / "videos", of_version_1, CONTRACT, workers=1)
+    assert examine(of_version_1).healthy
+
+
+def test_caches_of_videos_that_are_gone_get_a_remark(of_version_1):
+    shutil.rmtree(of_version_1.parent / "videos")
+    report = examine(of_version_1)
+    assert report.healthy
+    (remark,) = report.findings
+    assert "of videos that are not at hand" in remark.text
+    assert len(remark.where) == 2
+
+
+def test_a_cache_from_before_versions_were_recorded_is_of_version_1():
+    values = CONTRACT.to_json()
+    del values["reader"]
+    old = Contract.from_json(values, "cache.json")
+    assert (old.reader, CONTRACT.reader) == (1, READER_VERSION)
+    assert old.difference(CONTRACT) is None and old == CONTRACT
+
+
+def test_oddities_of_videos_are_said(videos):
+    write_video(
+        videos / "run" / "hole.mkv",
+        numbered_frames(6),
+        times=[0, 40, 80, 90_000, 90_040, 90_080],
+    )
+    report = examine(videos)
+    assert report.healthy
+    (hole,) = [f for f in report.findings if "holes in their time" in f.text]
+    assert hole.where == (str(videos / "run" / "hole.mkv"),)
 
 
 # === Lists ===
