@@ -1,7 +1,7 @@
 """OpenCV's flow algorithms, each a function of two 8-bit grey images.
 
-OpenCV's objects are not safe to share between threads. Those of TV-L1 are made
-once per thread and per set of parameters.
+OpenCV's objects are not safe to share between threads, and costly to make:
+there is one per thread and set of parameters.
 """
 
 import threading
@@ -17,7 +17,15 @@ DIS_PRESETS = ("ultrafast", "fast", "medium")
 # Pixels of a side below which OpenCV's DIS reads beyond its images.
 _SMALLEST = {"ultrafast": 32, "fast": 32, "medium": 16}
 
-_per_thread = threading.local()
+
+class _PerThread(threading.local):
+    """Solvers by algorithm and parameters, of one thread."""
+
+    def __init__(self) -> None:
+        self.solvers: dict[tuple[Any, ...], Any] = {}
+
+
+_per_thread = _PerThread()
 
 
 def dis(
@@ -41,12 +49,19 @@ def dis(
             f"`preset` must be one of {', '.join(DIS_PRESETS)}. "
             f"Received: preset={preset!r}.{did_you_mean(preset, DIS_PRESETS)}"
         )
-    # Made anew for each pair: an object keeps state, and its second call can
-    # give another flow than its first where images are flat.
-    solver = cv2.DISOpticalFlow_create(DIS_PRESETS.index(preset))
+    solver, scale = _solver(("dis", preset), lambda: _new_dis(preset))
+    # For a small image OpenCV lowers the finest scale, and would keep it low
+    # for all images after that one.
+    solver.setFinestScale(scale)
     height, width = previous.shape
     images = [_enlarged(x, _SMALLEST[preset]) for x in (previous, following)]
     return solver.calc(*images, None)[:height, :width]
+
+
+def _new_dis(preset: str) -> tuple[Any, int]:
+    """A solver, and the finest scale of its preset."""
+    solver = cv2.DISOpticalFlow_create(DIS_PRESETS.index(preset))
+    return solver, solver.getFinestScale()
 
 
 def _enlarged(image: np.ndarray, smallest: int) -> np.ndarray:
@@ -132,7 +147,7 @@ def tvl1_opencv(
 
 
 def _solver(key: tuple[Any, ...], create: Callable[[], Any]) -> Any:
-    solvers = _per_thread.__dict__
+    solvers = _per_thread.solvers
     if key not in solvers:
         solvers[key] = create()
     return solvers[key]
