@@ -19,6 +19,7 @@ from keras_twostream import _acceleration
 
 SERIALIZABLE = (
     "keras_twostream.layers",
+    "keras_twostream.flow._raft_layer",
     "keras_twostream.flow._tvl1_layer",
     "keras_twostream.deploy",
     "keras_twostream.training._losses",

@@ -14,9 +14,10 @@ from keras import ops
 
 from keras_twostream.errors import SpecError
 from keras_twostream.flow._planes import warp
+from keras_twostream.flow._raft_layer import RAFT
 from keras_twostream.flow._tvl1_layer import TVL1
 from keras_twostream.inspection import clip_spec
-from keras_twostream.spec import ClipSpec
+from keras_twostream.spec import IN_GRAPH_FLOW, ClipSpec
 
 # === Parts ===
 
@@ -39,14 +40,14 @@ class TakeFrames(keras.layers.Layer):
 
     def __init__(
         self,
-        frames: Sequence[Sequence[int]],
+        frames: Sequence[Sequence[int]] | np.ndarray,
         crop: Sequence[int],
         **kwargs: Any,
     ) -> None:
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         self.frames = np.asarray(frames).tolist()
-        self.crop = tuple(crop)
+        self.crop = (crop[0], crop[1])
 
     def call(self, clip: Any) -> Any:
         clip = _centre_crop(clip, self.crop)
@@ -88,7 +89,7 @@ class StackFlow(keras.layers.Layer):
 
     def __init__(
         self,
-        fields: Sequence[Sequence[int]],
+        fields: Sequence[Sequence[int]] | np.ndarray,
         crop: Sequence[int],
         along_trajectories: bool = False,
         **kwargs: Any,
@@ -96,7 +97,7 @@ class StackFlow(keras.layers.Layer):
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         self.fields = np.asarray(fields).tolist()
-        self.crop = tuple(crop)
+        self.crop = (crop[0], crop[1])
         self.along_trajectories = along_trajectories
 
     def call(self, flow: Any) -> Any:
@@ -164,31 +165,40 @@ def _follow(fields: list[Any]) -> list[Any]:
 # === The model ===
 
 
-def with_flow(model: keras.Model, **parameters: Any) -> keras.Model:
-    """A model that eats raw frames and computes flow by itself.
+def with_flow(
+    model: keras.Model, *, algorithm: str | None = None, **parameters: Any
+) -> keras.Model:
+    """Return a model that eats raw frames and computes flow by itself.
 
     Args:
         model: A model of this library, with any streams.
-        **parameters: Parameters of `flow.TVL1` that differ from its
-            defaults. Where the model's ClipSpec asks for TV-L1 its own
-            parameters hold, unless they are given here.
+        algorithm: "tvl1", "raft_small" or "raft_large". By default the one
+            that the model's ClipSpec asks for, or TV-L1 where that one is
+            not computed in the graph.
+        **parameters: Parameters of `flow.TVL1` or `flow.RAFT` that differ
+            from its defaults. Where the model's ClipSpec asks for the same
+            algorithm its own parameters hold, unless they are given here.
 
     Returns:
         A `keras.Model` from (B, span, H, W, 3) frames, 0..255, to `model`'s
         output. The frames are the `clip_spec(model).span()` consecutive ones
         of a clip, at the spec's frame rate and short side (stretched to
         `resize_to` where the spec has it); the network sees their middle,
-        `crop` large. It saves as one `.keras` file.
+        `crop` large. It saves as one `.keras` file, RAFT's weights included;
+        these are frozen until `trainable` of the layer "raft" is set.
 
     Warns:
         UserWarning: If `model` was trained on another algorithm's flow: its
             scores then change, and should be measured again.
 
     Raises:
-        SpecError: If `model` has no stream input of this library.
+        SpecError: If `model` has no stream input of this library, or the
+            algorithm is not one of the three.
+        WeightsError: If RAFT's weights cannot be fetched or verified.
 
     Example:
         >>> kts.with_flow(model, iterations=10).save("deployed.keras")
+        >>> kts.with_flow(model, algorithm="raft_small", updates=4)
     """
     spec = clip_spec(model)
     frames = keras.Input((spec.span(), None, None, 3), name="frames")
@@ -197,32 +207,58 @@ def with_flow(model: keras.Model, **parameters: Any) -> keras.Model:
         take = TakeFrames(spec.rgb_frames(), spec.crop, name="take_frames")
         streams["rgb"] = take(frames)
     if "flow" in spec.streams:
-        streams["flow"] = _flow_stream(frames, spec, parameters)
+        streams["flow"] = _flow_stream(frames, spec, algorithm, parameters)
     inputs = {name: streams[name] for name in _input_names(model)}
     return keras.Model(frames, model(inputs), name=f"{model.name}_with_flow")
 
 
 def _flow_stream(
-    frames: Any, spec: ClipSpec, parameters: dict[str, Any]
+    frames: Any,
+    spec: ClipSpec,
+    algorithm: str | None,
+    parameters: dict[str, Any],
 ) -> Any:
-    if spec.flow_algorithm == "tvl1":
+    algorithm = _algorithm(spec, algorithm)
+    if spec.flow_algorithm == algorithm:
         parameters = {**spec.flow_parameters, **parameters}
-    elif spec.flow_algorithm != "tvl1_opencv":
-        warnings.warn(
-            f"The model was made for {spec.flow_algorithm} flow, and "
-            "with_flow computes TV-L1: its scores will differ. Measure them, "
-            "or fine-tune the model with flow_algorithm='tvl1'.",
-            stacklevel=3,
-        )
     wanted = spec.flow_pairs()
     pairs, place = np.unique(wanted.reshape(-1, 2), axis=0, return_inverse=True)
-    flow = TVL1(pairs.tolist(), name="tvl1", **parameters)(frames)
+    flow = _flow_layer(algorithm, pairs.tolist(), parameters)(frames)
     return StackFlow(
         place.reshape(wanted.shape[:2]),
         spec.crop,
         along_trajectories=spec.stacking == "trajectory",
         name="stack_flow",
     )(flow)
+
+
+def _algorithm(spec: ClipSpec, asked: str | None) -> str:
+    """The algorithm to compute in the graph; says where it is another."""
+    own = spec.flow_algorithm
+    if asked is not None and asked not in IN_GRAPH_FLOW:
+        raise SpecError(
+            f"`algorithm` must be one of {', '.join(IN_GRAPH_FLOW)}. "
+            f"Received: algorithm={asked!r}"
+        )
+    chosen = asked or (own if own in IN_GRAPH_FLOW else "tvl1")
+    if chosen != own.removesuffix("_opencv"):
+        warnings.warn(
+            f"The model was made for {own} flow, and with_flow computes "
+            f"{chosen}: its scores will differ. Measure them, or fine-tune "
+            f"the model with flow_algorithm={chosen!r}.",
+            stacklevel=4,
+        )
+    return chosen
+
+
+def _flow_layer(
+    algorithm: str, pairs: list[list[int]], parameters: dict[str, Any]
+) -> keras.layers.Layer:
+    if algorithm == "tvl1":
+        return TVL1(pairs, name="tvl1", **parameters)
+    layer = RAFT(algorithm, pairs, name="raft", **parameters)
+    layer.trainable = False
+    return layer
 
 
 def _input_names(model: keras.Model) -> list[str]:

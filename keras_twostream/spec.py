@@ -17,7 +17,15 @@ from keras_twostream.errors import SpecError, did_you_mean
 
 STREAMS = ("rgb", "flow")
 STACKINGS = ("forward", "bidirectional", "trajectory")
-FLOW_ALGORITHMS = ("dis", "farneback", "tvl1", "tvl1_opencv")
+FLOW_ALGORITHMS = (
+    "dis",
+    "farneback",
+    "tvl1",
+    "tvl1_opencv",
+    "raft_small",
+    "raft_large",
+)
+IN_GRAPH_FLOW = ("tvl1", "raft_small", "raft_large")  # on the Keras backend
 SAMPLINGS = ("uniform", "dense", "segments", "whole")
 SCORE_FUSIONS = ("logits", "softmax", "sci")
 
@@ -50,8 +58,9 @@ class ClipSpec:
             0 where stacks are bidirectional.
         stacking: "forward", "bidirectional" or "trajectory"
             (Simonyan & Zisserman 2014, section 3.1).
-        flow_algorithm: "dis", "farneback", "tvl1", or "tvl1_opencv" for
-            OpenCV's own, of opencv-contrib-python.
+        flow_algorithm: "dis", "farneback", "tvl1", "tvl1_opencv" for
+            OpenCV's own, of opencv-contrib-python, "raft_small" or
+            "raft_large".
         flow_parameters: Parameters of the algorithm that differ from its
             defaults.
         flow_bound: B, pixels at which displacement is clipped.

@@ -7,10 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from moving_texture import frames_moving
+from small_raft import SMALL_RAFT
 
 from keras_twostream import ClipSpec, flow, with_flow
 from keras_twostream.deploy import StackFlow
 from keras_twostream.errors import SpecError
+from keras_twostream.flow import _raft
 from keras_twostream.layers import StreamInput
 
 _SPEC = ClipSpec(
@@ -95,6 +97,48 @@ def test_parameters_of_the_spec_hold_unless_given():
     layer = with_flow(_model(spec), scales=2).get_layer("tvl1")
     assert layer.parameters["warps"] == 7
     assert layer.parameters["scales"] == 2
+
+
+@pytest.mark.agnostic
+def test_learned_flow_goes_into_the_file_with_its_weights(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setitem(_raft.SIZES, "raft_small", SMALL_RAFT)
+    spec = _SPEC.replace(
+        clip_length=1,
+        flow_length=2,
+        flow_algorithm="raft_small",
+        flow_parameters={"updates": 1, "weights": None},
+    )
+    frames = _clip(spec)
+    model = with_flow(_model(spec))
+    assert not model.trainable_weights
+    layer = model.get_layer("raft")
+    assert layer.network == "raft_small" and layer.updates == 1
+    fields = keras.ops.convert_to_numpy(layer(frames))[0]
+    pairs = layer.pairs
+    stacked = [
+        [fields[pairs.index(pair)][4:28, 4:36] for pair in step]
+        for step in spec.flow_pairs().tolist()
+    ]
+    wanted = np.concatenate(np.moveaxis(stacked, 1, 0), axis=-1)
+    fed = model.predict_on_batch(frames)["flow"][0] * 20
+    np.testing.assert_allclose(fed, np.clip(wanted, -20, 20), atol=0.01)
+    model.save(tmp_path / "deployed.keras")
+    again = keras.models.load_model(tmp_path / "deployed.keras")
+    np.testing.assert_allclose(
+        again.predict_on_batch(frames)["flow"][0] * 20, fed, atol=0.01
+    )
+
+
+def test_the_algorithm_in_the_graph_may_be_another():
+    with pytest.warns(UserWarning, match="tvl1 flow.*computes raft_large"):
+        model = with_flow(
+            _model(_SPEC), algorithm="raft_large", weights=None, updates=3
+        )
+    assert model.get_layer("raft").network == "raft_large"
+    with pytest.raises(SpecError, match="one of tvl1, raft_small.*'dis'"):
+        with_flow(_model(_SPEC), algorithm="dis")
 
 
 def test_a_model_without_flow_takes_frames_alone():

@@ -11,6 +11,8 @@ _ALGORITHMS = {
     "farneback": "Farneback",
     "tvl1": "TV-L1",
     "tvl1_opencv": "OpenCV's TV-L1",
+    "raft_small": "RAFT (small)",
+    "raft_large": "RAFT (large)",
 }
 
 

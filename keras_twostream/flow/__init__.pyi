@@ -10,5 +10,6 @@ from keras_twostream.flow._fields import mirror as mirror
 from keras_twostream.flow._fields import resize as resize
 from keras_twostream.flow._fields import stack as stack
 from keras_twostream.flow._files import read_flo as read_flo
+from keras_twostream.flow._raft_layer import RAFT as RAFT
 from keras_twostream.flow._tvl1 import tvl1 as tvl1
 from keras_twostream.flow._tvl1_layer import TVL1 as TVL1

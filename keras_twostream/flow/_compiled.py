@@ -29,7 +29,7 @@ def tvl1_pairs(
     """
     solve = _compiled(tuple(sorted(parameters.items())))
     images = np.asarray(grey, np.float32)
-    size = _batch_size()
+    size = batch_size()
     fields = []
     for start in range(0, len(pairs), size):
         batch = pairs[start : start + size]
@@ -41,8 +41,8 @@ def tvl1_pairs(
 
 
 @functools.cache
-def _batch_size() -> int:
-    """How many pairs to solve at once on the device Keras will use."""
+def batch_size() -> int:
+    """The number of pairs to solve at once on the device Keras will use."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf

@@ -9,14 +9,18 @@ import numpy as np
 
 from keras_twostream.errors import SpecError, did_you_mean
 from keras_twostream.flow import _opencv_flow
-from keras_twostream.flow._frames import to_grey
+from keras_twostream.flow._frames import checked, to_grey
+from keras_twostream.spec import FLOW_ALGORITHMS
+
+_Solver = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 _PAIRWISE: dict[str, Callable[..., np.ndarray]] = {
     "dis": _opencv_flow.dis,
     "farneback": _opencv_flow.farneback,
     "tvl1_opencv": _opencv_flow.tvl1_opencv,
 }
-ALGORITHMS = ("dis", "farneback", "tvl1", "tvl1_opencv")
+_LEARNED = ("raft_small", "raft_large")
+ALGORITHMS = FLOW_ALGORITHMS
 
 
 def compute(
@@ -28,23 +32,27 @@ def compute(
         frames: (T, H, W, 3) RGB or (T, H, W) grey frames, uint8 or float,
             0..255.
         algorithm: "dis" (Kroeger et al. 2016), "farneback" (2003), "tvl1"
-            (Zach et al. 2007, on the Keras backend) or "tvl1_opencv" (needs
-            opencv-contrib-python).
+            (Zach et al. 2007, on the Keras backend), "tvl1_opencv" (needs
+            opencv-contrib-python), or "raft_small" or "raft_large" (Teed and
+            Deng 2020, on the Keras backend with torchvision's weights, which
+            the first call downloads).
         **parameters: Parameters of the algorithm that differ from its
-            defaults: `preset="medium"` for DIS; see `flow.tvl1` for TV-L1.
+            defaults: `preset="medium"` for DIS; see `flow.tvl1` for TV-L1;
+            `updates=12` and `weights="default"` for RAFT, see `flow.RAFT`.
 
     Returns:
         (T-1, H, W, 2) float32 displacement in pixels, x then y.
 
     Raises:
         SpecError: If frames, algorithm or parameters are not as above.
+        WeightsError: If RAFT's weights cannot be fetched or verified.
 
     Example:
         >>> flow.compute(frames, algorithm="dis", preset="fast")
     """
     frames = np.asarray(frames)
-    start = np.arange(max(len(frames) - 1, 0)) if frames.ndim else []
-    pairs = np.stack([start, np.add(start, 1)], axis=-1)
+    start = np.arange(max(len(frames) - 1, 0) if frames.ndim else 0)
+    pairs = np.stack([start, start + 1], axis=-1)
     return compute_pairs(frames, pairs, algorithm, **parameters)
 
 
@@ -69,24 +77,25 @@ def compute_pairs(
 
     Raises:
         SpecError: If frames, pairs, algorithm or parameters are not as above.
+        WeightsError: If RAFT's weights cannot be fetched or verified.
     """
     solve = _solver(algorithm, parameters)
-    grey = to_grey(frames)
-    pairs = _check_pairs(pairs, len(grey))
-    shape = (*pairs.shape[:-1], *grey.shape[1:], 2)
+    frames = checked(frames)
+    pairs = _check_pairs(pairs, len(frames))
+    shape = (*pairs.shape[:-1], *frames.shape[1:3], 2)
     if not pairs.size:
         return np.zeros(shape, np.float32)
     distinct, place = np.unique(
         pairs.reshape(-1, 2), axis=0, return_inverse=True
     )
-    fields = solve(grey, distinct)
-    return fields[place.reshape(-1)].reshape(shape)
+    fields = solve(frames, distinct)
+    if len(distinct) < place.size or (np.diff(place.reshape(-1)) < 0).any():
+        fields = fields[place.reshape(-1)]
+    return fields.reshape(shape)
 
 
-def _solver(
-    algorithm: str, parameters: dict[str, Any]
-) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """A function of grey frames and distinct pairs."""
+def _solver(algorithm: str, parameters: dict[str, Any]) -> _Solver:
+    """A function of checked frames and distinct pairs, ascending."""
     if algorithm not in ALGORITHMS:
         raise SpecError(
             f"`algorithm` must be one of {', '.join(ALGORITHMS)}. Received: "
@@ -97,10 +106,20 @@ def _solver(
         from keras_twostream.flow import _compiled, _tvl1
 
         _check_parameters(algorithm, _tvl1.tvl1, parameters)
-        return functools.partial(_compiled.tvl1_pairs, **parameters)
+        return lambda frames, pairs: _compiled.tvl1_pairs(
+            to_grey(frames), pairs, **parameters
+        )
+    if algorithm in _LEARNED:
+        from keras_twostream.flow._raft_pairs import raft_pairs
+
+        solve = functools.partial(raft_pairs, network=algorithm)
+        _check_parameters(algorithm, solve, parameters)
+        return functools.partial(solve, **parameters)
     function = _PAIRWISE[algorithm]
     _check_parameters(algorithm, function, parameters)
-    return lambda grey, pairs: _one_by_one(function, grey, pairs, parameters)
+    return lambda frames, pairs: _one_by_one(
+        function, to_grey(frames), pairs, parameters
+    )
 
 
 def _one_by_one(
@@ -149,7 +168,7 @@ def _check_parameters(
     known = inspect.signature(function).parameters
     if any(p.kind is p.VAR_KEYWORD for p in known.values()):
         return
-    choices = list(known)[2:]
+    choices = [name for name in list(known)[2:] if name != "network"]
     for name in parameters:
         if name not in choices:
             raise SpecError(

@@ -6,22 +6,25 @@ from keras_twostream._opencv import cv2
 from keras_twostream.errors import SpecError
 
 
-def to_grey(frames: np.ndarray) -> np.ndarray:
-    """Frames as grey images, uint8 where they were uint8.
+def checked(frames: np.ndarray) -> np.ndarray:
+    """Frames that flow can be computed of, uint8 where they were uint8.
 
     Args:
         frames: (T, H, W, 3) RGB or (T, H, W) grey, uint8 or float, 0..255.
 
     Returns:
-        (T, H, W) uint8 or float32, 0..255.
+        Frames of the same shape, uint8 or float32.
 
     Raises:
         SpecError: If the frames have another shape, type or range.
     """
     frames = np.asarray(frames)
     _check_shape(frames)
-    if frames.dtype != np.uint8:
-        frames = _checked_floats(frames)
+    return frames if frames.dtype == np.uint8 else _checked_floats(frames)
+
+
+def to_grey(frames: np.ndarray) -> np.ndarray:
+    """Checked frames as grey images (T, H, W) of the same type."""
     if frames.ndim == 3:
         return frames
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]

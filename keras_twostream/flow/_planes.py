@@ -81,9 +81,20 @@ def _resampling_matrix(old: Any, new: Any) -> Any:
     distance = centres[:, None] - ops.arange(old, dtype="float32")[None, :]
     variance = 0.36 * ops.maximum(step * step - 1, 1e-6)
     gaussian = ops.exp(-0.5 * distance * distance / variance)
-    linear = ops.relu(1 - ops.abs(distance))
+    linear = linear_weights(centres, old)
     weights = ops.where(step > 1, gaussian, linear)
     return weights / ops.sum(weights, axis=1, keepdims=True)
+
+
+def linear_weights(places: Any, size: Any) -> Any:
+    """(..., size) weights of an axis's points for linear interpolation.
+
+    Args:
+        places: (...) float32, in points; all weights are zero outside.
+        size: Points of the axis.
+    """
+    distance = places[..., None] - ops.arange(size, dtype="float32")
+    return ops.relu(1 - ops.abs(distance))
 
 
 def warp(planes: Any, flow: Any) -> tuple[Any, Any]:

@@ -249,16 +249,16 @@ def check_parameters(
     """Raises SpecError unless the parameters of `tvl1` make sense."""
     counts = {"scales": scales, "warps": warps, "iterations": iterations}
     weights = {"tau": tau, "lambda_": lambda_, "theta": theta}
-    for name, value in counts.items():
-        if isinstance(value, bool) or int(value) != value or value < 1:
+    for name, count in counts.items():
+        if isinstance(count, bool) or int(count) != count or count < 1:
             raise SpecError(
                 f"`{name}` must be a whole number from 1. "
-                f"Received: {name}={value!r}"
+                f"Received: {name}={count!r}"
             )
-    for name, value in weights.items():
-        if not value > 0:
+    for name, weight in weights.items():
+        if not weight > 0:
             raise SpecError(
-                f"`{name}` must be greater than 0. Received: {name}={value!r}"
+                f"`{name}` must be greater than 0. Received: {name}={weight!r}"
             )
     if not 0 <= texture <= 1:
         raise SpecError(

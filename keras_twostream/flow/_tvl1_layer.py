@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_twostream.errors import SpecError
+from keras_twostream.flow._clip_pairs import as_pairs, frame_numbers
 from keras_twostream.flow._tvl1 import check_parameters, tvl1
 
 
@@ -56,8 +56,8 @@ class TVL1(keras.layers.Layer):
         check_parameters(
             scales, scale_step, warps, iterations, tau, lambda_, theta, texture
         )
-        self.pairs = None if pairs is None else _as_pairs(pairs)
-        self.parameters = {
+        self.pairs = as_pairs(pairs)
+        self.parameters: dict[str, Any] = {
             "scales": scales,
             "scale_step": scale_step,
             "warps": warps,
@@ -70,7 +70,7 @@ class TVL1(keras.layers.Layer):
         }
 
     def call(self, frames: Any) -> Any:
-        first, second = self._frames(frames.shape[1])
+        first, second = frame_numbers(self.pairs, frames.shape[1], "TVL1")
         batch, _, height, width, channels = ops.shape(frames)
         flow = tvl1(
             ops.reshape(
@@ -89,35 +89,8 @@ class TVL1(keras.layers.Layer):
         self, input_shape: tuple[int | None, ...]
     ) -> tuple[int | None, ...]:
         batch, length, height, width, _ = input_shape
-        return (batch, len(self._frames(length)[0]), height, width, 2)
+        first, _ = frame_numbers(self.pairs, length, "TVL1")
+        return (batch, len(first), height, width, 2)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "pairs": self.pairs, **self.parameters}
-
-    def _frames(self, length: int | None) -> tuple[list[int], list[int]]:
-        """Frame numbers that fields start from and point to."""
-        if self.pairs is None:
-            if length is None or length < 2:
-                raise SpecError(
-                    "TVL1 needs clips of a fixed length of two frames or "
-                    f"more. Received: T={length}"
-                )
-            return list(range(length - 1)), list(range(1, length))
-        first, second = zip(*self.pairs, strict=True)
-        last = max(*first, *second)
-        if length is not None and last >= length:
-            raise SpecError(
-                f"TVL1's pairs reach frame {last}, and clips must be longer "
-                f"than that. Received: T={length}"
-            )
-        return list(first), list(second)
-
-
-def _as_pairs(pairs: Sequence[Sequence[int]]) -> list[list[int]]:
-    pairs = [[int(number) for number in pair] for pair in pairs]
-    if not pairs or any(len(p) != 2 or min(p) < 0 for p in pairs):
-        raise SpecError(
-            "`pairs` must be a list of frame numbers (from, to), 0 or more. "
-            f"Received: pairs={pairs!r}"
-        )
-    return pairs

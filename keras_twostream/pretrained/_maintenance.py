@@ -8,6 +8,7 @@ from keras_twostream import registry
 from keras_twostream.errors import TwoStreamError, WeightsError
 from keras_twostream.pretrained import _select, _sources, _verify
 from keras_twostream.pretrained._convert import key_map
+from keras_twostream.pretrained._flow_networks import flow_weight
 from keras_twostream.pretrained._spec import OURS, WeightFile, WeightSpec
 
 
@@ -32,7 +33,8 @@ def pull(
     """Fetch and verify the files of a weight without building a model.
 
     Args:
-        name: As `load` takes it: a weight, an architecture, hf:// or local:.
+        name: As `load` takes it: a weight, an architecture, hf:// or local:;
+            or a network of optical flow, as "raft_small".
         force: Download again even if they are cached.
         allow_http: Fetch without encryption a file whose hash is unknown.
 
@@ -42,7 +44,7 @@ def pull(
     Raises:
         WeightsError: If they cannot be had.
     """
-    spec = _select.resolve(name, _select.DEFAULT, {})
+    spec = flow_weight(name) or _select.resolve(name, _select.DEFAULT, {})
     return _sources.local_files(spec, force=force, allow_http=allow_http)
 
 

@@ -20,6 +20,7 @@ from keras_twostream.data.extraction.jobs import (
 )
 from keras_twostream.data.extraction.remote_jobs import find_remote_jobs
 from keras_twostream.errors import SpecError
+from keras_twostream.spec import IN_GRAPH_FLOW
 
 ENGINES = ("local", "ray")
 # Called with frames done, frames expected in all, and seconds.
@@ -198,8 +199,9 @@ def _processes_for(
     if any(addresses.in_this_process(place) for place in places):
         return 1
     if workers is None:
-        tvl1 = contract.flow_algorithm == "tvl1" and "flow" in contract.streams
-        workers = 1 if tvl1 else available_cpus()
+        in_graph = contract.flow_algorithm in IN_GRAPH_FLOW
+        in_graph = in_graph and "flow" in contract.streams
+        workers = 1 if in_graph else available_cpus()
     # Of a set, what is left may be just what its decoder dies of: that is
     # never done in this process.
     return min(workers, summary.present + len(jobs))

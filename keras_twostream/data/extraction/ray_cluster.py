@@ -17,6 +17,7 @@ from keras_twostream.data.extraction.work import (
     work_alone,
 )
 from keras_twostream.errors import MissingLibraryError, SpecError
+from keras_twostream.spec import IN_GRAPH_FLOW
 
 _TICK = 1.0  # seconds between two looks at the progress
 _QUEUED = 2  # jobs for each processor: one it works on, one that waits
@@ -87,7 +88,8 @@ def _connect(folder: str) -> Any:
 def _needs(ray, contract: Contract) -> dict[str, Any]:
     """What a video takes of a node; in-graph flow runs on a GPU if it can."""
     needs = {"num_cpus": 1, "max_retries": _TRIES}
-    in_graph = contract.flow_algorithm == "tvl1" and "flow" in contract.streams
+    in_graph = contract.flow_algorithm in IN_GRAPH_FLOW
+    in_graph = in_graph and "flow" in contract.streams
     if in_graph and ray.cluster_resources().get("GPU"):
         needs["num_gpus"] = 1
     return needs

@@ -24,6 +24,7 @@ from keras_twostream.pretrained.keymaps._inception import (
 )
 from keras_twostream.pretrained.keymaps._matconvnet import finish, matconvnet
 from keras_twostream.pretrained.keymaps._names import HEAD, KeyMap, identity
+from keras_twostream.pretrained.keymaps._raft import raft
 from keras_twostream.pretrained.keymaps._resnet import (
     mmaction_resnet,
     torchvision_resnet,
@@ -60,6 +61,7 @@ LAYOUTS = {
     "caffe_inverse_std": KeyMap(caffe, finish=with_inverse_stds),
     "matconvnet": KeyMap(matconvnet, torch=False, finish=finish),
     "identity": KeyMap(identity, torch=False),
+    "raft": KeyMap(raft),
     "applications_vgg16": KeyMap(applications_vgg16, torch=False),
     "applications_resnet": KeyMap(
         applications_resnet, torch=False, finish=fold_bias
@@ -87,6 +89,7 @@ __all__ = [
     "mmaction_resnet",
     "pytorch_i3d",
     "r2plus1d",
+    "raft",
     "torchvision_resnet",
     "tsn",
     "vgg11_as_c3d",

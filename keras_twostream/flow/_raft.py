@@ -1,0 +1,566 @@
+"""RAFT: recurrent all-pairs field transforms, on any Keras backend.
+
+Teed and Deng, "RAFT: Recurrent All-Pairs Field Transforms for Optical Flow",
+ECCV 2020: features of both images at an eighth of their size, the correlation
+of every pair of places, and a recurrent unit that looks up correlations around
+where the flow points now and corrects it, again and again. The numbers of
+layers and channels are torchvision's, whose weights fit.
+
+What does not change from update to update is computed once: the features of a
+frame that two pairs share, and what the recurrent unit makes of the context.
+
+Inside, images and features are (B, h, w, C) with h and w an eighth of the
+image's sides, and Q = h w is the number of places.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_twostream.flow._loop import repeat
+from keras_twostream.flow._planes import linear_weights
+
+STRIDE = 8  # pixels of the image from one place to the next
+LEVELS = 4  # of the pyramid of correlations
+_EPSILON = 1e-5
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """One row of the table of networks (paper, appendix A).
+
+    Attributes:
+        widths: Channels of the encoders' stem and three stages.
+        bottleneck: Whether the encoders' blocks are bottlenecks.
+        features: Channels that are correlated.
+        hidden: Channels of the recurrent unit's state.
+        context: Channels of the context.
+        context_norm: Whether the context encoder normalises by batches.
+        radius: Places around a point whose correlations are looked up.
+        of_correlation: Channels of the motion encoder's convolutions of
+            correlations, the first with 1x1 and the others with 3x3 kernels.
+        of_flow: The same of flow, with 7x7 and 3x3 kernels.
+        motion: Channels of the motion encoder's output, flow included.
+        kernels: Kernels of the recurrent units, one unit after the other.
+        head: Channels inside the flow head.
+        convex: Whether flow is enlarged by weights that the network
+            predicts (section 3.3) or bilinearly.
+    """
+
+    widths: tuple[int, int, int, int]
+    bottleneck: bool
+    features: int
+    hidden: int
+    context: int
+    context_norm: bool
+    radius: int
+    of_correlation: tuple[int, ...]
+    of_flow: tuple[int, int]
+    motion: int
+    kernels: tuple[tuple[int, int], ...]
+    head: int
+    convex: bool
+
+
+SIZES = {
+    "raft_small": Size(
+        widths=(32, 32, 64, 96),
+        bottleneck=True,
+        features=128,
+        hidden=96,
+        context=64,
+        context_norm=False,
+        radius=3,
+        of_correlation=(96,),
+        of_flow=(64, 32),
+        motion=82,
+        kernels=((3, 3),),
+        head=128,
+        convex=False,
+    ),
+    "raft_large": Size(
+        widths=(64, 64, 96, 128),
+        bottleneck=False,
+        features=256,
+        hidden=128,
+        context=128,
+        context_norm=True,
+        radius=4,
+        of_correlation=(256, 192),
+        of_flow=(128, 64),
+        motion=128,
+        kernels=((1, 5), (5, 1)),
+        head=256,
+        convex=True,
+    ),
+}
+
+
+# === Convolutions ===
+
+
+class Convolution(keras.layers.Conv2D):
+    """A convolution with PyTorch's padding: half a kernel on every side.
+
+    Its variables are there from the start, as weights are loaded before any
+    image is seen.
+
+    Args:
+        inputs: Channels that come in.
+        filters: Channels that go out.
+        kernel_size: (height, width), both odd.
+        strides: Places from one output to the next.
+        name: Of the layer.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        filters: int,
+        kernel_size: tuple[int, int],
+        strides: int = 1,
+        *,
+        name: str,
+    ) -> None:
+        super().__init__(
+            filters,
+            kernel_size,
+            strides,
+            padding="valid",
+            data_format="channels_last",
+            kernel_initializer="he_normal",
+            dtype="float32",
+            name=name,
+        )
+        self.build((None, None, None, inputs))
+
+    def call(self, images: Any) -> Any:
+        convolved = convolve(images, self.kernel, self.strides[0])
+        return convolved + self.bias
+
+
+def convolve(images: Any, kernel: Any, strides: int = 1) -> Any:
+    """Images convolved with half a kernel of zeros on every side."""
+    height, width = kernel.shape[:2]
+    if strides == 1:
+        padding = "same"
+    else:  # Keras's "same" would pad by what the stride leaves over
+        padding = "valid"
+        sides = [(height // 2, height // 2), (width // 2, width // 2)]
+        images = ops.pad(images, [(0, 0), *sides, (0, 0)])
+    return ops.conv(
+        images, kernel, strides, padding, data_format="channels_last"
+    )
+
+
+def _instance_norm(images: Any) -> Any:
+    """Each channel of each image with mean 0 and variance 1."""
+    mean = ops.mean(images, axis=(1, 2), keepdims=True)
+    centred = images - mean
+    variance = ops.mean(ops.square(centred), axis=(1, 2), keepdims=True)
+    return centred * ops.rsqrt(variance + _EPSILON)
+
+
+# === Encoders ===
+
+
+class Encoder(keras.layers.Layer):
+    """Images to features at an eighth of their size (appendix A).
+
+    Args:
+        size: The network's row.
+        channels: Channels of the features.
+        norm: "instance", "batch" or "none". Batch normalisation always has
+            its stored statistics: the authors freeze it after the first of
+            their data sets.
+        name: Prefix of the names of its layers.
+
+    Input shape:
+        (B, H, W, 3), 0..255; H and W divisible by 8.
+
+    Output shape:
+        (B, H / 8, W / 8, channels).
+    """
+
+    def __init__(self, size: Size, channels: int, norm: str, name: str) -> None:
+        super().__init__(dtype="float32", name=name)
+        self._norm = norm
+        self._units: dict[str, Convolution] = {}
+        self._norms: dict[str, keras.layers.BatchNormalization] = {}
+        stem, *stages = size.widths
+        self._add_unit("convnormrelu", 3, stem, 7, strides=2)
+        self._blocks = []
+        inputs = stem
+        for number, width in enumerate(stages, 1):
+            for block in range(2):
+                strides = 2 if number > 1 and block == 0 else 1
+                path = f"layer{number}_{block}"
+                add = self._add_bottleneck if size.bottleneck else self._add_two
+                add(path, inputs, width, strides)
+                self._blocks.append((path, 3 if size.bottleneck else 2))
+                inputs = width
+        self._last = Convolution(inputs, channels, (1, 1), name=f"{name}_conv")
+        self.built = True
+
+    def _add_two(self, path: str, inputs: int, width: int, strides: int):
+        self._add_unit(f"{path}_convnormrelu1", inputs, width, 3, strides)
+        self._add_unit(f"{path}_convnormrelu2", width, width, 3)
+        self._add_shortcut(path, inputs, width, strides)
+
+    def _add_bottleneck(self, path: str, inputs: int, width: int, strides: int):
+        inner = width // 4
+        self._add_unit(f"{path}_convnormrelu1", inputs, inner, 1)
+        self._add_unit(f"{path}_convnormrelu2", inner, inner, 3, strides)
+        self._add_unit(f"{path}_convnormrelu3", inner, width, 1)
+        self._add_shortcut(path, inputs, width, strides)
+
+    def _add_shortcut(self, path: str, inputs: int, width: int, strides: int):
+        if strides > 1:
+            self._add_unit(f"{path}_downsample", inputs, width, 1, strides)
+
+    def _add_unit(
+        self, path: str, inputs: int, width: int, kernel: int, strides: int = 1
+    ) -> None:
+        """A convolution and its normalisation, under torchvision's names."""
+        name = f"{self.name}_{path}"
+        self._units[path] = Convolution(
+            inputs, width, (kernel, kernel), strides, name=f"{name}_0"
+        )
+        if self._norm == "batch":
+            norm = keras.layers.BatchNormalization(
+                epsilon=_EPSILON, dtype="float32", name=f"{name}_1"
+            )
+            norm.build((None, None, None, width))
+            self._norms[path] = norm
+
+    def call(self, images: Any) -> Any:
+        images = ops.cast(images, "float32") / 127.5 - 1
+        x = ops.relu(self._unit("convnormrelu", images))
+        for path, units in self._blocks:
+            shortcut = x
+            if f"{path}_downsample" in self._units:
+                shortcut = self._unit(f"{path}_downsample", x)
+            for number in range(1, units + 1):
+                x = ops.relu(self._unit(f"{path}_convnormrelu{number}", x))
+            x = ops.relu(x + shortcut)
+        return self._last(x)
+
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        batch, height, width, _ = input_shape
+        sides = (None if n is None else n // STRIDE for n in (height, width))
+        return (batch, *sides, self._last.filters)
+
+    def _unit(self, path: str, x: Any) -> Any:
+        x = self._units[path](x)
+        if self._norm == "instance":
+            return _instance_norm(x)
+        if self._norm == "batch":
+            return self._norms[path](x, training=False)
+        return x
+
+
+# === Correlation ===
+
+
+def correlation_pyramid(first: Any, second: Any) -> list[Any]:
+    """Correlations of all places of one image with all of the other.
+
+    Section 3.2. Coarser levels average the second image's features, which is
+    the same as averaging correlations, and cheaper.
+
+    Args:
+        first: (B, h, w, C) features.
+        second: Features of the same shape.
+
+    Returns:
+        One (B, Q, h', w') tensor for each level, finest first.
+    """
+    batch, height, width, channels = ops.shape(first)
+    scale = first.shape[-1] ** -0.5
+    first = ops.reshape(first, (batch, height * width, channels)) * scale
+    levels = []
+    for level in range(LEVELS):
+        if level:
+            second = ops.average_pool(
+                second, 2, 2, "valid", data_format="channels_last"
+            )
+        _, height, width, _ = ops.shape(second)
+        flat = ops.reshape(second, (batch, height * width, channels))
+        volume = ops.matmul(first, ops.transpose(flat, (0, 2, 1)))
+        levels.append(ops.reshape(volume, (batch, -1, height, width)))
+    return levels
+
+
+def look_up(pyramid: Sequence[Any], points: Any, radius: int) -> Any:
+    """Correlations in a square around where each place is matched now.
+
+    Bilinear, and zero outside (section 3.2). Along each axis it is a product
+    with a matrix of weights, which every backend does fast and
+    differentiates.
+
+    Args:
+        pyramid: As `correlation_pyramid` gives it.
+        points: (B, h, w, 2) places in the second image, x then y.
+        radius: Of the square, in places of each level.
+
+    Returns:
+        (B, h, w, levels (2 radius + 1)^2), by level, then x, then y.
+    """
+    batch, height, width, _ = ops.shape(points)
+    points = ops.reshape(points, (batch, height * width, 2))
+    offsets = ops.arange(-radius, radius + 1, dtype="float32")
+    squares = []
+    for level, volume in enumerate(pyramid):
+        _, _, rows, columns = ops.shape(volume)
+        around = points[..., None] / 2**level + offsets  # (B, Q, 2, side)
+        along_x = linear_weights(around[:, :, 0], columns)
+        along_y = linear_weights(around[:, :, 1], rows)
+        strips = ops.matmul(along_y, volume)
+        squares.append(ops.matmul(along_x, ops.swapaxes(strips, -1, -2)))
+    side = 2 * radius + 1
+    flat = [
+        ops.reshape(square, (batch, height, width, side * side))
+        for square in squares
+    ]
+    return ops.concatenate(flat, axis=-1)
+
+
+# === Updates ===
+
+
+class MotionEncoder(keras.layers.Layer):
+    """Correlations and flow as one tensor of features (appendix A).
+
+    Args:
+        size: The network's row.
+        name: Prefix of the names of its layers.
+    """
+
+    def __init__(self, size: Size, name: str) -> None:
+        super().__init__(dtype="float32", name=name)
+        inputs = LEVELS * (2 * size.radius + 1) ** 2
+        self._of_correlation = []
+        for number, width in enumerate(size.of_correlation, 1):
+            kernel = (1, 1) if number == 1 else (3, 3)
+            unit = f"{name}_convcorr{number}_0"
+            self._of_correlation.append(
+                Convolution(inputs, width, kernel, name=unit)
+            )
+            inputs = width
+        wide, narrow = size.of_flow
+        self._of_flow = [
+            Convolution(2, wide, (7, 7), name=f"{name}_convflow1_0"),
+            Convolution(wide, narrow, (3, 3), name=f"{name}_convflow2_0"),
+        ]
+        self._last = Convolution(
+            inputs + narrow, size.motion - 2, (3, 3), name=f"{name}_conv_0"
+        )
+        self.built = True
+
+    def call(self, flow: Any, correlations: Any) -> Any:
+        seen, moved = correlations, flow
+        for convolution in self._of_correlation:
+            seen = ops.relu(convolution(seen))
+        for convolution in self._of_flow:
+            moved = ops.relu(convolution(moved))
+        joint = self._last(ops.concatenate([seen, moved], axis=-1))
+        return ops.concatenate([ops.relu(joint), flow], axis=-1)
+
+
+class RecurrentUnit(keras.layers.Layer):
+    """A convolutional gated recurrent unit (section 3.3).
+
+    Its kernels see state, context and motion side by side. The context stays
+    the same, so `of_context` convolves it once for all updates.
+
+    Args:
+        size: The network's row.
+        kernel: (height, width).
+        name: Prefix of the names of its layers.
+    """
+
+    def __init__(self, size: Size, kernel: tuple[int, int], name: str) -> None:
+        super().__init__(dtype="float32", name=name)
+        inputs = size.hidden + size.context + size.motion
+        self._gates = [
+            Convolution(inputs, size.hidden, kernel, name=f"{name}_conv{gate}")
+            for gate in "zrq"
+        ]
+        self._splits = (size.hidden, size.hidden + size.context)
+        self.built = True
+
+    def of_context(self, context: Any) -> Any:
+        """What the context and the biases add to the three gates."""
+        start, end = self._splits
+        kernels = [gate.kernel[:, :, start:end] for gate in self._gates]
+        added = convolve(context, ops.concatenate(kernels, axis=-1))
+        biases = [ops.convert_to_tensor(gate.bias) for gate in self._gates]
+        return added + ops.concatenate(biases)
+
+    def call(self, state: Any, motion: Any, of_context: Any) -> Any:
+        z, r, q = (self._without_context(gate) for gate in self._gates)
+        for_z, for_r, for_q = ops.split(of_context, 3, axis=-1)
+        seen = ops.concatenate([state, motion], axis=-1)
+        both = convolve(seen, ops.concatenate([z, r], axis=-1))
+        of_z, of_r = ops.split(both, 2, axis=-1)
+        update = ops.sigmoid(of_z + for_z)
+        kept = ops.sigmoid(of_r + for_r) * state
+        seen = ops.concatenate([kept, motion], axis=-1)
+        proposed = ops.tanh(convolve(seen, q) + for_q)
+        return state + update * (proposed - state)
+
+    def _without_context(self, gate: Convolution) -> Any:
+        start, end = self._splits
+        parts = [gate.kernel[:, :, :start], gate.kernel[:, :, end:]]
+        return ops.concatenate(parts, axis=2)
+
+
+class Refinement(keras.layers.Layer):
+    """Features of two images to the flow between them, update by update.
+
+    Args:
+        size: The network's row.
+        updates: How often flow is corrected.
+
+    Input shape:
+        Features of both images, (B, h, w, size.features) each, and those of
+        the context encoder, (B, h, w, size.hidden + size.context).
+
+    Output shape:
+        (B, 8 h, 8 w, 2) in pixels, x then y.
+    """
+
+    def __init__(self, size: Size, updates: int) -> None:
+        super().__init__(dtype="float32", name="refinement")
+        self._size, self.updates = size, updates
+        block = "update_block"
+        self._motion = MotionEncoder(size, f"{block}_motion_encoder")
+        self._units = [
+            RecurrentUnit(
+                size, kernel, f"{block}_recurrent_block_convgru{number}"
+            )
+            for number, kernel in enumerate(size.kernels, 1)
+        ]
+        head = f"{block}_flow_head"
+        self._head = [
+            Convolution(size.hidden, size.head, (3, 3), name=f"{head}_conv1"),
+            Convolution(size.head, 2, (3, 3), name=f"{head}_conv2"),
+        ]
+        self._mask = []
+        if size.convex:
+            weights = 9 * STRIDE**2
+            self._mask = [
+                Convolution(
+                    size.hidden, 256, (3, 3), name="mask_predictor_convrelu_0"
+                ),
+                Convolution(256, weights, (1, 1), name="mask_predictor_conv"),
+            ]
+        self.built = True
+
+    def call(self, first: Any, second: Any, context: Any) -> Any:
+        pyramid = correlation_pyramid(first, second)
+        state = ops.tanh(context[..., : self._size.hidden])
+        context = ops.relu(context[..., self._size.hidden :])
+        of_context = [unit.of_context(context) for unit in self._units]
+        places = _places(first)
+
+        def update(state: Any, flow: Any) -> tuple[Any, Any]:
+            # As in the paper, no gradient goes through where one looks.
+            flow = ops.stop_gradient(flow)
+            seen = look_up(pyramid, places + flow, self._size.radius)
+            motion = self._motion(flow, seen)
+            for unit, added in zip(self._units, of_context, strict=True):
+                state = unit(state, motion, added)
+            return state, flow + self._correction(state)
+
+        still = ops.zeros_like(context[..., :2])
+        state, flow = repeat(self.updates, update, (state, still))
+        return self._enlarged(flow, state)
+
+    def _correction(self, state: Any) -> Any:
+        wide, narrow = self._head
+        return narrow(ops.relu(wide(state)))
+
+    def _enlarged(self, flow: Any, state: Any) -> Any:
+        if not self._size.convex:
+            return enlarge(flow)
+        wide, narrow = self._mask
+        # The authors scale by a quarter, to weaken this branch's gradients.
+        return enlarge_convex(flow, 0.25 * narrow(ops.relu(wide(state))))
+
+    def compute_output_shape(
+        self,
+        first_shape: tuple[int | None, ...],
+        second_shape: tuple[int | None, ...],
+        context_shape: tuple[int | None, ...],
+    ) -> tuple[int | None, ...]:
+        batch, height, width, _ = first_shape
+        sides = (None if n is None else n * STRIDE for n in (height, width))
+        return (batch, *sides, 2)
+
+
+def _places(features: Any) -> Any:
+    """(1, h, w, 2) places of a grid, x then y."""
+    _, height, width, _ = ops.shape(features)
+    x = ops.arange(width, dtype="float32")
+    y = ops.arange(height, dtype="float32")
+    return ops.stack(ops.meshgrid(x, y), axis=-1)[None]
+
+
+# === From an eighth to full size ===
+
+
+def enlarge(flow: Any) -> Any:
+    """(B, h, w, 2) in places to (B, 8 h, 8 w, 2) in pixels, bilinearly.
+
+    The corners of both grids coincide, as torchvision has it.
+    """
+    _, height, width, _ = ops.shape(flow)
+    rows, columns = _between_corners(height), _between_corners(width)
+    planes = ops.transpose(flow, (0, 3, 1, 2))
+    planes = ops.matmul(ops.matmul(rows, planes), ops.transpose(columns))
+    return STRIDE * ops.transpose(planes, (0, 2, 3, 1))
+
+
+def _between_corners(size: Any) -> Any:
+    """(8 size, size) weights that enlarge an axis."""
+    steps = ops.arange(STRIDE * size, dtype="float32")
+    scale = ops.cast((size - 1) / (STRIDE * size - 1), "float32")
+    return linear_weights(steps * scale, size)
+
+
+def enlarge_convex(flow: Any, mask: Any) -> Any:
+    """Every pixel a convex combination of the 3x3 places around its own.
+
+    Section 3.3 and appendix B.
+
+    Args:
+        flow: (B, h, w, 2) in places.
+        mask: (B, h, w, 9 * 64) logits of the weights: by neighbour, then by
+            the pixel's row and column within its place.
+
+    Returns:
+        (B, 8 h, 8 w, 2) in pixels.
+    """
+    batch, height, width, _ = ops.shape(flow)
+    padded = ops.pad(STRIDE * flow, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    around = [
+        padded[:, row : row + height, column : column + width]
+        for row in range(3)
+        for column in range(3)
+    ]
+    # TensorFlow's oneDNN refuses the softmax of more than five axes.
+    mask = ops.reshape(mask, (batch, height, width, 9, STRIDE**2))
+    weights = ops.softmax(mask, axis=3)
+    pixels = sum(
+        weights[:, :, :, k, :, None] * flow[:, :, :, None]
+        for k, flow in enumerate(around)
+    )
+    shape = (batch, height, width, STRIDE, STRIDE, 2)
+    pixels = ops.transpose(ops.reshape(pixels, shape), (0, 1, 3, 2, 4, 5))
+    return ops.reshape(pixels, (batch, STRIDE * height, STRIDE * width, 2))

@@ -1,0 +1,127 @@
+"""RAFT on arrays: features of each frame once, then pair by pair."""
+
+import functools
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_twostream.flow import _weights
+from keras_twostream.flow._compiled import batch_size
+from keras_twostream.flow._raft import STRIDE
+from keras_twostream.flow._raft_layer import (
+    RAFT,
+    UPDATES,
+    check_parameters,
+    margin,
+)
+
+_CHUNK = 32  # pairs whose features are kept at a time
+_MOST_CORRELATIONS = 2**29  # of the pairs of a batch, 4 bytes each
+
+
+def raft_pairs(
+    frames: np.ndarray,
+    pairs: np.ndarray,
+    network: str,
+    *,
+    updates: int = UPDATES,
+    weights: str = _weights.DEFAULT,
+) -> np.ndarray:
+    """RAFT's flow between chosen frames.
+
+    Args:
+        frames: (T, H, W, 3) RGB or (T, H, W) grey frames, 0..255.
+        pairs: (N, 2) int frame numbers, ascending.
+        network: "raft_small" or "raft_large".
+        updates: As in `flow.RAFT`.
+        weights: As in `flow.RAFT`.
+
+    Returns:
+        (N, H, W, 2) float32 in pixels.
+
+    Raises:
+        SpecError: If a parameter is not as above.
+        WeightsError: If the weights cannot be fetched or verified.
+    """
+    check_parameters(network, updates)
+    parts = _parts(network, updates, weights)
+    height, width = frames.shape[1:3]
+    fields = np.empty((len(pairs), height, width, 2), np.float32)
+    for start in range(0, len(pairs), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        fields[chunk] = _fields(parts, frames, pairs[chunk])
+    return fields
+
+
+@functools.lru_cache(maxsize=4)
+def _parts(network: str, updates: int, weights: str) -> list[keras.Model]:
+    """Models of features, of context, and of flow from three of them."""
+    layer = RAFT(network, updates=updates, weights=weights)
+    image = keras.Input((None, None, 3))
+    features = layer.feature_encoder(image)
+    context = layer.context_encoder(image)
+    three = [
+        keras.Input((None, None, tensor.shape[-1]))
+        for tensor in (features, features, context)
+    ]
+    return [
+        keras.Model(image, features),
+        keras.Model(image, context),
+        keras.Model(three, layer.refinement(*three)),
+    ]
+
+
+def _fields(
+    parts: list[keras.Model], frames: np.ndarray, pairs: np.ndarray
+) -> np.ndarray:
+    encode, give_context, refine = parts
+    height, width = frames.shape[1:3]
+    seen, places = np.unique(pairs, return_inverse=True)
+    starts, start_places = np.unique(pairs[:, 0], return_inverse=True)
+    first, second = places.reshape(pairs.shape).T
+    images = _enlarged(frames[seen])
+    size = _pairs_at_once(*images.shape[1:3])
+    features = _in_batches(encode, size, images)
+    context = _in_batches(
+        give_context, size, images[np.searchsorted(seen, starts)]
+    )
+    fields = _in_batches(
+        refine, size, features[first], features[second], context[start_places]
+    )
+    top, left = margin(height)[0], margin(width)[0]
+    return fields[:, top : top + height, left : left + width]
+
+
+def _enlarged(frames: np.ndarray) -> np.ndarray:
+    """Frames in RGB, with sides that the network takes."""
+    if frames.ndim == 3:
+        frames = np.repeat(frames[..., None], 3, axis=-1)
+    sides = [margin(size) for size in frames.shape[1:3]]
+    return np.pad(frames, [(0, 0), *sides, (0, 0)], mode="edge")
+
+
+def _pairs_at_once(height: int, width: int) -> int:
+    """A batch whose correlations fit into memory."""
+    places = height * width // STRIDE**2
+    return max(1, min(batch_size(), _MOST_CORRELATIONS // places**2))
+
+
+def _in_batches(
+    model: keras.Model, size: int, *arrays: np.ndarray
+) -> np.ndarray:
+    """The model's output for arrays of any length, in batches of one size."""
+    results = []
+    for start in range(0, len(arrays[0]), size):
+        batch = [array[start : start + size] for array in arrays]
+        count = len(batch[0])
+        # The last batch repeats its last item: one shape is compiled.
+        batch = [_filled(array, size) for array in batch]
+        output: Any = model.predict_on_batch(batch if batch[1:] else batch[0])
+        results.append(np.asarray(output)[:count])
+    return np.concatenate(results)
+
+
+def _filled(array: np.ndarray, size: int) -> np.ndarray:
+    missing = [(0, size - len(array)), *[(0, 0)] * (array.ndim - 1)]
+    return np.pad(array, missing, mode="edge") if missing[0][1] else array
