@@ -3,17 +3,11 @@
 import dataclasses
 from typing import Any
 
-import click
-import keras
-
 from keras_twostream import inspection, training
 from keras_twostream.cli._files import check_writable
 from keras_twostream.cli._train_setup import (
-    check_labels,
     load_anything,
-    pairs,
     refuse_mixture,
-    shows_several,
 )
 from keras_twostream.data import read_annotations
 from keras_twostream.scoring.predicting import refuse_untrained
@@ -40,11 +34,11 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     )
     refuse_mixture(found, flags["data"], WHICH_TO_MEASURE)
     if flags["head"] is None:
-        found = _in_order_of(model, found)
         names = inspection.class_names(model)
-        check_labels(found, names, shows_several(found))
+        found = found.in_order_of(names)
+        found.check_labels(len(names), unlabelled=found.several)
     evaluator = training.VideoEvaluator(
-        pairs(found),
+        found,
         **{
             name: flags[name]
             for name in (
@@ -73,28 +67,3 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     if flags["out"] is not None:
         save_scores(scores, report, weights, flags["out"])
     return report
-
-
-def _in_order_of(model: keras.Model, found):
-    """The list with labels as the model counts its classes.
-
-    Raises:
-        click.UsageError: If the list has classes that the model lacks.
-    """
-    names = inspection.class_names(model)
-    if not found.classes or list(found.classes) == names:
-        return found
-    missing = sorted(set(found.classes) - set(names))
-    if missing:
-        raise click.UsageError(
-            f"The model does not know the classes {', '.join(missing)}. It "
-            f"knows {', '.join(names)}."
-        )
-    place = {name: number for number, name in enumerate(names)}
-    items = tuple(
-        dataclasses.replace(
-            item, labels=tuple(place[found.classes[x]] for x in item.labels)
-        )
-        for item in found.items
-    )
-    return dataclasses.replace(found, items=items, classes=tuple(names))

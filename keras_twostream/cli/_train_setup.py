@@ -4,7 +4,7 @@ import dataclasses
 import importlib.metadata
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import keras
 from keras_twostream import __version__, hub, inspection, training
 from keras_twostream.cli._files import model_name
 from keras_twostream.data import Annotations, read_annotations
+from keras_twostream.data.lists.files import in_words
+from keras_twostream.data.source import Part
 from keras_twostream.registry import list_models, model_entry
 from keras_twostream.spec import STREAMS
 
@@ -81,26 +83,35 @@ def read_lists(
         place, chosen = (data, chosen) if inside else (val, {})
         held = read_annotations(place, **chosen, **options)
         refuse_mixture(held, place, WHICH_TO_VALIDATE)
-        held = _same_classes(found, held)
+        held = held.in_order_of(found.classes)
     else:
         groups = [recording(path, recordings) for path in found.paths]
         inner, outer = training.hold_out(found.labels, val_share, seed, groups)
         found, held = found.take(inner), found.take(outer)
-    several = shows_several(found) or shows_several(held)
+    several = found.several or held.several
     if len(classes) < 2 and not several:
         raise click.UsageError(_one_class(data, classes))
     for part in (found, held):
-        check_labels(part, classes, several)
-    return Lists(pairs(found, several), pairs(held, several), classes)
+        part.check_labels(len(classes), unlabelled=several)
+    _say_passed_over(found, data)
+    return Lists(found.pairs(several), held.pairs(several), classes)
 
 
 def refuse_mixture(found: Annotations, place: str, advice: str) -> None:
     """Refuses a list of several subsets, of which one is wanted."""
-    subsets = sorted({str(x.subset) for x in found.items if x.subset})
-    if len(subsets) > 1:
-        names = ", ".join(subsets)
+    if len(found.subsets) > 1:
+        names = ", ".join(found.subsets)
         raise click.UsageError(
             f"{place} holds several subsets: {names}. {advice}"
+        )
+
+
+def _say_passed_over(found: Annotations, place: str) -> None:
+    if found.passed_over:
+        click.echo(
+            f"Passed over in {place}: {in_words(found.passed_over)}. "
+            f"`keras-twostream doctor {place}` names them.",
+            err=True,
         )
 
 
@@ -113,58 +124,16 @@ def _one_class(data: str, classes: tuple[str, ...]) -> str:
     )
 
 
-def check_labels(
-    found: Annotations, classes: Sequence[str], multi_label: bool = False
-) -> None:
-    """Refuses videos whose label is not the number of a class.
-
-    Args:
-        found: The videos.
-        classes: Names of the model's classes.
-        multi_label: Whether a video may show no class at all.
-
-    Raises:
-        click.UsageError: If there is such a video; the first one is named.
-    """
-    known = range(len(classes))
-    for path, item in zip(found.paths, found.items, strict=True):
-        if not item.labels and not multi_label:
-            raise click.UsageError(
-                f"{path} has no label. Give it one, or leave it out."
-            )
-        wrong = [label for label in item.labels if label not in known]
-        if wrong:
-            raise click.UsageError(
-                f"{path} has the label {wrong[0]}, and the model's "
-                f"{len(known)} classes are numbered 0 to {len(known) - 1}. "
-                "Correct the list."
-            )
-
-
 def recording(path: str, pattern: str) -> str:
     """What a video was cut from: the pattern's first group in its name.
 
     A video that the pattern does not match is a recording of its own.
     """
-    found = re.search(pattern, Path(path).stem)
-    if found is None or found[1] is None:
-        return path
-    return str(Path(path).parent / found[1])
-
-
-def shows_several(found: Annotations) -> bool:
-    """Whether some video shows several classes at once."""
-    return any(len(item.labels) > 1 for item in found.items)
-
-
-def pairs(
-    found: Annotations, multi_label: bool = False
-) -> list[tuple[str, Any]]:
-    """(path, label) of every item; every label a tuple if `multi_label`."""
-    labels = found.labels
-    if multi_label:
-        labels = [item.labels for item in found.items]
-    return list(zip(found.paths, labels, strict=True))
+    file = Path(Part.of(path).path)
+    match = re.search(pattern, file.stem)
+    if match is None or match[1] is None:
+        return str(file)
+    return str(file.parent / match[1])
 
 
 def class_names(found: Annotations) -> tuple[str, ...]:
@@ -190,26 +159,6 @@ def class_names(found: Annotations) -> tuple[str, ...]:
             err=True,
         )
     return tuple(map(str, range(len(counts))))
-
-
-def _same_classes(found: Annotations, held: Annotations) -> Annotations:
-    if held.classes and found.classes and held.classes != found.classes:
-        missing = set(held.classes) - set(found.classes)
-        if missing:
-            raise click.UsageError(
-                "The validation list has classes that the training list "
-                f"lacks: {', '.join(sorted(missing))}."
-            )
-        place = {name: i for i, name in enumerate(found.classes)}
-        items = tuple(
-            dataclasses.replace(
-                item,
-                labels=tuple(place[held.classes[x]] for x in item.labels),
-            )
-            for item in held.items
-        )
-        return dataclasses.replace(held, items=items, classes=found.classes)
-    return held
 
 
 def build_model(

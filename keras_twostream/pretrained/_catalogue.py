@@ -16,14 +16,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_twostream import registry
+from keras_twostream import _schema, registry
 from keras_twostream.errors import (
     RegistrationError,
     UnknownNameError,
     WeightsError,
     did_you_mean,
 )
-from keras_twostream.pretrained import _folder, _schema
+from keras_twostream.pretrained import _folder
 from keras_twostream.pretrained._spec import (
     ORIGINS,
     TASKS,

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_twostream import _schema
 from keras_twostream._printing import is_printable, printable
 from keras_twostream.errors import WeightsError
-from keras_twostream.pretrained import _schema
 from keras_twostream.pretrained._spec import ORIGINS, WeightSpec
 
 FORMAT = 1

@@ -1,5 +1,6 @@
 """Whole-video evaluation, on its own and while `fit` runs."""
 
+import dataclasses
 import os
 import sys
 import warnings
@@ -13,7 +14,9 @@ from keras import ops
 from keras_twostream.data import layouts
 from keras_twostream.data.cache import CacheFolder
 from keras_twostream.data.cutting.clip_sources import Views
-from keras_twostream.data.lists.labels import several
+from keras_twostream.data.lists.annotations import Annotations, as_pairs
+from keras_twostream.data.lists.labels import check_labels, several
+from keras_twostream.data.source import Part
 from keras_twostream.errors import (
     SpecError,
 )
@@ -23,7 +26,7 @@ from keras_twostream.inspection import (
     clip_spec,
 )
 from keras_twostream.prediction import FUSED
-from keras_twostream.scoring.metrics import VideoScores, check_labels, sweep
+from keras_twostream.scoring.metrics import VideoScores, sweep
 from keras_twostream.scoring.scorer import (
     accumulator,
     mean_of,
@@ -41,8 +44,8 @@ class VideoEvaluator:
     step is kept, so that evaluating each epoch compiles once.
 
     Args:
-        items: (path, label) pairs; a label is the number of a class, -1
-            where it is not known, or a tuple of several numbers.
+        items: An `Annotations`, or (path, label) pairs; a label is the number
+            of a class, -1 where it is not known, or a tuple of several.
         num_clips: N clips per video, None to cover it (protocol "dense").
         crops: M crops: "centre", "3-crop", "4-crop", "10-crop", or "whole"
             and "whole_mirrored", fully convolutional over the frame. The
@@ -64,7 +67,7 @@ class VideoEvaluator:
 
     def __init__(
         self,
-        items: Sequence[tuple[str, Any]],
+        items: Annotations | Sequence[tuple[str, Any]],
         *,
         num_clips: int | None = 25,
         crops: str = "centre",
@@ -75,9 +78,7 @@ class VideoEvaluator:
         cache: str | os.PathLike | None = None,
         bound: float = layouts.BOUND,
     ) -> None:
-        if not len(items):
-            raise SpecError("`items` must hold at least one (path, label).")
-        self._items = [(os.fspath(path), label) for path, label in items]
+        self._items = as_pairs(items, "evaluate_videos(model, items)")
         self._sources = [_source(path, cache) for path, _ in self._items]
         views = Views(num_clips, protocol, crops, bound=bound)
         self._reading = batch_size, views, workers
@@ -122,8 +123,9 @@ class VideoEvaluator:
             if self._reading[1].crops.startswith("whole"):
                 check_whole_frames(model)
             network = scorer(model, self._head)
-            shown = [x for _, label in self._items for x in several(label)]
-            check_labels(shown, _class_count(network.output))
+            paths = [path for path, _ in self._items]
+            shown = [several(label) for _, label in self._items]
+            check_labels(paths, shown, _class_count(network.output))
             add = accumulator(network, pooling(model))
             self._compiled = (model, network, add)
         return self._compiled[1:]
@@ -155,7 +157,7 @@ class VideoEvaluation(keras.callbacks.Callback):
     monitor them.
 
     Args:
-        items: (path, label) pairs.
+        items: An `Annotations`, or (path, label) pairs.
         every: Epochs between two evaluations.
         path: Where the last scores are saved (.npz), or None.
         prefix: Of the names; others than "video_" tell two evaluations in
@@ -178,7 +180,7 @@ class VideoEvaluation(keras.callbacks.Callback):
 
     def __init__(
         self,
-        items: Sequence[tuple[str, Any]],
+        items: Annotations | Sequence[tuple[str, Any]],
         *,
         every: int = 1,
         path: str | os.PathLike | None = None,
@@ -211,7 +213,9 @@ class VideoEvaluation(keras.callbacks.Callback):
 
 
 def evaluate_videos(
-    model: keras.Model, items: Sequence[tuple[str, Any]], **options: Any
+    model: keras.Model,
+    items: Annotations | Sequence[tuple[str, Any]],
+    **options: Any,
 ) -> VideoScores:
     """The scores of every video; see `VideoEvaluator` for the options.
 
@@ -262,9 +266,12 @@ def _source(path: str, cache: str | os.PathLike | None) -> str:
     """The packed file of a video, or the video where there is none."""
     if cache is None:
         return path
-    folder = CacheFolder(cache)
-    name = folder.find(path)
-    return path if name is None else str(folder.packed_path(name))
+    folder, part = CacheFolder(cache), Part.of(path)
+    name = folder.find(part.path)
+    if name is None:
+        return path
+    packed = str(folder.packed_path(name))
+    return str(dataclasses.replace(part, path=packed))
 
 
 def _warn_of_order(callback: VideoEvaluation) -> None:

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_twostream._files import write_arrays
+from keras_twostream.data.lists.labels import check_labels
 from keras_twostream.errors import SpecError, did_you_mean
 from keras_twostream.layers import concentration
 from keras_twostream.prediction import FUSED
@@ -246,7 +247,7 @@ def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     Raises:
         SpecError: If a label is not the number of a class.
     """
-    check_labels(labels, scores.shape[-1])
+    _check_labels(labels, scores.shape[-1])
     if np.ndim(labels) == 2:
         return {"mean_average_precision": mean_average_precision(
             scores, labels)}  # fmt: skip
@@ -260,23 +261,17 @@ def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     }
 
 
-def check_labels(labels: Sequence[Any], classes: int) -> None:
-    """Refuses labels of which a network with so many classes has no score.
-
-    Raises:
-        SpecError: If there is such a label.
-    """
+def _check_labels(labels: Sequence[Any], classes: int) -> None:
+    """Refuse labels of which a network with so many classes has no score."""
     if np.ndim(labels) == 2:
         if np.shape(labels)[1] != classes:
             raise SpecError(
                 f"The labels are of {np.shape(labels)[1]} classes, and the "
                 f"scores of {classes}."
             )
-    elif np.max(labels, initial=-1) >= classes:
-        raise SpecError(
-            f"A video has the label {np.max(labels)}, and the scores are of "
-            f"{classes} classes, numbered 0 to {classes - 1}."
-        )
+        return
+    names = [f"Video number {number}" for number in range(len(labels))]
+    check_labels(names, [[int(label)] for label in labels], classes)
 
 
 def top_k(scores: np.ndarray, labels: np.ndarray, k: int) -> float:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_twostream._files import write_json
 from keras_twostream.costs import costs
 from keras_twostream.data import layouts, video_dataset
+from keras_twostream.data.lists.annotations import Annotations, as_pairs
 from keras_twostream.data.lists.labels import several
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import card, class_names, clip_spec
@@ -73,11 +74,11 @@ class RunSettings:
 
 def train(
     model: keras.Model,
-    items: Sequence[tuple[str, Any]],
+    items: Annotations | Sequence[tuple[str, Any]],
     recipe: Recipe,
     out: str | os.PathLike,
     *,
-    validation: Sequence[tuple[str, Any]] = (),
+    validation: Annotations | Sequence[tuple[str, Any]] = (),
     settings: RunSettings | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> dict[str, Any]:
@@ -88,10 +89,10 @@ def train(
 
     Args:
         model: A model of this library; it is compiled here.
-        items: (path, label) pairs to train on.
+        items: An `Annotations`, or (path, label) pairs, to train on.
         recipe: How to train.
         out: The run's folder.
-        validation: (path, label) pairs for the accuracy by clip after each
+        validation: As `items`, for the accuracy by clip after each
             epoch, one centred clip per video.
         settings: See `RunSettings`.
         callbacks: More callbacks, called before those that keep the best
@@ -106,8 +107,11 @@ def train(
         WeightsError: If the folder's checkpoint is of another model, other
             videos or other settings.
     """
+    call = "train(model, items, recipe, out)"
+    pairs = as_pairs(items, call)
+    held_out = as_pairs(validation, call) if len(validation) else []
     run = _Run(model, recipe, Path(out), settings or RunSettings())
-    return run.go(items, validation, list(callbacks))
+    return run.go(pairs, held_out, list(callbacks))
 
 
 class _Run:

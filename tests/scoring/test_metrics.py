@@ -40,7 +40,7 @@ def test_scores_that_are_no_numbers_are_not_right():
 @pytest.mark.parametrize("labels", [[0, 1, 2, 3], np.eye(4)])
 def test_labels_are_of_classes_that_have_scores(labels):
     with pytest.raises(
-        SpecError, match=r"label 3, and the scores are of 3|of 4"
+        SpecError, match=r"label 3: classes are numbered from 0 to 2|of 4"
     ):
         training.accuracy_report(RGB, np.array(labels))
 

@@ -12,6 +12,7 @@ from keras_twostream.cli import _train_run
 from keras_twostream.cli._settings import _as_flag, assignments
 from keras_twostream.cli._train import train_command
 from keras_twostream.cli._train_setup import Lists, build_model, read_lists
+from keras_twostream.errors import SpecError
 from keras_twostream.training._schedules import learning_rate
 
 FLAGS = {
@@ -140,7 +141,10 @@ def test_an_official_list_without_a_split_is_a_mixture(tmp_path):
 @pytest.mark.parametrize(
     "row, message",
     [
-        ("odd.mp4 2", r"odd\.mp4 has the label 2, and the model's 2 classes"),
+        (
+            "odd.mp4 2",
+            r"odd\.mp4 has the label 2: classes are .* 0 to 1",
+        ),
         ("odd.mp4 -1", r"odd\.mp4 has no label"),
     ],
 )
@@ -148,7 +152,7 @@ def test_validation_with_labels_that_the_model_lacks(tmp_path, row, message):
     data, val = tmp_path / "train.txt", tmp_path / "val.txt"
     data.write_text("a.mp4 0\nb.mp4 1\n")
     val.write_text(f"c.mp4 1\n{row}\n")
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(SpecError, match=message):
         _lists(data, val=str(val))
 
 

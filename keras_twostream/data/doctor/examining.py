@@ -49,7 +49,7 @@ def examine(
     if not path.exists():
         raise SpecError(f"There is no file or folder {path}. Check the path.")
     if path.is_file() and path.suffix.lower() in LIST_SUFFIXES:
-        return examine_list(path, root)
+        return examine_list(path, root, deep)
     if path.is_file():
         return examine_videos(path, [path], deep)
     if any((path / name).exists() for name in (CONTRACT_FILE, MANIFEST_FILE)):

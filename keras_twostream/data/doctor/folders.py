@@ -9,6 +9,7 @@ import numpy as np
 from keras_twostream._opencv import cv2
 from keras_twostream.data.doctor.report import Report
 from keras_twostream.data.layouts import Layout, measure, read_layout
+from keras_twostream.data.layouts.measuring import likely_bound
 from keras_twostream.data.layouts.sources import zero_level
 
 MEASURED = 5  # videos whose flow is computed anew, to compare
@@ -132,18 +133,17 @@ def _values(report: Report, layouts: list[Layout], bound: float) -> None:
     known = [(layout, found) for layout, found in measured if found]
     if not known:
         return
-    bounds = [found.bound for _, found in known]
-    report.facts["bound"] = float(np.median(bounds))
-    if report.facts["bound"] != bound:
+    likely = likely_bound([found.bound for _, found in known], bound)
+    report.facts["bound"] = likely
+    if likely != bound:
         report.problem(
-            f"The flow looks as if its extreme levels meant "
-            f"{report.facts['bound']:g} px, not {bound:g}: computed anew, it "
-            f"is {report.facts['bound'] / bound:.2g} times larger.",
+            f"The flow looks as if its extreme levels meant {likely:g} px, not "
+            f"{bound:g}: computed anew, it is {likely / bound:.2g} times "
+            "larger.",
             "denseflow's own default bound is 32. Read it with "
-            f"video_dataset(..., bound={report.facts['bound']:g}), or "
-            f"train --input bound={report.facts['bound']:g} and evaluate "
-            f"--bound {report.facts['bound']:g}; weights see wrong speeds "
-            "otherwise.",
+            f"video_dataset(..., bound={likely:g}), or train --input "
+            f"bound={likely:g} and evaluate --bound {likely:g}; weights see "
+            "wrong speeds otherwise.",
         )
     report.problem(
         "Frames and flow are paired otherwise than this tool does: fields "

@@ -5,35 +5,69 @@ import os
 import re
 from pathlib import Path
 
+from keras_twostream.data.cache import open_packed
+from keras_twostream.data.cache.packed import is_packed
+from keras_twostream.data.cutting.clip_sources import is_extracted
 from keras_twostream.data.doctor.report import Report
+from keras_twostream.data.doctor.videos import look_at
+from keras_twostream.data.layouts import read_layout
 from keras_twostream.data.lists.annotations import (
     Annotations,
     detect_format,
     read_annotations,
 )
 from keras_twostream.data.lists.split_formats import SPLITS
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, TwoStreamError
 
 _GROUP = re.compile(r"_(g\d+)_c\d+")
 
 
 def holds_splits(path: Path) -> bool:
-    """Whether a folder holds the split files of UCF-101 or HMDB-51."""
+    """Return whether a folder holds the split files of UCF-101 or HMDB-51."""
     return detect_format(path) in ("ucf101", "hmdb51")
 
 
-def examine_list(path: Path, root: str | os.PathLike | None) -> Report:
-    """Compares a list with the files it names, and with itself."""
+def examine_list(
+    path: Path, root: str | os.PathLike[str] | None, deep: bool = False
+) -> Report:
+    """Compare a list with the files it names, which are opened.
+
+    Args:
+        path: The list.
+        root: Folder of the files; beside the list when None.
+        deep: Whether every frame is decoded.
+    """
     found = read_annotations(path, root=root)
     report = Report(path, f"list ({found.format})")
     _describe(report, found)
     _check_files(report, found)
+    _open_files(report, found, deep)
     _check_labels(report, found)
     return report
 
 
+def _open_files(report: Report, found: Annotations, deep: bool) -> None:
+    present = [Path(x) for x in dict.fromkeys(found.files) if _has_bytes(x)]
+    extracted = [path for path in present if is_extracted(str(path))]
+    videos = [path for path in present if path not in set(extracted)]
+    if videos:
+        look_at(report, videos, deep)
+    for path in extracted:
+        try:
+            open_packed(path) if is_packed(path) else read_layout(path)
+        except TwoStreamError as error:
+            advice = "Extract it again, or remove it from the list."
+            report.problem(str(error), advice, (path,))
+
+
+def _has_bytes(path: str) -> bool:
+    return os.path.exists(path) and (
+        os.path.isdir(path) or os.path.getsize(path) > 0
+    )
+
+
 def examine_splits(path: Path, root: str | os.PathLike | None) -> Report:
-    """Compares training and test of every official split."""
+    """Compare training and test of every official split."""
     name = detect_format(path)
     report = Report(path, f"official splits ({name})")
     for split in SPLITS:
@@ -66,14 +100,14 @@ def _describe(report: Report, found: Annotations) -> None:
 
 
 def _counts(found: Annotations) -> list[tuple[str, int]]:
-    """Name and number of items of each class."""
+    """Return name and number of items of each class."""
     counts = found.counts().tolist()
     names = found.classes or map(str, range(len(counts)))
     return list(zip(names, counts, strict=False))
 
 
 def _check_files(report: Report, found: Annotations, where: str = "") -> None:
-    missing = [path for path in found.paths if not os.path.exists(path)]
+    missing = [path for path in found.files if not os.path.exists(path)]
     report.problem(
         f"{len(missing)} of {len(found)} items{where} are not below "
         f"{found.root}.",
@@ -86,14 +120,14 @@ def _check_files(report: Report, found: Annotations, where: str = "") -> None:
         "Copy or download them again.",
         [
             path
-            for path in found.paths
+            for path in found.files
             if os.path.isfile(path) and not os.path.getsize(path)
         ],
     )
 
 
 def _check_labels(report: Report, found: Annotations) -> None:
-    tally = collections.Counter(item.path for item in found.items)
+    tally = collections.Counter(found.paths)
     report.problem(
         "Items that the list names several times.",
         "Keep one line of each; several labels go on one line.",

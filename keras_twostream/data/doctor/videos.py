@@ -9,10 +9,19 @@ from pathlib import Path
 from keras_twostream._cpus import available_cpus
 from keras_twostream.data.cache.packed import fingerprint
 from keras_twostream.data.doctor.report import Report
-from keras_twostream.data.extraction.jobs import LIST_SUFFIXES
-from keras_twostream.data.lists.annotations import SUBSET_FOLDERS
-from keras_twostream.data.lists.files import folders_in, is_hidden
+from keras_twostream.data.lists.annotations import (
+    LIST_SUFFIXES,
+    SUBSET_FOLDERS,
+)
+from keras_twostream.data.lists.files import (
+    folders_in,
+    in_words,
+    is_hidden,
+    is_passed_over,
+    walk,
+)
 from keras_twostream.data.video import reading
+from keras_twostream.data.video.reading import VideoInfo
 from keras_twostream.errors import VideoError
 
 SHORT = 16  # frames: fewer than most clips need
@@ -21,7 +30,7 @@ UNEVEN = 10  # largest class over smallest from which it is worth a remark
 
 
 def examine_videos(path: Path, videos: Sequence[Path], deep: bool) -> Report:
-    """Counts videos, tries each, and compares classes and subsets.
+    """Count videos, try each, and compare classes and subsets.
 
     Args:
         path: The folder, or the file.
@@ -29,6 +38,27 @@ def examine_videos(path: Path, videos: Sequence[Path], deep: bool) -> Report:
         deep: Whether every frame is decoded.
     """
     report = Report(path, "videos")
+    infos = look_at(report, videos, deep)
+    if path.is_dir():
+        _classes(report, path, videos)
+        _copies(report, path, list(infos))
+        _passed_over(report, path)
+    return report
+
+
+def look_at(
+    report: Report, videos: Sequence[Path], deep: bool
+) -> dict[Path, VideoInfo]:
+    """Open videos, and report what cannot be read and what they are.
+
+    Args:
+        report: Gets the findings.
+        videos: The files.
+        deep: Whether every frame is decoded.
+
+    Returns:
+        What each readable file says about itself.
+    """
     with ThreadPoolExecutor(available_cpus()) as pool:
         looks = list(pool.map(lambda video: _look(video, deep), videos))
     infos = {}
@@ -40,13 +70,25 @@ def examine_videos(path: Path, videos: Sequence[Path], deep: bool) -> Report:
     report.facts["videos"] = len(videos)
     report.facts["readable"] = len(infos)
     _sizes(report, infos)
-    if path.is_dir():
-        _classes(report, path, videos)
-        _copies(report, path, list(infos))
-    return report
+    return infos
 
 
-def _look(video: Path, deep: bool):
+def _passed_over(report: Report, path: Path) -> None:
+    names = [
+        str(place / name)
+        for place, _, inside in walk(path)
+        for name in inside
+        if is_passed_over(name)
+    ]
+    report.remark(
+        f"Files that are not read: {in_words(names)}.",
+        "Convert those that are videos, for instance with "
+        "ffmpeg -i FILE FILE.mp4, or move the others away.",
+        names,
+    )
+
+
+def _look(video: Path, deep: bool) -> tuple[VideoInfo | None, str | None]:
     try:
         info = reading.probe(video)
         if deep:
@@ -61,7 +103,7 @@ def _look(video: Path, deep: bool):
     return info, None
 
 
-def _sizes(report: Report, infos: dict) -> None:
+def _sizes(report: Report, infos: dict[Path, VideoInfo]) -> None:
     if not infos:
         return
     frames = [info.frames for info in infos.values()]

@@ -182,7 +182,7 @@ def read_listed(
 
 def _from_list(source: Path, root, format) -> list[Job]:
     found = read_listed(source, root, format)
-    videos = list(dict.fromkeys(found.paths))
+    videos = list(dict.fromkeys(found.files))
     present = [video for video in videos if os.path.isfile(video)]
     if not present:
         raise SpecError(

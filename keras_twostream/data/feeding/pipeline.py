@@ -6,7 +6,6 @@ without any state of an iterator being saved.
 """
 
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -26,11 +25,13 @@ from keras_twostream.data.feeding.order import (
 )
 from keras_twostream.data.feeding.reader import ClipReader
 from keras_twostream.data.feeding.stores import frame_store
-from keras_twostream.data.lists.items import check_smallest
+from keras_twostream.data.lists.annotations import as_pairs
+from keras_twostream.data.lists.labels import label_array
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
 
 PREFETCHED_BATCHES = 2
+_CALL = "video_dataset(items, spec, batch_size)"
 
 
 def video_dataset(
@@ -56,7 +57,7 @@ def video_dataset(
     bound: float = layouts.BOUND,
     num_classes: int | None = None,
 ) -> tf.data.Dataset:
-    """Batches of clips and labels from video files.
+    """Return batches of clips and labels from video files.
 
     Each pass over the dataset is one epoch and draws new clips, so it goes
     straight into `model.fit(dataset, epochs=...)`. With `repeat=True` it has
@@ -120,6 +121,7 @@ def video_dataset(
         ...                         training=True)
         >>> model.fit(dataset, epochs=30)
     """
+    _check_arguments(items, spec, batch_size)
     paths, labels = _paths_and_labels(items, num_classes)
     reader = ClipReader(
         paths,
@@ -162,48 +164,31 @@ def video_dataset(
 def _paths_and_labels(
     items: Any, num_classes: int | None
 ) -> tuple[list[str], np.ndarray]:
-    if hasattr(items, "paths"):
-        paths, labels = items.paths, items.labels
-    else:
-        paths, labels = zip(*items, strict=True) if len(items) else ((), ())
-    if not len(paths):
-        raise SpecError("`items` must hold at least one (path, label) pair.")
-    paths = [os.fspath(path) for path in paths]
+    pairs = as_pairs(items, _CALL)
+    paths, labels = [path for path, _ in pairs], [label for _, label in pairs]
     classes = num_classes or len(getattr(items, "classes", ()))
-    return paths, _label_array(paths, labels, classes)
+    return paths, label_array(paths, labels, classes)
 
 
-def _label_array(
-    paths: list[str], labels: Sequence, classes: int
-) -> np.ndarray:
-    """(N,) numbers, or (N, classes) 0/1 where any label is several."""
-    if not any(isinstance(label, tuple | list) for label in labels):
-        array = np.asarray(labels, np.int32)
-        _check_smallest(paths, array)
-        _check_largest(paths, array, classes)
-        return array
-    several = [np.atleast_1d(np.asarray(label, int)) for label in labels]
-    _check_smallest(paths, [each.min(initial=-1) for each in several])
-    largest = np.array([each.max(initial=-1) for each in several])
-    _check_largest(paths, largest, classes)
-    array = np.zeros((len(paths), classes or 1 + max(largest)), np.float32)
-    for row, each in zip(array, several, strict=True):
-        row[each[each >= 0]] = 1.0  # -1 is no class
-    return array
-
-
-def _check_smallest(paths: list[str], labels: Sequence[int]) -> None:
-    worst = int(np.argmin(labels))
-    check_smallest(labels[worst], paths[worst])
-
-
-def _check_largest(paths: list[str], labels: np.ndarray, classes: int) -> None:
-    worst = int(np.argmax(labels))
-    if classes and labels[worst] >= classes:
+def _check_arguments(items: Any, spec: Any, batch_size: Any) -> None:
+    """Say which arguments are swapped, or what stands in their place."""
+    if isinstance(items, ClipSpec):
+        raise SpecError(f"`items` comes before `spec`: {_CALL}.")
+    if isinstance(spec, keras.Model):
         raise SpecError(
-            f"{paths[worst]} has the label {labels[worst]}, and the model's "
-            f"{classes} classes are numbered 0 to {classes - 1}. Correct the "
-            "list."
+            "`spec` is a model. Pass the clip that it eats: "
+            "video_dataset(items, kts.clip_spec(model), batch_size)."
+        )
+    if not isinstance(spec, ClipSpec):
+        raise SpecError(
+            f"`spec` must be a ClipSpec: {_CALL}. Received: spec={spec!r}"
+        )
+    if isinstance(batch_size, bool) or not isinstance(
+        batch_size, int | np.integer
+    ):
+        raise SpecError(
+            f"`batch_size` must be a whole number: {_CALL}. "
+            f"Received: batch_size={batch_size!r}"
         )
 
 

@@ -13,14 +13,17 @@ _NAMES = [
     ("flow_", "y", r"flow_y_(\d+)"),
     ("xy", "x", r"x_(\d+)"),
     ("xy", "y", r"y_(\d+)"),
-    ("img", "rgb", r"(?:img|image)_(\d+)"),
-    ("frame", "rgb", r"frame_?(\d+)"),
+    ("img", "rgb", r"(?:img|image)[_-]?(\d+)"),
+    ("frame", "rgb", r"(?:frame|thumb)[ _-]?(\d+)"),
+    ("frame", "rgb", r"(?:frame|image|img) ?\((\d+)\)"),
+    ("frame", "rgb", r"(\d+)"),
     ("charades", "x", r".+-(\d+)x"),
     ("charades", "y", r".+-(\d+)y"),
     ("charades", "rgb", r".+-(\d+)"),
 ]
+_SUFFIXES = "jpe?g|png|bmp|webp"
 _PATTERNS = [
-    (naming, role, re.compile(pattern + r"\.(?:jpe?g|png)", re.IGNORECASE))
+    (naming, role, re.compile(rf"{pattern}\.(?:{_SUFFIXES})", re.IGNORECASE))
     for naming, role, pattern in _NAMES
 ]
 _COMPONENT = {"u": "x", "v": "y"}
@@ -47,18 +50,18 @@ class Layout:
 
     @property
     def frames(self) -> int:
-        """Images, or where there are none those the fields lie between."""
+        """Number of images, or of those that the fields lie between."""
         if self.files["rgb"]:
             return len(self.files["rgb"])
         return len(self.files["x"]) + 1
 
     @property
     def fields(self) -> int:
-        """Flow fields of which both components are there."""
+        """Number of flow fields of which both components are there."""
         return len(self.files["x"].keys() & self.files["y"].keys())
 
     def missing(self, role: str) -> list[int]:
-        """Indices left out between the first and the last of a role."""
+        """Return the indices left out between a role's first and last."""
         present = self.files[role]
         if not present:
             return []
@@ -66,10 +69,10 @@ class Layout:
 
 
 def read_layout(path: str | os.PathLike) -> Layout:
-    """The layout of one video's folder of frames or flow.
+    """Return the layout of one video's folder of frames or flow.
 
     Flow that lies in a tree beside that of the frames (jpegs_256 and
-    tvl1_flow/u, tvl1_flow/v) is found too.
+    tvl1_flow/u, tvl1_flow/v) is read too.
 
     Args:
         path: The folder.
@@ -84,12 +87,13 @@ def read_layout(path: str | os.PathLike) -> Layout:
     if not any(files.values()):
         raise VideoError(
             f"Cannot read {path}: no file in it is named as a frame or flow "
-            "field of a known tool, such as img_00001.jpg, flow_x_00001.jpg, "
-            "x_00001.jpg, frame000001.jpg or ID-000001x.jpg."
+            "field of a known tool, such as img_00001.jpg, 00001.png, frame "
+            "(1).jpg, flow_x_00001.jpg, x_00001.jpg, frame000001.jpg or "
+            "ID-000001x.jpg."
         )
     if not (files["rgb"] and files["x"]):
         naming, files = _with_companions(path, naming, files)
-    first = min(min(found) for found in files.values() if found)
+    first = min(min(numbers) for numbers in files.values() if numbers)
     name = _name(naming, files, first)
     same = len(files["rgb"]) == len(files["x"])
     return Layout(
@@ -97,7 +101,7 @@ def read_layout(path: str | os.PathLike) -> Layout:
     )
 
 
-def _name(naming: str, files: dict, first: int) -> str:
+def _name(naming: str, files: dict[str, dict[int, str]], first: int) -> str:
     if not (files["x"] or files["y"]):
         return "frames"
     names = {
@@ -112,7 +116,8 @@ def _name(naming: str, files: dict, first: int) -> str:
 def _own_files(path: Path) -> tuple[str, dict[str, dict[int, str]]]:
     """The naming of the flow (of the frames without it), and the files."""
     component = _COMPONENT.get(path.parent.name)
-    naming, files = "", {"rgb": {}, "x": {}, "y": {}}
+    naming = ""
+    files: dict[str, dict[int, str]] = {"rgb": {}, "x": {}, "y": {}}
     for entry in sorted(os.listdir(path)):
         known = _classify(entry)
         if known is None:
@@ -134,20 +139,22 @@ def _classify(name: str) -> tuple[str, str, int] | None:
     return None
 
 
-def _with_companions(path: Path, naming: str, files: dict):
-    """Adds what lies in other trees under the video's name."""
+def _with_companions(
+    path: Path, naming: str, files: dict[str, dict[int, str]]
+) -> tuple[str, dict[str, dict[int, str]]]:
+    """Add what lies in other trees under the video's name."""
     for folder in _companions(path):
-        other, found = _own_files(folder)
+        other, beside = _own_files(folder)
         for role in files:
-            if found[role] and not files[role]:
-                files[role] = found[role]
+            if beside[role] and not files[role]:
+                files[role] = beside[role]
                 if role != "rgb":
                     naming = other
     return naming, files
 
 
 def _companions(path: Path) -> list[Path]:
-    """Folders of the same name in the trees beside this one.
+    """Return folders of the same name in the trees beside this one.
 
     Only between trees named for what they hold, such as jpegs_256 and
     tvl1_flow: class folders beside each other may hold one name twice.
@@ -157,10 +164,10 @@ def _companions(path: Path) -> list[Path]:
     if not _TREE.search(tree.name):
         return []
     trees = [
-        each
-        for each in sorted(tree.parent.iterdir())
-        if each.is_dir() and _TREE.search(each.name)
+        folder
+        for folder in sorted(tree.parent.iterdir())
+        if folder.is_dir() and _TREE.search(folder.name)
     ]
-    trees += [each / part for each in trees for part in _COMPONENT]
-    homes = [each / path.name for each in trees if each != parent]
+    trees += [folder / part for folder in trees for part in _COMPONENT]
+    homes = [folder / path.name for folder in trees if folder != parent]
     return [home for home in homes if home.is_dir()]

@@ -1,6 +1,7 @@
 """What the flow on disk means, measured against the frames beside it."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,15 +14,16 @@ COMMON_BOUNDS = (8.0, 10.0, 15.0, 16.0, 20.0, 32.0, 64.0)
 FEWEST_PIXELS = 500  # that move, or nothing can be said
 MOVES = 0.5  # px from which a pixel counts as moving
 SURE = 0.5  # correlation from which the measurement counts
-_SNAP = 0.15  # relative distance at which a common bound is meant
+OFF = 1.25  # factor by which a measured bound may be off
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """What was found by computing flow from the frames.
+    """Flow on disk compared with flow computed from the frames.
 
     Attributes:
-        bound: Pixels that the extreme levels stand for.
+        bound: Pixels that the extreme levels stand for, about: the two
+            algorithms differ, see `likely_bound`.
         shift: 1 where a field ends at the frame of its index.
         correlation: Of the flow on disk with the computed one.
         zero: Level of resting pixels.
@@ -34,14 +36,14 @@ class Measured:
 
 
 def measure(layout: Layout, samples: int = 6) -> Measured | None:
-    """Bound, pairing and zero level of 8-bit flow, from a few fields.
+    """Measure bound, pairing and zero level of 8-bit flow in a few fields.
 
     Args:
         layout: With frames and flow.
         samples: Pairs of frames that are looked at.
 
     Returns:
-        What was found; None where too little moves, or nothing fits.
+        The comparison; None where too little moves, or nothing fits.
     """
     rgb = layout.files["rgb"]
     starts = [index for index in sorted(rgb) if index + 1 in rgb]
@@ -49,12 +51,33 @@ def measure(layout: Layout, samples: int = 6) -> Measured | None:
         return None
     places = np.linspace(0, len(starts) - 1, samples).astype(int)
     chosen = sorted({starts[place] for place in places})
-    fits = [_fit(layout, chosen, shift) for shift in (0, 1)]
-    fits = [fit for fit in fits if fit is not None]
+    tried = [_fit(layout, chosen, shift) for shift in (0, 1)]
+    fits = [fit for fit in tried if fit is not None]
     best = max(fits, key=lambda fit: fit.correlation, default=None)
     if best is None or best.correlation < SURE:
         return None
     return best
+
+
+def likely_bound(measured: Sequence[float], expected: float) -> float:
+    """Return the bound that measured ones speak for.
+
+    Args:
+        measured: `Measured.bound` of some videos.
+        expected: The bound that is believed unless they contradict it.
+
+    Returns:
+        `expected`, a common bound, or the median of what was measured.
+    """
+    middle = float(np.median(measured))
+    for bound in (expected, *_by_nearness(middle)):
+        if 1 / OFF < middle / bound < OFF:
+            return bound
+    return round(middle, 1)
+
+
+def _by_nearness(middle: float) -> list[float]:
+    return sorted(COMMON_BOUNDS, key=lambda bound: abs(np.log(middle / bound)))
 
 
 def _fit(layout: Layout, starts: list[int], shift: int) -> Measured | None:
@@ -111,10 +134,4 @@ def _regress(share, truth, shift: int, zero: int) -> Measured | None:
     )
     # Both have errors: the slope between the two regressions.
     slope = float(np.sqrt((truth @ truth) / (share @ share)))
-    return Measured(_snap(slope), shift, correlation, zero)
-
-
-def _snap(bound: float) -> float:
-    nearest = min(COMMON_BOUNDS, key=lambda common: abs(common - bound))
-    close = abs(nearest - bound) <= _SNAP * nearest
-    return nearest if close else round(bound, 1)
+    return Measured(slope, shift, correlation, zero)

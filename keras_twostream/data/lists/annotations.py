@@ -7,23 +7,37 @@ Labels count from 0 and `classes` keeps their order.
 import collections
 import dataclasses
 import os
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_twostream.data.cache.packed import is_packed
 from keras_twostream.data.lists import list_formats, split_formats
+from keras_twostream.data.lists.cvat import read_cvat
 from keras_twostream.data.lists.files import (
     VIDEO_SUFFIXES,
     folders_in,
+    in_words,
+    is_hidden,
+    is_passed_over,
     is_video,
     walk,
 )
 from keras_twostream.data.lists.items import Item, Listing, Request
+from keras_twostream.data.lists.labels import check_labels
+from keras_twostream.data.lists.rows import explained, header_of
+from keras_twostream.data.lists.rows import lines as rows_of
 from keras_twostream.errors import SpecError, did_you_mean
 
-LIST_SUFFIXES = (".txt", ".csv", ".json")
-SUBSET_FOLDERS = frozenset({"train", "test", "val", "valid", "validation"})
+LIST_SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".xml")
+SUBSET_FOLDERS = frozenset(
+    "train training trainset train_set trainval test testing testset test_set "
+    "val valid validate validation valset val_set dev eval evaluation "
+    "holdout".split()
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,41 +50,167 @@ class Annotations:
             where the format holds no names.
         root: Folder that the items' relative paths start from.
         format: The format that was read.
+        passed_over: Files and folders (with a "/" at the end) below `root`
+            that were taken for no data; see `files.in_words`.
     """
 
     items: tuple[Item, ...]
     classes: tuple[str, ...]
     root: Path
     format: str = ""
+    passed_over: tuple[str, ...] = ()
 
     @property
     def paths(self) -> list[str]:
-        """The path of each item, with `root`."""
+        """The path of each item, with `root`, and `#t=` where it is a part."""
+        return [item.place(self.root) for item in self.items]
+
+    @property
+    def files(self) -> list[str]:
+        """The file or folder of each item, with `root`."""
         return [str(self.root / item.path) for item in self.items]
 
     @property
     def labels(self) -> list[int | tuple[int, ...]]:
         """The label of each item, -1 where it is not known; tuples where
         any item has several."""
-        if any(len(item.labels) > 1 for item in self.items):
+        if self.several:
             return [item.labels for item in self.items]
         return [(*item.labels, -1)[0] for item in self.items]
+
+    @property
+    def several(self) -> bool:
+        """Whether any video shows several classes at once."""
+        return any(len(item.labels) > 1 for item in self.items)
+
+    @property
+    def subsets(self) -> list[str]:
+        """Names of the subsets that items belong to."""
+        return sorted({item.subset for item in self.items if item.subset})
 
     def __len__(self) -> int:
         return len(self.items)
 
+    def pairs(
+        self, several: bool | None = None
+    ) -> list[tuple[str, int | tuple[int, ...]]]:
+        """Return (path, label) of every item.
+
+        Args:
+            several: Whether every label is a tuple; whether one must be,
+                when None.
+        """
+        labels = self.labels
+        if several:
+            labels = [item.labels for item in self.items]
+        return list(zip(self.paths, labels, strict=True))
+
     def counts(self) -> np.ndarray:
-        """(classes,) items of each class."""
+        """Return (classes,) items of each class."""
         tally = collections.Counter(
             label for item in self.items for label in item.labels
         )
         classes = max(len(self.classes), max(tally, default=-1) + 1)
         return np.array([tally[label] for label in range(classes)])
 
-    def take(self, indices) -> "Annotations":
-        """The items at `indices`, in that order."""
+    def take(self, indices: Iterable[int]) -> "Annotations":
+        """Return the items at `indices`, in that order."""
         items = tuple(self.items[int(index)] for index in indices)
         return dataclasses.replace(self, items=items)
+
+    def in_order_of(self, classes: Sequence[str]) -> "Annotations":
+        """Return the items with labels as a model counts its classes.
+
+        Args:
+            classes: Names of the model's classes. Without names in the list
+                its numbers are taken to be the model's.
+
+        Raises:
+            SpecError: If the list has classes that the model lacks.
+        """
+        unnamed = not self.classes or not classes
+        if unnamed or list(self.classes) == list(classes):
+            return self
+        missing = sorted(set(self.classes) - set(classes))
+        if missing:
+            raise SpecError(
+                f"The model does not know the classes {', '.join(missing)}. "
+                f"It knows {', '.join(classes)}."
+            )
+        place = {name: number for number, name in enumerate(classes)}
+        items = tuple(
+            dataclasses.replace(
+                item, labels=tuple(place[self.classes[x]] for x in item.labels)
+            )
+            for item in self.items
+        )
+        return dataclasses.replace(self, items=items, classes=tuple(classes))
+
+    def check_labels(self, classes: int, unlabelled: bool = False) -> None:
+        """Refuse items whose label is not the number of a class.
+
+        Args:
+            classes: How many classes there are.
+            unlabelled: Whether a video may have no label at all.
+
+        Raises:
+            SpecError: If there is such an item; names the first one.
+        """
+        shown = [item.labels for item in self.items]
+        check_labels(self.paths, shown, classes)
+        if not unlabelled:
+            for path, labels in zip(self.paths, shown, strict=True):
+                if not labels:
+                    raise SpecError(
+                        f"{path} has no label. Give it one, or leave it out."
+                    )
+
+
+def as_pairs(items: Any, call: str) -> list[tuple[str, Any]]:
+    """Return (path, label) pairs of what a user calls a data set.
+
+    Args:
+        items: An `Annotations`, or such pairs.
+        call: How to pass it, for errors, such as `train(model, items, ...)`.
+
+    Raises:
+        SpecError: If it is anything else, or empty.
+    """
+    if isinstance(items, Annotations):
+        pairs = items.pairs()
+    else:
+        if isinstance(items, str | os.PathLike):
+            raise SpecError(
+                f"`items` is a path in {call}. Read it first: "
+                f"read_annotations({os.fspath(items)!r})."
+            )
+        try:
+            pairs = [_pair(item, call) for item in items]
+        except TypeError as error:
+            raise SpecError(
+                f"`items` must be an Annotations, or (path, label) pairs, in "
+                f"{call}. Received: {type(items).__name__}."
+            ) from error
+    if not pairs:
+        raise SpecError("`items` must hold at least one (path, label) pair.")
+    return pairs
+
+
+def _pair(item: Any, call: str) -> tuple[str, Any]:
+    wrong = f"`items` must hold (path, label) pairs in {call}."
+    if isinstance(item, str | os.PathLike):
+        raise SpecError(
+            f"{wrong} Received the path {os.fspath(item)!r} alone: add its "
+            "label, -1 where it is not known."
+        )
+    if not isinstance(item, tuple | list) or len(item) != 2:
+        raise SpecError(f"{wrong} Received: {str(item)[:200]}")
+    path, label = item
+    if not isinstance(path, str | os.PathLike):
+        swapped = isinstance(label, str | os.PathLike)
+        hint = " Path and label are swapped." if swapped else ""
+        raise SpecError(f"{wrong} Received: {str(item)[:200]}.{hint}")
+    return os.fspath(path), label
 
 
 def read_annotations(
@@ -81,7 +221,7 @@ def read_annotations(
     subset: str | None = None,
     root: str | os.PathLike | None = None,
 ) -> Annotations:
-    """Reads the list of a data set.
+    """Read the list of a data set.
 
     | format | `path` | what it is |
     |---|---|---|
@@ -91,12 +231,14 @@ def read_annotations(
     | `kinetics` | .csv | label, youtube_id, time_start, time_end, split |
     | `videos` | .txt, .csv | "path label ..." (mmaction2, SlowFast) |
     | `rawframes` | .txt | "folder [start] frames label ..." (TSN, mmaction2) |
+    | `gluoncv` | .txt | "path frames label" (only when asked for) |
+    | `cvat` | .xml | CVAT's tracks and tags: parts of videos |
     | `json` | .json | ours: {"classes": [...], "items": [{...}]} |
-    | `csv` | .csv | ours: a header with path, label[, split] |
+    | `csv` | .csv | ours: a header with path, label[, split, start, end] |
 
     Args:
         path: The list, or the folder.
-        format: A name above; found out when None.
+        format: A name above; told from the content when None.
         split: Number of the official split (ucf101, hmdb51), 1 when None.
         subset: "train" or "test" of ucf101 and hmdb51, the value of the
             split column of kinetics, csv and json; all items when None.
@@ -122,41 +264,65 @@ def read_annotations(
             f"format={format!r}.{did_you_mean(format, FORMATS)}"
         )
     root = None if root is None else Path(root).expanduser()
-    items, classes, root = FORMATS[format](Request(path, split, subset, root))
-    if not items:
+    with explained(str(path)):
+        listing = FORMATS[format](Request(path, split, subset, root))
+    if not listing.items:
         raise SpecError(
             f"{path} holds no items (format={format!r}, split={split!r}, "
             f"subset={subset!r})."
         )
-    return Annotations(tuple(items), tuple(classes), root, format)
+    return Annotations(
+        tuple(listing.items),
+        tuple(listing.classes),
+        listing.root,
+        format,
+        tuple(listing.passed_over),
+    )
 
 
 def detect_format(path: Path) -> str:
-    """The format of a list, by its name and first lines.
+    """Return the format of a list, by its name and first lines.
 
     Raises:
-        SpecError: If nothing fits.
+        SpecError: If nothing fits, or two formats do.
     """
     if path.is_dir():
         return _detect_folder(path)
     suffix = path.suffix.lower()
-    if suffix == ".json":
-        return "json"
-    lines = list_formats.lines(path)
-    first = lines[0] if lines else ""
-    if suffix == ".csv" and "," in first:
-        header = [name.strip() for name in first.lower().split(",")]
-        if "youtube_id" in header:
-            return "kinetics"
-        if "path" in header:
-            return "csv"
-    if list_formats.looks_like_rawframes(lines):
+    if suffix in (".json", ".xml"):
+        return {".json": "json", ".xml": "cvat"}[suffix]
+    rows = [line for _, line in rows_of(path)]
+    first = rows[0] if rows else ""
+    if "youtube_id" in header_of(first):
+        return "kinetics"
+    if {"path", "label"} <= set(list_formats.columns_of(first)):
+        return "csv"
+    if list_formats.looks_like_rawframes(rows):
         return "rawframes"
-    if list_formats.looks_like_videos(lines):
+    if list_formats.looks_like_videos(rows):
+        if list_formats.counts_or_labels(rows):
+            raise SpecError(_counts_or_labels(path, first))
         return "videos"
-    raise SpecError(
-        f"Cannot tell the format of {path}: its first line is {first!r}. "
-        f"Pass `format`, one of {', '.join(FORMATS)}."
+    raise SpecError(_unknown(path, first))
+
+
+def _counts_or_labels(path: Path, first: str) -> str:
+    return (
+        f"{path} has two numbers in every row, such as {first!r}: frames and "
+        "label, or two labels? Pass format='gluoncv' for 'path frames label', "
+        "or format='videos' where every video shows two classes (--format on "
+        "the command line)."
+    )
+
+
+def _unknown(path: Path, first: str) -> str:
+    columns = list_formats.COLUMNS
+    return (
+        f"Cannot tell the format of {path}: its first line is {first[:200]!r}. "
+        f"A table needs a header with a column for the path "
+        f"({', '.join(columns['path'])}) and one for the label "
+        f"({', '.join(columns['label'])}). Or pass `format`, one of "
+        f"{', '.join(FORMATS)}."
     )
 
 
@@ -165,32 +331,73 @@ def _detect_folder(path: Path) -> str:
 
 
 def read_folder(request: Request) -> Listing:
-    """One folder per class; with a subset, in that folder beneath."""
+    """Read one folder per class; with a subset, in that folder beneath."""
     root = request.path / (request.subset or "")
     if not root.is_dir():
         raise SpecError(f"There is no folder {root}.")
-    found = {folder.name: _data_in(folder) for folder in folders_in(root)}
-    classes = [name for name, data in found.items() if data]
+    data, passed_over = {}, _others_in(root, [])
+    for folder in folders_in(root):
+        data[folder.name] = _data_in(folder)
+        passed_over += _others_in(root, data[folder.name], folder)
+    classes = [name for name, files in data.items() if files]
     if not classes:
-        higher = " Its videos lie in it directly: give the folder above it."
-        raise SpecError(
-            f"{root} holds no videos in class folders: expected "
-            f"{root}/<class>/<video>, with a suffix among "
-            f"{', '.join(sorted(VIDEO_SUFFIXES))}."
-            f"{higher if _data_in(root) else ''}"
-        )
-    if {name.lower() for name in classes} <= SUBSET_FOLDERS:
+        raise SpecError(_no_classes(root, passed_over))
+    _check_subsets(root, classes)
+    items = [
+        Item(str(path.relative_to(root)), (label,))
+        for label, name in enumerate(classes)
+        for path in data[name]
+    ]
+    return Listing(items, classes, root, passed_over)
+
+
+def _others_in(
+    root: Path, data: Sequence[Path], folder: Path | None = None
+) -> list[str]:
+    """Return what is not read right in a root, or in all of a folder."""
+    if folder is None:
+        names = sorted(x.name for x in root.iterdir() if x.is_file())
+        names = [name for name in names if not is_hidden(name)]
+    else:
+        names = [
+            str((place / name).relative_to(root))
+            for place, _, inside in walk(folder)
+            for name in inside
+        ]
+        lists = bool(names) and all(not is_passed_over(x) for x in names)
+        if not data and not lists:
+            return [f"{folder.relative_to(root)}/"]
+    return [name for name in names if is_passed_over(name)]
+
+
+def _no_classes(root: Path, passed_over: Sequence[str]) -> str:
+    higher = " Its videos lie in it directly: give the folder above it."
+    other = f" It holds {in_words(passed_over)}." if passed_over else ""
+    return (
+        f"{root} holds no videos in class folders: expected "
+        f"{root}/<class>/<video>, with a suffix among "
+        f"{', '.join(sorted(VIDEO_SUFFIXES))}.{other}"
+        f"{higher if _data_in(root) else ''}"
+    )
+
+
+def _check_subsets(root: Path, classes: Sequence[str]) -> None:
+    """Refuse folders that are subsets; warn where only some look like it."""
+    subsets = [name for name in classes if name.lower() in SUBSET_FOLDERS]
+    if len(subsets) == len(classes):
         raise SpecError(
             f"{root} holds videos in the folders {', '.join(classes)}, which "
             "look like subsets rather than classes. Pass subset= with one "
             "of them."
         )
-    items = [
-        Item(str(path.relative_to(root)), (label,))
-        for label, name in enumerate(classes)
-        for path in found[name]
-    ]
-    return items, classes, root
+    if len(subsets) > 1:
+        warnings.warn(
+            f"{root} holds videos in the folders {', '.join(classes)}, of "
+            f"which {', '.join(subsets)} look like subsets rather than "
+            "classes. All are read as classes; if that is wrong, pass "
+            "subset= with one of them.",
+            stacklevel=4,
+        )
 
 
 def _data_in(folder: Path) -> list[Path]:
@@ -202,13 +409,15 @@ def _data_in(folder: Path) -> list[Path]:
     )
 
 
-FORMATS = {
+FORMATS: dict[str, Callable[[Request], Listing]] = {
     "folder": read_folder,
     "ucf101": split_formats.read_ucf101,
     "hmdb51": split_formats.read_hmdb51,
     "kinetics": split_formats.read_kinetics,
     "videos": list_formats.read_videos,
     "rawframes": list_formats.read_rawframes,
+    "gluoncv": list_formats.read_gluoncv,
+    "cvat": read_cvat,
     "json": list_formats.read_json,
     "csv": list_formats.read_csv,
 }

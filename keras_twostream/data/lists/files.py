@@ -1,20 +1,31 @@
 """Which files below a folder are videos, by their names."""
 
+import collections
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from keras_twostream.data.cache.folder import CONTRACT_FILE
+from keras_twostream.data.cache.packed import is_packed
 
 VIDEO_SUFFIXES = frozenset(
-    ".3gp .asf .avi .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv "
-    ".ts .vob .webm .wmv".split()
+    ".264 .265 .3g2 .3gp .apng .asf .avi .divx .dv .f4v .flv .gif .h264 .h265 "
+    ".hevc .m1v .m2ts .m2v .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpe .mpeg .mpg "
+    ".mts .mxf .ogv .qt .rm .rmvb .ts .vob .webm .webp .wmv .y4m".split()
 )
 ANNOTATED = ".annotated"  # how the stem of what `predict` draws ends
+# A WebP image may be an animation, or one frame of many in a folder.
+_FRAME = re.compile(r"(?:img|image|frame|thumb)?[ _-]?\(?\d+\)?\.webp", re.I)
+# Beside videos lie notes, lists, and what downloaders and cameras write.
+_NOT_DATA = frozenset(
+    ".cff .csv .description .db .html .ini .json .md .pdf .srt .thm .toml "
+    ".tsv .txt .url .vtt .xml .yaml .yml".split()
+)
 
 
-def is_video(name: str | os.PathLike) -> bool:
-    """Whether a file's name is that of a video to read.
+def is_video(name: str | os.PathLike[str]) -> bool:
+    """Return whether a file's name is that of a video to read.
 
     Args:
         name: The file, relative to the folder that is looked through.
@@ -22,18 +33,46 @@ def is_video(name: str | os.PathLike) -> bool:
     name = Path(name)
     return (
         name.suffix.lower() in VIDEO_SUFFIXES
+        and not _FRAME.fullmatch(name.name)
         and not name.stem.endswith(ANNOTATED)
         and not any(is_hidden(part) for part in name.parts)
     )
 
 
+def is_passed_over(name: str) -> bool:
+    """Return whether a file may hold data, but is none that is read."""
+    path = Path(name)
+    return (
+        path.suffix.lower() not in _NOT_DATA
+        and not path.stem.endswith(ANNOTATED)
+        and not is_packed(name)
+        and not is_video(name)
+    )
+
+
+def in_words(passed_over: Sequence[str]) -> str:
+    """Return how many files of which suffix were passed over, and folders.
+
+    Args:
+        passed_over: Paths; those of folders end in "/".
+    """
+    folders = sum(name.endswith("/") for name in passed_over)
+    tally = collections.Counter(
+        Path(name).suffix.lower() or "no suffix"
+        for name in passed_over
+        if not name.endswith("/")
+    )
+    parts = [f"{count} files of {kind}" for kind, count in tally.most_common()]
+    return ", ".join(parts + [f"{folders} folders"] * bool(folders))
+
+
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is a system's or a tool's own, not data."""
+    """Return whether a file or folder is a system's own, and no data."""
     return name.startswith(".") or name == "__MACOSX"  # of a Mac's archives
 
 
 def videos_in(folder: Path) -> list[Path]:
-    """The videos in a folder, looked through to the bottom."""
+    """Return the videos in a folder, looked through to the bottom."""
     return sorted(
         place / name
         for place, _, names in walk(folder)
@@ -43,13 +82,13 @@ def videos_in(folder: Path) -> list[Path]:
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """The folders right in a folder that may hold data, by name."""
+    """Return the folders right in a folder that may hold data, by name."""
     place, names, _ = next(walk(folder), (folder, [], []))
     return [place / name for name in names]
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """A folder and all below it, each with its folders and its files.
+    """Yield a folder and all below it, each with its folders and files.
 
     Links are followed. What is hidden is passed over, and so is a packed
     cache: its folders repeat those of the data that it was made of.
@@ -70,11 +109,12 @@ def _is_cache(folder: Path) -> bool:
 
 
 def _leads_back(link: Path, top: Path) -> bool:
-    """Whether a link leads to a folder that it is in itself."""
+    """Return whether a link leads to a folder that it is in itself."""
     if not link.is_symlink():
         return False
     target = os.path.realpath(link)
-    above = (each for each in link.parents if each.is_relative_to(top))
+    above = (folder for folder in link.parents if folder.is_relative_to(top))
     return any(
-        Path(os.path.realpath(each)).is_relative_to(target) for each in above
+        Path(os.path.realpath(folder)).is_relative_to(target)
+        for folder in above
     )

@@ -1,26 +1,35 @@
-"""One video of a data set, and a request for many."""
+"""One video of a data set, a request for many, and the answer to it."""
 
 import dataclasses
-import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from keras_twostream.errors import SpecError
+from keras_twostream.data.source import Part
 
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """A video and what it shows.
+    """A video, or a part of one, and what it shows.
 
     Attributes:
         path: File, or folder of frames, relative to the annotations' root.
         labels: Class numbers from 0; usually one, none when unknown.
         subset: The part of the data set, "train" or "test", where the list
             has several.
+        start: First second that counts.
+        end: Last second that counts, None for the whole video.
     """
 
     path: str
     labels: tuple[int, ...]
     subset: str | None = None
+    start: float = 0.0
+    end: float | None = None
+
+    def place(self, root: Path) -> str:
+        """Return the path with its root, and with its seconds if it has any."""
+        return str(Part(str(root / self.path), self.start, self.end))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,22 +54,18 @@ class Request:
         return self.path.parent if self.root is None else self.root
 
 
-def check_smallest(label: int, place: str | os.PathLike) -> None:
-    """Refuses the smallest of some labels when it can be of no video.
+class Listing(NamedTuple):
+    """What a reader of annotations returns.
 
-    Args:
-        label: The label.
-        place: The list, or the video, that has it.
-
-    Raises:
-        SpecError: If it is below -1.
+    Attributes:
+        items: The videos.
+        classes: Class names; empty where the list has none.
+        root: Folder that the items' paths start from.
+        passed_over: Files and folders (with a "/" at the end) that were
+            not taken for data, relative to the root.
     """
-    if label < -1:
-        raise SpecError(
-            f"{place} has the label {label}: classes are numbered from 0, and "
-            "-1 stands for one that is not known. Correct the list."
-        )
 
-
-# What every reader returns: items, class names, root.
-Listing = tuple[list[Item], list[str], Path]
+    items: Sequence[Item]
+    classes: Sequence[str]
+    root: Path
+    passed_over: Sequence[str] = ()

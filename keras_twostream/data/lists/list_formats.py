@@ -1,123 +1,155 @@
-"""Plain lists: mmaction2, TSN, SlowFast, and our own JSON and CSV.
+"""Plain lists: mmaction2, TSN, SlowFast, GluonCV, and our own JSON and CSV.
 
 Fields are split from the right, since paths may hold spaces.
 """
 
-import codecs
-import csv
-import io
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_twostream.data.lists.files import VIDEO_SUFFIXES
-from keras_twostream.data.lists.items import (
-    Item,
-    Listing,
-    Request,
-    check_smallest,
+from keras_twostream._schema import Rule, check
+from keras_twostream.data.lists.items import Item, Listing, Request
+from keras_twostream.data.lists.labels import known
+from keras_twostream.data.lists.rows import (
+    explained,
+    header_of,
+    lines,
+    parse_rows,
+    table,
+    text_of,
 )
 from keras_twostream.errors import SpecError
 
+# The names of a table's columns, in lower case; the first is ours.
+COLUMNS = {
+    "path": (
+        *("path", "video", "file", "filename", "filepath", "file_name"),
+        *("file_path", "video_path", "video_name", "clip"),
+    ),
+    "label": (
+        *("label", "labels", "class", "class_name", "classname", "action"),
+        *("activity", "category", "target"),
+    ),
+    "split": ("split", "subset", "set", "partition"),
+    "start": ("start", "start_time", "time_start", "start_seconds", "begin"),
+    "end": ("end", "end_time", "time_end", "end_seconds", "stop"),
+}
 _VIDEO_LINE = re.compile(r"(?P<path>.*\S\.\w+)(?P<labels>([\s,]+-?\d+)*)\s*$")
 _FRAMES_LINE = re.compile(r"(?P<path>.*?\S)(?P<numbers>\s+\d+(\s+-?\d+)+)\s*$")
+_JSON = {
+    "items": Rule(list),
+    "classes": Rule(list, item=str, none=True, required=False),
+}
+_SEEN = 20  # lines of a list that tell its format
 
 
-def text_of(path: Path) -> str:
-    """A text file in UTF-8, or in UTF-16 that says so at its start.
+# === Telling formats apart ===
 
-    Raises:
-        SpecError: If it is a video, or in another encoding.
+
+def columns_of(line: str) -> dict[str, str]:
+    """Return the header's names of the columns that we know, by ours."""
+    present = header_of(line)
+    return {
+        column: next(name for name in names if name in present)
+        for column, names in COLUMNS.items()
+        if any(name in present for name in names)
+    }
+
+
+def looks_like_videos(rows: Sequence[str]) -> bool:
+    """Return whether the first lines are "path.ext label"."""
+    return bool(rows) and all(_VIDEO_LINE.match(row) for row in rows[:_SEEN])
+
+
+def counts_or_labels(rows: Sequence[str]) -> bool:
+    """Return whether "path.ext 4 0" may mean frames and a label.
+
+    Every row has two numbers, as in GluonCV's lists, and as in a list in
+    which every video shows two classes.
     """
-    if path.suffix.lower() in VIDEO_SUFFIXES:
-        raise SpecError(
-            f"{path} is a video. Give a list of videos, or a folder with one "
-            "folder of videos per class."
-        )
-    content = path.read_bytes()
-    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    try:
-        return content.decode(
-            "utf-16" if content.startswith(marks) else "utf-8-sig"
-        )
-    except UnicodeDecodeError as error:
-        raise SpecError(
-            f"{path} is not text in UTF-8 ({error}). Save it as UTF-8."
-        ) from error
+    matches = [_VIDEO_LINE.match(row) for row in rows]
+    return all(
+        match is not None and len(_numbers(match["labels"])) == 2
+        for match in matches
+    )
 
 
-def lines(path: Path) -> list[str]:
-    """The lines of a text file that are not blank, whatever ends them."""
-    text = text_of(path)
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file with a header."""
-    file = io.StringIO(text_of(path), newline="")
-    return list(csv.DictReader(file, skipinitialspace=True))
-
-
-def looks_like_videos(rows: list[str]) -> bool:
-    """Whether the first lines are "path.ext label"."""
-    return bool(rows) and all(_VIDEO_LINE.match(row) for row in rows[:20])
-
-
-def looks_like_rawframes(rows: list[str]) -> bool:
-    """Whether the first lines are "folder frames label"."""
-    frames = [_FRAMES_LINE.match(row) for row in rows[:20]]
+def looks_like_rawframes(rows: Sequence[str]) -> bool:
+    """Return whether the first lines are "folder frames label"."""
+    frames = [_FRAMES_LINE.match(row) for row in rows[:_SEEN]]
     has_suffix = any(match and _suffix(match["path"]) for match in frames)
     return bool(rows) and all(frames) and not has_suffix
 
 
+# === Readers ===
+
+
 def read_videos(request: Request) -> Listing:
-    """mmaction2 and SlowFast: "path label", several labels for several
-    classes, -1 or none where the label is not known."""
+    """Read "path label", with several labels for several classes.
+
+    -1 or no number at all means that the label is not known (mmaction2,
+    SlowFast).
+    """
+
+    def item(row: str) -> Item:
+        match = _matched(_VIDEO_LINE, row, "path.ext label")
+        return Item(match["path"], known(_numbers(match["labels"])))
+
     path = request.path
-    items = []
-    for row in lines(path):
-        match = _VIDEO_LINE.match(row)
-        if match is None:
-            raise _bad_line(path, row, "path.ext label")
-        labels = map(int, re.findall(r"-?\d+", match["labels"]))
-        items.append(Item(match["path"], _known(labels, path)))
-    return items, [], request.videos
+    return Listing(parse_rows(path, lines(path), item), (), request.videos)
+
+
+def read_gluoncv(request: Request) -> Listing:
+    """Read "path frames label"; the number of frames is not needed."""
+
+    def item(row: str) -> Item:
+        match = _matched(_VIDEO_LINE, row, "path.ext frames label")
+        _, label = _numbers(match["labels"])
+        return Item(match["path"], known([label]))
+
+    path = request.path
+    return Listing(parse_rows(path, lines(path), item), (), request.videos)
 
 
 def read_rawframes(request: Request) -> Listing:
-    """TSN and mmaction2: "folder frames label ..." or "folder start frames
-    label ..."; for flow, the frames are the flow fields."""
-    rows = [_frames_line(request.path, row) for row in lines(request.path)]
-    before = _numbers_before_labels(request.path, rows)
-    items = [
-        Item(folder, _known(map(int, numbers[before:]), request.path))
-        for folder, *numbers in rows
-    ]
-    return items, [], request.videos
+    """Read "folder frames label ..." or "folder start frames label ...".
+
+    For flow, the frames are the flow fields (TSN, mmaction2).
+    """
+
+    def fields(row: str) -> tuple[str, list[int]]:
+        match = _matched(_FRAMES_LINE, row, "folder frames label")
+        return match["path"], _numbers(match["numbers"])
+
+    path, numbered = request.path, lines(request.path)
+    rows = parse_rows(path, numbered, fields)
+    before = _numbers_before_labels(path, rows)
+    items = parse_rows(
+        path,
+        [(n, row) for (n, _), row in zip(numbered, rows, strict=True)],
+        lambda row: Item(row[0], known(row[1][before:])),
+    )
+    return Listing(items, (), request.videos)
 
 
-def _frames_line(path: Path, row: str) -> tuple[str, ...]:
-    match = _FRAMES_LINE.match(row)
-    if match is None:
-        raise _bad_line(path, row, "folder frames label")
-    return (match["path"], *match["numbers"].split())
-
-
-def _numbers_before_labels(path: Path, rows: list[tuple[str, ...]]) -> int:
-    """1, the frames, or 2 where a start stands before them.
+def _numbers_before_labels(
+    path: Path, rows: Sequence[tuple[str, list[int]]]
+) -> int:
+    """Return 1, for the frames, or 2 where a start stands before them.
 
     The whole list decides: only where every row has a number to spare, and
     that is 0 or 1, is it the start.
     """
-    if any(len(row) < 4 for row in rows):
+    if any(len(numbers) < 3 for _, numbers in rows):
         return 1
-    first = {row[1] for row in rows}
-    if len({row[0] for row in rows}) == len(set(rows)):
-        if first <= {"0", "1"}:
+    first = {numbers[0] for _, numbers in rows}
+    different = {(folder, *numbers) for folder, numbers in rows}
+    if len({folder for folder, _ in rows}) == len(different):
+        if first <= {0, 1}:
             return 2
-        if "0" not in first and any(len(row) > 4 for row in rows):
+        if 0 not in first and any(len(numbers) > 3 for _, numbers in rows):
             return 1
     raise SpecError(
         f"{path} names parts of folders, as 'folder start frames label', "
@@ -128,95 +160,172 @@ def _numbers_before_labels(path: Path, rows: list[tuple[str, ...]]) -> int:
 
 
 def read_json(request: Request) -> Listing:
-    """Ours: {"classes": [names], "items": [{"path", "label"[, "split"]}]};
-    a label is a class name, a number from 0, or a list of them."""
+    """Read our JSON, {"classes": [...], "items": [{"path", "label", ...}]}.
+
+    A label is a class name, a number from 0, or a list of them; "split",
+    "start" and "end" may stand beside it.
+    """
     path = request.path
-    try:
+    with explained(
+        f"{path} must hold {{'classes': [...], 'items': [{{'path': ..., "
+        "'label': ...}]}, and"
+    ):
         content = json.loads(text_of(path))
-        rows = content["items"]
-        stated = content.get("classes")
-        paths = [row["path"] for row in rows]
-        labels = [_as_list(row.get("label")) for row in rows]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SpecError(
-            f"{path} must hold {{'classes': [...], 'items': [{{'path': ..., "
-            f"'label': ...}}]}}. Received: {type(error).__name__}: {error}"
-        ) from error
-    splits = [row.get("split") for row in rows]
-    return _ours(request, paths, labels, splits, stated)
+        if not isinstance(content, Mapping):
+            raise SpecError(f"holds {type(content).__name__}")
+        kept = {name: content[name] for name in _JSON if name in content}
+        content = check(kept, _JSON, path, SpecError)
+        rows = [_json_row(n, row) for n, row in enumerate(content["items"], 1)]
+    return _ours(request, rows, "item", content.get("classes") or ())
+
+
+def _json_row(number: int, row: Any) -> tuple[int, dict[str, Any]]:
+    with explained(f"item {number}"):
+        label = row.get("label")
+        labels = label if isinstance(label, list) else [label]
+        wrong = [
+            one
+            for one in labels
+            if isinstance(one, bool) or not isinstance(one, int | str | None)
+        ]
+        if wrong:
+            raise SpecError(f"has the label {wrong[0]!r}, no name or number.")
+        return number, {
+            **{name: row.get(name) for name in ("split", "start", "end")},
+            "path": row["path"],
+            "labels": [one for one in labels if one not in (None, "")],
+        }
 
 
 def read_csv(request: Request) -> Listing:
-    """Ours: a header with path and label, maybe split; several labels are
-    separated by "|"."""
+    """Read our CSV: a header with path and label, maybe split, start, end.
+
+    Several labels are separated by "|". Start and end are seconds.
+    """
     path = request.path
-    rows = table(path)
-    if rows and not {"path", "label"} <= set(rows[0]):
-        raise SpecError(
-            f"{path} needs the columns path and label. "
-            f"Received: {', '.join(map(str, rows[0]))}"
-        )
-    labels = [
-        [_number_or_name(label) for label in (row["label"] or "").split("|")]
-        for row in rows
-    ]
-    paths = [row["path"] for row in rows]
-    splits = [row.get("split") for row in rows]
-    return _ours(request, paths, labels, splits)
+    numbered = lines(path)
+    columns = columns_of(numbered[0][1]) if numbered else {}
+    for column in ("path", "label"):
+        if column not in columns:
+            raise SpecError(
+                f"{path} needs a column for the {column}: one of "
+                f"{', '.join(COLUMNS[column])}. Received: "
+                f"{numbered[0][1] if numbered else 'an empty file'}"
+            )
+    rows = [(n, _csv_row(row, columns)) for n, row in table(path)]
+    return _ours(request, _numbers_or_names(rows), "line")
+
+
+def _csv_row(row: dict[str, str], columns: dict[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        column: row[name] or None for column, name in columns.items()
+    }
+    labels = (values.pop("label") or "").split("|")
+    values["labels"] = [x.strip() for x in labels if x.strip()]
+    return values
+
+
+def _numbers_or_names(
+    rows: list[tuple[int, dict[str, Any]]],
+) -> list[tuple[int, dict[str, Any]]]:
+    """Make numbers of a column of labels in which all are numbers."""
+    texts = {label for _, row in rows for label in row["labels"]}
+    if all(re.fullmatch(r"-?\d{1,18}", text) for text in texts):
+        for _, row in rows:
+            row["labels"] = [int(label) for label in row["labels"]]
+    return rows
 
 
 def _ours(
     request: Request,
-    paths: list[str],
-    labels: list[list[int | str]],
-    splits: list[str | None],
-    stated: list[str] | None = None,
+    rows: Sequence[tuple[int, dict[str, Any]]],
+    unit: str,
+    stated: Sequence[str] = (),
 ) -> Listing:
-    used = {label for row in labels for label in row if isinstance(label, str)}
-    names = list(stated or sorted(used - {""}))
-    items = []
-    for path, row, split in zip(paths, labels, splits, strict=True):
-        if request.subset and split != request.subset:
-            continue
-        known = [label for label in row if label not in ("", -1)]
-        numbers = [_number(label, names, request.path) for label in known]
-        numbers = _known(numbers, request.path)
-        items.append(Item(path, numbers, subset=split or None))
-    return items, names, request.videos
+    used = [label for _, row in rows for label in row["labels"]]
+    names = {label for label in used if isinstance(label, str)}
+    if not stated:
+        _refuse_mixed(request.path, rows, unit)
+    classes = list(stated or sorted(names))
+    if len(set(classes)) < len(classes):
+        raise SpecError(f"{request.path} names a class twice. Remove one.")
+
+    def item(row: dict[str, Any]) -> Item | None:
+        if request.subset and row.get("split") != request.subset:
+            return None
+        numbers = [_number(label, classes) for label in row["labels"]]
+        start, end = _seconds(row)
+        subset = row.get("split") or None
+        return Item(_path(row["path"]), known(numbers), subset, start, end)
+
+    items = parse_rows(request.path, rows, item, unit)
+    return Listing([x for x in items if x is not None], classes, request.videos)
 
 
-def _number(label: int | str, names: list[str], path: Path) -> int:
+def _refuse_mixed(
+    path: Path,
+    rows: Sequence[tuple[int, dict[str, Any]]],
+    unit: str,
+) -> None:
+    """Refuse numbers beside names, which no list of classes relates."""
+    first: dict[bool, tuple[int, Any]] = {}
+    for number, row in rows:
+        for label in row["labels"]:
+            if label not in (-1, "-1"):
+                is_number = bool(re.fullmatch(r"\d+", str(label)))
+                first.setdefault(is_number, (number, label))
+    if len(first) == 2:
+        (line, label), (other, name) = first[True], first[False]
+        raise SpecError(
+            f"{path} mixes numbers and names of classes: {label!r} in {unit} "
+            f"{line}, {name!r} in {unit} {other}. Write names alone, or "
+            'numbers alone; JSON may relate them by "classes".'
+        )
+
+
+def _number(label: int | str, names: Sequence[str]) -> int:
     if isinstance(label, int):
         return label
     if label not in names:
         raise SpecError(
-            f"{path} uses the label {label!r}, which its classes lack: "
-            f"{', '.join(names)}."
+            f"uses the label {label!r}, which its classes lack: "
+            f"{', '.join(names)[:300]}."
         )
-    return names.index(label)
+    return list(names).index(label)
 
 
-def _known(labels: Iterable[int], path: Path) -> tuple[int, ...]:
-    """The labels but for -1, which says that one is not known."""
-    labels = tuple(labels)
-    check_smallest(min(labels, default=-1), path)
-    return tuple(label for label in labels if label >= 0)
+def _seconds(row: Mapping[str, Any]) -> tuple[float, float | None]:
+    """Return the part of a row in seconds, or (0, None)."""
+    start, end = row.get("start"), row.get("end")
+    if start is None and end is None:
+        return 0.0, None
+    if end is None:
+        raise SpecError("has a start and no end. Give both, in seconds.")
+    first, last = float(start or 0.0), float(end)
+    if not 0 <= first < last < 1e9:
+        raise SpecError(
+            f"starts at {start} and ends at {end}: seconds from the video's "
+            "beginning, start before end."
+        )
+    return first, last
 
 
-def _as_list(label: Any) -> list:
-    if label is None:
-        return []
-    return label if isinstance(label, list) else [label]
+def _path(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise SpecError(f"needs the path of a video. Received: {value!r}")
+    return value
 
 
-def _number_or_name(text: str) -> int | str:
-    text = text.strip()
-    return int(text) if re.fullmatch(r"-?\d+", text) else text
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"-?\d+", text)]
+
+
+def _matched(pattern: re.Pattern[str], row: str, wanted: str) -> re.Match[str]:
+    match = pattern.match(row)
+    if match is None:
+        raise SpecError(f"expected '{wanted}'. Received: {row[:200]!r}")
+    return match
 
 
 def _suffix(path: str) -> bool:
     return bool(re.search(r"\.[A-Za-z]\w{1,3}$", path))
-
-
-def _bad_line(path: Path, row: str, wanted: str) -> SpecError:
-    return SpecError(f"{path}: expected '{wanted}'. Received: {row!r}")

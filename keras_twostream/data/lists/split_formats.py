@@ -2,12 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from keras_twostream.data.lists.files import videos_in
 from keras_twostream.data.lists.items import Item, Listing, Request
-from keras_twostream.data.lists.list_formats import lines, table
+from keras_twostream.data.lists.rows import lines, parse_rows, table
 from keras_twostream.errors import SpecError
 
 SPLITS = (1, 2, 3)
@@ -23,7 +23,7 @@ _KINETICS_NAMES = (
 
 
 def official_format(names: Iterable[str]) -> str | None:
-    """The format of a folder of official splits, by its files' names."""
+    """Return the format of a folder of official splits, by its files."""
     names = set(names)
     if "classInd.txt" in names:
         return "ucf101"
@@ -31,7 +31,7 @@ def official_format(names: Iterable[str]) -> str | None:
 
 
 def splits_in(path: Path) -> list[int]:
-    """Numbers of the official splits that a folder holds; none in a file."""
+    """Return the numbers of the splits in a folder; none for a file."""
     names = os.listdir(path) if path.is_dir() else []
     return [
         split
@@ -46,28 +46,47 @@ def _any_is(pattern: str, split: int | str, names: Iterable[str]) -> bool:
 
 
 def read_ucf101(request: Request) -> Listing:
-    """ucfTrainTestlist: `Class/v_Class_g01_c01.avi [label from 1]`.
+    """Read ucfTrainTestlist: `Class/v_Class_g01_c01.avi [label from 1]`.
 
     Classes come from the folder in the path: test lists hold no labels, and
     file names spell HandstandPushups in another way.
     """
     path, split = request.path, _split_number(request.split)
-    rows = [line.split(maxsplit=1) for line in lines(path / "classInd.txt")]
-    rows.sort(key=lambda row: int(row[0]))
-    classes = [name for _, name in rows]
-    items = []
+    classes = _ucf_classes(path / "classInd.txt")
+    items: list[Item] = []
     for name in _subsets(request.subset):
-        for line in _existing(path / f"{name}list{split:02d}.txt"):
+        file = path / f"{name}list{split:02d}.txt"
+
+        def item(line: str, subset: str = name) -> Item:
             video = line.rsplit(" ", 1)[0] if line[-1].isdigit() else line
-            folder = video.split("/")[0]
-            label = _class_number(folder, classes, path)
-            items.append(Item(video, (label,), subset=name))
-    return items, classes, request.videos
+            label = _class_number(video.split("/")[0], classes)
+            return Item(video, (label,), subset=subset)
+
+        items += parse_rows(file, _existing(file), item)
+    return Listing(items, classes, request.videos)
+
+
+def _ucf_classes(file: Path) -> list[str]:
+    """Return the class names in the order of their numbers, 1 to N."""
+
+    def numbered(line: str) -> tuple[int, str]:
+        number, name = line.split(maxsplit=1)
+        return int(number), name
+
+    rows = sorted(parse_rows(file, _existing(file), numbered))
+    if [number for number, _ in rows] != list(range(1, len(rows) + 1)):
+        raise SpecError(
+            f"{file} must number its classes from 1, each once. Get the "
+            "official files again."
+        )
+    return [name for _, name in rows]
 
 
 def read_hmdb51(request: Request) -> Listing:
-    """testTrainMulti_7030_splits: `<class>_test_split1.txt`, one per class,
-    lines `video.avi code`; 1 is training, 2 testing, 0 neither."""
+    """Read testTrainMulti_7030_splits: `<class>_test_split1.txt` each class.
+
+    Their lines are `video.avi code`; 1 is training, 2 testing, 0 neither.
+    """
     path, split = request.path, _split_number(request.split)
     suffix = f"_test_split{split}.txt"
     # By class, not by file: climb comes before climb_stairs.
@@ -79,34 +98,44 @@ def read_hmdb51(request: Request) -> Listing:
         raise SpecError(f"{path} has no list *{suffix}.")
     classes = sorted(files)
     wanted = {_HMDB_CODES[name]: name for name in _subsets(request.subset)}
-    items = []
+    items: list[Item] = []
     for label, folder in enumerate(classes):
-        for line in lines(files[folder]):
-            video, code = line.rsplit(maxsplit=1)
-            if code in wanted:
-                name = f"{folder}/{video}"
-                items.append(Item(name, (label,), subset=wanted[code]))
-    return items, classes, request.videos
+        rows = parse_rows(files[folder], lines(files[folder]), _hmdb_row)
+        items += [
+            Item(f"{folder}/{video}", (label,), subset=wanted[code])
+            for video, code in rows
+            if code in wanted
+        ]
+    return Listing(items, classes, request.videos)
+
+
+def _hmdb_row(line: str) -> tuple[str, str]:
+    video, code = line.rsplit(maxsplit=1)
+    if code not in ("0", "1", "2"):
+        raise SpecError(f"expected 'video.avi 0|1|2'. Received: {line!r}")
+    return video, code
 
 
 def read_kinetics(request: Request) -> Listing:
-    """label, youtube_id, time_start, time_end, split; classes by alphabet.
+    """Read label, youtube_id, time_start, time_end, split.
 
-    Downloaders name the files in several ways: the one that is there is
-    taken.
+    Classes are in the order of the alphabet. Downloaders name the files in
+    several ways: the one that is there is taken.
     """
-    rows = table(request.path)
-    classes = sorted({row["label"] for row in rows if row.get("label")})
+    path, rows = request.path, table(request.path)
+    classes = sorted({row["label"] for _, row in rows if row.get("label")})
+    numbers = {name: number for number, name in enumerate(classes)}
     stems = _files_by_stem(request.videos)
-    items = []
-    for row in rows:
-        if request.subset and row.get("split") != request.subset:
-            continue
-        label = row.get("label") or ""
-        known = (classes.index(label),) if label else ()
-        name, subset = _kinetics_file(row, label, stems), row.get("split")
-        items.append(Item(name, known, subset=subset or None))
-    return items, classes, request.videos
+
+    def item(row: dict[str, str]) -> Item | None:
+        subset, label = row.get("split") or None, row.get("label") or ""
+        if request.subset and subset != request.subset:
+            return None
+        labels = (numbers[label],) if label else ()
+        return Item(_kinetics_file(row, label, stems), labels, subset)
+
+    items = parse_rows(path, rows, item)
+    return Listing([x for x in items if x is not None], classes, request.videos)
 
 
 def _files_by_stem(root: Path) -> dict[str, str]:
@@ -117,7 +146,9 @@ def _files_by_stem(root: Path) -> dict[str, str]:
 def _kinetics_file(
     row: dict[str, str], label: str, stems: dict[str, str]
 ) -> str:
-    """The row's file in `stems`, or what it is usually called."""
+    """Return the row's file in `stems`, or what it is usually called."""
+    if not row["youtube_id"]:
+        raise SpecError("has no youtube_id.")
     start = int(float(row.get("time_start") or 0))
     end = int(float(row.get("time_end") or 0))
     candidates = [
@@ -131,20 +162,17 @@ def _kinetics_file(
     return f"{candidates[0]}.mp4"
 
 
-def _class_number(name: str, classes: list[str], path: Path) -> int:
-    try:
-        return classes.index(name)
-    except ValueError:
-        raise SpecError(
-            f"{path} lists videos of {name!r}, which classInd.txt lacks."
-        ) from None
+def _class_number(name: str, classes: Sequence[str]) -> int:
+    if name not in classes:
+        raise SpecError(f"is a video of {name!r}, which classInd.txt lacks.")
+    return list(classes).index(name)
 
 
 def _split_number(split: int | str | None) -> int:
-    split = 1 if split is None else int(split)
-    if split not in SPLITS:
+    number = 1 if split is None else split
+    if str(number) not in map(str, SPLITS):
         raise SpecError(f"`split` must be 1, 2 or 3. Received: split={split}")
-    return split
+    return int(number)
 
 
 def _subsets(subset: str | None) -> tuple[str, ...]:
@@ -158,7 +186,7 @@ def _subsets(subset: str | None) -> tuple[str, ...]:
     return (subset,)
 
 
-def _existing(path: Path) -> list[str]:
+def _existing(path: Path) -> list[tuple[int, str]]:
     if not path.exists():
         raise SpecError(f"There is no split file {path}.")
     return lines(path)

@@ -89,6 +89,16 @@ def test_links_are_followed_and_hidden_folders_are_no_classes(videos, tmp_path):
     assert report.facts["classes"] == {"run": 2, "sit": 2}
 
 
+def test_files_that_are_passed_over_are_counted(videos):
+    for name in ("run/3.strange", "sit/4.strange", "sit/notes.txt"):
+        (videos / name).write_text("x")
+    (remark,) = examine(videos).findings
+    assert remark.text == "Files that are not read: 2 files of .strange."
+    assert remark.where == tuple(
+        str(videos / name) for name in ("run/3.strange", "sit/4.strange")
+    )
+
+
 def test_what_cannot_be_read_is_named(videos):
     (videos / "run" / "empty.mp4").touch()
     (videos / "sit" / "text.mp4").write_text("no video")
@@ -339,6 +349,29 @@ def test_a_label_outside_the_classes_is_found(videos, tmp_path):
     outside = texts["Items whose label is none of the 3 classes, 0 to 2."]
     assert outside.where == ("sit/1.mp4: 5",)
     assert report.facts["classes"] == {"run": 1, "sit": 1, "jump": 0}
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_what_a_list_names_is_opened(videos, tmp_path, deep):
+    (videos / "run" / "text.mp4").write_text("no video at all")
+    listed = tmp_path / "list.txt"
+    listed.write_text("run/0.mp4 0\nrun/text.mp4 0\nsit/0.mp4 1\n")
+    report = examine(listed, root=videos, deep=deep)
+    found = only_problem(report, f"Cannot read {videos}/run/text.mp4")
+    assert found.where == (f"{videos}/run/text.mp4",)
+    assert (report.facts["videos"], report.facts["readable"]) == (3, 2)
+
+
+def test_parts_of_one_video_are_no_repeats(videos, tmp_path):
+    listed = tmp_path / "list.csv"
+    row = "run/0.mp4,{},{},{}\n"
+    header = "path,start,end,label\n"
+    parts = row.format(0, 0.4, "run") + row.format(0.4, 0.8, "sit")
+    listed.write_text(header + parts)
+    assert examine(listed, root=videos).healthy
+    listed.write_text(header + 2 * row.format(0, 0.4, "run"))
+    report = examine(listed, root=videos)
+    only_problem(report, "Items that the list names several times")
 
 
 def test_official_splits_are_compared(tmp_path):

@@ -380,3 +380,29 @@ def test_wrong_calls(items):
         video_dataset(items, RGB, 4, start_step=3)
     with pytest.raises(SpecError, match="`augment` must be one of"):
         video_dataset(items, RGB, 4, training=True, augment="crop")
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ((RGB, [("a.mp4", 0)], 4), "`items` comes before `spec`"),
+        (("list.txt", RGB, 4), r"Read it first: read_annotations\('list.txt'"),
+        ((["a.mp4"], RGB, 4), r"the path 'a.mp4' alone: add its label"),
+        (([(0, "a.mp4")], RGB, 4), "Path and label are swapped"),
+        (([("a.mp4", "run")], RGB, 4), "number of a class.*Received: 'run'"),
+        (([("a.mp4", 0.5)], RGB, 4), "number of a class.*Received: 0.5"),
+        (([("a.mp4", 0, 1)], RGB, 4), r"\(path, label\) pairs in video_datas"),
+        ((5, RGB, 4), r"must be an Annotations, or .*Received: int"),
+        (([("a.mp4", 0)], 4, RGB), "`spec` must be a ClipSpec"),
+        (([("a.mp4", 0)], RGB, "4"), "`batch_size` must be a whole number"),
+    ],
+)
+def test_wrong_arguments_say_what_to_pass(arguments, message):
+    with pytest.raises(SpecError, match=message):
+        video_dataset(*arguments)
+
+
+def test_a_model_is_no_clip():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    with pytest.raises(SpecError, match=r"Pass the clip .*clip_spec\(model\)"):
+        video_dataset([("a.mp4", 0)], model, 4)

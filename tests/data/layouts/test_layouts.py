@@ -17,6 +17,7 @@ from keras_twostream.data.cutting.clip_sources import clips, open_source
 from keras_twostream.data.cutting.cropping import Crop, mirrored
 from keras_twostream.data.cutting.footage import footage_of
 from keras_twostream.data.layouts import sources
+from keras_twostream.data.layouts.measuring import likely_bound
 from keras_twostream.errors import SpecError, VideoError
 
 FRAMES, FIELDS = moving_frames(), true_fields()
@@ -113,7 +114,7 @@ def test_bound_and_pairing_can_be_measured(tmp_path, name, bound):
     fields = flow.compute(FRAMES)
     path = write_layout(name, tmp_path, FRAMES, fields, bound)
     found = layouts.measure(layouts.read_layout(path))
-    assert found.bound == bound
+    assert likely_bound([found.bound], 20.0) == bound
     assert found.shift == int(name == "dense_flow")
     assert found.correlation > 0.9
 
@@ -185,3 +186,37 @@ def test_batches_take_the_bound_that_is_passed(tmp_path):
     ((twice, _),) = video_dataset([(path, 0)], SPEC, 1)
     np.testing.assert_allclose(2 * clip["flow"], twice["flow"], atol=1e-4)
     assert np.abs(clip["flow"]).max() > 1
+
+
+@pytest.mark.parametrize(
+    "measured, expected, likely",
+    [
+        ([16.4, 20.1], 20.0, 20.0),  # 18 in the middle is no other bound
+        ([31.0, 33.5], 20.0, 32.0),
+        ([15.2], 32.0, 15.0),
+        ([150.0], 20.0, 150.0),
+    ],
+)
+def test_a_bound_is_doubted_only_where_it_is_far_off(
+    measured, expected, likely
+):
+    assert likely_bound(measured, expected) == likely
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("{:05d}.jpg", "img_{:05d}.jpg", "frame{:04d}.png", "thumb{:04d}.jpg"),
+        *("frame ({}).jpg", "{}.bmp", "image-{}.webp", "frame_{:06d}.JPEG"),
+    ],
+)
+def test_common_names_of_frames_are_read(tmp_path, pattern):
+    for number, frame in enumerate(FRAMES[:3], 1):
+        file = tmp_path / pattern.format(number)
+        _, content = cv2.imencode(file.suffix, frame[..., ::-1])
+        file.write_bytes(content.tobytes())
+    spec = SPEC.replace(streams=("rgb",), stream_weights=())
+    source = open_source(tmp_path, spec)
+    assert (source.frames, source.layout.name) == (3, "frames")
+    shown = source.read(np.array([0, 2])).astype(int)
+    assert np.abs(shown - FRAMES[[0, 2]]).mean() < 10

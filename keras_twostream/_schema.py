@@ -1,11 +1,15 @@
-"""Checks of data that others wrote: TOML rows, config files."""
+"""Checks of data that others wrote: TOML rows, config files, manifests."""
 
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_twostream.errors import WeightsError, did_you_mean
+from keras_twostream.errors import (
+    TwoStreamError,
+    WeightsError,
+    did_you_mean,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +44,10 @@ class Rule:
 
 
 def check(
-    values: Any, rules: Mapping[str, Rule], path: Path | str
+    values: Any,
+    rules: Mapping[str, Rule],
+    path: Path | str,
+    error: type[TwoStreamError] = WeightsError,
 ) -> dict[str, Any]:
     """The values, when each field follows its rule.
 
@@ -48,29 +55,29 @@ def check(
         values: What was read.
         rules: Rule of each known field.
         path: The file, for the error.
+        error: The error's class.
 
     Returns:
         The values as a dict.
 
     Raises:
-        WeightsError: If a field is unknown, missing or of a wrong type.
+        TwoStreamError: Of the class `error`, if a field is unknown, missing
+            or of a wrong type.
     """
     if not isinstance(values, Mapping):
-        raise WeightsError(
-            f"{path} must hold fields. Received: {_short(values)}"
-        )
+        raise error(f"{path} must hold fields. Received: {_short(values)}")
     unknown = sorted(map(str, set(values) - set(rules)))
     if unknown:
-        raise WeightsError(
+        raise error(
             f"{path} has an unknown field {_short(unknown[0])}."
             f"{did_you_mean(unknown[0], rules)}"
         )
     for field, rule in rules.items():
         if field not in values:
             if rule.required:
-                raise WeightsError(f"{path} lacks the field `{field}`.")
+                raise error(f"{path} lacks the field `{field}`.")
         elif problem := rule.broken_by(values[field]):
-            raise WeightsError(
+            raise error(
                 f"`{field}` in {path} {problem}. "
                 f"Received: {_short(values[field])}"
             )

@@ -1,0 +1,88 @@
+"""Intervals that people marked in CVAT (XML, "for video" or "for images").
+
+Tracks "for video" say from which frame to which something happens: a box that
+is outside ends it. Tags "for images" say it frame by frame.
+"""
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from keras_twostream.data.lists.items import Item, Listing, Request
+from keras_twostream.data.lists.rows import explained, text_of
+from keras_twostream.data.video import reading
+from keras_twostream.errors import SpecError
+
+Interval = tuple[str, str, int, int]  # task, label, first frame, last frame
+
+
+def read_cvat(request: Request) -> Listing:
+    """Read the intervals of every task in a CVAT export.
+
+    Frames become seconds at the rate of the video, which must be there.
+    """
+    path, root = request.path, request.videos
+    text = text_of(path)
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise SpecError(f"{path} declares entities, which CVAT never does.")
+    with explained(str(path)):
+        try:
+            tree = ElementTree.fromstring(text)
+        except ElementTree.ParseError as error:
+            raise SpecError(f"{path} is no whole XML: {error}.") from error
+        sources = _sources(tree, path)
+        intervals = sorted({*_tracks(tree), *_tags(tree)})
+        classes = sorted({label for _, label, _, _ in intervals})
+        items = []
+        for task, label, first, last in intervals:
+            video = sources.get(task) or next(iter(sources.values()))
+            rate = reading.probe(root / video).fps
+            labels = (classes.index(label),)
+            item = Item(video, labels, None, first / rate, (last + 1) / rate)
+            items.append(item)
+    return Listing(items, classes, root)
+
+
+def _sources(tree: ElementTree.Element, path: Path) -> dict[str, str]:
+    """Return the video of each task, by the task's number."""
+    tasks = [*tree.iterfind(".//meta//task"), *tree.iterfind("./meta/job")]
+    sources = {
+        task.findtext("id", ""): task.findtext("source", "").strip()
+        for task in tasks
+    }
+    if not tasks or not all(sources.values()):
+        raise SpecError(
+            f"{path} does not say which video it is about: no <source> in "
+            "<meta>. Export it from CVAT as 'CVAT for video 1.1'."
+        )
+    return sources
+
+
+def _tracks(tree: ElementTree.Element) -> Iterator[Interval]:
+    for track in tree.iter("track"):
+        task, label = track.get("task_id", ""), track.attrib["label"]
+        first = last = None
+        for shape in sorted(track, key=lambda one: int(one.attrib["frame"])):
+            frame = int(shape.attrib["frame"])
+            if shape.get("outside") != "1":
+                first, last = frame if first is None else first, frame
+            elif first is not None:
+                yield task, label, first, frame - 1
+                first = None
+        if first is not None and last is not None:
+            yield task, label, first, last
+
+
+def _tags(tree: ElementTree.Element) -> Iterator[Interval]:
+    """Return runs of frames that have the same tag."""
+    tagged = {
+        (image.get("task_id", ""), tag.attrib["label"], int(image.attrib["id"]))
+        for image in tree.iter("image")
+        for tag in image.iter("tag")
+    }
+    numbered = enumerate(sorted(tagged))
+    runs = groupby(numbered, key=lambda x: (*x[1][:2], x[1][2] - x[0]))
+    for (task, label, _), run in runs:
+        frames = [frame for _, (_, _, frame) in run]
+        yield task, label, frames[0], frames[-1]

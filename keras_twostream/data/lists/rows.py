@@ -1,0 +1,160 @@
+"""Text files, their lines and tables, and the one way in which they fail."""
+
+import codecs
+import contextlib
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from keras_twostream.data.lists.files import VIDEO_SUFFIXES
+from keras_twostream.errors import SpecError, TwoStreamError
+
+LARGEST_LIST = 2**28  # bytes; the list of Kinetics-700 has 2**25
+# What parsing a damaged text raises of its own.
+_BROKEN = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    csv.Error,
+)
+_DELIMITERS = ",;\t"
+
+Row = TypeVar("Row")
+Parsed = TypeVar("Parsed")
+
+
+@contextlib.contextmanager
+def explained(place: str) -> Iterator[None]:
+    """Make every error of a block one that names the file, or its line.
+
+    Args:
+        place: The file, or "file, line 3".
+
+    Raises:
+        SpecError: Whatever the block raises about its content.
+    """
+    try:
+        yield
+    except TwoStreamError as error:
+        text = str(error)
+        raise SpecError(text if place in text else f"{place}: {text}") from None
+    except _BROKEN as error:
+        raise SpecError(
+            f"{place} cannot be understood ({type(error).__name__}: "
+            f"{str(error)[:200]}). Correct it, or name its `format`."
+        ) from error
+
+
+def parse_rows(
+    path: Path,
+    rows: Iterable[tuple[int, Row]],
+    parse: Callable[[Row], Parsed],
+    unit: str = "line",
+) -> list[Parsed]:
+    """Return `parse` of each row; an error names the row's line.
+
+    Args:
+        path: The file, for errors.
+        rows: Number of the line, and what is in it.
+        parse: Makes something of a row.
+        unit: What the numbers count.
+
+    Raises:
+        SpecError: If a row cannot be parsed.
+    """
+    parsed = []
+    for number, row in rows:
+        with explained(f"{path}, {unit} {number}"):
+            parsed.append(parse(row))
+    return parsed
+
+
+def text_of(path: Path) -> str:
+    """Return a text file in UTF-8, or in UTF-16 that says so at its start.
+
+    Raises:
+        SpecError: If it is no text file, a video, or in another encoding.
+    """
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        raise SpecError(
+            f"{path} is a video. Give a list of videos, or a folder with one "
+            "folder of videos per class."
+        )
+    if not path.is_file():
+        kind = "a folder" if path.is_dir() else "no regular file"
+        raise SpecError(f"{path} is {kind}. Give a text file.")
+    if path.stat().st_size > LARGEST_LIST:
+        raise SpecError(
+            f"{path} has more than {LARGEST_LIST} bytes, which no list has. "
+            "It was not read."
+        )
+    content = path.read_bytes()
+    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    try:
+        text = content.decode(
+            "utf-16" if content.startswith(marks) else "utf-8-sig"
+        )
+    except UnicodeDecodeError as error:
+        raise SpecError(
+            f"{path} is not text in UTF-8 ({error}). Save it as UTF-8."
+        ) from error
+    if "\0" in text:
+        raise SpecError(f"{path} is not text: it holds zero bytes.")
+    return text
+
+
+def lines(path: Path) -> list[tuple[int, str]]:
+    """Return number and text of the lines that are not blank."""
+    numbered = enumerate(text_of(path).splitlines(), 1)
+    return [(n, line.strip()) for n, line in numbered if line.strip()]
+
+
+def header_of(line: str) -> list[str]:
+    """Return the names in the first line of a table, in lower case."""
+    names = next(csv.reader([line], delimiter=_delimiter(line)), [])
+    return [name.strip().strip('"').lower() for name in names]
+
+
+def table(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Return the rows of a CSV file with a header, by their lines.
+
+    The delimiter is a comma, a semicolon or a tab, whatever the header has.
+    Names are in lower case, and what a short row lacks is empty.
+
+    Raises:
+        SpecError: If a row has more fields than the header.
+    """
+    text = text_of(path).lstrip()
+    first = text.splitlines()[0] if text else ""
+    header = header_of(first)
+    reader = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=_delimiter(first),
+        skipinitialspace=True,
+    )
+    rows = []
+    with explained(str(path)):
+        for fields in reader:
+            if reader.line_num == 1 or not any(fields):
+                continue
+            if len(fields) > len(header):
+                raise SpecError(
+                    f"{path}, line {reader.line_num}: {len(fields)} fields, "
+                    f"and the header has {len(header)}. A value that holds a "
+                    'comma is written in quotes: "running, fast".'
+                )
+            fields += [""] * (len(header) - len(fields))
+            values = (field.strip() for field in fields)
+            row = dict(zip(header, values, strict=True))
+            rows.append((reader.line_num, row))
+    return rows
+
+
+def _delimiter(line: str) -> str:
+    """The delimiter that a header has most of; a comma where it has none."""
+    return max(_DELIMITERS, key=line.count)

@@ -1,0 +1,318 @@
+"""A list that is damaged or means two things is refused, and says where."""
+
+import json
+import os
+import random
+import threading
+
+import pytest
+
+from keras_twostream.data import read_annotations
+from keras_twostream.data.lists.annotations import FORMATS
+from keras_twostream.errors import SpecError, TwoStreamError
+
+LISTS = {
+    "videos": ("l.txt", b"run/a 1.mp4 0\nwalk/b.mp4 1\nwalk/c.mp4 1 2\n"),
+    "gluoncv": ("l.txt", b"run/a 1.mp4 40 0\nwalk/b.mp4 51 1\n"),
+    "rawframes": ("l.txt", b"run/a 1 120 0\nwalk/b 80 1\n"),
+    "csv": (
+        "l.csv",
+        (
+            b'path,label,split,start,end\nrun/a.mp4,"run, fast",train,0.5,3\n'
+            b"walk/b.mp4,walk|run,test,1,2\n"
+        ),
+    ),
+    "json": (
+        "l.json",
+        (
+            b'{"classes": ["run", "walk"], "items": [{"path": "a.mp4", '
+            b'"label": "run", "split": "train", "start": 1, "end": 2.5}, '
+            b'{"path": "b.mp4", "label": [0, "walk"]}, '
+            b'{"path": "c.mp4", "label": null}]}'
+        ),
+    ),
+    "kinetics": (
+        "l.csv",
+        (
+            b"label,youtube_id,time_start,time_end,split\nrunning,abc,1,11,train\n"
+            b'"walking, slowly",xyz,0,10,val\n'
+        ),
+    ),
+    "ucf101": ("classInd.txt", b"1 Archery\n2 Biking\n"),
+    "hmdb51": ("wave_test_split1.txt", b"a b.avi 1 \nc.avi 2 \nd.avi 0 \n"),
+    "cvat": (
+        "l.xml",
+        (
+            b"<annotations><meta><task><id>1</id><source>numbered.mp4"
+            b'</source></task></meta><track id="0" label="run">'
+            b'<box frame="3" outside="0"/><box frame="9" outside="1"/>'
+            b"</track></annotations>"
+        ),
+    ),
+}
+TRIES = 200
+
+
+def written(folder, format, content=None):
+    """The list's file, and what to give to the reader."""
+    name, example = LISTS[format]
+    folder.mkdir(exist_ok=True)
+    file = folder / name
+    file.write_bytes(example if content is None else content)
+    if format == "ucf101":
+        rows = "Archery/v_Archery_g01_c01.avi 1\nBiking/v_Biking_g02_c01.avi\n"
+        (folder / "trainlist01.txt").write_text(rows)
+        (folder / "testlist01.txt").write_text(rows.replace("_c01", "_c02"))
+    return folder if format in ("ucf101", "hmdb51") else file
+
+
+def damaged(content, rng):
+    """The bytes with some changed, dropped, doubled, or made into numbers."""
+    bytes_ = bytearray(content)
+    for _ in range(rng.randint(1, 4)):
+        place = rng.randrange(len(bytes_) + 1)
+        end = min(len(bytes_), place + rng.randint(0, 8))
+        kind = rng.randrange(6)
+        if kind == 0:
+            bytes_[place:end] = rng.randbytes(rng.randint(1, 4))
+        elif kind == 1:
+            del bytes_[place:end]
+        elif kind == 2:
+            bytes_[place:place] = bytes_[place:end] * rng.randint(1, 40)
+        elif kind == 3:
+            text = rng.choice(
+                ["-1", "999999999999", "1e999", "nan", "null", "[", '"', "{}"]
+            )
+            bytes_[place:end] = text.encode()
+        elif kind == 4:
+            bytes_[place:place] = rng.choice(b",;|\n\r\t \0\\\xff").to_bytes()
+        else:
+            bytes_ = bytes_[:place]
+    return bytes(bytes_)
+
+
+@pytest.mark.parametrize("format", LISTS)
+def test_every_damaged_list_is_read_or_refused(format, tmp_path, video):
+    rng = random.Random(format)
+    source = written(tmp_path / "list", format)
+    assert len(read_annotations(source, format, root=video.parent)) > 0
+    refused = 0
+    for _ in range(TRIES):
+        content = damaged(LISTS[format][1], rng)
+        source = written(tmp_path / "list", format, content)
+        finished = threading.Timer(20, os._exit, (70,))  # nothing hangs
+        finished.start()
+        try:
+            found = read_annotations(source, format, root=video.parent)
+            assert found.counts().size <= 100_000
+        except TwoStreamError as error:
+            refused += 1
+            assert str(tmp_path) in str(error), content
+        finally:
+            finished.cancel()
+    assert 0 < refused < TRIES
+
+
+def test_every_format_is_damaged_above():
+    assert set(LISTS) == set(FORMATS) - {"folder"}
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name, text, message",
+    [
+        (
+            "l.txt",
+            "a.mp4 0\nb.mp4 300000000\n",
+            "line 2: has the label 3000",
+        ),
+        ("l.txt", "a.mp4 0\n\n" * 20 + "b.mp4 x\n", "line 41: expected 'path"),
+        ("l.csv", "path,label\na.mp4,run, fast\n", "line 2: 3 fields"),
+        (
+            "l.csv",
+            (
+                "label,youtube_id,time_start,time_end,split\n"
+                "run,a,1,2,train\nrun, fast,abc,1,11,train\n"
+            ),
+            "line 3: 6 fields",
+        ),
+        (
+            "l.csv",
+            "label,youtube_id,time_start\nrun,a,soon\n",
+            "line 2 cannot be understood .*soon",
+        ),
+        (
+            "l.csv",
+            "path,label\na.mp4,0\nb.mp4,run\n",
+            "mixes numbers",
+        ),
+        (
+            "l.csv",
+            "path,label,end\na.mp4,run,-3\n",
+            "line 2: starts at",
+        ),
+        ("l.csv", "path,label,start\na.mp4,x,3\n", "a start and no end"),
+        (
+            "l.csv",
+            "where,what\na.mp4,0\n",
+            r"\(path, video.*\(label",
+        ),
+        (
+            "l.json",
+            '{"items": [{"path": "a", "label": 1.5}]}',
+            "item 1: has",
+        ),
+        (
+            "l.json",
+            '{"items": [{"path": 3, "label": 1}]}',
+            "item 1: needs the path",
+        ),
+        ("l.json", '{"items": [{"label": 1}]}', "item 1 cannot be .*'path'"),
+        (
+            "l.json",
+            (
+                '{"items": [{"path": "a", "label": 1}, '
+                '{"path": "b", "label": "x"}]}'
+            ),
+            "mixes numbers",
+        ),
+    ],
+)
+def test_the_line_that_is_wrong_is_named(tmp_path, name, text, message):
+    listed = write(tmp_path / name, text)
+    with pytest.raises(SpecError, match=message) as caught:
+        read_annotations(listed)
+    assert str(listed) in str(caught.value)
+
+
+def test_frames_and_label_are_not_taken_for_two_labels(tmp_path):
+    listed = write(tmp_path / "l.txt", "a.mp4 4 0\nb.mp4 5 1\nc.mp4 3 1\n")
+    with pytest.raises(SpecError, match="'a.mp4 4 0': frames and label"):
+        read_annotations(listed)
+    assert read_annotations(listed, "gluoncv").labels == [0, 1, 1]
+    assert read_annotations(listed, "videos").labels == [(4, 0), (5, 1), (3, 1)]
+
+
+@pytest.mark.parametrize(
+    "header", ["Path,Label", "path , label", "video,class", "FileName;Action"]
+)
+def test_common_headers_are_read(tmp_path, header):
+    rows = header + "\na.mp4,x\nb c.mp4,y\n".replace(
+        ",", ";" if ";" in header else ","
+    )
+    found = read_annotations(write(tmp_path / "l.csv", rows))
+    assert found.classes == ("x", "y") and found.labels == [0, 1]
+    assert [item.path for item in found.items] == ["a.mp4", "b c.mp4"]
+
+
+def test_numbers_and_names_may_be_related_by_classes(tmp_path):
+    content = {
+        "classes": ["walk", "run"],
+        "items": [{"path": "a", "label": 1}, {"path": "b", "label": "walk"}],
+    }
+    listed = write(tmp_path / "l.json", json.dumps(content))
+    assert read_annotations(listed).labels == [1, 0]
+
+
+def test_a_pipe_is_no_list(tmp_path):
+    for name in ("l.txt", "l.csv", "l.json"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(SpecError, match="is no regular file"):
+            read_annotations(tmp_path / name)
+
+
+def test_the_lists_that_were_misread(shared):
+    faults = shared.parent / "faults"
+    for name, message in {
+        "gluon3.txt": "frames and label, or two labels",
+        "commas.csv": "line 2: 3 fields",
+        "commas_kin.csv": "line 2: 6 fields",
+        "mixed.csv": "mixes numbers",
+        "biglabel.txt": "line 2: has the label 300000000",
+    }.items():
+        with pytest.raises(SpecError, match=message):
+            read_annotations(faults / name)
+
+
+# === Parts of videos ===
+
+
+def test_intervals_in_a_table_are_parts(tmp_path):
+    listed = write(
+        tmp_path / "l.csv",
+        "path,start,end,label\na.mp4,0,2.5,run\na.mp4,2.5,4,walk\nb.mp4,,,run\n",
+    )
+    found = read_annotations(listed)
+    assert found.paths == [
+        f"{tmp_path}/a.mp4#t=0,2.5",
+        f"{tmp_path}/a.mp4#t=2.5,4",
+        f"{tmp_path}/b.mp4",
+    ]
+    assert found.files == [f"{tmp_path}/{x}.mp4" for x in "aab"]
+    assert found.labels == [0, 1, 0]
+
+
+def test_intervals_of_cvat_are_parts(tmp_path, video):
+    source = written(tmp_path, "cvat")
+    found = read_annotations(source, root=video.parent)
+    assert (found.format, found.classes) == ("cvat", ("run",))
+    assert found.paths == [f"{video}#t=0.12,0.36"]  # frames 3 to 8 at 25/s
+    frames = "".join(
+        f'<image id="{i}" name="f"><tag label="{label}"/></image>'
+        for i, label in enumerate("aabba")
+    )
+    meta = "<meta><task><id>1</id><source>numbered.mp4</source></task></meta>"
+    write(source, f"<annotations>{meta}{frames}</annotations>")
+    found = read_annotations(source, root=video.parent)
+    assert [(x.start, x.end) for x in found.items] == [
+        (0, 0.08),
+        (0.16, 0.2),
+        (0.08, 0.16),
+    ]
+    assert found.labels == [0, 0, 1]
+
+
+def test_cvat_declares_no_entities(tmp_path):
+    listed = write(tmp_path / "l.xml", '<!DOCTYPE x [<!ENTITY a "b">]><x/>')
+    with pytest.raises(SpecError, match="declares entities"):
+        read_annotations(listed)
+
+
+# === Folders ===
+
+
+def test_what_is_passed_over_is_named(tmp_path):
+    for name in (
+        *("a/1.mp4", "a/2.mp4", "a/3.strange", "a/notes.txt"),
+        *("b/deep/4.avi", "c/5.strange", "d/list.csv", "6.strange"),
+    ):
+        write(tmp_path / name, "x")
+    found = read_annotations(tmp_path)
+    assert found.classes == ("a", "b")
+    assert found.passed_over == ("6.strange", "a/3.strange", "c/")
+
+
+def test_a_folder_of_unknown_files_says_what_it_holds(tmp_path):
+    write(tmp_path / "a/1.strange", "x")
+    with pytest.raises(SpecError, match="It holds 1 folders"):
+        read_annotations(tmp_path)
+
+
+def test_subsets_among_classes_are_warned_of(tmp_path):
+    for name in ("train", "val", "test", "replacement"):
+        write(tmp_path / name / "1.mp4", "x")
+    with pytest.warns(UserWarning, match="test, train, val look like subsets"):
+        assert len(read_annotations(tmp_path).classes) == 4
+
+
+@pytest.mark.parametrize("names", [("training", "testing"), ("Dev", "eval")])
+def test_subsets_of_other_names_are_asked_about(tmp_path, names):
+    for name in names:
+        write(tmp_path / name / "1.mp4", "x")
+    with pytest.raises(SpecError, match="look like subsets"):
+        read_annotations(tmp_path)
