@@ -16,12 +16,11 @@ from typing import Any
 import filelock
 import numpy as np
 
-from keras_twostream import _files
+from keras_twostream import _files, _schema
 from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import (
     _folder,
     _safetensors,
-    _schema,
     _verify,
 )
 

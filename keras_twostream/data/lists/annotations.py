@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_twostream._printing import check_names
 from keras_twostream.data.cache.packed import is_packed
 from keras_twostream.data.lists import list_formats, split_formats
 from keras_twostream.data.lists.cvat import read_cvat
@@ -266,6 +267,7 @@ def read_annotations(
     root = None if root is None else Path(root).expanduser()
     with explained(str(path)):
         listing = FORMATS[format](Request(path, split, subset, root))
+        check_names(listing.classes, "a class")
     if not listing.items:
         raise SpecError(
             f"{path} holds no items (format={format!r}, split={split!r}, "

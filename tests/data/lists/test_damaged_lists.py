@@ -219,6 +219,12 @@ def test_numbers_and_names_may_be_related_by_classes(tmp_path):
     assert read_annotations(listed).labels == [1, 0]
 
 
+def test_names_that_move_a_terminals_cursor_are_refused(tmp_path):
+    listed = write(tmp_path / "l.csv", "path,label\na.mp4,run\x1b[2J\n")
+    with pytest.raises(SpecError, match=r"control char.*'run\\x1b\[2J'"):
+        read_annotations(listed)
+
+
 def test_a_pipe_is_no_list(tmp_path):
     for name in ("l.txt", "l.csv", "l.json"):
         os.mkfifo(tmp_path / name)
