@@ -204,10 +204,10 @@ def push_to_hub(
         return _publishing.push_folder(
             folder, repo_id, private=private, message=message
         )
-    with tempfile.TemporaryDirectory() as folder:
-        save_pretrained(model, folder, **terms, **facts)
+    with tempfile.TemporaryDirectory() as place:
+        folder = save_pretrained(model, place, **{**facts, **terms})
         return _publishing.push_folder(
-            Path(folder), repo_id, private=private, message=message
+            folder, repo_id, private=private, message=message
         )
 
 

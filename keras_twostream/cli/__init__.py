@@ -89,7 +89,7 @@ def _message(error: Exception) -> str:
     )
 
 
-def _show_warning(message, *_) -> None:
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """A warning as a user reads it, without the line of source."""
     click.echo(f"Warning: {printable(message, keep=chr(10))}", err=True)
 

@@ -2,21 +2,45 @@
 
 import hashlib
 import http.client
+import logging
 import os
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
+from typing import BinaryIO
 
 from huggingface_hub.utils import tqdm
 
 from keras_twostream import _files
+from keras_twostream._printing import printable
 from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import _verify
 from keras_twostream.pretrained._locks import locked
 
 _BLOCK = 1 << 20
 _TIMEOUT = 30  # seconds without a byte
+_PAUSES = (1.0, 2.0, 4.0)  # seconds before the next tries
+_LONGEST_WAIT = 120  # seconds
+_PASSING = (
+    urllib.error.HTTPError,
+    http.client.HTTPException,
+    ConnectionError,
+    TimeoutError,
+)
+_MOVED = (
+    "The file may have moved: look for another weight with "
+    "keras_twostream.list_weights()."
+)
+_BY_STATUS = {
+    401: "It asks for a password, which this library does not send.",
+    403: "It is forbidden to you: ask its owner, or use another network.",
+    407: "A proxy asks for a password: put it into HTTPS_PROXY.",
+    429: "It got too many requests from here: wait some minutes.",
+}
+
+logger = logging.getLogger("keras_twostream")
 
 
 def is_cached(url: str) -> bool:
@@ -64,20 +88,27 @@ def _place(url: str) -> Path:
 
 def _download(url: str, path: Path, plain: bool) -> None:
     try:
-        with (
-            _files.replacing(path) as (part,),
-            urllib.request.urlopen(url, timeout=_TIMEOUT) as response,
-        ):
-            if not plain:
-                _refuse_plain(response.geturl())
-            expected = int(response.headers.get("Content-Length") or 0)
-            received = _copy(response, part, path.name, expected)
-            _check_whole(url, received, expected)
+        with _files.replacing(path) as (part,):
+            part.touch()
+            for pause in _PAUSES:
+                try:
+                    return _receive(url, part, path.name, plain)
+                except _PASSING as error:
+                    wait = _wait(error, pause)
+                    if wait is None:
+                        raise
+                    logger.warning(
+                        "%s: %s. Going on in %g seconds.",
+                        url,
+                        printable(error),
+                        wait,
+                    )
+                    time.sleep(wait)
+            _receive(url, part, path.name, plain)
     except urllib.error.HTTPError as error:
         raise WeightsError(
-            f"{url} answered {error.code} {error.reason}. The file may have "
-            "moved: look for another weight with "
-            "keras_twostream.list_weights()."
+            f"{url} answered {error.code} {printable(error.reason)}. "
+            f"{_BY_STATUS.get(error.code, _MOVED)}"
         ) from error
     except OSError as error:
         raise WeightsError(
@@ -87,34 +118,68 @@ def _download(url: str, path: Path, plain: bool) -> None:
         ) from error
     except http.client.HTTPException as error:
         raise WeightsError(
-            f"The download of {url} failed or was cut off: {error!r}. Run it "
-            "again."
+            f"The download of {url} failed or was cut off: {error!r}. Nothing "
+            "of it was kept. Run it again."
         ) from error
 
 
-def _copy(response, part: Path, name: str, expected: int) -> int:
-    received = 0
-    with (
-        open(part, "wb") as file,
-        tqdm(total=expected, desc=name, unit="B", unit_scale=True) as bar,
-    ):
+def _wait(error: Exception, pause: float) -> float | None:
+    """Seconds until a request may succeed; None where waiting is no use."""
+    if not isinstance(error, urllib.error.HTTPError):
+        return pause
+    if error.code not in (408, 429) and error.code < 500:
+        return None
+    asked = error.headers.get("Retry-After", "")
+    wait = float(asked) if asked.isdecimal() else pause
+    return wait if wait <= _LONGEST_WAIT else None
+
+
+def _receive(url: str, part: Path, name: str, plain: bool) -> None:
+    """Append what is missing of a file, or all of it."""
+    start = part.stat().st_size
+    request = urllib.request.Request(url)
+    if start:
+        request.add_header("Range", f"bytes={start}-")
+    with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
+        _check_answer(url, response, plain)
+        if response.status != 206:  # the server sends the whole file again
+            start = 0
+        left = int(response.headers.get("Content-Length") or 0)
+        with open(part, "r+b") as file:
+            file.truncate(start)
+            file.seek(start)
+            _copy(response, file, name, start, start + left)
+
+
+def _copy(
+    response: http.client.HTTPResponse,
+    file: BinaryIO,
+    name: str,
+    start: int,
+    expected: int,
+) -> None:
+    with tqdm(
+        total=expected, initial=start, desc=name, unit="B", unit_scale=True
+    ) as bar:
         while block := response.read(_BLOCK):
             file.write(block)
-            received += len(block)
             bar.update(len(block))
-    return received
+    missing = expected - file.tell()
+    if missing > 0:
+        raise http.client.IncompleteRead(b"", missing)
 
 
-def _check_whole(url: str, received: int, expected: int) -> None:
-    if received < expected:
+def _check_answer(
+    url: str, response: http.client.HTTPResponse, plain: bool
+) -> None:
+    address = response.geturl()
+    if not plain and not address.startswith("https://"):
         raise WeightsError(
-            f"The download of {url} was cut off after {received} of "
-            f"{expected} bytes. Run it again."
+            f"The download was redirected to {address}, which is not https://."
         )
-
-
-def _refuse_plain(url: str) -> None:
-    if not url.startswith("https://"):
+    if response.headers.get_content_type() == "text/html":
         raise WeightsError(
-            f"The download was redirected to {url}, which is not https://."
+            f"{url} answered with a web page. This may be the sign-in page of "
+            "your network: open a web page to sign in. Or the file has moved: "
+            "look for another weight with keras_twostream.list_weights()."
         )

@@ -3,6 +3,8 @@
 import hashlib
 import http.server
 import re
+import time
+from typing import ClassVar
 
 import pytest
 from https_site import make_certificate, serving
@@ -22,8 +24,16 @@ NAMED = f"net-{HASH[:8]}.pth"
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     bodies = 0
+    answers: ClassVar[list] = []  # statuses or handlers of the next requests
 
     def do_GET(self):
+        if self.answers:
+            return self.answers.pop(0)(self)
+        if self.path.startswith("/page"):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            return self.wfile.write(b"<html>sign in</html>")
         if self.path.startswith("/moved"):
             self.send_response(302)
             self.send_header("Location", "http://127.0.0.1:9/plain")
@@ -37,10 +47,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self.wfile.write(b"ffff\r\n" + BODY)
         type(self).bodies += 1
         cut = len(BODY) // (2 if self.path.startswith("/cut") else 1)
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(BODY)))
+        self.send_part(0, cut)
+
+    def send_part(self, start, stop, status=200):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(BODY) - start))
         self.end_headers()
-        self.wfile.write(BODY[:cut])
+        self.wfile.write(BODY[start:stop])
 
     def log_message(self, *args):
         pass
@@ -56,8 +69,17 @@ def site(certificate, caches, monkeypatch):
     """An https:// address that this test trusts."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[1]))
     _Handler.bodies = 0
+    _Handler.answers = []
     with serving(_Handler, certificate) as address:
         yield address
+
+
+@pytest.fixture(autouse=True)
+def waited(monkeypatch):
+    """Seconds that were waited, without waiting them."""
+    seconds = []
+    monkeypatch.setattr(time, "sleep", seconds.append)
+    return seconds
 
 
 def spec(url, **changes):
@@ -111,6 +133,7 @@ def test_the_hash_in_pytorchs_file_names_counts(site):
         ("cut.pth", "cut off|cannot be fetched"),
         ("chunked.pth", "failed or was cut off: IncompleteRead"),
         ("moved.pth", "cannot be fetched|not https://"),
+        ("page.html", "sign-in page of your network"),
     ],
 )
 def test_what_goes_wrong_is_said_and_leaves_nothing(site, path, text):
@@ -119,6 +142,58 @@ def test_what_goes_wrong_is_said_and_leaves_nothing(site, path, text):
     kept = [p for p in (_verify.cache_folder() / "files").iterdir()
             if not p.name.endswith(".lock")]  # fmt: skip
     assert kept == []
+
+
+def refuse(status, **headers):
+    def answer(handler):
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return answer
+
+
+def half(handler):
+    handler.send_part(0, 3000)
+
+
+def rest(handler):
+    start = int(handler.headers["Range"].removeprefix("bytes=")[:-1])
+    handler.send_part(start, len(BODY), 206)
+
+
+@pytest.mark.parametrize(
+    ("answers", "waits"),
+    [
+        ([refuse(503), refuse(429)], [1.0, 2.0]),
+        ([refuse(429, Retry_After="7")], [7.0]),
+        ([half, rest], [1.0]),
+        ([half], [1.0]),  # a server without ranges sends all again
+    ],
+)
+def test_trouble_that_passes_is_waited_for(site, waited, answers, waits):
+    _Handler.answers = [*answers]
+    path = _web_files.fetch(f"{site}/a/net.pth")
+    assert path.read_bytes() == BODY
+    assert waited == waits
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (401, "password"),
+        (403, "forbidden"),
+        (407, "HTTPS_PROXY"),
+        (429, "wait"),
+    ],
+)
+def test_each_status_has_its_own_error(site, waited, status, text):
+    _Handler.answers = [refuse(status, Retry_After="3600")]
+    with pytest.raises(WeightsError, match=f"answered {status} .*{text}"):
+        _web_files.fetch(f"{site}/a/net.pth")
+    assert waited == []
 
 
 def test_an_untrusted_certificate_is_refused(site, monkeypatch):
