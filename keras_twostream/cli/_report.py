@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -24,7 +24,10 @@ def report(prediction: Prediction, top: int, truth: str | None = None) -> Group:
         top: How many actions.
         truth: The true action, where it is known.
     """
-    parts = [Text(prediction.source, style="bold"), _table(prediction, top)]
+    parts: list[RenderableType] = [
+        Text(prediction.source, style="bold"),
+        _table(prediction, top),
+    ]
     if truth is not None:
         right = prediction.top(1)[0][0] == truth
         mark = "[green]right[/green]" if right else "[red]wrong[/red]"

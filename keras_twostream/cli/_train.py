@@ -59,6 +59,12 @@ def _pattern_with_group(_, __, value: str) -> str:
     help="What training starts from; the model's default otherwise.",
 )
 @click.option("--recipe", help="A recipe's name or TOML file.")
+@click.option(
+    "--stage",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Only this stage of the recipe; all in order otherwise.",
+)
 @out_option
 @click.option(
     "--val",

@@ -65,9 +65,54 @@ def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
     )
     _refuse_complete(out, lists)
     _check_validation(flags, lists)
-    recipe = _recipe(flags)
+    stages = list(enumerate(_recipe(flags).staged(), 1))
+    if flags["stage"]:
+        stages = [_stage(flags["stage"], stages)]
+    before = None
+    for number, recipe in stages[:-1]:
+        inner = {**flags, "out": out / f"stage{number}"}
+        if not _is_saved(inner["out"]):
+            click.echo(f"Stage {number} of {len(stages)}", err=True)
+            _train(inner, command, recipe, lists, before)
+        before = setup.load_anything(str(inner["out"]))
+    model, trained = _train(flags, command, stages[-1][1], lists, before)
+    report = {"out": str(out), "model": str(out / "model"), **trained}
+    if lists.validation:
+        found = _measure(model, lists.validation, stages[-1][1], flags)
+        hub.state_metrics(out / "model", _rows(found, flags))
+        report["held_out"] = found
+    return report
+
+
+def _stage(
+    wanted: int, stages: list[tuple[int, training.Recipe]]
+) -> tuple[int, training.Recipe]:
+    if wanted > len(stages):
+        raise click.UsageError(
+            f"The recipe has {len(stages)} stages. Received: --stage {wanted}"
+        )
+    return stages[wanted - 1]
+
+
+def _train(
+    flags: dict[str, Any],
+    command: list[str],
+    recipe: training.Recipe,
+    lists: setup.Lists,
+    before: keras.Model | None,
+) -> tuple[keras.Model, dict[str, Any]]:
+    """One stage: the network, trained and saved, and its numbers.
+
+    Args:
+        flags: The command's parameters; "out" is the stage's folder.
+        command: The command line, for the record.
+        recipe: The stage's.
+        lists: The videos.
+        before: The network of the stage before, if there is one.
+    """
+    out = flags["out"]
     with _devices(flags["devices"], recipe):
-        model = _model(flags, recipe, lists)
+        model = _model(flags, recipe, lists, before)
         # The weights, the best ones, and an optimizer's two moments.
         check_writable(out, room=16 * model.count_params())
         click.echo(
@@ -87,19 +132,15 @@ def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
                 recipe,
                 out,
                 validation=lists.validation,
-                settings=_settings(flags, lists, seed),
+                settings=_settings(flags, lists, flags["seed"] or 0),
                 callbacks=_callbacks(flags, lists, recipe),
+                announce=lambda line: click.echo(line, err=True),
             )
     inspection.update_card(model, head_trained=True)
     base = _base(model, flags["init"])
     model = training.fused_copy(model)
     _save(model, out, base, flags)
-    report = {"out": str(out), "model": str(out / "model"), **trained}
-    if lists.validation:
-        found = _measure(model, lists.validation, recipe, flags)
-        hub.state_metrics(out / "model", _rows(found, flags))
-        report["held_out"] = found
-    return report
+    return model, trained
 
 
 @contextlib.contextmanager
@@ -141,12 +182,15 @@ def _explained_stop(out: Path) -> Iterator[None]:
 def _refuse_complete(out: Path, lists: setup.Lists) -> None:
     """A model that was saved but not measured is measured now."""
     measured = (out / "evaluation" / "metrics.json").exists()
-    saved = (out / "model" / "config.json").exists()
-    if saved and (measured or not lists.validation):
+    if _is_saved(out) and (measured or not lists.validation):
         raise click.UsageError(
             f"The run in {out} is complete: its model is in {out / 'model'}. "
             "Choose another --out; --model with this one starts from it."
         )
+
+
+def _is_saved(out: Path) -> bool:
+    return (out / "model" / "config.json").exists()
 
 
 def _check_validation(flags: dict[str, Any], lists: setup.Lists) -> None:
@@ -207,9 +251,18 @@ def _default_recipe(flags: dict[str, Any]) -> str:
 
 
 def _model(
-    flags: dict[str, Any], recipe: training.Recipe, lists: setup.Lists
+    flags: dict[str, Any],
+    recipe: training.Recipe,
+    lists: setup.Lists,
+    before: keras.Model | None,
 ) -> keras.Model:
     options = dict(flags["option"])
+    if before is not None:
+        return training.next_stage(
+            before,
+            {**recipe.options, **options},
+            {**recipe.spec, **dict(flags["spec"])},
+        )
     if flags["streams"]:
         names = flags["streams"].split(",")
         options["streams"] = tuple(name.strip() for name in names)
@@ -233,6 +286,8 @@ def _settings(
 ) -> RunSettings:
     return RunSettings(
         epochs=flags["epochs"],
+        batch_size=flags["batch_size"]
+        or dict(flags["changes"]).get("batch_size"),
         seed=seed,
         patience=flags["patience"],
         keep=flags["keep"],
@@ -244,6 +299,11 @@ def _settings(
         class_weight=_class_weight(lists) if flags["balance"] else None,
         devices=flags["devices"] or 1,
     )
+
+
+def _asked_batch(flags: dict[str, Any]) -> int | None:
+    """The batch size that the user asked for, which nothing changes."""
+    return flags["batch_size"] or dict(flags["changes"]).get("batch_size")
 
 
 def _callbacks(

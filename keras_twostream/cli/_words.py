@@ -63,8 +63,9 @@ def clip(spec: ClipSpec) -> str:
         parts.append(f"rgb: {frames} frame{'s' * (frames > 1)} at each step")
     if "flow" in spec.streams:
         parts.append(f"flow: {_flow(spec)}")
-    seconds = f" ({spec.span() / spec.frame_rate:.1f} s)"
-    spanned = seconds if spec.frame_rate else ""
+    spanned = ""
+    if spec.frame_rate:
+        spanned = f" ({spec.span() / spec.frame_rate:.1f} s)"
     parts.append(f"a clip spans {spec.span()} frames{spanned}")
     return "; ".join(parts) + "."
 

@@ -25,7 +25,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """
 
     def call(self, inputs, training=None, mask=None):
-        alone = mask is None and not self.renorm and not self.synchronized
+        renorm = getattr(self, "renorm", False)  # Keras has it from 3.15 on
+        alone = mask is None and not renorm and not self.synchronized
         if keras.backend.backend() == "torch" and alone:
             return self._in_one_kernel(inputs, training and self.trainable)
         return super().call(inputs, training=training, mask=mask)

@@ -32,10 +32,6 @@ from keras_twostream.training._checkpoint import Resume as Resume
 from keras_twostream.training._checkpoint import RunLog as RunLog
 from keras_twostream.training._compile import compile as compile
 from keras_twostream.training._compile import default_recipe as default_recipe
-from keras_twostream.training._curriculum import (
-    StrideCurriculum as StrideCurriculum,
-)
-from keras_twostream.training._curriculum import longer_copy as longer_copy
 from keras_twostream.training._devices import devices as devices
 from keras_twostream.training._devices import has_gpu as has_gpu
 from keras_twostream.training._devices import set_precision as set_precision
@@ -44,9 +40,6 @@ from keras_twostream.training._losses import (
     ContrastiveCosine as ContrastiveCosine,
 )
 from keras_twostream.training._losses import CrossEntropy as CrossEntropy
-from keras_twostream.training._partial_batch_norm import (
-    PartialBatchNorm as PartialBatchNorm,
-)
 from keras_twostream.training._recipes import Recipe as Recipe
 from keras_twostream.training._recipes import list_recipes as list_recipes
 from keras_twostream.training._recipes import load_recipe as load_recipe
@@ -55,6 +48,9 @@ from keras_twostream.training._recipes import (
 )
 from keras_twostream.training._run import RunSettings as RunSettings
 from keras_twostream.training._run import train as train
+from keras_twostream.training._stages import carry_over as carry_over
+from keras_twostream.training._stages import longer_copy as longer_copy
+from keras_twostream.training._stages import next_stage as next_stage
 from keras_twostream.training._streams import copy_stream as copy_stream
 from keras_twostream.training._streams import fused_copy as fused_copy
 from keras_twostream.training._tensorboard import (

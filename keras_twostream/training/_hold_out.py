@@ -30,24 +30,26 @@ def hold_out(
         Indices to train on and indices held out, each ascending.
     """
     first = np.array([next(iter(np.atleast_1d(x)), -1) for x in labels])
-    groups = np.arange(len(first)) if groups is None else np.array(groups)
+    names = np.arange(len(first)) if groups is None else np.array(groups)
     rng = np.random.default_rng([seed, len(first)])
     held_out = [
-        places[np.isin(groups[places], _draw(groups[places], share, rng))]
+        places[np.isin(names[places], _draw(names[places], share, rng))]
         for places in (np.flatnonzero(first == x) for x in np.unique(first))
     ]
     held = np.sort(np.concatenate(held_out)).astype(int)
     return np.setdiff1d(np.arange(len(first)), held), held
 
 
-def _draw(groups: np.ndarray, share: float, rng) -> np.ndarray:
+def _draw(
+    groups: np.ndarray, share: float, rng: np.random.Generator
+) -> np.ndarray:
     """Whole groups of one class, at random, that make up the share."""
     names, sizes = np.unique(groups, return_counts=True)
     order = rng.permutation(len(names)).tolist()
     left = min(max(round(len(groups) * share), int(share > 0)), len(groups))
     if left == 0 or len(names) == 1:
         return names[:0]
-    drawn = []
+    drawn: list[int] = []
     for place in order:
         # Too much by more than leaving it out would be too little.
         too_large = sizes[place] - left > left

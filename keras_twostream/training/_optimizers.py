@@ -6,7 +6,7 @@ rate for all, so these subclasses scale it where a variable is updated.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -27,12 +27,14 @@ class _ByVariable:
             factor on its learning rate; the first that matches counts.
     """
 
+    _var_key: Callable[[Any], Any]  # of Keras's optimiser, beside this class
+
     def __init__(
         self, *args: Any, multipliers: Mapping[str, float] | None = None, **kw
     ) -> None:
         super().__init__(*args, **kw)
         self.multipliers = dict(multipliers or {})
-        self._paths = {}
+        self._paths: dict[Any, str] = {}
 
     def build(self, variables):
         # TensorFlow hands update_step its own variables, without a path.

@@ -55,6 +55,7 @@ NUMBERS = {
     "batch_size": COUNT,
     "accumulate": COUNT,
     "steps": COUNT,
+    "least_steps": WHOLE,
     "patience": COUNT,
     "learning_rate": POSITIVE,
     "clip_norm": POSITIVE,
@@ -65,6 +66,7 @@ NUMBERS = {
     "push": NOT_NEGATIVE,
     "boundaries_every": WHOLE,
 }
+FEW_STEPS = 6  # of an epoch of few videos
 OPTIONAL = ("steps", "patience", "clip_norm")
 SCHEDULE_NUMBERS = {"factor": POSITIVE, "warmup": SHARE, "end": NOT_NEGATIVE}
 FLAGS = ("nesterov", "partial_batch_norm")
@@ -86,6 +88,8 @@ class Recipe:
             optimiser, where the paper's batch does not fit the memory.
         steps: Optimiser steps of the run, to which `schedule["at"]` refers,
             or None when it refers to epochs.
+        least_steps: Optimiser steps that a run has at least: of few videos it
+            takes more epochs, and smaller batches.
         optimizer: "sgd", "adam" or "adamw".
         momentum: Of sgd.
         nesterov: Whether sgd looks ahead.
@@ -117,6 +121,8 @@ class Recipe:
         spec: Fields of the ClipSpec that training changes.
         input: Options of `data.video_dataset`: augment, mirror, colour,
             sampler, flow_values, short, bound.
+        stages: What changes in each further stage of training, against the
+            stage before: tables of fields, or of "table.entry".
     """
 
     name: str
@@ -126,6 +132,7 @@ class Recipe:
     batch_size: int = 16
     accumulate: int = 1
     steps: int | None = None
+    least_steps: int = 0
     optimizer: str = "sgd"
     momentum: float = 0.9
     nesterov: bool = False
@@ -148,11 +155,13 @@ class Recipe:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     spec: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     input: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    stages: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         frozen = self.frozen
         frozen = (frozen,) if isinstance(frozen, str) else tuple(frozen)
         object.__setattr__(self, "frozen", frozen)
+        object.__setattr__(self, "stages", tuple(self.stages))
         _check_choice("optimizer", self.optimizer, OPTIMIZERS)
         for name in TABLES:
             _check_table(name, getattr(self, name))
@@ -160,16 +169,47 @@ class Recipe:
         _check_numbers(self)
         _check_flags(self)
         _check_patterns(self)
+        self.staged()
 
     def passes(self, steps: int) -> int:
-        """Passes over a training list that the recipe takes.
+        """Return the passes over a training list that the recipe takes.
 
         Args:
             steps: Batches in one pass.
         """
         if self.steps is None:
-            return self.epochs
+            least = math.ceil(self.least_steps * self.accumulate / steps)
+            return max(self.epochs, least)
         return math.ceil(self.steps * self.accumulate / steps)
+
+    def fitted_batch(self, videos: int) -> int:
+        """Return the batch size for so many videos.
+
+        The recipe's own, unless it asks for a least number of steps: then
+        an epoch of few videos has `FEW_STEPS` at least, of 8 clips or more.
+
+        Args:
+            videos: How many there are to train on.
+        """
+        if not self.least_steps:
+            return self.batch_size
+        return min(self.batch_size, max(8, videos // FEW_STEPS))
+
+    def staged(self) -> "list[Recipe]":
+        """Return the recipe of each stage, in order; one where it has one.
+
+        Raises:
+            SpecError: If a stage changes what no recipe has.
+        """
+        stages = [dataclasses.replace(self, stages=())] if self.stages else []
+        for number, changes in enumerate(self.stages, 2):
+            if not isinstance(changes, Mapping) or "stages" in changes:
+                raise SpecError(
+                    f"Stage {number} of a recipe must be a table of the "
+                    f"fields that change. Received: {changes!r}"
+                )
+            stages.append(stages[-1].with_entries(_flat(changes)))
+        return stages or [self]
 
     def replace(self, **changes: Any) -> "Recipe":
         """A copy with some fields changed, checked again.
@@ -204,6 +244,7 @@ class Recipe:
         """The fields that are set, as TOML-compatible values."""
         values = dataclasses.asdict(self)
         values["frozen"] = list(self.frozen)
+        values["stages"] = [dict(stage) for stage in self.stages]
         if self.steps is not None:
             del values["epochs"]  # not used
         return {
@@ -211,6 +252,17 @@ class Recipe:
             for key, value in values.items()
             if value not in (None, "", {}, [])
         }
+
+
+def _flat(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables as single entries, so that a stage changes only what it names."""
+    entries: dict[str, Any] = {}
+    for name, value in changes.items():
+        if name in TABLES and isinstance(value, Mapping) and name != "schedule":
+            entries |= {f"{name}.{entry}": x for entry, x in value.items()}
+        else:
+            entries[name] = value
+    return entries
 
 
 def list_recipes() -> list[str]:

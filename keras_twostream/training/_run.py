@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +81,9 @@ def train(
     validation: Annotations | Sequence[tuple[str, Any]] = (),
     settings: RunSettings | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    announce: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Trains a model, or goes on with a run that was killed.
+    """Train a model, or go on with a run that was killed.
 
     The folder gets `checkpoint.npz`, `best.npz`, `log.csv` and
     `metrics.json`. The model ends with its best (or last) weights.
@@ -97,6 +98,8 @@ def train(
         settings: See `RunSettings`.
         callbacks: More callbacks, called before those that keep the best
             weights and save; what they remember is not part of a checkpoint.
+        announce: Told what will happen before it happens: videos, batch
+            size, steps, epochs.
 
     Returns:
         What `metrics.json` holds.
@@ -110,7 +113,7 @@ def train(
     call = "train(model, items, recipe, out)"
     pairs = as_pairs(items, call)
     held_out = as_pairs(validation, call) if len(validation) else []
-    run = _Run(model, recipe, Path(out), settings or RunSettings())
+    run = _Run(model, recipe, Path(out), settings or RunSettings(), announce)
     return run.go(pairs, held_out, list(callbacks))
 
 
@@ -121,18 +124,23 @@ class _Run:
         recipe: Recipe,
         out: Path,
         settings: RunSettings,
+        announce: Callable[[str], None],
     ) -> None:
+        self.announce = announce
         self.model, self.recipe, self.out = model, recipe, out
         self.settings = settings
         _refuse_several_heads(model)
         self.epochs = settings.epochs
-        self.batch_size = settings.batch_size or recipe.batch_size
+        self.batch_size = settings.batch_size or 0
 
     def go(self, items, validation, callbacks) -> dict[str, Any]:
-        items = self._readable(items)
+        listed, items = len(items), self._readable(items)
+        if not self.batch_size:
+            self.batch_size = self.recipe.fitted_batch(len(items))
         self.batch_size = self._filled_by(len(items))
         steps = len(items) // self.batch_size
         self.epochs = self.epochs or self.recipe.passes(steps)
+        self._announce(listed, len(items), steps)
         compile(
             self.model,
             self.recipe,
@@ -143,7 +151,7 @@ class _Run:
         best = KeepBest(
             self.out / "best.npz",
             self._monitor(),
-            self.settings.patience or self.recipe.patience,
+            self._patience(),
         )
         log = RunLog(self.out / "log.csv")
         resume = Resume(
@@ -169,6 +177,23 @@ class _Run:
         if log.state:
             plot_curves(log.state, self.out / "curves.png")
         return metrics
+
+    def _announce(self, listed: int, readable: int, steps: int) -> None:
+        """Say what will happen, before the wait for the first step."""
+        left_out = listed - readable
+        self.announce(
+            f"{readable} videos in batches of {self.batch_size}: {steps} steps "
+            f"an epoch, {self.epochs} epochs"
+            + (f"; {left_out} videos cannot be read" if left_out else "")
+            + ". The first step builds the graph, which can take a minute."
+        )
+
+    def _patience(self) -> int | None:
+        """The user's, or the recipe's, stretched where its epochs are."""
+        if self.settings.patience or not self.recipe.patience:
+            return self.settings.patience
+        stretch = max(1.0, self.epochs / self.recipe.epochs)
+        return round(self.recipe.patience * stretch)
 
     def _identity(self, items, validation) -> dict[str, Any]:
         weights = self.settings.class_weight or {}

@@ -54,35 +54,6 @@ def test_tensorboard_goes_on_after_a_bad_video_and_a_broken_off_epoch(
 
 
 @pytest.mark.agnostic
-def test_strides_change_with_the_epoch(build, items):
-    model, seen = build(), []
-    strides = training.StrideCurriculum({0: (1, 1), 1: (3, 4)})
-
-    def sampler(frames, spec, rng):
-        placement = strides.sampler(frames, spec, rng)
-        seen.append(int(np.diff(placement)[0]))
-        return placement
-
-    dataset = video_dataset(
-        items, clip_spec(model), 4, training=True, sampler=sampler, workers=1
-    )
-    training.compile(model, "actors", steps=6)
-    model.fit(dataset, epochs=2, verbose=0, callbacks=[strides])
-    # Keras looks at the first batch once more before it trains.
-    assert set(seen[:12]) == {1}
-    assert set(seen[-12:]) <= {3, 4}
-
-
-@pytest.mark.agnostic
-@pytest.mark.parametrize(
-    "stages, words", [({1: (1, 2)}, "epoch 0"), ({0: (3, 2)}, "smallest")]
-)
-def test_wrong_stages(stages, words):
-    with pytest.raises(SpecError, match=words):
-        training.StrideCurriculum(stages)
-
-
-@pytest.mark.agnostic
 def test_longer_copy_keeps_weights():
     keras.utils.set_random_seed(0)
     from keras_twostream.models import spatiotemporal_resnet

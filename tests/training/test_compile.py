@@ -61,56 +61,18 @@ def test_partial_batch_norm_spares_the_first_of_each_stream(build):
 
 
 @pytest.mark.agnostic
-def test_partial_batch_norm_callback_keeps_statistics(build):
+def test_partial_batch_norm_keeps_statistics(build):
     model = build()
-    training.compile(model, "actors", steps=2)
+    training.compile(model, "actors", steps=2, partial_batch_norm=True)
     frozen = model.get_layer("rgb_bn2").get_weights()
     first = model.get_layer("rgb_bn1").get_weights()
-    model.fit(
-        _clips(),
-        np.array([0, 1, 0, 1]),
-        callbacks=[training.PartialBatchNorm()],
-        verbose=0,
-    )
+    model.fit(_clips(), np.array([0, 1, 0, 1]), verbose=0)
     for before, after in zip(
         frozen, model.get_layer("rgb_bn2").get_weights(), strict=True
     ):
         np.testing.assert_array_equal(before, after)
     moved = model.get_layer("rgb_bn1").get_weights()
     assert not np.allclose(first[2], moved[2])
-
-
-@pytest.mark.agnostic
-def test_partial_batch_norm_callback_freezes_what_was_fitted_before(build):
-    model, labels = build(), np.array([0, 1, 0, 1])
-    training.compile(model, "actors", steps=4)
-    model.fit(_clips(), labels, verbose=0)
-    frozen = model.get_layer("rgb_bn2").get_weights()
-    callbacks = [training.PartialBatchNorm()]
-    model.fit(_clips(), labels, callbacks=callbacks, verbose=0)
-    for before, after in zip(
-        frozen, model.get_layer("rgb_bn2").get_weights(), strict=True
-    ):
-        np.testing.assert_array_equal(before, after)
-
-
-@pytest.mark.agnostic
-def test_partial_batch_norm_callback_keeps_the_optimisers_place(build):
-    model, labels = build(), np.array([0, 1, 0, 1])
-    training.compile(model, "actors", steps=4)
-    model.fit(_clips(), labels, verbose=0)
-    before = _values(model.optimizer)
-    training.PartialBatchNorm().set_model(model)
-    after = _values(model.optimizer)
-    assert int(model.optimizer.iterations) == 1
-    assert 1 < len(after) < len(before)
-    for path, value in after.items():
-        np.testing.assert_array_equal(value, before[path])
-
-
-def _values(optimizer):
-    to_numpy = keras.ops.convert_to_numpy
-    return {v.path: to_numpy(v) for v in optimizer.variables}
 
 
 def test_frozen_layers_do_not_train(build):
