@@ -87,7 +87,7 @@ class Prediction:
         behind = np.searchsorted(self.windows[:, 0], seconds + 1)
         return np.stack(
             [
-                self._mean(second, slice(i, j)) if i < j else unseen
+                self._mean(int(second), slice(i, j)) if i < j else unseen
                 for second, i, j in zip(seconds, first, behind, strict=True)
             ]
         )

@@ -156,7 +156,9 @@ def _refuse_duplicate(name: str, module: str) -> None:
 def _plugin_package(name: str, module: str) -> str | None:
     """The installed package that offers the name, unless `module` is in it."""
     plugin = _plugins().get(name)
-    package = plugin and plugin.module.partition(".")[0]
+    if plugin is None:
+        return None
+    package = plugin.module.partition(".")[0]
     return None if package == module.partition(".")[0] else package
 
 
@@ -188,8 +190,9 @@ def model_entry(name: str) -> ModelEntry:
     """
     if name in _registered:
         return _registered[name]
-    if name in _files():
-        importlib.import_module(_file_module(name))
+    module = _file_module(name)
+    if module is not None:
+        importlib.import_module(module)
     elif name in _plugins():
         _load_plugin(_plugins()[name])
     else:

@@ -178,7 +178,7 @@ class ClipSpec:
         length = changes.get("flow_length", self.flow_length)
         centred = self.flow_offset == -(self.flow_length // 2) < 0
         if centred and isinstance(length, numbers.Integral):
-            return -(length // 2)
+            return -(int(length) // 2)
         return self.flow_offset
 
     def _weights_of(self, streams: tuple[str, ...]) -> tuple[float, ...]:

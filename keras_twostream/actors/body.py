@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+Colour = tuple[int, ...]  # red, green, blue, 0..255
+
 POOLS = {"train": (0, 1500), "test": (1_000_000, 1_000_500)}
 
 
@@ -21,7 +23,7 @@ class Body:
     """
 
     lengths: dict[str, float]
-    colours: dict[str, tuple[int, int, int]]
+    colours: dict[str, Colour]
     hair: str
     sleeves: float
     legs: float
@@ -75,21 +77,21 @@ def person(number: int) -> Body:
 HAIR_ODDS = (0.45, 0.3, 0.17, 0.08)
 
 
-def _skin(rng) -> tuple[int, int, int]:
+def _skin(rng) -> Colour:
     dark, light = np.array([84, 52, 36]), np.array([244, 208, 180])
     return _rgb(dark + rng.uniform() * (light - dark))
 
 
-def _hair(rng) -> tuple[int, int, int]:
+def _hair(rng) -> Colour:
     shades = [(28, 22, 20), (80, 50, 28), (190, 150, 80), (150, 60, 30)]
     shade = np.array(shades[rng.integers(len(shades))])
     return _rgb(shade + rng.normal(0, 8, 3))
 
 
-def _cloth(rng) -> tuple[int, int, int]:
+def _cloth(rng) -> Colour:
     grey = rng.uniform(20, 235)
     return _rgb(grey + rng.uniform(0, 1.2) * rng.normal(0, 60, 3))
 
 
-def _rgb(values) -> tuple[int, int, int]:
+def _rgb(values) -> Colour:
     return tuple(int(v) for v in np.clip(values, 5, 250))

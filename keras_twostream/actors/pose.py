@@ -5,6 +5,7 @@ left and z up, with the floor at z = 0. T counts frames.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from keras_twostream.actors.body import Body
 
 LEFT, RIGHT = 0, 1
 SIDE = np.array([1.0, -1.0])  # the sign of y for the left and right limbs
+
+
+_LATER: Any = None  # filled in when a pose is made
 
 
 @dataclass
@@ -32,16 +36,16 @@ class Pose:
     """
 
     frames: int
-    lean: np.ndarray = None
-    tilt: np.ndarray = None
-    nod: np.ndarray = None
-    hip: np.ndarray = None
-    spread: np.ndarray = None
-    knee: np.ndarray = None
-    upper: np.ndarray = None
-    fore: np.ndarray = None
-    lift: np.ndarray = None
-    travel: np.ndarray = None
+    lean: np.ndarray = _LATER
+    tilt: np.ndarray = _LATER
+    nod: np.ndarray = _LATER
+    hip: np.ndarray = _LATER
+    spread: np.ndarray = _LATER
+    knee: np.ndarray = _LATER
+    upper: np.ndarray = _LATER
+    fore: np.ndarray = _LATER
+    lift: np.ndarray = _LATER
+    travel: np.ndarray = _LATER
     planted: bool = True
     lead: int = RIGHT
 

@@ -37,7 +37,7 @@ class Scene:
     split: str
     rng: np.random.Generator = field(repr=False)
     frames: int = 0
-    body: Body = None
+    body: Body = field(init=False)
 
     def __post_init__(self):
         rng, (height, width) = self.rng, self.size

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_twostream.actors.body import Colour
+
 _ARC = np.linspace(np.pi / 2, 3 * np.pi / 2, 7)
 _ROUND = np.linspace(0, 2 * np.pi, 20, endpoint=False)
 
@@ -64,6 +66,6 @@ def ellipse(centre, across, tall, turn=0.0) -> np.ndarray:
     return centre[:, None] + shape
 
 
-def shade(colour, amount: int) -> tuple[int, int, int]:
+def shade(colour, amount: int) -> Colour:
     """`colour` made lighter, or darker where `amount` is negative."""
     return tuple(int(min(255, max(0, value + amount))) for value in colour)

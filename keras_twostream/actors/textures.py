@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_twostream._opencv import cv2
+from keras_twostream.actors.body import Colour
 
 
 def draw_texture(split: str, height: int, width: int, rng) -> np.ndarray:
@@ -137,11 +138,11 @@ FAMILIES = {
 }
 
 
-def colour(rng) -> tuple[int, int, int]:
+def colour(rng) -> Colour:
     return _near((rng.uniform(25, 225),) * 3, rng, rng.uniform(5, 40))
 
 
-def _near(base, rng, spread: float) -> tuple[int, int, int]:
+def _near(base, rng, spread: float) -> Colour:
     noise = rng.normal(0, spread, 3).tolist()
     mixed = zip(base, noise, strict=True)
     return tuple(int(min(255, max(0, value + move))) for value, move in mixed)

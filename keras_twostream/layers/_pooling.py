@@ -68,8 +68,13 @@ class _ChannelsLast:
         padding: str = "valid",
         **kwargs: Any,
     ) -> None:
-        kwargs["data_format"] = "channels_last"
-        super().__init__(pool_size, strides, padding, **kwargs)
+        kwargs |= {
+            "pool_size": pool_size,
+            "strides": strides,
+            "padding": padding,
+            "data_format": "channels_last",
+        }
+        super().__init__(**kwargs)
 
     def call(self, inputs):
         return max_pool(inputs, self.pool_size, self.strides, self.padding)

@@ -229,7 +229,8 @@ class WeightSpec(_Pinned):
         "whole hash", "part of it"; or "first download": no hash is known,
         the first download's is recorded, and later ones are held to it.
         """
-        return max((_pin(self, file) for file in self.all_files), key=_PINS.get)
+        pins = (_pin(self, file) for file in self.all_files)
+        return max(pins, key=_PINS.__getitem__)
 
     @property
     def needs_flag(self) -> bool:

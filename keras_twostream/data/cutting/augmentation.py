@@ -103,22 +103,24 @@ def scale_jitter(
     """The frame enlarged by 1 to `largest`, a crop of the network's size
     taken anywhere (256 to 320 for 224; Simonyan & Zisserman 2015)."""
     scale = rng.uniform(1.0, largest)
-    wanted = tuple(round(side / scale) for side in size)
+    wanted = round(size[0] / scale), round(size[1] / scale)
     taken = fit_inside(wanted, height, width)
     return _anywhere(taken, height, width, size, rng)
 
 
 # Flow is not enlarged as far as frames are, and segment networks draw from
 # more places (Wang et al. 2016, released models).
-_FLOW, _SEGMENTS = {"scales": SCALES[:3]}, {"positions": 13}
+_FLOW_SCALES, _SEGMENT_PLACES = SCALES[:3], 13
 
 AUGMENTATIONS: dict[str, Draw] = {
     "centre": centre,
     "random": random_crop,
     "multi_scale": multi_scale,
-    "multi_scale_flow": partial(multi_scale, **_FLOW),
-    "multi_scale_13": partial(multi_scale, **_SEGMENTS),
-    "multi_scale_13_flow": partial(multi_scale, **_FLOW, **_SEGMENTS),
+    "multi_scale_flow": partial(multi_scale, scales=_FLOW_SCALES),
+    "multi_scale_13": partial(multi_scale, positions=_SEGMENT_PLACES),
+    "multi_scale_13_flow": partial(
+        multi_scale, scales=_FLOW_SCALES, positions=_SEGMENT_PLACES
+    ),
     "aspect_jitter": aspect_jitter,
     "scale_jitter": scale_jitter,
 }
