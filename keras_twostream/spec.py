@@ -27,7 +27,7 @@ FLOW_ALGORITHMS = (
 )
 IN_GRAPH_FLOW = ("tvl1", "raft_small", "raft_large")  # on the Keras backend
 SAMPLINGS = ("uniform", "dense", "segments", "whole")
-SCORE_FUSIONS = ("logits", "softmax", "sci")
+SCORE_FUSIONS = ("logits", "softmax", "sci", "sci_max")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +68,9 @@ class ClipSpec:
             "dense", "segments" or "whole".
         score_fusion: How the scores of streams and of a video's clips are
             averaged: as "logits", as "softmax" probabilities, or as
-            probabilities that count by their concentration ("sci", Sun et
-            al. 2015).
+            probabilities that count by their concentration ("sci"); of a
+            clip's crops alone, and the best clip of each class, in "sci_max"
+            (Sun et al. 2015).
         stream_weights: Weight of each stream when scores are fused.
 
     Raises:

@@ -9,7 +9,15 @@ import click
 from keras_twostream.cli import _console
 from keras_twostream.spec import FLOW_ALGORITHMS, SAMPLINGS
 
-CROPS = ("centre", "3-crop", "4-crop", "10-crop", "whole", "whole_mirrored")
+CROPS = (
+    "centre",
+    "3-crop",
+    "4-crop",
+    "10-crop",
+    "18-crop",
+    "whole",
+    "whole_mirrored",
+)
 
 
 def out_option(function):

@@ -23,6 +23,7 @@ from keras_twostream.layers._fusion import (
     StreamFusion,
 )
 from keras_twostream.layers._heads import (
+    SCI,
     AverageScores,
     ScoreFusion,
     best_of_clips,
@@ -59,6 +60,7 @@ __all__ = [
     "CONSENSUSES",
     "FUSIONS",
     "NORMALIZATIONS",
+    "SCI",
     "AbsoluteDifference",
     "ActionTransformations",
     "AverageScores",

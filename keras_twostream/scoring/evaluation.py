@@ -4,7 +4,7 @@ import dataclasses
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -28,6 +28,7 @@ from keras_twostream.inspection import (
 from keras_twostream.prediction import FUSED
 from keras_twostream.scoring.metrics import VideoScores, sweep
 from keras_twostream.scoring.scorer import (
+    ClipTotals,
     accumulator,
     mean_of,
     pooling,
@@ -47,8 +48,9 @@ class VideoEvaluator:
         items: An `Annotations`, or (path, label) pairs; a label is the number
             of a class, -1 where it is not known, or a tuple of several.
         num_clips: N clips per video, None to cover it (protocol "dense").
-        crops: M crops: "centre", "3-crop", "4-crop", "10-crop", or "whole"
-            and "whole_mirrored", fully convolutional over the frame. The
+        crops: M crops: "centre", "3-crop", "4-crop", "10-crop", "18-crop",
+            or "whole" and "whole_mirrored", fully convolutional over the
+            frame. The
             papers' 25x10, 10x3 and 20x4 are `num_clips` and the crops of
             that number.
         protocol: How clips are placed; as the model's spec says when None.
@@ -101,16 +103,13 @@ class VideoEvaluator:
         spec = clip_spec(model)
         network, add = self.prepare(model)
         reader = ViewReader(self._sources, spec, *self._reading)
-        sums = {
-            name: ops.zeros((len(self._items), output.shape[-1]), "float32")
-            for name, output in network.output.items()
+        widths = {
+            name: output.shape[-1] for name, output in network.output.items()
         }
-        for batch in reader:
-            sums = add(sums, batch.clips, batch.video, batch.mask)
+        method = pooling(model)
+        scores = _swept(reader, add, widths, len(self._items), method)
         self.skipped = reader.skipped
-        # In the order of the streams, which a step on JAX does not keep.
-        sums = {name: sums[name] for name in network.output}
-        return self._scores(sums, reader.views, pooling(model), model)
+        return self._scores(scores, reader.views > 0, method, model)
 
     def prepare(self, model: keras.Model) -> tuple[keras.Model, Any]:
         """Checks `head` and the labels against `model`, before any work.
@@ -130,22 +129,52 @@ class VideoEvaluator:
             self._compiled = (model, network, add)
         return self._compiled[1:]
 
-    def _scores(self, sums, views, method, model) -> VideoScores:
-        read = views > 0
-        labels = _label_array([label for _, label in self._items], sums)
+    def _scores(
+        self,
+        scores: Mapping[str, np.ndarray],
+        read: np.ndarray,
+        method: str,
+        model: keras.Model,
+    ) -> VideoScores:
+        labels = _label_array([label for _, label in self._items], scores)
         paths = [path for path, _ in self._items]
         return VideoScores(
             names=[x for x, good in zip(paths, read, strict=True) if good],
             labels=labels[read],
-            scores={
-                name: mean_of(
-                    ops.convert_to_numpy(total)[read], views[read], method
-                )
-                for name, total in sums.items()
-            },
+            scores={name: each[read] for name, each in scores.items()},
             kind="logits" if method == "logits" else "softmax",
             classes=class_names(model) if self._head is None else (),
         )
+
+
+def _swept(
+    reader: ViewReader,
+    add: Callable[..., Any],
+    widths: Mapping[str, int],
+    videos: int,
+    method: str,
+) -> dict[str, np.ndarray]:
+    """The scores (videos, C) by output, in the order of the streams."""
+    if method == "sci_max":
+        totals = ClipTotals(add, widths)
+        for batch in reader:
+            totals.update(batch.clips, batch.video, batch.clip, batch.mask)
+        return totals.best(videos)
+    sums = {
+        name: ops.zeros((videos, width), "float32")
+        for name, width in widths.items()
+    }
+    for batch in reader:
+        sums = add(sums, batch.clips, batch.video, batch.mask)
+    # A step on JAX does not keep the order of the streams.
+    return {
+        name: mean_of(
+            ops.convert_to_numpy(sums[name]),
+            np.maximum(reader.views, 1),
+            method,
+        )
+        for name in widths
+    }
 
 
 class VideoEvaluation(keras.callbacks.Callback):

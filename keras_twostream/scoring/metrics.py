@@ -105,7 +105,8 @@ def fuse(
         kind: What the scores are, "logits" or "softmax".
         method: What is averaged: "logits", "softmax" probabilities, or
             probabilities weighted by their concentration ("sci", FstCN's
-            fusion); the scores as they are when None.
+            fusion, and the same as "sci_max" where there are no clips); the
+            scores as they are when None.
 
     Returns:
         (videos, classes).
@@ -128,9 +129,10 @@ def _to_average(
             "Scores to fuse need one shape, (videos, classes). "
             f"Received: {shapes}"
         )
-    wanted = "softmax" if method == "sci" else method or kind
+    concentrated = method in ("sci", "sci_max")
+    wanted = "softmax" if concentrated else method or kind
     scores = {n: as_kind(score, kind, wanted) for n, score in scores.items()}
-    if method != "sci":
+    if not concentrated:
         return scores, dict.fromkeys(scores, 1.0)
     return scores, {n: _concentration(score) for n, score in scores.items()}
 

@@ -14,7 +14,12 @@ from keras import ops
 from keras_twostream import _acceleration
 from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
 from keras_twostream.inspection import card, clip_spec
-from keras_twostream.layers import ScoreFusion, concentration
+from keras_twostream.layers import (
+    SCI,
+    ScoreFusion,
+    best_of_clips,
+    concentration,
+)
 from keras_twostream.prediction import FUSED
 
 _FAINT = 1e-12  # keeps the logarithm of a probability finite
@@ -103,7 +108,7 @@ def _outputs(model: keras.Model, head: str | None) -> dict[str, Any]:
         suffix = f"_{head}" if head else ""
         apart = {s: output[s + suffix] for s in streams if s + suffix in output}
         if apart:
-            return {s: logits_of(tensor) for s, tensor in apart.items()}
+            return {s: _by_class(tensor) for s, tensor in apart.items()}
         output = output[head or next(iter(output))]
     elif isinstance(output, list | tuple):
         raise SpecError(
@@ -111,9 +116,19 @@ def _outputs(model: keras.Model, head: str | None) -> dict[str, Any]:
             f"{len(output)} outputs. Build it with outputs='fused'."
         )
     fused = logits_of(output)
-    if len(streams) == 1:
-        return {streams[0]: fused, FUSED: fused}
-    return {**_fusion_inputs(fused, streams), FUSED: fused}
+    apart = {streams[0]: fused}
+    if len(streams) > 1:
+        apart = _fusion_inputs(fused, streams)
+    outputs = {**apart, FUSED: fused}
+    return {name: _by_class(logits) for name, logits in outputs.items()}
+
+
+def _by_class(scores: keras.KerasTensor) -> keras.KerasTensor:
+    """Logits of each class; of every boundary (B, P, E, C) the best."""
+    logits = logits_of(scores)
+    if len(logits.shape) == 4:
+        return ops.max(logits, axis=(1, 2))
+    return logits
 
 
 def _fusion_inputs(
@@ -166,8 +181,10 @@ def pooling(model: keras.Model) -> str:
 
     Returns:
         The spec's `score_fusion`: "logits", "softmax" for probabilities,
-        "sci" for probabilities weighted by their concentration (FstCN, Sun
-        et al. 2015); "sigmoid" for probabilities of several classes at once.
+        "sci" for probabilities weighted by their concentration, "sci_max"
+        for those of each clip's crops, and for each class the clip where it
+        is largest (FstCN, Sun et al. 2015); "sigmoid" for probabilities of
+        several classes at once.
     """
     method = clip_spec(model).score_fusion
     if method != "logits" and card(model).get("multi_label"):
@@ -197,29 +214,85 @@ def terms(logits: Any, method: str) -> Any:
     if method == "sigmoid":
         return ops.sigmoid(logits)
     shares = ops.softmax(logits)
-    return concentration(shares) * shares if method == "sci" else shares
+    return concentration(shares) * shares if method in SCI else shares
 
 
 def mean_of(total: np.ndarray, views: np.ndarray, method: str) -> np.ndarray:
     """Return the mean over the views, from the sum of their `terms`.
 
     Args:
-        total: (videos, C).
+        total: (videos, C), or (clips, C) for "sci_max".
         views: (videos,), how many views each sum has.
         method: See `pooling`.
 
     Returns:
         (videos, C): logits, or probabilities.
     """
-    if method == "sci":  # the weight of each view is the sum of its terms
+    if method in SCI:  # the weight of each view is the sum of its terms
         return total / total.sum(axis=-1, keepdims=True)
     return total / np.asarray(views, "float32")[:, None]
 
 
 def pool(logits: np.ndarray, method: str) -> np.ndarray:
-    """Return the score (C,) of a video from the logits (N, C) of its views."""
+    """Return the score (C,) of a video from the logits (N, C) of its views.
+
+    Each view is a clip of its own; probabilities add up to 1.
+    """
+    if method == "sci_max":
+        best = ops.convert_to_numpy(best_of_clips(ops.softmax(logits)))
+        return best / best.sum()
     total = ops.convert_to_numpy(ops.sum(terms(logits, method), axis=0))
     return mean_of(total[None], np.array([len(logits)]), method)[0]
+
+
+class ClipTotals:
+    """Sums over the crops of every clip, for scores that keep clips apart.
+
+    Args:
+        add: What `accumulator` returns.
+        widths: From output of the network to its number of classes.
+    """
+
+    def __init__(
+        self, add: Callable[..., Any], widths: Mapping[str, int]
+    ) -> None:
+        self._add, self._widths = add, dict(widths)
+        self._totals: dict[str, dict[tuple[int, int], Any]] = {
+            name: {} for name in widths
+        }
+
+    def update(
+        self,
+        clips: Mapping[str, Any],
+        video: np.ndarray,
+        clip: np.ndarray,
+        mask: np.ndarray,
+    ) -> None:
+        """Add a batch of views: the place of each one's video, and its clip."""
+        count = len(video)
+        start = {
+            name: ops.zeros((count, width), "float32")
+            for name, width in self._widths.items()
+        }
+        places = np.arange(count, dtype="int32")
+        added = self._add(start, clips, places, mask)
+        keys = list(zip(video.tolist(), clip.tolist(), strict=True))
+        for name, totals in self._totals.items():
+            rows = ops.convert_to_numpy(added[name])
+            for key, row, there in zip(keys, rows, mask, strict=True):
+                if there:
+                    totals[key] = totals.get(key, 0) + row
+
+    def best(self, videos: int) -> dict[str, np.ndarray]:
+        """Return (videos, C) scores by output; zeros without a view."""
+        scores = {}
+        for name, totals in self._totals.items():
+            result = np.zeros((videos, self._widths[name]), "float32")
+            for (video, _), total in totals.items():
+                share = mean_of(total[None], np.ones(1), "sci_max")[0]
+                result[video] = np.maximum(result[video], share)
+            scores[name] = result
+        return scores
 
 
 def accumulator(network: keras.Model, method: str) -> Callable[..., Any]:

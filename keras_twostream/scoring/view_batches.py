@@ -25,6 +25,9 @@ from keras_twostream.spec import ClipSpec
 _SIZES = 4  # frame sizes whose batches fill at once, so that memory is flat
 _AHEAD = 2**29  # bytes of clips that are read ahead, of one crop each
 
+# The number of its clip in the video, and its arrays.
+View = tuple[int, dict[str, np.ndarray]]
+
 
 @dataclasses.dataclass(frozen=True)
 class ViewBatch:
@@ -33,11 +36,13 @@ class ViewBatch:
     Attributes:
         clips: From stream to (B, T, H, W, C).
         video: (B,) int32, the place in the list of each view's video.
+        clip: (B,) int32, the number of each view's clip in its video.
         mask: (B,) float32, 1 for a view, 0 for filling.
     """
 
     clips: dict[str, np.ndarray]
     video: np.ndarray
+    clip: np.ndarray
     mask: np.ndarray
 
 
@@ -83,11 +88,11 @@ class ViewReader:
         self.views[:] = 0
         waiting: dict[Any, list] = collections.defaultdict(list)
         for number, views in enumerate(self._read_ahead()):
-            for view in views:
+            for clip, view in views:
                 self.views[number] += 1
                 # Whole frames of different sizes cannot share a batch.
                 shape = tuple(array.shape for array in view.values())
-                waiting[shape].append((number, view))
+                waiting[shape].append((number, clip, view))
                 if len(waiting[shape]) == self._batch_size:
                     yield self._batch(waiting.pop(shape))
                 elif len(waiting) > _SIZES:
@@ -100,7 +105,7 @@ class ViewReader:
                 f"first reason: {next(iter(self.skipped.values()), '')}"
             )
 
-    def _read_ahead(self) -> Iterator[Iterator[dict[str, np.ndarray]]]:
+    def _read_ahead(self) -> Iterator[Iterator[View]]:
         """Views of each video in order; a few videos are read ahead."""
         ahead = self._workers
         with ThreadPoolExecutor(self._workers) as pool:
@@ -129,23 +134,24 @@ class ViewReader:
         size = sum(array.nbytes for array in opened.first.values())
         return min(self._workers, max(1, _AHEAD // max(size, 1)))
 
-    def _batch(self, rows: list[tuple[int, dict]]) -> ViewBatch:
+    def _batch(
+        self, rows: list[tuple[int, int, dict[str, np.ndarray]]]
+    ) -> ViewBatch:
         fill = self._batch_size - len(rows)
         mask = np.array([1.0] * len(rows) + [0.0] * fill, "float32")
         rows = rows + [rows[-1]] * fill
         return ViewBatch(
             {
-                stream: np.stack([view[stream] for _, view in rows])
-                for stream in rows[0][1]
+                stream: np.stack([view[stream] for *_, view in rows])
+                for stream in rows[0][-1]
             },
-            np.array([number for number, _ in rows], "int32"),
+            np.array([number for number, *_ in rows], "int32"),
+            np.array([clip for _, clip, _ in rows], "int32"),
             mask,
         )
 
 
-def _views(
-    opened: _Opened | None, pool: ThreadPoolExecutor
-) -> Iterator[dict[str, np.ndarray]]:
+def _views(opened: _Opened | None, pool: ThreadPoolExecutor) -> Iterator[View]:
     """A video's views; the next crop is cut while one is used."""
     if opened is None:
         return
@@ -157,6 +163,6 @@ def _views(
     yield from _rows(coming)
 
 
-def _rows(arrays: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-    for number in range(len(next(iter(arrays.values())))):
-        yield {stream: array[number] for stream, array in arrays.items()}
+def _rows(arrays: dict[str, np.ndarray]) -> Iterator[View]:
+    for clip in range(len(next(iter(arrays.values())))):
+        yield clip, {stream: array[clip] for stream, array in arrays.items()}

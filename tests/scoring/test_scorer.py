@@ -8,7 +8,14 @@ from small_model import CLASSES, SPEC, small_model
 import keras_twostream as kts
 from keras_twostream import inspection, training
 from keras_twostream.layers import ScoreFusion
-from keras_twostream.scoring.scorer import chances, logits_of, pool, scorer
+from keras_twostream.scoring.scorer import (
+    ClipTotals,
+    accumulator,
+    chances,
+    logits_of,
+    pool,
+    scorer,
+)
 
 pytestmark = pytest.mark.agnostic
 
@@ -124,3 +131,42 @@ def test_a_list_and_a_folder_of_videos_are_answered(items, video_folder):
     assert {a.classes for a in folder} == {CLASSES}
     with pytest.raises(kts.errors.VideoError, match="None of the 1 videos"):
         kts.predict(["gone.mp4"], model)
+
+
+# Three clips of two crops each, three classes.
+CROPS = np.array(
+    [
+        [[0.9, 0.05, 0.05], [0.5, 0.3, 0.2]],
+        [[0.1, 0.55, 0.35], [0.05, 0.6, 0.35]],
+        [[0.1, 0.5, 0.4], [0.1, 0.6, 0.3]],
+    ],
+    "float32",
+)
+
+
+def test_clips_are_kept_apart_until_their_video_is_whole():
+    logits = keras.Input((3,), name="rgb")
+    network = keras.Model(logits, {"fused": keras.layers.Identity()(logits)})
+    totals = ClipTotals(accumulator(network, "sci_max"), {"fused": 3})
+    # Crop by crop, as videos are read, over two batches; one row is filling.
+    views = [(clip, CROPS[clip, crop]) for crop in (0, 1) for clip in range(3)]
+    views = [(1, 0, CROPS[0, 0]), *((0, *view) for view in views)]
+    views.append((0, 2, CROPS[0, 0]))
+    for part, mask in ((views[:4], [1, 1, 1, 1]), (views[4:], [1, 1, 1, 0])):
+        video, clip, shares = zip(*part, strict=True)
+        totals.update(
+            {"rgb": np.log(shares)},
+            np.array(video),
+            np.array(clip),
+            np.array(mask, "float32"),
+        )
+    best = totals.best(3)["fused"]
+    np.testing.assert_allclose(best[0], [0.809, 0.578, 0.350], atol=1e-3)
+    np.testing.assert_allclose(best[1], CROPS[0, 0], atol=1e-5)
+    np.testing.assert_array_equal(best[2], 0)
+
+
+def test_windows_of_a_prediction_are_clips():
+    shares = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]], "float32")
+    pooled = pool(np.log(shares), "sci_max")
+    np.testing.assert_allclose(pooled, np.array([0.7, 0.3, 0.6]) / 1.6, 1e-5)

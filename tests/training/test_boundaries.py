@@ -171,6 +171,17 @@ def test_a_trained_network_takes_its_best_boundaries(net):
     assert training.fused_copy(used) is used
 
 
+def test_evaluation_takes_the_best_boundaries(net, items):
+    options = {"num_clips": 1, "workers": 1}
+    used = training.fused_copy(net)
+    scores = [
+        training.evaluate_videos(model, items[:3], **options).scores["fused"]
+        for model in (net, used)
+    ]
+    assert scores[0].shape == (3, 2)
+    np.testing.assert_allclose(*scores, rtol=1e-4, atol=1e-5)
+
+
 def test_a_network_of_fused_boundaries_has_nothing_to_search(items, tmp_path):
     model = net_of_states(every_boundary=False)
     with pytest.raises(SpecError, match="Build it with every_boundary=True"):

@@ -64,8 +64,8 @@ def clips(
         count: How many clips; None covers the video (only "dense").
         protocol: How clips are placed: "uniform", "dense", "segments" or
             "whole"; `spec.sampling` when None.
-        crops: "centre", "3-crop", "4-crop", "10-crop", "whole" or
-            "whole_mirrored".
+        crops: "centre", "3-crop", "4-crop", "10-crop", "18-crop", "whole"
+            or "whole_mirrored".
         short: What a video shorter than the clip does: "loop" or "pad".
         bound: Pixels that the extreme levels of another tool's flow mean.
 

@@ -162,6 +162,7 @@ def view_crops(
       section 4.1: 20 clips, each four times "with different crops and
       flips"; which, they do not say).
     - "10-crop": corners and centre, and their mirrors.
+    - "18-crop": three rows of three, and their mirrors (Sun et al. 2015).
     - "whole": the frame itself, and "whole_mirrored" with its mirror, for
       networks that are fully convolutional.
 
@@ -206,6 +207,12 @@ def _five_crops(height: int, width: int, size) -> list[Crop]:
     return _crops_at(POSITIONS[:5], height, width, window, size)
 
 
+def _nine_crops(height: int, width: int, size) -> list[Crop]:
+    window = fit_inside(size, height, width)
+    places = [(row, column) for row in (0, 2, 4) for column in (0, 2, 4)]
+    return _crops_at(places, height, width, window, size)
+
+
 def _crops_at(places, height: int, width: int, window, size) -> list[Crop]:
     h, w = window
     return [
@@ -223,6 +230,7 @@ VIEW_CROPS: dict[str, Callable[..., list[Crop]]] = {
     "3-crop": _three_crops,
     "4-crop": lambda *args: _with_mirrors(_two_crops(*args)),
     "10-crop": lambda *args: _with_mirrors(_five_crops(*args)),
+    "18-crop": lambda *args: _with_mirrors(_nine_crops(*args)),
     "whole": _whole,
     "whole_mirrored": lambda *args: _with_mirrors(_whole(*args)),
 }
