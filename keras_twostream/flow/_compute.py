@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_twostream.errors import SpecError, did_you_mean
 from keras_twostream.flow import _opencv_flow
+from keras_twostream.flow._camera import without_camera
 from keras_twostream.flow._frames import checked, to_grey
 from keras_twostream.spec import FLOW_ALGORITHMS
 
@@ -39,6 +40,8 @@ def compute(
         **parameters: Parameters of the algorithm that differ from its
             defaults: `preset="medium"` for DIS; see `flow.tvl1` for TV-L1;
             `updates=12` and `weights="default"` for RAFT, see `flow.RAFT`.
+            `warped=True`, of each of them, takes the camera's motion out
+            first (warped flow; Wang et al. 2016, section 3.2).
 
     Returns:
         (T-1, H, W, 2) float32 displacement in pixels, x then y.
@@ -79,6 +82,7 @@ def compute_pairs(
         SpecError: If frames, pairs, algorithm or parameters are not as above.
         WeightsError: If RAFT's weights cannot be fetched or verified.
     """
+    warped = parameters.pop("warped", False)
     solve = _solver(algorithm, parameters)
     frames = checked(frames)
     pairs = _check_pairs(pairs, len(frames))
@@ -89,6 +93,8 @@ def compute_pairs(
         pairs.reshape(-1, 2), axis=0, return_inverse=True
     )
     fields = solve(frames, distinct)
+    if warped:
+        fields = without_camera(frames, distinct, fields, solve)
     if len(distinct) < place.size or (np.diff(place.reshape(-1)) < 0).any():
         fields = fields[place.reshape(-1)]
     return fields.reshape(shape)

@@ -204,6 +204,11 @@ def test_view_crops():
     four = view_crops(128, 170, SIZE, "4-crop")
     assert [crop.left for crop in four] == [0, 58, 0, 58]
     assert [crop.mirror for crop in four] == [False, False, True, True]
+    eighteen = view_crops(128, 170, SIZE, "18-crop")
+    assert {(crop.top, crop.left) for crop in eighteen[:9]} == {
+        (top, left) for top in (0, 8, 16) for left in (0, 29, 58)
+    }
+    assert eighteen[9:] == [cropping.mirrored(crop) for crop in eighteen[:9]]
     whole = view_crops(128, 170, SIZE, "whole_mirrored")
     assert [crop.mirror for crop in whole] == [False, True]
     assert whole[0].size == (128, 170)
