@@ -11,6 +11,24 @@ FUSED = "fused"  # the name of the score of all streams together
 
 
 @dataclasses.dataclass(frozen=True)
+class States:
+    """The two states of the world that an action lies between.
+
+    Attributes:
+        action: Number of the class.
+        precondition: First and last second of the state before the action.
+        effect: First and last second of the state after it.
+        distance: Cosine distance of the transformed precondition to the
+            effect, 0 to 2.
+    """
+
+    action: int
+    precondition: tuple[float, float]
+    effect: tuple[float, float]
+    distance: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Prediction:
     """What a model says about a video.
 
@@ -27,6 +45,8 @@ class Prediction:
         stream_timelines: (N, C) by stream.
         truncated: Whether the file ends before it should.
         seconds: Where the time went: decode, flow, network.
+        states: Before and after the action, of the window where it is
+            surest; of Actions ~ Transformations, None of other models.
     """
 
     source: str
@@ -39,6 +59,7 @@ class Prediction:
     stream_timelines: dict[str, np.ndarray]
     truncated: bool
     seconds: dict[str, float]
+    states: States | None = None
 
     @property
     def duration(self) -> float:
@@ -125,10 +146,23 @@ class Prediction:
                 {"second": second, **self._best(scores)}
                 for second, scores in per_second
             ],
+            **self._states(),
             "truncated": self.truncated,
             "seconds": {
                 part: round(value, 3) for part, value in self.seconds.items()
             },
+        }
+
+    def _states(self) -> dict[str, Any]:
+        if self.states is None:
+            return {}
+        states = self.states
+        return {
+            "states": {
+                "action": self.classes[states.action],
+                "precondition": [round(x, 3) for x in states.precondition],
+                "effect": [round(x, 3) for x in states.effect],
+            }
         }
 
     def _best(self, scores: np.ndarray) -> dict[str, Any]:

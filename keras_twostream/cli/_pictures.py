@@ -68,4 +68,5 @@ def _story(prediction: Prediction, truth: str | None) -> visual.Story:
         whole=prediction.probabilities,
         subtitle=prediction.model,
         truth=truth,
+        states=prediction.states,
     )

@@ -36,6 +36,8 @@ def report(prediction: Prediction, top: int, truth: str | None = None) -> Group:
         )
     if prediction.truncated:
         parts.append(Text("  The file ends before it should.", style="yellow"))
+    if prediction.states is not None:
+        parts.append(Text(_states(prediction)))
     when = _when(prediction)
     if when:
         parts.append(Text(when))
@@ -91,6 +93,17 @@ def _when(prediction: Prediction) -> str:
             f"  {_clock(group[0])} - {_clock(group[-1] + 1)}  {name} {mean:.0%}"
         )
     return "\n".join(lines)
+
+
+def _states(prediction: Prediction) -> str:
+    """Where the state before the action ends, and the one after it begins."""
+    states = prediction.states
+    name = readable(prediction.classes[states.action])
+    before, after = (
+        f"{start:.1f} - {end:.1f} s"
+        for start, end in (states.precondition, states.effect)
+    )
+    return f"  {name}: before it {before}, after it {after}"
 
 
 def _clock(second: int) -> str:

@@ -19,7 +19,7 @@ from keras_twostream import data, hub, inspection, pretrained
 from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.data.lists.files import videos_in
 from keras_twostream.errors import SpecError, UntrainedHeadError, VideoError
-from keras_twostream.prediction import FUSED, Prediction
+from keras_twostream.prediction import FUSED, Prediction, States
 from keras_twostream.scoring.scorer import (
     chances,
     head_names,
@@ -27,6 +27,7 @@ from keras_twostream.scoring.scorer import (
     pooling,
     scorer,
 )
+from keras_twostream.scoring.states import DISTANCES, distances_of, states
 
 BATCH = 4  # windows scored at once, in videos that have more than one
 
@@ -160,6 +161,14 @@ def _all(
     return predictions
 
 
+def _states_in(
+    windows: data.Windows, distances: np.ndarray, timeline: np.ndarray
+) -> States:
+    """The states around the action, in the window where it is surest."""
+    surest = int(np.argmax(timeline.max(axis=1)))
+    return states(distances[surest], windows.times(surest))
+
+
 def _prediction(
     source: Source,
     model: keras.Model,
@@ -169,12 +178,15 @@ def _prediction(
 ) -> Prediction:
     """What the logits (N, C) of a video's windows say."""
     card = inspection.card(model)
+    distances = logits.pop(DISTANCES, None)
     several, method = bool(card.get("multi_label")), pooling(model)
     timelines = {name: chances(rows, several) for name, rows in logits.items()}
     whole = {name: pool(rows, method) for name, rows in logits.items()}
     if method == "logits":
         whole = {name: chances(mean, several) for name, mean in whole.items()}
-    seen = len(logits[FUSED])
+    seen, around = len(logits[FUSED]), None
+    if distances is not None:
+        around = _states_in(windows, distances, timelines[FUSED])
     return Prediction(
         source=_describe(source),
         model=card.get("weights") or model.name,
@@ -186,6 +198,7 @@ def _prediction(
         stream_timelines=timelines,
         truncated=windows.truncated or seen < len(windows),
         seconds=watch.seconds,
+        states=around,
     )
 
 
@@ -256,7 +269,11 @@ def _score(
 def _kept_scorer(model: keras.Model) -> keras.Model:
     """One scorer per model, so that the second video compiles nothing."""
     if model not in _scorers:
-        _scorers[model] = scorer(model)
+        network, distances = scorer(model), distances_of(model)
+        if distances is not None:
+            outputs = {**network.output, DISTANCES: distances}
+            network = keras.Model(model.inputs, outputs, name=network.name)
+        _scorers[model] = network
     return _scorers[model]
 
 

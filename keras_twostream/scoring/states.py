@@ -4,30 +4,39 @@ X. Wang, A. Farhadi, A. Gupta: Actions ~ Transformations. CVPR 2016: the
 answer is the class and the boundaries whose distance is the least.
 """
 
-import dataclasses
-
+import keras
 import numpy as np
+from keras import ops
 
 from keras_twostream.errors import SpecError
-from keras_twostream.layers import boundaries
+from keras_twostream.inspection import clip_spec
+from keras_twostream.layers import ActionTransformations, boundaries
+from keras_twostream.prediction import States
+
+DISTANCES = "distances"
 
 
-@dataclasses.dataclass(frozen=True)
-class States:
-    """The two states of the world that an action lies between.
+def distances_of(model: keras.Model) -> keras.KerasTensor | None:
+    """Return the distances of all boundaries and classes, where there are any.
 
-    Attributes:
-        action: Number of the class.
-        precondition: First and last second of the state before the action.
-        effect: First and last second of the state after it.
-        distance: Cosine distance of the transformed precondition to the
-            effect, 0 to 2.
+    Args:
+        model: A model of this library with one head.
+
+    Returns:
+        (B, P, E, n), the weighted mean over the streams; None where a model
+        has no transformations.
     """
-
-    action: int
-    precondition: tuple[float, float]
-    effect: tuple[float, float]
-    distance: float
+    spec = clip_spec(model)
+    layers = [x for x in model.layers if isinstance(x, ActionTransformations)]
+    weights = dict(zip(spec.streams, spec.stream_weights, strict=True))
+    shares = [weights[layer.name.split("_")[0]] for layer in layers]
+    if not layers:
+        return None
+    scaled = [
+        layer.output * (share / sum(shares))
+        for layer, share in zip(layers, shares, strict=True)
+    ]
+    return ops.sum(ops.stack(scaled), axis=0)
 
 
 def states(distances: np.ndarray, times: np.ndarray) -> States:

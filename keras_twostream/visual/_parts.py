@@ -234,6 +234,25 @@ def _stretch_label(draw, box: Box, sides, label: str, size: int) -> None:
     text(draw, at, label, size - 1, _theme.TEXT, width=right - left - 16)
 
 
+def states(
+    draw: ImageDraw.ImageDraw, box: Box, story: Story, size: int = 14
+) -> None:
+    """Two bars: the time before the action, and the time after it."""
+    if story.states is None:
+        return
+    colour = action_colour(story.states.action)
+    parts = {
+        "before": story.states.precondition,
+        "after": story.states.effect,
+    }
+    for word, (start, end) in parts.items():
+        left, right = _x(box, story, start), _x(box, story, end)
+        draw.rectangle((left, box.top, right - 2, box.top + 5), fill=colour)
+        at = (left, box.top + size + 10)
+        label = f"{word}: {story.label(story.states.action)}"
+        text(draw, at, label, size - 1, _theme.MUTED, width=right - left)
+
+
 def playhead(
     draw: ImageDraw.ImageDraw, box: Box, story: Story, second: float
 ) -> None:

@@ -58,6 +58,8 @@ def contact_sheet(
     _parts.timeline(draw, strip, story, 16)
     for second, _, _ in moments:
         _parts.playhead(draw, strip, story, second)
+    if story.states is not None:
+        _parts.states(draw, strip._replace(top=strip.bottom + 28), story, 16)
     path = Path(path)
     canvas.save(path, format="PNG")
     return path

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_twostream.prediction import FUSED
+from keras_twostream.prediction import FUSED, States
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Story:
         whole: (C,) fused probabilities of the whole video.
         subtitle: A quiet line: the model.
         truth: The true action, where it is known.
+        states: Before and after the action, where the model tells.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Story:
     whole: np.ndarray
     subtitle: str = ""
     truth: str | None = None
+    states: States | None = None
 
     @property
     def duration(self) -> float:

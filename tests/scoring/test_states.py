@@ -1,10 +1,20 @@
 """The states before and after an action, by hand."""
 
+import itertools
+
+import keras
 import numpy as np
 import pytest
+from net_of_states import net_of_states
+from small_model import small_model
 
+import keras_twostream as kts
+from keras_twostream import inspection
 from keras_twostream.errors import SpecError
+from keras_twostream.layers import boundaries
 from keras_twostream.scoring.states import states
+
+pytestmark = pytest.mark.agnostic
 
 
 def test_the_closest_class_and_boundaries_are_the_answer():
@@ -22,3 +32,41 @@ def test_the_closest_class_and_boundaries_are_the_answer():
 def test_distances_of_another_clip_are_refused():
     with pytest.raises(SpecError, match=r"of 6 frames .*\(2, 2, n\)"):
         states(np.ones((5, 5, 3)), np.arange(7.0))
+
+
+@pytest.fixture
+def frames():
+    drawn = np.random.default_rng(0).integers(0, 256, (40, 32, 40, 3))
+    return drawn.astype("uint8")
+
+
+@pytest.mark.parametrize("every_boundary", [True, False])
+def test_a_prediction_says_what_was_before_and_after(frames, every_boundary):
+    model = net_of_states(3, every_boundary=every_boundary)
+    inspection.update_card(
+        model, classes=["sit", "stand", "lift"], head_trained=True
+    )
+    prediction = kts.predict(frames, model)
+    taps = keras.Model(
+        model.inputs, model.get_layer("rgb_transformation").output
+    )
+    (distances,) = taps.predict_on_batch(kts.clips(frames, model))
+    best = np.unravel_index(np.argmin(distances), distances.shape)
+    found = prediction.states
+    assert found.action == best[2]
+    assert found.action == np.argmax(prediction.probabilities)
+    # Eight of 40 frames at 25 a second.
+    places = [*np.rint(np.linspace(0, 39, 8)) / 25, 1.6]
+    pairs = list(itertools.product(*boundaries(8)))
+    (_, end), (start, _) = pairs[best[0] * 3 + best[1]]
+    assert found.precondition == pytest.approx((0, places[end]))
+    assert found.effect == pytest.approx((places[start], 1.6))
+    document = prediction.to_json()["states"]
+    assert document["effect"] == pytest.approx(found.effect, abs=1e-3)
+    assert document["action"] == prediction.top(1)[0][0]
+
+
+def test_other_models_have_no_states(frames):
+    prediction = kts.predict(frames, small_model())
+    assert prediction.states is None
+    assert "states" not in prediction.to_json()

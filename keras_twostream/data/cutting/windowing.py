@@ -101,6 +101,19 @@ class Windows:
                 clips = footage.crop(crop)
             yield clips
 
+    def times(self, window: int) -> np.ndarray:
+        """The seconds at which a window's steps begin, and its end.
+
+        Args:
+            window: Its number.
+
+        Returns:
+            (T + 1,) seconds, ascending.
+        """
+        frames = self._placements[window] + self._spec.rgb_frames()[0, 0]
+        seconds = np.append(frames / self.rate, self.spans[window, 1])
+        return np.minimum(seconds, self.spans[window, 1])
+
     def _chosen(self, first: int, count: int) -> ClipFrames:
         placements = self._placements[first : first + count]
         return frames_of(placements, self.frames, self._spec)
