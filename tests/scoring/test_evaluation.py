@@ -119,6 +119,50 @@ def test_crops_are_cut_as_they_are_used(build, monkeypatch):
     assert len(list(batches)) == 9 and footage.cut == crops
 
 
+class _Numbered(_Footage):
+    """Footage whose pixels are the number of its video."""
+
+    def __init__(self, path):
+        super().__init__(24)
+        self.number = int(path)
+
+    def crop(self, crop):
+        return {"rgb": super().crop(crop)["rgb"] + np.uint8(self.number)}
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4, 16])
+def test_views_are_those_of_their_video_however_many_read(
+    build, monkeypatch, workers
+):
+    monkeypatch.setattr(
+        view_batches,
+        "view_footage",
+        lambda path, *_, **__: (_Numbered(path), ["left", "right"]),
+    )
+    paths = [str(number) for number in range(9)]
+    reader = ViewReader(paths, clip_spec(build()), 4, workers=workers)
+    for _ in range(2):  # a second pass counts anew
+        videos = []
+        for batch in reader:
+            assert (batch.clips["rgb"][:, 0, 0, 0, 0] == batch.video).all()
+            videos += batch.video[batch.mask > 0].tolist()
+        assert videos == sorted(2 * list(range(9)))
+        assert reader.views.tolist() == [2] * 9
+
+
+def test_more_workers_give_the_same_scores(build, items):
+    model = build(streams=("rgb",))
+    one, four = (
+        training.evaluate_videos(
+            model, items, num_clips=1, batch_size=5, workers=workers
+        )
+        for workers in (1, 4)
+    )
+    assert one.names == four.names
+    np.testing.assert_array_equal(one.labels, four.labels)
+    np.testing.assert_allclose(one.scores["rgb"], four.scores["rgb"], atol=1e-6)
+
+
 def test_video_that_opencv_refuses_is_left_out(build, monkeypatch):
     def refuse(path, spec, **options):
         if path == "bad.mp4":

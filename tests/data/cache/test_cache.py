@@ -1,5 +1,6 @@
 """The packed cache: what goes in comes out, whole or not at all."""
 
+import dataclasses
 import json
 import os
 
@@ -10,6 +11,7 @@ from safetensors import safe_open
 
 from keras_twostream import ClipSpec, flow
 from keras_twostream.data import cache, read_frames
+from keras_twostream.data.cache import packed as packed_files
 from keras_twostream.data.cache import packing
 from keras_twostream.errors import SpecError, VideoError
 
@@ -133,6 +135,8 @@ def test_small_frames_get_16_bits():
     assert cache.Contract.of(SPEC).flow_encoding == "png"
     large = cache.Contract.of(SPEC.replace(short_side=256))
     assert (large.bits, large.flow_encoding) == (8, "jpeg")
+    sides = [cache.Contract.of(SPEC.replace(short_side=n)) for n in (199, 200)]
+    assert [contract.bits for contract in sides] == [16, 8]
 
 
 @pytest.mark.parametrize(
@@ -194,7 +198,7 @@ def test_a_damaged_video_is_not_half_written(video, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("length", [0, 5, 200, 3000])
+@pytest.mark.parametrize("length", [0, 5, 200, 3000, -16, -1])
 def test_a_cut_off_file_is_an_error(packed, tmp_path, length):
     path = tmp_path / "cut.safetensors"
     path.write_bytes(packed[0].read_bytes()[:length])
@@ -209,6 +213,18 @@ def test_an_index_that_points_outside_is_an_error(packed, tmp_path):
     path.write_bytes(content)
     with pytest.raises(VideoError, match="points outside"):
         cache.open_packed(path)
+
+
+@pytest.mark.parametrize("place", [0, 65535, -65536, -1])
+def test_a_video_is_known_by_both_of_its_ends(tmp_path, place):
+    content = bytearray(300_000)
+    (tmp_path / "a").write_bytes(content)
+    (tmp_path / "longer").write_bytes(content + b"\0")
+    content[place] = 1
+    (tmp_path / "b").write_bytes(content)
+    prints = [packed_files.fingerprint(tmp_path / x) for x in "ab"]
+    prints.append(packed_files.fingerprint(tmp_path / "longer"))
+    assert len(set(prints)) == 3
 
 
 # === A folder ===
@@ -228,8 +244,9 @@ def test_a_line_cut_off_by_a_kill_is_passed_over(packed, tmp_path):
     with open(tmp_path / "manifest.jsonl", "a") as file:
         file.write('{"source": "half')
     assert list(folder.entries()) == ["numbered.mp4"]
-    folder.add(packed[1])
-    assert folder.entries()["numbered.mp4"] == packed[1]
+    later = dataclasses.replace(packed[1], source="later.mp4")
+    folder.add(later)
+    assert folder.entries() == {"numbered.mp4": packed[1], "later.mp4": later}
 
 
 def test_a_video_is_found_by_the_end_of_its_path(tmp_path):

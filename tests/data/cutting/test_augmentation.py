@@ -113,6 +113,13 @@ def test_aspect_jitter_keeps_to_the_border():
         assert 168 <= crop.height <= 256 and 168 <= crop.width <= 280
         share = crop.left / (340 - crop.width)
         assert share <= 0.26 or share >= 0.74
+    halves = [
+        (crop.top > (256 - crop.height) / 2, crop.left > 170 - crop.width / 2)
+        for crop in crops
+        if crop.height < 250
+    ]
+    corners = [halves.count(half) / len(halves) for half in np.ndindex(2, 2)]
+    assert min(corners) > 0.15
     ratios = [crop.height / crop.width for crop in crops]
     assert min(ratios) < 0.8 and max(ratios) > 1.2
 
@@ -202,7 +209,8 @@ def test_view_crops():
     wide = view_crops(128, 170, (48, 64), "3-crop")
     assert {(crop.height, crop.width) for crop in wide} == {(127, 170)}
     four = view_crops(128, 170, SIZE, "4-crop")
-    assert [crop.left for crop in four] == [0, 58, 0, 58]
+    corners = [(crop.top, crop.left) for crop in four]
+    assert corners == 2 * [(0, 0), (16, 58)]
     assert [crop.mirror for crop in four] == [False, False, True, True]
     eighteen = view_crops(128, 170, SIZE, "18-crop")
     assert {(crop.top, crop.left) for crop in eighteen[:9]} == {
@@ -227,6 +235,22 @@ def test_colour_changes_rgb_within_bounds():
         assert np.ptp(changed) <= 1  # grey stays grey
     brightness = [float(m[0, :3].sum()) for m in matrices]
     assert min(brightness) < 0.7 and max(brightness) > 1.3
+
+
+def test_saturation_comes_first_then_contrast_then_brightness():
+    class Draw:
+        def uniform(self, low, high, count):
+            assert (low, high, count) == (0.5, 1.5, 3)
+            return np.array([1.2, 0.6, 0.8])
+
+    matrix = augment.draw_colour(Draw(), strength=0.5)
+    pixel = np.array([200.0, 40.0, 90.0])
+    grey = pixel @ [0.299, 0.587, 0.114]
+    duller = grey + 0.8 * (pixel - grey)
+    flatter = 127.5 + 0.6 * (duller - 127.5)
+    np.testing.assert_allclose(
+        matrix @ np.append(pixel, 1), 1.2 * flatter, rtol=1e-5
+    )
 
 
 def test_augmentation_by_name_or_function():

@@ -142,6 +142,22 @@ def test_multi_stride_draws_every_stride_and_place():
     assert 60 - SPEC.span(3) < max(starts) <= 60 - SPEC.span(2)
 
 
+@pytest.mark.parametrize("sampler", ["single", "multi_stride", "dense"])
+def test_every_place_is_drawn_the_last_one_too(sampler):
+    spec = SPEC.replace(temporal_stride=2, train_strides=(2, 2))
+    stride = 1 if sampler == "dense" else 2
+    frames = spec.span(stride) + 4
+    starts = {
+        int(
+            sampling.SAMPLERS[sampler](
+                frames, spec, sampling.generator(0, 0, index)
+            )[0]
+        )
+        for index in range(100)
+    }
+    assert starts == {0, 1, 2, 3, 4}
+
+
 def test_multi_stride_shrinks_in_a_short_video():
     frames = SPEC.span(1)
     placement = sampling.multi_stride(frames, SPEC, sampling.generator(0, 0, 0))
