@@ -74,7 +74,11 @@ CASES = {
     "context_fovea multiresolution": {"multiresolution": True, **at(98, 130)},
     "fstcn": at(76, 108),
     "fstcn caffe": {"permutation": True, **CAFFE, **at(76, 108)},
-    "fstcn plane": {"transformation": "plane", **at(76, 108)},
+    "fstcn plane": {
+        "transformation": "plane",
+        "clip_length": 2,
+        **at(76, 108),
+    },
     "fstcn auxiliary": {"auxiliary": True, **at(76, 108)},
     "i3d": {"clip_length": 16, **WIDE},
     "r2plus1d": {"clip_length": 6, **SMALL},
