@@ -10,6 +10,7 @@ from moving_texture import frames_moving, inner_error
 
 from keras_twostream import flow
 from keras_twostream.errors import SpecError
+from keras_twostream.flow import _tvl1
 
 _QUICK = {"scales": 2, "warps": 4, "iterations": 8}
 _ONE_SCALE = {"scales": 1, "warps": 6, "iterations": 8}
@@ -33,6 +34,31 @@ def test_a_batch_of_movements_is_recovered(channels):
     assert fields.shape == (2, 40, 48, 2) and fields.dtype == np.float32
     for field, movement in zip(fields, movements, strict=True):
         assert inner_error(field, *movement) < 0.1
+
+
+def test_far_movements_are_found_over_the_levels():
+    dx, dy = 9, -6
+    frames = frames_moving(dx, dy, height=96, width=128)[..., :1]
+    first, second = frames[:, None].astype("float32")
+    field = keras.ops.convert_to_numpy(flow.tvl1(first, second, scales=3))
+    assert inner_error(field, dx, dy, border=16) < 0.1
+    # Points that leave the image follow their neighbours.
+    errors = np.linalg.norm(field[0] - [dx, dy], axis=-1)
+    assert errors.max() < 5
+    assert np.percentile(errors, 99) < 1
+
+
+def test_only_smoothness_moves_points_that_leave():
+    rng = np.random.default_rng(0)
+    first, second = rng.uniform(0, 255, (2, 1, 6, 8)).astype("float32")
+    field = np.zeros((2, 1, 6, 8), "float32")
+    field[0, 0, :, 5:] = 3  # out of the last three columns
+    gradient, rest, _ = map(
+        keras.ops.convert_to_numpy,
+        _tvl1._linearise(first, second, np.ones_like(field), field),
+    )
+    assert not gradient[..., 5:].any() and not rest[..., 5:].any()
+    assert gradient[..., :5].all() and rest[..., :5].all()
 
 
 def test_brightness_does_not_matter():

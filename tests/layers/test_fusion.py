@@ -43,6 +43,16 @@ def test_operators_do_what_they_are_called(method, definition):
     np.testing.assert_allclose(out, definition(a, b), rtol=1e-5)
 
 
+@pytest.mark.parametrize("method", ["conv", "conv3d"])
+def test_learned_fusions_end_in_a_relu(method):
+    a, b = maps(1, 3, 3, 3, 2, low=-1)
+    linear = fused(method, [a, b], activation=None)
+    assert linear.min() < -0.01
+    np.testing.assert_allclose(
+        fused(method, [a, b]), np.maximum(linear, 0), atol=1e-6
+    )
+
+
 def test_conv3d_starts_as_a_quarter_and_three_quarters():
     a, b = (np.full((1, 5, 6, 6, 3), v, "float32") for v in (2.0, 4.0))
     out = fused("conv3d", [a, b])

@@ -140,6 +140,44 @@ def test_the_plane_is_of_time_and_channels():
         )
 
 
+def test_the_line_runs_through_time_at_each_position():
+    steps, height, width, channels = 4, 2, 3, 5
+    rng = np.random.default_rng(0)
+    maps = rng.normal(size=(2, steps, height, width, channels))
+    frames = keras.Input((height, width, channels))
+    net = keras.Model(
+        frames, fstcn._temporal(frames, steps, "line", False, dropout=0.5)
+    )
+    values = [rng.normal(size=w.shape) for w in net.get_weights()]
+    net.set_weights(values)
+    out = net.predict_on_batch(maps.reshape(-1, height, width, channels))
+    branches = []
+    for kernel, bias in (values[:2], values[2:]):
+        reach = len(kernel) // 2
+        padded = np.pad(maps, [(0, 0), (reach, reach), *[(0, 0)] * 3])
+        taps = [
+            padded[:, tap : tap + steps] @ kernel[tap, 0, 0]
+            for tap in range(len(kernel))
+        ]
+        branches.append(np.maximum(sum(taps) + bias, 0))
+    assert min(branch.min() for branch in branches) == 0
+    np.testing.assert_allclose(
+        out, np.concatenate(branches, -1), rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("name", ["rgb_SCL1_norm", "rgb_SCL2_norm"])
+def test_responses_are_normalised_by_five_channels(model, name):
+    norm = model.get_layer(name)
+    x = np.full((1, 1, 1, 9), 100.0, "float32")
+    out = keras.ops.convert_to_numpy(norm(x))[0, 0, 0]
+    alpha = 5e-4 / 5
+    inner = 100 / (2 + alpha * 5 * 100**2) ** 0.75
+    ends = [100 / (2 + alpha * n * 100**2) ** 0.75 for n in (3, 4)]
+    np.testing.assert_allclose(out[2:-2], inner, rtol=1e-5)
+    np.testing.assert_allclose(out[:2], ends, rtol=1e-5)
+
+
 def test_the_permutation_starts_as_the_identity(model):
     (matrix,) = model.get_layer("rgb_temporal_P").get_weights()
     np.testing.assert_array_equal(matrix, np.eye(128))

@@ -60,6 +60,8 @@ def test_normalisation_has_an_offset_and_no_scale(model):
             "moving_mean",
             "moving_variance",
         ]
+        # As in the published code (Sonnet's decay rate and epsilon).
+        assert norm.momentum == 0.999
         assert norm.epsilon == 1e-3
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import _adapt, cross_modality, inflate
@@ -31,6 +32,20 @@ def test_the_centre_sees_one_frame_only():
     np.testing.assert_array_equal(inflated[1], KERNEL)
 
 
+@pytest.mark.parametrize("time", [2, 3, 4, 5])
+def test_the_centre_is_the_frame_itself_however_many_taps(time):
+    clip = RNG.normal(size=(1, 6, 3, 3, 3)).astype("float32")
+    kernel = inflate(KERNEL.astype("float32"), time, "centre")
+    # "valid" in space, and what "same" puts before and after in time.
+    before = (time - 1) // 2
+    pads = [(0, 0), (before, time - 1 - before), (0, 0), (0, 0), (0, 0)]
+    seen = ops.conv(np.pad(clip, pads), kernel, data_format="channels_last")
+    frames = [response(KERNEL, frame) for frame in clip[0]]
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(seen)[0, :, 0, 0], frames, rtol=1e-4, atol=1e-4
+    )
+
+
 def test_the_identity_changes_nothing():
     inflated = inflate(np.zeros((1, 1, 4, 4)), 3, "identity")
     clip = RNG.normal(size=(3, 1, 1, 4))
@@ -54,6 +69,22 @@ def test_tile_keeps_the_response_to_equal_channels():
 def test_cyclic_repeats_colours():
     crossed = cross_modality(KERNEL, 4, "cyclic")
     np.testing.assert_array_equal(crossed[:, :, 3], KERNEL[:, :, 0])
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (2, 3, 4, 5, 6)])
+def test_kernels_of_pytorch_keep_the_order_of_their_places(shape):
+    kernel = np.arange(np.prod(shape)).reshape(shape)
+    ours = _adapt.from_torch(kernel)
+    assert ours.shape == (*shape[2:], shape[1], shape[0])
+    for output, given, *place in np.ndindex(shape):
+        expected = kernel[output, given, *place]
+        assert ours[*place, given, output] == expected
+
+
+def test_a_bias_of_pytorch_stays_as_it_is():
+    np.testing.assert_array_equal(
+        _adapt.from_torch(KERNEL[0, 0, 0]), KERNEL[0, 0, 0]
+    )
 
 
 def test_folding_gamma_changes_no_response():
