@@ -1,6 +1,7 @@
 """Checks of data that others wrote: TOML rows, config files, manifests."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,11 @@ from keras_twostream.errors import (
     TwoStreamError,
     WeightsError,
     did_you_mean,
+)
+
+_OF_WEIGHTS = (
+    "A folder of weights holds config.json and model.safetensors, as "
+    "keras_twostream.save_pretrained writes them."
 )
 
 
@@ -22,6 +28,9 @@ class Rule:
         choices: The values it may have.
         none: Whether it may be None.
         required: Whether it must be there.
+        low: The least that a number, or a list's numbers, may be.
+        high: The most.
+        length: How many items a list has.
     """
 
     kind: type
@@ -29,9 +38,12 @@ class Rule:
     choices: tuple[str, ...] = ()
     none: bool = False
     required: bool = True
+    low: float | None = None
+    high: float | None = None
+    length: int | None = None
 
     def broken_by(self, value: Any) -> str:
-        """What is wrong with `value`, or an empty string."""
+        """Return what is wrong with `value`, or an empty string."""
         if value is None and self.none:
             return ""
         if not _is(value, self.kind):
@@ -40,7 +52,18 @@ class Rule:
             return f"must be one of {', '.join(self.choices)}"
         if self.item and not all(_is(item, self.item) for item in value):
             return f"must be a list of {self.item.__name__}"
+        if self.length is not None and len(value) != self.length:
+            return f"must have {self.length} items"
+        several = value if isinstance(value, list) else [value]
+        if not all(map(self._in_bounds, several)):
+            return f"must lie in {self.low}..{self.high}"
         return ""
+
+    def _in_bounds(self, number: Any) -> bool:
+        """Return whether a number lies in the bounds; nan never does."""
+        if self.low is None or self.high is None:
+            return True
+        return bool(self.low <= number <= self.high)
 
 
 def check(
@@ -49,7 +72,7 @@ def check(
     path: Path | str,
     error: type[TwoStreamError] = WeightsError,
 ) -> dict[str, Any]:
-    """The values, when each field follows its rule.
+    """Return the values, when each field follows its rule.
 
     Args:
         values: What was read.
@@ -84,32 +107,57 @@ def check(
     return dict(values)
 
 
-def read_text(path: Path, max_bytes: int) -> str:
-    """A small text file in UTF-8.
+def read_text(
+    path: Path,
+    max_bytes: int,
+    error: type[TwoStreamError] = WeightsError,
+    hint: str = _OF_WEIGHTS,
+) -> str:
+    """Return a small text file in UTF-8.
+
+    Args:
+        path: The file.
+        max_bytes: More than any such file has.
+        error: The error's class.
+        hint: What to do where it cannot be opened.
 
     Raises:
-        WeightsError: If it is missing, too large or not UTF-8.
+        TwoStreamError: Of the class `error`, if the file is missing, no
+            regular file, too large or not UTF-8.
     """
     try:
         if path.exists() and not path.is_file():  # a pipe would never end
-            raise WeightsError(f"{path} is not a file. It was not read.")
+            raise error(f"{path} is not a file. It was not read.")
         with open(path, "rb") as file:
             data = file.read(max_bytes + 1)
-    except OSError as error:
-        raise WeightsError(
-            f"Cannot read {path}: {error.strerror}. A folder of weights "
-            "holds config.json and model.safetensors, as "
-            "keras_twostream.save_pretrained writes them."
-        ) from error
+    except OSError as cause:
+        raise error(f"Cannot read {path}: {cause.strerror}. {hint}") from cause
     if len(data) > max_bytes:
-        raise WeightsError(
+        raise error(
             f"{path} is larger than {max_bytes} bytes, which no file of its "
             "kind is. It was not read."
         )
     try:
         return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise WeightsError(f"{path} is not UTF-8 text: {error}.") from error
+    except UnicodeDecodeError as cause:
+        raise error(f"{path} is not UTF-8 text: {cause}.") from cause
+
+
+def parse_json(
+    text: str | bytes,
+    path: Path | str,
+    error: type[TwoStreamError] = WeightsError,
+) -> Any:
+    """Return what JSON holds.
+
+    Raises:
+        TwoStreamError: Of the class `error`, if it is damaged, or nested too
+            deeply.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as cause:
+        raise error(f"{path} is damaged: {cause}.") from cause
 
 
 def _is(value: Any, kind: type) -> bool:

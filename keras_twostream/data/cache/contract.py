@@ -2,14 +2,34 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import Any
 
+from keras_twostream._schema import Rule, check
 from keras_twostream.data.video import READER_VERSION
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import STREAMS, ClipSpec, check_stream_names
 
 VERSION = 1
 ENCODINGS = ("jpeg", "png", "raw")
+LARGEST_SIDE = 2**14  # px
+RULES = {
+    "streams": Rule(list, item=str),
+    "short_side": Rule(int, low=1, high=LARGEST_SIDE),
+    "resize_to": Rule(
+        list, item=int, none=True, length=2, low=1, high=LARGEST_SIDE
+    ),
+    "frame_rate": Rule(Real, none=True, low=1e-3, high=1e6),
+    "flow_algorithm": Rule(str),
+    "flow_parameters": Rule(dict),
+    "flow_bound": Rule(Real, low=1e-6, high=1e6),
+    "bits": Rule(int),
+    "rgb_encoding": Rule(str, choices=ENCODINGS),
+    "flow_encoding": Rule(str, choices=ENCODINGS),
+    "quality": Rule(int),
+    "version": Rule(int),
+    "reader": Rule(int, required=False),
+}
 SMALL = 200  # px of short side below which 8 bits round most motion away
 
 
@@ -66,7 +86,7 @@ class Contract:
         encoding: str = "jpeg",
         quality: int = 95,
     ) -> "Contract":
-        """The contract of a cache that serves `spec`.
+        """Return the contract of a cache that serves `spec`.
 
         Args:
             spec: The clip.
@@ -96,15 +116,15 @@ class Contract:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON-compatible values; `from_json` undoes it."""
+        """Return JSON-compatible values; `from_json` undoes it."""
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in dataclasses.asdict(self).items()
         }
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any], where: str) -> "Contract":
-        """The contract in a file.
+    def from_json(cls, values: Any, where: str) -> "Contract":
+        """Return the contract in a file.
 
         Args:
             values: What `to_json` gave.
@@ -113,19 +133,23 @@ class Contract:
         Raises:
             SpecError: If it is not a contract, or a newer one.
         """
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown or values.get("version", 0) > VERSION:
+        if isinstance(values, Mapping) and (
+            set(values) - set(RULES) or _newer(values.get("version", VERSION))
+        ):
             raise SpecError(
                 f"{where} was made by a newer keras_twostream (version "
                 f"{values.get('version')}; this one reads {VERSION}). Update "
                 "the package, or extract the videos again."
             )
-        # Version 1 of the reader did not say so.
-        return cls(**{"reader": 1, **values})
+        values = check(values, RULES, where, SpecError)
+        try:
+            # Version 1 of the reader did not say so.
+            return cls(**{"reader": 1, **values})
+        except SpecError as error:
+            raise SpecError(f"{where}: {error}") from error
 
     def check(self, spec: ClipSpec, where: str) -> None:
-        """Refuses a clip that this cache's content is wrong for.
+        """Refuse a clip that this cache's content is wrong for.
 
         Args:
             spec: The clip.
@@ -155,7 +179,7 @@ class Contract:
             )
 
     def difference(self, other: "Contract") -> str | None:
-        """Name of the first field in which two contracts differ."""
+        """Return the name of the first field in which two contracts differ."""
         for field in dataclasses.fields(self):
             values = [getattr(each, field.name) for each in (self, other)]
             if field.compare and values[0] != values[1]:
@@ -163,7 +187,13 @@ class Contract:
         return None
 
 
-def _mismatch(where: str, name: str, cached, wanted) -> SpecError:
+def _newer(version: Any) -> bool:
+    return isinstance(version, int) and version > VERSION
+
+
+def _mismatch(
+    where: str, name: str, cached: object, wanted: object
+) -> SpecError:
     return SpecError(
         f"The cache {where} was made with {name}={cached!r}, and the clip "
         f"needs {name}={wanted!r}. Extract the videos into another folder "
@@ -173,7 +203,7 @@ def _mismatch(where: str, name: str, cached, wanted) -> SpecError:
 
 
 def _in_order(streams: Iterable[str]) -> tuple[str, ...]:
-    """The streams as a cache holds them, in whatever order they are fused."""
+    """Return the streams in a cache's order, however they are fused."""
     streams = tuple(streams)
     check_stream_names(streams)
     return tuple(name for name in STREAMS if name in streams)

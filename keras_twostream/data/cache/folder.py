@@ -7,16 +7,29 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-from keras_twostream import _files
+from keras_twostream import _files, _schema
+from keras_twostream._schema import Rule
 from keras_twostream.data.cache import packed
-from keras_twostream.data.cache.contract import Contract
+from keras_twostream.data.cache.contract import LARGEST_SIDE, Contract
 from keras_twostream.errors import SpecError, VideoError
 
 CONTRACT_FILE = "cache.json"
 MANIFEST_FILE = "manifest.jsonl"
 ROOTS_FILE = "roots.json"
+_LONGEST = 2**24  # bytes of a contract, or of the roots
+_BEGIN = b'{"source"'  # of every line of a manifest
+_ROOTS = {"roots": Rule(list, item=str)}
+_ENTRY = {
+    "source": Rule(str),
+    "fingerprint": Rule(str),
+    "frames": Rule(int, low=0, high=2**40),
+    "flows": Rule(int, low=0, high=2**40),
+    "size": Rule(list, item=int, length=2, low=1, high=LARGEST_SIDE),
+    "bytes": Rule(int, low=0, high=2**60),
+    "sha256": Rule(str),
+    "truncated": Rule(bool),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +57,7 @@ class Entry:
     truncated: bool
 
     def line(self) -> str:
-        """As a line of JSON."""
+        """Return a line of JSON."""
         return json.dumps(dataclasses.asdict(self)) + "\n"
 
 
@@ -64,24 +77,24 @@ class CacheFolder:
         self._lock = threading.Lock()
 
     def contract(self) -> Contract | None:
-        """The contract of everything in it, None where there is none yet.
+        """Return the contract of everything in it, None if there is none yet.
 
         Raises:
             SpecError: If `cache.json` cannot be understood.
         """
         file = self.path / CONTRACT_FILE
-        try:
-            values = json.loads(file.read_text("utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
+        if not file.exists():
             return None
-        except ValueError as error:
-            raise SpecError(
-                f"{file} is damaged ({error}). Delete it and extract again."
-            ) from error
-        return Contract.from_json(values, str(file))
+        again = "Delete it and extract again."
+        text = _schema.read_text(file, _LONGEST, SpecError, again)
+        try:
+            values = _schema.parse_json(text, file, SpecError)
+            return Contract.from_json(values, str(file))
+        except SpecError as error:
+            raise SpecError(f"{error} {again}") from error
 
     def agree(self, contract: Contract, roots: Iterable[str] = ()) -> None:
-        """Writes the contract, or checks that it is the one in force.
+        """Write the contract, or check that it is the one in force.
 
         Args:
             contract: How what is written next is made.
@@ -97,7 +110,7 @@ class CacheFolder:
             else:
                 _files.remove_leftovers(self.path / CONTRACT_FILE)
             # Another process may have been first.
-            self._check(self.contract(), contract)
+            self._check(self.contract() or contract, contract)
             self.add_roots(roots)
         except OSError as error:
             raise SpecError(
@@ -116,14 +129,19 @@ class CacheFolder:
             )
 
     def roots(self) -> list[str]:
-        """The folders that its videos came from."""
+        """Return the folders that its videos came from."""
+        file = self.path / ROOTS_FILE
+        if not file.exists():
+            return []
         try:
-            return json.loads((self.path / ROOTS_FILE).read_text("utf-8"))
-        except (FileNotFoundError, ValueError):
+            text = _schema.read_text(file, _LONGEST, SpecError)
+            values = {"roots": _schema.parse_json(text, file, SpecError)}
+            return _schema.check(values, _ROOTS, file, SpecError)["roots"]
+        except SpecError:  # it only helps; the next `add_roots` replaces it
             return []
 
     def add_roots(self, roots: Iterable[str]) -> None:
-        """Remembers folders that names of videos are relative to.
+        """Remember folders that names of videos are relative to.
 
         They tell a video that changed from another folder's of that name.
         """
@@ -134,14 +152,14 @@ class CacheFolder:
             self._write(ROOTS_FILE, text)
 
     def _create(self, name: str, text: str) -> None:
-        """Writes a file; one that is there already stays as it is."""
+        """Write a file; one that is there already stays as it is."""
         _files.create_text(self.path / name, text)
 
     def _write(self, name: str, text: str) -> None:
         _files.write_text(self.path / name, text)
 
     def packed_path(self, source: str) -> Path:
-        """Where the packed file of a video stands.
+        """Return where the packed file of a video stands.
 
         Raises:
             SpecError: If its name leads out of the folder.
@@ -149,7 +167,7 @@ class CacheFolder:
         return packed.packed_path(self.path, source)
 
     def packed_bytes(self, source: str) -> int | None:
-        """Size of a video's packed file, None where there is none."""
+        """Return the size of a video's packed file, None if it is not there."""
         try:
             return self.packed_path(source).stat().st_size
         except (OSError, SpecError):
@@ -157,27 +175,41 @@ class CacheFolder:
 
     @contextlib.contextmanager
     def packed_here(self, source: str) -> Iterator[Path]:
-        """The packed file of a video, on this machine."""
+        """Yield the packed file of a video, on this machine."""
         yield self.packed_path(source)
 
     def entries(self) -> dict[str, Entry]:
-        """The manifest, by source; the last line about a video counts.
+        """Return the manifest, by source; the last line about a video counts.
 
-        A line that was cut off when a process was killed is passed over.
+        What is left of a line whose process was killed is passed over, and
+        so is a line that a disk damaged.
         """
-        found = {}
-        try:
-            text = (self.path / MANIFEST_FILE).read_text("utf-8")
-        except FileNotFoundError:
-            return found
-        for line in text.splitlines():
-            entry = _entry(line)
+        entries: dict[str, Entry] = {}
+        file = self.path / MANIFEST_FILE
+        lines = file.read_bytes().split(b"\n") if file.is_file() else []
+        for line in lines:
+            entry = self._entry(line)
             if entry is not None:
-                found[entry.source] = entry
-        return found
+                entries[entry.source] = entry
+        return entries
+
+    def _entry(self, line: bytes) -> Entry | None:
+        """Return the entry in a line, None where it is damaged.
+
+        Behind what a killed process left of its line may stand a whole one.
+        """
+        for start in {0, max(line.rfind(_BEGIN), 0)}:
+            try:
+                values = _schema.parse_json(line[start:], "", SpecError)
+                values = _schema.check(values, _ENTRY, "", SpecError)
+                self.packed_path(values["source"])
+            except SpecError:
+                continue
+            return Entry(**{**values, "size": tuple(values["size"])})
+        return None
 
     def add(self, entry: Entry) -> None:
-        """Appends to the manifest."""
+        """Append to the manifest."""
         with self._lock, open(self.path / MANIFEST_FILE, "ab+") as file:
             if file.tell():
                 # The last line may have been cut off by a kill.
@@ -187,13 +219,13 @@ class CacheFolder:
             file.write(entry.line().encode("utf-8"))
 
     def tidy(self) -> None:
-        """Rewrites the manifest in order, one line for each video."""
+        """Rewrite the manifest in order, one line for each video."""
         entries = self.entries()
         lines = [entries[source].line() for source in sorted(entries)]
         self._write(MANIFEST_FILE, "".join(lines))
 
     def has(self, source: str, video: str | os.PathLike | None = None) -> bool:
-        """Whether a whole packed file of this very video is there.
+        """Return whether a whole packed file of this very video is there.
 
         Args:
             source: The video's name in the data set.
@@ -209,7 +241,7 @@ class CacheFolder:
         return found.fingerprint == packed.fingerprint(video)
 
     def find(self, video: str | os.PathLike) -> str | None:
-        """The name under which a video is in the cache, None if it is not.
+        """Return the name that a video has in the cache, None if it has none.
 
         The end of its path decides, so that a cache serves on machines
         where the data set lies elsewhere.
@@ -219,12 +251,4 @@ class CacheFolder:
             source = "/".join(parts[first:])
             if self.packed_path(source).exists() and self.has(source, video):
                 return source
-        return None
-
-
-def _entry(line: str) -> Entry | None:
-    try:
-        values: dict[str, Any] = json.loads(line)
-        return Entry(**{**values, "size": tuple(values["size"])})
-    except (ValueError, TypeError, KeyError):
         return None

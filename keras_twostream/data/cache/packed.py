@@ -12,8 +12,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from keras_twostream._schema import Rule, check
 from keras_twostream.data.cache import addresses
-from keras_twostream.data.cache.contract import Contract
+from keras_twostream.data.cache.contract import LARGEST_SIDE, Contract
 from keras_twostream.errors import SpecError, VideoError
 
 PACKED_SUFFIX = ".safetensors"
@@ -25,19 +26,28 @@ _DAMAGED = (
     AttributeError,
     KeyError,
     OSError,
+    RecursionError,
     TypeError,
     ValueError,
     struct.error,
 )
+_ABOUT = {
+    "contract": Rule(dict),
+    "source": Rule(str),
+    "fingerprint": Rule(str),
+    "truncated": Rule(bool),
+    "size": Rule(list, item=int, length=2, low=1, high=LARGEST_SIDE),
+    "frames": Rule(int, low=1, high=2**40),
+}
 
 
 def is_packed(path: str | os.PathLike) -> bool:
-    """Whether a path is that of a packed file."""
+    """Return whether a path is that of a packed file."""
     return os.fspath(path).endswith(PACKED_SUFFIX)
 
 
 def fingerprint(path: str | os.PathLike) -> str:
-    """Size and CRC of both ends of a file or URL, to know a video again."""
+    """Return size and CRC of a file's or URL's ends, to know it again."""
     size = addresses.size(os.fspath(path))
     with addresses.open_binary(path) as file:
         crc = zlib.crc32(file.read(_END))
@@ -73,7 +83,7 @@ class Packed:
     flow: np.ndarray
 
     def payloads(self, places: np.ndarray) -> list[np.ndarray]:
-        """The bytes at rows of `rgb` or `flow`, each a uint8 array.
+        """Return the bytes at rows of `rgb` or `flow`, each a uint8 array.
 
         They stay in the file until they are used, and only what is used is
         ever read.
@@ -105,17 +115,17 @@ class PackedWriter:
         file.write(b" " * (_LENGTH.size + self._room))
 
     def append(self, stream: str, payload: bytes) -> None:
-        """Adds the next frame ("rgb") or field ("flow")."""
+        """Add the next frame ("rgb") or field ("flow")."""
         self._file.write(payload)
         self._rows[stream].append((self._written, len(payload)))
         self._written += len(payload)
 
     def count(self, stream: str) -> int:
-        """How many frames or fields were added."""
+        """Return how many frames or fields were added."""
         return len(self._rows[stream])
 
     def finish(self) -> None:
-        """Writes the index and the header."""
+        """Write the index and the header."""
         padding = -self._written % 8
         self._file.write(b"\0" * padding)
         for stream in ("rgb", "flow"):
@@ -151,7 +161,7 @@ def _tensor(dtype: str, shape: list[int], offsets: list[int]) -> dict:
 
 
 def open_packed(path: str | os.PathLike) -> Packed:
-    """What a packed file holds; kept while the file stays as it is.
+    """Return what a packed file holds; kept while the file stays as it is.
 
     Raises:
         VideoError: If the file is missing, or damaged.
@@ -176,21 +186,18 @@ def _open(path: str, size: int, modified: int) -> Packed:
                 name: _read_index(file, header[name], start, size)
                 for name in ("rgb", "flow")
             }
-        about = json.loads(header["__metadata__"]["keras_twostream"])
-        contract = Contract.from_json(about["contract"], path)
-        return Packed(
-            path=path,
-            contract=contract,
-            source=about["source"],
-            fingerprint=about["fingerprint"],
-            truncated=about["truncated"],
-            size=tuple(about["size"]),
-            frames=about["frames"],
-            **rows,
+        about = check(
+            json.loads(header["__metadata__"]["keras_twostream"]),
+            _ABOUT,
+            path,
+            VideoError,
         )
+        contract = Contract.from_json(about.pop("contract"), path)
+        about["size"] = tuple(about["size"])
+        return Packed(path=path, contract=contract, **about, **rows)
     except SpecError:
         raise
-    except _DAMAGED as error:
+    except (*_DAMAGED, VideoError) as error:
         raise VideoError(
             f"Cannot read {path}: it is not a packed video, or damaged "
             f"({type(error).__name__}: {error}). Delete it and extract again."
@@ -208,18 +215,20 @@ def _read_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
 def _read_index(file, tensor: dict, start: int, size: int) -> np.ndarray:
     first, last = tensor["data_offsets"]
     count = tensor["shape"][0]
-    if start + last > size or last - first != 16 * count:
+    inside = 0 <= first <= last <= size - start
+    if not inside or last - first != 16 * count:
         raise OSError("its end is missing")
     file.seek(start + first)
     rows = np.frombuffer(file.read(16 * count), "<i8").reshape(-1, 2).copy()
     rows[:, 0] += start
-    if count and (rows.min() < 0 or (rows.sum(axis=1) > size).any()):
+    outside = (rows < 0) | (rows > size)
+    if outside.any() or (rows.sum(axis=1) > size).any():
         raise OSError("its index points outside the file")
     return rows
 
 
 def packed_path(folder: Path, source: str) -> Path:
-    """Where the packed file of a video stands in a cache.
+    """Return where the packed file of a video stands in a cache.
 
     Args:
         folder: The cache.

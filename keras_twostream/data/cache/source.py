@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_twostream._opencv import cv2
 from keras_twostream.data.cache import images, packed
+from keras_twostream.data.cache.packed import Packed
 from keras_twostream.data.source import Source, check_adjacent
 from keras_twostream.errors import VideoError
 from keras_twostream.spec import ClipSpec
@@ -36,6 +37,7 @@ class PackedSource(Source):
         self.packed.contract.check(spec, str(path))
         self.frames, self.size = self.packed.frames, self.packed.size
         self.rate = self.packed.contract.frame_rate
+        _check_count(self.packed, spec)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         """See `Source.read`."""
@@ -84,3 +86,15 @@ class PackedSource(Source):
                 f"Cannot read {packed.path}: an image in it is damaged "
                 f"({error}). Delete the file and extract again."
             ) from error
+
+
+def _check_count(packed: Packed, spec: ClipSpec) -> None:
+    wanted = {"rgb": packed.frames, "flow": packed.frames - 1}
+    for stream in spec.streams:
+        count = len(getattr(packed, stream))
+        if count != wanted[stream]:
+            raise VideoError(
+                f"Cannot read {packed.path}: it holds {count} of "
+                f"{wanted[stream]} items of {stream}. Delete the file and "
+                "extract again."
+            )
