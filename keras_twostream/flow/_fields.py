@@ -32,9 +32,11 @@ def encode(flow: np.ndarray, bound: float = 20.0, bits: int = 8) -> np.ndarray:
     Raises:
         SpecError: If `bound` or `bits` is not as above.
     """
-    step, first = levels_to_pixels(bound, bits)
-    levels = np.rint((np.asarray(flow, np.float64) - first) / step)
-    return np.clip(levels, 0, 2**bits - 1).astype(_ENCODED[bits])
+    levels_to_pixels(bound, bits)  # refuses what is no encoding
+    top = 2**bits - 1
+    # From the middle, so that rest is exactly there for every bound.
+    levels = np.asarray(flow, np.float64) * (top / (2 * bound)) + top / 2
+    return np.clip(np.rint(levels), 0, top).astype(_ENCODED[bits])
 
 
 def decode(

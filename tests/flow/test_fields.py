@@ -31,6 +31,11 @@ def test_encoding_is_off_by_half_a_level_at_most(field, bits, bound):
     assert error.max() <= half_a_level + 1e-6 * bound
 
 
+@given(st.floats(0.1, 1000), st.sampled_from([8, 16]))
+def test_rest_is_the_upper_level_in_the_middle_for_every_bound(bound, bits):
+    assert flow.encode(np.zeros(1), bound, bits) == [2 ** (bits - 1)]
+
+
 def test_encoding_follows_dense_flow():
     encoded = flow.encode(np.array([-30.0, -20, 0, 20, 30]))
     assert encoded.dtype == np.uint8
