@@ -1,25 +1,34 @@
-"""TV-L1 in the graph beside OpenCV's DualTVL1: error and speed.
+"""Our optical flow beside that of others: error and speed.
 
 The settings are timed in turns, on the same cores, and the best of the rounds
 counts. CPU seconds are given beside the clock's: on a machine that does other
-work too they are the fairer of the two. OpenCV's TV-L1 is in
-opencv-contrib-python, which cannot be installed beside opencv-python: give the
-Python of an environment that has it.
+work too they are the fairer of the two. Speed is measured at 340 x 256.
 
-    python -m venv contrib
-    contrib/bin/pip install opencv-contrib-python numpy
-    python benchmarks/flow.py --data DIR --contrib-python contrib/bin/python
+    python benchmarks/flow.py tvl1 --data DIR --contrib-python PYTHON
+    python benchmarks/flow.py raft
+    python benchmarks/flow.py dis
 
-DIR holds frame10.png, frame11.png and flow10.flo of a Middlebury pair
-(RubberWhale: vision.middlebury.edu/flow/data). The end-point error is measured
-at the pair's own size, the speed at 340 x 256.
+`tvl1` is TV-L1 in the graph beside OpenCV's DualTVL1, which is in
+opencv-contrib-python and cannot be installed beside opencv-python: PYTHON is
+that of an environment that has it. DIR holds frame10.png, frame11.png and
+flow10.flo of a Middlebury pair (RubberWhale: vision.middlebury.edu/flow/data),
+for the end-point error at the pair's own size.
+
+`raft` is RAFT beside torchvision's, on the same random weights (the error of
+real ones does not change with who computes it: the fields are compared), from
+frame to frame of one clip. `dis` is `flow.compute` beside the shortest loop
+over OpenCV's DIS that a user would write.
 """
 
 import argparse
+import itertools
 import json
+import os
 import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +36,8 @@ import cv2
 import numpy as np
 
 from keras_twostream import flow
+
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "peers"))
 
 SPEED_SIZE = (340, 256)
 OURS = {
@@ -161,13 +172,152 @@ def table(rows: dict[str, list[float]]) -> str:
     return "\n".join(lines)
 
 
+# === RAFT and DIS ===
+
+
+def moving_clip(count: int) -> np.ndarray:
+    """(count, 256, 340, 3) uint8: smooth noise that moves to the right."""
+    width, height = SPEED_SIZE
+    noise = np.random.default_rng(0).integers(
+        0, 256, (height, width + 2 * count, 3), np.uint8
+    )
+    smooth = cv2.GaussianBlur(noise, (0, 0), 2)
+    starts = [2 * (count - number) for number in range(count)]
+    return np.stack([smooth[:, start : start + width] for start in starts])
+
+
+def timed(
+    settings: dict[str, Callable[[], np.ndarray]], rounds: int, pairs: int
+) -> dict[str, list[float]]:
+    """Best clock and CPU seconds per pair, by setting."""
+    for solve in settings.values():
+        solve()  # compiles, and warms caches
+    times: dict[str, list[tuple[float, float]]] = {n: [] for n in settings}
+    for _ in range(rounds):
+        for name, solve in settings.items():
+            start = time.perf_counter(), time.process_time()
+            solve()
+            seconds = time.perf_counter() - start[0]
+            times[name].append((seconds, time.process_time() - start[1]))
+    return {
+        name: (np.min(seconds, axis=0) / pairs).tolist()
+        for name, seconds in times.items()
+    }
+
+
+def measure_raft(
+    rounds: int, pairs: int, updates: int, threads: int
+) -> list[str]:
+    """Rows of a table of both networks, ours and torchvision's."""
+    import tensorflow as tf
+    import torch
+    from reference import declare_operators
+
+    declare_operators()
+    from torchvision.models import optical_flow
+
+    torch.set_num_threads(threads)
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    frames = moving_clip(pairs + 1)
+    # Sides that both take, so that neither pads.
+    frames = np.pad(frames, [(0, 0), (0, 0), (2, 2), (0, 0)], mode="edge")
+    images = torch.from_numpy(frames.astype("float32") / 127.5 - 1)
+    images = images.permute(0, 3, 1, 2).contiguous()
+    rows = []
+    for name in ("raft_small", "raft_large"):
+        torch.manual_seed(0)
+        net = getattr(optical_flow, name)().eval()
+        with tempfile.TemporaryDirectory() as folder:
+            weights = os.path.join(folder, "weights.pth")
+            torch.save(net.state_dict(), weights)
+            parameters = {"weights": weights, "updates": updates}
+            flow.compute(frames[:2], name, **parameters)
+        settings = {
+            f"ours, {name}": lambda n=name, p=parameters: flow.compute(
+                frames, n, **p
+            ),
+            f"torchvision, {name}": lambda n=net: of_torch(n, images, updates),
+        }
+        fields = [solve() for solve in settings.values()]
+        apart = np.abs(fields[0] - fields[1]).max()
+        seconds = timed(settings, rounds, pairs)
+        theirs = seconds[f"torchvision, {name}"]
+        rows += [
+            f"| {each} | {1 / clock:.2f} | {theirs[0] / clock:.2f} "
+            f"| {1000 * cpu:.0f} | {theirs[1] / cpu:.2f} | {apart:.1e} |"
+            for each, (clock, cpu) in seconds.items()
+        ]
+    return rows
+
+
+def of_torch(net: Any, images: Any, updates: int) -> np.ndarray:
+    """torchvision's flow, pair by pair, as a CPU does it fastest."""
+    import torch
+
+    with torch.no_grad():
+        fields = [
+            net(images[i : i + 1], images[i + 1 : i + 2], updates)[-1]
+            for i in range(len(images) - 1)
+        ]
+    return torch.cat(fields).permute(0, 2, 3, 1).numpy()
+
+
+def measure_dis(rounds: int, pairs: int) -> list[str]:
+    """Rows of a table of each preset, ours and a plain loop's."""
+    frames = moving_clip(pairs + 1)
+    rows = []
+    for number, preset in enumerate(("ultrafast", "fast", "medium")):
+
+        def plain(number: int = number) -> np.ndarray:
+            solver = cv2.DISOpticalFlow_create(number)
+            grey = [cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in frames]
+            pairs = itertools.pairwise(grey)
+            return np.stack([solver.calc(*pair, None) for pair in pairs])
+
+        settings = {
+            f"ours, {preset}": lambda p=preset: flow.compute(
+                frames, "dis", preset=p
+            ),
+            f"plain loop, {preset}": plain,
+        }
+        seconds = timed(settings, rounds, pairs)
+        theirs = seconds[f"plain loop, {preset}"]
+        rows += [
+            f"| {each} | {1 / clock:.1f} | {theirs[0] / clock:.2f} "
+            f"| {1000 * cpu:.2f} | {theirs[1] / cpu:.2f} |"
+            for each, (clock, cpu) in seconds.items()
+        ]
+    return rows
+
+
+# === The command line ===
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--contrib-python", required=True)
-    parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    print(table(measure(options.data, options.contrib_python, options.rounds)))
+    commands = parser.add_subparsers(dest="what", required=True)
+    tvl1 = commands.add_parser("tvl1")
+    tvl1.add_argument("--data", type=Path, required=True)
+    tvl1.add_argument("--contrib-python", required=True)
+    raft = commands.add_parser("raft")
+    raft.add_argument("--updates", type=int, default=12)
+    raft.add_argument("--threads", type=int, default=os.cpu_count())
+    for command, pairs in ((raft, 4), (commands.add_parser("dis"), 32)):
+        command.add_argument("--pairs", type=int, default=pairs)
+    for command in commands.choices.values():
+        command.add_argument("--rounds", type=int, default=5)
+    given = vars(parser.parse_args())
+    what = given.pop("what")
+    if what == "tvl1":
+        folder, python = given["data"], given["contrib_python"]
+        print(table(measure(folder, python, given["rounds"])))
+        return
+    columns = ["setting", "pairs/s", "times theirs", "CPU ms per pair"]
+    columns += ["times theirs", *(["px apart"] if what == "raft" else [])]
+    print(f"| {' | '.join(columns)} |")
+    print("|---" * len(columns) + "|")
+    rows = measure_raft if what == "raft" else measure_dis
+    print("\n".join(rows(**given)))
 
 
 if __name__ == "__main__":

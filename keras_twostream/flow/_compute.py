@@ -138,11 +138,10 @@ def _one_by_one(
     images = grey
     if grey.dtype != np.uint8:
         images = np.rint(grey).astype(np.uint8)
-    fields = [
-        function(images[first], images[second], **parameters)
-        for first, second in pairs
-    ]
-    return np.stack(fields).astype(np.float32, copy=False)
+    fields = np.empty((len(pairs), *grey.shape[1:], 2), np.float32)
+    for place, (first, second) in enumerate(pairs.tolist()):
+        fields[place] = function(images[first], images[second], **parameters)
+    return fields
 
 
 # === Checks ===

@@ -27,8 +27,10 @@ def to_grey(frames: np.ndarray) -> np.ndarray:
     """Checked frames as grey images (T, H, W) of the same type."""
     if frames.ndim == 3:
         return frames
-    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
-    return np.stack(grey) if grey else frames[..., 0]
+    grey = np.empty(frames.shape[:3], frames.dtype)
+    for frame, place in zip(frames, grey, strict=True):
+        cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY, dst=place)
+    return grey
 
 
 def _check_shape(frames: np.ndarray) -> None:
