@@ -10,12 +10,14 @@ from keras_twostream.cli import _console
 from keras_twostream.cli._options import (
     bound_option,
     check_device,
+    cover_dense,
     debug_option,
     device_option,
     json_option,
     list_options,
     views_options,
 )
+from keras_twostream.cli._settings import assignments
 from keras_twostream.spec import SCORE_FUSIONS
 
 
@@ -39,6 +41,12 @@ from keras_twostream.spec import SCORE_FUSIONS
     help="Which data set's head, of a network with several; its classes are "
     "numbered as the list does.",
 )
+@click.option(
+    "--option",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the model, such as clip_length=25.",
+)
 @click.option("--workers", type=click.IntRange(1), help="Videos read at once.")
 @click.option("--cache", metavar="DIR", help="A packed cache of the videos.")
 @bound_option
@@ -58,6 +66,8 @@ def evaluate_command(as_json: bool, **flags: Any) -> None:
     check_device()
     from keras_twostream.cli import _evaluate_run
 
+    flags["option"] = assignments(flags["option"], "--option")
+    cover_dense(flags)
     report = _evaluate_run.evaluate(flags)
     show(report, as_json)
     if report["skipped"]:

@@ -23,7 +23,7 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     """Scores a model on whole videos, and saves what was asked for."""
     if flags["out"] is not None:
         check_writable(flags["out"])
-    model = load_anything(flags["model"])
+    model = load_anything(flags["model"], **flags["option"])
     refuse_untrained(model)
     found = read_annotations(
         flags["data"],
@@ -46,6 +46,7 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
                 "num_clips",
                 "crops",
                 "protocol",
+                "step",
                 "batch_size",
                 "workers",
                 "cache",
@@ -60,7 +61,7 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     report = report_on(scores, weights)
     report["skipped"] = evaluator.skipped
     report["protocol"] = {
-        "clips": flags["num_clips"],
+        "clips": flags["num_clips"] or "all",
         "crops": flags["crops"],
         "videos": len(scores.names),
     }

@@ -5,9 +5,11 @@ from typing import Any
 import click
 
 from keras_twostream.cli import _console
+from keras_twostream.cli._evaluate import show
 from keras_twostream.cli._options import (
     bound_option,
     check_device,
+    cover_dense,
     debug_option,
     device_option,
     json_option,
@@ -29,6 +31,12 @@ from keras_twostream.cli._options import (
 )
 @out_option
 @views_options
+@click.option(
+    "--svm",
+    metavar="TEST",
+    help="Train a linear SVM on the features of --data, and measure it on "
+    "this folder or list.",
+)
 @click.option(
     "--batch-size", type=click.IntRange(1), default=16, show_default=True
 )
@@ -52,12 +60,18 @@ def features_command(as_json: bool, **flags: Any) -> None:
 
     Example: keras-twostream features spatiotemporal_resnet
     --data videos --tap rgb.pool5 --tap flow.pool5 --out features
+
+    C3D's own test (Tran et al. 2015, section 4): features c3d --data train
+    --svm test --tap rgb.fc6 --clips all --step 8 --out features
     """
     check_device()
     from keras_twostream.cli import _features_run
 
-    report = _features_run.extract(flags)
+    cover_dense(flags)
+    report = _features_run.run(flags)
     if as_json:
         _console.print_json(report)
+    elif "accuracy" in report:
+        show(report, as_json=False)
     if report["failed"]:
         click.get_current_context().exit(1)

@@ -6,14 +6,60 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from keras_twostream import _files, inspection, training
 from keras_twostream._opencv import cv2
 from keras_twostream.cli._files import check_writable, distinct
 from keras_twostream.cli._train_setup import load_anything
-from keras_twostream.data import read_annotations
+from keras_twostream.data import Annotations, read_annotations
 from keras_twostream.data.lists.annotations import LIST_SUFFIXES
 from keras_twostream.errors import SpecError, VideoError
+
+
+def run(flags: dict[str, Any]) -> dict[str, Any]:
+    """Write the features, and with `--svm` measure a linear SVM on them.
+
+    Args:
+        flags: The command's parameters by name.
+
+    Returns:
+        What `extract` returns of `--data`, with the failed videos of both
+        lists, and "accuracy" with `--svm`.
+    """
+    if flags["svm"] is None:
+        return extract(flags)
+    # Two videos of one name may stand on both sides.
+    report = extract({**flags, "out": flags["out"] / "train"})
+    test = extract(
+        {**flags, "out": flags["out"] / "test", "data": flags["svm"]}
+    )
+    report["failed"] += test["failed"]
+    report["accuracy"] = {"svm": _svm(flags, report, test)}
+    return report
+
+
+def _svm(
+    flags: dict[str, Any], train: dict[str, Any], test: dict[str, Any]
+) -> dict[str, float]:
+    """Accuracies of an SVM on mean features (Tran et al. 2015, section 4)."""
+    known = _annotations(flags, flags["data"])
+    unseen = _annotations(flags, flags["svm"]).in_order_of(known.classes)
+    rows, labels = _rows(flags, known, train)
+    others, truth = _rows(flags, unseen, test)
+    scores = training.svm_fusion(rows, labels, others)
+    return training.accuracy_report(scores[:, : len(known.classes)], truth)
+
+
+def _rows(
+    flags: dict[str, Any], found: Annotations, report: dict[str, Any]
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Features and labels of the videos that could be read."""
+    failed = {entry["source"] for entry in report["failed"]}
+    pairs = [(p, label) for p, label in found.pairs() if p not in failed]
+    targets = [report["files"][path] for path, _ in pairs]
+    rows = training.video_features(targets, flags["taps"], flags["file_format"])
+    return rows, np.array([label for _, label in pairs])
 
 
 def extract(flags: dict[str, Any]) -> dict[str, Any]:
@@ -37,6 +83,7 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
         protocol=flags["protocol"],
         batch_size=flags["batch_size"],
         bound=flags["bound"],
+        step=flags["step"],
     )
     videos = _videos(flags)
     targets = _targets(videos, flags["out"])
@@ -88,9 +135,11 @@ def _videos(flags: dict[str, Any]) -> list[str]:
     data = Path(flags["data"])
     if data.is_file() and data.suffix.lower() not in LIST_SUFFIXES:
         return [str(data)]
-    return read_annotations(
-        data, flags["list_format"], root=flags["root"]
-    ).paths
+    return _annotations(flags, flags["data"]).paths
+
+
+def _annotations(flags: dict[str, Any], data: str) -> Annotations:
+    return read_annotations(data, flags["list_format"], root=flags["root"])
 
 
 def _targets(videos: list[str], out: Path) -> dict[str, Path]:

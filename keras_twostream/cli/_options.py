@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -62,9 +63,34 @@ def list_options(function):
     )(function)
 
 
+class ClipCount(click.ParamType):
+    """A number of clips, or "all" for None: as many as cover the video."""
+
+    name = "N|all"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> int | None:
+        """Return the number; see `click.ParamType.convert`."""
+        if value is None or value == "all":
+            return None
+        if str(value).isdigit() and int(value) > 0:
+            return int(value)
+        self.fail(f"{value!r} is not a number of clips, nor 'all'.", param, ctx)
+
+
 def views_options(function):
-    """`--clips`, `--crops` and `--protocol`: what is seen of a video."""
+    """`--clips`, `--step`, `--crops`, `--protocol`: what is seen of a video."""
     for option in (
+        click.option(
+            "--step",
+            type=click.IntRange(1),
+            metavar="FRAMES",
+            help="From one dense clip to the next; a clip's length by default.",
+        ),
         click.option(
             "--protocol",
             type=click.Choice(SAMPLINGS),
@@ -80,14 +106,21 @@ def views_options(function):
         click.option(
             "--clips",
             "num_clips",
-            type=click.IntRange(1),
+            type=ClipCount(),
             default=10,
             show_default=True,
-            help="Clips of each video.",
+            help="Clips of each video; all covers it, with dense clips.",
         ),
     ):
         function = option(function)
     return function
+
+
+def cover_dense(flags: dict[str, Any]) -> None:
+    """Place clips without a gap where all of them, or a step, is asked for."""
+    covering = flags["num_clips"] is None or flags["step"] is not None
+    if covering and flags["protocol"] is None:
+        flags["protocol"] = "dense"
 
 
 def bound_option(function):

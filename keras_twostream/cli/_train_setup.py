@@ -200,9 +200,14 @@ def _known(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if key in known}
 
 
-def load_anything(place: str) -> keras.Model:
-    """A model from a run folder, a model folder, or by name."""
-    return hub.load(model_name(place))
+def load_anything(place: str, **options: Any) -> keras.Model:
+    """Return a model from a run folder, a model folder, or by name.
+
+    Args:
+        place: The folder or the name.
+        **options: Of the builder, such as `clip_length=25`.
+    """
+    return hub.load(model_name(place), **options)
 
 
 def start_streams(model: keras.Model, init: Mapping[str, str]) -> None:

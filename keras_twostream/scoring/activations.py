@@ -31,6 +31,8 @@ class FeatureExtractor:
         batch_size: Views in a batch; the last one is filled up.
         bound: Pixels that the extreme levels mean of flow that another tool
             wrote (see `data.layouts`).
+        step: Frames from one dense clip to the next; the clip's span when
+            None.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class FeatureExtractor:
         protocol: str | None = None,
         batch_size: int = 16,
         bound: float = layouts.BOUND,
+        step: int | None = None,
     ) -> None:
         self._tapped, self._spec = tapped, spec
         self._cut = {
@@ -50,6 +53,7 @@ class FeatureExtractor:
             "crops": crops,
             "protocol": protocol,
             "bound": bound,
+            "step": step,
         }
         self._batch_size = batch_size
 
@@ -88,7 +92,7 @@ class FeatureExtractor:
             "weights": _digest(self._tapped),
             "spec": self._spec.to_json(),
             "clips": self._cut["count"],
-            **{k: self._cut[k] for k in ("crops", "protocol", "bound")},
+            **{k: self._cut[k] for k in ("crops", "protocol", "bound", "step")},
         }
 
     def _batch(self, views, start: int, count: int) -> dict[str, np.ndarray]:
@@ -181,3 +185,31 @@ def _files(target, taps: Sequence[str], file_format: str) -> list[Path]:
     if file_format == "safetensors":
         return [target.with_name(f"{target.name}.safetensors")]
     return [target.with_name(f"{target.name}.{tap}.npy") for tap in taps]
+
+
+def video_features(
+    targets: Sequence[str | os.PathLike],
+    taps: Sequence[str],
+    file_format: str = "safetensors",
+) -> dict[str, np.ndarray]:
+    """Return one row for each video: the mean of its clips' activations.
+
+    Args:
+        targets: As in `write_features`, of each video.
+        taps: The taps.
+        file_format: As in `write_features`.
+
+    Returns:
+        From tap to (videos, D); what is left of space and time is flattened.
+    """
+    rows: dict[str, list[np.ndarray]] = {tap: [] for tap in taps}
+    for target in targets:
+        files = _files(target, taps, file_format)
+        if file_format == "safetensors":
+            arrays = safetensors.numpy.load_file(files[0])
+        else:
+            loaded = [np.load(file, allow_pickle=False) for file in files]
+            arrays = dict(zip(taps, loaded, strict=True))
+        for tap in taps:
+            rows[tap].append(arrays[tap].mean(axis=0).ravel())
+    return {tap: np.stack(parts) for tap, parts in rows.items()}

@@ -61,6 +61,8 @@ class VideoEvaluator:
         cache: A packed cache, for the videos that it holds.
         bound: Pixels that the extreme levels mean of flow that another tool
             wrote (see `data.layouts`); the same as in training.
+        step: Frames from one dense clip to the next; the clip's span when
+            None.
 
     Attributes:
         skipped: From path to the reason, for videos that cannot be read;
@@ -79,10 +81,11 @@ class VideoEvaluator:
         workers: int | None = None,
         cache: str | os.PathLike | None = None,
         bound: float = layouts.BOUND,
+        step: int | None = None,
     ) -> None:
         self._items = as_pairs(items, "evaluate_videos(model, items)")
         self._sources = [_source(path, cache) for path, _ in self._items]
-        views = Views(num_clips, protocol, crops, bound=bound)
+        views = Views(num_clips, protocol, crops, bound=bound, step=step)
         self._reading = batch_size, views, workers
         self._head = head
         self._compiled: tuple[Any, ...] = (None, None, None)

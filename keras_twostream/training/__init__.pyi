@@ -2,6 +2,7 @@ from keras_twostream.scoring.activations import (
     FeatureExtractor as FeatureExtractor,
 )
 from keras_twostream.scoring.activations import has_features as has_features
+from keras_twostream.scoring.activations import video_features as video_features
 from keras_twostream.scoring.activations import write_features as write_features
 from keras_twostream.scoring.evaluation import (
     VideoEvaluation as VideoEvaluation,

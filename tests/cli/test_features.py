@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from small_model import small_model
+from tiny_net import tiny_net
 
 import keras_twostream as kts
 from keras_twostream import actors, cli, hub, training
@@ -20,7 +21,7 @@ def run(monkeypatch):
 
     def invoke(*arguments, **options):
         model = small_model(**options)
-        monkeypatch.setattr(hub, "load", lambda name: model)
+        monkeypatch.setattr(hub, "load", lambda name, **_: model)
         return CliRunner().invoke(cli.group, [str(each) for each in arguments])
 
     return invoke
@@ -127,3 +128,43 @@ def test_one_head_of_several_is_measured_on_its_data(run, tmp_path):
     result = run(*command, "--head", "hmdb51", heads={"hmdb51": 1})
     words = " ".join(result.stderr.split())
     assert "label 1: classes are numbered from 0 to 0" in words
+
+
+def test_an_svm_is_trained_on_features_and_measured(
+    registered, video_folder, tmp_path
+):
+    keras.utils.set_random_seed(0)
+    model = tiny_net(2, clip_spec={"clip_length": 3, "temporal_stride": 2})
+    kts.inspection.update_card(
+        model,
+        architecture="tiny_net",
+        options={"clip_spec": {"clip_length": 3, "temporal_stride": 2}},
+        classes=["slides", "stands"],
+    )
+    kts.save_pretrained(model, tmp_path / "net")
+    # Unseen videos of the second class alone, of names that train has too.
+    unseen = tmp_path / "unseen" / "stands"
+    unseen.mkdir(parents=True)
+    for name in ("0.mp4", "1.mp4"):
+        (unseen / name).symlink_to(video_folder / "stands" / name)
+    result = CliRunner().invoke(
+        cli.group,
+        [
+            "features", str(tmp_path / "net"), "--data", str(video_folder),
+            "--svm", str(unseen.parent), "--tap", "flow.pool", "--clips",
+            "all", "--step", "2", "--out", str(tmp_path / "features"),
+            "--json",
+        ],
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert len(report["files"]) == 12
+    assert report["accuracy"]["svm"]["top1"] == 1.0
+    (row,) = {
+        array.shape
+        for array in training.video_features(
+            [report["files"][str(video_folder / "stands" / "0.mp4")]],
+            ["flow.pool"],
+        ).values()
+    }
+    assert row == (1, 4)

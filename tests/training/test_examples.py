@@ -162,28 +162,6 @@ def _as_ucf101(folder, root):
     return lists
 
 
-def test_features_of_c3d_and_an_svm(
-    run, commands, four_videos, tmp_path, capsys
-):
-    model = kts.models.c3d(
-        2,
-        variant="small",
-        clip_spec={"short_side": 16, "resize_to": (16, 22), "crop": (16, 16)},
-    )
-    kts.save_pretrained(model, tmp_path / "c3d")
-    # Unseen videos of the second class alone, two of them of one name.
-    unseen = tmp_path / "unseen" / "stands"
-    unseen.mkdir(parents=True)
-    for name, number in (("0.mp4", 0), ("0.avi", 1)):
-        source = (four_videos / "stands" / f"{number}.mp4").resolve()
-        (unseen / name).symlink_to(source)
-    folders = [four_videos, unseen.parent, tmp_path / "features"]
-    run("c3d_svm.py", tmp_path / "c3d", *folders, "--clips", 2)
-    assert commands == ["features"] * 2
-    assert len(list(folders[-1].glob("*/*/*.safetensors"))) == 6
-    assert "'mean_class': 1.0" in capsys.readouterr().out
-
-
 def test_plugin_adds_a_model_and_its_weight(monkeypatch, tmp_path):
     folder = EXAMPLES / "plugin"
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]

@@ -32,6 +32,8 @@ class Views:
             "whole_mirrored".
         short: What a video shorter than the clip does: "loop" or "pad".
         bound: Pixels that the extreme levels of another tool's flow mean.
+        step: Frames from one dense clip to the next; the clip's span when
+            None.
     """
 
     count: int | None = 1
@@ -39,6 +41,7 @@ class Views:
     crops: str = "centre"
     short: str = "loop"
     bound: float = layouts.BOUND
+    step: int | None = None
 
 
 DEFAULT_VIEWS = Views()
@@ -52,6 +55,7 @@ def clips(
     crops: str = "centre",
     short: str = "loop",
     bound: float = layouts.BOUND,
+    step: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the clips that a video is tested on.
 
@@ -68,6 +72,8 @@ def clips(
             or "whole_mirrored".
         short: What a video shorter than the clip does: "loop" or "pad".
         bound: Pixels that the extreme levels of another tool's flow mean.
+        step: Frames from one dense clip to the next; the clip's span when
+            None.
 
     Returns:
         One array per stream of the spec: "rgb" (N, T, H, W, 3F) uint8,
@@ -81,7 +87,7 @@ def clips(
     Example:
         >>> clips("video.mp4", spec, count=10, crops="3-crop")
     """
-    views = Views(count, protocol, crops, short, bound)
+    views = Views(count, protocol, crops, short, bound, step)
     footage, chosen = view_footage(source, spec, views)
     by_crop = [footage.crop(crop) for crop in chosen]
     return {
@@ -109,7 +115,9 @@ def view_footage(
         each stream, and the crops.
     """
     opened = open_source(source, spec, views.bound)
-    places = placement.views(opened.frames, spec, views.count, views.protocol)
+    places = placement.views(
+        opened.frames, spec, views.count, views.protocol, views.step
+    )
     footage = footage_of(opened, places, spec, views.short)
     height, width = footage.size
     return footage, cropping.view_crops(height, width, spec.crop, views.crops)

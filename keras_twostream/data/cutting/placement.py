@@ -204,14 +204,15 @@ def views(
     spec: ClipSpec,
     clips: int | None = 1,
     protocol: str | None = None,
+    step: int | None = None,
 ) -> np.ndarray:
     """Where the clips lie that a video is tested on.
 
     - "uniform": evenly spaced from the first place to the last (25 positions,
       Simonyan & Zisserman 2014; 10 clips, I3D and later); one clip is
       centred.
-    - "dense": one after the other without a gap; `clips=None` covers the
-      video, a number keeps the first ones.
+    - "dense": one after the other without a gap, or every `step` frames;
+      `clips=None` covers the video, a number keeps the first ones.
     - "segments": T segments, the centre of each (Wang et al. 2016); further
       clips shift through the segments.
     - "whole": T steps spread over the whole video.
@@ -224,6 +225,8 @@ def views(
         spec: The clip.
         clips: How many at most; None only for "dense".
         protocol: A name above, `spec.sampling` when None.
+        step: Frames from one dense clip to the next, as C3D's 8 of 16
+            (Tran et al. 2015, section 3.4); the clip's span when None.
 
     Returns:
         (N, T) ints, a different placement in each row; N is `clips`, or
@@ -246,7 +249,12 @@ def views(
             "with protocol='dense', which covers the video. "
             f"Received: {clips!r} with protocol={protocol!r}"
         )
-    return _different(_placements(frames, spec, clips, protocol))
+    if step is not None and (protocol != "dense" or step < 1):
+        raise SpecError(
+            "`step` is of dense clips, and 1 or more. "
+            f"Received: step={step!r} with protocol={protocol!r}"
+        )
+    return _different(_placements(frames, spec, clips, protocol, step))
 
 
 def _different(placements: np.ndarray) -> np.ndarray:
@@ -256,26 +264,32 @@ def _different(placements: np.ndarray) -> np.ndarray:
 
 
 def _placements(
-    frames: int, spec: ClipSpec, clips: int | None, protocol: str
+    frames: int,
+    spec: ClipSpec,
+    clips: int | None,
+    protocol: str,
+    step: int | None,
 ) -> np.ndarray:
     if protocol == "whole":
         return _spread(frames - _window(spec) + 1, spec.clip_length)[None]
     if protocol == "segments":
         return _segment_views(frames, spec, clips or 1)
     stride = fitting_stride(frames, spec, spec.temporal_stride)
-    starts = _starts(frames, spec.span(stride), clips, protocol)
+    span = spec.span(stride)
+    if clips is not None and protocol == "uniform":
+        starts = _spread(frames - span + 1, clips)
+    else:
+        starts = _dense_starts(frames, span, clips, step or span)
     return starts[:, None] + _steps(spec, stride)[None, :]
 
 
-def _starts(
-    frames: int, span: int, clips: int | None, protocol: str
+def _dense_starts(
+    frames: int, span: int, clips: int | None, step: int
 ) -> np.ndarray:
-    if clips is not None and protocol == "uniform":
-        return _spread(frames - span + 1, clips)
-    covering = max(1, -(-frames // span))
+    covering = 1 + max(0, -(-(frames - span) // step))
     count = covering if clips is None else min(clips, covering)
     # The last clip ends with the video, rather than beyond it.
-    return np.minimum(np.arange(count) * span, max(frames - span, 0))
+    return np.minimum(np.arange(count) * step, max(frames - span, 0))
 
 
 def _segment_views(frames: int, spec: ClipSpec, clips: int) -> np.ndarray:

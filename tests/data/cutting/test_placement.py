@@ -237,3 +237,12 @@ def test_dense_clips_are_consecutive():
         90, SPEC, sampling.generator(0, 0, 0)
     )
     np.testing.assert_array_equal(np.diff(placement), 1)
+
+
+def test_dense_clips_may_overlap_by_a_step():
+    spec = ClipSpec(clip_length=16, temporal_stride=1, streams=("rgb",))
+    starts = views(40, spec, None, "dense", step=8)[:, 0]
+    assert starts.tolist() == [0, 8, 16, 24]  # C3D's clips of 16, 8 apart
+    assert views(42, spec, None, "dense", step=8)[-1, -1] == 41
+    with pytest.raises(SpecError, match="`step` is of dense clips"):
+        views(40, spec, 2, "uniform", step=8)

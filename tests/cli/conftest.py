@@ -1,0 +1,3 @@
+from tiny_net import registered, video_folder
+
+__all__ = ["registered", "video_folder"]
