@@ -66,6 +66,7 @@ def _digest(text: str) -> str:
 
 def _metadata(config: Mapping[str, Any]) -> ModelCardData:
     known = config["license"] != UNSPECIFIED
+    results = [_result(row) for row in config.get("metrics") or ()]
     return ModelCardData(
         license=printable(config["license"]) if known else None,
         library_name=LIBRARY,
@@ -73,9 +74,8 @@ def _metadata(config: Mapping[str, Any]) -> ModelCardData:
         tags=["action-recognition", "optical-flow", config["architecture"]],
         base_model=_base_repository(config.get("base") or ""),
         datasets=list(config.get("datasets") or ()) or None,
-        model_name=config["architecture"],
-        eval_results=[_result(row) for row in config.get("metrics") or ()]
-        or None,
+        model_name=config["architecture"] if results else None,
+        eval_results=results or None,
         ignore_metadata_errors=True,
     )
 
@@ -112,7 +112,7 @@ def _base_repository(base: str) -> str | None:
 def _markdown(text: Any) -> str:
     """Text that shows as it is: no markup, no HTML, one line."""
     plain = html.escape(printable(" ".join(str(text).split())), quote=False)
-    plain = re.sub(r"([\\`*\[\]|~])", r"\\\1", plain)
+    plain = re.sub(r"([\\`*\[\]|]|~(?=\S)|(?<=\S)~)", r"\\\1", plain)
     plain = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", plain)  # emphasis at edges
     return re.sub(r"^(\d*)([-+#=.)])(?=\s|[-=#])", r"\1\\\2", plain)
 
