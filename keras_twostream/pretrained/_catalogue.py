@@ -37,7 +37,7 @@ ROW = "weight.toml"
 
 _MAX_ROW_BYTES = 256 * 1024
 _PACKAGE = Path(__file__).parents[1]
-_OPTIONAL = {"required": False}
+_OPTIONAL: dict[str, Any] = {"required": False}
 _RULES: dict[str, _schema.Rule] = {
     "name": _schema.Rule(str),
     "license": _schema.Rule(str),
@@ -268,7 +268,8 @@ def _built_in() -> Mapping[str, WeightSpec]:
 
 def _from_plugins() -> tuple[list[WeightSpec], list[str]]:
     """What plugins offer, and what went wrong, by plugin."""
-    specs, problems = [], []
+    specs: list[WeightSpec] = []
+    problems: list[str] = []
     for point in importlib.metadata.entry_points(group=WEIGHT_GROUP):
         rows = _rows_of(point)
         if isinstance(rows, str):
@@ -312,7 +313,9 @@ def _rows(offered: Any) -> Iterator[WeightSpec]:
         yield row
 
 
-def _refuse_duplicate(found: Mapping[str, WeightSpec], spec: WeightSpec):
+def _refuse_duplicate(
+    found: Mapping[str, WeightSpec], spec: WeightSpec
+) -> None:
     other = found.get(spec.name)
     if other is not None and other != spec:
         raise RegistrationError(

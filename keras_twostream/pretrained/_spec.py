@@ -229,8 +229,8 @@ class WeightSpec(_Pinned):
         "whole hash", "part of it"; or "first download": no hash is known,
         the first download's is recorded, and later ones are held to it.
         """
-        pins = (_pin(self, file) for file in self.all_files)
-        return max(pins, key=_PINS.__getitem__)
+        pins = [_pin(self, file) for file in self.all_files]
+        return max(pins, key=_PINS.index)
 
     @property
     def needs_flag(self) -> bool:
@@ -245,7 +245,7 @@ class WeightSpec(_Pinned):
 
 
 _WHOLE, _PART, _FIRST = "whole hash", "part of it", "first download"
-_PINS = {_WHOLE: 0, _PART: 1, _FIRST: 2}  # the weakest last
+_PINS = (_WHOLE, _PART, _FIRST)  # the weakest last
 
 
 def _pin(spec: WeightSpec, file: WeightFile) -> str:
