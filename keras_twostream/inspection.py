@@ -16,6 +16,7 @@ from keras_twostream.errors import (
     did_you_mean,
 )
 from keras_twostream.layers import StreamInput
+from keras_twostream.regions import RegionSpec
 from keras_twostream.spec import ClipSpec
 
 
@@ -66,6 +67,32 @@ def check_whole_frames(model: keras.Model) -> None:
                 f"{height} x {width} pixels alone, not whole ones. Choose "
                 "other crops, such as centre or 10-crop."
             )
+
+
+def sees_regions(model: keras.Model) -> bool:
+    """Whether the model eats regions of frames instead of clips."""
+    return "regions" in card(model).get("options", {})
+
+
+def region_spec(model: keras.Model) -> RegionSpec:
+    """How a detector finds and links its regions.
+
+    Args:
+        model: A model of an architecture with the option `regions`.
+
+    Returns:
+        Its RegionSpec.
+
+    Raises:
+        SpecError: If the model eats whole clips.
+    """
+    if not sees_regions(model):
+        raise SpecError(
+            f"{model.name} eats clips, and finds no regions in them. Detectors "
+            "are models of action_tubes, such as "
+            'keras_twostream.load("action_tubes.actors").'
+        )
+    return RegionSpec.from_json(card(model)["options"]["regions"] or {})
 
 
 def card(model: keras.Model) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from keras_twostream.layers._heads import (
     concentration,
 )
 from keras_twostream.layers._pooling import MaxPooling2D, MaxPooling3D
+from keras_twostream.layers._rescale import Rescale
 from keras_twostream.layers._steps import (
     AbsoluteDifference,
     DrawStep,
@@ -79,6 +80,7 @@ __all__ = [
     "LocalResponseNormalization",
     "MaxPooling2D",
     "MaxPooling3D",
+    "Rescale",
     "ScoreFusion",
     "SegmentConsensus",
     "SegmentMeans",

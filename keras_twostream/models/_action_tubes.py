@@ -13,8 +13,13 @@ in conv2, conv4 and conv5. Both streams have the same network.
 
 A batch counts regions, each warped to 227 x 227. Their flow is not scaled by
 the warp: the network sees it as a colour image of |f|, v and u, 16 levels to
-the pixel. The authors train one such network per stream, then a linear SVM
-on both fc7; the fused logits here are the mean of the two fc8.
+the pixel. Biases start at 1 in conv2, conv4, conv5, fc6 and fc7.
+
+The networks are trained with fc8 on top, one class more than there are
+actions (`head="softmax"`; fused logits are the mean of the two fc8). A
+detector has linear SVMs in its place (`head="svm"`): fc7 of each stream times
+20 over its mean norm, joined, and one Dense layer with a column per action.
+How regions are found and linked is the option `regions`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,9 +35,11 @@ from keras_twostream.layers import (
     FoldTime,
     GroupedConv2D,
     LocalResponseNormalization,
+    Rescale,
     classifier,
     stream_inputs,
 )
+from keras_twostream.regions import RegionSpec
 from keras_twostream.registry import register_model
 from keras_twostream.spec import ClipSpec
 
@@ -44,6 +51,7 @@ SPEC = ClipSpec(
 )
 
 SMALLEST = 49
+HEADS = ("softmax", "svm")
 
 # === Parts ===
 
@@ -53,21 +61,36 @@ def _conv(
     name: str,
     filters: int,
     size: int,
+    width: float,
     *,
     groups: int = 1,
     stride: int = 1,
     padding: str = "same",
+    bias: str = "zeros",
 ):
     return GroupedConv2D(
-        filters,
+        _even(filters * width),
         size,
         groups,
         strides=stride,
         padding=padding,
         activation="relu",
-        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        kernel_initializer=_kernels(0.01, width),
+        bias_initializer=bias,
         name=name,
     )(x)
+
+
+def _even(number: float) -> int:
+    """Two groups share the channels."""
+    return max(2, 2 * round(number / 2))
+
+
+def _kernels(stddev: float, width: float) -> keras.initializers.Initializer:
+    """The authors' Gaussian; a narrow network would not wake up from it."""
+    if width == 1.0:
+        return keras.initializers.RandomNormal(stddev=stddev)
+    return keras.initializers.HeNormal()
 
 
 def _pool_norm(x, stream: str, index: int):
@@ -75,30 +98,49 @@ def _pool_norm(x, stream: str, index: int):
     return LocalResponseNormalization(k=1.0, name=f"{stream}_norm{index}")(x)
 
 
-def _convolutions(x, stream: str):
+def _convolutions(x, stream: str, width: float):
     """conv1 to pool5: 227 x 227 to 6 x 6 x 384."""
-    x = _conv(x, f"{stream}_conv1", 96, 7, stride=2, padding="valid")
+
+    def conv(x, index: int, filters: int, size: int, **options: Any):
+        return _conv(
+            x, f"{stream}_conv{index}", filters, size, width, **options
+        )
+
+    x = conv(x, 1, 96, 7, stride=2, padding="valid")
     x = _pool_norm(x, stream, 1)
-    x = _conv(x, f"{stream}_conv2", 384, 5, groups=2, stride=2, padding="valid")
+    x = conv(x, 2, 384, 5, groups=2, stride=2, padding="valid", bias="ones")
     x = _pool_norm(x, stream, 2)
-    x = _conv(x, f"{stream}_conv3", 512, 3)
-    x = _conv(x, f"{stream}_conv4", 512, 3, groups=2)
-    x = _conv(x, f"{stream}_conv5", 384, 3, groups=2)
+    x = conv(x, 3, 512, 3)
+    x = conv(x, 4, 512, 3, groups=2, bias="ones")
+    x = conv(x, 5, 384, 3, groups=2, bias="ones")
     return CeilMaxPooling2D(3, 2, name=f"{stream}_pool5")(x)
 
 
-def _dense(x, stream: str, dropout: float):
+def _dense(x, stream: str, dropout: float, width: float):
     """fc6 and fc7."""
     x = layers.Flatten(data_format="channels_last", name=f"{stream}_flat")(x)
     for name in (f"{stream}_fc6", f"{stream}_fc7"):
         x = layers.Dense(
-            4096,
+            _even(4096 * width),
             activation="relu",
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.005),
+            kernel_initializer=_kernels(0.005, width),
+            bias_initializer="ones",
             name=name,
         )(x)
         x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
     return x
+
+
+def _svms(features: Mapping[str, Any], num_classes: int):
+    """Linear SVMs, one against the rest, on fc7 of all streams."""
+    scaled = [
+        Rescale(name=f"{stream}_scale")(x) for stream, x in features.items()
+    ]
+    stem = "fused" if len(scaled) > 1 else next(iter(features))
+    x = scaled[0]
+    if len(scaled) > 1:
+        x = layers.Concatenate(name="fused_fc7")(scaled)
+    return layers.Dense(num_classes, dtype="float32", name=f"{stem}_svm")(x)
 
 
 # === Network ===
@@ -112,27 +154,35 @@ def action_tubes(
     *,
     streams: Sequence[str] = ("rgb", "flow"),
     include_top: bool = True,
+    head: str = "softmax",
+    width: float = 1.0,
     dropout: float = 0.5,
     heads: Mapping[str, int] | None = None,
     outputs: str = "fused",
     classifier_activation: str | None = None,
     clip_spec: Mapping[str, Any] | None = None,
+    regions: Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """The networks of Action Tubes (Gkioxari & Malik 2015), random weights.
 
     77,809,302 trainable parameters in each stream with 22 outputs.
 
     Args:
-        num_classes: Outputs of the head, the background among them: 22 for
-            J-HMDB's 21 actions.
+        num_classes: Outputs of the head: 22 for J-HMDB's 21 actions and the
+            background; the 21 actions alone where the head is of SVMs.
         streams: "rgb", "flow" or both.
         include_top: False for the features of fc7 instead of scores, for
             the SVM: a dict from stream to (B, 4096).
+        head: "softmax" for fc8 of each stream, to train the network, or
+            "svm" for the detector's linear SVMs.
+        width: Of every layer, in widths of the paper's. Networks of another
+            width start from He et al.'s initialisation.
         dropout: After fc6 and fc7.
         heads: Outputs by data set, for several heads.
         outputs: "fused", or "streams" for a dict of one head each.
         classifier_activation: "softmax", or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's.
+        regions: Fields of the RegionSpec that differ from the authors'.
 
     Returns:
         A model from regions `rgb` (B, 1, 227, 227, 3) and `flow` (B, 1, 227,
@@ -150,7 +200,8 @@ def action_tubes(
     ```
     """
     spec = SPEC.replace(streams=streams).replace(**(clip_spec or {}))
-    _check(spec)
+    RegionSpec.from_json(regions or {})
+    _check(spec, head, width)
     inputs, x = stream_inputs(
         spec, "action_tubes", fixed_size=True, smallest=SMALLEST
     )
@@ -158,9 +209,12 @@ def action_tubes(
         image = FoldTime(name=f"{stream}_fold")(region)
         if stream == "flow":
             image = FlowImage(name="flow_image")(image)
-        x[stream] = _dense(_convolutions(image, stream), stream, dropout)
+        image = _convolutions(image, stream, width)
+        x[stream] = _dense(image, stream, dropout, width)
     if not include_top:
         return keras.Model(inputs, x, name="action_tubes")
+    if head == "svm":
+        return keras.Model(inputs, _svms(x, num_classes), name="action_tubes")
     scores = classifier(
         x,
         num_classes,
@@ -174,10 +228,19 @@ def action_tubes(
     return keras.Model(inputs, scores, name="action_tubes")
 
 
-def _check(spec: ClipSpec) -> None:
+def _check(spec: ClipSpec, head: str, width: float) -> None:
     if spec.clip_length != 1 or spec.flow_length != 1:
         raise SpecError(
             "action_tubes scores single regions: clip_length and flow_length "
             f"must be 1. Received: clip_length={spec.clip_length}, "
             f"flow_length={spec.flow_length}"
+        )
+    if head not in HEADS:
+        raise SpecError(
+            f"`head` must be one of {', '.join(HEADS)}. Received: head={head!r}"
+        )
+    if not 0 < width <= 4:
+        raise SpecError(
+            "`width` is a share of the paper's widths, greater than 0 and 4 "
+            f"at most. Received: width={width!r}"
         )

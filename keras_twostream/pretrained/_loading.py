@@ -119,6 +119,9 @@ def _merged(
     merged = {**spec.options, **options}
     if "num_classes" in options and "heads" in spec.options:
         merged["heads"] = options.get("heads")  # one new head for all
+    if options.get("regions"):
+        regions = spec.options.get("regions") or {}
+        merged["regions"] = {**regions, **options["regions"]}
     fields = _clip_fields(spec, options)
     if fields and "clip_spec" in known:
         merged["clip_spec"] = {**fields, **(options.get("clip_spec") or {})}

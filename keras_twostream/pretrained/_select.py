@@ -23,6 +23,7 @@ FREE_OPTIONS = frozenset(
         "outputs",
         "classifier_activation",
         "clip_spec",
+        "regions",
     }
 )
 DEFAULT = "default"

@@ -1,0 +1,118 @@
+"""How a detector sees regions: proposed, chosen, cut and linked.
+
+A `RegionSpec` is plain data. It is an option of the model's builder, so it
+travels with the model as everything does that its weights depend on. No Keras
+here.
+"""
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+from keras_twostream.errors import SpecError, did_you_mean
+
+PROPOSALS = ("windows", "selective_search", "boxes")
+SALIENCIES = ("inclusion", "mean", "none")
+
+
+@dataclasses.dataclass(frozen=True)
+class RegionSpec:
+    """Where regions come from, and what becomes of them.
+
+    Attributes:
+        proposals: "windows" (our own), "selective_search" (OpenCV's
+            contributed modules) or "boxes" (given by the user, for instance
+            of a tracker). A detector knows only the regions it was trained
+            on.
+        parameters: Parameters of the proposals that differ from their
+            defaults.
+        limit: Regions of a frame at most.
+        saliency: Which regions move enough: "inclusion" asks for a share of
+            the frame's salient pixels, as the authors' code; "mean" for a
+            mean magnitude of the flow, as the paper; "none" for nothing.
+        least_saliency: That share or mean, alpha in the paper.
+        stabilise: Whether the median flow of a frame, the camera's, is taken
+            out before motion is looked at; the network sees all of it.
+        context: Pixels of the crop around the region.
+        suppression: Overlap with a better box of the class from which a box
+            is dropped before linking.
+        link_weight: Of the overlap of consecutive boxes, lambda in the paper.
+
+    Raises:
+        SpecError: If a field is not as above.
+    """
+
+    proposals: str = "windows"
+    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    limit: int = 2000
+    saliency: str = "inclusion"
+    least_saliency: float = 0.3
+    stabilise: bool = False
+    context: int = 16
+    suppression: float = 0.3
+    link_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", dict(self.parameters))
+        _check_choice("proposals", self.proposals, PROPOSALS)
+        _check_choice("saliency", self.saliency, SALIENCIES)
+        _check_number("limit", self.limit, least=1, whole=True)
+        _check_number("context", self.context, least=0, whole=True)
+        _check_number("least_saliency", self.least_saliency, least=0)
+        _check_number("suppression", self.suppression, least=0)
+        _check_number("link_weight", self.link_weight, least=0)
+
+    def replace(self, **changes: Any) -> "RegionSpec":
+        """A copy with some fields changed, checked again.
+
+        Parameters of other proposals do not survive.
+
+        Raises:
+            SpecError: If a field is unknown or has a wrong value.
+        """
+        if changes.get("proposals", self.proposals) != self.proposals:
+            changes.setdefault("parameters", {})
+        return self.from_json({**self.to_json(), **changes})
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec as JSON-compatible values; `from_json` undoes it."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "RegionSpec":
+        """A spec from `to_json`'s output, or some of its fields.
+
+        Raises:
+            SpecError: If a field is unknown or has a wrong value.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in values:
+            if name not in known:
+                raise SpecError(
+                    f"A RegionSpec has no field {name!r}."
+                    f"{did_you_mean(name, known)}"
+                )
+        return cls(**values)
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise SpecError(
+            f"`{name}` must be one of {', '.join(choices)}. "
+            f"Received: {name}={value!r}"
+        )
+
+
+def _check_number(
+    name: str, value: Any, least: int, whole: bool = False
+) -> None:
+    kind = numbers.Integral if whole else numbers.Real
+    fits = isinstance(value, kind) and not isinstance(value, bool)
+    if not fits or not math.isfinite(value) or value < least:
+        words = "a whole number" if whole else "a number"
+        raise SpecError(
+            f"`{name}` must be {words}, {least} or greater. "
+            f"Received: {name}={value!r}"
+        )
