@@ -20,6 +20,7 @@ from keras_twostream.actors.company import (
     COMPANY_CLASSES,
     generate_company,
     render_company,
+    write_company,
 )
 from keras_twostream.actors.rendering import generate, render, write_clip
 
@@ -31,4 +32,5 @@ __all__ = [
     "render",
     "render_company",
     "write_clip",
+    "write_company",
 ]

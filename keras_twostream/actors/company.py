@@ -76,6 +76,29 @@ def render_company(
     return frames, boxes
 
 
+def write_company(
+    path: str | os.PathLike,
+    labels: Sequence[str],
+    seed: int = 0,
+    split: str = "train",
+    index: int = 0,
+    size: tuple[int, int] = SIZE,
+) -> Path:
+    """Draw people side by side into a video file, as `write_clip` does.
+
+    Args:
+        path: Where to write.
+        labels, seed, split, index, size: As for `render_company`.
+
+    Returns:
+        The path.
+    """
+    path = Path(path)
+    frames, _, crf = _draw(labels, seed, split, index, size)
+    encode_clip(path, frames, crf)
+    return path
+
+
 def generate_company(
     folder: str | os.PathLike,
     count: int,

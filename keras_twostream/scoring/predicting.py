@@ -25,6 +25,7 @@ from keras_twostream.scoring.scorer import (
     head_names,
     pool,
     pooling,
+    refuse_regions,
     scorer,
 )
 from keras_twostream.scoring.states import DISTANCES, distances_of, states
@@ -113,6 +114,7 @@ def predict(
     ```
     """
     model = _loaded(model)
+    refuse_regions(model)
     refuse_untrained(model)
     _refuse_several_heads(model)
     spec = inspection.clip_spec(model)

@@ -13,7 +13,7 @@ from keras import ops
 
 from keras_twostream import _acceleration
 from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
-from keras_twostream.inspection import card, clip_spec
+from keras_twostream.inspection import card, clip_spec, sees_regions
 from keras_twostream.layers import (
     SCI,
     ScoreFusion,
@@ -44,9 +44,11 @@ def scorer(model: keras.Model, head: str | None = None) -> keras.Model:
 
     Raises:
         SpecError: If the model eats something else than streams, as one of
-            `with_flow` does, or has several heads and `head` names none.
+            `with_flow` does, or regions of frames, or has several heads and
+            `head` names none.
         UnknownNameError: If the model has no such head.
     """
+    refuse_regions(model)
     _acceleration.notice()
     spec = clip_spec(model)
     eaten = [tensor.name for tensor in model.inputs]
@@ -72,6 +74,21 @@ def scorer(model: keras.Model, head: str | None = None) -> keras.Model:
         {**apart, FUSED: outputs[FUSED]},
         name=f"{model.name}_scorer",
     )
+
+
+def refuse_regions(model: keras.Model) -> None:
+    """Check that a model eats clips.
+
+    Raises:
+        SpecError: If it eats regions: a whole frame is none.
+    """
+    if sees_regions(model):
+        raise SpecError(
+            f"{model.name} scores regions of frames, not clips, so a whole "
+            "frame would be taken for one person. Use keras_twostream.detect "
+            "or the command `detect`; to measure it, `evaluate --detections`; "
+            "to train it, `train --task tubes`."
+        )
 
 
 def head_names(model: keras.Model) -> list[str]:

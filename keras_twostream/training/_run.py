@@ -17,7 +17,7 @@ from keras_twostream.data.lists.labels import several
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import card, class_names, clip_spec
 from keras_twostream.scoring.plots import plot_curves
-from keras_twostream.scoring.scorer import head_names
+from keras_twostream.scoring.scorer import head_names, refuse_regions
 from keras_twostream.training._batches import filled_up, labelled
 from keras_twostream.training._boundaries import BoundaryTable, rounds
 from keras_twostream.training._checkpoint import KeepBest, Resume, RunLog
@@ -129,6 +129,7 @@ class _Run:
         self.announce = announce
         self.model, self.recipe, self.out = model, recipe, out
         self.settings = settings
+        refuse_regions(model)
         _refuse_several_heads(model)
         self.epochs = settings.epochs
         self.batch_size = settings.batch_size or 0

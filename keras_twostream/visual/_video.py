@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def annotated_video(
         MissingLibraryError: If FFmpeg can write neither.
     """
     stage = _Stage(story)
-    with _writer(Path(path), rate) as (written, write):
+    with video_writer(Path(path), rate, SIZE) as (written, write):
         for second, frame, motion in footage:
             write(stage.draw(second, frame, motion))
     return written
@@ -127,10 +127,17 @@ class _Stage:
 
 
 @contextlib.contextmanager
-def _writer(path: Path, rate: float) -> Iterator:
-    """The path and a function that appends a frame.
+def video_writer(
+    path: Path, rate: float, size: tuple[int, int]
+) -> Iterator[tuple[Path, Callable[[np.ndarray], None]]]:
+    """Give the path of a new video, and a function that appends a frame.
 
     The file appears under its name when it is whole.
+
+    Args:
+        path: Where to; the suffix follows the encoder that FFmpeg has.
+        rate: Frames per second.
+        size: (width, height) of the frames, both even.
     """
     encoder = first_encoder(_ENCODERS)
     suffix, options = _ENCODERS[encoder]
@@ -149,7 +156,7 @@ def _writer(path: Path, rate: float) -> Iterator:
     ):
         fraction = Fraction(rate).limit_denominator(1001)
         stream = container.add_stream(encoder, rate=fraction, options=options)
-        stream.width, stream.height = SIZE
+        stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         yield path, lambda image: _append(container, stream, image)
         container.mux(stream.encode())

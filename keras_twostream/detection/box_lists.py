@@ -1,0 +1,426 @@
+"""Lists of boxes as people and tools write them.
+
+CVAT's XML for videos, COCO's JSON with videos and tracks, the text of
+MOTChallenge, and the folders of J-HMDB and UCF-Sports. A box becomes
+inclusive: one that is 10 wide and starts at 3 ends at 12.
+"""
+
+import collections
+import json
+import os
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_twostream.detection.store import AnnotatedVideo
+from keras_twostream.detection.tracks import Track
+from keras_twostream.errors import SpecError, did_you_mean
+
+Rows = Mapping[tuple[str, Any], list[tuple[int, Sequence[float]]]]
+
+
+def read_boxes(
+    path: str | os.PathLike,
+    format: str | None = None,
+    *,
+    root: str | os.PathLike | None = None,
+    split: int | None = None,
+    subset: str | None = None,
+) -> list[AnnotatedVideo]:
+    """Read who does what in which videos.
+
+    Args:
+        path: A list, or the folder of a data set.
+        format: "cvat", "coco", "mot", "jhmdb" or "ucf_sports"; told from
+            the path when None.
+        root: Folder of the videos; that of the list when None.
+        split: Of J-HMDB, 1 to 3.
+        subset: Of J-HMDB's split, "train" or "test".
+
+    Returns:
+        One entry for each video that has boxes. Frames count from 0.
+
+    Raises:
+        SpecError: If the format is unknown, or the file is not in it.
+
+    Example:
+
+    ```python
+    videos = detection.read_boxes("annotations.xml", root="videos")
+    ```
+    """
+    path = Path(path).expanduser()
+    format = format or _format_of(path)
+    if format not in FORMATS:
+        raise SpecError(
+            f"`format` must be one of {', '.join(FORMATS)}. Received: "
+            f"format={format!r}.{did_you_mean(format, FORMATS)}"
+        )
+    if not path.exists():
+        raise SpecError(f"There is no {path}.")
+    if format == "jhmdb":
+        return _jhmdb(path, split, subset)
+    folder = Path(root).expanduser() if root else path.parent
+    return FORMATS[format](path, folder)
+
+
+def read_tracks(path: str | os.PathLike, format: str | None = None):
+    """Read the tracks of one video, to stand in for proposals.
+
+    Args:
+        path: A list of boxes of one video.
+        format: As in `read_boxes`.
+
+    Returns:
+        A list of `Track`.
+
+    Raises:
+        SpecError: If the list is of several videos.
+    """
+    videos = read_boxes(path, format)
+    if len(videos) != 1:
+        raise SpecError(
+            f"{path} has boxes of {len(videos)} videos, and those of one are "
+            "needed. Pass the tracks of that video: read_boxes(...)[0].tracks"
+        )
+    return list(videos[0].tracks)
+
+
+def _format_of(path: Path) -> str:
+    if path.is_dir():
+        return "jhmdb" if (path / "puppet_mask").is_dir() else "ucf_sports"
+    endings = {".xml": "cvat", ".json": "coco", ".txt": "mot"}
+    if path.suffix.lower() not in endings:
+        raise SpecError(
+            f"The format of {path} cannot be told from its name. Pass "
+            f"`format`: {', '.join(FORMATS)}."
+        )
+    return endings[path.suffix.lower()]
+
+
+def _tracks(rows: Rows, path: Path) -> tuple[Track, ...]:
+    """Tracks of (frame, x, y, width, height) rows by (label, number)."""
+    tracks = []
+    for (label, number), boxes in rows.items():
+        ordered = sorted(boxes, key=lambda row: row[0])
+        frames = [frame for frame, _ in ordered]
+        if len(set(frames)) != len(frames):
+            raise SpecError(
+                f"{path}: the track {number} ({label}) has two boxes in one "
+                "frame. Give each person a track of their own."
+            )
+        sizes = np.array([box for _, box in ordered], float)
+        wrong = (sizes[:, 2:] <= 0).any(axis=1) | ~np.isfinite(sizes).all(1)
+        if wrong.any():
+            raise SpecError(
+                f"{path}: the track {number} ({label}) has a box without "
+                f"area in frame {frames[int(wrong.argmax())]}: x, y, width, "
+                f"height = {sizes[wrong][0].tolist()}."
+            )
+        sizes[:, 2:] = np.maximum(sizes[:, 2:], 1)
+        corners = np.concatenate(
+            [sizes[:, :2], sizes[:, :2] + sizes[:, 2:] - 1], axis=1
+        )
+        tracks.append(Track(label, np.array(frames), corners))
+    return tuple(tracks)
+
+
+# === CVAT ===
+
+
+def _cvat(path: Path, root: Path) -> list[AnnotatedVideo]:
+    """CVAT for video 1.1: tracks of boxes, their attribute the action.
+
+    The action is the attribute "action" where a box has one, the label
+    otherwise. Boxes between two key frames are interpolated where the file
+    lacks them; "outside" ends a track's presence.
+    """
+    try:
+        document = ElementTree.parse(path).getroot()
+    except ElementTree.ParseError as error:
+        raise SpecError(f"{path} is not valid XML: {error}.") from error
+    if document.tag != "annotations" or document.find("track") is None:
+        raise SpecError(
+            f'{path} has no tracks. Export from CVAT as "CVAT for video '
+            '1.1"; boxes of single images have no place in time.'
+        )
+    sources = _sources(document)
+    found: dict[str, dict] = {}
+    for element in document.iter("track"):
+        source = sources.get(element.get("task_id"), sources.get(None))
+        if source is None:
+            source = path.stem
+        rows = found.setdefault(source, {})
+        for key, frame, box in _cvat_boxes(element, path):
+            rows.setdefault(key, []).append((frame, box))
+    return [
+        AnnotatedVideo(str(root / name), _tracks(rows, path))
+        for name, rows in found.items()
+    ]
+
+
+def _sources(document: ElementTree.Element) -> dict[str | None, str]:
+    """Names of videos by task; by None where there is one task only."""
+    tasks = document.findall("meta/project/tasks/task")
+    if tasks:
+        return {x.findtext("id"): x.findtext("source", "") for x in tasks}
+    for place in ("meta/task/source", "meta/source", "meta/job/source"):
+        name = document.findtext(place)
+        if name:
+            return {None: name}
+    return {}
+
+
+def _cvat_boxes(element: ElementTree.Element, path: Path):
+    """((action, track), frame, x y width height) of every frame."""
+    number, label = element.get("id"), element.get("label", "")
+    before: tuple[int, np.ndarray, str] | None = None
+    for box in element.iter("box"):
+        try:
+            frame = int(box.get("frame", ""))
+            edges = [
+                float(box.get(k, "")) for k in ("xtl", "ytl", "xbr", "ybr")
+            ]
+        except ValueError as error:
+            raise SpecError(
+                f"{path}: a box of track {number} has no frame or no corners "
+                f"({error})."
+            ) from error
+        action = box.findtext("attribute[@name='action']") or label
+        corners = np.array(edges)
+        if before is not None:
+            yield from _between(before, frame, corners, number)
+        before = None
+        if box.get("outside") != "1":
+            before = (frame, corners, action)
+            yield (action, number), frame, _size(corners)
+
+
+def _between(before, frame: int, corners: np.ndarray, number):
+    """Boxes of the frames between two key frames, on straight lines."""
+    start, first, action = before
+    for middle in range(start + 1, frame):
+        share = (middle - start) / (frame - start)
+        box = first + share * (corners - first)
+        yield (action, number), middle, _size(box)
+
+
+def _size(corners: np.ndarray) -> list[float]:
+    left, top, right, low = corners.tolist()
+    return [left, top, right - left, low - top]
+
+
+# === COCO ===
+
+
+def _coco(path: Path, root: Path) -> list[AnnotatedVideo]:
+    """COCO's JSON with `videos`, numbered frames and `track_id`."""
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        names = {row["id"]: row["name"] for row in content["categories"]}
+        videos = {
+            row["id"]: row.get("file_name", row.get("name"))
+            for row in content["videos"]
+        }
+        images = {row["id"]: row for row in content["images"]}
+        found: dict[Any, dict] = {}
+        for row in content["annotations"]:
+            image = images[row["image_id"]]
+            key = (names[row["category_id"]], _number(row, path))
+            frame = _frame_number(image, path)
+            rows = found.setdefault(image["video_id"], {})
+            rows.setdefault(key, []).append((frame, row["bbox"]))
+    except (ValueError, TypeError) as error:
+        raise SpecError(f"{path} is no COCO list: {error}.") from error
+    except KeyError as error:
+        raise SpecError(
+            f"{path} is no COCO list of videos: {error} is missing. It needs "
+            "categories, videos, images with video_id and frame_index, and "
+            "annotations with image_id, category_id, track_id and bbox."
+        ) from error
+    return [
+        AnnotatedVideo(str(root / videos[video]), _tracks(rows, path))
+        for video, rows in found.items()
+    ]
+
+
+def _number(row: Mapping[str, Any], path: Path) -> Any:
+    for name in ("track_id", "instance_id"):
+        if name in row:
+            return row[name]
+    attributes = row.get("attributes") or {}
+    if "track_id" in attributes:
+        return attributes["track_id"]
+    raise SpecError(
+        f"{path}: the annotation {row.get('id')} has no track_id, so who it "
+        "belongs to in the next frame is unknown. Export tracks, not boxes."
+    )
+
+
+def _frame_number(image: Mapping[str, Any], path: Path) -> int:
+    for name in ("frame_index", "frame_id"):
+        if name in image:
+            return int(image[name])
+    digits = re.findall(r"\d+", Path(str(image.get("file_name", ""))).stem)
+    if not digits:
+        raise SpecError(
+            f"{path}: the image {image.get('id')} has no frame_index, and its "
+            "name no number. Number the frames of each video from 0."
+        )
+    return int(digits[-1])
+
+
+# === MOTChallenge ===
+
+
+def _mot(path: Path, root: Path) -> list[AnnotatedVideo]:
+    """Lines of frame, track, x, y, width, height, frames and pixels from 1.
+
+    What trackers write; everybody is labelled "person".
+    """
+    rows: dict[tuple[str, Any], list] = {}
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            values = [float(x) for x in re.split(r"[,\s]+", line.strip())[:6]]
+            frame, track, left, top, wide, high = values
+        except ValueError as error:
+            raise SpecError(
+                f"{path}, line {number}: not frame, track, x, y, width, "
+                f"height. Received: {line.strip()[:60]!r}"
+            ) from error
+        box = (left - 1, top - 1, wide, high)
+        key = ("person", int(track))
+        rows.setdefault(key, []).append((int(frame) - 1, box))
+    return [AnnotatedVideo(str(root / path.stem), _tracks(rows, path))]
+
+
+# === J-HMDB ===
+
+
+def _jhmdb(
+    folder: Path, split: int | None, subset: str | None
+) -> list[AnnotatedVideo]:
+    """J-HMDB's folders: ReCompress_Videos, puppet_mask and splits.
+
+    The box of a frame is that of its puppet mask.
+    """
+    chosen = _jhmdb_split(folder, split, subset)
+    videos = []
+    for file in sorted((folder / "puppet_mask").glob("*/*/puppet_mask.mat")):
+        name, action = file.parent.name, file.parent.parent.name
+        if chosen is None or name in chosen:
+            video = folder / "ReCompress_Videos" / action / f"{name}.avi"
+            track = _of_masks(_matlab(file, "part_mask"), action, file)
+            videos.append(AnnotatedVideo(str(video), (track,)))
+    if not videos:
+        raise SpecError(
+            f"{folder} has no puppet_mask/<action>/<video>/puppet_mask.mat"
+            + ("." if chosen is None else " of that split.")
+        )
+    return videos
+
+
+def _jhmdb_split(
+    folder: Path, split: int | None, subset: str | None
+) -> set[str] | None:
+    """Names of the videos of one part; None for all."""
+    if subset is None and split is None:
+        return None
+    if subset not in ("train", "test") or split not in (1, 2, 3):
+        raise SpecError(
+            "J-HMDB has the splits 1, 2, 3, each with train and test. "
+            f"Received: split={split!r}, subset={subset!r}"
+        )
+    part = "1" if subset == "train" else "2"
+    names = set()
+    for file in (folder / "splits").glob(f"*_test_split{split}.txt"):
+        for line in file.read_text().splitlines():
+            words = line.split()
+            if len(words) == 2 and words[1] == part:
+                names.add(words[0].removesuffix(".avi"))
+    return names
+
+
+def _matlab(file: Path, name: str) -> np.ndarray:
+    from scipy.io import loadmat
+
+    try:
+        return loadmat(file)[name]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SpecError(f"{file} has no readable {name}: {error}.") from error
+
+
+def _of_masks(masks: np.ndarray, action: str, file: Path) -> Track:
+    """The track around (H, W, T) masks; frames without one are left out."""
+    masks = masks.reshape(*masks.shape[:2], -1) > 0
+    frames = np.flatnonzero(masks.any(axis=(0, 1)))
+    if not len(frames):
+        raise SpecError(f"{file} marks no pixel of a person.")
+    return Track(
+        action, frames, np.stack([_around(masks[..., t]) for t in frames])
+    )
+
+
+def _around(mask: np.ndarray) -> np.ndarray:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return np.array([columns[0], rows[0], columns[-1], rows[-1]], float)
+
+
+# === UCF-Sports ===
+
+
+def _ucf_sports(folder: Path, _: Path) -> list[AnnotatedVideo]:
+    """UCF-Sports's folders: <Action>/<001>/<video>.avi and gt/*.txt.
+
+    Each text holds the box of one frame, "x y width height". Views of one
+    action ("Golf-Swing-Back", "Golf-Swing-Side") are one class.
+    """
+    videos = []
+    for truth in sorted(folder.glob("*/[0-9][0-9][0-9]/gt")):
+        files = sorted(truth.glob("*.txt"), key=_natural)
+        action = _UCF_VIEWS.sub("", truth.parent.parent.name)
+        rows = collections.defaultdict(list)
+        for frame, file in enumerate(files):
+            box = _first_numbers(file)
+            if box[2] > 0 and box[3] > 0:  # 0 where nobody is seen
+                rows[(action, 0)].append((frame, box))
+        films = sorted(truth.parent.glob("*.avi"))
+        if rows and films:
+            videos.append(AnnotatedVideo(str(films[0]), _tracks(rows, truth)))
+    if not videos:
+        raise SpecError(
+            f"{folder} has no <Action>/<001>/gt/*.txt beside an .avi. Pass "
+            'the folder "ucf action" of UCF-Sports, or `format`.'
+        )
+    return videos
+
+
+_UCF_VIEWS = re.compile(r"-(Back|Front|Side)$")
+
+
+def _natural(path: Path) -> list[Any]:
+    """Order names by the numbers in them."""
+    parts = re.split(r"(\d+)", path.name)
+    return [int(x) if x.isdigit() else x for x in parts]
+
+
+def _first_numbers(file: Path) -> list[float]:
+    numbers = re.findall(r"-?\d+(?:\.\d+)?", file.read_text(errors="replace"))
+    if len(numbers) < 4:
+        raise SpecError(f"{file} does not start with x, y, width, height.")
+    return [float(x) for x in numbers[:4]]
+
+
+FORMATS: dict[str, Callable[[Path, Path], Iterable[AnnotatedVideo]]] = {
+    "cvat": _cvat,
+    "coco": _coco,
+    "mot": _mot,
+    "jhmdb": lambda path, _: _jhmdb(path, None, None),
+    "ucf_sports": _ucf_sports,
+}

@@ -1,0 +1,125 @@
+"""From frames and boxes to what the network eats."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_twostream import inspection
+from keras_twostream.detection.warping import warp
+
+_SIZES = (16, 64, 128)  # of batches
+
+
+class Cutter:
+    """Warps regions of frames into a batch for a region network.
+
+    Args:
+        model: A model of action_tubes.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.spec = inspection.clip_spec(model)
+        self._context = inspection.region_spec(model).context
+        self._fill = {
+            stream: _zero(layer.normalization)
+            for stream, layer in inspection.stream_layers(model).items()
+        }
+
+    def __call__(
+        self,
+        frames: np.ndarray,
+        fields: np.ndarray,
+        places: np.ndarray,
+        boxes: np.ndarray,
+        mirrored: np.ndarray | None = None,
+    ) -> dict[str, Any]:
+        """The regions, by stream.
+
+        Args:
+            frames: (N, H, W, 3) uint8.
+            fields: (N, H, W, 2) flow in pixels.
+            places: (B,) the frame of each region.
+            boxes: (B, 4).
+            mirrored: (B,) bool, which regions to flip; their u changes sign.
+
+        Returns:
+            "rgb" (B, 1, h, w, 3) and "flow" (B, 1, h, w, 2), as far as the
+            model has them.
+        """
+        images = {"rgb": frames, "flow": fields}
+        batch = {}
+        for stream in self.spec.streams:
+            crops = warp(
+                images[stream],
+                places,
+                boxes,
+                self.spec.crop,
+                self._context,
+                self._fill[stream],
+            )
+            if mirrored is not None:
+                crops = _flip(crops, mirrored, stream)
+            batch[stream] = crops[:, None]
+        return batch
+
+
+def run_on_regions(
+    model: keras.Model,
+    cutter: Cutter,
+    frames: np.ndarray,
+    fields: np.ndarray,
+    places: np.ndarray,
+    boxes: np.ndarray,
+) -> np.ndarray:
+    """What a model gives for any number of regions.
+
+    Regions go through in batches of a few sizes, filled up, so that nothing
+    is compiled twice.
+
+    Args:
+        model: From regions to one array.
+        cutter: Of the model.
+        frames: (N, H, W, 3) uint8.
+        fields: (N, H, W, 2) flow in pixels.
+        places: (B,) the frame of each region.
+        boxes: (B, 4).
+
+    Returns:
+        (B, D) float32.
+    """
+    parts = [np.zeros((0, model.output_shape[-1]), np.float32)]
+    for start in range(0, len(boxes), _SIZES[-1]):
+        part = slice(start, start + _SIZES[-1])
+        count = len(boxes[part])
+        size = next(size for size in _SIZES if size >= count)
+        batch = cutter(
+            frames,
+            fields,
+            _padded(places[part], size),
+            _padded(boxes[part], size),
+        )
+        values = model.predict_on_batch(batch)
+        parts.append(ops.convert_to_numpy(values)[:count])
+    return np.concatenate(parts)
+
+
+def _padded(values: np.ndarray, count: int) -> np.ndarray:
+    """The values with the last one repeated, `count` in all."""
+    missing = count - len(values)
+    return np.concatenate([values, np.repeat(values[-1:], missing, axis=0)])
+
+
+def _zero(constants: dict[str, Any]) -> Any:
+    """What the normalisation turns into 0."""
+    if "mean" not in constants:
+        return 0.0
+    mean = np.multiply(constants["mean"], constants["scale"])
+    return tuple(float(x) for x in (mean[::-1] if constants["bgr"] else mean))
+
+
+def _flip(crops: Any, mirrored: np.ndarray, stream: str) -> Any:
+    sign = np.array([-1.0, 1.0] if stream == "flow" else [1.0] * 3, "float32")
+    flipped = ops.flip(crops, axis=2) * sign
+    return ops.where(mirrored[:, None, None, None], flipped, crops)

@@ -1,0 +1,273 @@
+"""From a video to tubes: who does what, where and when."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_twostream import hub, inspection
+from keras_twostream.detection.cutting import Cutter, run_on_regions
+from keras_twostream.detection.footage import Footage, Source
+from keras_twostream.detection.geometry import as_boxes, suppress
+from keras_twostream.detection.linking import link
+from keras_twostream.detection.measures import Detections
+from keras_twostream.detection.proposals import check_given, propose
+from keras_twostream.detection.store import boxes_at
+from keras_twostream.detection.tracks import Track, Tube, track_overlap
+from keras_twostream.errors import SpecError
+from keras_twostream.scoring.predicting import refuse_untrained
+
+SAME = 0.5  # overlap of tubes that are about one person
+
+Given = Sequence[Track] | Sequence[np.ndarray] | str | os.PathLike
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameScores:
+    """What the classifiers say about the regions of one frame.
+
+    Attributes:
+        frame: Its number.
+        boxes: (N, 4) in pixels of the video.
+        scores: (N, C) of the SVMs.
+    """
+
+    frame: int
+    boxes: np.ndarray
+    scores: np.ndarray
+
+
+def detect(
+    source: Source,
+    detector: keras.Model | str,
+    *,
+    boxes: Given | None = None,
+    threshold: float | None = 0.0,
+    exclusive: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> list[Tube]:
+    """Find who does what in a video, where and when.
+
+    Args:
+        source: A video file, or (T, H, W, 3) RGB frames, 0..255.
+        detector: A detector, or a name for `load`: "action_tubes.actors",
+            or what `detection.train_detector` returned.
+        boxes: For a detector trained on boxes: tracks of a tracker, one
+            array (N, 4) per frame, or a file for `detection.read_boxes`.
+        threshold: Least mean score of a tube's boxes, in margins of the
+            SVMs; None for every path.
+        exclusive: Whether of tubes that lie on each other only the best
+            stays, so that everybody does one thing.
+        progress: Called with the frames that are done.
+
+    Returns:
+        Tubes, the best first, boxes in pixels of the video. A tube spans
+        all frames in a row that have regions.
+
+    Raises:
+        UntrainedHeadError: If the detector was never trained.
+        VideoError: If the file cannot be read.
+        SpecError: If the model is no detector, or boxes do not go with it.
+
+    Example:
+
+    ```python
+    for tube in keras_twostream.detect("street.mp4", "action_tubes.actors"):
+        print(tube.label, tube.seconds, tube.score)
+    ```
+    """
+    model = loaded(detector)
+    footage = Footage(source, inspection.clip_spec(model))
+    frames = []
+    for scores in score_frames(footage, model, boxes):
+        frames.append(scores)
+        if progress is not None:
+            progress(len(frames))
+    tubes = tubes_of(frames, model, footage.rate)
+    return chosen(tubes, threshold, exclusive)
+
+
+def loaded(detector: keras.Model | str) -> keras.Model:
+    """The detector, loaded if it is a name, and checked.
+
+    Raises:
+        SpecError: If the model is no detector.
+        UntrainedHeadError: If it was never trained.
+    """
+    model = hub.load(detector) if isinstance(detector, str) else detector
+    inspection.region_spec(model)
+    if inspection.card(model)["options"].get("head") != "svm":
+        raise SpecError(
+            f"{model.name} is the network of a detector and has no SVMs yet. "
+            "keras_twostream.detection.train_detector trains both, or build "
+            'it with head="svm".'
+        )
+    refuse_untrained(model)
+    return model
+
+
+def score_frames(
+    footage: Footage, model: keras.Model, given: Given | None = None
+) -> Iterator[FrameScores]:
+    """Score the regions of each frame, in order.
+
+    Args:
+        footage: The video.
+        model: A detector.
+        given: As `boxes` of `detect`.
+
+    Yields:
+        One for each frame; its boxes may be none.
+    """
+    spec = inspection.region_spec(model)
+    check_given(spec, given is not None)
+    at = _boxes_by_frame(given)
+    cutter = Cutter(model)
+    for number, frame, field in footage:
+        here = None if at is None else footage.to_frame(at(number))
+        boxes = propose(spec, frame, field, here)
+        places = np.zeros(len(boxes), int)
+        scores = run_on_regions(
+            model, cutter, frame[None], field[None], places, boxes
+        )
+        yield FrameScores(number, footage.to_video(boxes), scores)
+
+
+def tubes_of(
+    frames: Sequence[FrameScores],
+    model: keras.Model,
+    rate: float | None = None,
+) -> list[Tube]:
+    """Link the regions of all frames, class by class.
+
+    Args:
+        frames: In order.
+        model: The detector that scored them.
+        rate: Frames a second.
+
+    Returns:
+        Every path of every class, the best first. Where a frame has no
+        region, paths end and others begin.
+    """
+    names = inspection.class_names(model)
+    tubes = []
+    for run in _runs(frames):
+        for number, name in enumerate(names):
+            tubes += _linked(run, number, name, model, rate)
+    return sorted(tubes, key=lambda tube: -tube.score)
+
+
+def chosen(
+    tubes: Sequence[Tube], threshold: float | None, exclusive: bool = False
+) -> list[Tube]:
+    """Tubes that are sure enough, and nobody's second action if asked.
+
+    Args:
+        tubes: The best first.
+        threshold: Least mean score of a tube's boxes, or None.
+        exclusive: Drop tubes that lie on a better one.
+    """
+    kept: list[Tube] = []
+    for tube in tubes:
+        if threshold is not None and tube.confidence < threshold:
+            continue
+        if exclusive and any(track_overlap(tube, x) >= SAME for x in kept):
+            continue
+        kept.append(tube)
+    return kept
+
+
+def detections_of(
+    frames: Sequence[FrameScores], model: keras.Model
+) -> Detections:
+    """Boxes of single frames after suppression, as frame-AP ranks them.
+
+    Args:
+        frames: Scored regions.
+        model: The detector that scored them.
+
+    Returns:
+        The boxes of all frames and classes.
+    """
+    spec, rows = inspection.region_spec(model), []
+    for frame in frames:
+        for number, name in enumerate(inspection.class_names(model)):
+            kept = suppress(
+                frame.boxes, frame.scores[:, number], spec.suppression
+            )
+            rows += [
+                (frame.frame, name, frame.boxes[i], frame.scores[i, number])
+                for i in kept
+            ]
+    if not rows:
+        return Detections.of_tubes([])
+    numbers, names, boxes, scores = zip(*rows, strict=True)
+    return Detections(
+        np.array(numbers), np.array(names), np.stack(boxes), np.array(scores)
+    )
+
+
+def _boxes_by_frame(given: Given | None) -> Callable[[int], Any] | None:
+    """A function from a frame's number to the boxes that were given."""
+    if given is None:
+        return None
+    if isinstance(given, str | os.PathLike):
+        from keras_twostream.detection.box_lists import read_tracks
+
+        given = read_tracks(given)
+    given = list(given)
+    if given and isinstance(given[0], Track):
+        return lambda number: boxes_at(given, number)
+
+    def at(number: int) -> np.ndarray:
+        if number >= len(given):
+            return as_boxes([])
+        return as_boxes(given[number], f"`boxes[{number}]`")
+
+    return at
+
+
+def _runs(frames: Sequence[FrameScores]) -> Iterator[list[FrameScores]]:
+    """Frames in a row that have regions."""
+    run: list[FrameScores] = []
+    for frame in frames:
+        if len(frame.boxes):
+            run.append(frame)
+        elif run:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _linked(
+    run: Sequence[FrameScores],
+    number: int,
+    name: str,
+    model: keras.Model,
+    rate: float | None,
+) -> list[Tube]:
+    """The paths of one class through frames in a row."""
+    spec = inspection.region_spec(model)
+    kept = [
+        suppress(x.boxes, x.scores[:, number], spec.suppression) for x in run
+    ]
+    boxes = [x.boxes[keep] for x, keep in zip(run, kept, strict=True)]
+    scores = [x.scores[keep, number] for x, keep in zip(run, kept, strict=True)]
+    tubes = []
+    for path in link(boxes, scores, spec.link_weight):
+        steps = range(len(run))
+        tubes.append(
+            Tube(
+                name,
+                np.array([x.frame for x in run]),
+                np.stack([boxes[t][path.places[t]] for t in steps]),
+                path.score,
+                np.array([scores[t][path.places[t]] for t in steps]),
+                rate,
+            )
+        )
+    return tubes

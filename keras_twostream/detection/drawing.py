@@ -1,0 +1,43 @@
+"""Tubes drawn on their video."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_twostream import data, visual
+from keras_twostream.detection.tracks import Tube
+
+
+def draw_tubes(
+    source: str | os.PathLike,
+    tubes: Sequence[Tube],
+    path: str | os.PathLike,
+    classes: Sequence[str],
+) -> Path:
+    """Write a video with a box around everybody, and what they do.
+
+    Args:
+        source: The video file.
+        tubes: What was found in it.
+        path: Where to write; the suffix follows FFmpeg's encoder.
+        classes: All actions, each of which has its colour.
+
+    Returns:
+        The path written.
+
+    Raises:
+        VideoError: If the file cannot be read.
+    """
+
+    def marks(number: int) -> list[visual.Mark]:
+        found = []
+        for tube in tubes:
+            box = tube.box_at(number)
+            if box is not None:
+                words = f"{tube.label.replace('_', ' ')} {tube.confidence:.1f}"
+                colour = list(classes).index(tube.label)
+                found.append(visual.Mark(tuple(box.tolist()), words, colour))
+        return found
+
+    rate = data.probe(source).fps
+    return visual.tube_video(path, data.iter_frames(source), marks, rate)

@@ -1,0 +1,122 @@
+"""The frames of a video that a detector looks at, each with its motion."""
+
+import os
+from collections.abc import Container, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_twostream import data, flow
+from keras_twostream.data.video.resizing import fit_size, resize
+from keras_twostream.errors import SpecError
+from keras_twostream.spec import ClipSpec
+
+Source = str | os.PathLike | np.ndarray
+Moment = tuple[int, np.ndarray, np.ndarray]
+
+
+class Footage:
+    """A video at the size that a detector sees it.
+
+    Flow is that to the next frame; the last frame has the flow that led to
+    it, and a video of one frame none.
+
+    Args:
+        source: A video file, or (T, H, W, 3) uint8 frames.
+        spec: Short side and flow.
+
+    Attributes:
+        size: (height, width) of the frames as seen.
+        scale: (x, y) pixels of the video for one of these frames.
+        rate: Frames a second; None where frames were given.
+
+    Raises:
+        VideoError: If the file cannot be read.
+        SpecError: If the frames have another shape.
+    """
+
+    def __init__(self, source: Source, spec: ClipSpec) -> None:
+        self._source, self._spec = source, spec
+        if isinstance(source, str | os.PathLike):
+            info = data.probe(source)
+            whole, self.rate = (info.height, info.width), info.fps
+        else:
+            whole, self.rate = _size_of(source), None
+        self.size = fit_size(whole, spec.short_side, spec.resize_to)
+        self.scale = np.array(whole[::-1]) / self.size[::-1]
+
+    def __len__(self) -> int:
+        """How many frames there are."""
+        if isinstance(self._source, str | os.PathLike):
+            return data.count_frames(self._source)
+        return len(self._source)
+
+    def __iter__(self) -> Iterator[Moment]:
+        """Number, (H, W, 3) uint8 and (H, W, 2) float32 of each frame."""
+        return self.moments()
+
+    def moments(self, chosen: Container[int] | None = None) -> Iterator[Moment]:
+        """Some frames in order, each with its motion; all when None."""
+        frames = enumerate(self._frames())
+        older, (number, frame) = None, next(frames, (0, None))
+        for following, newer in frames:
+            if chosen is None or number in chosen:
+                yield number, frame, self._motion(frame, newer)
+            older, number, frame = frame, following, newer
+        if frame is None or not (chosen is None or number in chosen):
+            return
+        if older is None:
+            yield number, frame, np.zeros((*frame.shape[:2], 2), np.float32)
+        else:
+            yield number, frame, self._motion(older, frame)
+
+    def to_video(self, boxes: np.ndarray) -> np.ndarray:
+        """Boxes in pixels of the video."""
+        return _scaled(boxes, self.scale)
+
+    def to_frame(self, boxes: np.ndarray) -> np.ndarray:
+        """Boxes of the video in pixels of these frames."""
+        return _scaled(boxes, 1 / self.scale)
+
+    def _frames(self) -> Iterator[np.ndarray]:
+        if isinstance(self._source, str | os.PathLike):
+            yield from data.iter_frames(
+                self._source,
+                short_side=self._spec.short_side,
+                resize_to=self._spec.resize_to,
+            )
+            return
+        for frame in self._source:
+            yield resize(np.ascontiguousarray(frame), self.size)
+
+    def _motion(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        spec = self._spec
+        pair = np.stack([before, after])
+        return flow.compute(pair, spec.flow_algorithm, **spec.flow_parameters)[
+            0
+        ]
+
+
+def describe(source: Source) -> str:
+    """The file's path, or "frames"."""
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(Path(source))
+    return "frames"
+
+
+def _size_of(frames: Any) -> tuple[int, int]:
+    shape = np.shape(frames)
+    if len(shape) != 4 or shape[3] != 3 or not shape[0]:
+        raise SpecError(
+            "Frames must be an array (T, H, W, 3), RGB, 0..255. "
+            f"Received: shape={shape}"
+        )
+    return shape[1], shape[2]
+
+
+def _scaled(boxes: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Inclusive boxes of an image that was resized by (x, y)."""
+    boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+    low, high = boxes[:, :2] * scale, (boxes[:, 2:] + 1) * scale - 1
+    return np.concatenate([low, np.maximum(low, high)], 1).astype(np.float32)

@@ -1,0 +1,366 @@
+"""Training a detector: regions, network, features, SVMs.
+
+Each stage leaves its result in the run's folder, so that a run which was
+stopped goes on where it was.
+
+    regions/           frames, flow, proposals and true boxes of each video
+    checkpoint.npz     the network under way; log.csv, its losses
+    network.npz        the trained network
+    svm.npz            norms of the features, and the SVMs
+"""
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_twostream import _files, inspection, registry, training
+from keras_twostream.detection.batches import RegionBatches
+from keras_twostream.detection.cutting import Cutter, run_on_regions
+from keras_twostream.detection.hinge import COST, HardNegativeSVM
+from keras_twostream.detection.store import (
+    AnnotatedVideo,
+    RegionStore,
+    VideoRegions,
+)
+from keras_twostream.errors import SpecError, WeightsError
+
+TARGET_NORM = 20.0  # of the features of one stream
+NEGATIVE = 0.3  # overlap below which a region is none of the class
+_VIDEOS, _REGIONS = 200, 200  # whose features' norms are measured
+_EPOCH = 50  # steps between two lines of the log
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectorSettings:
+    """How a detector is trained, beside its recipe.
+
+    Attributes:
+        frames: Frames of each training video, evenly spaced; all when None.
+        steps: Of the network; the recipe's when None.
+        batch_size: Regions in a batch; the recipe's when None.
+        cost: C of the SVMs.
+        seed: Of everything random.
+        checkpoint_seconds: Between two checkpoints of the network.
+    """
+
+    frames: int | None = 8
+    steps: int | None = None
+    batch_size: int | None = None
+    cost: float = COST
+    seed: int = 0
+    checkpoint_seconds: float = 300.0
+
+
+def train_detector(
+    videos: Sequence[AnnotatedVideo],
+    out: str | os.PathLike,
+    *,
+    classes: Sequence[str] | None = None,
+    recipe: "str | training.Recipe" = "action_tubes",
+    settings: DetectorSettings | None = None,
+    report: Callable[[str], None] = lambda line: None,
+    **options: Any,
+) -> keras.Model:
+    """Train a detector of action tubes, or go on with one in the folder.
+
+    Args:
+        videos: Videos with true tracks, such as `read_boxes` gives.
+        out: The run's folder.
+        classes: Names of the actions; those of the tracks, sorted, when None.
+        recipe: How to train the network; its tables `options` and `spec`
+            say which network.
+        settings: See `DetectorSettings`.
+        report: Called with a line after each stage.
+        **options: More options of `models.action_tubes`: `streams`, `width`,
+            `regions`, `clip_spec`, ...
+
+    Returns:
+        The detector: a model of `action_tubes` with `head="svm"`.
+
+    Raises:
+        VideoError: If no video can be read.
+        SpecError: If a track has a label that is none of the classes, or no
+            region of the videos is foreground.
+        WeightsError: If the folder's checkpoint is of another run.
+
+    Example:
+
+    ```python
+    videos = detection.read_boxes("boxes.json")
+    detector = detection.train_detector(videos, "run")
+    keras_twostream.detect("street.mp4", detector)
+    ```
+    """
+    run = _Run(
+        list(videos),
+        Path(out),
+        list(classes or _labels(videos)),
+        training.load_recipe(recipe),
+        settings or DetectorSettings(),
+        options,
+        report,
+    )
+    return run.go()
+
+
+def _labels(videos: Sequence[AnnotatedVideo]) -> list[str]:
+    return sorted({track.label for video in videos for track in video.tracks})
+
+
+@dataclasses.dataclass
+class _Run:
+    videos: list[AnnotatedVideo]
+    out: Path
+    classes: list[str]
+    recipe: training.Recipe
+    settings: DetectorSettings
+    options: dict[str, Any]
+    report: Callable[[str], None]
+
+    def go(self) -> keras.Model:
+        network = self._build("softmax")
+        store = RegionStore(
+            self.out / "regions",
+            self.videos,
+            self.classes,
+            inspection.clip_spec(network),
+            inspection.region_spec(network),
+            self.settings.frames,
+        )
+        for path, reason in store.fill().items():
+            self.report(f"Left out: {path}: {reason}")
+        self.report(f"Regions of {len(store)} videos are in {self.out}.")
+        self._train(network, store)
+        detector = self._build("svm")
+        _copy(network, detector)
+        self._fit_svms(detector, store)
+        inspection.update_card(
+            detector, classes=list(self.classes), head_trained=True
+        )
+        return detector
+
+    # === The network ===
+
+    def _build(self, head: str) -> keras.Model:
+        softmax = head == "softmax"
+        options = {**self.recipe.options, **self.options, "head": head}
+        options["clip_spec"] = {
+            **self.recipe.spec,
+            **(self.options.get("clip_spec") or {}),
+        }
+        options["regions"] = {
+            **(self.recipe.options.get("regions") or {}),
+            **(self.options.get("regions") or {}),
+        }
+        count = len(self.classes) + softmax
+        keras.utils.set_random_seed(self.settings.seed)
+        builder = registry.model_entry("action_tubes").builder
+        outputs = "streams" if softmax else "fused"
+        return builder(count, **{**options, "outputs": outputs})
+
+    def _train(self, network: keras.Model, store: RegionStore) -> None:
+        """Train the softmax over regions, each stream by itself."""
+        place = self.out / "network.npz"
+        if place.exists():
+            _restore(network, place)
+            return
+        steps = self.settings.steps or self.recipe.steps or 2000
+        epochs = max(1, steps // _EPOCH)
+        length = steps // epochs
+        training.compile(network, self.recipe, steps=epochs * length)
+        log = training.RunLog(self.out / "log.csv")
+        resume = training.Resume(
+            self.out / "checkpoint.npz",
+            self.settings.checkpoint_seconds,
+            (log,),
+            self.settings.seed,
+            self._identity(store, steps),
+        )
+        resume.restore(network)
+        for part in resume.parts(length, epochs):
+            batches = self._batches(network, store, length, resume)
+            network.fit(
+                batches,
+                **part,
+                shuffle=False,
+                callbacks=[log, resume],
+                verbose=0,
+            )
+        _keep(network, place)
+        self.report(f"The network is trained, {epochs * length} steps.")
+
+    def _batches(self, network, store, length: int, resume) -> RegionBatches:
+        left = self.recipe.input.get("mirror", True)
+        return RegionBatches(
+            store,
+            Cutter(network),
+            list(network.output) if isinstance(network.output, dict) else None,
+            self.settings.batch_size or self.recipe.batch_size,
+            length,
+            mirror=left,
+            seed=self.settings.seed,
+            start=resume.epoch * length + resume.step,
+        )
+
+    def _identity(self, store: RegionStore, steps: int) -> dict[str, Any]:
+        """What a checkpoint must have been made of."""
+        options = {key: str(value) for key, value in self.options.items()}
+        return {
+            "videos": [video.path for video in store.videos],
+            "classes": self.classes,
+            "recipe": self.recipe.name,
+            "options": options,
+            "steps": steps,
+            "batch_size": self.settings.batch_size or self.recipe.batch_size,
+            "frames": self.settings.frames,
+            "seed": self.settings.seed,
+        }
+
+    # === The classifiers ===
+
+    def _fit_svms(self, detector: keras.Model, store: RegionStore) -> None:
+        """Measure the features' norms, then train one SVM per action."""
+        features = RegionFeatures(detector)
+        head = detector.layers[-1]
+        place = self.out / "svm.npz"
+        if not place.exists():
+            norms = features.mean_norms(store)
+            features.scale(norms)
+            weights, biases = _svms(features, store, self.settings)
+            _files.write_arrays(
+                place, {"weights": weights, "biases": biases, **norms}
+            )
+            self.report(f"The SVMs of {len(self.classes)} actions are trained.")
+        with np.load(place) as file:
+            features.scale({x: file[x] for x in features.streams})
+            head.kernel.assign(file["weights"])
+            head.bias.assign(file["biases"])
+
+
+class RegionFeatures:
+    """The features of regions as the SVMs see them.
+
+    Args:
+        detector: A model of action_tubes with `head="svm"`.
+    """
+
+    def __init__(self, detector: keras.Model) -> None:
+        self._detector, self._cutter = detector, Cutter(detector)
+        self.streams = self._cutter.spec.streams
+        last = detector.layers[-1]
+        self._joined = keras.Model(detector.inputs, last.input)
+
+    def scale(self, norms: dict[str, Any]) -> None:
+        """Bring features whose mean norms are given to a norm of 20."""
+        for stream in self.streams:
+            layer = self._detector.get_layer(f"{stream}_scale")
+            layer.factor.assign([TARGET_NORM / float(norms[stream])])
+
+    def of(self, regions: VideoRegions, which: np.ndarray) -> np.ndarray:
+        """(R, D) features of the regions of these numbers."""
+        return run_on_regions(
+            self._joined,
+            self._cutter,
+            regions.frames,
+            regions.fields,
+            regions.places[which],
+            regions.boxes[which],
+        )
+
+    def mean_norms(self, store: RegionStore) -> dict[str, np.ndarray]:
+        """The mean norm of each stream's features, before they are scaled.
+
+        Of at most 200 videos the first frame, of it at most 200 regions.
+        """
+        self.scale(dict.fromkeys(self.streams, TARGET_NORM))
+        norms: list[np.ndarray] = []
+        for video in range(min(len(store), _VIDEOS)):
+            first = np.flatnonzero(store[video].places == 0)[:_REGIONS]
+            found = self.of(store[video], first)
+            parts = np.split(found, len(self.streams), axis=1)
+            norms.append(np.stack([np.linalg.norm(x, axis=1) for x in parts]))
+        means = np.concatenate(norms, axis=1).mean(axis=1)
+        if not (means > 0).all():
+            raise WeightsError(
+                "The features of the training regions are all 0: the network "
+                "did not train. Look at log.csv, and lower learning_rate."
+            )
+        return {x: means[i] for i, x in enumerate(self.streams)}
+
+
+def _svms(
+    features: RegionFeatures, store: RegionStore, settings: DetectorSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """(D, C) weights and (C,) biases: one pass for positives, one for rest."""
+    svms = [
+        HardNegativeSVM(rows, settings.cost)
+        for rows in _positives(features, store)
+    ]
+    order = np.random.default_rng(settings.seed).permutation(len(store))
+    for video in order.tolist():
+        regions = store[video]
+        for frame in range(len(regions.frames)):
+            here = np.flatnonzero(regions.places == frame)
+            found, shared = features.of(regions, here), regions.shared[here]
+            for label, svm in enumerate(svms):
+                svm.add(found[shared[:, label] < NEGATIVE])
+    for svm in svms:
+        svm.fit()
+    weights = np.stack([svm.weights for svm in svms], axis=1)
+    return weights, np.array([svm.bias for svm in svms])
+
+
+def _positives(
+    features: RegionFeatures, store: RegionStore
+) -> list[np.ndarray]:
+    """(N, D) features of the true boxes of each class."""
+    rows: list[list[np.ndarray]] = [[] for _ in store.classes]
+    for video in range(len(store)):
+        true = np.flatnonzero(store[video].labels >= 0)
+        found = features.of(store[video], true)
+        for row, label in zip(found, store[video].labels[true], strict=True):
+            rows[label].append(row)
+    missing = [x for x, row in zip(store.classes, rows, strict=True) if not row]
+    if missing:
+        raise SpecError(
+            "No true box of these actions is in the frames that were kept: "
+            f"{', '.join(missing)}. Keep more frames of each video "
+            "(`frames`), or leave the classes out."
+        )
+    return [np.stack(row) for row in rows]
+
+
+# === Weights ===
+
+
+def _copy(network: keras.Model, detector: keras.Model) -> None:
+    """Give the detector the network's weights, but for its classifier."""
+    own = {layer.name: layer for layer in network.layers if layer.weights}
+    for layer in detector.layers:
+        if layer.name in own:
+            layer.set_weights(own[layer.name].get_weights())
+
+
+def _keep(network: keras.Model, place: Path) -> None:
+    values = {
+        f"{number}": keras.ops.convert_to_numpy(weight)
+        for number, weight in enumerate(network.weights)
+    }
+    _files.write_arrays(place, values)
+
+
+def _restore(network: keras.Model, place: Path) -> None:
+    with np.load(place) as file:
+        values = [file[f"{number}"] for number in range(len(file))]
+    shapes = [value.shape for value in values]
+    if shapes != [tuple(weight.shape) for weight in network.weights]:
+        raise WeightsError(
+            f"{place} holds another network than the one asked for. Choose "
+            "another folder, or the options of that run."
+        )
+    network.set_weights(values)

@@ -1,0 +1,116 @@
+"""A detector measured on annotated videos, as the paper measures it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from keras_twostream import inspection
+from keras_twostream.detection import measures
+from keras_twostream.detection.detecting import (
+    detections_of,
+    loaded,
+    score_frames,
+    tubes_of,
+)
+from keras_twostream.detection.footage import Footage
+from keras_twostream.detection.measures import Detections
+from keras_twostream.detection.store import AnnotatedVideo
+from keras_twostream.detection.tracks import Tube
+from keras_twostream.errors import VideoError
+
+
+def evaluate_detector(
+    detector: keras.Model | str,
+    videos: Sequence[AnnotatedVideo],
+    threshold: float = 0.5,
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Measure a detector on videos with true tracks.
+
+    Args:
+        detector: A detector, or a name for `load`.
+        videos: What to measure on.
+        threshold: Least overlap of what counts as found.
+        progress: Called with videos done, and in all.
+
+    Returns:
+        Means over classes of "frame_ap" (boxes of single frames),
+        "linked_frame_ap" (the same boxes as tubes rank them), "video_ap",
+        "auc" (of the ROC curve to 0.6), "accuracy" (videos of one action
+        whose best tube has its class), "classes" with the first three of
+        each class, and "skipped", from path to reason.
+
+    Raises:
+        SpecError: If the model is no detector.
+    """
+    model = loaded(detector)
+    single: dict[str, Detections] = {}
+    tubes: dict[str, list[Tube]] = {}
+    skipped: dict[str, str] = {}
+    for number, video in enumerate(videos):
+        try:
+            single[video.path], tubes[video.path] = _found(model, video)
+        except VideoError as error:
+            skipped[video.path] = str(error)
+        progress(number + 1, len(videos))
+    seen = [video for video in videos if video.path in tubes]
+    return {**report(single, tubes, seen, threshold), "skipped": skipped}
+
+
+def report(
+    single: dict[str, Detections],
+    tubes: dict[str, list[Tube]],
+    videos: Sequence[AnnotatedVideo],
+    threshold: float = 0.5,
+) -> dict[str, Any]:
+    """The numbers of `evaluate_detector`, from what was found.
+
+    Args:
+        single: Boxes of single frames by video.
+        tubes: Every tube by video.
+        videos: The true tracks.
+        threshold: Least overlap of what counts as found.
+    """
+    truths = {video.path: video.tracks for video in videos}
+    linked = {name: Detections.of_tubes(x) for name, x in tubes.items()}
+    by_class = {
+        "frame_ap": measures.frame_ap(single, truths, threshold),
+        "linked_frame_ap": measures.frame_ap(linked, truths, threshold),
+        "video_ap": measures.video_ap(tubes, truths, threshold),
+    }
+    return {
+        "threshold": threshold,
+        "videos": len(videos),
+        **{name: measures.mean(values) for name, values in by_class.items()},
+        "auc": measures.roc(tubes, truths, threshold).area if truths else 0.0,
+        "accuracy": _accuracy(tubes, videos),
+        "classes": {
+            label: {name: by_class[name][label] for name in by_class}
+            for label in by_class["video_ap"]
+        },
+    }
+
+
+def _found(
+    model: keras.Model, video: AnnotatedVideo
+) -> tuple[Detections, list[Tube]]:
+    footage = Footage(video.path, inspection.clip_spec(model))
+    wants_boxes = inspection.region_spec(model).proposals == "boxes"
+    given = video.given if wants_boxes else None
+    frames = list(score_frames(footage, model, given))
+    return detections_of(frames, model), tubes_of(frames, model, footage.rate)
+
+
+def _accuracy(
+    tubes: dict[str, list[Tube]], videos: Sequence[AnnotatedVideo]
+) -> float | None:
+    """Share of videos of one action that their best tube names."""
+    right = []
+    for video in videos:
+        labels = {track.label for track in video.tracks}
+        if len(labels) == 1:
+            best = max(tubes[video.path], key=lambda x: x.score, default=None)
+            right.append(best is not None and best.label in labels)
+    return sum(right) / len(right) if right else None

@@ -1,0 +1,244 @@
+"""Regions of training videos, found once and kept in a folder.
+
+Of each video some frames are kept, with their flow, their proposals and the
+true boxes. One file holds one video.
+"""
+
+import collections
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from keras_twostream import _files
+from keras_twostream.detection.footage import Footage
+from keras_twostream.detection.geometry import clip, overlaps
+from keras_twostream.detection.proposals import propose
+from keras_twostream.detection.tracks import Track
+from keras_twostream.errors import SpecError, VideoError
+from keras_twostream.regions import RegionSpec
+from keras_twostream.spec import ClipSpec
+
+_MEMORY = 1 << 30  # bytes of videos that are kept at once
+
+
+@dataclasses.dataclass(frozen=True)
+class AnnotatedVideo:
+    """A video, and who does what in it.
+
+    Attributes:
+        path: The file, or a folder-free name where frames are given apart.
+        tracks: True tracks; a frame without a box of a class shows none.
+        given: Tracks that stand in for the proposals, of detectors that were
+            trained on boxes.
+    """
+
+    path: str
+    tracks: tuple[Track, ...]
+    given: tuple[Track, ...] = ()
+
+    def boxes_given(self, frame: int) -> np.ndarray:
+        """(N, 4) boxes of `given` in a frame."""
+        return boxes_at(self.given, frame)
+
+
+def boxes_at(tracks: Sequence[Track], frame: int) -> np.ndarray:
+    """(N, 4) boxes that tracks have in a frame."""
+    boxes = [track.box_at(frame) for track in tracks]
+    boxes = [box for box in boxes if box is not None]
+    return np.stack(boxes) if boxes else np.zeros((0, 4), np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoRegions:
+    """Some frames of one video and their regions.
+
+    Attributes:
+        frames: (N, H, W, 3) uint8.
+        fields: (N, H, W, 2) float16 flow in pixels.
+        boxes: (R, 4) proposals, then true boxes.
+        places: (R,) the frame, 0..N-1, of each region.
+        labels: (R,) class of true boxes, -1 of proposals.
+        shared: (R, C) largest overlap with a true box of each class.
+    """
+
+    frames: np.ndarray
+    fields: np.ndarray
+    boxes: np.ndarray
+    places: np.ndarray
+    labels: np.ndarray
+    shared: np.ndarray
+
+
+class RegionStore:
+    """The regions of all training videos.
+
+    Args:
+        folder: Where they are kept.
+        videos: What to train on.
+        classes: Names of the actions.
+        spec: Short side and flow of the detector.
+        regions: Its regions.
+        frames: Frames of a video that are kept, evenly spaced; all of them
+            when None.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        videos: Sequence[AnnotatedVideo],
+        classes: Sequence[str],
+        spec: ClipSpec,
+        regions: RegionSpec,
+        frames: int | None = 8,
+    ) -> None:
+        self.videos, self.classes = list(videos), list(classes)
+        self._folder, self._spec = folder, spec
+        self._regions, self._frames = regions, frames
+        self._kept: collections.OrderedDict[int, VideoRegions] = (
+            collections.OrderedDict()
+        )
+        _check_labels(videos, classes)
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def fill(
+        self, progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> dict[str, str]:
+        """Find the regions of every video that has none yet.
+
+        Videos that cannot be read are left out from then on.
+
+        Args:
+            progress: Called with videos done, and in all.
+
+        Returns:
+            From the path of each video left out to the reason.
+
+        Raises:
+            VideoError: If no video can be read.
+        """
+        skipped: dict[str, str] = {}
+        for number, video in enumerate(self.videos):
+            try:
+                self._find(video)
+            except VideoError as error:
+                skipped[video.path] = str(error)
+            progress(number + 1, len(self.videos))
+        self.videos = [x for x in self.videos if x.path not in skipped]
+        if not self.videos:
+            raise VideoError(
+                "No video can be read. The first: "
+                f"{next(iter(skipped.values()), 'there is none')}"
+            )
+        return skipped
+
+    def __getitem__(self, number: int) -> VideoRegions:
+        if number not in self._kept:
+            with np.load(self._place(self.videos[number])) as file:
+                self._kept[number] = VideoRegions(**dict(file))
+            while len(self._kept) > 1 and self._bytes() > _MEMORY:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(number)
+        return self._kept[number]
+
+    def _bytes(self) -> int:
+        return sum(
+            x.frames.nbytes + x.fields.nbytes for x in self._kept.values()
+        )
+
+    def _place(self, video: AnnotatedVideo) -> Path:
+        name = _name(video, self._spec, self._regions, self._frames)
+        return self._folder / f"{name}.npz"
+
+    def _find(self, video: AnnotatedVideo) -> None:
+        place = self._place(video)
+        if place.exists():
+            return
+        found = self._regions_of(video)
+        _files.write_arrays(place, dataclasses.asdict(found))
+
+    def _regions_of(self, video: AnnotatedVideo) -> VideoRegions:
+        footage = Footage(video.path, self._spec)
+        chosen = self._chosen(footage)
+        frames, fields, parts = [], [], []
+        for number, frame, field in footage.moments(chosen):
+            part = self._regions_in(video, footage, number, frame, field)
+            places = np.full(len(part[0]), len(frames))
+            frames.append(frame)
+            fields.append(field.astype(np.float16))
+            parts.append((part[0], places, *part[1:]))
+        columns = [
+            np.concatenate(column) for column in zip(*parts, strict=True)
+        ]
+        return VideoRegions(np.stack(frames), np.stack(fields), *columns)
+
+    def _chosen(self, footage: Footage) -> set[int] | None:
+        """Evenly spaced frames, or None for all."""
+        count = len(footage)
+        if self._frames is None or self._frames >= count:
+            return None
+        # The middles of as many equal parts.
+        parts = np.arange(self._frames) + 0.5
+        return set((parts * count / self._frames).astype(int).tolist())
+
+    def _regions_in(self, video, footage: Footage, number: int, frame, field):
+        """Boxes, labels and overlaps of one frame."""
+        given = None
+        if self._regions.proposals == "boxes":
+            given = footage.to_frame(video.boxes_given(number))
+        proposed = propose(self._regions, frame, field, given)
+        true, labels = self._truth(video, footage, number)
+        boxes = np.concatenate([proposed, true])
+        shared = np.zeros((len(boxes), len(self.classes)), np.float32)
+        for label in set(labels.tolist()):
+            of_class = overlaps(boxes, true[labels == label])
+            shared[:, label] = of_class.max(axis=1)
+        none = np.full(len(proposed), -1)
+        return boxes, np.concatenate([none, labels]), shared
+
+    def _truth(self, video, footage: Footage, number: int):
+        pairs = [
+            (box, self.classes.index(track.label))
+            for track in video.tracks
+            if (box := track.box_at(number)) is not None
+        ]
+        if not pairs:
+            return np.zeros((0, 4), np.float32), np.zeros(0, int)
+        boxes = footage.to_frame(np.stack([box for box, _ in pairs]))
+        labels = np.array([label for _, label in pairs])
+        return clip(boxes, *footage.size).astype(np.float32), labels
+
+
+def _name(video, spec: ClipSpec, regions: RegionSpec, frames) -> str:
+    """A name for what a video's regions depend on."""
+    facts = [
+        video.path,
+        spec.short_side,
+        spec.resize_to,
+        spec.flow_algorithm,
+        sorted(spec.flow_parameters.items()),
+        sorted(regions.to_json().items(), key=lambda item: item[0]),
+        frames,
+        [
+            (x.label, x.frames.tolist(), x.boxes.tolist())
+            for x in (*video.tracks, *video.given)
+        ],
+    ]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:20]
+
+
+def _check_labels(
+    videos: Sequence[AnnotatedVideo], classes: Sequence[str]
+) -> None:
+    for video in videos:
+        for track in video.tracks:
+            if track.label not in classes:
+                raise SpecError(
+                    f"{video.path} has a track labelled {track.label!r}, "
+                    "which is none of the classes: "
+                    f"{', '.join(classes)}."
+                )

@@ -1,0 +1,147 @@
+"""Proposals of our own: windows that hold more than what surrounds them.
+
+Windows of several sizes and shapes are laid over the frame. One is worth the
+contrast between its inside and a ring around it, of how much moves and of how
+much contour there is, times its area to a power: enclosed contours make an
+object (Zitnick & Dollar 2014, "Edge boxes"), and here, enclosed motion. All
+sums come from integral images. Of windows that nearly coincide the best stays.
+"""
+
+import functools
+
+import numpy as np
+
+from keras_twostream._opencv import cv2
+from keras_twostream.detection.geometry import aligned_overlaps, clip
+from keras_twostream.detection.saliency import magnitude
+
+_RING = 0.2  # its width, in sides of the window
+_CHOICE = 20  # windows that are looked at, for each that stays
+
+
+def windows(
+    frame: np.ndarray,
+    flow: np.ndarray,
+    limit: int,
+    *,
+    smallest: float = 0.38,
+    largest: float = 1.0,
+    step: float = 1.3,
+    shapes: tuple[float, ...] = (0.28, 0.45, 0.7, 1.1),
+    stride: float = 0.25,
+    apart: float = 0.65,
+    motion: float = 0.2,
+    power: float = 0.7,
+) -> np.ndarray:
+    """Boxes of a frame that may hold something.
+
+    Args:
+        frame: (H, W, 3) uint8.
+        flow: (H, W, 2) in pixels.
+        limit: Boxes at most.
+        smallest: Height of the lowest windows, in heights of the frame.
+        largest: Height of the highest.
+        step: From one height to the next.
+        shapes: Widths of a window in heights of it.
+        stride: From one window to the next, in sides of it.
+        apart: Overlap from which of two windows only the better one stays.
+        motion: Share of motion against contours, 0..1.
+        power: Of the area.
+
+    Returns:
+        (N, 4) float32, the best first.
+    """
+    size = frame.shape[:2]
+    heights = _heights(size[0], smallest, largest, step)
+    boxes = _grid(size, heights, tuple(shapes), stride)
+    worth = motion * _contrast(boxes, magnitude(flow, stabilise=True))
+    worth = worth + (1 - motion) * _contrast(boxes, _contours(frame))
+    worth = worth * _area(boxes) ** power
+    return _apart(boxes, worth, apart, limit)
+
+
+def _heights(
+    height: int, smallest: float, largest: float, step: float
+) -> tuple[float, ...]:
+    count = int(np.floor(np.log(largest / smallest) / np.log(step))) + 1
+    return tuple(height * smallest * step**i for i in range(count))
+
+
+@functools.lru_cache(maxsize=8)
+def _grid(
+    size: tuple[int, int],
+    heights: tuple[float, ...],
+    shapes: tuple[float, ...],
+    stride: float,
+) -> np.ndarray:
+    """(N, 4) every window; a frame of a size has the same ones."""
+    found = []
+    for tall in heights:
+        for shape in shapes:
+            wide = tall * shape
+            if wide > size[1] or wide < 4:
+                continue
+            x = _places(size[1], wide, stride)
+            y = _places(size[0], tall, stride)
+            left, top = (v.ravel() for v in np.meshgrid(x, y))
+            found.append(
+                np.stack([left, top, left + wide - 1, top + tall - 1], axis=1)
+            )
+    boxes = np.rint(np.concatenate(found)).astype(np.float32)
+    return np.unique(clip(boxes, *size), axis=0)
+
+
+def _places(length: int, side: float, stride: float) -> np.ndarray:
+    """Evenly spaced starts from one edge to the other."""
+    room = max(length - side, 0)
+    return np.linspace(0, room, int(np.ceil(room / (stride * side))) + 1)
+
+
+def _contours(frame: np.ndarray) -> np.ndarray:
+    """(H, W) strength of the contours of all colours."""
+    blurred = cv2.GaussianBlur(frame, (0, 0), 1.0).astype(np.float32)
+    across = cv2.Sobel(blurred, cv2.CV_32F, 1, 0)
+    down = cv2.Sobel(blurred, cv2.CV_32F, 0, 1)
+    return np.sqrt((across**2 + down**2).sum(axis=-1))
+
+
+def _contrast(boxes: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """(N,) mean within each box less that around it, in means of the image."""
+    total = cv2.integral(image.astype(np.float32))
+    ring = _RING * (boxes[:, 2:] - boxes[:, :2] + 1)
+    wider = np.concatenate([boxes[:, :2] - ring, boxes[:, 2:] + ring], axis=1)
+    wider = np.rint(clip(wider, *image.shape))
+    inside, around = _sum(total, boxes), _sum(total, wider)
+    area, outer = _area(boxes), _area(wider)
+    rest = (around - inside) / np.maximum(outer - area, 1)
+    return (inside / area - rest) / max(float(image.mean()), 1e-6)
+
+
+def _area(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, 2] - boxes[:, 0] + 1) * (boxes[:, 3] - boxes[:, 1] + 1)
+
+
+def _sum(total: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    left, top, right, low = boxes.astype(int).T
+    right, low = right + 1, low + 1
+    return (
+        total[low, right]
+        - total[top, right]
+        - total[low, left]
+        + total[top, left]
+    )
+
+
+def _apart(
+    boxes: np.ndarray, worth: np.ndarray, threshold: float, limit: int
+) -> np.ndarray:
+    """The best boxes, none of which nearly coincides with a better one."""
+    order = np.argsort(-worth, kind="stable")[: _CHOICE * limit]
+    kept = []
+    while order.size and len(kept) < limit:
+        best = order[0]
+        kept.append(best)
+        shared = aligned_overlaps(boxes[best], boxes[order])
+        shared[0] = 1.0
+        order = order[shared <= threshold]
+    return boxes[kept]

@@ -1,0 +1,161 @@
+"""From scored regions to tubes, with a classifier whose answers are known."""
+
+import numpy as np
+import pytest
+
+import keras_twostream as kts
+from keras_twostream import detection, inspection
+from keras_twostream.detection import Track, geometry
+from keras_twostream.detection import detecting as module
+from keras_twostream.detection.detecting import FrameScores, chosen, tubes_of
+from keras_twostream.errors import SpecError, UntrainedHeadError
+
+TRUTH = {
+    "bend": Track("bend", range(6), [[4 + t, 8, 23 + t, 50] for t in range(6)]),
+    "jumping_jack": Track(
+        "jumping_jack", range(6), [[60, 6 + t, 84, 48 + t] for t in range(6)]
+    ),
+}
+FRAMES = np.random.default_rng(0).integers(0, 255, (6, 64, 96, 3), np.uint8)
+
+
+def build(**regions):
+    """A detector with random weights, which says that it is trained."""
+    model = kts.models.action_tubes(
+        2,
+        head="svm",
+        width=0.02,
+        clip_spec={
+            "crop": (67, 67),
+            "short_side": 64,
+            "flow_algorithm": "farneback",
+        },
+        regions={"saliency": "none", **regions},
+    )
+    inspection.update_card(model, classes=list(TRUTH), head_trained=True)
+    return model
+
+
+def knows(monkeypatch):
+    """Regions score by their overlap with the truth: -1 to 1."""
+    number = iter(range(100))
+
+    def scores(model, cutter, frames, fields, places, boxes):
+        time = next(number)
+        return np.stack(
+            [
+                2 * geometry.overlaps(boxes, track.boxes[time][None])[:, 0] - 1
+                for track in TRUTH.values()
+            ],
+            axis=1,
+        )
+
+    monkeypatch.setattr(module, "run_on_regions", scores)
+
+
+def given():
+    """The true boxes of each frame, and one where nobody is."""
+    nobody = [30, 20, 50, 40]
+    people = TRUTH.values()
+    return [[*(x.boxes[t] for x in people), nobody] for t in range(6)]
+
+
+def test_tubes_are_the_true_tracks(monkeypatch):
+    knows(monkeypatch)
+    tubes = detection.detect(FRAMES, build(proposals="boxes"), boxes=given())
+    assert sorted(tube.label for tube in tubes) == ["bend", "jumping_jack"]
+    for tube in tubes:
+        assert tube.frames.tolist() == list(range(6))
+        np.testing.assert_allclose(tube.boxes, TRUTH[tube.label].boxes)
+        assert tube.confidence == pytest.approx(1.0)
+        shared = geometry.aligned_overlaps(tube.boxes[1:], tube.boxes[:-1])
+        assert tube.score == pytest.approx((5 * 2 + shared.sum()) / 6)
+
+
+def test_every_path_is_there_without_a_threshold(monkeypatch):
+    knows(monkeypatch)
+    tubes = detection.detect(
+        FRAMES, build(proposals="boxes"), boxes=given(), threshold=None
+    )
+    assert len(tubes) == 6  # three boxes a frame, two classes
+    scores = [tube.score for tube in tubes]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_tracks_of_a_tracker_stand_in_for_proposals(monkeypatch):
+    knows(monkeypatch)
+    people = [Track("person", x.frames, x.boxes) for x in TRUTH.values()]
+    tubes = detection.detect(FRAMES, build(proposals="boxes"), boxes=people)
+    assert sorted(tube.label for tube in tubes) == sorted(TRUTH)
+
+
+def test_our_own_windows_are_linked_too(monkeypatch):
+    knows(monkeypatch)
+    tubes = detection.detect(
+        FRAMES, build(limit=400), threshold=None, exclusive=True
+    )
+    for label, track in TRUTH.items():
+        best = next(tube for tube in tubes if tube.label == label)
+        assert detection.track_overlap(best, track) > 0.5
+
+
+def test_boxes_are_in_pixels_of_the_video(monkeypatch):
+    """The same video at twice the size has tubes at twice the size."""
+    knows(monkeypatch)
+    large = FRAMES.repeat(2, axis=1).repeat(2, axis=2)
+    boxes = [
+        [(2 * box[0], 2 * box[1], 2 * box[2] + 1, 2 * box[3] + 1) for box in x]
+        for x in np.array(given())
+    ]
+    tubes = detection.detect(large, build(proposals="boxes"), boxes=boxes)
+    for tube in tubes:
+        small = TRUTH[tube.label].boxes
+        np.testing.assert_allclose(tube.boxes[:, :2], 2 * small[:, :2])
+        np.testing.assert_allclose(tube.boxes[:, 2:], 2 * small[:, 2:] + 1)
+
+
+def test_a_frame_without_regions_ends_a_tube():
+    model = build()
+    box, scores = np.array([[0.0, 0, 9, 9]]), np.array([[1.0, -1.0]])
+    none = np.zeros((0, 4)), np.zeros((0, 2))
+    frames = [
+        FrameScores(t, *(none if t == 2 else (box, scores))) for t in range(5)
+    ]
+    tubes = [x for x in tubes_of(frames, model, 25.0) if x.label == "bend"]
+    spans = sorted(x.frames.tolist() for x in tubes)
+    assert spans == [[0, 1], [3, 4]]
+    assert sorted(x.seconds for x in tubes) == [(0, 0.08), (0.12, 0.2)]
+
+
+def test_an_exclusive_person_does_their_best_action_only():
+    model = build()
+    box, scores = np.array([[0.0, 0, 9, 9]]), np.array([[0.5, 1.0]])
+    tubes = tubes_of([FrameScores(t, box, scores) for t in range(3)], model)
+    assert [x.label for x in chosen(tubes, 0.0)] == ["jumping_jack", "bend"]
+    (only,) = chosen(tubes, 0.0, exclusive=True)
+    assert only.label == "jumping_jack"
+    assert chosen(tubes, 1.1) == []
+
+
+def test_what_is_no_trained_detector_is_refused():
+    network = kts.models.action_tubes(
+        3, width=0.02, clip_spec={"crop": (67, 67)}
+    )
+    with pytest.raises(SpecError, match="has no SVMs yet.*train_detector"):
+        detection.detect(FRAMES, network)
+    fresh = build()
+    inspection.update_card(fresh, head_trained=False)
+    with pytest.raises(UntrainedHeadError, match="classifier .* is random"):
+        detection.detect(FRAMES, fresh)
+    with pytest.raises(SpecError, match="trained on the proposals 'windows'"):
+        detection.detect(FRAMES, build(), boxes=given())
+    with pytest.raises(SpecError, match=r"array \(T, H, W, 3\)"):
+        detection.detect(FRAMES[0], build())
+
+
+def test_tubes_as_json(monkeypatch):
+    knows(monkeypatch)
+    tube = detection.detect(FRAMES, build(proposals="boxes"), boxes=given())[0]
+    values = tube.to_json()
+    assert values["label"] == tube.label and len(values["boxes"]) == 6
+    assert "start" not in values  # frames have no clock

@@ -1,0 +1,207 @@
+"""Training a detector: what a batch holds, what SVMs learn from, resuming."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+from tiny_detector import OPTIONS, trained
+
+import keras_twostream as kts
+from keras_twostream import inspection
+from keras_twostream.detection import RegionSpec, Track, geometry
+from keras_twostream.detection.batches import RegionBatches
+from keras_twostream.detection.cutting import Cutter
+from keras_twostream.detection.learning import RegionFeatures
+from keras_twostream.detection.store import AnnotatedVideo, RegionStore
+from keras_twostream.errors import SpecError, VideoError, WeightsError
+
+pytestmark = pytest.mark.agnostic
+
+CLASSES = ["bend", "jumping_jack"]
+
+
+@pytest.fixture
+def store(company, detector, tmp_path):
+    return filled(company, detector, tmp_path)
+
+
+def filled(videos, model, folder):
+    spec, regions = inspection.clip_spec(model), inspection.region_spec(model)
+    store = RegionStore(folder, videos, CLASSES, spec, regions, frames=2)
+    store.fill()
+    return store
+
+
+def test_the_store_holds_proposals_true_boxes_and_overlaps(store, company):
+    regions = store[0]
+    assert regions.frames.shape == (2, 64, 96, 3)
+    assert regions.fields.shape == (2, 64, 96, 2)
+    true = regions.labels >= 0
+    assert true.sum() == 4  # two people in two frames
+    for place in (0, 1):
+        here = regions.places == place
+        for label in (0, 1):
+            truth = regions.boxes[here & (regions.labels == label)]
+            shared = geometry.overlaps(regions.boxes[here], truth).max(axis=1)
+            np.testing.assert_allclose(regions.shared[here, label], shared)
+    count = min(map(len, company[0].tracks))
+    names = [CLASSES[label] for label in regions.labels[true]]
+    for name, box in zip(names[:2], regions.boxes[true][:2], strict=True):
+        (track,) = (x for x in company[0].tracks if x.label == name)
+        np.testing.assert_allclose(box, track.boxes[count // 4], atol=0.01)
+
+
+def test_what_is_in_the_store_is_not_found_again(store, company, monkeypatch):
+    monkeypatch.setattr(RegionStore, "_regions_of", None)
+    store.fill()
+
+
+def test_a_video_that_cannot_be_read_is_left_out(company, detector, tmp_path):
+    gone = AnnotatedVideo("gone.mp4", company[0].tracks)
+    store = filled([gone, *company], detector, tmp_path)
+    assert len(store) == len(company)
+    with pytest.raises(VideoError, match=r"No video can be read.*gone.mp4"):
+        filled([gone], detector, tmp_path)
+
+
+def test_a_label_that_is_no_class_is_refused(company, detector, tmp_path):
+    other = dataclasses.replace(company[0].tracks[0], label="fly")
+    video = AnnotatedVideo(company[0].path, (other,))
+    with pytest.raises(SpecError, match="labelled 'fly'.*bend, jumping_jack"):
+        filled([video], detector, tmp_path)
+
+
+# === Batches ===
+
+
+def batches(store, model, **options):
+    return RegionBatches(
+        store, Cutter(model), ["rgb", "flow"], 32, steps=4, **options
+    )
+
+
+def test_a_quarter_of_a_batch_is_foreground(store, detector):
+    for index in range(4):
+        chosen = batches(store, detector)._chosen(np.random.default_rng(index))
+        labels = np.array([label for *_, label in chosen])
+        assert (labels[:8] < 2).all() and (labels[8:] == 2).all()
+
+
+def test_labels_say_what_each_region_overlaps(store, detector):
+    for video, frame, box, label in batches(store, detector)._chosen(
+        np.random.default_rng(0)
+    ):
+        regions = store[video]
+        here = (regions.places == frame) & (regions.labels >= 0)
+        shared = geometry.overlaps(box[None], regions.boxes[here])[0]
+        wanted = 2
+        if shared.max() >= 0.5:
+            wanted = regions.labels[here][shared.argmax()]
+        assert label == wanted
+
+
+def test_a_batch_is_a_function_of_its_number(store, detector):
+    first = batches(store, detector)[2]
+    again = batches(store, detector, start=2)[0]
+    other = batches(store, detector)[3]
+    for stream in ("rgb", "flow"):
+        np.testing.assert_array_equal(first[0][stream], again[0][stream])
+        assert not np.array_equal(first[0][stream], other[0][stream])
+    assert first[0]["rgb"].shape == (32, 1, 67, 67, 3)
+    np.testing.assert_array_equal(first[1]["rgb"], first[1]["flow"])
+
+
+def test_a_mirrored_region_has_its_horizontal_motion_reversed(detector):
+    cutter = Cutter(detector)
+    rng = np.random.default_rng(0)
+    frames = rng.uniform(0, 255, (1, 64, 96, 3)).astype("uint8")
+    fields = rng.normal(0, 2, (1, 64, 96, 2)).astype("float32")
+    place, box = np.zeros(2, int), np.array([[20.0, 10, 60, 50]] * 2)
+    batch = cutter(frames, fields, place, box, np.array([False, True]))
+    rgb, flow = (
+        keras.ops.convert_to_numpy(batch[stream])[:, 0]
+        for stream in ("rgb", "flow")
+    )
+    np.testing.assert_allclose(rgb[1], rgb[0][:, ::-1], atol=1e-3)
+    np.testing.assert_allclose(flow[1], flow[0][:, ::-1] * (-1, 1), atol=1e-4)
+
+
+def test_outside_the_frame_the_network_sees_zeros(detector):
+    frames = np.full((1, 64, 96, 3), 200, "uint8")
+    fields = np.full((1, 64, 96, 2), 3.0, "float32")
+    cut = Cutter(detector)(
+        frames, fields, np.zeros(1, int), np.array([[0.0, 0, 20, 20]])
+    )
+    entries = [detector.get_layer(f"{x}_input").output for x in cut]
+    seen = keras.Model(detector.inputs, entries).predict_on_batch(cut)
+    for values in seen:
+        values = np.asarray(values)[0, 0]
+        np.testing.assert_allclose(values[0, 0], 0, atol=1e-4)
+        assert abs(values[40, 40]).max() > 0.1
+
+
+def test_videos_without_foreground_are_refused(company, detector, tmp_path):
+    far = Track("bend", [0], [[0, 0, 1, 1]])
+    videos = [AnnotatedVideo(company[0].path, (far,))]
+    store = filled(videos, detector, tmp_path)
+    with pytest.raises(SpecError, match="overlaps a true box by half"):
+        batches(store, detector)
+
+
+# === The classifiers ===
+
+
+def test_features_are_brought_to_a_mean_norm_of_twenty(store, detector):
+    features = RegionFeatures(detector)
+    scales = [detector.get_layer(f"{x}_scale") for x in ("rgb", "flow")]
+    before = [layer.get_weights() for layer in scales]
+    features.scale(features.mean_norms(store))
+    found = [
+        features.of(store[i], np.flatnonzero(store[i].places == 0))
+        for i in range(len(store))
+    ]
+    for part in np.split(np.concatenate(found), 2, axis=1):
+        norms = np.linalg.norm(part, axis=1)
+        assert norms.mean() == pytest.approx(20, rel=1e-3)
+    for layer, weights in zip(scales, before, strict=True):
+        layer.set_weights(weights)
+
+
+def test_a_detector_is_one_model_that_saves_and_loads(detector, tmp_path):
+    rng = np.random.default_rng(0)
+    batch = {
+        "rgb": rng.uniform(0, 255, (3, 1, 67, 67, 3)).astype("float32"),
+        "flow": rng.normal(0, 2, (3, 1, 67, 67, 2)).astype("float32"),
+    }
+    before = np.asarray(detector.predict_on_batch(batch))
+    folder = kts.save_pretrained(detector, tmp_path / "model", license="mit")
+    again = kts.load(f"local:{folder}")
+    np.testing.assert_allclose(
+        np.asarray(again.predict_on_batch(batch)), before, rtol=1e-4, atol=1e-5
+    )
+    assert inspection.class_names(again) == CLASSES
+    assert inspection.region_spec(again) == inspection.region_spec(detector)
+    assert inspection.region_spec(again) == RegionSpec.from_json(
+        OPTIONS["regions"]
+    ).replace(saliency="inclusion")
+
+
+def test_a_finished_run_is_not_repeated(
+    company, detector, run_folder, monkeypatch
+):
+    monkeypatch.setattr(keras.Model, "fit", None)
+    again = trained(company, run_folder)
+    for mine, theirs in zip(again.weights, detector.weights, strict=True):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(mine), keras.ops.convert_to_numpy(theirs)
+        )
+
+
+def test_a_folder_with_another_network_is_refused(
+    company, run_folder, detector
+):
+    with pytest.raises(
+        WeightsError, match="another network than the one asked"
+    ):
+        trained(company, run_folder, width=0.03)
