@@ -27,6 +27,7 @@ COMMANDS = {
     "info": ("_info:info_command", "Describe a model or a weight."),
     "demo": ("_demo:demo_command", "Draw an actor, name its action, show why."),
     "predict": ("_predict:predict_command", "Name the actions in your videos."),
+    "detect": ("_detect:detect_command", "Find who does what, and where."),
     "extract": ("_extract:extract_command", "Compute flow once, and keep it."),
     "doctor": ("_doctor:doctor_command", "Examine a folder of videos or flow."),
     "bench-data": ("_bench:bench_command", "Measure how fast clips are read."),

@@ -28,6 +28,12 @@ from keras_twostream.spec import SCORE_FUSIONS
     required=True,
     help="A folder with one folder of videos per class, or a list.",
 )
+@click.option(
+    "--detections",
+    is_flag=True,
+    help="MODEL is a detector and --data a list of boxes: frame-AP, video-AP "
+    "and AUC.",
+)
 @click.option("--split", type=int, help="Number of an official split.")
 @click.option("--subset", help="Part of the list; test with --split.")
 @list_options
@@ -64,14 +70,28 @@ def evaluate_command(as_json: bool, **flags: Any) -> None:
     MODEL is a run folder, a model folder, or a name that load takes.
     """
     check_device()
-    from keras_twostream.cli import _evaluate_run
+    if flags.pop("detections"):
+        report = _measure_detector(flags, as_json)
+    else:
+        from keras_twostream.cli import _evaluate_run
 
-    flags["option"] = assignments(flags["option"], "--option")
-    cover_dense(flags)
-    report = _evaluate_run.evaluate(flags)
-    show(report, as_json)
+        flags["option"] = assignments(flags["option"], "--option")
+        cover_dense(flags)
+        report = _evaluate_run.evaluate(flags)
+        show(report, as_json)
     if report["skipped"]:
         click.get_current_context().exit(1)
+
+
+def _measure_detector(flags: dict[str, Any], as_json: bool) -> dict[str, Any]:
+    from keras_twostream.cli import _tubes_run
+
+    report = _tubes_run.evaluate(flags)
+    if as_json:
+        _console.print_json(report)
+    else:
+        _tubes_run.show(report)
+    return report
 
 
 @click.command("fuse")

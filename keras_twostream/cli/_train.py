@@ -42,10 +42,17 @@ def _pattern_with_group(_, __, value: str) -> str:
 @click.command("train")
 @config_option("train")
 @click.option(
+    "--task",
+    type=click.Choice(["clips", "tubes"]),
+    default="clips",
+    show_default=True,
+    help="Name actions in clips, or find in tubes who does them.",
+)
+@click.option(
     "--data",
     required=True,
     help="A folder with one folder of videos per class, a list, or a packed "
-    "cache.",
+    "cache; for tubes a list of boxes, or the folder of J-HMDB or UCF-Sports.",
 )
 @click.option(
     "--model",
@@ -204,8 +211,6 @@ def train_command(as_json: bool, **flags: Any) -> None:
     Example: keras-twostream train --data my_videos --out run
     """
     check_device()
-    from keras_twostream.cli._train_run import run
-
     command = ["keras-twostream", *sys.argv[1:]]
     for name, flag in (
         ("option", "--option"),
@@ -215,6 +220,16 @@ def train_command(as_json: bool, **flags: Any) -> None:
     ):
         flags[name] = assignments(flags[name], flag)
     flags["init"] = assignments(flags["init"], "--init", parse_text)
-    report = run(flags, command)
+    report = _run(flags, command)
     if as_json:
         _console.print_json(report)
+
+
+def _run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
+    if flags.pop("task") == "tubes":
+        from keras_twostream.cli import _tubes_run
+
+        return _tubes_run.train(flags)
+    from keras_twostream.cli._train_run import run
+
+    return run(flags, command)

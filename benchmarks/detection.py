@@ -1,0 +1,93 @@
+"""Action tubes on actors who were never seen: what each part is worth.
+
+Draws videos of several people (or takes those in --data), and measures the
+shipped detector, its two streams alone, and the same boxes without linking.
+
+    python benchmarks/detection.py            # the shipped detector, test
+    python benchmarks/detection.py --train    # trains three, then measures
+
+One stream alone is a detector of its own: it has its network's weights, and
+SVMs that were trained on its features only.
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras_twostream as kts
+from keras_twostream import actors, detection
+
+SHIPPED = "action_tubes.actors"
+RECIPE = "action_tubes_actors"
+STREAMS = {"both": ("rgb", "flow"), "rgb": ("rgb",), "flow": ("flow",)}
+COLUMNS = ("frame_ap", "linked_frame_ap", "video_ap", "auc")
+
+
+def main() -> None:
+    """Print the table, and write it with --out."""
+    arguments = _arguments()
+    folder = arguments.folder
+    test = _videos(folder, arguments.test, "test")
+    detectors = {"both": SHIPPED}
+    if arguments.train:
+        train = _videos(folder, arguments.train, "train")
+        detectors = {
+            name: _trained(train, folder / f"run_{name}", streams, arguments)
+            for name, streams in STREAMS.items()
+        }
+    rows = {}
+    for name, detector in detectors.items():
+        rows[name] = detection.evaluate_detector(detector, test)
+        print(_row(name, rows[name]), flush=True)
+    (folder / "detection.json").write_text(json.dumps(rows, indent=2))
+    print(_by_class(rows["both"]))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--folder", type=Path, default=Path("company"))
+    parser.add_argument("--train", type=int, default=0, help="videos")
+    parser.add_argument("--test", type=int, default=24, help="videos")
+    parser.add_argument("--frames", type=int, default=3, help="of a video")
+    parser.add_argument("--steps", type=int)
+    return parser.parse_args()
+
+
+def _videos(folder: Path, count: int, split: str):
+    return detection.read_boxes(actors.generate_company(folder, count, split))
+
+
+def _trained(videos, out: Path, streams, arguments):
+    detector = detection.train_detector(
+        videos,
+        out,
+        classes=actors.COMPANY_CLASSES,
+        recipe=RECIPE,
+        settings=detection.DetectorSettings(
+            frames=arguments.frames, steps=arguments.steps
+        ),
+        report=print,
+        streams=streams,
+    )
+    kts.save_pretrained(detector, out / "model", license="apache-2.0")
+    return detector
+
+
+def _row(name: str, found) -> str:
+    numbers = " | ".join(f"{found[column]:.3f}" for column in COLUMNS)
+    return f"| {name} | {numbers} |"
+
+
+def _by_class(found) -> str:
+    lines = [f"| class | {' | '.join(COLUMNS[:3])} |", "|---|---|---|---|"]
+    for label, row in found["classes"].items():
+        numbers = " | ".join(f"{row[column]:.3f}" for column in COLUMNS[:3])
+        lines.append(f"| {label} | {numbers} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""`keras-twostream detect`: who does what, where and when."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keras_twostream._stopwatch import Stopwatch
+from keras_twostream.cli import _console, _files, _model
+from keras_twostream.cli._options import (
+    debug_option,
+    device_option,
+    json_option,
+    out_option,
+)
+from keras_twostream.errors import TwoStreamError
+
+SHIPPED = "action_tubes.actors"
+
+
+@click.command("detect")
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="FILE...",
+    type=click.Path(path_type=Path),
+)
+@click.option(
+    "--model",
+    "name",
+    default=SHIPPED,
+    show_default=True,
+    help="A detector: a weight, a run's folder, hf://user/repo or "
+    "local:folder.",
+)
+@click.option(
+    "--boxes",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Tracks of one FILE, for a detector trained on boxes: CVAT, COCO or "
+    "MOTChallenge.",
+)
+@click.option(
+    "--threshold",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Least mean score of a tube, in margins of the classifier.",
+)
+@click.option(
+    "--every-action",
+    is_flag=True,
+    help="Show what else people may do, not only their likeliest action.",
+)
+@click.option("--no-video", is_flag=True, help="Draw nothing, only find.")
+@out_option
+@json_option
+@device_option
+@debug_option
+def detect_command(
+    files: tuple[Path, ...],
+    name: str,
+    boxes: Path | None,
+    threshold: float,
+    every_action: bool,
+    no_video: bool,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Find who does what in your videos, where and when.
+
+    Writes, for each FILE, a JSON document with the tubes and a video with
+    boxes around people.
+    """
+    _files.check_writable(out)
+    videos, failed = _files.expand(files)
+    if boxes is not None and len(videos) != 1:
+        raise click.UsageError(
+            f"--boxes are those of one video, and {len(videos)} were given."
+        )
+    watch = Stopwatch()
+    loaded = _model.load(name, None, watch)
+    loaded.introduce()
+    options = {
+        "boxes": boxes,
+        "threshold": threshold,
+        "exclusive": not every_action,
+    }
+    done = []
+    for video, stem in zip(videos, _files.stems(videos), strict=True):
+        base = out / stem
+        try:
+            done.append(run(loaded, video, base, not no_video, options))
+        except TwoStreamError as error:
+            failed[video] = str(error)
+        else:
+            if not as_json:
+                show(done[-1])
+    for reason in failed.values():
+        _console.err.print(reason, style="red", markup=False, soft_wrap=True)
+    if as_json:
+        _console.print_json(_document(loaded, done, failed))
+    if failed:
+        click.get_current_context().exit(1)
+
+
+def run(
+    loaded: _model.Loaded,
+    video: Path,
+    base: Path,
+    draws: bool,
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    """Find the tubes of one file, write and draw them.
+
+    Args:
+        loaded: A detector.
+        video: The file.
+        base: Path of what is written, without its ending.
+        draws: Whether a video is drawn.
+        options: More arguments of `detect`.
+
+    Returns:
+        What the JSON file holds, with the paths of what was written.
+    """
+    from keras_twostream import _files as whole_files
+    from keras_twostream import data, detection
+    from keras_twostream.detection.drawing import draw_tubes
+
+    total = data.count_frames(video)
+    with _console.progress() as bar:
+        task = bar.add_task(video.name, total=total)
+        tubes = detection.detect(
+            video,
+            loaded.model,
+            progress=lambda frames: bar.update(task, completed=frames),
+            **options,
+        )
+    report = {
+        "source": str(video),
+        "model": loaded.name,
+        "frames": total,
+        "tubes": [tube.to_json() for tube in tubes],
+    }
+    written = base.with_name(f"{base.name}.tubes.json")
+    whole_files.write_json(written, report)
+    report["json"] = str(written)
+    if draws:
+        place = base.with_name(f"{base.name}.tubes.mp4")
+        drawn = draw_tubes(video, tubes, place, loaded.classes)
+        report["video"] = str(drawn)
+    return report
+
+
+def show(report: dict[str, Any]) -> None:
+    """Print the tubes of one file, and what was written."""
+    _console.out.print(Path(report["source"]).name, style="bold", markup=False)
+    if not report["tubes"]:
+        _console.out.print("  nobody was found", style="dim")
+    for tube in report["tubes"]:
+        words = tube["label"].replace("_", " ")
+        when = f"{tube['start']:6.2f} s to {tube['end']:6.2f} s"
+        left, top, right, low = tube["boxes"][0]
+        where = f"({left:.0f}, {top:.0f}) to ({right:.0f}, {low:.0f}) at first"
+        line = f"  {words:20} {tube['confidence']:5.2f}  {when}  {where}"
+        _console.out.print(line, markup=False)
+    for kind in ("json", "video"):
+        if kind in report:
+            _console.out.print(f"  {kind:6}{report[kind]}", style="dim")
+
+
+def _document(
+    loaded: _model.Loaded,
+    done: list[dict[str, Any]],
+    failed: dict[Path, str],
+) -> dict[str, Any]:
+    return {
+        "model": loaded.name,
+        "classes": list(loaded.classes),
+        "synthetic": loaded.synthetic,
+        "files": done,
+        "failed": [
+            {"source": str(path), "reason": reason}
+            for path, reason in failed.items()
+        ],
+    }

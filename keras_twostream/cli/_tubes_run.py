@@ -1,0 +1,161 @@
+"""Training and measuring detectors: `train --task tubes` and the like."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import keras
+
+from keras_twostream import detection, hub, training
+from keras_twostream.cli import _console
+from keras_twostream.cli._files import model_name
+
+RECIPE = "action_tubes"
+
+
+def train(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Train a detector into the run's folder, and measure it if asked.
+
+    Args:
+        flags: The command's parameters by name.
+
+    Returns:
+        What `--json` prints.
+    """
+    out: Path = flags["out"]
+    videos = read(flags)
+    recipe = training.load_recipe(flags["recipe"] or RECIPE)
+    recipe = recipe.replace(**flags["changes"])
+    settings = detection.DetectorSettings(
+        steps=flags["epochs"] and _refuse_epochs(),
+        batch_size=flags["batch_size"],
+        seed=flags["seed"] or 0,
+        checkpoint_seconds=flags["checkpoint_seconds"],
+        **_frames(flags["inputs"]),
+    )
+    detector = detection.train_detector(
+        videos,
+        out,
+        recipe=recipe,
+        settings=settings,
+        report=lambda line: click.echo(line, err=True),
+        **_options(flags),
+    )
+    folder = hub.save_pretrained(
+        detector,
+        out / "model",
+        license=flags["license_"],
+        data_terms=flags["data_terms"],
+    )
+    report = {"out": str(out), "model": str(folder), "videos": len(videos)}
+    if flags["val"]:
+        held_out = read({**flags, "data": flags["val"]})
+        found = measure(detector, held_out)
+        hub.state_metrics(folder, metrics_of(found, str(flags["val"])))
+        report["held_out"] = found
+    return report
+
+
+def evaluate(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Measure a detector on annotated videos.
+
+    Args:
+        flags: The command's parameters by name.
+
+    Returns:
+        What `--json` prints, and metrics.json in `--out` holds.
+    """
+    from keras_twostream import _files
+
+    with _console.quiet():
+        detector = hub.load(model_name(flags["model"]))
+    found = measure(detector, read(flags))
+    if flags["out"] is not None:
+        _files.write_json(flags["out"] / "metrics.json", found)
+    return found
+
+
+def read(flags: Mapping[str, Any]) -> list[detection.AnnotatedVideo]:
+    """The annotated videos that `--data` names."""
+    return detection.read_boxes(
+        flags["data"],
+        flags["list_format"],
+        root=flags["root"],
+        split=flags["split"],
+        subset=flags["subset"],
+    )
+
+
+def measure(
+    detector: keras.Model, videos: list[detection.AnnotatedVideo]
+) -> dict[str, Any]:
+    """Frame-AP, video-AP and AUC, with a bar on standard error."""
+    with _console.progress() as bar:
+        task = bar.add_task("detecting", total=len(videos))
+        return detection.evaluate_detector(
+            detector,
+            videos,
+            progress=lambda done, _: bar.update(task, completed=done),
+        )
+
+
+def metrics_of(found: Mapping[str, Any], data: str) -> list[dict[str, Any]]:
+    """Rows of a model card."""
+    names = {"frame_ap": "frame-AP", "video_ap": "video-AP", "auc": "AUC"}
+    protocol = f"IoU {found['threshold']:g}, mean over classes"
+    return [
+        {
+            "name": name,
+            "value": round(found[key], 4),
+            "dataset": Path(data).stem,
+            "split": f"{found['videos']} videos",
+            "protocol": protocol,
+        }
+        for key, name in names.items()
+    ]
+
+
+def show(report: Mapping[str, Any]) -> None:
+    """Print the numbers of a measured detector."""
+    names = ("frame_ap", "linked_frame_ap", "video_ap")
+    click.echo(f"{'':22}" + "".join(f"{name:>18}" for name in names))
+    for label, row in report["classes"].items():
+        click.echo(_row(label, row, names))
+    click.echo(_row("mean", report, names))
+    click.echo(f"AUC to a false-positive rate of 0.6: {report['auc']:.3f}")
+    if report["accuracy"] is not None:
+        click.echo(f"Videos named right: {report['accuracy']:.3f}")
+    for path, reason in report["skipped"].items():
+        click.echo(f"Left out: {path}: {reason}", err=True)
+
+
+def _row(label: str, row: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    return f"{label:22}" + "".join(f"{row[name]:18.3f}" for name in names)
+
+
+def _options(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of the builder that the command line sets."""
+    options = dict(flags["option"])
+    if flags["streams"]:
+        options["streams"] = tuple(flags["streams"].split(","))
+    if flags["spec"]:
+        options["clip_spec"] = dict(flags["spec"])
+    return options
+
+
+def _frames(inputs: Mapping[str, Any]) -> dict[str, int]:
+    """`--input frames=N`: frames of each video that regions are taken of."""
+    other = [name for name in inputs if name != "frames"]
+    if other:
+        raise click.UsageError(
+            f"--task tubes takes --input frames=N only. Received: {other[0]}"
+        )
+    return dict(inputs)
+
+
+def _refuse_epochs() -> int:
+    raise click.UsageError(
+        "A detector's network trains for a number of steps, not epochs: "
+        "--set steps=2000."
+    )

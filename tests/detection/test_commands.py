@@ -1,0 +1,122 @@
+"""`detect`, `train --task tubes` and `evaluate --detections`."""
+
+import json
+
+import av
+import pytest
+from click.testing import CliRunner
+from tiny_detector import OPTIONS
+
+import keras_twostream as kts
+from keras_twostream import cli
+
+
+def run(*words, status=0):
+    result = CliRunner().invoke(cli.group, [str(word) for word in words])
+    assert result.exit_code == status, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def folder(_detector, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("detector") / "model"
+    return kts.save_pretrained(_detector, folder, license="mit")
+
+
+def test_detect_writes_json_and_a_video(folder, company, tmp_path):
+    video = company[0].path
+    words = ("--model", f"local:{folder}", "--threshold", -9, "--out", tmp_path)
+    result = run("detect", video, *words, "--json", "--every-action")
+    document = json.loads(result.stdout)
+    (file,) = document["files"]
+    tubes = json.loads((tmp_path / "train_000000.tubes.json").read_text())
+    assert tubes["tubes"] == file["tubes"]
+    assert {x["label"] for x in tubes["tubes"]} == {"bend", "jumping_jack"}
+    first = tubes["tubes"][0]
+    assert len(first["boxes"]) == len(first["frames"]) == file["frames"]
+    with av.open(file["video"]) as container:
+        frames = sum(1 for _ in container.decode(video=0))
+    assert frames == file["frames"]
+
+
+def test_files_that_cannot_be_read_are_named(folder, company, tmp_path):
+    text = tmp_path / "text.mp4"
+    text.write_text("no video")
+    words = ("--model", f"local:{folder}", "--out", tmp_path, "--no-video")
+    result = run("detect", text, company[0].path, *words, "--json", status=1)
+    document = json.loads(result.stdout)
+    assert [x["source"] for x in document["failed"]] == [str(text)]
+    assert len(document["files"]) == 1
+
+
+def test_boxes_are_refused_by_a_detector_of_windows(folder, company, tmp_path):
+    boxes = tmp_path / "a.txt"
+    boxes.write_text("1,1,1,1,20,40\n")
+    words = ("--model", f"local:{folder}", "--out", tmp_path)
+    result = run("detect", company[0].path, *words, "--boxes", boxes, status=1)
+    assert "trained on the proposals 'windows'" in result.stderr
+    result = run(
+        "detect", *[x.path for x in company], *words, "--boxes", boxes, status=2
+    )
+    assert "are those of one video, and 3 were given" in result.stderr
+
+
+def test_a_detector_is_trained_and_measured(company, tmp_path):
+    place = tmp_path.parent / "list.json"
+    spec = OPTIONS["clip_spec"]
+    regions = json.dumps(OPTIONS["regions"])
+    rows = [_coco(video) for video in company]
+    place.write_text(json.dumps(_joined(rows)))
+    result = run(
+        *("train", "--task", "tubes", "--data", place, "--out", tmp_path),
+        *("--recipe", "action_tubes_actors", "--batch-size", 16),
+        *("--set", "steps=2", "--input", "frames=2", "--val", place),
+        *("--option", f"width={OPTIONS['width']}"),
+        *("--option", f"regions={regions}"),
+        *("--spec", "crop=67,67", "--spec", "short_side=64"),
+        *("--spec", f"flow_algorithm={spec['flow_algorithm']}", "--json"),
+    )
+    held_out = json.loads(result.stdout)["held_out"]
+    assert set(held_out["classes"]) == {"bend", "jumping_jack"}
+    again = run("evaluate", tmp_path, "--data", place, "--detections", "--json")
+    assert json.loads(again.stdout)["video_ap"] == held_out["video_ap"]
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "video-AP" in card
+    result = run(
+        *("train", "--task", "tubes", "--data", place, "--out", tmp_path),
+        *("--epochs", 3),
+        status=2,
+    )
+    assert "steps, not epochs: --set steps=2000" in result.stderr
+
+
+def _coco(video):
+    return [(video.path, track) for track in video.tracks]
+
+
+def _joined(rows):
+    """One COCO list of all tracks."""
+    names = sorted({track.label for row in rows for _, track in row})
+    images, boxes = {}, []
+    for number, row in enumerate(rows):
+        for who, (_, track) in enumerate(row):
+            for frame, box in zip(track.frames, track.boxes, strict=True):
+                x1, y1, x2, y2 = map(float, box)
+                images[number, int(frame)] = number * 1000 + int(frame)
+                boxes.append(
+                    {
+                        "image_id": number * 1000 + int(frame),
+                        "category_id": names.index(track.label),
+                        "track_id": 10 * number + who,
+                        "bbox": [x1, y1, x2 - x1 + 1, y2 - y1 + 1],
+                    }
+                )
+    return {
+        "videos": [{"id": i, "name": row[0][0]} for i, row in enumerate(rows)],
+        "categories": [{"id": i, "name": name} for i, name in enumerate(names)],
+        "images": [
+            {"id": image, "video_id": video, "frame_index": frame}
+            for (video, frame), image in images.items()
+        ],
+        "annotations": boxes,
+    }
