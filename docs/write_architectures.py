@@ -1,0 +1,181 @@
+"""Write the page of every architecture from what the package says of it.
+
+    python docs/write_architectures.py
+
+A test holds the pages to what this writes.
+"""
+
+import csv
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from keras_twostream import list_models, list_weights, training
+from keras_twostream.registry import model_entry
+
+PAGES = Path(__file__).parent / "architectures"
+RESULTS = Path(__file__).parents[1] / "weights" / "results.csv"
+
+# The papers' own tests, as commands; RUN is a trained run or a weight's name.
+PROTOCOLS = {
+    "action_transformation": "evaluate RUN --data LIST --protocol whole",
+    "c3d": "features RUN --data TRAIN --svm TEST --tap rgb.fc6 "
+    "--clips all --step 8 --out features",
+    "context_fovea": "evaluate RUN --data LIST --clips 20",
+    "fstcn": "evaluate RUN --data LIST --clips 10 --crops 10-crop",
+    "i3d": "evaluate RUN --data LIST --clips all",
+    "r2plus1d": "evaluate RUN --data LIST --clips 10",
+    "spatiotemporal_multiplier": "evaluate RUN --data LIST --clips 20 "
+    "--crops whole_mirrored",
+    "spatiotemporal_resnet": "evaluate RUN --data LIST "
+    "--option clip_length=25 --clips 20 --crops whole_mirrored",
+    "temporal_segment": "evaluate RUN --data LIST --option clip_length=25 "
+    "--clips 1 --crops 10-crop",
+    "two_stream_fusion": "evaluate RUN --data LIST --clips 20 "
+    "--crops whole_mirrored",
+}
+FRAMES = "evaluate RUN --data LIST --clips 25 --crops 10-crop"
+
+
+def pages() -> dict[str, str]:
+    """Return the text of each page by its file's name."""
+    names = [
+        name
+        for name in list_models()
+        if model_entry(name).builder.__module__.startswith("keras_twostream.")
+    ]
+    return {
+        "index.md": _index(names),
+        **{f"{name}.md": _page(name) for name in names},
+    }
+
+
+def _index(names: list[str]) -> str:
+    rows = [
+        f"| [`{name}`]({name}.md) | {_first_line(name)} | "
+        f"{model_entry(name).paper} |"
+        for name in names
+    ]
+    return (
+        "\n".join(
+            [
+                "# Architectures",
+                "",
+                "| name | what | paper |",
+                "|---|---|---|",
+                *rows,
+            ]
+        )
+        + "\n"
+    )
+
+
+def _page(name: str) -> str:
+    parts = [
+        f"# {name}",
+        model_entry(name).paper + ".",
+        "```text\n" + _module_text(name) + "\n```",
+        "## Options\n\n" + "\n".join(_options(name)),
+        "## Weights\n\n" + "\n".join(_weights(name)),
+        "## Accuracy\n\n" + "\n".join(_results(name)),
+        "## Training\n\n" + _recipe(name),
+        "## The paper's test\n\n```sh\nkeras-twostream "
+        + PROTOCOLS.get(name, FRAMES)
+        + "\n```",
+    ]
+    if name == "action_tubes":
+        parts[-1] = (
+            "## The paper's test\n\n```sh\nkeras-twostream detect VIDEO "
+            "--model RUN\n```"
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def _module_text(name: str) -> str:
+    module = importlib.import_module(model_entry(name).builder.__module__)
+    return inspect.getdoc(module) or ""
+
+
+def _first_line(name: str) -> str:
+    return _module_text(name).splitlines()[0].rstrip(".")
+
+
+def _options(name: str) -> Iterator[str]:
+    """A table of the builder's arguments and what its docstring says."""
+    yield "| option | default | meaning |"
+    yield "|---|---|---|"
+    meanings = _arguments(inspect.getdoc(model_entry(name).builder) or "")
+    for option, default in model_entry(name).options.items():
+        meaning = meanings.get(option, "").replace("|", "\\|")
+        shown = "" if default is inspect.Parameter.empty else f"`{default!r}`"
+        yield f"| `{option}` | {shown} | {meaning} |"
+
+
+def _arguments(docstring: str) -> dict[str, str]:
+    """From argument to its meaning, of a docstring in Google's style."""
+    section = docstring.partition("Args:\n")[2]
+    section = re.split(r"\n\n(?=\S)", section)[0]
+    found = re.split(r"^ {4}(\w+): ", section, flags=re.MULTILINE)[1:]
+    return {
+        option: " ".join(text.split())
+        for option, text in zip(found[::2], found[1::2], strict=True)
+    }
+
+
+def _weights(name: str) -> Iterator[str]:
+    weights = list_weights(name)
+    if not weights:
+        yield "No public weights are known."
+        return
+    yield "| weight | origin | licence | trained head | pin |"
+    yield "|---|---|---|---|---|"
+    for weight in weights:
+        head = "yes" if weight.head_trained else "no"
+        yield (
+            f"| `{weight.name}` | {weight.origin} | {weight.license} | "
+            f"{head} | {weight.pin} |"
+        )
+
+
+def _results(name: str) -> Iterator[str]:
+    with RESULTS.open(newline="", encoding="utf-8") as file:
+        rows = [r for r in csv.DictReader(file) if r["architecture"] == name]
+    if not rows:
+        yield "No row of this network has a number yet."
+        return
+    yield (
+        "| weight | data, split | streams | metric | value | protocol | "
+        "source |"
+    )
+    yield "|---|---|---|---|---|---|---|"
+    for row in rows:
+        yield (
+            f"| `{row['weight']}` | {row['dataset']}, {row['split']} | "
+            f"{row['streams']} | {row['metric']} | {row['value']} | "
+            f"{row['protocol']} | {row['source']} |"
+        )
+
+
+def _recipe(name: str) -> str:
+    if name not in training.list_recipes():
+        return "It has no recipe of its own and is trained by `finetune`."
+    recipe = training.load_recipe(name)
+    stages = len(recipe.staged())
+    text = f"Recipe `{name}`: {recipe.source}."
+    if stages > 1:
+        text += f" It has {stages} stages, which `train` runs in order."
+    notes = " ".join(recipe.notes.split())
+    return f"{text}\n\n{notes}".strip()
+
+
+def main() -> None:
+    """Write the pages."""
+    PAGES.mkdir(exist_ok=True)
+    for file, text in pages().items():
+        (PAGES / file).write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
