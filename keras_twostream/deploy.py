@@ -29,6 +29,7 @@ class TakeFrames(keras.layers.Layer):
     Args:
         frames: (T, F) frame numbers, as `ClipSpec.rgb_frames()` gives.
         crop: (height, width) of the crop.
+        rounding: Of a middle between two pixels, as in `ClipSpec`.
         **kwargs: Keras's own, such as `name`.
 
     Input shape:
@@ -42,15 +43,17 @@ class TakeFrames(keras.layers.Layer):
         self,
         frames: Sequence[Sequence[int]] | np.ndarray,
         crop: Sequence[int],
+        rounding: str = "floor",
         **kwargs: Any,
     ) -> None:
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         self.frames = np.asarray(frames).tolist()
         self.crop = (crop[0], crop[1])
+        self.rounding = rounding
 
     def call(self, clip: Any) -> Any:
-        clip = _centre_crop(clip, self.crop)
+        clip = _centre_crop(clip, self.crop, self.rounding)
         stacked = [
             ops.take(clip, list(frames), axis=1)
             for frames in zip(*self.frames, strict=True)
@@ -64,7 +67,11 @@ class TakeFrames(keras.layers.Layer):
         return (input_shape[0], steps, *self.crop, 3 * stacked)
 
     def get_config(self) -> dict[str, Any]:
-        own = {"frames": self.frames, "crop": list(self.crop)}
+        own = {
+            "frames": self.frames,
+            "crop": list(self.crop),
+            "rounding": self.rounding,
+        }
         return {**super().get_config(), **own}
 
 
@@ -75,6 +82,7 @@ class StackFlow(keras.layers.Layer):
     Args:
         fields: (T, L) numbers of the fields each step stacks, in order.
         crop: (height, width) of the crop.
+        rounding: Of a middle between two pixels, as in `ClipSpec`.
         along_trajectories: Whether each field is sampled where the one
             before has moved its point to (Simonyan & Zisserman 2014,
             section 3.1).
@@ -92,12 +100,14 @@ class StackFlow(keras.layers.Layer):
         fields: Sequence[Sequence[int]] | np.ndarray,
         crop: Sequence[int],
         along_trajectories: bool = False,
+        rounding: str = "floor",
         **kwargs: Any,
     ) -> None:
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         self.fields = np.asarray(fields).tolist()
         self.crop = (crop[0], crop[1])
+        self.rounding = rounding
         self.along_trajectories = along_trajectories
 
     def call(self, flow: Any) -> Any:
@@ -107,7 +117,8 @@ class StackFlow(keras.layers.Layer):
         ]
         if self.along_trajectories:
             stacked = _follow(stacked)
-        return _centre_crop(ops.concatenate(stacked, axis=-1), self.crop)
+        whole = ops.concatenate(stacked, axis=-1)
+        return _centre_crop(whole, self.crop, self.rounding)
 
     def compute_output_shape(
         self, input_shape: tuple[int | None, ...]
@@ -120,11 +131,12 @@ class StackFlow(keras.layers.Layer):
             "fields": self.fields,
             "crop": list(self.crop),
             "along_trajectories": self.along_trajectories,
+            "rounding": self.rounding,
         }
         return {**super().get_config(), **own}
 
 
-def _centre_crop(clip: Any, crop: tuple[int, int]) -> Any:
+def _centre_crop(clip: Any, crop: tuple[int, int], rounding: str) -> Any:
     """(B, N, H, W, C) cut to `crop`; smaller frames are an error."""
     batch, steps, height, width, channels = ops.shape(clip)
     sizes = zip((height, width), crop, strict=True)
@@ -133,14 +145,18 @@ def _centre_crop(clip: Any, crop: tuple[int, int]) -> Any:
             f"Frames must be at least {crop[0]}x{crop[1]}, the crop that the "
             f"network sees. Received: {height}x{width}"
         )
-    top, left = _margin(height, crop[0]), _margin(width, crop[1])
+    top = _margin(height, crop[0], rounding)
+    left = _margin(width, crop[1], rounding)
     clip = clip[:, :, top : top + crop[0], left : left + crop[1]]
     # Where sizes are not known before, this fails unless the crop is full.
     return ops.reshape(clip, (batch, steps, *crop, channels))
 
 
-def _margin(size: Any, side: int) -> Any:
-    margin = (size - side) // 2
+def _margin(size: Any, side: int, rounding: str) -> Any:
+    free = size - side
+    margin = free // 2
+    if rounding == "round":  # halves to the even one
+        margin = margin + (free % 2) * (margin % 2)
     return margin if isinstance(size, int) else ops.maximum(margin, 0)
 
 
@@ -204,7 +220,12 @@ def with_flow(
     frames = keras.Input((spec.span(), None, None, 3), name="frames")
     streams = {}
     if "rgb" in spec.streams:
-        take = TakeFrames(spec.rgb_frames(), spec.crop, name="take_frames")
+        take = TakeFrames(
+            spec.rgb_frames(),
+            spec.crop,
+            spec.crop_rounding,
+            name="take_frames",
+        )
         streams["rgb"] = take(frames)
     if "flow" in spec.streams:
         streams["flow"] = _flow_stream(frames, spec, algorithm, parameters)
@@ -228,6 +249,7 @@ def _flow_stream(
         place.reshape(wanted.shape[:2]),
         spec.crop,
         along_trajectories=spec.stacking == "trajectory",
+        rounding=spec.crop_rounding,
         name="stack_flow",
     )(flow)
 

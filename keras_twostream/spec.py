@@ -28,6 +28,8 @@ FLOW_ALGORITHMS = (
 IN_GRAPH_FLOW = ("tvl1", "raft_small", "raft_large")  # on the Keras backend
 SAMPLINGS = ("uniform", "dense", "segments", "whole")
 SCORE_FUSIONS = ("logits", "softmax", "sci", "sci_max")
+RESIZE_FILTERS = ("area", "bilinear")
+ROUNDINGS = ("floor", "round")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +53,13 @@ class ClipSpec:
             which flow is computed.
         resize_to: (height, width) the frame is stretched to instead of
             keeping its aspect ratio (C3D: (128, 171)), or None.
+        resize_filter: "area" averages pixels when it shrinks a frame,
+            "bilinear" looks at four of them, as torchvision and DeepMind do.
+        cut_to: (height, width) of the middle that is cut out of the resized
+            frame before crops are taken (Karpathy et al. 2014), or None.
         crop: (height, width) of the crop the network sees.
+        crop_rounding: Where the middle lies between two pixels: "floor", or
+            "round" to the even one, as torchvision.
         flow_length: L, flow fields stacked at one step.
         flow_offset: First field relative to the step's frame: 0 starts at
             the frame, -L/2 centres the stack on it (Feichtenhofer et al.);
@@ -86,7 +94,10 @@ class ClipSpec:
     frame_rate: float | None = 25.0
     short_side: int = 256
     resize_to: tuple[int, int] | None = None
+    resize_filter: str = "area"
+    cut_to: tuple[int, int] | None = None
     crop: tuple[int, int] = (224, 224)
+    crop_rounding: str = "floor"
     flow_length: int = 10
     flow_offset: int = 0
     stacking: str = "forward"
@@ -100,9 +111,10 @@ class ClipSpec:
     def __post_init__(self) -> None:
         for name in ("streams", "train_strides", "crop", "stream_weights"):
             object.__setattr__(self, name, _sequence(name, getattr(self, name)))
-        if self.resize_to is not None:
-            size = _sequence("resize_to", self.resize_to)
-            object.__setattr__(self, "resize_to", size)
+        for name in ("resize_to", "cut_to"):
+            if getattr(self, name) is not None:
+                size = _sequence(name, getattr(self, name))
+                object.__setattr__(self, name, size)
         weights = self.stream_weights or (1.0,) * len(self.streams)
         object.__setattr__(self, "stream_weights", weights)
         object.__setattr__(self, "flow_parameters", dict(self.flow_parameters))
@@ -268,6 +280,8 @@ def _check(spec: ClipSpec) -> None:
     _check_choice("flow_algorithm", spec.flow_algorithm, FLOW_ALGORITHMS)
     _check_choice("sampling", spec.sampling, SAMPLINGS)
     _check_choice("score_fusion", spec.score_fusion, SCORE_FUSIONS)
+    _check_choice("resize_filter", spec.resize_filter, RESIZE_FILTERS)
+    _check_choice("crop_rounding", spec.crop_rounding, ROUNDINGS)
     _check_streams(spec)
     for name in (*_COUNTS, "flow_bound"):
         _check_positive(name, getattr(spec, name))
@@ -279,8 +293,14 @@ def _check(spec: ClipSpec) -> None:
             )
     if spec.frame_rate is not None:
         _check_positive("frame_rate", spec.frame_rate)
-    for name in ("crop", "train_strides", "resize_to"):
+    for name in ("crop", "train_strides", "resize_to", "cut_to"):
         _check_pair(name, getattr(spec, name))
+    if spec.cut_to is not None and "flow" in spec.streams:
+        raise SpecError(
+            "`cut_to` is for networks of rgb alone: flow on disk is of whole "
+            f"frames. Received: cut_to={spec.cut_to!r}, "
+            f"streams={spec.streams!r}"
+        )
     if spec.stacking == "bidirectional" and spec.flow_length % 2:
         raise SpecError(
             "Bidirectional stacking halves flow_length between forward and "

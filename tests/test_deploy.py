@@ -10,6 +10,7 @@ from moving_texture import frames_moving
 from small_raft import SMALL_RAFT
 
 from keras_twostream import ClipSpec, flow, with_flow
+from keras_twostream.data import clips
 from keras_twostream.deploy import StackFlow
 from keras_twostream.errors import SpecError
 from keras_twostream.flow import _raft
@@ -170,3 +171,18 @@ def test_a_model_of_someone_else_is_refused():
     inputs = keras.Input((4,))
     with pytest.raises(SpecError, match="no keras_twostream stream input"):
         with_flow(keras.Model(inputs, keras.layers.Dense(2)(inputs)))
+
+
+@pytest.mark.parametrize("rounding", ["floor", "round"])
+def test_the_middle_is_cut_as_the_spec_rounds_it(rounding):
+    spec = _SPEC.replace(
+        streams=("rgb",), crop=(25, 33), crop_rounding=rounding
+    )
+    frames = _clip(spec)
+    fed = with_flow(_model(spec)).predict_on_batch(frames)["rgb"]
+    # 32 - 25 and 40 - 33 leave 3.5 on every side.
+    first = {"floor": 3, "round": 4}[rounding]
+    middle = frames[0, ::2, first : first + 25, first : first + 33]
+    np.testing.assert_allclose(fed[0], middle, atol=1e-4)
+    outside = clips(frames[0], spec.replace(short_side=32))["rgb"]
+    np.testing.assert_allclose(fed, outside, atol=0.51)

@@ -73,6 +73,12 @@ def clip(spec: ClipSpec) -> str:
 def _frame(spec: ClipSpec) -> str:
     if spec.resize_to:
         return f"frames stretched to {spec.resize_to[1]}x{spec.resize_to[0]} px"
+    if spec.cut_to:
+        height, width = spec.cut_to
+        return (
+            f"frames whose short side is {spec.short_side} px, their middle "
+            f"{width}x{height}"
+        )
     return f"frames whose short side is {spec.short_side} px"
 
 

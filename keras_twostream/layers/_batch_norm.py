@@ -37,7 +37,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         mean = _tensor(self.moving_mean)
         variance = _tensor(self.moving_variance)
         known = (None, None) if training else (mean, variance)
-        outputs, seen_mean, seen_scale = torch.native_batch_norm(
+        normalise: Any = torch.native_batch_norm  # its stub has no flag
+        outputs, seen_mean, seen_scale = normalise(
             inputs.movedim(self.axis, 1),
             # On CUDA the gradient needs both, though one may be left out.
             _tensor(self.gamma) if self.scale else torch.ones_like(mean),

@@ -38,6 +38,7 @@ SPEC = ClipSpec(
     clip_length=16,
     short_side=128,
     resize_to=(128, 171),
+    resize_filter="bilinear",
     crop=(112, 112),
     flow_length=1,
     score_fusion="softmax",

@@ -35,8 +35,8 @@ from keras_twostream.spec import ClipSpec
 
 SPEC = ClipSpec(
     streams=("rgb",),
-    resize_to=(200, 200),
     short_side=200,
+    cut_to=(200, 200),
     crop=(170, 170),
     sampling="uniform",
     score_fusion="softmax",
@@ -167,6 +167,7 @@ def context_fovea(
     ```
     """
     _check("fusion", fusion, CLIPS)
+    _check("streams", tuple(streams), [("rgb",)])
     length, stride = CLIPS[fusion]
     spec = SPEC.replace(
         streams=streams,
@@ -175,7 +176,6 @@ def context_fovea(
         train_strides=(stride, stride),
         crop=FOVEA_CROP if multiresolution else SPEC.crop,
     ).replace(**(clip_spec or {}))
-    _check("streams", spec.streams, [("rgb",)])
     if fusion in ("late", "slow"):
         _check("clip_length", spec.clip_length, [length])
     inputs, x = stream_inputs(

@@ -18,7 +18,7 @@ has an offset and no scale.
     Logits             average of 2x7x7, 1x1x1, mean over time
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -37,6 +37,7 @@ SPEC = ClipSpec(
     clip_length=64,
     flow_length=1,
     flow_algorithm="tvl1",
+    resize_filter="bilinear",
 )
 
 # === Parts ===
@@ -82,7 +83,11 @@ def _mixed(x, name: str, one, three, double, pooled):
     return layers.Concatenate(axis=-1, name=name)([a, b, c, d])
 
 
-PARTS = {"Conv3d": _unit, "MaxPool3d": _max_pool, "Mixed": _mixed}
+PARTS: dict[str, Callable] = {
+    "Conv3d": _unit,
+    "MaxPool3d": _max_pool,
+    "Mixed": _mixed,
+}
 
 ENDPOINTS = {
     "Conv3d_1a_7x7": (64, 7, 2),

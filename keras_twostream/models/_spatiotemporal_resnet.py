@@ -96,7 +96,7 @@ def _stage(
 ) -> dict[str, Any]:
     """One stage of both streams, with the injection at its second block."""
     towers = {s: resnet.blocks(s, stage, **options) for s in x}
-    sums = {}
+    sums: dict[str, Any] = {}
     for index in range(len(next(iter(towers.values())))):
         branch_inputs = dict(x)
         if index == 1 and len(x) == 2:

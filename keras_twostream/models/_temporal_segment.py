@@ -14,7 +14,7 @@ softmax. Training freezes all batch normalisation but the first (section 3.2,
 partial batch normalisation): that belongs to training, not to this file.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -171,7 +171,7 @@ def temporal_segment(
     return keras.Model(inputs, scores, name="temporal_segment")
 
 
-def _check(name: str, value: str, choices: Sequence[str]) -> None:
+def _check(name: str, value: str, choices: Collection[str]) -> None:
     if value not in choices:
         raise SpecError(
             f"`{name}` must be one of {', '.join(choices)}. "

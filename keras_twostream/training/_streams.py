@@ -160,7 +160,7 @@ def fused_copy(model: keras.Model) -> keras.Model:
     """
     facts = card(model)
     options = facts.get("options", {})
-    used = {"every_boundary": False}
+    used: dict[str, Any] = {"every_boundary": False}
     if options.get("outputs") == "streams":
         used["outputs"] = "fused"
     used = {k: v for k, v in used.items() if options.get(k, v) != v}

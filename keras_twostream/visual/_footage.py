@@ -63,7 +63,7 @@ def _with_next(frames: Iterator[np.ndarray]):
 def _motion(frame, following, spec: ClipSpec) -> np.ndarray:
     """(H, W, 2) flow to the next frame, at the size the network sees."""
     pair = [frame, frame if following is None else following]
-    small = resizing.resize_all(np.stack(pair), spec.short_side, spec.resize_to)
+    small = resizing.resize_all(np.stack(pair), **resizing.sizing(spec))
     return flow.compute(small, spec.flow_algorithm, **spec.flow_parameters)[0]
 
 

@@ -44,6 +44,8 @@ class Contract:
         streams: "rgb", "flow" or both.
         short_side: Pixels of the frames' short side.
         resize_to: (height, width) instead, aspect ratio given up, or None.
+        resize_filter: "area" or "bilinear".
+        cut_to: (height, width) of the middle that is kept, or None.
         frame_rate: Frames per second, None for each video's own.
         flow_algorithm: See `flow.compute`.
         flow_parameters: Those that differ from the algorithm's defaults.
@@ -60,6 +62,8 @@ class Contract:
     streams: tuple[str, ...] = STREAMS
     short_side: int = 256
     resize_to: tuple[int, int] | None = None
+    resize_filter: str = "area"
+    cut_to: tuple[int, int] | None = None
     frame_rate: float | None = 25.0
     flow_algorithm: str = "dis"
     flow_parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -74,8 +78,9 @@ class Contract:
     def __post_init__(self) -> None:
         object.__setattr__(self, "streams", _in_order(self.streams))
         object.__setattr__(self, "flow_parameters", dict(self.flow_parameters))
-        if self.resize_to is not None:
-            object.__setattr__(self, "resize_to", tuple(self.resize_to))
+        for name in ("resize_to", "cut_to"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         _check(self)
 
     @classmethod
@@ -105,6 +110,8 @@ class Contract:
             streams=spec.streams,
             short_side=spec.short_side,
             resize_to=spec.resize_to,
+            resize_filter=spec.resize_filter,
+            cut_to=spec.cut_to,
             frame_rate=spec.frame_rate,
             flow_algorithm=spec.flow_algorithm,
             flow_parameters=spec.flow_parameters,
@@ -161,7 +168,7 @@ class Contract:
         missing = [name for name in spec.streams if name not in self.streams]
         if missing:
             raise _mismatch(where, "streams", self.streams, spec.streams)
-        fields = ["frame_rate", "resize_to"]
+        fields = ["frame_rate", "resize_to", "resize_filter", "cut_to"]
         if spec.resize_to is None:
             fields.append("short_side")
         if "flow" in spec.streams:

@@ -13,7 +13,7 @@ from keras_twostream.data.cache import images, packed
 from keras_twostream.data.cache.contract import Contract
 from keras_twostream.data.cache.folder import Entry
 from keras_twostream.data.video import READER_VERSION, packets, reading
-from keras_twostream.data.video.resizing import fit_size
+from keras_twostream.data.video.resizing import fitted_size, sizing
 from keras_twostream.errors import VideoError
 
 CHUNK = 32  # frames held at once, and pairs in a batch of in-graph flow
@@ -53,9 +53,7 @@ def pack_video(
         "source": source,
         "fingerprint": mark,
         "truncated": scan.truncated,
-        "size": fit_size(
-            (info.height, info.width), contract.short_side, contract.resize_to
-        ),
+        "size": fitted_size((info.height, info.width), **sizing(contract)),
         "frames": expected,
     }
     with _files.writing(target) as file:
@@ -80,8 +78,7 @@ def _write(video, writer, contract: Contract, report: Report) -> int:
     frames = reading.iter_frames(
         video,
         rate=contract.frame_rate,
-        short_side=contract.short_side,
-        resize_to=contract.resize_to,
+        **sizing(contract),
     )
     done, previous = 0, []
     for chunk in _chunks(frames):

@@ -28,7 +28,7 @@ class Views:
         count: How many clips; None covers the video (only "dense").
         protocol: How clips are placed: "uniform", "dense", "segments" or
             "whole"; the spec's sampling when None.
-        crops: "centre", "3-crop", "4-crop", "10-crop", "whole" or
+        crops: "centre", "3-crop", "4-crop", "10-crop", "18-crop", "whole" or
             "whole_mirrored".
         short: What a video shorter than the clip does: "loop" or "pad".
         bound: Pixels that the extreme levels of another tool's flow mean.
@@ -120,7 +120,10 @@ def view_footage(
     )
     footage = footage_of(opened, places, spec, views.short)
     height, width = footage.size
-    return footage, cropping.view_crops(height, width, spec.crop, views.crops)
+    crops = cropping.view_crops(
+        height, width, spec.crop, views.crops, spec.crop_rounding
+    )
+    return footage, crops
 
 
 # === Sources ===
@@ -148,8 +151,7 @@ class FileSource(Source):
             self._path,
             indices,
             rate=self._spec.frame_rate,
-            short_side=self._spec.short_side,
-            resize_to=self._spec.resize_to,
+            **resizing.sizing(self._spec),
         )
 
     def keep(self, part: Part) -> None:
@@ -185,7 +187,7 @@ class ArraySource(Source):
     def read(self, indices: np.ndarray) -> np.ndarray:
         """See `Source.read`."""
         return resizing.resize_all(
-            self._all[indices], self._spec.short_side, self._spec.resize_to
+            self._all[indices], **resizing.sizing(self._spec)
         )
 
 

@@ -145,12 +145,24 @@ def centre(
 ) -> Crop:
     """The middle of the frame, never mirrored; nothing is drawn."""
     del rng
+    return _middle(height, width, size, "floor")
+
+
+def _middle(
+    height: int, width: int, size: tuple[int, int], rounding: str
+) -> Crop:
     h, w = fit_inside(size, height, width)
-    return Crop((height - h) // 2, (width - w) // 2, h, w, size)
+    free = np.subtract((height, width), (h, w)) / 2
+    top, left = np.floor(free) if rounding == "floor" else np.rint(free)
+    return Crop(int(top), int(left), h, w, size)
 
 
 def view_crops(
-    height: int, width: int, size: tuple[int, int], name: str = "centre"
+    height: int,
+    width: int,
+    size: tuple[int, int],
+    name: str = "centre",
+    rounding: str = "floor",
 ) -> list[Crop]:
     """The crops that a frame is tested on.
 
@@ -171,6 +183,7 @@ def view_crops(
         width: Of the frame.
         size: (height, width) the network sees.
         name: A name above.
+        rounding: Of a centre between two pixels, see `ClipSpec`.
 
     Returns:
         A list of `Crop`.
@@ -183,6 +196,8 @@ def view_crops(
             f"`crops` must be one of {', '.join(VIEW_CROPS)}. "
             f"Received: crops={name!r}"
         )
+    if name == "centre":
+        return [_middle(height, width, size, rounding)]
     return VIEW_CROPS[name](height, width, size)
 
 

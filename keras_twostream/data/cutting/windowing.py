@@ -11,7 +11,7 @@ from keras_twostream.data.cutting import cropping, placement
 from keras_twostream.data.cutting.clip_frames import ClipFrames, frames_of
 from keras_twostream.data.cutting.clip_sources import ArraySource
 from keras_twostream.data.cutting.footage import Footage
-from keras_twostream.data.video import reading
+from keras_twostream.data.video import reading, resizing
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
 
@@ -97,7 +97,11 @@ class Windows:
             frames = reel.take(chosen.needed)
             with self._watch("flow"):
                 footage = Footage(frames, chosen.needed, chosen, self._spec)
-                crop = cropping.view_crops(*footage.size, self._spec.crop)[0]
+                (crop,) = cropping.view_crops(
+                    *footage.size,
+                    self._spec.crop,
+                    rounding=self._spec.crop_rounding,
+                )
                 clips = footage.crop(crop)
             yield clips
 
@@ -168,8 +172,7 @@ class Windows:
             return reading.iter_frames(
                 self._source,
                 rate=spec.frame_rate,
-                short_side=spec.short_side,
-                resize_to=spec.resize_to,
+                **resizing.sizing(spec),
             )
         everything = range(self.frames)
         return (self._source.read(np.array([n]))[0] for n in everything)

@@ -12,7 +12,7 @@ from keras_twostream import flow
 from keras_twostream._opencv import cv2
 from keras_twostream.data.layouts.layout import Layout, read_layout
 from keras_twostream.data.source import Source, check_adjacent
-from keras_twostream.data.video.resizing import fit_size, resize
+from keras_twostream.data.video.resizing import fitted, fitted_size, sizing
 from keras_twostream.errors import VideoError
 from keras_twostream.spec import ClipSpec
 
@@ -54,14 +54,15 @@ class LayoutSource(Source):
         self._x = self.layout.files["x"]
         self._y = self.layout.files["y"]
         shown = self._rgb[0] if self._rgb else next(iter(self._x.values()))
-        self.size = fit_size(
-            _image(shown).shape[:2], spec.short_side, spec.resize_to
-        )
+        self._sizing = sizing(spec)
+        self.size = fitted_size(_image(shown).shape[:2], **self._sizing)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         """See `Source.read`."""
         images = [
-            resize(_image(self._rgb[index], cv2.IMREAD_COLOR_RGB), self.size)
+            fitted(
+                _image(self._rgb[index], cv2.IMREAD_COLOR_RGB), **self._sizing
+            )
             for index in indices
         ]
         return np.stack(images)
@@ -123,13 +124,15 @@ class NpySource(Source):
         any_array = next(iter(self._arrays.values()))
         self.frames, self.rate = len(any_array), spec.frame_rate
         self._bound = bound
-        self.size = _size_of(any_array.shape[1:3], spec)
+        as_they_are = any_array.shape[1:3] == spec.crop
+        self._sizing = {} if as_they_are else sizing(spec)
+        self.size = fitted_size(any_array.shape[1:3], **self._sizing)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         """See `Source.read`."""
         values = (self._arrays["rgb"][indices] + 1) * 127.5
         frames = np.rint(values).clip(0, 255).astype(np.uint8)
-        return np.stack([resize(frame, self.size) for frame in frames])
+        return np.stack([fitted(frame, **self._sizing) for frame in frames])
 
     def fields(self, pairs: np.ndarray) -> np.ndarray:
         """See `Source.fields`."""
@@ -190,13 +193,6 @@ def _image(path: str, flags: int = cv2.IMREAD_GRAYSCALE) -> np.ndarray:
     if image is None:
         raise VideoError(f"Cannot read {path}: it is not a whole image.")
     return image
-
-
-def _size_of(size: tuple[int, int], spec: ClipSpec) -> tuple[int, int]:
-    """(height, width) of an array's frames, (h, w) on disk."""
-    if size == spec.crop:
-        return size
-    return fit_size(size, spec.short_side, spec.resize_to)
 
 
 def _other(path: str | os.PathLike, stream: str) -> Path:

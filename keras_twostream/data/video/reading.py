@@ -38,7 +38,7 @@ from keras_twostream.data.video.pictures import (
     square,
     to_rgb,
 )
-from keras_twostream.data.video.resizing import fit_size, resize
+from keras_twostream.data.video.resizing import cut_middle, fit_size, resize
 from keras_twostream.data.video.webp import Flipbook
 from keras_twostream.errors import SpecError
 
@@ -181,6 +181,8 @@ def read_frames(
     rate: float | None = None,
     short_side: int | None = None,
     resize_to: tuple[int, int] | None = None,
+    cut_to: tuple[int, int] | None = None,
+    resize_filter: str = "area",
 ) -> np.ndarray:
     """Decode chosen frames of a video, in the order asked for.
 
@@ -196,6 +198,8 @@ def read_frames(
         rate: Frames per second of the timeline, None for the video's own.
         short_side: Pixels of the short side, None to leave the size.
         resize_to: (height, width), instead of `short_side`.
+        cut_to: (height, width) of the middle that is kept, or None for all.
+        resize_filter: "area" averages when shrinking; "bilinear" does not.
 
     Returns:
         (N, H, W, 3) uint8 RGB.
@@ -206,7 +210,7 @@ def read_frames(
     """
     scan = scan_video(path)
     with one_file(scan.path):
-        bring = _Bringing(short_side, resize_to)
+        bring = _Bringing(short_side, resize_to, cut_to, resize_filter)
         try:
             return _read(scan, indices, rate, bring)
         except _Contradiction:
@@ -219,6 +223,8 @@ def iter_frames(
     rate: float | None = None,
     short_side: int | None = None,
     resize_to: tuple[int, int] | None = None,
+    cut_to: tuple[int, int] | None = None,
+    resize_filter: str = "area",
 ) -> Iterator[np.ndarray]:
     """Decode a video from start to end, holding one frame at a time.
 
@@ -229,6 +235,8 @@ def iter_frames(
         rate: Frames per second, None for the video's own frames.
         short_side: Pixels of the short side, None to leave the size.
         resize_to: (height, width), instead of `short_side`.
+        cut_to: (height, width) of the middle that is kept, or None for all.
+        resize_filter: "area" averages when shrinking; "bilinear" does not.
 
     Yields:
         (H, W, 3) uint8 RGB frames, `count_frames(path, rate)` of them unless
@@ -238,7 +246,7 @@ def iter_frames(
         VideoError: If the file cannot be read.
     """
     scan = scan_video(path)
-    bring = _Bringing(short_side, resize_to)
+    bring = _Bringing(short_side, resize_to, cut_to, resize_filter)
     done = 0
     with one_file(scan.path):
         try:
@@ -267,8 +275,15 @@ class _Bringing:
     changes its size on the way.
     """
 
-    def __init__(self, short_side, resize_to) -> None:
+    def __init__(
+        self,
+        short_side: int | None,
+        resize_to: tuple[int, int] | None,
+        cut_to: tuple[int, int] | None,
+        resize_filter: str,
+    ) -> None:
         self._short_side, self._resize_to = short_side, resize_to
+        self._cut_to, self._filter = cut_to, resize_filter
         self._sizes: dict[int, tuple[int, int]] = {}  # by quarter turns
 
     def __call__(self, film: Film | Flipbook, frame) -> np.ndarray:
@@ -276,7 +291,9 @@ class _Bringing:
         how = orientation(frame)
         if how.quarters not in self._sizes:
             self._sizes[how.quarters] = self._size(film, how.quarters)
-        return resize(to_rgb(frame, how), self._sizes[how.quarters])
+        size = self._sizes[how.quarters]
+        image = resize(to_rgb(frame, how), size, self._filter)
+        return cut_middle(image, self._cut_to)
 
     def _size(self, film: Film | Flipbook, quarters: int) -> tuple[int, int]:
         size = shown_size(film.size, film.aspect, quarters)

@@ -1,8 +1,12 @@
 """Sizes of frames, and bringing frames to them."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_twostream._opencv import cv2
+
+SIZING = ("short_side", "resize_to", "cut_to", "resize_filter")
 
 
 def fit_size(
@@ -10,7 +14,7 @@ def fit_size(
     short_side: int | None = None,
     resize_to: tuple[int, int] | None = None,
 ) -> tuple[int, int]:
-    """The (height, width) a frame of `size` is brought to.
+    """The (height, width) a frame of `size` is resized to.
 
     Args:
         size: (height, width) of the frame, in pixels.
@@ -21,7 +25,8 @@ def fit_size(
         (height, width); `size` itself when neither is given.
     """
     if resize_to is not None:
-        return tuple(resize_to)
+        height, width = resize_to
+        return height, width
     height, width = size[:2]
     if short_side is None:
         return height, width
@@ -29,12 +34,68 @@ def fit_size(
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resizes one image; averages when shrinking, interpolates otherwise.
+def sizing(spec: Any) -> dict[str, Any]:
+    """How a spec, or a cache's contract, wants frames: what `fitted` takes."""
+    return {name: getattr(spec, name) for name in SIZING}
+
+
+def fitted_size(
+    size: tuple[int, int],
+    short_side: int | None = None,
+    resize_to: tuple[int, int] | None = None,
+    cut_to: tuple[int, int] | None = None,
+    resize_filter: str = "area",
+) -> tuple[int, int]:
+    """The (height, width) of a frame of `size` after `fitted`."""
+    del resize_filter
+    height, width = fit_size(size, short_side, resize_to)
+    if cut_to is None:
+        return height, width
+    return min(height, cut_to[0]), min(width, cut_to[1])
+
+
+def fitted(
+    image: np.ndarray,
+    short_side: int | None = None,
+    resize_to: tuple[int, int] | None = None,
+    cut_to: tuple[int, int] | None = None,
+    resize_filter: str = "area",
+) -> np.ndarray:
+    """Resize one image, and cut out its middle where that is wanted.
+
+    Args:
+        image: (H, W, C), uint8 or float32.
+        short_side: See `fit_size`.
+        resize_to: See `fit_size`.
+        cut_to: (height, width) of the middle, or None for all.
+        resize_filter: See `resize`.
+
+    Returns:
+        (height, width, C).
+    """
+    size = fit_size(image.shape[:2], short_side, resize_to)
+    return cut_middle(resize(image, size, resize_filter), cut_to)
+
+
+def cut_middle(image: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+    """The middle of an image, (height, width) large, or all there is of it."""
+    if size is None:
+        return image
+    height, width = map(min, image.shape[:2], size)
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    return image[top : top + height, left : left + width]
+
+
+def resize(
+    image: np.ndarray, size: tuple[int, int], resize_filter: str = "area"
+) -> np.ndarray:
+    """Resizes one image.
 
     Args:
         image: (H, W, C), uint8 or float32.
         size: (height, width) wanted.
+        resize_filter: "area" averages when shrinking and interpolates
+            otherwise; "bilinear" interpolates always.
 
     Returns:
         (height, width, C), the image itself when it has that size.
@@ -43,29 +104,24 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if (height, width) == tuple(size):
         return image
     shrinks = size[0] <= height and size[1] <= width
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    averages = shrinks and resize_filter == "area"
+    how = cv2.INTER_AREA if averages else cv2.INTER_LINEAR
     resized = cv2.resize(
         np.ascontiguousarray(image), (size[1], size[0]), interpolation=how
     )
     return resized.reshape(*size, image.shape[2])
 
 
-def resize_all(
-    frames: np.ndarray,
-    short_side: int | None = None,
-    resize_to: tuple[int, int] | None = None,
-) -> np.ndarray:
+def resize_all(frames: np.ndarray, **how: Any) -> np.ndarray:
     """Resizes a stack of frames alike.
 
     Args:
         frames: (N, H, W, C).
-        short_side: See `fit_size`.
-        resize_to: See `fit_size`.
+        **how: See `fitted`.
 
     Returns:
         (N, height, width, C).
     """
-    size = fit_size(frames.shape[1:3], short_side, resize_to)
-    if size == frames.shape[1:3]:
+    if fitted_size(frames.shape[1:3], **how) == frames.shape[1:3]:
         return frames
-    return np.stack([resize(frame, size) for frame in frames])
+    return np.stack([fitted(frame, **how) for frame in frames])

@@ -37,7 +37,7 @@ def steps(
     """
     full6, full7 = f"{stream}_full6", f"{stream}_full7"
     drop6, drop7 = dropout
-    window = tuple(map(_pooled, crop))
+    window = _pooled(crop[0]), _pooled(crop[1])
     return {
         **_conv_steps(stream),
         "full6": partial(

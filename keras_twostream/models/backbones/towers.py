@@ -70,8 +70,10 @@ def matching_steps(name: str, *towers: Tower) -> list[str]:
             of this very name.
     """
     steps = [step for tower in towers for step in tower.steps]
-    found = [_in_place(name, tower) for tower in towers]
-    if None in found or not {name} & {*steps, *map(_place, steps)}:
+    places = [_in_place(name, tower) for tower in towers]
+    found = [place for place in places if place is not None]
+    known = name in {*steps, *map(_place, steps)}
+    if len(found) < len(towers) or not known:
         raise UnknownNameError(
             "`fuse_at` must name layers that both towers have. Received: "
             f"{name!r}.{did_you_mean(name, set(steps))}"

@@ -20,14 +20,15 @@ def conv(
     filters: int,
     size: int | tuple[int, int],
     stride: int = 1,
-    pad: int | str = "same",
+    pad: int | tuple[int, int] | str = "same",
     *,
     activation: str | None = "relu",
     use_bias: bool = True,
 ):
     """A convolution, padded by `pad` on all sides, and its ReLU."""
     if pad == "same" and stride > 1:
-        pad = size // 2
+        height, width = (size, size) if isinstance(size, int) else size
+        pad = height // 2, width // 2
     if pad not in ("same", 0):
         x = layers.ZeroPadding2D(
             pad, data_format="channels_last", name=f"{name}_pad"

@@ -45,7 +45,7 @@ def steps(
         row[name] = partial(
             units.max_pool, name=f"{stream}_{name}", size=2, stride=2
         )
-    window = tuple(side // 32 for side in crop)
+    window = crop[0] // 32, crop[1] // 32
     return {**row, **_dense_steps(stream, dropout, window)}
 
 

@@ -113,6 +113,7 @@ def test_a_frame_paired_with_itself_rests(packed):
         ({"short_side": 32}, "short_side=24, .* needs short_side=32"),
         ({"frame_rate": 10.0}, "frame_rate=None, .* needs frame_rate=10.0"),
         ({"resize_to": (24, 32)}, r"resize_to=None, .*=.24, 32"),
+        ({"resize_filter": "bilinear"}, "resize_filter='area', .*'bilinear'"),
         ({"stacking": "bidirectional"}, "holds forward flow only"),
     ],
 )

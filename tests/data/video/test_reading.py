@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import av
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -136,6 +137,17 @@ def test_sizes(video):
     assert read_frames(video, [0], short_side=24).shape == (1, 24, 32, 3)
     assert read_frames(video, [0], resize_to=(30, 31)).shape == (1, 30, 31, 3)
     assert read_frames(video, [0], short_side=96).shape == (1, 96, 128, 3)
+    small = read_frames(video, [0], short_side=24)
+    middle = read_frames(video, [0], short_side=24, cut_to=(20, 20))
+    np.testing.assert_array_equal(middle, small[:, 2:22, 6:26])
+
+
+def test_frames_are_resized_by_the_filter_asked_for(video):
+    (whole,) = read_frames(video, [0])
+    for name, how in (("area", cv2.INTER_AREA), ("bilinear", cv2.INTER_LINEAR)):
+        (seen,) = read_frames(video, [0], short_side=24, resize_filter=name)
+        wanted = cv2.resize(whole, (32, 24), interpolation=how)
+        np.testing.assert_array_equal(seen, wanted)
 
 
 def test_colours_are_right(tmp_path):
