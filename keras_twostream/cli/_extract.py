@@ -103,7 +103,7 @@ def extract_command(source: str, out: str, as_json: bool, **flags: Any) -> None:
         )
     _show(summary, as_json)
     if summary.failed or summary.stopped:
-        click.get_current_context().exit(1)
+        click.get_current_context().exit(2 if summary.stopped else 1)
 
 
 def clip_spec_of(model: str | None, changes: dict[str, Any]) -> ClipSpec:

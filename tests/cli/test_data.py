@@ -1,5 +1,6 @@
 """`extract`, `doctor` and `bench-data` from the command line."""
 
+import errno
 import json
 
 import pytest
@@ -54,6 +55,17 @@ def test_extract_refuses_another_contract(videos, cache):
     assert result.exit_code == 2
     words = " ".join(result.stderr.split())
     assert "flow_algorithm='dis', and flow_algorithm='farneback'" in words
+
+
+def test_extract_on_a_full_disk_is_status_two(videos, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("keras_twostream._files.os.replace", full)
+    monkeypatch.setattr("keras_twostream._files.os.link", full)
+    result = run("extract", videos, tmp_path / "out", "--workers", "1", *SMALL)
+    assert result.exit_code == 2
+    assert "No space left" in result.stderr or "is full" in result.stderr
 
 
 def test_extract_names_what_failed(videos, tmp_path):

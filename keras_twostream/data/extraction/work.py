@@ -22,6 +22,7 @@ from keras_twostream.errors import MissingLibraryError, TwoStreamError
 # they have, frames done, and whether to stop.
 BEGUN, EXPECTED, DONE, STOP = range(4)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 _shared: MutableSequence[int] | None = None
 
@@ -118,7 +119,8 @@ def _naming(job: Job, reason: str) -> str:
 
 
 def _failed_write(job: Job, folder: str, error: OSError) -> Outcome:
-    if error.errno in _FULL:
+    inside = str(error.filename or "").startswith(folder)
+    if error.errno in _FULL or (error.errno in _LOCKED and inside):
         return Outcome(job, reason=cannot_write(folder, error), fatal=True)
     return Outcome(job, reason=f"Cannot extract {job.video}: {error}")
 
@@ -128,6 +130,11 @@ def cannot_write(folder: str, error: OSError) -> str:
     again = "run the same command again: it goes on where it stopped."
     if error.errno in _FULL:
         return f"The disk of {folder} is full. Make room and {again}"
+    if error.errno in _LOCKED:
+        return (
+            f"Cannot write into {folder}: {error.strerror}. Make it writable "
+            f"and {again}"
+        )
     return f"Cannot write into {folder}: {error}. See to that and {again}"
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import pytest
 from numbered_videos import numbered_frames, write_video
@@ -157,6 +158,37 @@ def test_a_full_disk_stops_the_run_with_one_clear_error(
     assert "is full. Make room and run the same command" in summary.stopped
     assert summary.done == [] and summary.failed == {}
     assert not list(tmp_path.rglob("*v0*"))
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_a_cache_that_is_locked_stops_the_run(
+    videos, tmp_path, monkeypatch, number
+):
+    def locked(path):
+        raise OSError(number, os.strerror(number), str(path))
+
+    files = types.SimpleNamespace(writing=locked)
+    monkeypatch.setattr(packing, "_files", files)
+    summary = extract(videos, tmp_path, CONTRACT, workers=1)
+    assert f"Cannot write into {tmp_path}: " in summary.stopped
+    assert "Make it writable and run the same command" in summary.stopped
+    assert summary.done == [] and summary.failed == {}
+
+
+def test_a_video_that_may_not_be_read_does_not_stop_the_others(
+    videos, tmp_path, monkeypatch
+):
+    scan = packing.packets.scan_video
+
+    def locked(path):
+        if str(path).endswith("v3.mp4"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(packing.packets, "scan_video", locked)
+    summary = extract(videos, tmp_path, CONTRACT, workers=1)
+    assert summary.stopped is None and len(summary.done) == 5
+    assert [os.path.basename(path) for path in summary.failed] == ["v3.mp4"]
 
 
 @pytest.mark.parametrize(("method", "done"), [("tidy", 6), ("add", 0)])
