@@ -182,10 +182,10 @@ def _open(path: str, size: int, modified: int) -> Packed:
     try:
         with open(path, "rb") as file:
             header, start = _read_header(file)
-            rows = {
-                name: _read_index(file, header[name], start, size)
+            rgb, flow = (
+                _read_index(file, header[name], start, size)
                 for name in ("rgb", "flow")
-            }
+            )
         about = check(
             json.loads(header["__metadata__"]["keras_twostream"]),
             _ABOUT,
@@ -194,7 +194,7 @@ def _open(path: str, size: int, modified: int) -> Packed:
         )
         contract = Contract.from_json(about.pop("contract"), path)
         about["size"] = tuple(about["size"])
-        return Packed(path=path, contract=contract, **about, **rows)
+        return Packed(path=path, contract=contract, rgb=rgb, flow=flow, **about)
     except SpecError:
         raise
     except (*_DAMAGED, VideoError) as error:
@@ -212,7 +212,9 @@ def _read_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
     return header, _LENGTH.size + length
 
 
-def _read_index(file, tensor: dict, start: int, size: int) -> np.ndarray:
+def _read_index(
+    file: BinaryIO, tensor: dict[str, Any], start: int, size: int
+) -> np.ndarray:
     first, last = tensor["data_offsets"]
     count = tensor["shape"][0]
     inside = 0 <= first <= last <= size - start

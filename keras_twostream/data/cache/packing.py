@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from keras_twostream.data.video import READER_VERSION, packets, reading
 from keras_twostream.data.video.resizing import fitted_size, sizing
 from keras_twostream.errors import VideoError
 
+_BLOCK = 2**20  # bytes of a checksum at once
 CHUNK = 32  # frames held at once, and pairs in a batch of in-graph flow
 
 Report = Callable[[int], None]
@@ -28,7 +29,7 @@ def pack_video(
     source: str,
     report: Report = lambda frames: None,
 ) -> Entry:
-    """Writes frames and flow of one video, each counted.
+    """Write frames and flow of one video, each counted.
 
     Args:
         video: The file.
@@ -48,12 +49,13 @@ def pack_video(
     expected = len(scan.timeline(contract.frame_rate))
     info = reading.probe(video)
     mark = packed.fingerprint(video)
-    about = {
+    side = fitted_size((info.height, info.width), **sizing(contract))
+    about: dict[str, Any] = {
         "contract": {**contract.to_json(), "reader": READER_VERSION},
         "source": source,
         "fingerprint": mark,
         "truncated": scan.truncated,
-        "size": fitted_size((info.height, info.width), **sizing(contract)),
+        "size": side,
         "frames": expected,
     }
     with _files.writing(target) as file:
@@ -67,20 +69,26 @@ def pack_video(
         fingerprint=mark,
         frames=frames,
         flows=writer.count("flow"),
-        size=tuple(about["size"]),
+        size=side,
         bytes=size,
         sha256=checksum,
         truncated=scan.truncated,
     )
 
 
-def _write(video, writer, contract: Contract, report: Report) -> int:
+def _write(
+    video: str | os.PathLike[str],
+    writer: packed.PackedWriter,
+    contract: Contract,
+    report: Report,
+) -> int:
     frames = reading.iter_frames(
         video,
         rate=contract.frame_rate,
         **sizing(contract),
     )
-    done, previous = 0, []
+    done = 0
+    previous: list[np.ndarray] = []
     for chunk in _chunks(frames):
         if "rgb" in contract.streams:
             for frame in chunk:
@@ -111,7 +119,13 @@ def _fields(frames: list[np.ndarray], contract: Contract) -> np.ndarray:
     )
 
 
-def _verify(video, frames: int, expected: int, writer, contract) -> None:
+def _verify(
+    video: str | os.PathLike[str],
+    frames: int,
+    expected: int,
+    writer: packed.PackedWriter,
+    contract: Contract,
+) -> None:
     if frames != expected:
         raise VideoError(
             f"Cannot extract {video}: {frames} of its {expected} frames can "
@@ -130,5 +144,7 @@ def _verify(video, frames: int, expected: int, writer, contract) -> None:
 def _checksum(file: BinaryIO) -> tuple[int, str]:
     file.flush()
     file.seek(0)
-    checksum = hashlib.file_digest(file, "sha256").hexdigest()
-    return file.tell(), checksum
+    checksum = hashlib.sha256()
+    while block := file.read(_BLOCK):
+        checksum.update(block)
+    return file.tell(), checksum.hexdigest()

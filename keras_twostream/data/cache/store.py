@@ -45,10 +45,12 @@ class PackedStore:
         self._folder.agree(self.contract)
         self._root = common_folder(videos)
         self._found: dict[str, str] = {}
-        self._locks = collections.defaultdict(threading.Lock)
+        self._locks: dict[str, threading.Lock] = collections.defaultdict(
+            threading.Lock
+        )
 
     def holds(self, video: str) -> bool:
-        """Whether the video is in the cache already."""
+        """Return whether the video is in the cache already."""
         if video not in self._found:
             source = self._folder.find(video)
             if source is None:
@@ -57,7 +59,7 @@ class PackedStore:
         return True
 
     def open(self, video: str) -> PackedSource:
-        """The video's frames and flow.
+        """Return the video's frames and flow.
 
         Raises:
             VideoError: If it is not in the cache and cannot be extracted.
@@ -84,25 +86,25 @@ class PackedStore:
 
 
 def common_folder(videos: Sequence[str | os.PathLike]) -> Path:
-    """The deepest folder that holds all of `videos`."""
+    """Return the deepest folder that holds all of `videos`."""
     folders = {os.path.dirname(os.path.abspath(video)) for video in videos}
     return Path(os.path.commonpath(folders)) if folders else Path.cwd()
 
 
 def relative_name(video: str | os.PathLike, root: Path) -> str:
-    """A video's path below `root`, with forward slashes."""
+    """Return a video's path below `root`, with forward slashes."""
     path = Path(os.path.abspath(video))
     return path.relative_to(os.path.abspath(root)).as_posix()
 
 
 def whole_name(video: str) -> str:
-    """The name of a video whose path below its folder is taken."""
+    """Return the name of a video whose path below its folder is taken."""
     if addresses.is_remote(video):
         return video.partition("://")[2].lstrip("/")
     return relative_name(video, Path("/"))
 
 
 def root_of(video: str, name: str) -> str:
-    """The folder, a path or URL, that a video's name starts from."""
+    """Return the folder, a path or URL, that a video's name starts from."""
     path = video if addresses.is_remote(video) else os.path.abspath(video)
     return path.removesuffix(name)

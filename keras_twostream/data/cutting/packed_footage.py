@@ -32,7 +32,8 @@ class PackedFootage:
 
     def __init__(self, source: PackedSource, chosen: ClipFrames) -> None:
         self._contract, self.size = source.packed.contract, source.size
-        self._frames = self._levels = None
+        self._frames: list[np.ndarray] | None = None
+        self._levels: list[np.ndarray | None] | None = None
         if chosen.rgb is not None:
             shown, self._steps = distinct(chosen.rgb)
             self._frames = source.images(shown)
@@ -59,28 +60,38 @@ class PackedFootage:
         clip = {}
         if self._frames is not None:
             clip["rgb"] = _target(out, "rgb", self._steps, crop, 3, np.uint8)
-            self._lay_frames(crop, colour, clip["rgb"])
+            self._lay_frames(self._frames, crop, colour, clip["rgb"])
         if self._levels is not None:
             clip["flow"] = _target(
                 out, "flow", self._places, crop, 2, np.float32
             )
-            self._lay_fields(crop, flow_values, clip["flow"])
+            self._lay_fields(self._levels, crop, flow_values, clip["flow"])
         return clip
 
-    def _lay_frames(self, crop: cropping.Crop, colour, result) -> None:
-        frames = [
-            _resized(_taken(image, crop), crop.size) for image in self._frames
-        ]
+    def _lay_frames(
+        self,
+        images: list[np.ndarray],
+        crop: cropping.Crop,
+        colour: np.ndarray | None,
+        result: np.ndarray,
+    ) -> None:
+        frames = [_resized(_taken(image, crop), crop.size) for image in images]
         if colour is not None:
-            frames = augmentation.apply_colour(np.stack(frames), colour)
+            frames = list(augmentation.apply_colour(np.stack(frames), colour))
         for place in np.ndindex(self._steps.shape[:-1]):
             for k, number in enumerate(self._steps[place]):
                 result[place][..., 3 * k : 3 * k + 3] = frames[number]
 
-    def _lay_fields(self, crop: cropping.Crop, values: str, result) -> None:
+    def _lay_fields(
+        self,
+        fields: list[np.ndarray | None],
+        crop: cropping.Crop,
+        values: str,
+        result: np.ndarray,
+    ) -> None:
         factor, offset = self._pixels(crop, values)
         planes = []
-        for levels in self._levels:
+        for levels in fields:
             if levels is None:  # at rest
                 planes += [np.zeros(crop.size, np.float32)] * 2
                 continue

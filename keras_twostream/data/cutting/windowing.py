@@ -56,7 +56,9 @@ class Windows:
         hop: float | None = None,
         watch: Watch = lambda part: nullcontext(),
     ) -> None:
-        self._source, self._spec, self._watch = source, spec, watch
+        self._source: Any = source
+        self._spec, self._watch = spec, watch
+        self._in_memory: ArraySource | None = None
         with watch("decode"):
             self._describe(source)
         length, steps = self._window()
@@ -97,8 +99,10 @@ class Windows:
             frames = reel.take(chosen.needed)
             with self._watch("flow"):
                 footage = Footage(frames, chosen.needed, chosen, self._spec)
+                height, width = footage.size
                 (crop,) = cropping.view_crops(
-                    *footage.size,
+                    height,
+                    width,
                     self._spec.crop,
                     rounding=self._spec.crop_rounding,
                 )
@@ -140,9 +144,9 @@ class Windows:
             self.frames = reading.count_frames(source, self._spec.frame_rate)
             self.truncated = info.truncated
             return
-        self._source = ArraySource(source, self._spec)
+        self._in_memory = ArraySource(source, self._spec)
         self.rate = self._spec.frame_rate or 25.0
-        self.frames, self.truncated = self._source.frames, False
+        self.frames, self.truncated = self._in_memory.frames, False
 
     def _window(self) -> tuple[int, np.ndarray]:
         """Frames of a window, and its steps relative to its start."""
@@ -167,15 +171,15 @@ class Windows:
         return max(1.0, min(apart, room / FEWEST_WINDOWS))
 
     def _decode(self) -> Iterator[np.ndarray]:
-        spec = self._spec
-        if not isinstance(self._source, ArraySource):
-            return reading.iter_frames(
-                self._source,
-                rate=spec.frame_rate,
-                **resizing.sizing(spec),
-            )
-        everything = range(self.frames)
-        return (self._source.read(np.array([n]))[0] for n in everything)
+        spec, in_memory = self._spec, self._in_memory
+        if in_memory is not None:
+            everything = range(self.frames)
+            return (in_memory.read(np.array([n]))[0] for n in everything)
+        return reading.iter_frames(
+            os.fspath(self._source),
+            rate=spec.frame_rate,
+            **resizing.sizing(spec),
+        )
 
 
 def _starts(room: int, hop: float) -> np.ndarray:
@@ -190,7 +194,7 @@ class _Reel:
     def __init__(self, frames: Iterator[np.ndarray]) -> None:
         self._frames = enumerate(frames)
         self._kept: dict[int, np.ndarray] = {}
-        self._latest: tuple[int, np.ndarray | None] = (-1, None)
+        self._latest: tuple[int, np.ndarray] = (-1, np.empty(0))
 
     @property
     def end(self) -> int:
@@ -209,10 +213,10 @@ class _Reel:
         kept = self._kept.items()
         self._kept = {n: f for n, f in kept if n in wanted or n >= later}
         while numbers[-1] > self.end:
-            number, frame = next(self._frames, (None, None))
-            if number is None:
+            latest = next(self._frames, None)
+            if latest is None:
                 break
-            self._latest = number, frame
+            self._latest = number, frame = latest
             if number in wanted or number >= later:
                 self._kept[number] = frame
 

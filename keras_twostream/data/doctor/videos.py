@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from keras_twostream._cpus import available_cpus
 from keras_twostream.data.cache.packed import fingerprint
@@ -110,11 +111,12 @@ def _sizes(report: Report, infos: dict[Path, VideoInfo]) -> None:
     report.facts["frames"] = sum(frames)
     report.facts["shortest"] = min(frames)
     report.facts["longest"] = max(frames)
-    for fact, values in {
+    seen: dict[str, set[Any]] = {
         "frame_rates": {round(info.fps, 2) for info in infos.values()},
         "sizes": {f"{i.width}x{i.height}" for i in infos.values()},
         "codecs": {info.codec for info in infos.values()},
-    }.items():
+    }
+    for fact, values in seen.items():
         report.facts[fact] = sorted(values)[:10]
     report.problem(
         "Files that promise more than they hold: cut off while they were "

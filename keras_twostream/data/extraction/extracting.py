@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterator, MutableSequence, Sequence
+from collections.abc import Callable, Generator, MutableSequence, Sequence
 
 from keras_twostream._cpus import available_cpus
 from keras_twostream.data.cache import addresses
@@ -29,7 +29,7 @@ Progress = Callable[[int, float, float], None]
 
 @dataclasses.dataclass
 class Summary:
-    """What an extraction did.
+    """The result of an extraction.
 
     Attributes:
         out: The cache, a path or URL.
@@ -132,7 +132,11 @@ def extract(
     return summary
 
 
-def _find(source, root, format: str | None) -> list[Job]:
+def _find(
+    source: str | os.PathLike[str],
+    root: str | os.PathLike[str] | None,
+    format: str | None,
+) -> list[Job]:
     source = addresses.without_file(source)
     root = None if root is None else addresses.without_file(root)
     if addresses.is_remote(source) or addresses.is_remote(root or ""):
@@ -141,7 +145,7 @@ def _find(source, root, format: str | None) -> list[Job]:
 
 
 def _run(
-    run: Callable[..., Iterator[work.Outcome]],
+    run: Callable[..., Generator[work.Outcome, None, None]],
     jobs: Sequence[Job],
     folder: CacheFolder,
     summary: Summary,
@@ -164,8 +168,8 @@ def _run(
             break
 
 
-def _take(outcome: work.Outcome, folder: CacheFolder, summary: Summary):
-    """Writes down what came of a job."""
+def _take(outcome: work.Outcome, folder: CacheFolder, summary: Summary) -> None:
+    """Write down the result of a job."""
     if outcome.fatal:
         summary.stopped = outcome.reason
     elif outcome.entry is None:
@@ -180,7 +184,7 @@ def _take(outcome: work.Outcome, folder: CacheFolder, summary: Summary):
 
 
 def _expected(tally: MutableSequence[int], size: int) -> float:
-    """Frames in all, judged by the videos that were begun."""
+    """Return the frames in all, judged by the videos that were begun."""
     share = tally[work.BEGUN] / size if size else 0
     return tally[work.EXPECTED] / share if share else 0.0
 

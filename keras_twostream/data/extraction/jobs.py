@@ -47,7 +47,7 @@ def find_jobs(
     root: str | os.PathLike | None = None,
     format: str | None = None,
 ) -> list[Job]:
-    """The videos that a folder, a list or a single file stands for.
+    """Return the videos that a folder, a list or a file stands for.
 
     Args:
         source: A folder, looked through to the bottom; a list, or a folder
@@ -78,7 +78,7 @@ def find_jobs(
 
 
 def named_apart(jobs: Sequence[Job], folder: CacheFolder) -> list[Job]:
-    """The jobs, by their whole paths where another folder has their names.
+    """Return the jobs, by whole paths where another folder has their names.
 
     Otherwise `train/wave/1.mp4` and `test/wave/1.mp4`, extracted one after
     the other, would replace each other. A video that changed keeps its name.
@@ -111,7 +111,7 @@ def _is_of(entry: Entry, video: str) -> bool:
 def open_jobs(
     jobs: Sequence[Job], folder: CacheFolder, contract: Contract
 ) -> list[Job]:
-    """The jobs that are not done; whole files without a line get theirs.
+    """Return the jobs that are not done; whole files get their lines.
 
     A process that is killed between a video and its line in the manifest
     leaves such a file.
@@ -168,13 +168,14 @@ def read_listed(
     root: str | os.PathLike | None = None,
     format: str | None = None,
 ) -> Annotations:
-    """A list; of a folder of official lists all splits, with repeats.
+    """Read a list; of a folder of official ones all splits, with repeats.
 
     Each of HMDB-51's splits leaves videos out.
     """
+    splits: Sequence[int | None] = splits_in(source) or (None,)
     parts = [
         read_annotations(source, format, split=split, root=root)
-        for split in splits_in(source) or [None]
+        for split in splits
     ]
     items = [item for part in parts for item in part.items]
     return dataclasses.replace(parts[0], items=tuple(items))

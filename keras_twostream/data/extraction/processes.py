@@ -3,7 +3,13 @@
 import collections
 import dataclasses
 import multiprocessing
-from collections.abc import Callable, Iterator, MutableSequence, Sequence
+from collections.abc import (
+    Callable,
+    Generator,
+    Iterator,
+    MutableSequence,
+    Sequence,
+)
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -31,8 +37,8 @@ def outcomes(
     folder: str,
     workers: int,
     tick: Tick,
-) -> Iterator[Outcome]:
-    """Does all jobs; yields what came of each as it comes.
+) -> Generator[Outcome, None, None]:
+    """Do all jobs, and yield the result of each as it comes.
 
     Args:
         jobs: The videos.
@@ -78,10 +84,10 @@ class _Processes:
 
     def __post_init__(self) -> None:
         self._context = multiprocessing.get_context("spawn")
-        self._tally = self._context.Array("q", 4)
+        self._tally: Any = self._context.Array("q", 4)
 
     def work(self, waiting, running) -> Iterator[Outcome]:
-        """Empties `waiting`; `running` is what is under way meanwhile."""
+        """Empty `waiting`; `running` is under way meanwhile."""
         with self._pool(min(self.workers, len(waiting))) as pool:
             try:
                 while waiting or running:
@@ -92,7 +98,7 @@ class _Processes:
                 raise
 
     def alone(self, job: Job) -> Outcome:
-        """A job in a process that no other job can harm."""
+        """Do a job in a process that no other job can harm."""
         try:
             with self._pool(1) as pool:
                 return self._submit(pool, job).result()
@@ -123,7 +129,12 @@ class _Processes:
             yield outcome
 
     def _pool(self, size: int) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(size, self._context, begin, (self._tally,))
+        return ProcessPoolExecutor(
+            size,
+            self._context,
+            initializer=begin,  # type: ignore[arg-type]  # typeshed: no args
+            initargs=(self._tally,),
+        )
 
     def _submit(self, pool: ProcessPoolExecutor, job: Job):
         return pool.submit(work_in_process, job, self.contract, self.folder)

@@ -2,7 +2,7 @@
 
 import collections
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from keras_twostream.data.cache import addresses
@@ -30,8 +30,8 @@ def outcomes(
     folder: str,
     workers: int | None,
     tick: Tick,
-) -> Iterator[Outcome]:
-    """Does all jobs on a Ray cluster; yields what came of each as it comes.
+) -> Generator[Outcome, None, None]:
+    """Do all jobs on a Ray cluster, and yield each result as it comes.
 
     The cluster is the one that this process belongs to or that RAY_ADDRESS
     names, otherwise one of this machine alone. Ray gives the videos of a node
@@ -50,7 +50,8 @@ def outcomes(
     """
     ray = _connect(folder)
     run = ray.remote(work_alone).options(**_needs(ray, contract))
-    waiting, running = collections.deque(jobs), {}
+    waiting = collections.deque(jobs)
+    running: dict[Any, Job] = {}
     tally = [0, 0, 0, 0]
     try:
         while waiting or running:

@@ -24,12 +24,12 @@ BEGUN, EXPECTED, DONE, STOP = range(4)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
-_shared: MutableSequence[int] | None = None
+_shared: MutableSequence[int] = [0, 0, 0, 0]
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What came of a job.
+    """The result of a job.
 
     Attributes:
         job: The job.
@@ -49,7 +49,7 @@ class Stopped(Exception):
 
 
 def begin(shared: MutableSequence[int]) -> None:
-    """Prepares a process: quiet on Ctrl-C, gone when its parent is."""
+    """Prepare a process: quiet on Ctrl-C, gone when its parent is."""
     global _shared
     _shared = shared
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -58,12 +58,12 @@ def begin(shared: MutableSequence[int]) -> None:
 
 
 def work_in_process(job: Job, contract: Contract, folder: str) -> Outcome:
-    """`work`, in a process that `begin` prepared."""
+    """Do `work` in a process that `begin` prepared."""
     return work(job, contract, folder, _shared)
 
 
 def work_alone(job: Job, contract: Contract, folder: str) -> Outcome:
-    """`work`, in a process that shares no tally."""
+    """Do `work` in a process that shares no tally."""
     cv2.setNumThreads(1)
     return work(job, contract, folder, [0, 0, 0, 0])
 
@@ -74,7 +74,7 @@ def work(
     folder: str,
     tally: MutableSequence[int],
 ) -> Outcome:
-    """Extracts one video.
+    """Extract one video.
 
     Args:
         job: The video.
@@ -114,7 +114,7 @@ def work(
 
 
 def _naming(job: Job, reason: str) -> str:
-    """The reason, with the video's URL where a copy of it was read."""
+    """Return the reason, with the video's URL where a copy was read."""
     return reason if job.video in reason else f"{job.video}: {reason}"
 
 
@@ -126,7 +126,7 @@ def _failed_write(job: Job, folder: str, error: OSError) -> Outcome:
 
 
 def cannot_write(folder: str, error: OSError) -> str:
-    """Why a run ends that cannot write into its cache."""
+    """Say why a run ends that cannot write into its cache."""
     again = "run the same command again: it goes on where it stopped."
     if error.errno in _FULL:
         return f"The disk of {folder} is full. Make room and {again}"

@@ -16,7 +16,7 @@ _TYPES = {"rgb": np.uint8, "flow": np.float32}
 def read_batches(
     pairs: tf.data.Dataset, reader: ClipReader, spec: ClipSpec, workers: int
 ) -> tf.data.Dataset:
-    """Clips and labels of batches of pairs (epoch, item).
+    """Return clips and labels of batches of pairs (epoch, item).
 
     Python only says what is to be done: reading, decoding and resizing
     happen in OpenCV and NumPy, without Python's lock, and right in the
@@ -40,9 +40,10 @@ def read_batches(
         ]
 
         def fill(row: int) -> np.ndarray:
-            clip = [array[row] for array in arrays]
-            clip = dict(zip(spec.streams, clip, strict=True))
-            return reader.read(*pairs[row].tolist(), clip)
+            rows = [array[row] for array in arrays]
+            clip = dict(zip(spec.streams, rows, strict=True))
+            epoch, index = pairs[row].tolist()
+            return reader.read(epoch, index, clip)
 
         labels = list(pool.map(fill, range(len(pairs))))
         return [*arrays, np.stack(labels)]
@@ -62,5 +63,5 @@ def read_batches(
 
 
 def clip_shape(spec: ClipSpec, stream: str) -> tuple[int, ...]:
-    """(T, H, W, C)."""
+    """Return (T, H, W, C)."""
     return (spec.clip_length, *spec.crop, spec.channels(stream))

@@ -26,7 +26,7 @@ def from_hugging_face(
     video: str = "video",
     label: str = "label",
 ) -> Annotations:
-    """Annotations of a Hugging Face data set with a column of videos.
+    """Return annotations of a Hugging Face data set with a column of videos.
 
     Args:
         dataset: What `datasets.load_dataset(..., split=...)` returned.
@@ -72,7 +72,7 @@ def from_tfds(
     video: str = "video",
     label: str = "label",
 ) -> Annotations:
-    """Annotations of a TensorFlow Datasets data set of decoded videos.
+    """Return annotations of a TensorFlow Datasets data set of decoded videos.
 
     Each video is written once, without loss (FFV1 in Matroska). Files are
     named by what they show: those that are there already are kept, and
@@ -102,7 +102,7 @@ def from_tfds(
 
 
 def write_lossless(path: Path, frames: np.ndarray, rate: float) -> None:
-    """Writes RGB frames so that reading gives the very same ones.
+    """Write RGB frames so that reading gives the very same ones.
 
     Args:
         path: A .mkv file.
@@ -141,5 +141,5 @@ def _name_of(*content: bytes | np.ndarray) -> str:
     """A file name that other content does not get."""
     digest = hashlib.sha256()
     for part in content:
-        digest.update(part)
+        digest.update(part.data if isinstance(part, np.ndarray) else part)
     return digest.hexdigest()[:16]
