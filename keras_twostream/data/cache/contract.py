@@ -8,7 +8,12 @@ from typing import Any
 from keras_twostream._schema import Rule, check
 from keras_twostream.data.video import READER_VERSION
 from keras_twostream.errors import SpecError
-from keras_twostream.spec import STREAMS, ClipSpec, check_stream_names
+from keras_twostream.spec import (
+    RESIZE_FILTERS,
+    STREAMS,
+    ClipSpec,
+    check_stream_names,
+)
 
 VERSION = 1
 ENCODINGS = ("jpeg", "png", "raw")
@@ -18,6 +23,17 @@ RULES = {
     "short_side": Rule(int, low=1, high=LARGEST_SIDE),
     "resize_to": Rule(
         list, item=int, none=True, length=2, low=1, high=LARGEST_SIDE
+    ),
+    # Not in the first caches, which were made with the defaults.
+    "resize_filter": Rule(str, choices=RESIZE_FILTERS, required=False),
+    "cut_to": Rule(
+        list,
+        item=int,
+        none=True,
+        required=False,
+        length=2,
+        low=1,
+        high=LARGEST_SIDE,
     ),
     "frame_rate": Rule(Real, none=True, low=1e-3, high=1e6),
     "flow_algorithm": Rule(str),

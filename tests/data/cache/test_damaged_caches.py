@@ -1,5 +1,6 @@
 """A cache that is damaged is read as far as it can be, or refused."""
 
+import dataclasses
 import json
 import os
 import random
@@ -11,7 +12,8 @@ from damage import damaged, never_hangs
 from small_extraction import CONTRACT, content
 
 from keras_twostream import ClipSpec
-from keras_twostream.data.cache import CacheFolder, PackedSource
+from keras_twostream.data.cache import CacheFolder, Contract, PackedSource
+from keras_twostream.data.cache.contract import RULES
 from keras_twostream.data.doctor import examine
 from keras_twostream.data.extraction import extract
 from keras_twostream.errors import SpecError, TwoStreamError, VideoError
@@ -109,6 +111,12 @@ def test_a_contract_that_lacks_a_field_is_not_guessed(copy, field):
     file.write_text(json.dumps(values))
     with pytest.raises(SpecError, match=f"lacks the field `{field}`.*Delete"):
         CacheFolder(copy).contract()
+
+
+def test_every_field_of_a_contract_has_a_rule():
+    assert {field.name for field in dataclasses.fields(Contract)} == set(RULES)
+    values = json.loads(json.dumps(CONTRACT.to_json()))
+    assert Contract.from_json(values, "here") == CONTRACT
 
 
 def test_a_pipe_is_no_record(tmp_path):
