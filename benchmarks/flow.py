@@ -28,7 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +207,7 @@ def timed(
 
 def measure_raft(
     rounds: int, pairs: int, updates: int, threads: int
-) -> list[str]:
+) -> Iterator[str]:
     """Rows of a table of both networks, ours and torchvision's."""
     import tensorflow as tf
     import torch
@@ -223,7 +223,6 @@ def measure_raft(
     frames = np.pad(frames, [(0, 0), (0, 0), (2, 2), (0, 0)], mode="edge")
     images = torch.from_numpy(frames.astype("float32") / 127.5 - 1)
     images = images.permute(0, 3, 1, 2).contiguous()
-    rows = []
     for name in ("raft_small", "raft_large"):
         torch.manual_seed(0)
         net = getattr(optical_flow, name)().eval()
@@ -242,12 +241,11 @@ def measure_raft(
         apart = np.abs(fields[0] - fields[1]).max()
         seconds = timed(settings, rounds, pairs)
         theirs = seconds[f"torchvision, {name}"]
-        rows += [
+        yield from (
             f"| {each} | {1 / clock:.2f} | {theirs[0] / clock:.2f} "
             f"| {1000 * cpu:.0f} | {theirs[1] / cpu:.2f} | {apart:.1e} |"
             for each, (clock, cpu) in seconds.items()
-        ]
-    return rows
+        )
 
 
 def of_torch(net: Any, images: Any, updates: int) -> np.ndarray:
@@ -262,10 +260,9 @@ def of_torch(net: Any, images: Any, updates: int) -> np.ndarray:
     return torch.cat(fields).permute(0, 2, 3, 1).numpy()
 
 
-def measure_dis(rounds: int, pairs: int) -> list[str]:
+def measure_dis(rounds: int, pairs: int) -> Iterator[str]:
     """Rows of a table of each preset, ours and a plain loop's."""
     frames = moving_clip(pairs + 1)
-    rows = []
     for number, preset in enumerate(("ultrafast", "fast", "medium")):
 
         def plain(number: int = number) -> np.ndarray:
@@ -282,12 +279,11 @@ def measure_dis(rounds: int, pairs: int) -> list[str]:
         }
         seconds = timed(settings, rounds, pairs)
         theirs = seconds[f"plain loop, {preset}"]
-        rows += [
+        yield from (
             f"| {each} | {1 / clock:.1f} | {theirs[0] / clock:.2f} "
             f"| {1000 * cpu:.2f} | {theirs[1] / cpu:.2f} |"
             for each, (clock, cpu) in seconds.items()
-        ]
-    return rows
+        )
 
 
 # === The command line ===
@@ -317,7 +313,8 @@ def main() -> None:
     print(f"| {' | '.join(columns)} |")
     print("|---" * len(columns) + "|")
     rows = measure_raft if what == "raft" else measure_dis
-    print("\n".join(rows(**given)))
+    for row in rows(**given):
+        print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What one does with flow fields: encode, mirror, resize, stack, compare.
+"""Operations on flow fields: encode, mirror, resize, stack, compare.
 
 A field is a float array (..., H, W, 2L) in pixels with channels x1, y1, x2,
 y2, ...; L is 1 for a single field.

@@ -246,7 +246,11 @@ def check_parameters(
     theta: float,
     texture: float,
 ) -> None:
-    """Raises SpecError unless the parameters of `tvl1` make sense."""
+    """Refuse parameters of `tvl1` that make no sense.
+
+    Raises:
+        SpecError: If there is one, with its value.
+    """
     counts = {"scales": scales, "warps": warps, "iterations": iterations}
     weights = {"tau": tau, "lambda_": lambda_, "theta": theta}
     for name, count in counts.items():
