@@ -18,7 +18,7 @@ from keras_twostream.data.cutting.clip_sources import (
     Views,
     view_footage,
 )
-from keras_twostream.data.feeding.reader import BAD_VIDEO
+from keras_twostream.data.video.boundary import one_file
 from keras_twostream.errors import VideoError
 from keras_twostream.spec import ClipSpec
 
@@ -121,9 +121,10 @@ class ViewReader:
 
     def _open(self, path: str) -> "_Opened | None":
         try:
-            footage, crops = view_footage(path, self._spec, views=self._cut)
-            return _Opened(footage, crops[1:], footage.crop(crops[0]))
-        except BAD_VIDEO as error:
+            with one_file(path):
+                footage, crops = view_footage(path, self._spec, self._cut)
+                return _Opened(footage, crops[1:], footage.crop(crops[0]))
+        except VideoError as error:
             self.skipped[path] = str(error)
             return None
 

@@ -22,13 +22,20 @@ def numbers(frames):
 
 
 def write_video(
-    path, frames, rate=25, codec="libx264", times=None, muxer=None, **options
+    path,
+    frames,
+    rate=25,
+    codec="libx264",
+    times=None,
+    muxer=None,
+    pix_fmt="yuv420p",
+    **options,
 ):
     """Writes frames; `times` in milliseconds makes the rate variable."""
     with av.open(str(path), "w", options=muxer or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=options)
         stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = pix_fmt
         if times is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
         for number, image in enumerate(frames):

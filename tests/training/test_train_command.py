@@ -1,9 +1,11 @@
 import dataclasses
 import json
 import os
+import shutil
 import tomllib
 from pathlib import Path
 
+import av
 import click
 import filelock
 import numpy as np
@@ -45,6 +47,25 @@ def run_folder(registered, video_folder, tmp_path):
     out = tmp_path / "run"
     _invoke(train_command, "--data", video_folder, "--out", out, *BASE)
     return out
+
+
+def test_a_file_of_an_unknown_codec_is_named_and_left_out(
+    registered, video_folder, tmp_path
+):
+    videos = shutil.copytree(video_folder, tmp_path / "videos")
+    bad = videos / "slides" / "bad.mp4"
+    with av.open(str(bad), "w") as file:
+        stream = file.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        file.mux(stream.encode(av.VideoFrame(48, 32, "yuv420p")))
+        file.mux(stream.encode())
+    content = bad.read_bytes().replace(b"avcC", b"zzzC")
+    bad.write_bytes(content.replace(b"avc1", b"zzz1"))
+    with pytest.warns(UserWarning, match=r"bad\.mp4: its codec zzz1 is not"):
+        _invoke(
+            train_command, "--data", videos, "--out", tmp_path / "run", *BASE
+        )
+    assert (tmp_path / "run" / "model").is_dir()
 
 
 def test_run_folder_evaluates_and_gives_features(

@@ -1,5 +1,6 @@
 """Cutting clips: from frames, or a file, to the arrays that a model eats."""
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from keras_twostream.data.cutting.footage import Footage, footage_of
 from keras_twostream.data.cutting.packed_footage import PackedFootage
 from keras_twostream.data.source import Part, Source
 from keras_twostream.data.video import opening, reading, resizing
+from keras_twostream.data.video.boundary import one_file
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
 
@@ -88,8 +90,9 @@ def clips(
         >>> clips("video.mp4", spec, count=10, crops="3-crop")
     """
     views = Views(count, protocol, crops, short, bound, step)
-    footage, chosen = view_footage(source, spec, views)
-    by_crop = [footage.crop(crop) for crop in chosen]
+    with _boundary(source):
+        footage, chosen = view_footage(source, spec, views)
+        by_crop = [footage.crop(crop) for crop in chosen]
     return {
         stream: np.stack([clip[stream] for clip in by_crop], axis=1).reshape(
             -1, *by_crop[0][stream].shape[1:]
@@ -114,16 +117,27 @@ def view_footage(
         Footage, whose `crop(crop)` gives the clips (count, T, H, W, C) of
         each stream, and the crops.
     """
-    opened = open_source(source, spec, views.bound)
+    with _boundary(source):
+        opened = open_source(source, spec, views.bound)
     places = placement.views(
         opened.frames, spec, views.count, views.protocol, views.step
     )
-    footage = footage_of(opened, places, spec, views.short)
+    with _boundary(source):
+        footage = footage_of(opened, places, spec, views.short)
     height, width = footage.size
     crops = cropping.view_crops(
         height, width, spec.crop, views.crops, spec.crop_rounding
     )
     return footage, crops
+
+
+def _boundary(
+    source: str | os.PathLike[str] | np.ndarray,
+) -> contextlib.AbstractContextManager[None]:
+    """Where errors of a file become a `VideoError`; frames have none."""
+    if isinstance(source, str | os.PathLike):
+        return one_file(source)
+    return contextlib.nullcontext()
 
 
 # === Sources ===

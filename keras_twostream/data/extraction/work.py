@@ -110,7 +110,8 @@ def work(
     except OSError as error:
         return _failed_write(job, folder, error)
     except Exception as error:
-        return Outcome(job, reason=f"{type(error).__name__}: {error}")
+        words = f"{type(error).__name__}: {error}"
+        return Outcome(job, reason=_naming(job, words))
 
 
 def _naming(job: Job, reason: str) -> str:

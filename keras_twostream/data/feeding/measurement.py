@@ -13,9 +13,9 @@ from keras_twostream.data.cutting import augmentation, placement
 from keras_twostream.data.cutting.footage import Footage, footage_of
 from keras_twostream.data.cutting.packed_footage import PackedFootage
 from keras_twostream.data.feeding.pipeline import video_dataset
-from keras_twostream.data.feeding.reader import BAD_VIDEO
 from keras_twostream.data.feeding.stores import frame_store
 from keras_twostream.data.source import Source
+from keras_twostream.data.video.boundary import one_file
 from keras_twostream.errors import SpecError, VideoError
 from keras_twostream.spec import ClipSpec
 
@@ -119,8 +119,9 @@ def _parts(
     clips, reason = [], None
     for index in places.astype(int):
         try:
-            clips.append(take_apart(paths[index], int(index)))
-        except BAD_VIDEO as error:
+            with one_file(paths[index]):
+                clips.append(take_apart(paths[index], int(index)))
+        except VideoError as error:
             reason = error
     if not clips:
         raise VideoError(

@@ -7,16 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from keras_twostream._opencv import cv2
 from keras_twostream.data.cutting import augmentation, cropping, placement
 from keras_twostream.data.cutting.footage import footage_of
 from keras_twostream.data.feeding.stores import CacheStore, FrameStore
+from keras_twostream.data.video.boundary import one_file
 from keras_twostream.errors import VideoError
 from keras_twostream.spec import ClipSpec
-
-# What a video is set aside for. Any other error, such as a library that is
-# missing or a sampler that is wrong, every video would meet.
-BAD_VIDEO = (VideoError, OSError, cv2.error)
 
 
 class ClipReader:
@@ -76,7 +72,7 @@ class ClipReader:
             rng = placement.generator(self._seed, epoch, index)
             try:
                 self._cut(path, rng, out)
-            except BAD_VIDEO as error:
+            except VideoError as error:
                 self._set_aside(path, error)
             else:
                 return self._labels[place]
@@ -115,15 +111,16 @@ class ClipReader:
     def _cut(
         self, path: str, rng: np.random.Generator, out: dict[str, np.ndarray]
     ) -> None:
-        source = self._store.open(path)
+        # What samplers and augmentations raise, every video would meet: it
+        # is no fault of the file.
+        with one_file(path):
+            source = self._store.open(path)
         place = self._place(source.frames, rng)
-        footage = footage_of(source, place, self._spec, self._short)
-        footage.crop(
-            self._crop(footage.size, rng),
-            self._draw_colour(rng),
-            self._flow_values,
-            out,
-        )
+        with one_file(path):
+            footage = footage_of(source, place, self._spec, self._short)
+        crop, colour = self._crop(footage.size, rng), self._draw_colour(rng)
+        with one_file(path):
+            footage.crop(crop, colour, self._flow_values, out)
 
     def _place(self, frames: int, rng: np.random.Generator) -> np.ndarray:
         if self._training:
@@ -158,7 +155,8 @@ class ClipReader:
 
 def _error_of(check: Callable[[str], object], path: str) -> Exception | None:
     try:
-        check(path)
-    except BAD_VIDEO as error:
+        with one_file(path):
+            check(path)
+    except VideoError as error:
         return error
     return None

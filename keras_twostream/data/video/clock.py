@@ -93,8 +93,9 @@ def average_rate(seconds: np.ndarray, rate: float | None) -> float:
     if len(seconds) < 2 or not seconds[-1] > seconds[0]:
         return rate or 25.0
     measured = (len(seconds) - 1) / (seconds[-1] - seconds[0])
-    close = rate is not None and abs(rate - measured) < 0.01 * measured
-    return float(rate if close else measured)
+    if rate is not None and abs(rate - measured) < 0.01 * measured:
+        return rate
+    return float(measured)
 
 
 def _interval(packets, tick: float, rate: float | None) -> float:

@@ -129,7 +129,8 @@ class Film:
         for number, packet in enumerate(self._demuxed()):
             packet.opaque = number
             for frame in self._decoded(packet):
-                yield frame.opaque, frame
+                origin = frame.opaque
+                yield origin if isinstance(origin, int) else None, frame
 
     def seek(self, stamp: int) -> bool:
         """Go to the key frame at or before a stamp; return whether it went."""
@@ -292,8 +293,10 @@ def _best_stream(container, path: str):
             "FFmpeg. Convert it: ffmpeg -i IN -c:v libx264 OUT.mp4, where a "
             "program that plays it is installed."
         )
+    # A stream of a single frame is a cover too, whatever its header says.
+    moving = [s for s in known if s.frames != 1] or known
     best = container.streams.best("video")
-    return best if best in known else known[0]
+    return best if best in moving else moving[0]
 
 
 def _codec_tag(path: str) -> str:

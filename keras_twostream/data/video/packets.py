@@ -172,11 +172,12 @@ def _scan_file(key: _Key, trusting: bool) -> Scan:
 
 def _listed(film, packets: list[Packet], whole: bool) -> Scan:
     shown = [n for n, packet in enumerate(packets) if packet.shown]
-    shown.sort(key=lambda number: packets[number].pts)
+    stamps = [packet.pts or 0 for packet in packets]  # none is missing
+    shown.sort(key=stamps.__getitem__)
     scan = _scan(film, packets, shown, whole)
     return dataclasses.replace(
         scan,
-        stamps=[packets[number].pts for number in shown],
+        stamps=[stamps[number] for number in shown],
         listed=True,
         seekable=True,
         plain=film.first and not scan.holes,
@@ -192,7 +193,8 @@ def _proven(listed: Scan, counted: Scan) -> Scan:
 
 
 def _counted(film, packets: list[Packet], whole: bool) -> Scan:
-    shown, stamps = [], []
+    shown: list[int] = []
+    stamps: list[int | None] = []
     for number, frame in film.frames_of_packets():
         # Decoders outside FFmpeg may not hand the number on.
         last = min(len(shown), len(packets) - 1)
@@ -201,16 +203,16 @@ def _counted(film, packets: list[Packet], whole: bool) -> Scan:
     if not shown:
         raise unreadable(film.path)
     scan = _scan(film, packets, shown, whole)
-    told = _ascend(stamps)
+    told = _ascending(stamps)
     edited = not all(packet.shown for packet in packets)
     return dataclasses.replace(
         scan,
-        stamps=stamps if told else None,
-        seekable=told and not edited and film.format in _SEEKING,
+        stamps=told,
+        seekable=bool(told) and not edited and film.format in _SEEKING,
         damaged=film.damaged,
         plain=(
             film.first
-            and told
+            and told is not None
             and not scan.joins
             and not scan.holes
             and len(shown) == sum(packet.shown for packet in packets)
@@ -240,10 +242,10 @@ def _tell_frames(packets: list[Packet], film) -> bool:
     """
     if film.codec not in _LISTING.get(film.format, ()) or film.interlaced:
         return False
-    stamps = [packet.pts for packet in packets]
-    if None in stamps or len(set(stamps)) < len(stamps):
+    stamps = [packet.pts for packet in packets if packet.pts is not None]
+    if len(stamps) < len(packets) or len(set(stamps)) < len(stamps):
         return False
-    order = sorted(packets, key=lambda packet: packet.pts)
+    order = [packets[n] for n in np.argsort(stamps)]
     runs = [shown for shown, _ in itertools.groupby(p.shown for p in order)]
     inside = runs.count(True) == 1
     return inside and packets[0].key and order[0].pts == packets[0].pts
@@ -256,10 +258,11 @@ def _may_be_shuffled(packets: list[Packet], film) -> bool:
     does not, or a tool wrote stamps that are wrong.
     """
     stamps = [packet.pts for packet in packets]
-    return film.reorders and len(stamps) > 1 and _ascend(stamps)
+    return film.reorders and len(stamps) > 1 and bool(_ascending(stamps))
 
 
-def _ascend(stamps: list[int | None]) -> bool:
-    if None in stamps:
-        return False
-    return all(a < b for a, b in itertools.pairwise(stamps))
+def _ascending(stamps: list[int | None]) -> list[int] | None:
+    """The stamps, where each is there and above the one before."""
+    there = [stamp for stamp in stamps if stamp is not None]
+    ascend = all(a < b for a, b in itertools.pairwise(there))
+    return there if ascend and len(there) == len(stamps) else None

@@ -8,11 +8,10 @@ that are stored under it.
 import math
 import threading
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
-from av.sidedata.sidedata import Type
 from av.video.reformatter import VideoReformatter
 
 _STRANGEST = 8  # a pixel further from square is a mistake in the header
@@ -47,7 +46,7 @@ def orientation(frame: av.VideoFrame) -> Orientation:
     Args:
         frame: A decoded frame.
     """
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return _UPRIGHT
     a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
