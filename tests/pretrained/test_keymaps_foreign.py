@@ -1,5 +1,7 @@
 """Files of Caffe, MatConvNet, OpenMMLab, Cadene: read, and named our way."""
 
+import zipfile
+
 import numpy as np
 import pytest
 from foreign_weights import caffemodel, chain, dagnn, save_mat
@@ -98,6 +100,21 @@ def test_the_row_says_what_a_normalisation_holds(tmp_path):
         )
     with pytest.raises(WeightsError, match="State it: layout='caffe_varia"):
         _convert.canonical(as_variance, "caffe")
+
+
+def test_a_packed_file_is_read_where_it_is_the_only_one(tmp_path):
+    path = tmp_path / "net.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("net/deploy.prototxt", "name: 'net'")
+        archive.writestr("net/net.caffemodel", caffemodel(GOOGLENET))
+    assert "conv1/7x7_s2.kernel" in _readers.read(path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("net/other.caffemodel", caffemodel(GOOGLENET))
+    with pytest.raises(WeightsError, match="must hold one .caffemodel file"):
+        _readers.read(path)
+    path.write_bytes(b"no archive")
+    with pytest.raises(WeightsError, match="is no .caffemodel file"):
+        _readers.read(path)
 
 
 def test_an_unknown_layer_with_values_is_refused(tmp_path):
