@@ -51,6 +51,8 @@ VARIANTS = {
     "small": (((64,), (128,), (256,), (256,), (256,)), 2048),
 }
 
+POOL_PADDINGS = ("end", "both")
+
 # === Parts ===
 
 
@@ -79,7 +81,16 @@ def _pool(x, name: str, group: int):
     return MaxPooling3D(size, padding="same", name=name)(x)
 
 
-def _convolutions(x, stream: str, groups, batch_norm: bool):
+def _pool_both_sides(x, name: str):
+    """pool5 as OpenMMLab pads it: by one on each side of height and width."""
+    x = layers.ZeroPadding3D(
+        (0, 1, 1), data_format="channels_last", name=f"{name}_pad"
+    )(x)
+    # After a ReLU, zeros pad as well as -inf.
+    return MaxPooling3D(2, name=name)(x)
+
+
+def _convolutions(x, stream: str, groups, batch_norm: bool, pool_padding: str):
     """conv1a to pool5: 16 x 112 x 112 to 1 x 4 x 4."""
     for group, widths in enumerate(groups, 1):
         for letter, filters in zip("ab", widths, strict=False):
@@ -90,7 +101,10 @@ def _convolutions(x, stream: str, groups, batch_norm: bool):
                 batch_norm=batch_norm,
                 bias=0.0 if group == 1 else 1.0,
             )
-        x = _pool(x, f"{stream}_pool{group}", group)
+        if group == len(groups) and pool_padding == "both":
+            x = _pool_both_sides(x, f"{stream}_pool{group}")
+        else:
+            x = _pool(x, f"{stream}_pool{group}", group)
     return x
 
 
@@ -125,6 +139,7 @@ def c3d(
     clip_length: int = 16,
     variant: str = "original",
     batch_norm: bool = False,
+    pool_padding: str = "end",
     dropout: float = 0.5,
     normalization: str = "caffe",
     heads: Mapping[str, int] | None = None,
@@ -146,6 +161,8 @@ def c3d(
             network the authors train on UCF-101 from scratch.
         batch_norm: Normalise before each convolution's ReLU, as the authors
             did later (facebookresearch/VMZ).
+        pool_padding: Where pool5 is padded: at the "end", as the authors'
+            Caffe rounds up, or on "both" sides, as OpenMMLab trained it.
         dropout: After fc6 and fc7.
         normalization: Of the inputs, a name in `layers.NORMALIZATIONS`.
         heads: Classes by data set, for several heads.
@@ -166,6 +183,11 @@ def c3d(
     model = keras_twostream.models.c3d(101, variant="small")
     ```
     """
+    if pool_padding not in POOL_PADDINGS:
+        raise SpecError(
+            f"`pool_padding` must be one of {', '.join(POOL_PADDINGS)}. "
+            f"Received: pool_padding={pool_padding!r}"
+        )
     if variant not in VARIANTS:
         raise SpecError(
             f"`variant` must be one of {', '.join(VARIANTS)}. "
@@ -177,7 +199,7 @@ def c3d(
     groups, units = VARIANTS[variant]
     inputs, x = stream_inputs(spec, normalization, fixed_size=True)
     for stream, clip in x.items():
-        features = _convolutions(clip, stream, groups, batch_norm)
+        features = _convolutions(clip, stream, groups, batch_norm, pool_padding)
         x[stream] = _dense(features, stream, units, dropout)
     scores = classifier(
         x,

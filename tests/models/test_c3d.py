@@ -80,3 +80,20 @@ def test_batch_norm_stands_before_the_rectifier():
 def test_an_unknown_variant_lists_the_choices():
     with pytest.raises(SpecError, match="one of original, small"):
         kts.models.c3d(variant="large")
+
+
+def test_pool5_may_be_padded_on_both_sides():
+    """As OpenMMLab's: windows begin at -1, 1, 3, 5, as in PyTorch."""
+    from keras_twostream.models import _c3d
+
+    clip = np.arange(2 * 49, dtype="float32").reshape(1, 2, 7, 7, 1)
+    pooled = numpy(_c3d._pool_both_sides(clip, "pool5"))
+    padded = np.pad(clip, [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)])[
+        :, :, :8, :8
+    ]
+    windows = padded.reshape(1, 1, 2, 4, 2, 4, 2, 1)
+    np.testing.assert_array_equal(pooled, windows.max(axis=(2, 4, 6)))
+    model = kts.models.c3d(5, variant="small", pool_padding="both")
+    assert shape(model, "rgb_pool5") == (1, 4, 4, 256)
+    with pytest.raises(SpecError, match="`pool_padding` must be one of end, b"):
+        kts.models.c3d(5, pool_padding="left")
