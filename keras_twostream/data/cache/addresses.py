@@ -16,12 +16,12 @@ from keras_twostream.errors import MissingLibraryError, SpecError
 
 
 def is_remote(path: str | os.PathLike) -> bool:
-    """Whether a path is a URL of another file system than this one's."""
+    """Return whether a path is a URL of another file system than this one's."""
     return "://" in os.fspath(path)
 
 
 def without_file(path: str | os.PathLike) -> str:
-    """The path, with `~` replaced, or what a `file://` URL means."""
+    """Return the path, with `~` replaced, or what a `file://` URL means."""
     path = os.fspath(path)
     if not path.startswith("file://"):
         return os.path.expanduser(path)
@@ -29,14 +29,14 @@ def without_file(path: str | os.PathLike) -> str:
 
 
 def join(folder: str | os.PathLike, name: str) -> str:
-    """`name` below a folder, local or remote."""
+    """Return `name` below a folder, local or remote."""
     if is_remote(folder):
         return f"{os.fspath(folder).rstrip('/')}/{name}"
     return os.path.join(folder, name)
 
 
 def file_system(url: str) -> tuple[Any, str]:
-    """The fsspec file system of a URL, and the path in it.
+    """Return the fsspec file system of a URL, and the path in it.
 
     Raises:
         MissingLibraryError: If fsspec, or its part for this kind of URL, is
@@ -60,12 +60,12 @@ def file_system(url: str) -> tuple[Any, str]:
 
 
 def in_this_process(path: str | os.PathLike) -> bool:
-    """Whether other processes cannot see what is there (`memory://`)."""
+    """Return whether other processes cannot see what is there (`memory://`)."""
     return os.fspath(path).startswith("memory://")
 
 
 def is_file(path: str) -> bool:
-    """Whether there is a file at a path or URL."""
+    """Return whether there is a file at a path or URL."""
     if not is_remote(path):
         return os.path.isfile(path)
     files, inner = file_system(path)
@@ -73,7 +73,7 @@ def is_file(path: str) -> bool:
 
 
 def size(path: str) -> int:
-    """Bytes of a file."""
+    """Return the bytes of a file."""
     if not is_remote(path):
         return os.path.getsize(path)
     files, inner = file_system(path)
@@ -81,7 +81,7 @@ def size(path: str) -> int:
 
 
 def open_binary(path: str | os.PathLike) -> BinaryIO:
-    """A file open for reading at any place."""
+    """Return a file open for reading at any place."""
     if not is_remote(path):
         return open(path, "rb")
     files, inner = file_system(os.fspath(path))
@@ -89,14 +89,14 @@ def open_binary(path: str | os.PathLike) -> BinaryIO:
 
 
 def fetch(url: str, target: Path) -> None:
-    """Copies a file to this machine."""
+    """Copy a file to this machine."""
     files, inner = file_system(url)
     target.parent.mkdir(parents=True, exist_ok=True)
     files.get_file(inner, str(target))
 
 
 def publish(source: Path, url: str) -> None:
-    """Copies a file to a URL, where it takes its name only when whole."""
+    """Copy a file to a URL, where it takes its name only when whole."""
     files, inner = file_system(url)
     folder, _, name = inner.rpartition("/")
     part = f"{folder}/.{name}.{uuid.uuid4().hex}{PART}"
@@ -107,7 +107,7 @@ def publish(source: Path, url: str) -> None:
 
 @contextlib.contextmanager
 def local_copy(path: str) -> Iterator[str]:
-    """A local file with the content of `path`: itself where it is local."""
+    """Yield a local file with the content of `path`, itself if it is local."""
     if not is_remote(path):
         yield path
         return

@@ -15,7 +15,7 @@ _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 
 def pack_frame(frame: np.ndarray, contract: Contract) -> bytes:
-    """Bytes of an (H, W, 3) uint8 RGB frame."""
+    """Return the bytes of an (H, W, 3) uint8 RGB frame."""
     if contract.rgb_encoding == "raw":
         return np.ascontiguousarray(frame).tobytes()
     bgr = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
@@ -23,7 +23,7 @@ def pack_frame(frame: np.ndarray, contract: Contract) -> bytes:
 
 
 def pack_field(field: np.ndarray, contract: Contract) -> bytes:
-    """Bytes of an (H, W, 2) flow field in pixels: x above y, quantised."""
+    """Return the bytes of an (H, W, 2) field in pixels: x above y."""
     levels = flow.encode(field, contract.flow_bound, contract.bits)
     planes = np.concatenate([levels[..., 0], levels[..., 1]])
     if contract.flow_encoding == "raw":
@@ -34,7 +34,7 @@ def pack_field(field: np.ndarray, contract: Contract) -> bytes:
 def unpack_frame(
     payload: np.ndarray, size: tuple[int, int], contract: Contract
 ) -> np.ndarray:
-    """The (H, W, 3) uint8 RGB frame in `payload`, a uint8 array.
+    """Return the (H, W, 3) uint8 RGB frame in `payload`, a uint8 array.
 
     Raises:
         ValueError: If it is damaged.
@@ -47,7 +47,7 @@ def unpack_frame(
 def unpack_levels(
     payload: np.ndarray, size: tuple[int, int], contract: Contract
 ) -> np.ndarray:
-    """The (2H, W) uint8 or uint16 levels of a field: x above y.
+    """Return the (2H, W) uint8 or uint16 levels of a field: x above y.
 
     Raises:
         ValueError: If `payload`, a uint8 array, is damaged.
@@ -61,7 +61,7 @@ def unpack_levels(
 def to_pixels(
     levels: np.ndarray, contract: Contract, field: np.ndarray
 ) -> None:
-    """Writes what `unpack_levels` gave to an (H, W, 2) float32 field."""
+    """Write levels of `unpack_levels` to an (H, W, 2) float32 field."""
     values = _table(contract.flow_bound, contract.bits)
     x, y = np.split(levels, 2)
     np.take(values, x, out=field[..., 0])
@@ -70,7 +70,7 @@ def to_pixels(
 
 @functools.lru_cache(maxsize=8)
 def _table(bound: float, bits: int) -> np.ndarray:
-    """Pixels of each level: looking up is faster than computing."""
+    """Return pixels of each level: looking up is faster than computing."""
     levels = np.arange(2**bits, dtype=_TYPES[bits])
     return flow.decode(levels, bound, bits)
 

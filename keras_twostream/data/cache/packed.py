@@ -58,7 +58,7 @@ def fingerprint(path: str | os.PathLike) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Packed:
-    """What a packed file says about itself, with its index.
+    """A packed file's metadata and index.
 
     Attributes:
         path: The file.
@@ -97,7 +97,7 @@ class Packed:
 
 
 class PackedWriter:
-    """Writes a packed file from start to end.
+    """A writer of packed files, from start to end.
 
     Room for the header is kept at the start, and filled in at the end.
 

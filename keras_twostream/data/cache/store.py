@@ -15,7 +15,7 @@ from keras_twostream.spec import ClipSpec
 
 
 class PackedStore:
-    """Opens videos from a cache; what it lacks is extracted into it.
+    """Videos from a cache; what it lacks is extracted into it.
 
     So the first epoch of a training costs extraction, and later ones read.
     Safe to call from many threads and processes.

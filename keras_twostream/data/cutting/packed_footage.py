@@ -20,7 +20,7 @@ _FRAMES = 2**31  # more than a video has
 
 
 class PackedFootage:
-    """What `Footage` is, of a packed file.
+    """Footage of a packed file, see `Footage`.
 
     Args:
         source: The file.
@@ -144,13 +144,13 @@ def _side_by_side(planes: list[np.ndarray], result: np.ndarray) -> None:
 
 
 def distinct(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The different numbers, and the place of each of all among them."""
+    """Return the different numbers, and the place of each of all among them."""
     found, places = np.unique(numbers, return_inverse=True)
     return found, places.reshape(numbers.shape)
 
 
 def distinct_pairs(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As `distinct`, of pairs of frame numbers on the last axis."""
+    """Do as `distinct`, for pairs of frame numbers on the last axis."""
     one = pairs[..., 0] * _FRAMES + pairs[..., 1]  # sorts faster than a pair
     found, places = distinct(one)
     return np.stack(np.divmod(found, _FRAMES), axis=-1), places

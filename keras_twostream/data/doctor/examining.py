@@ -26,7 +26,7 @@ def examine(
     deep: bool = False,
     bound: float = 20.0,
 ) -> Report:
-    """Examines a data set of any kind the library reads.
+    """Examine a data set of any kind the library reads.
 
     Args:
         path: A folder of videos, a packed cache, a tree of frames and flow,
@@ -69,7 +69,7 @@ def examine(
 
 
 def _walk(path: Path) -> tuple[list[Path], list[Path]]:
-    """The videos in a folder, and the folders of frames in it."""
+    """Return the videos in a folder, and the folders of frames in it."""
     videos, folders = [], []
     for place, inner, names in files.walk(path):
         videos += [place / name for name in names if files.is_video(name)]

@@ -18,7 +18,7 @@ MEASURED = 5  # videos whose flow is computed anew, to compare
 def examine_folders(
     path: Path, folders: Sequence[Path], bound: float
 ) -> Report:
-    """Counts frames and flow, and finds what is missing or misread.
+    """Count frames and flow, and find what is missing or misread.
 
     Args:
         path: The tree.
@@ -45,7 +45,7 @@ def examine_folders(
 
 
 def _videos(folders: Sequence[Path]) -> list[Layout]:
-    """One layout for each video, though its files may be in three trees."""
+    """Return a layout for each video, whose files may be in three trees."""
     found: dict[frozenset, Layout] = {}
     for folder in folders:
         layout = read_layout(folder)

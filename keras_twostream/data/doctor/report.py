@@ -43,15 +43,15 @@ class Report:
         return not any(finding.problem for finding in self.findings)
 
     def problem(self, text: str, advice: str, where=()) -> None:
-        """Adds a problem; does nothing where `where` is an empty list."""
+        """Add a problem; does nothing where `where` is an empty list."""
         self._add(True, text, advice, where)
 
     def remark(self, text: str, advice: str, where=()) -> None:
-        """Adds a remark; does nothing where `where` is an empty list."""
+        """Add a remark; does nothing where `where` is an empty list."""
         self._add(False, text, advice, where)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON-compatible values."""
+        """Return JSON-compatible values."""
         return {
             "path": str(self.path),
             "layout": self.layout,

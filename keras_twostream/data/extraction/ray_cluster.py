@@ -87,7 +87,7 @@ def _connect(folder: str) -> Any:
 
 
 def _needs(ray, contract: Contract) -> dict[str, Any]:
-    """What a video takes of a node; in-graph flow runs on a GPU if it can."""
+    """Return what a video needs of a node; in-graph flow takes a GPU."""
     needs = {"num_cpus": 1, "max_retries": _TRIES}
     in_graph = contract.flow_algorithm in IN_GRAPH_FLOW
     in_graph = in_graph and "flow" in contract.streams

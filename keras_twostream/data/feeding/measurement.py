@@ -33,7 +33,7 @@ def measure(
     augment: str | None = None,
     workers: int | None = None,
 ) -> dict[str, Any]:
-    """Times the training input of a data set.
+    """Time the training input of a data set.
 
     Args:
         items: An `Annotations`.
@@ -97,7 +97,7 @@ def measure(
 
 
 def _time(stream, batches: int, step_seconds: float) -> tuple[float, float]:
-    """Seconds, and seconds of the processors."""
+    """Return seconds, and seconds of the processors."""
     start, work = time.perf_counter(), time.process_time()
     for _ in range(batches):
         next(stream)
@@ -108,7 +108,7 @@ def _time(stream, batches: int, step_seconds: float) -> tuple[float, float]:
 def _parts(
     paths: Sequence[str], spec: ClipSpec, cache, augment
 ) -> dict[str, float]:
-    """Mean seconds of each part of a clip, read alone as training reads it.
+    """Return mean seconds of each part of a clip, read as training reads it.
 
     Files that cannot be read are passed over, as training does.
     """
@@ -135,7 +135,7 @@ def _parts(
 
 
 def _taking_apart(store, spec: ClipSpec, augment) -> Callable:
-    """What reads a clip of a path, and returns the seconds of each part."""
+    """Return a function from a path to the seconds of each part of a clip."""
     sampler = placement.get_sampler(None, spec)
     draw = augmentation.get_augmentation(augment or "multi_scale")
     clip: dict[str, np.ndarray] = {}
@@ -177,7 +177,7 @@ def _counted(read: Callable, watch: Stopwatch) -> Callable:
 def _footage(
     source: Source, place: np.ndarray, spec: ClipSpec, watch: Stopwatch
 ) -> Footage | PackedFootage:
-    """Reading frames is one part; what is left of the footage is flow."""
+    """Return footage; what reading frames leaves of its time is flow."""
     watch.seconds.setdefault("frames", 0.0)
     before = watch.seconds["frames"]
     start = time.perf_counter()

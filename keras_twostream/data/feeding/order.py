@@ -38,7 +38,7 @@ class Order:
         self._start = (epoch, step)
 
     def pairs(self, epoch: int) -> np.ndarray:
-        """(N, 2) pairs (epoch, item) that are still to come in an epoch."""
+        """Return (N, 2) pairs (epoch, item) that are left of an epoch."""
         shuffled = self._seed is not None
         order = placement.epoch_order(
             self.items, self._seed or 0, epoch, shuffled
@@ -50,11 +50,11 @@ class Order:
         return np.stack([np.full_like(order, epoch), order], axis=-1)
 
     def next_pairs(self) -> np.ndarray:
-        """Those of the epoch that a new iterator begins."""
+        """Return the pairs of the epoch that a new iterator begins."""
         return self.pairs(self.epoch)
 
     def delivered(self, batch: int) -> int:
-        """Counts the epoch once its last batch has been handed over."""
+        """Count the epoch once its last batch has been handed over."""
         first = self._start[1] if self.epoch == self._start[0] else 0
         if batch + 1 == self.steps - first:
             self.epoch += 1
@@ -86,7 +86,7 @@ def endless(order: Order) -> tf.data.Dataset:
 
 
 def counting_epochs(dataset: tf.data.Dataset, order: Order) -> tf.data.Dataset:
-    """Moves on to the next epoch when the last batch is taken.
+    """Move on to the next epoch when the last batch is taken.
 
     Not when an iterator is made: Keras makes one more, only to look at the
     first batch, and an epoch would be lost. Where that batch is the whole

@@ -16,7 +16,7 @@ from keras_twostream.spec import ClipSpec
 
 
 class ClipReader:
-    """Makes the clip of (epoch, index); safe to call from many threads."""
+    """A maker of clips by (epoch, index), safe to call from many threads."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class ClipReader:
     def read(
         self, epoch: int, index: int, out: dict[str, np.ndarray]
     ) -> np.ndarray:
-        """Writes the clip of item `index` in `epoch`, and returns its label.
+        """Write the clip of item `index` in `epoch`, and returns its label.
 
         Where its file cannot be read, the next readable one stands in.
 
@@ -79,7 +79,7 @@ class ClipReader:
         raise self._nothing_left()
 
     def set_bad_files_aside(self, workers: int, look_inside: bool) -> None:
-        """Takes out files that are missing or empty, or unreadable too.
+        """Take out files that are missing or empty, or unreadable too.
 
         Raises:
             VideoError: If none is left.

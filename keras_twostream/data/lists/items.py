@@ -34,7 +34,7 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What a reader of annotations is asked for.
+    """A request to a reader of annotations.
 
     Attributes:
         path: The list, or the folder.
@@ -55,7 +55,7 @@ class Request:
 
 
 class Listing(NamedTuple):
-    """What a reader of annotations returns.
+    """The answer of a reader of annotations.
 
     Attributes:
         items: The videos.
