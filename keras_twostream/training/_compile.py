@@ -14,6 +14,7 @@ from keras_twostream.layers import (
     DistanceLogits,
     ScoreFusion,
 )
+from keras_twostream.training._devices import has_gpu
 from keras_twostream.training._losses import (
     Accuracy,
     ContrastiveCosine,
@@ -103,11 +104,21 @@ def compile(
         loss=_per_output(model, lambda: _loss(model, recipe, multi_label)),
         loss_weights=_loss_weights(model, recipe),
         weighted_metrics=_per_output(model, lambda: [_accuracy(multi_label)]),
-        jit_compile="auto" if jit_compile == "measure" else jit_compile,
+        jit_compile=_jit(jit_compile),
     )
     if jit_compile == "measure":
         model.jit_compile = faster_with_xla(model, multi_label=multi_label)
     return recipe
+
+
+def _jit(asked: bool | str) -> bool | str:
+    """What Keras is told: before 3.15 its "auto" takes XLA on a CPU, too,
+    where C3D's forward pass is three times slower with it."""
+    if asked not in ("auto", "measure"):
+        return asked
+    on_cpu = keras.backend.backend() == "tensorflow" and not has_gpu()
+    old = tuple(map(int, keras.__version__.split(".")[:2])) < (3, 15)
+    return False if on_cpu and old else "auto"
 
 
 def default_recipe(model: keras.Model) -> str:

@@ -97,7 +97,9 @@ class Film:
         rate = stream.average_rate or stream.guessed_rate
         self.rate = float(rate) if rate else None
         self.reorders = bool(context.has_b_frames)
-        self.interlaced = context.field_order not in _PROGRESSIVE
+        # PyAV tells from 18 on.
+        order = getattr(context, "field_order", _PROGRESSIVE[0])
+        self.interlaced = order not in _PROGRESSIVE
         self.first = stream is _pictures_of(container)[0]
         self.damaged = False
 
