@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Container, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -96,13 +95,6 @@ class Footage:
         return flow.compute(pair, spec.flow_algorithm, **spec.flow_parameters)[
             0
         ]
-
-
-def describe(source: Source) -> str:
-    """The file's path, or "frames"."""
-    if isinstance(source, str | os.PathLike):
-        return os.fspath(Path(source))
-    return "frames"
 
 
 def _size_of(frames: Any) -> tuple[int, int]:

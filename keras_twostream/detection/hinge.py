@@ -95,13 +95,12 @@ def fit_hinge(
         C=cost,
         class_weight={1: POSITIVE_WEIGHT},
         intercept_scaling=BIAS_INPUT,
-        max_iter=5000,
         random_state=0,
     )
     samples = np.concatenate([positives, negatives])
     labels = np.r_[np.ones(len(positives), int), -np.ones(len(negatives), int)]
     with warnings.catch_warnings():
-        # liblinear's own default ends after fewer passes.
+        # liblinear ends after 1000 passes, as the authors' does.
         warnings.simplefilter("ignore", ConvergenceWarning)
         svm.fit(samples, labels)
     return svm.coef_[0], float(svm.intercept_[0])

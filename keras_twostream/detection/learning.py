@@ -195,14 +195,13 @@ class _Run:
         self.report(f"The network is trained, {epochs * length} steps.")
 
     def _batches(self, network, store, length: int, resume) -> RegionBatches:
-        left = self.recipe.input.get("mirror", True)
         return RegionBatches(
             store,
             Cutter(network),
             list(network.output) if isinstance(network.output, dict) else None,
             self.settings.batch_size or self.recipe.batch_size,
             length,
-            mirror=left,
+            mirror=self.recipe.input.get("mirror", True),
             seed=self.settings.seed,
             start=resume.epoch * length + resume.step,
         )

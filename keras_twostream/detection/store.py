@@ -29,7 +29,7 @@ class AnnotatedVideo:
     """A video, and who does what in it.
 
     Attributes:
-        path: The file, or a folder-free name where frames are given apart.
+        path: The video file.
         tracks: True tracks; a frame without a box of a class shows none.
         given: Tracks that stand in for the proposals, of detectors that were
             trained on boxes.
