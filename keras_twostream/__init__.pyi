@@ -10,6 +10,7 @@ from keras_twostream import scoring as scoring
 from keras_twostream import training as training
 from keras_twostream.deploy import with_flow as with_flow
 from keras_twostream.detection.detecting import detect as detect
+from keras_twostream.exporting import export as export
 from keras_twostream.hub import load as load
 from keras_twostream.hub import push_to_hub as push_to_hub
 from keras_twostream.hub import save_pretrained as save_pretrained

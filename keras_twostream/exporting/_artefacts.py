@@ -1,0 +1,259 @@
+"""Writers of each format, and the runtime that runs what they wrote."""
+
+import importlib.util
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_twostream.errors import MissingLibraryError, SpecError
+from keras_twostream.exporting._network import Shapes
+
+FORMATS = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
+PRECISIONS = ("float32", "float16", "int8")
+
+Clips = dict[str, np.ndarray]
+Runner = Callable[[Clips], Clips]
+
+_SIGNATURE = "serving_default"
+_OPSET = 18
+
+
+def check_libraries(format: str) -> None:
+    """Refuse a format whose libraries are not installed.
+
+    Raises:
+        MissingLibraryError: If ONNX is asked for without its libraries.
+    """
+    needed = ("onnx", "onnxruntime", "tf2onnx") if format == "onnx" else ()
+    missing = [n for n in needed if importlib.util.find_spec(n) is None]
+    if missing:
+        raise MissingLibraryError(
+            f"An ONNX file needs {', '.join(missing)}. Install "
+            "keras-twostream[export]: pip install 'keras-twostream[export]'"
+        )
+
+
+def write(
+    network: keras.Model,
+    shapes: Shapes,
+    path: Path,
+    format: str,
+    precision: str,
+    examples: Sequence[Clips] = (),
+) -> None:
+    """Write one artefact.
+
+    Args:
+        network: What `with_named_ends` returns.
+        shapes: Shape of each input, by name.
+        path: The new file, or the new folder of a SavedModel.
+        format: One of `FORMATS`.
+        precision: One of `PRECISIONS`. Halves are weights only: every
+            runtime computes in float32.
+        examples: Inputs that the ranges of int8 are taken from.
+
+    Raises:
+        SpecError: If the format cannot hold the network.
+    """
+    try:
+        if format == "saved_model":
+            _write_saved_model(network, shapes, path, precision == "float16")
+        elif format == "litert":
+            _write_litert(network, shapes, path, precision, examples)
+        else:
+            _write_onnx(network, shapes, path, precision == "float16")
+    except Exception as error:  # converters raise whatever they meet
+        raise SpecError(
+            f"{network.name} cannot be written as {format}: "
+            f"{first_line(error)}. Try another format; every network can be "
+            "a SavedModel."
+        ) from error
+
+
+def runner(path: Path, format: str) -> Runner:
+    """Return a function that runs an artefact in its own runtime."""
+    openers = {
+        "saved_model": _open_saved_model,
+        "litert": _open_litert,
+        "onnx": _open_onnx,
+    }
+    return openers[format](path)
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or its type."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+# === SavedModel ===
+
+
+def _write_saved_model(
+    network: keras.Model, shapes: Shapes, folder: Path, half: bool
+) -> None:
+    import tensorflow as tf
+
+    module, serve = _program(network, half)
+    signature = serve.get_concrete_function(_tensor_specs(shapes))
+    tf.saved_model.save(module, str(folder), {_SIGNATURE: signature})
+
+
+def _program(network: keras.Model, half: bool) -> tuple[Any, Any]:
+    """A `tf.Module` of the weights, and the function that it serves."""
+    import tensorflow as tf
+
+    def stored(variable: Any) -> Any:
+        narrow = half and variable.dtype == "float32"
+        value = tf.convert_to_tensor(variable.value)
+        return tf.Variable(tf.cast(value, tf.float16) if narrow else value)
+
+    def full(stores: Sequence[Any], variables: Sequence[Any]) -> list[Any]:
+        pairs = zip(stores, variables, strict=True)
+        return [tf.cast(store, like.dtype) for store, like in pairs]
+
+    module = tf.Module()
+    module.trained = [stored(v) for v in network.trainable_variables]
+    module.others = [stored(v) for v in network.non_trainable_variables]
+
+    @tf.function(autograph=False)
+    def serve(clips: Any) -> Any:
+        trained = full(module.trained, network.trainable_variables)
+        others = full(module.others, network.non_trainable_variables)
+        scores, _ = network.stateless_call(
+            trained, others, clips, training=False
+        )
+        return scores
+
+    module.serve = serve
+    return module, serve
+
+
+def _tensor_specs(shapes: Shapes) -> dict[str, Any]:
+    import tensorflow as tf
+
+    return {
+        name: tf.TensorSpec(shape, "float32", name=name)
+        for name, shape in shapes.items()
+    }
+
+
+def _open_saved_model(folder: Path) -> Runner:
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(folder))
+    # The signature alone does not keep the weights alive: `loaded` does.
+    return lambda clips: {
+        name: scores.numpy()
+        for name, scores in loaded.signatures[_SIGNATURE](
+            **{name: tf.constant(clip) for name, clip in clips.items()}
+        ).items()
+    }
+
+
+# === LiteRT ===
+
+
+def _write_litert(
+    network: keras.Model,
+    shapes: Shapes,
+    path: Path,
+    precision: str,
+    examples: Sequence[Clips],
+) -> None:
+    import tensorflow as tf
+
+    folder = path.with_suffix(".saved_model")
+    _write_saved_model(network, shapes, folder, half=False)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
+    if precision != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if precision == "int8":
+        ops = tf.lite.OpsSet
+        # What has no integer form stays in float.
+        converter.target_spec.supported_ops = [
+            ops.TFLITE_BUILTINS_INT8,
+            ops.TFLITE_BUILTINS,
+        ]
+        converter.representative_dataset = lambda: iter(examples)
+    path.write_bytes(converter.convert())
+
+
+def _open_litert(path: Path) -> Runner:
+    interpreter = _interpreter()(model_path=str(path))
+    run = interpreter.get_signature_runner(_SIGNATURE)
+    return lambda clips: {k: v.copy() for k, v in run(**clips).items()}
+
+
+def _interpreter() -> Any:
+    """LiteRT's own interpreter, or the one that TensorFlow still brings."""
+    if importlib.util.find_spec("ai_edge_litert") is not None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        return Interpreter
+
+    import tensorflow as tf
+
+    def quiet(**options: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return tf.lite.Interpreter(**options)
+
+    return quiet
+
+
+# === ONNX ===
+
+
+def _write_onnx(
+    network: keras.Model, shapes: Shapes, path: Path, half: bool
+) -> None:
+    import tf2onnx
+
+    # tf2onnx was written for NumPy 1, which had this name.
+    if "object" not in vars(np):
+        np.object = object  # type: ignore[attr-defined]
+    _, serve = _program(network, half=False)
+    proto, _ = tf2onnx.convert.from_function(
+        serve, input_signature=[_tensor_specs(shapes)], opset=_OPSET
+    )
+    if half:
+        _halve(proto.graph)
+    path.write_bytes(proto.SerializeToString())
+
+
+def _halve(graph: Any) -> None:
+    """Store the weights as halves, which a cast widens before their use."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for weight in graph.initializer:
+        if weight.data_type != TensorProto.FLOAT or not weight.dims:
+            continue
+        name, narrow = weight.name, f"{weight.name}_float16"
+        halves = numpy_helper.to_array(weight).astype("float16")
+        weight.CopyFrom(numpy_helper.from_array(halves, narrow))
+        casts.append(
+            helper.make_node("Cast", [narrow], [name], to=TensorProto.FLOAT)
+        )
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _open_onnx(path: Path) -> Runner:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        str(path), providers=["CPUExecutionProvider"]
+    )
+    names = [output.name for output in session.get_outputs()]
+    return lambda clips: dict(
+        zip(names, session.run(names, clips), strict=True)
+    )

@@ -1,0 +1,50 @@
+"""`export`: facts in words and as JSON, and refusals."""
+
+import json
+
+import keras
+import pytest
+from click.testing import CliRunner
+from small_model import small_model
+
+from keras_twostream import cli, hub
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="models are exported on the TensorFlow backend",
+)
+
+
+@pytest.fixture(autouse=True)
+def _model(monkeypatch):
+    monkeypatch.setattr(hub, "load", lambda name: small_model())
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.group, ["export", *map(str, arguments)])
+
+
+def test_a_file_is_written_and_described(tmp_path):
+    result = run("small.tested", tmp_path / "m.tflite", "--batch", 1)
+    assert result.exit_code == 0, result.output
+    words = " ".join(result.stdout.split())
+    assert "m.tflite: litert, float32" in words
+    assert "in rgb 1 x 2 x 24 x 24 x 3" in words
+    assert "out probabilities 1 x 3" in words
+    assert "Compared on a drawn actor, seed 0" in words
+    assert (tmp_path / "m.tflite").stat().st_size > 1000
+
+
+def test_the_same_as_json(tmp_path):
+    result = run("small.tested", tmp_path / "m", "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert facts["format"] == "saved_model"
+    assert facts["inputs"]["flow"] == [None, 2, None, None, 4]
+    assert facts["difference"] < 1e-4
+
+
+def test_int8_without_videos_is_refused(tmp_path):
+    result = run("small.tested", tmp_path / "m.tflite", "--precision", "int8")
+    assert result.exit_code == 2
+    assert "int8 needs `calibrate`" in result.stderr

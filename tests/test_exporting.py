@@ -1,0 +1,179 @@
+"""Each format runs in its own runtime, or is refused and leaves nothing."""
+
+import keras
+import numpy as np
+import pytest
+from small_model import SPEC, small_model
+
+import keras_twostream as kts
+from keras_twostream import exporting
+from keras_twostream.errors import (
+    MissingLibraryError,
+    SpecError,
+    UntrainedHeadError,
+)
+from keras_twostream.exporting import _artefacts, _checks
+
+tensorflow_only = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="models are exported on the TensorFlow backend",
+)
+
+_QUICK = {"scales": 1, "warps": 1, "iterations": 2}
+_SUFFIXES = ["", ".tflite", ".onnx"]
+
+
+def _clips(count=1):
+    rng = np.random.default_rng(3)
+    return {
+        "rgb": rng.uniform(0, 255, (count, 2, 24, 24, 3)).astype("float32"),
+        "flow": rng.normal(0, 5, (count, 2, 24, 24, 4)).astype("float32"),
+    }
+
+
+def _need_onnx(suffix):
+    if suffix == ".onnx":
+        for library in ("onnx", "onnxruntime", "tf2onnx"):
+            pytest.importorskip(library)
+
+
+@tensorflow_only
+@pytest.mark.parametrize("suffix", _SUFFIXES)
+def test_a_file_gives_what_the_model_gives(tmp_path, suffix):
+    _need_onnx(suffix)
+    model = small_model()
+    exported = kts.export(model, tmp_path / f"m{suffix}")
+    assert exported.difference < 1e-4
+    assert exported.compared_on == "a drawn actor, seed 0"
+    assert exported.outputs["probabilities"] == (None, 3)
+    assert exported.milliseconds > 0
+    assert [p.name for p in tmp_path.iterdir()] == [f"m{suffix}"]
+    scores = _artefacts.runner(exported.path, exported.format)(_clips(3))
+    wanted = model.predict_on_batch(_clips(3))
+    np.testing.assert_allclose(scores["logits"], wanted, rtol=1e-4, atol=1e-3)
+    shares = np.exp(wanted - wanted.max(1, keepdims=True))
+    shares /= shares.sum(1, keepdims=True)
+    np.testing.assert_allclose(scores["probabilities"], shares, atol=1e-3)
+
+
+@tensorflow_only
+@pytest.mark.parametrize("suffix", _SUFFIXES)
+def test_halves_are_close(tmp_path, suffix):
+    _need_onnx(suffix)
+    path = tmp_path / f"m{suffix}"
+    exported = kts.export(small_model(), path, precision="float16", batch=1)
+    assert 0 < exported.difference < 1e-2
+    assert exported.inputs["rgb"][0] == 1
+
+
+@tensorflow_only
+@pytest.mark.parametrize("suffix", ["", ".tflite"])
+def test_flow_is_inside_where_it_is_asked_for(tmp_path, suffix):
+    spec = SPEC.replace(flow_algorithm="tvl1", flow_parameters=_QUICK)
+    model = small_model(spec)
+    path = tmp_path / f"m{suffix}"
+    exported = kts.export(model, path, flow=True, batch=1)
+    frames = np.random.default_rng(0).uniform(
+        0, 255, (1, spec.span(), 32, 32, 3)
+    )
+    frames = frames.astype("float32")
+    assert list(exported.inputs) == ["frames"]
+    run = _artefacts.runner(exported.path, exported.format)
+    wanted = kts.with_flow(model).predict_on_batch(frames)
+    np.testing.assert_allclose(
+        run({"frames": frames})["logits"], wanted, rtol=1e-3, atol=1e-3
+    )
+
+
+@tensorflow_only
+def test_int8_is_calibrated_and_agrees(tmp_path):
+    videos = [
+        np.random.default_rng(seed).integers(
+            0, 60 * (seed + 1), (30, 32, 40, 3), dtype="uint8"
+        )
+        for seed in range(3)
+    ]
+    exported = kts.export(
+        small_model(SPEC.replace(flow_algorithm="farneback")),
+        tmp_path / "m.tflite",
+        precision="int8",
+        calibrate=videos,
+        clip=videos[0],
+    )
+    assert exported.agreement >= 0.95
+    assert exported.compared_on == "frames"
+
+
+@tensorflow_only
+def test_wrong_scores_are_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setitem(_checks.LIMITS, "float16", 1e-9)
+    with pytest.raises(SpecError, match="differ by .* float16 is allowed"):
+        kts.export(small_model(), tmp_path / "m", precision="float16")
+    assert not list(tmp_path.iterdir())
+
+
+@tensorflow_only
+def test_a_failing_converter_leaves_the_old_file(tmp_path, monkeypatch):
+    def fail(network, shapes, path, *_):
+        path.write_bytes(b"half")
+        raise ValueError("no such op\nsecond line")
+
+    (tmp_path / "m.tflite").write_bytes(b"old")
+    monkeypatch.setattr(_artefacts, "_write_litert", fail)
+    with pytest.raises(SpecError, match="as litert: no such op. Try another"):
+        kts.export(small_model(), tmp_path / "m.tflite")
+    assert (tmp_path / "m.tflite").read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@tensorflow_only
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("m.h5", {}, "ends in .tflite"),
+        ("m.onnx", {"format": "litert"}, "ends in .tflite"),
+        ("m", {"format": "lite"}, "one of saved_model.*'lite'"),
+        ("m", {"precision": "int4"}, "one of float32.*'int4'"),
+        ("m", {"batch": 0}, "1 or more.*batch=0"),
+        ("m.onnx", {"precision": "int8", "calibrate": "v"}, "LiteRT alone"),
+        ("m.tflite", {"precision": "int8"}, "int8 needs `calibrate`"),
+        ("m.tflite", {"calibrate": "v"}, "no other precision takes it"),
+    ],
+)
+def test_arguments_that_do_not_go_together(tmp_path, name, options, message):
+    with pytest.raises(SpecError, match=message):
+        kts.export(small_model(), tmp_path / name, **options)
+    assert not list(tmp_path.iterdir())
+
+
+@tensorflow_only
+def test_other_folders_are_never_replaced(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(SpecError, match="no saved_model to be replaced"):
+        kts.export(small_model(), tmp_path)
+
+
+@tensorflow_only
+def test_models_that_cannot_be_exported(tmp_path):
+    with pytest.raises(UntrainedHeadError):
+        kts.export(small_model(trained=False), tmp_path / "m")
+    spec = SPEC.replace(flow_algorithm="tvl1", flow_parameters=_QUICK)
+    with pytest.raises(SpecError, match="takes frames.*flow=True"):
+        kts.export(kts.with_flow(small_model(spec)), tmp_path / "m")
+    assert not list(tmp_path.iterdir())
+
+
+@tensorflow_only
+def test_libraries_that_are_missing_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingLibraryError, match=r"keras-twostream\[export\]"):
+        kts.export(small_model(), tmp_path / "m.onnx")
+
+
+@pytest.mark.agnostic
+@pytest.mark.skipif(
+    keras.backend.backend() == "tensorflow", reason="TensorFlow exports"
+)
+def test_other_backends_say_which_one_exports(tmp_path):
+    with pytest.raises(SpecError, match="KERAS_BACKEND=tensorflow"):
+        exporting.export(small_model(), tmp_path / "m")
