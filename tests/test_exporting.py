@@ -67,8 +67,9 @@ def test_halves_are_close(tmp_path, suffix):
 
 
 @tensorflow_only
-@pytest.mark.parametrize("suffix", ["", ".tflite"])
+@pytest.mark.parametrize("suffix", [".tflite", ".onnx"])
 def test_flow_is_inside_where_it_is_asked_for(tmp_path, suffix):
+    _need_onnx(suffix)
     spec = SPEC.replace(flow_algorithm="tvl1", flow_parameters=_QUICK)
     model = small_model(spec)
     path = tmp_path / f"m{suffix}"
@@ -160,6 +161,9 @@ def test_models_that_cannot_be_exported(tmp_path):
     spec = SPEC.replace(flow_algorithm="tvl1", flow_parameters=_QUICK)
     with pytest.raises(SpecError, match="takes frames.*flow=True"):
         kts.export(kts.with_flow(small_model(spec)), tmp_path / "m")
+    two = small_model(heads={"ours": 2, "theirs": 3})
+    with pytest.raises(SpecError, match="the heads ours, theirs"):
+        kts.export(two, tmp_path / "m")
     assert not list(tmp_path.iterdir())
 
 

@@ -1,5 +1,8 @@
 """`keras-twostream export`: a model in a file that other runtimes run."""
 
+import contextlib
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +79,26 @@ def export_command(
     with _console.quiet():
         from keras_twostream import exporting
     check_device()
-    with _console.quiet():
+    with _converting():
         exported = exporting.export(model_name(model), file, **options)
     if as_json:
         _console.print_json(exported.to_json())
         return
     _show(exported)
+
+
+@contextlib.contextmanager
+def _converting() -> Iterator[None]:
+    """Silence converters, and show the library's own warnings at the end."""
+    with warnings.catch_warnings(record=True) as caught:
+        try:
+            with _console.quiet():
+                yield
+        finally:
+            for warning in caught:
+                if "keras_twostream" in Path(warning.filename).parts:
+                    text = f"Warning: {warning.message}"
+                    _console.err.print(text, markup=False, soft_wrap=True)
 
 
 def _videos(names: tuple[str, ...]) -> list[str]:

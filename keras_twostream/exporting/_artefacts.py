@@ -69,8 +69,8 @@ def write(
     except Exception as error:  # converters raise whatever they meet
         raise SpecError(
             f"{network.name} cannot be written as {format}: "
-            f"{first_line(error)}. Try another format; every network can be "
-            "a SavedModel."
+            f"{first_line(error)}. Try another format; a SavedModel has "
+            "the fewest limits."
         ) from error
 
 

@@ -1,13 +1,15 @@
 """`export`: facts in words and as JSON, and refusals."""
 
 import json
+import warnings
 
 import keras
 import pytest
 from click.testing import CliRunner
 from small_model import small_model
 
-from keras_twostream import cli, hub
+from keras_twostream import cli, exporting, hub
+from keras_twostream.errors import SpecError
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
@@ -48,3 +50,19 @@ def test_int8_without_videos_is_refused(tmp_path):
     result = run("small.tested", tmp_path / "m.tflite", "--precision", "int8")
     assert result.exit_code == 2
     assert "int8 needs `calibrate`" in result.stderr
+
+
+def test_warnings_are_shown_without_those_of_converters(tmp_path, monkeypatch):
+    def warn(model, path, **_):
+        for text, file in (
+            ("other flow", cli.__file__),
+            ("old", "/tf/lite.py"),
+        ):
+            warnings.warn_explicit(text, UserWarning, file, 1, module="one")
+        raise SpecError("stopped here")
+
+    monkeypatch.setattr(exporting, "export", warn)
+    result = run("small.tested", tmp_path / "m")
+    assert result.exit_code == 2
+    assert "Warning: other flow" in result.stderr
+    assert "old" not in result.stderr
