@@ -145,7 +145,8 @@ class _Job:
         """Write `part`, run it, and say what will lie at `path`."""
         clips, words = _checks.trial_clips(clip, self.spec)
         clips = _checks.as_inputs(clips, self.flow)
-        ranges, tests = [], []
+        ranges: list[_artefacts.Clips] = []
+        tests: list[_artefacts.Clips] = []
         if calibrate is not None:
             ranges, tests = _checks.calibration(calibrate, self.spec, self.flow)
         examples = [_checks.batched(c, self.batch or 1) for c in ranges]
