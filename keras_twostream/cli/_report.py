@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from keras_twostream.cli._words import readable
-from keras_twostream.prediction import Prediction
+from keras_twostream.prediction import Prediction, States
 
 _BAR = 16  # characters
 _COLUMNS = {"rgb": "frames", "flow": "motion"}
@@ -37,7 +37,7 @@ def report(prediction: Prediction, top: int, truth: str | None = None) -> Group:
     if prediction.truncated:
         parts.append(Text("  The file ends before it should.", style="yellow"))
     if prediction.states is not None:
-        parts.append(Text(_states(prediction)))
+        parts.append(Text(_states(prediction, prediction.states)))
     when = _when(prediction)
     if when:
         parts.append(Text(when))
@@ -95,9 +95,8 @@ def _when(prediction: Prediction) -> str:
     return "\n".join(lines)
 
 
-def _states(prediction: Prediction) -> str:
+def _states(prediction: Prediction, states: States) -> str:
     """Where the state before the action ends, and the one after it begins."""
-    states = prediction.states
     name = readable(prediction.classes[states.action])
     before, after = (
         f"{start:.1f} - {end:.1f} s"

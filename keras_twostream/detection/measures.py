@@ -37,7 +37,8 @@ class Detections:
     def of_tubes(cls, tubes: Sequence[Tube]) -> "Detections":
         """The boxes of tubes, each with the score of its tube."""
         if not tubes:
-            return cls(*map(np.zeros, (0, 0, (0, 4), 0)))
+            none = np.zeros(0)
+            return cls(none, none, np.zeros((0, 4)), none)
         return cls(
             np.concatenate([tube.frames for tube in tubes]),
             np.repeat([x.label for x in tubes], [len(x) for x in tubes]),

@@ -137,7 +137,7 @@ def _apart(
 ) -> np.ndarray:
     """The best boxes, none of which nearly coincides with a better one."""
     order = np.argsort(-worth, kind="stable")[: _CHOICE * limit]
-    kept = []
+    kept: list[int] = []
     while order.size and len(kept) < limit:
         best = order[0]
         kept.append(best)

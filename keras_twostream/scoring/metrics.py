@@ -144,7 +144,8 @@ def _mean(
 ) -> np.ndarray:
     weights = {name: weights.get(name, 1.0) * counts[name] for name in scores}
     total = sum(weights.values())
-    return sum(weights[name] / total * scores[name] for name in scores)
+    parts = [weights[name] / total * scores[name] for name in scores]
+    return np.sum(parts, axis=0)
 
 
 def _check_weights(
