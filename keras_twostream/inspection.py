@@ -89,8 +89,8 @@ def region_spec(model: keras.Model) -> RegionSpec:
     if not sees_regions(model):
         raise SpecError(
             f"{model.name} eats clips, and finds no regions in them. Detectors "
-            "are models of action_tubes, such as "
-            'keras_twostream.load("action_tubes.actors").'
+            "are models of action_tubes: keras-twostream train --task tubes "
+            "makes one."
         )
     return RegionSpec.from_json(card(model)["options"]["regions"] or {})
 

@@ -15,8 +15,6 @@ from keras_twostream.cli._options import (
 )
 from keras_twostream.errors import TwoStreamError
 
-SHIPPED = "action_tubes.actors"
-
 
 @click.command("detect")
 @click.argument(
@@ -29,9 +27,8 @@ SHIPPED = "action_tubes.actors"
 @click.option(
     "--model",
     "name",
-    default=SHIPPED,
-    show_default=True,
-    help="A detector: a weight, a run's folder, hf://user/repo or "
+    required=True,
+    help="A detector: the folder of `train --task tubes`, hf://user/repo or "
     "local:folder.",
 )
 @click.option(

@@ -53,8 +53,8 @@ def detect(
 
     Args:
         source: A video file, or (T, H, W, 3) RGB frames, 0..255.
-        detector: A detector, or a name for `load`: "action_tubes.actors",
-            or what `detection.train_detector` returned.
+        detector: A detector, what `detection.train_detector` returned, or a
+            name for `load`, such as "local:run/model".
         boxes: For a detector trained on boxes: tracks of a tracker, one
             array (N, 4) per frame, or a file for `detection.read_boxes`.
         threshold: Least mean score of a tube's boxes, in margins of the
@@ -75,7 +75,7 @@ def detect(
     Example:
 
     ```python
-    for tube in keras_twostream.detect("street.mp4", "action_tubes.actors"):
+    for tube in keras_twostream.detect("street.mp4", "local:run/model"):
         print(tube.label, tube.seconds, tube.score)
     ```
     """
