@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -254,7 +255,9 @@ def _boxes(figure: Figure, size) -> np.ndarray:
 
 def _coco(videos, classes: Sequence[str], size) -> dict:
     """Videos, frames and boxes in COCO's JSON, boxes as x, y, w, h."""
-    images, annotations, tracks = [], [], 0
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    tracks = 0
     for video, (path, labels, boxes) in enumerate(videos):
         first = len(images)
         images += [

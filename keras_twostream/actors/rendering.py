@@ -19,7 +19,7 @@ from keras_twostream.actors.classes import CLASSES
 from keras_twostream.actors.motions import FPS
 from keras_twostream.actors.painting import paint
 from keras_twostream.actors.scene import SPLITS, open_scene
-from keras_twostream.data.video.encoders import first_encoder
+from keras_twostream.data.video.encoders import first_encoder, video_stream
 from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
 
 # H.264 needs a GPL build of FFmpeg; an .mp4 file holds VP9 as well.
@@ -212,7 +212,7 @@ def _encode(file: BinaryIO, frames: np.ndarray, crf: int) -> None:
     encoder = first_encoder(_ENCODERS)
     options = {**_ENCODERS[encoder], "crf": str(crf), "threads": "1"}
     with av.open(file, "w", format="mp4") as container:
-        stream = container.add_stream(encoder, rate=FPS, options=options)
+        stream = video_stream(container, encoder, FPS, options)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         stream.time_base = Fraction(1, FPS)

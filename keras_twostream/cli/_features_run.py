@@ -89,8 +89,13 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
     targets = _targets(videos, flags["out"])
     _claim(flags["out"], extractor.made)
     kind = flags["file_format"]
-    report = {"out": str(flags["out"]), "done": [], "present": 0, "failed": []}
-    report["files"] = {video: str(file) for video, file in targets.items()}
+    report: dict[str, Any] = {
+        "out": str(flags["out"]),
+        "done": [],
+        "present": 0,
+        "failed": [],
+        "files": {video: str(file) for video, file in targets.items()},
+    }
     began = time.perf_counter()
     for done, (video, target) in enumerate(targets.items(), 1):
         if training.has_features(target, flags["taps"], kind, video):

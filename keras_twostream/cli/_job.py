@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import cast
 
 from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.cli import _console, _model, _pictures
@@ -54,12 +55,14 @@ def run(
         def advance(done: float, total: float) -> None:
             bars.update(task, completed=done, total=total)
 
-        said = predicting.predict(
+        answer = predicting.predict(
             video,
             loaded.model,
             flow=loaded.spec.flow_algorithm,
             progress=advance,
         )
+        # A list answers a folder, and this is a file.
+        said = cast(predicting.Prediction, answer)
         if base is not None:
             bars.update(task, description=f"{video.name}: drawing")
             try:

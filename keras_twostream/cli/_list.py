@@ -44,7 +44,9 @@ def list_command(pattern: str, as_json: bool) -> None:
 def _matching(pattern: str) -> list[dict[str, Any]]:
     """Matching models with all their weights, others with matching ones."""
     whole = registry.list_models(pattern)
-    found = {name: pretrained.list_weights(name) for name in whole}
+    found: dict[str, list[pretrained.WeightSpec]] = {
+        name: pretrained.list_weights(name) for name in whole
+    }
     for weight in pretrained.list_weights(pattern):
         if weight.architecture not in whole:
             found.setdefault(weight.architecture, []).append(weight)
@@ -104,5 +106,7 @@ def _summary(name: str) -> str:
     if registry.model_source(name) != "keras_twostream":
         return f"from {registry.model_source(name)}"
     spec = importlib.util.find_spec(f"keras_twostream.models._{name}")
+    if spec is None or spec.origin is None:
+        return ""
     text = Path(spec.origin).read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]

@@ -72,13 +72,13 @@ def read_lists(
         click.UsageError: If the list holds several subsets and none is
             chosen, less than two classes, or labels that are not known.
     """
-    options = {"format": list_format, "root": root}
+    options: dict[str, Any] = {"format": list_format, "root": root}
     subset = subset or (None if split is None else "train")
     found = read_annotations(data, split=split, subset=subset, **options)
     refuse_mixture(found, data, WHICH_TO_TRAIN)
     classes = class_names(found)
     if val is not None:
-        chosen = {"split": split, "subset": "test"}
+        chosen: dict[str, Any] = {"split": split, "subset": "test"}
         inside = val == "test" and subset is not None
         place, chosen = (data, chosen) if inside else (val, {})
         held = read_annotations(place, **chosen, **options)

@@ -124,11 +124,11 @@ def verify(pattern: str, online: bool, allow_http: bool, as_json: bool) -> None:
         for spec in rows
     ]
     if as_json:
-        rows = [
+        table = [
             {"name": c.name, "problems": c.problems, "unlocked": c.unlocked}
             for c in checks
         ]
-        _console.print_json({"weights": rows})
+        _console.print_json({"weights": table})
     else:
         for check in checks:
             click.echo(_line(check))

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from keras_twostream.detection.store import AnnotatedVideo
 from keras_twostream.detection.tracks import Track
 from keras_twostream.errors import SpecError, did_you_mean
 
-Rows = Mapping[tuple[str, Any], list[tuple[int, Sequence[float]]]]
+Rows = Mapping[tuple[str, Any], Sequence[tuple[int, Sequence[float]]]]
 
 
 def read_boxes(
@@ -68,7 +68,9 @@ def read_boxes(
     return FORMATS[format](path, folder)
 
 
-def read_tracks(path: str | os.PathLike, format: str | None = None):
+def read_tracks(
+    path: str | os.PathLike, format: str | None = None
+) -> list[Track]:
     """Read the tracks of one video, to stand in for proposals.
 
     Args:
@@ -417,7 +419,7 @@ def _first_numbers(file: Path) -> list[float]:
     return [float(x) for x in numbers[:4]]
 
 
-FORMATS: dict[str, Callable[[Path, Path], Iterable[AnnotatedVideo]]] = {
+FORMATS: dict[str, Callable[[Path, Path], list[AnnotatedVideo]]] = {
     "cvat": _cvat,
     "coco": _coco,
     "mot": _mot,

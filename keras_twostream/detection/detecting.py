@@ -217,15 +217,15 @@ def _boxes_by_frame(given: Given | None) -> Callable[[int], Any] | None:
     if isinstance(given, str | os.PathLike):
         from keras_twostream.detection.box_lists import read_tracks
 
-        given = read_tracks(given)
-    given = list(given)
-    if given and isinstance(given[0], Track):
-        return lambda number: boxes_at(given, number)
+        return _boxes_by_frame(read_tracks(given))
+    rows: list[Any] = list(given)
+    if rows and isinstance(rows[0], Track):
+        return lambda number: boxes_at(rows, number)
 
     def at(number: int) -> np.ndarray:
-        if number >= len(given):
+        if number >= len(rows):
             return as_boxes([])
-        return as_boxes(given[number], f"`boxes[{number}]`")
+        return as_boxes(rows[number], f"`boxes[{number}]`")
 
     return at
 

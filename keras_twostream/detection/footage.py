@@ -37,11 +37,12 @@ class Footage:
 
     def __init__(self, source: Source, spec: ClipSpec) -> None:
         self._source, self._spec = source, spec
+        self.rate: float | None = None
         if isinstance(source, str | os.PathLike):
             info = data.probe(source)
             whole, self.rate = (info.height, info.width), info.fps
         else:
-            whole, self.rate = _size_of(source), None
+            whole = _size_of(source)
         self.size = fit_size(whole, spec.short_side, spec.resize_to)
         self.scale = np.array(whole[::-1]) / self.size[::-1]
 
@@ -58,12 +59,16 @@ class Footage:
     def moments(self, chosen: Container[int] | None = None) -> Iterator[Moment]:
         """Some frames in order, each with its motion; all when None."""
         frames = enumerate(self._frames())
-        older, (number, frame) = None, next(frames, (0, None))
+        first = next(frames, None)
+        if first is None:
+            return
+        older: np.ndarray | None = None
+        number, frame = first
         for following, newer in frames:
             if chosen is None or number in chosen:
                 yield number, frame, self._motion(frame, newer)
             older, number, frame = frame, following, newer
-        if frame is None or not (chosen is None or number in chosen):
+        if chosen is not None and number not in chosen:
             return
         if older is None:
             yield number, frame, np.zeros((*frame.shape[:2], 2), np.float32)

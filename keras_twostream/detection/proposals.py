@@ -52,14 +52,15 @@ def selective_search(
 
 def _segmentation() -> Any:
     modules = getattr(cv2, "ximgproc", None)
-    if not hasattr(modules, "segmentation"):
+    segmentation = getattr(modules, "segmentation", None)
+    if segmentation is None:
         raise MissingLibraryError(
             "Selective search is in OpenCV's contributed modules, which this "
             f"OpenCV ({cv2.__version__}) lacks. Use proposals='windows', "
             "which needs none of them, or: pip uninstall opencv-python && "
             "pip install opencv-contrib-python"
         )
-    return modules.segmentation
+    return segmentation
 
 
 _SOURCES: Mapping[str, Callable[..., np.ndarray]] = {

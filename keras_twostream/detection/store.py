@@ -46,8 +46,8 @@ class AnnotatedVideo:
 
 def boxes_at(tracks: Sequence[Track], frame: int) -> np.ndarray:
     """(N, 4) boxes that tracks have in a frame."""
-    boxes = [track.box_at(frame) for track in tracks]
-    boxes = [box for box in boxes if box is not None]
+    seen = [track.box_at(frame) for track in tracks]
+    boxes = [box for box in seen if box is not None]
     return np.stack(boxes) if boxes else np.zeros((0, 4), np.float32)
 
 
@@ -164,7 +164,8 @@ class RegionStore:
     def _regions_of(self, video: AnnotatedVideo) -> VideoRegions:
         footage = Footage(video.path, self._spec)
         chosen = self._chosen(footage)
-        frames, fields, parts = [], [], []
+        frames: list[np.ndarray] = []
+        fields, parts = [], []
         for number, frame, field in footage.moments(chosen):
             part = self._regions_in(video, footage, number, frame, field)
             places = np.full(len(part[0]), len(frames))

@@ -48,7 +48,7 @@ class FeatureExtractor:
         step: int | None = None,
     ) -> None:
         self._tapped, self._spec = tapped, spec
-        self._cut = {
+        self._cut: dict[str, Any] = {
             "count": num_clips,
             "crops": crops,
             "protocol": protocol,

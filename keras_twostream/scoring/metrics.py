@@ -264,7 +264,7 @@ def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     }
 
 
-def _check_labels(labels: Sequence[Any], classes: int) -> None:
+def _check_labels(labels: Sequence[Any] | np.ndarray, classes: int) -> None:
     """Refuse labels of which a network with so many classes has no score."""
     if np.ndim(labels) == 2:
         if np.shape(labels)[1] != classes:

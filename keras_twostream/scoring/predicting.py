@@ -127,14 +127,14 @@ def predict(
         logits = _score(windows, _kept_scorer(model), watch, progress)
         return _prediction(one, model, windows, logits, watch)
 
-    several = _listed(source)
-    return answer(source) if several is None else _all(several, answer)
+    if isinstance(source, Sequence) and not isinstance(source, str | bytes):
+        return _all(list(source), answer)
+    inside = _of_folder(source)
+    return answer(source) if inside is None else _all(inside, answer)
 
 
-def _listed(source: Source | Sequence[Source]) -> list[Source] | None:
-    """The videos of a list or of a folder; None for one video."""
-    if isinstance(source, list | tuple):
-        return list(source)
+def _of_folder(source: Source) -> list[Source] | None:
+    """The videos of a folder; None for one video."""
     if isinstance(source, str | os.PathLike) and os.path.isdir(source):
         return [str(path) for path in videos_in(Path(source))] or None
     return None

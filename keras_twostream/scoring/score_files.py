@@ -109,8 +109,8 @@ def _from_mmaction(values: Any, stream: str, path: Path) -> VideoScores:
     labels = [np.ravel(_entry(row, "gt_label", -1)) for row in values]
     if {label.size for label in labels} == {scores.shape[1]} != {1}:
         return _of(scores, np.stack(labels).astype(int), stream, _kind(scores))
-    labels = np.array([int(label[0]) for label in labels])
-    return _of(scores, labels, stream, _kind(scores))
+    numbers = np.array([int(label[0]) for label in labels])
+    return _of(scores, numbers, stream, _kind(scores))
 
 
 def _entry(row: Mapping[str, Any], name: str, default: Any) -> Any:

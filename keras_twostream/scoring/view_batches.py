@@ -8,7 +8,7 @@ import collections
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -109,6 +109,7 @@ class ViewReader:
         """Views of each video in order; a few videos are read ahead."""
         ahead = self._workers
         with ThreadPoolExecutor(self._workers) as pool:
+            coming: collections.deque[Future[_Opened | None]]
             coming = collections.deque()
             for path in self._paths:
                 coming.append(pool.submit(self._open, path))

@@ -131,7 +131,7 @@ class _Run:
         self.settings = settings
         refuse_regions(model)
         _refuse_several_heads(model)
-        self.epochs = settings.epochs
+        self.epochs = settings.epochs or 0
         self.batch_size = settings.batch_size or 0
 
     def go(self, items, validation, callbacks) -> dict[str, Any]:

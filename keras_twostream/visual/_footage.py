@@ -83,9 +83,10 @@ class _Shown:
     def follow(self, motion: np.ndarray) -> np.ndarray:
         """The field to show, the new one or the last."""
         speed = float(np.percentile(np.linalg.norm(motion, axis=-1), 99))
-        if speed < _PAUSE * self._speed and self._pause < _LONGEST_PAUSE:
+        last, pausing = self.motion, speed < _PAUSE * self._speed
+        if last is not None and pausing and self._pause < _LONGEST_PAUSE:
             self._pause += 1
-            return self.motion
+            return last
         fallen = self.full_speed + _CALM * (speed - self.full_speed)
         self.full_speed = max(1.0, speed, fallen)
         self.motion, self._speed, self._pause = motion, speed, 0

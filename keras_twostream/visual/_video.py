@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from keras_twostream import _files
-from keras_twostream.data.video.encoders import first_encoder
+from keras_twostream.data.video.encoders import first_encoder, video_stream
 from keras_twostream.prediction import FUSED
 from keras_twostream.visual import _parts, _theme
 from keras_twostream.visual._parts import Box
@@ -155,7 +155,7 @@ def video_writer(
         ) as container,
     ):
         fraction = Fraction(rate).limit_denominator(1001)
-        stream = container.add_stream(encoder, rate=fraction, options=options)
+        stream = video_stream(container, encoder, fraction, options)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         yield path, lambda image: _append(container, stream, image)

@@ -82,7 +82,7 @@ class Footage:
             else:
                 self._fields = fields_of(pairs)
             if spec.stacking == "trajectory":
-                self._follow_trajectories()
+                self._follow_trajectories(self._fields)
 
     def crop(
         self,
@@ -118,7 +118,7 @@ class Footage:
             out[stream][...] = array
         return out
 
-    def _follow_trajectories(self) -> None:
+    def _follow_trajectories(self, fields: np.ndarray) -> None:
         """Replace fields by the stacks of each step, on the whole frame.
 
         A point that leaves the crop is followed there, and displacement is
@@ -129,7 +129,7 @@ class Footage:
             self._places.reshape(-1, length), axis=0, return_inverse=True
         )
         self._fields = np.stack(
-            [flow.stack(self._fields[row], "trajectory") for row in wanted]
+            [flow.stack(fields[row], "trajectory") for row in wanted]
         )
         self._places = places.reshape(*steps, 1)
 

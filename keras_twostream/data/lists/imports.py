@@ -17,6 +17,7 @@ import numpy as np
 from keras_twostream import _files
 from keras_twostream.data.lists.annotations import Annotations
 from keras_twostream.data.lists.items import Item
+from keras_twostream.data.video.encoders import video_stream
 from keras_twostream.errors import MissingLibraryError, SpecError
 
 
@@ -113,9 +114,8 @@ def write_lossless(path: Path, frames: np.ndarray, rate: float) -> None:
         _files.writing(path) as file,
         av.open(file, "w", format="matroska") as container,
     ):
-        stream = container.add_stream(
-            "ffv1", rate=Fraction(rate).limit_denominator(1001)
-        )
+        fraction = Fraction(rate).limit_denominator(1001)
+        stream = video_stream(container, "ffv1", fraction)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "bgr0"
         for image in frames:

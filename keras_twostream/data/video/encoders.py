@@ -1,8 +1,11 @@
-"""Which encoder writes a video."""
+"""The encoders that write a video, and the streams they write."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import cast
 
 import av
+from av.container import OutputContainer
 
 from keras_twostream.errors import MissingLibraryError
 
@@ -25,3 +28,26 @@ def first_encoder(names: Iterable[str]) -> str:
         "the FFmpeg that PyAV uses was built without them. Install the one "
         "that has them: pip install --force-reinstall --only-binary av av"
     )
+
+
+def video_stream(
+    container: OutputContainer,
+    encoder: str,
+    rate: int | Fraction,
+    options: Mapping[str, str] | None = None,
+) -> av.VideoStream:
+    """Add a stream of pictures to a file.
+
+    Args:
+        container: The file, open for writing.
+        encoder: FFmpeg's name of a video encoder.
+        rate: Frames per second.
+        options: Those of the encoder, by name.
+
+    Returns:
+        The stream, without a size or a pixel format yet.
+    """
+    chosen = None if options is None else dict(options)
+    stream = container.add_stream(encoder, rate=rate, options=chosen)
+    # PyAV's annotations leave open what kind of encoder a name means.
+    return cast(av.VideoStream, stream)
