@@ -30,7 +30,7 @@ class Body:
     pattern: str
 
 
-def draw_body(split: str, rng) -> Body:
+def draw_body(split: str, rng: np.random.Generator) -> Body:
     """Take a person from the pool of `split`; the pools share nobody."""
     return person(int(rng.integers(*POOLS[split])))
 

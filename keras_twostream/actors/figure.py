@@ -5,18 +5,32 @@ A part is a list of fills, a fill is (polygons, colour) with polygons
 move by less than a pixel a frame without jumping.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from keras_twostream._opencv import cv2
 from keras_twostream.actors.body import Body
 from keras_twostream.actors.pose import LEFT, RIGHT
-from keras_twostream.actors.shapes import View, capsule, ellipse, shade
+from keras_twostream.actors.shapes import (
+    Part,
+    View,
+    capsule,
+    ellipse,
+    shade,
+)
 from keras_twostream.actors.tools import tool_fills
 
 SHIFT = 4
 
 
-def figure_parts(body: Body, places: dict, view: View, tool, lead: int):
+def figure_parts(
+    body: Body,
+    places: dict[str, np.ndarray],
+    view: View,
+    tool: str | None,
+    lead: int,
+) -> list[Part]:
     """All parts of a body over time.
 
     Args:
@@ -45,7 +59,7 @@ def figure_parts(body: Body, places: dict, view: View, tool, lead: int):
     return parts
 
 
-def draw_parts(frame: np.ndarray, parts, time: int) -> None:
+def draw_parts(frame: np.ndarray, parts: Iterable[Part], time: int) -> None:
     """Paint the parts of one moment into `frame`, the nearest last."""
     for _, fills in sorted(parts, key=lambda part: part[0][time]):
         for polygons, colour in fills:
@@ -54,7 +68,7 @@ def draw_parts(frame: np.ndarray, parts, time: int) -> None:
             )
 
 
-def fixed_point(parts):
+def fixed_point(parts: Iterable[Part]) -> list[Part]:
     """The parts with polygons as OpenCV's fixed-point integers."""
     return [
         (

@@ -10,7 +10,9 @@ from keras_twostream.actors.pose import LEFT, RIGHT, SIDE, Pose, hang, sweep
 FPS = 25
 
 
-def pose_sequence(label: str, frames: int, body: Body, rng) -> Pose:
+def pose_sequence(
+    label: str, frames: int, body: Body, rng: np.random.Generator
+) -> Pose:
     """The poses of `label` over `frames` frames, in the order of its time.
 
     Args:

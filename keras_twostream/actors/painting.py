@@ -39,7 +39,9 @@ class Figure:
     view: View
 
 
-def paint(scene: Scene, pose: Pose, label: str, order) -> np.ndarray:
+def paint(
+    scene: Scene, pose: Pose, label: str, order: np.ndarray
+) -> np.ndarray:
     """Draw every frame: backdrop, movers, seat, figure, lens and sensor."""
     figure, shifts = cast(scene, pose, label)
     figures = [in_fixed_point(filmed(figure, scene))]

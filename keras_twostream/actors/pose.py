@@ -61,7 +61,7 @@ class Pose:
                 setattr(self, name, hang(np.zeros((2, self.frames))))
 
 
-def hang(swing, out=0.08) -> np.ndarray:
+def hang(swing: np.ndarray, out: float | np.ndarray = 0.08) -> np.ndarray:
     """Arm directions in planes that lie beside the body.
 
     Args:
@@ -83,7 +83,7 @@ def hang(swing, out=0.08) -> np.ndarray:
     )
 
 
-def sweep(angle, azimuth) -> np.ndarray:
+def sweep(angle: np.ndarray, azimuth: float | np.ndarray) -> np.ndarray:
     """Arm directions at `angle` from straight down, towards `azimuth`.
 
     Args:

@@ -11,6 +11,7 @@ from keras_twostream._opencv import cv2
 from keras_twostream.actors.body import Body, draw_body
 from keras_twostream.actors.classes import AS_SEEN, REVERSED
 from keras_twostream.actors.motions import FPS, pose_sequence
+from keras_twostream.actors.pose import Pose
 from keras_twostream.actors.textures import colour, draw_texture
 
 SPLITS = ("train", "test")
@@ -125,7 +126,9 @@ class Scene:
         return sheet, rng.integers(0, 32, (self.frames, 2))
 
 
-def open_scene(label, seed: int, split: str, index: int, size) -> tuple:
+def open_scene(
+    label: str, seed: int, split: str, index: int, size: tuple[int, int]
+) -> tuple[Scene, Pose, np.ndarray]:
     """The scene of a clip and what its figure does.
 
     Returns:

@@ -3,11 +3,13 @@
 import numpy as np
 
 from keras_twostream._opencv import cv2
-from keras_twostream.actors.body import Body
-from keras_twostream.actors.shapes import View, capsule, shade
+from keras_twostream.actors.body import Body, Colour
+from keras_twostream.actors.shapes import Fill, View, capsule, shade
 
 
-def seat_fills(body: Body, view: View, kind: str, colour, aside):
+def seat_fills(
+    body: Body, view: View, kind: str, colour: Colour, aside: np.ndarray
+) -> list[Fill]:
     """Fills for a seat behind the figure, or `aside` (T, 2) pixels off."""
     size = body.lengths
     top = size["shank"] + 0.035 - size["thigh_r"]
@@ -21,7 +23,8 @@ def seat_fills(body: Body, view: View, kind: str, colour, aside):
         return _hull(flat + aside)
 
     sides = (-0.14, 0.14)
-    dark, fills = shade(colour, -45), []
+    dark = shade(colour, -45)
+    fills: list[Fill] = []
     if kind == "box":
         fills.append((block((far, near), sides, (0.0, top)), dark))
     else:

@@ -6,6 +6,13 @@ import numpy as np
 
 from keras_twostream.actors.body import Colour
 
+# Pixels or radians: the same at all times, or (T,).
+Size = float | np.ndarray
+# (T, N, 2) polygons in pixels, and their colour.
+Fill = tuple[np.ndarray, Colour]
+# How near a part is, (T,), and what is painted of it.
+Part = tuple[np.ndarray, list[Fill]]
+
 _ARC = np.linspace(np.pi / 2, 3 * np.pi / 2, 7)
 _ROUND = np.linspace(0, 2 * np.pi, 20, endpoint=False)
 
@@ -43,7 +50,9 @@ class View:
         return self.origin + self.scale * np.stack([across, -up], axis=-1)
 
 
-def capsule(start, end, wide, narrow) -> np.ndarray:
+def capsule(
+    start: np.ndarray, end: np.ndarray, wide: Size, narrow: Size
+) -> np.ndarray:
     """A rounded limb from `start` to `end` (T, 2) as (T, 14, 2)."""
     along = end - start
     angle = np.arctan2(along[:, 1], along[:, 0])[:, None]
@@ -53,7 +62,9 @@ def capsule(start, end, wide, narrow) -> np.ndarray:
     return np.concatenate([start[:, None] + tail, end[:, None] + tip], axis=1)
 
 
-def ellipse(centre, across, tall, turn=0.0) -> np.ndarray:
+def ellipse(
+    centre: np.ndarray, across: Size, tall: Size, turn: Size = 0.0
+) -> np.ndarray:
     """An ellipse at `centre` (T, 2) as (T, 20, 2)."""
     x, y = across * np.cos(_ROUND), tall * np.sin(_ROUND)
     shape = np.stack(
@@ -66,6 +77,6 @@ def ellipse(centre, across, tall, turn=0.0) -> np.ndarray:
     return centre[:, None] + shape
 
 
-def shade(colour, amount: int) -> Colour:
+def shade(colour: Colour, amount: int) -> Colour:
     """`colour` made lighter, or darker where `amount` is negative."""
     return tuple(int(min(255, max(0, value + amount))) for value in colour)

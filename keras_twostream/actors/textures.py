@@ -6,7 +6,9 @@ from keras_twostream._opencv import cv2
 from keras_twostream.actors.body import Colour
 
 
-def draw_texture(split: str, height: int, width: int, rng) -> np.ndarray:
+def draw_texture(
+    split: str, height: int, width: int, rng: np.random.Generator
+) -> np.ndarray:
     """A random surface of the families that belong to `split`.
 
     Returns:
@@ -138,7 +140,8 @@ FAMILIES = {
 }
 
 
-def colour(rng) -> Colour:
+def colour(rng: np.random.Generator) -> Colour:
+    """Draw a grey of any brightness, more or less tinted."""
     return _near((rng.uniform(25, 225),) * 3, rng, rng.uniform(5, 40))
 
 

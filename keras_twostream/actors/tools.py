@@ -1,13 +1,22 @@
 """What a hand may hold: cup, bottle, phone, flag."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from keras_twostream.actors.shapes import View, capsule, shade
+from keras_twostream.actors.body import Colour
+from keras_twostream.actors.shapes import Fill, View, capsule, shade
 
 LARGE = 1.45  # true to life, a phone would be three pixels wide
 
 
-def tool_fills(tool: str, flat, view: View, side: int, trim):
+def tool_fills(
+    tool: str,
+    flat: Mapping[str, np.ndarray],
+    view: View,
+    side: int,
+    trim: Colour,
+) -> list[Fill]:
     """What the hand holds; cup, bottle and phone are held alike."""
     hand, head = flat["hands"][side], flat["head"]
     fore = hand - flat["elbows"][side]

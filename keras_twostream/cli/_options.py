@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import click
 
 from keras_twostream.cli import _console
 from keras_twostream.spec import FLOW_ALGORITHMS, SAMPLINGS
+
+Command = Callable[..., Any]  # a function that click makes a command of
 
 CROPS = (
     "centre",
@@ -21,7 +24,7 @@ CROPS = (
 )
 
 
-def out_option(function):
+def out_option(function: Command) -> Command:
     """`--out DIR`: where files go, made when it is not there."""
     return click.option(
         "--out",
@@ -33,7 +36,7 @@ def out_option(function):
     )(function)
 
 
-def json_option(function):
+def json_option(function: Command) -> Command:
     """`--json`: one JSON document on standard output, nothing else."""
     return click.option(
         "--json",
@@ -43,7 +46,7 @@ def json_option(function):
     )(function)
 
 
-def flow_option(function):
+def flow_option(function: Command) -> Command:
     """`--flow NAME`: the optical flow algorithm."""
     return click.option(
         "--flow",
@@ -53,7 +56,7 @@ def flow_option(function):
     )(function)
 
 
-def list_options(function):
+def list_options(function: Command) -> Command:
     """`--root DIR` and `--format NAME`: of the list that names videos."""
     function = click.option(
         "--format", "list_format", help="Format of the list."
@@ -82,7 +85,7 @@ class ClipCount(click.ParamType):
         self.fail(f"{value!r} is not a number of clips, nor 'all'.", param, ctx)
 
 
-def views_options(function):
+def views_options(function: Command) -> Command:
     """`--clips`, `--step`, `--crops`, `--protocol`: what is seen of a video."""
     for option in (
         click.option(
@@ -123,7 +126,7 @@ def cover_dense(flags: dict[str, Any]) -> None:
         flags["protocol"] = "dense"
 
 
-def bound_option(function):
+def bound_option(function: Command) -> Command:
     """`--bound PIXELS`: of flow that another tool wrote."""
     return click.option(
         "--bound",
@@ -134,7 +137,7 @@ def bound_option(function):
     )(function)
 
 
-def seed_option(function):
+def seed_option(function: Command) -> Command:
     """`--seed N`: the same seed gives the same run."""
     return click.option(
         "--seed",
@@ -143,7 +146,7 @@ def seed_option(function):
     )(function)
 
 
-def device_option(function):
+def device_option(function: Command) -> Command:
     """`--device`: chosen before a backend is imported."""
     return click.option(
         "--device",
@@ -156,7 +159,7 @@ def device_option(function):
     )(function)
 
 
-def debug_option(function):
+def debug_option(function: Command) -> Command:
     """`--debug`: tracebacks instead of messages."""
     return click.option(
         "--debug",

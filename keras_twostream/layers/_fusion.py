@@ -42,7 +42,7 @@ class StackedIdentity(keras.initializers.Initializer):
         self.split = split
         self.sigma = sigma
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
         *taps, inputs, outputs = shape
         split = inputs // 2 if self.split is None else self.split
         first, second = self.weights

@@ -14,7 +14,12 @@ import keras
 from keras import ops
 
 
-def max_pool(x, size: Sequence[int], strides: Sequence[int], padding: str):
+def max_pool(
+    x: Any,
+    size: Sequence[int],
+    strides: Sequence[int],
+    padding: str,
+):
     """The maximum of every window.
 
     Args:

@@ -6,6 +6,7 @@ temporal axis. Three ways to fill it appear in the papers: repeat and divide
 (ST-multiplier).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -26,7 +27,7 @@ class AverageThroughTime(keras.initializers.Initializer):
     def __init__(self, base: Any = "he_normal") -> None:
         self.base = keras.initializers.get(base)
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
         length, *spatial = shape
         kernel = self.base(tuple(spatial), dtype=dtype)
         return ops.stack([kernel / length] * length)
@@ -43,7 +44,7 @@ class IdentityThroughTime(keras.initializers.Initializer):
     layer that starts by changing nothing.
     """
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
         length, height, width, inputs, outputs = shape
         centre = ops.eye(inputs, outputs, dtype=dtype)
         centre = ops.reshape(centre, (1, 1, 1, inputs, outputs))

@@ -46,7 +46,7 @@ class NearIdentity(keras.initializers.Initializer):
         self.stddev = stddev
         self._noise = keras.initializers.RandomNormal(stddev=stddev)
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
         noise = self._noise(shape, dtype=dtype)
         return ops.eye(shape[-2], shape[-1], dtype=dtype) + noise
 
@@ -135,7 +135,7 @@ class ActionTransformations(keras.layers.Layer):
         (batch, before, _), (_, after, _) = input_shape
         return (batch, before, after, self.num_classes)
 
-    def macs(self, input_shape) -> int:
+    def macs(self, input_shape: Sequence[Sequence[int]]) -> int:
         """Multiply-adds: each precondition moved, then met by each effect."""
         (batch, before, size), (_, after, _) = input_shape
         return batch * before * self.num_classes * size * (size + after)

@@ -35,7 +35,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         self.peak, self.steps = float(peak), int(steps)
         self.warmup, self.end = float(warmup), float(end)
 
-    def __call__(self, step):
+    def __call__(self, step: Any) -> Any:
         step = ops.cast(step, "float32")
         climb = self.warmup * self.steps
         rising = ops.minimum((step + 1.0) / max(climb, 1.0), 1.0)
@@ -70,7 +70,7 @@ class Staircase(keras.optimizers.schedules.LearningRateSchedule):
         self.start, self.at = float(start), [int(step) for step in at]
         self.factor = float(factor)
 
-    def __call__(self, step):
+    def __call__(self, step: Any) -> Any:
         step = ops.cast(step, "float32")
         rate = ops.cast(self.start, "float32")
         for boundary in self.at:

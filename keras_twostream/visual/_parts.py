@@ -54,7 +54,7 @@ def text(
     at: tuple[float, float],
     words: str,
     size: int,
-    colour=_theme.TEXT,
+    colour: _theme.Colour = _theme.TEXT,
     *,
     bold: bool = False,
     anchor: str = "ls",

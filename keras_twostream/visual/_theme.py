@@ -6,6 +6,8 @@ from pathlib import Path
 import matplotlib
 from PIL import ImageFont
 
+Colour = tuple[int, int, int]  # red, green, blue, 0..255
+
 BACKGROUND = (15, 18, 23)
 PANEL = (25, 30, 38)
 TRACK = (43, 50, 61)
@@ -42,7 +44,8 @@ def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(_FONTS / name), size)
 
 
-def mix(colour, other, share: float) -> tuple[int, int, int]:
+def mix(colour: Colour, other: Colour, share: float) -> Colour:
     """`colour` with a share of 0..1 of `other` in it."""
     pairs = zip(colour, other, strict=True)
-    return tuple(round(a * (1 - share) + b * share) for a, b in pairs)
+    red, green, blue = (round(a * (1 - share) + b * share) for a, b in pairs)
+    return red, green, blue

@@ -1,6 +1,7 @@
 """What an examination finds."""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,13 @@ class Report:
         """Whether there is no problem."""
         return not any(finding.problem for finding in self.findings)
 
-    def problem(self, text: str, advice: str, where=()) -> None:
+    def problem(
+        self, text: str, advice: str, where: Iterable[Any] = ()
+    ) -> None:
         """Add a problem; does nothing where `where` is an empty list."""
         self._add(True, text, advice, where)
 
-    def remark(self, text: str, advice: str, where=()) -> None:
+    def remark(self, text: str, advice: str, where: Iterable[Any] = ()) -> None:
         """Add a remark; does nothing where `where` is an empty list."""
         self._add(False, text, advice, where)
 

@@ -11,7 +11,13 @@ class Order:
     """The order of items, and how far a dataset has come in it."""
 
     def __init__(
-        self, items, batch_size, drop_remainder, seed, epoch, step
+        self,
+        items: int,
+        batch_size: int,
+        drop_remainder: bool,
+        seed: int | None,
+        epoch: int,
+        step: int,
     ) -> None:
         if not batch_size >= 1:
             raise SpecError(

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import av
 from av.codec.context import Flags
+from av.container import InputContainer
 from av.stream import Disposition
 
 from keras_twostream.data.video import limits, webp
@@ -86,7 +87,9 @@ class Film:
         damaged: Whether a packet could not be decoded so far.
     """
 
-    def __init__(self, path: str, container, stream) -> None:
+    def __init__(
+        self, path: str, container: InputContainer, stream: av.VideoStream
+    ) -> None:
         self.path, self._container, self._stream = path, container, stream
         context = stream.codec_context
         self.format = container.format.name.partition(",")[0]

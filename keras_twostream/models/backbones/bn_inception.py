@@ -9,6 +9,8 @@ the size up.
 
 from functools import partial
 
+from keras import KerasTensor
+
 from keras_twostream.layers import CeilMaxPooling2D
 from keras_twostream.models.backbones import units
 
@@ -30,7 +32,7 @@ MAX_POOLED = ("5b",)
 _conv = partial(units.conv_bn, epsilon=1e-5, use_bias=True)
 
 
-def features(x, stream: str):
+def features(x: KerasTensor, stream: str):
     """224 x 224 frames to 1024 features, through global_pool.
 
     Args:

@@ -8,6 +8,8 @@ the paper has 5x5, pool4 of 2x2, no local response normalisation.
 
 from functools import partial
 
+from keras import KerasTensor
+
 from keras_twostream.layers import (
     CeilMaxPooling2D,
     LocalResponseNormalization,
@@ -28,7 +30,7 @@ MODULES = {
 }
 
 
-def features(x, stream: str, *, batch_norm: bool):
+def features(x: KerasTensor, stream: str, *, batch_norm: bool):
     """224 x 224 frames to 1024 features, through pool5.
 
     Args:

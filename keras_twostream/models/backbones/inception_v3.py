@@ -8,6 +8,8 @@ their padding (torchvision's do, those of keras.applications do not).
 
 from functools import partial
 
+from keras import KerasTensor
+
 from keras_twostream.models.backbones import units
 
 _conv = partial(units.conv_bn, epsilon=1e-3)
@@ -20,7 +22,7 @@ SMALLEST = 75
 _STRIDED = {"stride": 2, "pad": 0}
 
 
-def features(x, stream: str, count_padding: bool = True):
+def features(x: KerasTensor, stream: str, count_padding: bool = True):
     """299 x 299 frames to 2048 features, through pool.
 
     Args:

@@ -6,7 +6,7 @@ them their own way. All of them see frames, `(B * T, H, W, C)`.
 
 import dataclasses
 
-from keras import layers
+from keras import KerasTensor, layers
 
 from keras_twostream.errors import SpecError
 from keras_twostream.layers import (
@@ -87,7 +87,9 @@ def blocks(
     ]
 
 
-def stem(x, stream: str, width: int = 64, pool_padding: str = "both"):
+def stem(
+    x: KerasTensor, stream: str, width: int = 64, pool_padding: str = "both"
+):
     """conv1 and pool1: 224 x 224 to 56 x 56 x width.
 
     Args:
@@ -122,7 +124,7 @@ def stem(x, stream: str, width: int = 64, pool_padding: str = "both"):
     return MaxPooling2D(3, 2, name=f"{stream}_pool1")(x)
 
 
-def shortcut(x, block: Block):
+def shortcut(x: KerasTensor, block: Block):
     """The identity, or the 1x1 projection at the start of a stage."""
     if block.index or (x.shape[-1] == block.outputs and block.stride == 1):
         return x
@@ -145,7 +147,7 @@ def convolutions(block: Block) -> list[tuple[str, int, int, int]]:
     ]
 
 
-def conv(x, name: str, filters: int, size: int, stride: int = 1):
+def conv(x: KerasTensor, name: str, filters: int, size: int, stride: int = 1):
     """A convolution without bias, padded symmetrically as in Caffe."""
     if size == 3 and stride > 1:
         x = layers.ZeroPadding2D(
@@ -163,17 +165,17 @@ def conv(x, name: str, filters: int, size: int, stride: int = 1):
     )(x)
 
 
-def batch_norm(x, name: str):
+def batch_norm(x: KerasTensor, name: str):
     """Batch normalisation over frames and pixels."""
     return BatchNormalization(axis=-1, momentum=0.9, epsilon=1e-5, name=name)(x)
 
 
-def relu(x, name: str):
+def relu(x: KerasTensor, name: str):
     """A ReLU as a layer of its own, so that it can be tapped."""
     return layers.ReLU(name=name)(x)
 
 
-def rectify(x, tower: list[Block], index: int):
+def rectify(x: KerasTensor, tower: list[Block], index: int):
     """The ReLU after a block; the last one bears the stage's name."""
     block = tower[index]
     last = index == len(tower) - 1
@@ -181,7 +183,9 @@ def rectify(x, tower: list[Block], index: int):
     return relu(x, name if last else f"{block.name}_relu")
 
 
-def mean(x, stream: str, window: int | None, crop: tuple[int, int]):
+def mean(
+    x: KerasTensor, stream: str, window: int | None, crop: tuple[int, int]
+):
     """pool5: the mean over time and places, of windows' means where given.
 
     Args:
@@ -223,7 +227,9 @@ def check_window(window: int | None) -> None:
         )
 
 
-def features(x, stream: str, *, depth: int, stride_in: str, width: int = 64):
+def features(
+    x: KerasTensor, stream: str, *, depth: int, stride_in: str, width: int = 64
+):
     """The whole network on frames: (B, H, W, C) to (B, D), through pool5."""
     x = stem(x, stream, width)
     for stage in STAGES:

@@ -5,7 +5,7 @@ more when it strides, which shifts every feature by a pixel. Averages over a
 padded window count the padding there, and not in `padding="same"`.
 """
 
-from keras import layers
+from keras import KerasTensor, layers
 
 from keras_twostream.layers import (
     BatchNormalization,
@@ -15,7 +15,7 @@ from keras_twostream.layers import (
 
 
 def conv(
-    x,
+    x: KerasTensor,
     name: str,
     filters: int,
     size: int | tuple[int, int],
@@ -48,7 +48,7 @@ def conv(
 
 
 def conv_bn(
-    x,
+    x: KerasTensor,
     name: str,
     filters: int,
     size: int | tuple[int, int],
@@ -68,12 +68,14 @@ def conv_bn(
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
-def max_pool(x, name: str, size: int, stride: int, padding: str = "valid"):
+def max_pool(
+    x: KerasTensor, name: str, size: int, stride: int, padding: str = "valid"
+):
     """Max pooling that drops an incomplete last window."""
     return MaxPooling2D(size, stride, padding, name=name)(x)
 
 
-def average_pool(x, name: str, count_padding: bool = True):
+def average_pool(x: KerasTensor, name: str, count_padding: bool = True):
     """3x3 average at stride 1; as in Caffe, its zero padding counts.
 
     TensorFlow, and so keras.applications, divides by the pixels inside.
@@ -91,7 +93,7 @@ def average_pool(x, name: str, count_padding: bool = True):
     )(x)
 
 
-def global_average(x, name: str):
+def global_average(x: KerasTensor, name: str):
     """The mean over all pixels."""
     return layers.GlobalAveragePooling2D(
         data_format="channels_last", name=name
@@ -103,21 +105,23 @@ def concat(branches: list, name: str):
     return layers.Concatenate(axis=-1, name=name)(branches)
 
 
-def sliding_dense(x, name: str, units: int, window: tuple[int, int]):
+def sliding_dense(
+    x: KerasTensor, name: str, units: int, window: tuple[int, int]
+):
     """A fully connected layer on each window of a map, and its ReLU."""
     return SlidingDense(units, window, activation="relu", name=name)(x)
 
 
-def flatten(x, name: str):
+def flatten(x: KerasTensor, name: str):
     """(B, H, W, C) to (B, H * W * C)."""
     return layers.Flatten(data_format="channels_last", name=name)(x)
 
 
-def dense(x, name: str, units: int):
+def dense(x: KerasTensor, name: str, units: int):
     """A fully connected layer and its ReLU."""
     return layers.Dense(units, activation="relu", name=name)(x)
 
 
-def dropout(x, name: str, rate: float):
+def dropout(x: KerasTensor, name: str, rate: float):
     """Dropout at a rate of 0..1, in training only."""
     return layers.Dropout(rate, name=name)(x)
