@@ -16,12 +16,12 @@ from keras_twostream.errors import MissingLibraryError, SpecError
 
 
 def is_remote(path: str | os.PathLike) -> bool:
-    """Return whether a path is a URL of another file system than this one's."""
+    """Return whether a path is a URL outside the local file system."""
     return "://" in os.fspath(path)
 
 
 def without_file(path: str | os.PathLike) -> str:
-    """Return the path, with `~` replaced, or what a `file://` URL means."""
+    """Return a local path, with `~` expanded and `file://` removed."""
     path = os.fspath(path)
     if not path.startswith("file://"):
         return os.path.expanduser(path)
@@ -60,7 +60,7 @@ def file_system(url: str) -> tuple[Any, str]:
 
 
 def in_this_process(path: str | os.PathLike) -> bool:
-    """Return whether other processes cannot see what is there (`memory://`)."""
+    """Return whether only this process can see the path (`memory://`)."""
     return os.fspath(path).startswith("memory://")
 
 
@@ -73,7 +73,7 @@ def is_file(path: str) -> bool:
 
 
 def size(path: str) -> int:
-    """Return the bytes of a file."""
+    """Return the size of a file in bytes."""
     if not is_remote(path):
         return os.path.getsize(path)
     files, inner = file_system(path)
@@ -81,7 +81,7 @@ def size(path: str) -> int:
 
 
 def open_binary(path: str | os.PathLike) -> BinaryIO:
-    """Return a file open for reading at any place."""
+    """Open a file for reading at any position."""
     if not is_remote(path):
         return open(path, "rb")
     files, inner = file_system(os.fspath(path))
@@ -96,7 +96,7 @@ def fetch(url: str, target: Path) -> None:
 
 
 def publish(source: Path, url: str) -> None:
-    """Copy a file to a URL, where it takes its name only when whole."""
+    """Copy a file to a URL, and give it its name once it is complete."""
     files, inner = file_system(url)
     folder, _, name = inner.rpartition("/")
     part = f"{folder}/.{name}.{uuid.uuid4().hex}{PART}"
@@ -107,7 +107,7 @@ def publish(source: Path, url: str) -> None:
 
 @contextlib.contextmanager
 def local_copy(path: str) -> Iterator[str]:
-    """Yield a local file with the content of `path`, itself if it is local."""
+    """Yield a local file with the content of `path`, or `path` if local."""
     if not is_remote(path):
         yield path
         return

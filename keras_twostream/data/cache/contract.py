@@ -1,4 +1,4 @@
-"""What the frames and the flow of a cache are, and whether a clip fits."""
+"""The contract of a cache: how its frames and flow were made."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ RULES = {
     "resize_to": Rule(
         list, item=int, none=True, length=2, low=1, high=LARGEST_SIDE
     ),
-    # Not in the first caches, which were made with the defaults.
+    # The first caches lack these fields; they were made with the defaults.
     "resize_filter": Rule(str, choices=RESIZE_FILTERS, required=False),
     "cut_to": Rule(
         list,
@@ -46,12 +46,12 @@ RULES = {
     "version": Rule(int),
     "reader": Rule(int, required=False),
 }
-SMALL = 200  # px of short side below which 8 bits round most motion away
+SMALL = 200  # px; on a smaller short side, 8 bits lose most motion
 
 
 @dataclasses.dataclass(frozen=True)
 class Contract:
-    """How the content of a cache was made.
+    """A description of how the content of a cache was made.
 
     Flow is always computed after frames were brought to their size, between
     adjacent frames of the timeline.
@@ -64,15 +64,15 @@ class Contract:
         cut_to: (height, width) of the middle that is kept, or None.
         frame_rate: Frames per second, None for each video's own.
         flow_algorithm: See `flow.compute`.
-        flow_parameters: Those that differ from the algorithm's defaults.
+        flow_parameters: Parameters that differ from the algorithm's defaults.
         flow_bound: B, pixels at which displacement is clipped.
         bits: 8 or 16 bits per value of flow.
         rgb_encoding: "jpeg", "png" or "raw".
         flow_encoding: "jpeg" (8 bits only), "png" or "raw".
-        quality: Of JPEG, 1 to 100.
-        version: Of the format.
-        reader: Version of what read the videos. Files of several make up one
-            cache: most videos are read alike by all of them.
+        quality: JPEG quality, 1 to 100.
+        version: Version of the format.
+        reader: Version of the reader that read the videos. A cache may hold
+            files of several versions: most videos are read alike by all.
     """
 
     streams: tuple[str, ...] = STREAMS
@@ -114,10 +114,10 @@ class Contract:
             bits: 8 or 16; when None 16 below 200 px of short side, where 8
                 would round most of the motion away, and 8 from there on.
             encoding: "jpeg" (flow of 16 bits becomes PNG), "png" or "raw".
-            quality: Of JPEG.
+            quality: JPEG quality.
 
         Raises:
-            SpecError: If an argument is not as above.
+            SpecError: If an argument is invalid.
         """
         side = min(spec.resize_to or (spec.short_side,))
         bits = bits or (16 if side < SMALL else 8)
@@ -139,7 +139,7 @@ class Contract:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return JSON-compatible values; `from_json` undoes it."""
+        """Return the contract as JSON-compatible values for `from_json`."""
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in dataclasses.asdict(self).items()
@@ -147,14 +147,14 @@ class Contract:
 
     @classmethod
     def from_json(cls, values: Any, where: str) -> "Contract":
-        """Return the contract in a file.
+        """Return the contract that a file holds.
 
         Args:
-            values: What `to_json` gave.
+            values: The result of `to_json`.
             where: The file, for errors.
 
         Raises:
-            SpecError: If it is not a contract, or a newer one.
+            SpecError: If it is not a contract, or has a newer version.
         """
         if isinstance(values, Mapping) and (
             set(values) - set(RULES) or _newer(values.get("version", VERSION))
@@ -166,20 +166,21 @@ class Contract:
             )
         values = check(values, RULES, where, SpecError)
         try:
-            # Version 1 of the reader did not say so.
+            # Version 1 of the reader did not record its version.
             return cls(**{"reader": 1, **values})
         except SpecError as error:
             raise SpecError(f"{where}: {error}") from error
 
     def check(self, spec: ClipSpec, where: str) -> None:
-        """Refuse a clip that this cache's content is wrong for.
+        """Refuse a clip that this cache cannot serve.
 
         Args:
             spec: The clip.
             where: The cache, for the error.
 
         Raises:
-            SpecError: If they differ; names the field and both values.
+            SpecError: If they differ; the message names the field and both
+                values.
         """
         missing = [name for name in spec.streams if name not in self.streams]
         if missing:

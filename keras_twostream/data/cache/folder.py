@@ -17,8 +17,8 @@ from keras_twostream.errors import SpecError, VideoError
 CONTRACT_FILE = "cache.json"
 MANIFEST_FILE = "manifest.jsonl"
 ROOTS_FILE = "roots.json"
-_LONGEST = 2**24  # bytes of a contract, or of the roots
-_BEGIN = b'{"source"'  # of every line of a manifest
+_LONGEST = 2**24  # bytes; limit for a contract or the roots
+_BEGIN = b'{"source"'  # start of every line of a manifest
 _ROOTS = {"roots": Rule(list, item=str)}
 _ENTRY = {
     "source": Rule(str),
@@ -38,13 +38,13 @@ class Entry:
 
     Attributes:
         source: The video, relative to the data set.
-        fingerprint: Of the video, to notice that it changed.
+        fingerprint: Fingerprint of the video, to notice a change.
         frames: Frames on the timeline.
         flows: Flow fields.
         size: (height, width) of the frames.
         bytes: Size of the packed file.
-        sha256: Of the packed file.
-        truncated: Whether the video promises more than it holds.
+        sha256: SHA-256 of the packed file.
+        truncated: Whether the video is shorter than its header states.
     """
 
     source: str
@@ -57,7 +57,7 @@ class Entry:
     truncated: bool
 
     def line(self) -> str:
-        """Return a line of JSON."""
+        """Return the entry as a line of JSON."""
         return json.dumps(dataclasses.asdict(self)) + "\n"
 
 
@@ -65,11 +65,11 @@ class CacheFolder:
     """A folder of packed files.
 
     Args:
-        path: The folder; it need not be there before something is written.
+        path: The folder; it is made when something is first written.
 
     Attributes:
         path: The folder.
-        place: What a user calls it.
+        place: The folder's path or URL as the user gave it.
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
@@ -77,7 +77,7 @@ class CacheFolder:
         self._lock = threading.Lock()
 
     def contract(self) -> Contract | None:
-        """Return the contract of everything in it, None if there is none yet.
+        """Return the folder's contract, None if there is none yet.
 
         Raises:
             SpecError: If `cache.json` cannot be understood.
@@ -94,10 +94,10 @@ class CacheFolder:
             raise SpecError(f"{error} {again}") from error
 
     def agree(self, contract: Contract, roots: Iterable[str] = ()) -> None:
-        """Write the contract, or check that it is the one in force.
+        """Write the contract, or check that it equals the existing one.
 
         Args:
-            contract: How what is written next is made.
+            contract: The contract of the files to be written.
             roots: See `add_roots`.
 
         Raises:
@@ -129,7 +129,7 @@ class CacheFolder:
             )
 
     def roots(self) -> list[str]:
-        """Return the folders that its videos came from."""
+        """Return the folders that the cache's videos came from."""
         file = self.path / ROOTS_FILE
         if not file.exists():
             return []
@@ -137,13 +137,14 @@ class CacheFolder:
             text = _schema.read_text(file, _LONGEST, SpecError)
             values = {"roots": _schema.parse_json(text, file, SpecError)}
             return _schema.check(values, _ROOTS, file, SpecError)["roots"]
-        except SpecError:  # it only helps; the next `add_roots` replaces it
+        except SpecError:  # only a help; the next `add_roots` replaces it
             return []
 
     def add_roots(self, roots: Iterable[str]) -> None:
-        """Remember folders that names of videos are relative to.
+        """Record the folders that names of videos are relative to.
 
-        They tell a video that changed from another folder's of that name.
+        They distinguish a changed video from one of the same name in
+        another folder.
         """
         present = self.roots()
         new = sorted(set(roots) - set(present))
@@ -152,14 +153,14 @@ class CacheFolder:
             self._write(ROOTS_FILE, text)
 
     def _create(self, name: str, text: str) -> None:
-        """Write a file; one that is there already stays as it is."""
+        """Write a file unless it already exists."""
         _files.create_text(self.path / name, text)
 
     def _write(self, name: str, text: str) -> None:
         _files.write_text(self.path / name, text)
 
     def packed_path(self, source: str) -> Path:
-        """Return where the packed file of a video stands.
+        """Return the path of a video's packed file.
 
         Raises:
             SpecError: If its name leads out of the folder.
@@ -167,7 +168,7 @@ class CacheFolder:
         return packed.packed_path(self.path, source)
 
     def packed_bytes(self, source: str) -> int | None:
-        """Return the size of a video's packed file, None if it is not there."""
+        """Return the size of a video's packed file, None if it is missing."""
         try:
             return self.packed_path(source).stat().st_size
         except (OSError, SpecError):
@@ -175,14 +176,13 @@ class CacheFolder:
 
     @contextlib.contextmanager
     def packed_here(self, source: str) -> Iterator[Path]:
-        """Yield the packed file of a video, on this machine."""
+        """Yield the packed file of a video as a local file."""
         yield self.packed_path(source)
 
     def entries(self) -> dict[str, Entry]:
-        """Return the manifest, by source; the last line about a video counts.
+        """Return the manifest by source; the last line about a video counts.
 
-        What is left of a line whose process was killed is passed over, and
-        so is a line that a disk damaged.
+        Incomplete lines of killed processes and damaged lines are skipped.
         """
         entries: dict[str, Entry] = {}
         file = self.path / MANIFEST_FILE
@@ -196,7 +196,8 @@ class CacheFolder:
     def _entry(self, line: bytes) -> Entry | None:
         """Return the entry in a line, None where it is damaged.
 
-        Behind what a killed process left of its line may stand a whole one.
+        An incomplete line of a killed process may be followed by a whole
+        entry.
         """
         for start in {0, max(line.rfind(_BEGIN), 0)}:
             try:
@@ -209,7 +210,7 @@ class CacheFolder:
         return None
 
     def add(self, entry: Entry) -> None:
-        """Append to the manifest."""
+        """Append an entry to the manifest."""
         with self._lock, open(self.path / MANIFEST_FILE, "ab+") as file:
             if file.tell():
                 # The last line may have been cut off by a kill.
@@ -225,12 +226,12 @@ class CacheFolder:
         self._write(MANIFEST_FILE, "".join(lines))
 
     def has(self, source: str, video: str | os.PathLike | None = None) -> bool:
-        """Return whether a whole packed file of this very video is there.
+        """Return whether the cache holds a whole packed file of this video.
 
         Args:
             source: The video's name in the data set.
-            video: The file, to notice that it changed; None where it is not
-                at hand.
+            video: The file, to notice a change; None where it is not
+                available.
         """
         try:
             found = packed.open_packed(self.packed_path(source))
@@ -243,7 +244,7 @@ class CacheFolder:
     def find(self, video: str | os.PathLike) -> str | None:
         """Return the name that a video has in the cache, None if it has none.
 
-        The end of its path decides, so that a cache serves on machines
+        The end of its path decides, so that a cache also works on machines
         where the data set lies elsewhere.
         """
         parts = Path(os.path.abspath(video)).parts[1:]

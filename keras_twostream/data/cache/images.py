@@ -1,4 +1,4 @@
-"""One frame, or one flow field, as bytes; and back."""
+"""Encoding and decoding of one frame or one flow field."""
 
 import functools
 
@@ -23,7 +23,7 @@ def pack_frame(frame: np.ndarray, contract: Contract) -> bytes:
 
 
 def pack_field(field: np.ndarray, contract: Contract) -> bytes:
-    """Return the bytes of an (H, W, 2) field in pixels: x above y."""
+    """Return the bytes of an (H, W, 2) field in pixels, x above y."""
     levels = flow.encode(field, contract.flow_bound, contract.bits)
     planes = np.concatenate([levels[..., 0], levels[..., 1]])
     if contract.flow_encoding == "raw":
@@ -61,7 +61,7 @@ def unpack_levels(
 def to_pixels(
     levels: np.ndarray, contract: Contract, field: np.ndarray
 ) -> None:
-    """Write levels of `unpack_levels` to an (H, W, 2) float32 field."""
+    """Convert levels of `unpack_levels` into an (H, W, 2) float32 field."""
     values = _table(contract.flow_bound, contract.bits)
     x, y = np.split(levels, 2)
     np.take(values, x, out=field[..., 0])
@@ -70,7 +70,7 @@ def to_pixels(
 
 @functools.lru_cache(maxsize=8)
 def _table(bound: float, bits: int) -> np.ndarray:
-    """Return pixels of each level: looking up is faster than computing."""
+    """Return the displacement of each level; a lookup is the fastest way."""
     levels = np.arange(2**bits, dtype=_TYPES[bits])
     return flow.decode(levels, bound, bits)
 

@@ -1,4 +1,4 @@
-"""The container of one video: written in one pass, read at any place."""
+"""The packed file of one video, written in one pass, with random access."""
 
 import dataclasses
 import functools
@@ -20,7 +20,7 @@ from keras_twostream.errors import SpecError, VideoError
 PACKED_SUFFIX = ".safetensors"
 _LENGTH = struct.Struct("<Q")
 _END = 64 * 1024  # bytes at either end of a video that identify it
-_LARGEST = 2**53  # stands for numbers that are not known yet
+_LARGEST = 2**53  # placeholder for numbers not known yet
 _LONGEST_HEADER = 10**6
 _DAMAGED = (
     AttributeError,
@@ -42,12 +42,12 @@ _ABOUT = {
 
 
 def is_packed(path: str | os.PathLike) -> bool:
-    """Return whether a path is that of a packed file."""
+    """Return whether a path names a packed file."""
     return os.fspath(path).endswith(PACKED_SUFFIX)
 
 
 def fingerprint(path: str | os.PathLike) -> str:
-    """Return size and CRC of a file's or URL's ends, to know it again."""
+    """Return size and CRC of the ends of a file or URL, to recognise it."""
     size = addresses.size(os.fspath(path))
     with addresses.open_binary(path) as file:
         crc = zlib.crc32(file.read(_END))
@@ -62,14 +62,14 @@ class Packed:
 
     Attributes:
         path: The file.
-        contract: How its content was made.
+        contract: Contract under which its content was made.
         source: The video it was made of, relative to the data set.
-        fingerprint: Of that video, see `fingerprint`.
-        truncated: Whether that video promises more than it holds.
+        fingerprint: Fingerprint of that video, see `fingerprint`.
+        truncated: Whether that video is shorter than its header states.
         size: (height, width) of its frames.
         frames: Frames on the timeline, flow included.
-        rgb: (N, 2) starts in the file and lengths of frames; may be empty.
-        flow: (N-1, 2) the same of flow fields; may be empty.
+        rgb: (N, 2) start in the file and length of each frame; may be empty.
+        flow: (N-1, 2) start and length of each flow field; may be empty.
     """
 
     path: str
@@ -85,8 +85,7 @@ class Packed:
     def payloads(self, places: np.ndarray) -> list[np.ndarray]:
         """Return the bytes at rows of `rgb` or `flow`, each a uint8 array.
 
-        They stay in the file until they are used, and only what is used is
-        ever read.
+        The arrays are mapped: only the parts that are used are read.
         """
         with open(self.path, "rb") as file:
             view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -97,13 +96,13 @@ class Packed:
 
 
 class PackedWriter:
-    """A writer of packed files, from start to end.
+    """A writer of one packed file, from start to end.
 
-    Room for the header is kept at the start, and filled in at the end.
+    Space for the header is reserved at the start and filled at the end.
 
     Args:
-        file: Open for writing, at its start.
-        metadata: JSON values of the header, all but what is counted.
+        file: A file open for writing, at its start.
+        metadata: JSON values of the header, except for the counts.
     """
 
     def __init__(self, file: BinaryIO, metadata: dict[str, Any]) -> None:
@@ -161,7 +160,7 @@ def _tensor(dtype: str, shape: list[int], offsets: list[int]) -> dict:
 
 
 def open_packed(path: str | os.PathLike) -> Packed:
-    """Return what a packed file holds; kept while the file stays as it is.
+    """Return a packed file's index, cached until the file changes.
 
     Raises:
         VideoError: If the file is missing, or damaged.
@@ -178,7 +177,7 @@ def open_packed(path: str | os.PathLike) -> Packed:
 
 @functools.lru_cache(maxsize=4096)
 def _open(path: str, size: int, modified: int) -> Packed:
-    del modified  # it only tells the cache that the file changed
+    del modified  # it only tells the function's cache that the file changed
     try:
         with open(path, "rb") as file:
             header, start = _read_header(file)
@@ -230,7 +229,7 @@ def _read_index(
 
 
 def packed_path(folder: Path, source: str) -> Path:
-    """Return where the packed file of a video stands in a cache.
+    """Return the path of a video's packed file in a cache.
 
     Args:
         folder: The cache.

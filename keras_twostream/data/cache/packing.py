@@ -1,4 +1,4 @@
-"""From a video file to its packed file: decoded once, in flat memory."""
+"""Packing of a video file: decoded once, in constant memory."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ from keras_twostream.data.video import READER_VERSION, packets, reading
 from keras_twostream.data.video.resizing import fitted_size, sizing
 from keras_twostream.errors import VideoError
 
-_BLOCK = 2**20  # bytes of a checksum at once
+_BLOCK = 2**20  # bytes that a checksum reads at once
 CHUNK = 32  # frames held at once, and pairs in a batch of in-graph flow
 
 Report = Callable[[int], None]
@@ -29,14 +29,14 @@ def pack_video(
     source: str,
     report: Report = lambda frames: None,
 ) -> Entry:
-    """Write frames and flow of one video, each counted.
+    """Write the frames and flow of one video, and verify their counts.
 
     Args:
         video: The file.
-        target: The packed file; it is there whole or not at all.
-        contract: What to write.
+        target: The packed file; it appears only when it is complete.
+        contract: Contract of the cache.
         source: The video's name in the data set.
-        report: Called with the number of frames that were just done.
+        report: Function called with the number of frames just finished.
 
     Returns:
         The video's line for the manifest.

@@ -20,11 +20,11 @@ _PERIOD = 30.0  # seconds between two copies of the manifest
 
 
 class RemoteCacheFolder(CacheFolder):
-    """A cache behind a URL, to be written.
+    """A writable cache behind a URL.
 
-    Contract and manifest are kept here, and copied there now and then:
-    object stores cannot append to a file. What a killed process has not
-    copied is found again by the packed files themselves.
+    Contract and manifest are kept on this machine and copied to the URL from
+    time to time, since object stores cannot append to a file. Entries that a
+    killed process has not copied are recovered from the packed files.
 
     Args:
         url: The folder, in any form that fsspec knows.
@@ -43,18 +43,18 @@ class RemoteCacheFolder(CacheFolder):
         self._copied = time.monotonic()
 
     def packed_bytes(self, source: str) -> int | None:
-        """Size that a video's packed file had when this was opened."""
+        """Return the size of a packed file when the cache was opened."""
         return self._sizes.get(source)
 
     @contextlib.contextmanager
     def packed_here(self, source: str) -> Iterator[Path]:
-        """A copy of a video's packed file, on this machine."""
+        """Yield a local copy of a video's packed file."""
         url = addresses.join(self.place, source + PACKED_SUFFIX)
         with addresses.local_copy(url) as path:
             yield Path(path)
 
     def add(self, entry: Entry) -> None:
-        """See `CacheFolder.add`."""
+        """Append an entry, see `CacheFolder.add`."""
         super().add(entry)
         if time.monotonic() - self._copied > _PERIOD:
             self._copy(MANIFEST_FILE)
@@ -73,7 +73,7 @@ class RemoteCacheFolder(CacheFolder):
 
 
 def open_folder(place: str) -> CacheFolder:
-    """The cache at a path or URL."""
+    """Return the cache at a path or URL."""
     if addresses.is_remote(place):
         return RemoteCacheFolder(place)
     return CacheFolder(place)
@@ -81,7 +81,7 @@ def open_folder(place: str) -> CacheFolder:
 
 @contextlib.contextmanager
 def packed_target(place: str, source: str) -> Iterator[Path]:
-    """Where to write a video's packed file, which is then sent to its place.
+    """Yield a path to write a packed file to, then move it into the cache.
 
     Args:
         place: The cache, a path or URL.

@@ -14,7 +14,7 @@ from keras_twostream.spec import ClipSpec
 
 
 class PackedSource(Source):
-    """Frames and flow of a packed file, read at any place.
+    """Frames and flow of a packed file, with random access.
 
     Args:
         path: The packed file.
@@ -23,11 +23,12 @@ class PackedSource(Source):
     Attributes:
         frames: Frames on the timeline.
         size: (height, width).
-        packed: What the file says about itself.
+        packed: The file's metadata and index.
 
     Raises:
         VideoError: If the file is missing or damaged.
-        SpecError: If it was made for other clips; names the field.
+        SpecError: If it was made for other clips; the message names the
+            field.
     """
 
     has_fields = True
@@ -40,23 +41,23 @@ class PackedSource(Source):
         _check_count(self.packed, spec)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """See `Source.read`."""
+        """Return frames, see `Source.read`."""
         frames = np.empty((len(indices), *self.size, 3), np.uint8)
         for place, image in enumerate(self.images(np.asarray(indices, int))):
             frames[place] = image
         return frames
 
     def images(self, indices: np.ndarray) -> list[np.ndarray]:
-        """Each frame by itself, (H, W, 3) uint8; read-only where raw.
+        """Return a list of (H, W, 3) uint8 frames, read-only where raw.
 
         Raises:
-            VideoError: If one is damaged.
+            VideoError: If a frame is damaged.
         """
         rows = self.packed.rgb[indices]
         return self._unpacked(rows, images.unpack_frame)
 
     def fields(self, pairs: np.ndarray) -> np.ndarray:
-        """See `Source.fields`."""
+        """Return flow fields, see `Source.fields`."""
         fields = np.zeros((len(pairs), *self.size, 2), np.float32)
         for place, levels in enumerate(self.levels(pairs)):
             if levels is not None:
@@ -64,9 +65,9 @@ class PackedSource(Source):
         return fields
 
     def levels(self, pairs: np.ndarray) -> list[np.ndarray | None]:
-        """Each field as it was quantised: (2H, W), x above y.
+        """Return the quantised levels of each field: (2H, W), x above y.
 
-        None where a frame is paired with itself; otherwise as `fields`.
+        A frame paired with itself has None; otherwise as `fields`.
         """
         check_adjacent(pairs, self.packed.path)
         steps = pairs[:, 1] - pairs[:, 0]

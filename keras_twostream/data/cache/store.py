@@ -1,4 +1,4 @@
-"""Sources that come from a cache, which is filled as they are asked for."""
+"""Sources from a cache that is filled on demand."""
 
 import collections
 import os
@@ -15,19 +15,19 @@ from keras_twostream.spec import ClipSpec
 
 
 class PackedStore:
-    """Videos from a cache; what it lacks is extracted into it.
+    """A store of videos in a cache; missing videos are extracted into it.
 
-    So the first epoch of a training costs extraction, and later ones read.
-    Safe to call from many threads and processes.
+    The first epoch of training extracts, later epochs only read. The store
+    is safe to call from many threads and processes.
 
     Args:
-        folder: The cache; made when it is not there.
+        folder: The cache; created if missing.
         spec: The clip.
         videos: The data set's files, to name them in the cache relative to
             the folder that holds them all.
 
     Attributes:
-        contract: How the cache is packed.
+        contract: Contract of the cache.
 
     Raises:
         SpecError: If the cache was made for other clips.
@@ -81,7 +81,7 @@ class PackedStore:
     def _name(self, video: str) -> str:
         name = relative_name(video, self._root)
         taken = self._folder.packed_path(name).exists()
-        # Another data set's video of that name is there: the whole path.
+        # Another data set's video has that name: use the whole path.
         return whole_name(video) if taken else name
 
 
@@ -98,13 +98,13 @@ def relative_name(video: str | os.PathLike, root: Path) -> str:
 
 
 def whole_name(video: str) -> str:
-    """Return the name of a video whose path below its folder is taken."""
+    """Return a video's name by its whole path, where the short one is taken."""
     if addresses.is_remote(video):
         return video.partition("://")[2].lstrip("/")
     return relative_name(video, Path("/"))
 
 
 def root_of(video: str, name: str) -> str:
-    """Return the folder, a path or URL, that a video's name starts from."""
+    """Return the folder (a path or URL) that a video's name is relative to."""
     path = video if addresses.is_remote(video) else os.path.abspath(video)
     return path.removesuffix(name)

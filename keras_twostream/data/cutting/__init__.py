@@ -1,1 +1,1 @@
-"""Clips: which frames a video gives, and how they are cropped and changed."""
+"""Clips of a video: their frames, crops and augmentation."""

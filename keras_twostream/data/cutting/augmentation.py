@@ -1,7 +1,7 @@
-"""What training draws: crops as the papers take them, and colour changes.
+"""Random crops and colour changes of training, as in the papers.
 
-Drawing and applying are apart: a draw is a `Crop`, or a colour matrix, that
-depends on the frame's size and a random generator alone.
+Drawing is separate from applying: a draw is a `Crop`, or a colour matrix, and
+depends only on the frame's size and a random generator.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ Draw = Callable[[int, int, tuple[int, int], np.random.Generator], Crop]
 def random_crop(
     height: int, width: int, size: tuple[int, int], rng: np.random.Generator
 ) -> Crop:
-    """A crop of the network's size anywhere (Simonyan & Zisserman 2014)."""
+    """Draw a crop of the network's size (Simonyan & Zisserman 2014)."""
     return _anywhere(fit_inside(size, height, width), height, width, size, rng)
 
 
@@ -45,16 +45,17 @@ def multi_scale(
     max_distort: int = 1,
     positions: int = 5,
 ) -> Crop:
-    """Corner cropping at several scales (Wang et al. 2015, section 3.2).
+    """Draw a corner crop at one of several scales.
 
     Height and width are the frame's short side times two scales at most
-    `max_distort` places apart, at the corners or the centre.
+    `max_distort` places apart, at the corners or the centre (Wang et al.
+    2015, section 3.2).
 
     Args:
         height: Of the frame.
         width: Of the frame.
         size: (height, width) of the result.
-        rng: See `generator`.
+        rng: Random generator, see `generator`.
         scales: Factors of the short side.
         max_distort: Places apart in `scales` that height and width may be.
         positions: 5 (corners and centre), or 13 with the middles of edges
@@ -79,10 +80,12 @@ def multi_scale(
 def aspect_jitter(
     height: int, width: int, size: tuple[int, int], rng: np.random.Generator
 ) -> Crop:
-    """Height and width drawn apart, 0.75 to 1.25 of the network's size,
-    near the frame's border rather than its centre (Feichtenhofer et al.
-    2016, authors' code, 'noCtr'). Both coordinates are drawn freely here:
-    the code's pairing of them reached two corners only.
+    """Draw a crop with height and width 0.75 to 1.25 of the network's size.
+
+    The two are drawn independently, and the crop lies near the frame's border
+    rather than its centre (Feichtenhofer et al. 2016, authors' code, 'noCtr').
+    Both coordinates are drawn independently here; the authors' code pairs
+    them and so reaches only two corners.
     """
     wanted = np.multiply(size, rng.uniform(0.75, 1.25, 2))
     h, w = np.clip(wanted, 1, (height, width)).astype(int)
@@ -100,8 +103,9 @@ def scale_jitter(
     rng: np.random.Generator,
     largest: float = 1.25,
 ) -> Crop:
-    """The frame enlarged by 1 to `largest`, a crop of the network's size
-    taken anywhere (256 to 320 for 224; Simonyan & Zisserman 2015)."""
+    """Draw a crop of the network's size from a frame enlarged 1 to `largest`.
+
+    Simonyan & Zisserman 2015 enlarge to 256 to 320 pixels for a crop of 224."""
     scale = rng.uniform(1.0, largest)
     wanted = round(size[0] / scale), round(size[1] / scale)
     taken = fit_inside(wanted, height, width)
@@ -127,7 +131,7 @@ AUGMENTATIONS: dict[str, Draw] = {
 
 
 def get_augmentation(name: str | Draw) -> Draw:
-    """The draw called `name`.
+    """Return the augmentation called `name`.
 
     Args:
         name: A name in `AUGMENTATIONS`, or a function of (height, width,
@@ -154,14 +158,14 @@ def get_augmentation(name: str | Draw) -> Draw:
 
 
 def draw_colour(rng: np.random.Generator, strength: float = 0.4) -> np.ndarray:
-    """Brightness, contrast and saturation, each changed by up to `strength`.
+    """Draw a change of brightness, contrast and saturation.
 
     Args:
-        rng: See `generator`.
-        strength: 0 for no change.
+        rng: Random generator, see `generator`.
+        strength: Largest relative change of each, 0 for none.
 
     Returns:
-        (3, 4) float32: what an RGB pixel with a 1 appended is multiplied by.
+        (3, 4) float32 matrix to multiply an RGB pixel, with 1 appended, by.
     """
     bright, contrast, colourful = rng.uniform(1 - strength, 1 + strength, 3)
     grey = np.ones((3, 1)) * _GREY
@@ -174,7 +178,7 @@ def draw_colour(rng: np.random.Generator, strength: float = 0.4) -> np.ndarray:
 
 
 def apply_colour(frames: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Applies `draw_colour`'s matrix.
+    """Apply a matrix of `draw_colour` to frames.
 
     Args:
         frames: (N, H, W, 3) uint8 RGB.

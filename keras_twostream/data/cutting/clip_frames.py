@@ -1,4 +1,4 @@
-"""From where a clip is placed to the frames it takes, inside the video."""
+"""The frames that placed clips take, brought inside the video."""
 
 import dataclasses
 
@@ -15,8 +15,9 @@ class ClipFrames:
     """The frames that a clip takes from a video.
 
     Attributes:
-        rgb: (..., T, F) frame numbers, or None without that stream.
-        pairs: (..., T, L, 2) frame numbers of the flow fields, or None.
+        rgb: (..., T, F) frame numbers; None without that stream.
+        pairs: (..., T, L, 2) frame numbers of the flow fields; None without
+            that stream.
     """
 
     rgb: np.ndarray | None
@@ -24,7 +25,7 @@ class ClipFrames:
 
     @property
     def needed(self) -> np.ndarray:
-        """Every frame to decode, ascending, without repeats."""
+        """Return the frames to decode, ascending, without repeats."""
         parts = [part for part in (self.rgb, self.pairs) if part is not None]
         return np.unique(np.concatenate([part.ravel() for part in parts]))
 
@@ -36,17 +37,17 @@ def frames_of(
     short: str = "loop",
     first: int = 0,
 ) -> ClipFrames:
-    """The frames of placements, brought inside the video.
+    """Return the frames of placements, brought inside the video.
 
     Args:
         placement: (..., T) ints.
         frames: Frames in the video.
         spec: The clip.
-        short: What a video shorter than the clip does: "loop" starts again,
-            "pad" stays at its last frame, where nothing moves. Flow never
-            spans the jump of a loop: the pair beside it stands in.
-        first: Number of the part's first frame, where a part of a video is
-            taken for all of it.
+        short: How a video shorter than the clip is extended: "loop" starts
+            again, "pad" repeats its last frame, without motion. Flow never
+            spans the jump of a loop: the neighbouring pair replaces it.
+        first: Number of the part's first frame, where only a part of a video
+            is used.
 
     Returns:
         A `ClipFrames` with every number in first..first+frames-1.

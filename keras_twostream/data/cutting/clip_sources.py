@@ -1,4 +1,4 @@
-"""Cutting clips: from frames, or a file, to the arrays that a model eats."""
+"""Clips of frames or a file, as arrays for a model."""
 
 import contextlib
 import dataclasses
@@ -19,21 +19,22 @@ from keras_twostream.data.video.boundary import one_file
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
 
-Opener = Callable[[str], Source]  # `open_source` for one kind of clip
+Opener = Callable[[str], Source]  # `open_source` for a spec
 
 
 @dataclasses.dataclass(frozen=True)
 class Views:
-    """How a video is cut into the clips that it is tested on.
+    """The number, placement and crops of a video's test clips.
 
     Attributes:
-        count: How many clips; None covers the video (only "dense").
-        protocol: How clips are placed: "uniform", "dense", "segments" or
+        count: Number of clips; None covers the video (only "dense").
+        protocol: Placement of the clips: "uniform", "dense", "segments" or
             "whole"; the spec's sampling when None.
         crops: "centre", "3-crop", "4-crop", "10-crop", "18-crop", "whole" or
             "whole_mirrored".
-        short: What a video shorter than the clip does: "loop" or "pad".
-        bound: Pixels that the extreme levels of another tool's flow mean.
+        short: How a video shorter than the clip is extended, "loop" or "pad".
+        bound: Displacement in pixels at the extreme levels of another tool's
+            flow.
         step: Frames from one dense clip to the next; the clip's span when
             None.
     """
@@ -59,7 +60,7 @@ def clips(
     bound: float = layouts.BOUND,
     step: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """Return the clips that a video is tested on.
+    """Return the test clips of a video.
 
     Args:
         source: A video file, a packed file, a folder of frames and flow
@@ -67,13 +68,14 @@ def clips(
             spec's frame rate. A path that ends in `#t=12.5,20` means these
             seconds of the file.
         spec: The clip.
-        count: How many clips; None covers the video (only "dense").
-        protocol: How clips are placed: "uniform", "dense", "segments" or
+        count: Number of clips; None covers the video (only "dense").
+        protocol: Placement of the clips: "uniform", "dense", "segments" or
             "whole"; `spec.sampling` when None.
         crops: "centre", "3-crop", "4-crop", "10-crop", "18-crop", "whole"
             or "whole_mirrored".
-        short: What a video shorter than the clip does: "loop" or "pad".
-        bound: Pixels that the extreme levels of another tool's flow mean.
+        short: How a video shorter than the clip is extended, "loop" or "pad".
+        bound: Displacement in pixels at the extreme levels of another tool's
+            flow.
         step: Frames from one dense clip to the next; the clip's span when
             None.
 
@@ -84,7 +86,7 @@ def clips(
 
     Raises:
         VideoError: If the file cannot be read.
-        SpecError: If an argument is not as above.
+        SpecError: If an argument is invalid.
 
     Example:
         >>> clips("video.mp4", spec, count=10, crops="3-crop")
@@ -106,12 +108,12 @@ def view_footage(
     spec: ClipSpec,
     views: Views = DEFAULT_VIEWS,
 ) -> tuple[Footage | PackedFootage, list[cropping.Crop]]:
-    """Return what `clips` cuts from, and the crops, to cut one by one.
+    """Return the footage and the crops of `clips`, to crop one by one.
 
     Args:
         source: As in `clips`.
         spec: The clip.
-        views: Which clips, and how they are cropped.
+        views: The choice of clips and crops.
 
     Returns:
         Footage, whose `crop(crop)` gives the clips (count, T, H, W, C) of
@@ -134,7 +136,7 @@ def view_footage(
 def _boundary(
     source: str | os.PathLike[str] | np.ndarray,
 ) -> contextlib.AbstractContextManager[None]:
-    """Where errors of a file become a `VideoError`; frames have none."""
+    """Return a context that turns errors of a file into a `VideoError`."""
     if isinstance(source, str | os.PathLike):
         return one_file(source)
     return contextlib.nullcontext()
@@ -160,7 +162,7 @@ class FileSource(Source):
         self.rate = spec.frame_rate
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """See `Source.read`."""
+        """Return frames, see `Source.read`."""
         return reading.read_frames(
             self._path,
             indices,
@@ -169,7 +171,7 @@ class FileSource(Source):
         )
 
     def keep(self, part: Part) -> None:
-        """See `Source.keep`; the file knows its frame rate."""
+        """Cut clips from some seconds only, see `Source.keep`."""
         if part.end is not None and self.rate is None:
             self.rate = reading.probe(self._path).fps
         super().keep(part)
@@ -183,7 +185,7 @@ class ArraySource(Source):
         spec: The clip.
 
     Raises:
-        SpecError: If the frames are not as above.
+        SpecError: If the frames have another shape or type.
     """
 
     def __init__(self, frames: np.ndarray, spec: ClipSpec) -> None:
@@ -199,7 +201,7 @@ class ArraySource(Source):
         self.frames, self.rate = len(frames), spec.frame_rate
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """See `Source.read`."""
+        """Return frames, see `Source.read`."""
         return resizing.resize_all(
             self._all[indices], **resizing.sizing(self._spec)
         )
@@ -215,7 +217,8 @@ def open_source(
     Args:
         source: As in `clips`.
         spec: The clip.
-        bound: Pixels that the extreme levels of another tool's flow mean.
+        bound: Displacement in pixels at the extreme levels of another tool's
+            flow.
     """
     if not isinstance(source, str | os.PathLike):
         return ArraySource(source, spec)
@@ -241,11 +244,11 @@ def is_extracted(path: str) -> bool:
 
 
 def check_source(path: str, opener: Opener, look_inside: bool) -> None:
-    """Refuse what cannot be read, as far as a quick look tells.
+    """Refuse a path that a quick look finds unreadable.
 
     Args:
         path: As in `open_source`.
-        opener: Opens the path.
+        opener: Function that opens the path.
         look_inside: Whether a video file is opened.
 
     Raises:

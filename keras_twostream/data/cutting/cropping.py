@@ -1,4 +1,4 @@
-"""Crops of a clip, the same for both streams, and the crops of testing.
+"""Crops of a clip, the same for both streams, and test-time crops.
 
 A `Crop` is a few numbers; applying it is the same for every frame, rgb or
 flow. Flow is displacement: resizing scales its values, mirroring negates x.
@@ -24,7 +24,7 @@ POSITIONS = (
 
 @dataclasses.dataclass(frozen=True)
 class Crop:
-    """A rectangle of the frame, the size it is brought to, and a mirror.
+    """A rectangle of the frame, its size after resizing, and a mirror flag.
 
     Attributes:
         top: First row.
@@ -32,7 +32,7 @@ class Crop:
         height: Rows taken.
         width: Columns taken.
         size: (height, width) of the result.
-        mirror: Whether left and right are exchanged.
+        mirror: Whether to exchange left and right.
     """
 
     top: int
@@ -47,11 +47,11 @@ class Crop:
 
 
 def crop_rgb(frames: np.ndarray, crop: Crop) -> np.ndarray:
-    """Applies a crop to rgb frames.
+    """Apply a crop to rgb frames.
 
     Args:
         frames: (N, H, W, C) uint8 or float32.
-        crop: The draw.
+        crop: The crop.
 
     Returns:
         (N, *crop.size, C) of the same type.
@@ -62,11 +62,11 @@ def crop_rgb(frames: np.ndarray, crop: Crop) -> np.ndarray:
 def crop_flow(
     fields: np.ndarray, crop: Crop, values: str = "scaled"
 ) -> np.ndarray:
-    """Applies a crop to flow fields, values included.
+    """Apply a crop to flow fields and their values.
 
     Args:
         fields: (N, H, W, 2L) float32, pixels, channels x1, y1, x2, y2, ...
-        crop: The draw.
+        crop: The crop.
         values: "scaled" keeps displacement right after resizing; "unscaled"
             leaves values as they are, as the authors' code did (Wang et al.
             2015; Feichtenhofer et al. 2016).
@@ -87,10 +87,10 @@ def crop_flow(
 
 
 def flow_scale(crop: Crop, values: str = "scaled") -> np.ndarray:
-    """(2,) what a crop multiplies displacement in x and y by.
+    """Return a crop's (2,) factors of displacement in x and y.
 
     Args:
-        crop: The draw.
+        crop: The crop.
         values: See `crop_flow`.
 
     Raises:
@@ -130,7 +130,7 @@ def _resize_linear(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def mirrored(crop: Crop, mirror: bool = True) -> Crop:
-    """The same crop with left and right exchanged, or not."""
+    """Return the crop with left and right exchanged if `mirror` is set."""
     return dataclasses.replace(crop, mirror=mirror)
 
 
@@ -143,7 +143,7 @@ def centre(
     size: tuple[int, int],
     rng: np.random.Generator | None = None,
 ) -> Crop:
-    """The middle of the frame, never mirrored; nothing is drawn."""
+    """Return the centre crop of the frame, never mirrored or random."""
     del rng
     return _middle(height, width, size, "floor")
 
@@ -164,7 +164,7 @@ def view_crops(
     name: str = "centre",
     rounding: str = "floor",
 ) -> list[Crop]:
-    """The crops that a frame is tested on.
+    """Return the test-time crops of a frame.
 
     - "centre": one.
     - "3-crop": left, centre, right of the long side, as large as fits, in
@@ -172,18 +172,18 @@ def view_crops(
       (I3D's successors).
     - "4-crop": two opposite corners, and their mirrors (Karpathy et al. 2014,
       section 4.1: 20 clips, each four times "with different crops and
-      flips"; which, they do not say).
+      flips", without saying which).
     - "10-crop": corners and centre, and their mirrors.
     - "18-crop": three rows of three, and their mirrors (Sun et al. 2015).
     - "whole": the frame itself, and "whole_mirrored" with its mirror, for
       networks that are fully convolutional.
 
     Args:
-        height: Of the frame.
-        width: Of the frame.
-        size: (height, width) the network sees.
+        height: Height of the frame.
+        width: Width of the frame.
+        size: (height, width) of the network's input.
         name: A name above.
-        rounding: Of a centre between two pixels, see `ClipSpec`.
+        rounding: Rounding of a centre between two pixels, see `ClipSpec`.
 
     Returns:
         A list of `Crop`.
@@ -254,6 +254,6 @@ VIEW_CROPS: dict[str, Callable[..., list[Crop]]] = {
 def fit_inside(
     size: tuple[int, int], height: int, width: int
 ) -> tuple[int, int]:
-    """`size` made smaller, with its shape kept, until it fits the frame."""
+    """Return `size`, shrunk to fit the frame with its proportions kept."""
     scale = min(1.0, height / size[0], width / size[1])
     return max(1, int(size[0] * scale)), max(1, int(size[1] * scale))

@@ -1,4 +1,4 @@
-"""Decoded frames and flow of some clips, cropped as often as is wanted."""
+"""Decoded frames and flow of some clips, for any number of crops."""
 
 from collections.abc import Callable
 
@@ -20,13 +20,13 @@ from keras_twostream.spec import ClipSpec
 def footage_of(
     source: Source, placements: np.ndarray, spec: ClipSpec, short: str = "loop"
 ) -> "Footage | PackedFootage":
-    """Return the footage of some clips, with flow from disk if it is there.
+    """Return the footage of some clips, with flow from disk if available.
 
     Args:
         source: The video.
-        placements: (..., T) where the clips lie, see `placement`.
+        placements: (..., T) placements of the clips, see `placement`.
         spec: The clip.
-        short: What a video shorter than the clip does: "loop" or "pad".
+        short: How a video shorter than the clip is extended, "loop" or "pad".
     """
     chosen = frames_of(placements, source.frames, spec, short, source.first)
     if isinstance(source, PackedSource) and PackedFootage.serves(spec):
@@ -44,16 +44,16 @@ def footage_of(
 class Footage:
     """Decoded frames of some clips, with their flow, ready to be cropped.
 
-    Frames and fields that several steps or clips share are there once:
+    Frames and fields that several steps or clips share are stored once:
     cropping works on the distinct ones, and steps are gathered at the end.
 
     Args:
         frames: (N, H, W, 3) uint8, decoded and resized.
-        numbers: (N,) which frames of the video these are, ascending.
+        numbers: (N,) numbers of these frames in the video, ascending.
         chosen: The frames that the clips take.
         spec: The clip.
-        fields_of: From (M, 2) pairs of frames of the video to their flow;
-            computed from `frames` when None.
+        fields_of: Function from (M, 2) pairs of frames of the video to their
+            flow; computed from `frames` when None.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Footage:
         flow_values: str = "scaled",
         out: dict[str, np.ndarray] | None = None,
     ) -> dict[str, np.ndarray]:
-        """The clips under one crop.
+        """Return the clips under one crop.
 
         Args:
             crop: The rectangle, for all frames of both streams.
@@ -121,8 +121,8 @@ class Footage:
     def _follow_trajectories(self, fields: np.ndarray) -> None:
         """Replace fields by the stacks of each step, on the whole frame.
 
-        A point that leaves the crop is followed there, and displacement is
-        that of the frame, however the crop is resized or mirrored.
+        Points are followed even where they leave the crop, and displacement
+        is that of the frame, however the crop is resized or mirrored.
         """
         *steps, length = self._places.shape
         wanted, places = np.unique(
@@ -135,11 +135,11 @@ class Footage:
 
 
 def _on_channels(images: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """(N, H, W, C) at `places` (..., K), to (..., H, W, K*C)."""
+    """Gather (N, H, W, C) at `places` (..., K) into (..., H, W, K*C)."""
     *leading, count = places.shape
     if count == 1:
         return images[places[..., 0]]
-    # A displacement is moved as one item of 8 bytes: several times faster.
+    # Moving a displacement as one item of 8 bytes is several times faster.
     whole = images.dtype == np.float32 and images.shape[-1] == 2
     pixels = images.view(np.float64) if whole else images
     result = np.empty(

@@ -1,9 +1,9 @@
-"""Clips of a packed file, by the shortest way from its bytes to a batch.
+"""Clips of a packed file, written directly into a batch.
 
 Fields stay in their 8 or 16 bits until they are cropped, and each plane is
 resized by itself: OpenCV is several times faster with one channel than with
-twenty. Clips are written where the caller wants them, as fresh memory costs
-more than decoding. All that takes time runs without Python's lock.
+twenty. Clips are written into the caller's arrays, as fresh memory costs more
+than decoding. All slow steps release Python's lock.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ _FRAMES = 2**31  # more than a video has
 
 
 class PackedFootage:
-    """Footage of a packed file, see `Footage`.
+    """Footage of a packed file, with the interface of `Footage`.
 
     Args:
         source: The file.
@@ -43,7 +43,7 @@ class PackedFootage:
 
     @staticmethod
     def serves(spec: ClipSpec) -> bool:
-        """Return whether clips can be cut this way.
+        """Return whether clips of a spec can be cut this way.
 
         Trajectory stacking follows points through whole fields.
         """
@@ -56,7 +56,7 @@ class PackedFootage:
         flow_values: str = "scaled",
         out: dict[str, np.ndarray] | None = None,
     ) -> dict[str, np.ndarray]:
-        """See `Footage.crop`."""
+        """Return the clips under one crop, see `Footage.crop`."""
         clip = {}
         if self._frames is not None:
             clip["rgb"] = _target(out, "rgb", self._steps, crop, 3, np.uint8)
@@ -92,7 +92,7 @@ class PackedFootage:
         factor, offset = self._pixels(crop, values)
         planes = []
         for levels in fields:
-            if levels is None:  # at rest
+            if levels is None:  # no motion
                 planes += [np.zeros(crop.size, np.float32)] * 2
                 continue
             half = len(levels) // 2
@@ -109,7 +109,7 @@ class PackedFootage:
             )
 
     def _pixels(self, crop: cropping.Crop, values: str):
-        """Factors and offsets from levels to displacement, of x and y."""
+        """Return factors and offsets from levels to displacement in x and y."""
         scale = cropping.flow_scale(crop, values)
         step, first = flow.levels_to_pixels(
             self._contract.flow_bound, self._contract.bits
@@ -144,13 +144,13 @@ def _side_by_side(planes: list[np.ndarray], result: np.ndarray) -> None:
 
 
 def distinct(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the different numbers, and the place of each of all among them."""
+    """Return the distinct numbers, and the index of each input among them."""
     found, places = np.unique(numbers, return_inverse=True)
     return found, places.reshape(numbers.shape)
 
 
 def distinct_pairs(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Do as `distinct`, for pairs of frame numbers on the last axis."""
+    """Return as `distinct`, for pairs of frame numbers on the last axis."""
     one = pairs[..., 0] * _FRAMES + pairs[..., 1]  # sorts faster than a pair
     found, places = distinct(one)
     return np.stack(np.divmod(found, _FRAMES), axis=-1), places

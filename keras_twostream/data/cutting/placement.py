@@ -1,4 +1,4 @@
-"""Which frames of a video become a clip, as the papers draw them.
+"""Placement of clips in a video, as in the papers.
 
 Everything here is a pure function of numbers. A *placement* is a (T,) array:
 for each of the clip's T steps, the first frame of the window that the step
@@ -21,16 +21,16 @@ Sampler = Callable[[int, ClipSpec, np.random.Generator], np.ndarray]
 def generator(
     seed: int, epoch: int, index: int, tag: int = CLIP_TAG
 ) -> np.random.Generator:
-    """The random numbers of one item in one epoch, the same everywhere.
+    """Return the random generator of one item in one epoch.
 
     Args:
         seed: The run's seed, 0 or more.
         epoch: Epoch number.
         index: The item's place in the list, before any shuffling.
-        tag: What the numbers are for; other tags give other numbers.
+        tag: Purpose of the numbers; other tags give other numbers.
 
     Returns:
-        A generator that depends on nothing but the arguments.
+        A generator that depends only on the arguments.
     """
     sequence = np.random.SeedSequence([tag, seed, epoch, index])
     return np.random.Generator(np.random.Philox(sequence))
@@ -39,22 +39,22 @@ def generator(
 def epoch_order(
     items: int, seed: int, epoch: int, shuffle: bool = True
 ) -> np.ndarray:
-    """The order in which an epoch visits `items` items, (items,) ints."""
+    """Return the order in which an epoch visits the items, (items,) ints."""
     if not shuffle:
         return np.arange(items)
     return generator(seed, epoch, 0, ORDER_TAG).permutation(items)
 
 
 def fitting_stride(frames: int, spec: ClipSpec, stride: int) -> int:
-    """The largest stride, up to `stride`, whose clip fits into the video.
+    """Return the largest stride, up to `stride`, whose clip fits the video.
 
-    Frames in order at a smaller stride are a clip; frames that go on from the
-    start again are none. The authors of ST-ResNet shrink it, too.
+    A smaller stride keeps the frames in order, where looping would not. The
+    authors of ST-ResNet shrink it, too.
 
     Args:
         frames: Frames in the video.
         spec: The clip.
-        stride: Frames between two steps that are wanted.
+        stride: Wanted frames between two steps.
 
     Returns:
         A stride of 1 or more; 1 also where even that does not fit.
@@ -68,7 +68,7 @@ def fitting_stride(frames: int, spec: ClipSpec, stride: int) -> int:
 
 
 def single(frames: int, spec: ClipSpec, rng: np.random.Generator) -> np.ndarray:
-    """One clip at the spec's stride, anywhere in the video.
+    """Draw one clip at the spec's stride, anywhere in the video.
 
     Simonyan & Zisserman 2014, section 5: one random frame, or stack, each.
     The stride shrinks where the video is too short for it.
@@ -76,7 +76,7 @@ def single(frames: int, spec: ClipSpec, rng: np.random.Generator) -> np.ndarray:
     Args:
         frames: Frames in the video.
         spec: The clip.
-        rng: See `generator`.
+        rng: Random generator, see `generator`.
 
     Returns:
         (T,) ints.
@@ -88,15 +88,15 @@ def single(frames: int, spec: ClipSpec, rng: np.random.Generator) -> np.ndarray:
 def multi_stride(
     frames: int, spec: ClipSpec, rng: np.random.Generator
 ) -> np.ndarray:
-    """One clip anywhere, its stride drawn from `spec.train_strides`.
+    """Draw one clip, and its stride from `spec.train_strides`.
 
-    Feichtenhofer et al. 2016, section 4: a stride per clip, fewer frames
-    apart where the video is too short for it.
+    Feichtenhofer et al. 2016, section 4: one stride per clip, smaller where
+    the video is too short for it.
 
     Args:
         frames: Frames in the video.
         spec: The clip.
-        rng: See `generator`.
+        rng: Random generator, see `generator`.
 
     Returns:
         (T,) ints.
@@ -110,12 +110,12 @@ def multi_stride(
 def segments(
     frames: int, spec: ClipSpec, rng: np.random.Generator
 ) -> np.ndarray:
-    """T equal segments, a random window in each (Wang et al. 2016).
+    """Draw a random window in each of T segments (Wang et al. 2016).
 
     Args:
         frames: Frames in the video.
         spec: The clip.
-        rng: See `generator`.
+        rng: Random generator, see `generator`.
 
     Returns:
         (T,) ints, ascending.
@@ -128,14 +128,14 @@ def segments(
 
 
 def dense(frames: int, spec: ClipSpec, rng: np.random.Generator) -> np.ndarray:
-    """One clip of adjacent steps anywhere, whatever the spec's stride.
+    """Draw one clip of adjacent steps, whatever the spec's stride.
 
     Tran et al. 2015, section 3.1: consecutive frames of a video.
 
     Args:
         frames: Frames in the video.
         spec: The clip.
-        rng: See `generator`.
+        rng: Random generator, see `generator`.
 
     Returns:
         (T,) ints, each one more than the last.
@@ -144,7 +144,7 @@ def dense(frames: int, spec: ClipSpec, rng: np.random.Generator) -> np.ndarray:
 
 
 def whole(frames: int, spec: ClipSpec, rng: np.random.Generator) -> np.ndarray:
-    """T steps spread evenly over the whole video; nothing is drawn.
+    """Return T steps spread evenly over the whole video, without drawing.
 
     Wang et al. 2016, "Actions ~ Transformations", section 4.
 
@@ -170,7 +170,7 @@ SAMPLERS: dict[str, Sampler] = {
 
 
 def get_sampler(name: str | Sampler | None, spec: ClipSpec) -> Sampler:
-    """The training sampler called `name`; what the spec implies for None.
+    """Return the training sampler called `name`, or the spec's when None.
 
     Args:
         name: A name in `SAMPLERS`, a function of (frames, spec, generator),
@@ -206,7 +206,7 @@ def views(
     protocol: str | None = None,
     step: int | None = None,
 ) -> np.ndarray:
-    """Where the clips lie that a video is tested on.
+    """Return the placements of a video's test clips.
 
     - "uniform": evenly spaced from the first place to the last (25 positions,
       Simonyan & Zisserman 2014; 10 clips, I3D and later); one clip is
@@ -223,7 +223,7 @@ def views(
     Args:
         frames: Frames in the video.
         spec: The clip.
-        clips: How many at most; None only for "dense".
+        clips: Largest number of clips; None only for "dense".
         protocol: A name above, `spec.sampling` when None.
         step: Frames from one dense clip to the next, as C3D's 8 of 16
             (Tran et al. 2015, section 3.4); the clip's span when None.
@@ -233,7 +233,7 @@ def views(
         less in a video that has room for fewer.
 
     Raises:
-        SpecError: If protocol or number of clips are not as above.
+        SpecError: If the protocol or the number of clips is invalid.
     """
     protocol = spec.sampling if protocol is None else protocol
     if protocol not in SAMPLINGS:
@@ -258,7 +258,7 @@ def views(
 
 
 def _different(placements: np.ndarray) -> np.ndarray:
-    """Each placement once, in the order they had."""
+    """Return each placement once, in the original order."""
     _, first = np.unique(placements, axis=0, return_index=True)
     return placements[np.sort(first)]
 
@@ -302,7 +302,7 @@ def _segment_views(frames: int, spec: ClipSpec, clips: int) -> np.ndarray:
 
 
 def _window(spec: ClipSpec) -> int:
-    """Frames that one step looks at."""
+    """Return the number of frames that one step looks at."""
     return spec.replace(clip_length=1).span()
 
 
@@ -318,7 +318,7 @@ def _anywhere(
 
 
 def _spread(room: int, count: int) -> np.ndarray:
-    """`count` places evenly over 0..room-1; a single one in the middle."""
+    """Return `count` even places in 0..room-1; a single one is central."""
     last = max(room - 1, 0)
     if count == 1:
         return np.array([last // 2])

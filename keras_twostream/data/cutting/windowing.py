@@ -1,4 +1,4 @@
-"""Clips that cover a video of any length, with memory that stays flat."""
+"""Clips that cover a video of any length, in constant memory."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -15,8 +15,8 @@ from keras_twostream.data.video import reading, resizing
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
 
-WHOLE_SECONDS = 10.0  # of video that a whole-video sampling looks at at once
-FEWEST_WINDOWS = 8  # in a short video that has room for them
+WHOLE_SECONDS = 10.0  # window of a whole-video sampling
+FEWEST_WINDOWS = 8  # if a short video has room for them
 
 SHORTEST_HOP = 0.2  # seconds; single frames closer together look alike
 
@@ -24,11 +24,11 @@ Watch = Callable[[str], AbstractContextManager[Any]]
 
 
 class Windows:
-    """Clips that cover a video from start to end.
+    """A sequence of clips that covers a video from start to end.
 
-    A window is as long as the model's clip, and no longer than the video
-    where a smaller stride can help it. Where the model samples a whole video
-    ("segments", "whole"), it is ten seconds long.
+    A window is as long as the model's clip, and in a short video its stride
+    shrinks, if possible, to fit. Where the model samples a whole video
+    ("segments", "whole"), a window is ten seconds long.
 
     Args:
         source: A video file, or (T, H, W, 3) RGB frames, 0..255, at the
@@ -36,17 +36,17 @@ class Windows:
         spec: The clip.
         hop: Seconds from one window to the next; half a window when None,
             but 0.2 s or more, and less in a short video.
-        watch: Times "decode" and "flow", see `Stopwatch`.
+        watch: Stopwatch that times "decode" and "flow", see `Stopwatch`.
 
     Attributes:
         rate: Frames per second of the timeline.
         frames: Frames on the timeline.
-        truncated: Whether the file promises more than it holds.
+        truncated: Whether the file is shorter than its header states.
         spans: (N, 2) first and last second of each window.
 
     Raises:
         VideoError: If the file cannot be read.
-        SpecError: If frames in memory or `hop` are not as above.
+        SpecError: If frames in memory or `hop` are invalid.
     """
 
     def __init__(
@@ -72,17 +72,16 @@ class Windows:
         return len(self._placements)
 
     def batches(self, size: int) -> Iterator[dict[str, np.ndarray]]:
-        """The clips, in batches; the last one may be smaller.
+        """Yield the clips in batches; the last one may be smaller.
 
-        Where a damaged file ends early, its last frame stands in for those
-        that are missing from a window, and windows that begin behind it are
-        left out.
+        Where a damaged file ends early, its last frame replaces the missing
+        frames of a window, and windows that begin behind it are left out.
 
         Args:
             size: Windows in a batch.
 
         Yields:
-            The dict of arrays that the model eats.
+            A dict of arrays, the model's inputs.
 
         Raises:
             VideoError: If no frame can be decoded.
@@ -110,10 +109,10 @@ class Windows:
             yield clips
 
     def times(self, window: int) -> np.ndarray:
-        """The seconds at which a window's steps begin, and its end.
+        """Return the seconds at which a window's steps begin, and its end.
 
         Args:
-            window: Its number.
+            window: Number of the window.
 
         Returns:
             (T + 1,) seconds, ascending.
@@ -127,13 +126,13 @@ class Windows:
         return frames_of(placements, self.frames, self._spec)
 
     def _begin(self, window: int) -> int:
-        """The first frame that a window and those after it need."""
+        """Return the first frame that this and later windows need."""
         if window >= len(self):
             return self.frames
         return int(self._chosen(window, 1).needed[0])
 
     def _before(self, end: int, first: int, size: int) -> int:
-        """Windows of a batch that begin before the end; the first counts."""
+        """Count a batch's windows that begin before the end, at least one."""
         windows = range(first, min(first + size, len(self)))
         return sum(i == 0 or self._begin(i) <= end for i in windows)
 
@@ -149,7 +148,7 @@ class Windows:
         self.frames, self.truncated = self._in_memory.frames, False
 
     def _window(self) -> tuple[int, np.ndarray]:
-        """Frames of a window, and its steps relative to its start."""
+        """Return a window's length in frames, and its steps from its start."""
         spec = self._spec
         if spec.sampling in ("segments", "whole"):
             length = min(self.frames, round(WHOLE_SECONDS * self.rate))
@@ -183,13 +182,13 @@ class Windows:
 
 
 def _starts(room: int, hop: float) -> np.ndarray:
-    """Even places from 0 to `room`, at most `hop` frames apart."""
+    """Return even places from 0 to `room`, at most `hop` frames apart."""
     count = int(np.ceil(room / hop)) + 1
     return np.rint(np.linspace(0, room, count)).astype(int)
 
 
 class _Reel:
-    """Frames of a video that is read once, from start to end."""
+    """A buffer of frames of a video that is read once, from start to end."""
 
     def __init__(self, frames: Iterator[np.ndarray]) -> None:
         self._frames = enumerate(frames)
@@ -198,14 +197,14 @@ class _Reel:
 
     @property
     def end(self) -> int:
-        """The number of the last frame that was read."""
+        """Number of the last frame that was read."""
         return self._latest[0]
 
     def wind(self, numbers: np.ndarray, later: int) -> None:
-        """Reads up to the last of these ascending numbers, if there is one.
+        """Read up to the last of these ascending numbers, if there is one.
 
         Args:
-            numbers: Of the frames.
+            numbers: Numbers of the frames.
             later: The lowest number that will be asked for after these;
                 other frames before it are not kept.
         """
@@ -221,6 +220,6 @@ class _Reel:
                 self._kept[number] = frame
 
     def take(self, numbers: np.ndarray) -> np.ndarray:
-        """The frames of numbers wound to; the last stands in behind it."""
+        """Return frames already read; the last one replaces any behind it."""
         last = self._latest[1]
         return np.stack([self._kept.get(n, last) for n in numbers])
