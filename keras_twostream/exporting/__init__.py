@@ -1,7 +1,8 @@
-"""A model in a file that other runtimes run: SavedModel, LiteRT, ONNX.
+"""Export of a model to a file for other runtimes.
 
-An artefact takes its name after its own runtime has run it on a clip and
-given the scores that Keras gives. What does not pass leaves nothing behind.
+The formats are SavedModel, LiteRT and ONNX. A file gets its final name after
+its own runtime has run it on a clip and given the scores that Keras gives. A
+file that fails this check is removed.
 """
 
 from keras_twostream.exporting._artefacts import FORMATS, PRECISIONS

@@ -1,4 +1,4 @@
-"""Writers of each format, and the runtime that runs what they wrote."""
+"""Writers of each format, and the runtimes that run their files."""
 
 import importlib.util
 import warnings
@@ -48,12 +48,12 @@ def write(
     """Write one artefact.
 
     Args:
-        network: What `with_named_ends` returns.
+        network: Model from `with_named_ends`.
         shapes: Shape of each input, by name.
         path: The new file, or the new folder of a SavedModel.
         format: One of `FORMATS`.
-        precision: One of `PRECISIONS`. Halves are weights only: every
-            runtime computes in float32.
+        precision: One of `PRECISIONS`. "float16" stores the weights alone in
+            half precision: every runtime computes in float32.
         examples: Inputs that the ranges of int8 are taken from.
 
     Raises:
@@ -66,7 +66,7 @@ def write(
             _write_litert(network, shapes, path, precision, examples)
         else:
             _write_onnx(network, shapes, path, precision == "float16")
-    except Exception as error:  # converters raise whatever they meet
+    except Exception as error:  # converters raise any type of error
         raise SpecError(
             f"{network.name} cannot be written as {format}: "
             f"{first_line(error)}. Try another format; a SavedModel has "
@@ -104,7 +104,7 @@ def _write_saved_model(
 
 
 def _program(network: keras.Model, half: bool) -> tuple[Any, Any]:
-    """A `tf.Module` of the weights, and the function that it serves."""
+    """Return a `tf.Module` of the weights, and the function it serves."""
     import tensorflow as tf
 
     def stored(variable: Any) -> Any:
@@ -176,7 +176,7 @@ def _write_litert(
         converter.target_spec.supported_types = [tf.float16]
     if precision == "int8":
         ops = tf.lite.OpsSet
-        # What has no integer form stays in float.
+        # Operations without an integer form stay in float.
         converter.target_spec.supported_ops = [
             ops.TFLITE_BUILTINS_INT8,
             ops.TFLITE_BUILTINS,
@@ -192,7 +192,7 @@ def _open_litert(path: Path) -> Runner:
 
 
 def _interpreter() -> Any:
-    """LiteRT's own interpreter, or the one that TensorFlow still brings."""
+    """Return LiteRT's interpreter, or the one that TensorFlow includes."""
     if importlib.util.find_spec("ai_edge_litert") is not None:
         from ai_edge_litert.interpreter import Interpreter
 
@@ -229,7 +229,7 @@ def _write_onnx(
 
 
 def _halve(graph: Any) -> None:
-    """Store the weights as halves, which a cast widens before their use."""
+    """Store the weights as float16, with a cast to float32 before their use."""
     from onnx import TensorProto, helper, numpy_helper
 
     casts = []

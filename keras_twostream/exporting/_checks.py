@@ -1,4 +1,4 @@
-"""Clips that an artefact is tried on, and what its scores must fulfil."""
+"""Trial clips for an artefact, and the limits that its scores must meet."""
 
 import os
 import statistics
@@ -20,7 +20,7 @@ Source = str | os.PathLike | np.ndarray
 
 DRAWN_SEED = 0
 LEAST_AGREEMENT = 0.95
-# Of the largest logit; of int8 the agreement counts instead.
+# Shares of the largest logit; for int8 the agreement counts instead.
 LIMITS = {"float32": 1e-4, "float16": 1e-2, "int8": float("inf")}
 
 _TIMED_RUNS = 3
@@ -32,20 +32,21 @@ _TIMED_RUNS = 3
 def trial_clips(
     source: Source | None, spec: ClipSpec, count: int = 1
 ) -> tuple[Clips, str]:
-    """Return clips to try an artefact on, and words for where they are from.
+    """Return clips to try an artefact on, and a description of their source.
 
     Args:
-        source: A video or frames; None for an actor drawn on the spot.
-        spec: The clip; of streams, or of whole frames (`frames_spec`).
-        count: How many.
+        source: A video or frames; a synthetic actor when None.
+        spec: The clip of streams, or of whole frames (`frames_spec`).
+        count: Number of clips.
 
     Returns:
-        Float32 arrays (count, T, H, W, C) by stream, and the words.
+        Float32 arrays (count, T, H, W, C) by stream, and the description.
     """
     words = "frames" if isinstance(source, np.ndarray) else str(source)
     if source is None:
         source = actors.render("wave_hand", seed=DRAWN_SEED)
-        # Any flow serves to compare two runtimes; RAFT would be fetched.
+        # Any flow algorithm serves to compare two runtimes; RAFT would have to
+        # be downloaded.
         spec = spec.replace(flow_algorithm="dis", flow_parameters={})
         words = f"a drawn actor, seed {DRAWN_SEED}"
     clips = data.clips(source, spec, count)
@@ -58,9 +59,9 @@ def as_inputs(clips: Clips, flow: bool) -> Clips:
 
 
 def batched(clips: Clips, size: int) -> Clips:
-    """Return the first clip and mirrored, dimmer copies of it, `size` many.
+    """Return `size` clips: the first one and mirrored, dimmer copies of it.
 
-    Batches of equal rows would not show that rows are mixed up.
+    A batch of equal rows would not reveal an error in the order of rows.
     """
     first = {name: clip[:1] for name, clip in clips.items()}
     rows = [first]
@@ -74,7 +75,7 @@ def calibration(
 ) -> tuple[list[Clips], list[Clips]]:
     """Return clips that set the ranges of int8, and clips that test them.
 
-    Of each video the middle clip sets them; those of the start and of the
+    The middle clip of each video sets the ranges; the clips at its start and
     end test them.
 
     Raises:

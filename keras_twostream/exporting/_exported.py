@@ -1,4 +1,4 @@
-"""`export`: write a model for another runtime, run it there, compare."""
+"""The `export` function: write a model, run the file, compare the scores."""
 
 import dataclasses
 import os
@@ -19,7 +19,7 @@ from keras_twostream.scoring import predicting
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """A file that another runtime runs, and how it compares with the model.
+    """An exported file, and its comparison with the model.
 
     Attributes:
         path: The file, or the folder of a SavedModel.
@@ -29,10 +29,10 @@ class Exported:
         difference: Largest difference of a logit from the model's, as a
             share of the largest logit.
         milliseconds: Time that one clip takes in the format's runtime here.
-        compared_on: The clip that was run.
-        inputs: Shapes by name; None where a size is free.
+        compared_on: Description of the clip that was run.
+        inputs: Shapes by name; None for a free size.
         outputs: Shapes by name.
-        agreement: Share of calibration clips that keep their class, of int8.
+        agreement: Share of calibration clips that keep their class, for int8.
     """
 
     path: Path
@@ -47,7 +47,7 @@ class Exported:
     agreement: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the attributes as JSON holds them."""
+        """Return the attributes as JSON-compatible values."""
         return {**dataclasses.asdict(self), "path": str(self.path)}
 
 
@@ -64,34 +64,36 @@ def export(
 ) -> Exported:
     """Write a model for another runtime, and compare it there.
 
-    The file holds the preprocessing, and gives "logits" and "probabilities",
-    (B, C). It is run on a clip by its own runtime before it takes its name.
+    The file includes the preprocessing, and gives "logits" and "probabilities",
+    (B, C). It is run on a clip by its own runtime before it gets its final
+    name.
 
     Args:
         model: A model of this library whose head is trained, or a name for
             `load`.
-        path: The file: `.tflite` for LiteRT, `.onnx` for ONNX; a name
-            without an ending is the folder of a SavedModel.
-        format: "saved_model", "litert" or "onnx"; by the path when None.
+        path: The file: `.tflite` for LiteRT, `.onnx` for ONNX; a name without
+            an ending is the folder of a SavedModel.
+        format: "saved_model", "litert" or "onnx"; taken from the path when
+            None.
         flow: Whether the file takes raw frames, "frames" (B, span, H, W, 3),
             and computes optical flow, as `with_flow` does. Otherwise it
             takes "rgb" and "flow" as `clips` gives them.
         batch: Clips in a batch; any number when None.
-        precision: "float32"; "float16", weights in half the bytes; or
-            "int8", of LiteRT alone.
+        precision: "float32"; "float16", weights in half the bytes; or "int8",
+            for LiteRT alone.
         calibrate: Videos, or a folder of them, that int8 takes its ranges
             from.
-        clip: The video, or frames (T, H, W, 3), to compare on; an actor
-            drawn with seed 0 when None.
+        clip: The video, or frames (T, H, W, 3), to compare on; a synthetic
+            actor drawn with seed 0 when None.
 
     Returns:
-        What was written, and how it compares.
+        The exported file, and its comparison with the model.
 
     Raises:
         SpecError: If an argument is not as above, the format cannot hold the
-            model, or the file's scores are not the model's: float32 to 1e-4
-            of the largest logit, float16 to 1e-2, int8 with the same class
-            on 0.95 of the calibration clips.
+            model, or the file's scores differ from the model's. Float32 must
+            agree to 1e-4 of the largest logit, float16 to 1e-2, and int8 must
+            give the same class on 0.95 of the calibration clips.
         UntrainedHeadError: If the model's classifier is random.
         MissingLibraryError: If ONNX's libraries are not installed.
 
@@ -116,7 +118,7 @@ def export(
 
 
 class _Job:
-    """One artefact, from the model to the comparison."""
+    """The work on one artefact, from the model to the comparison."""
 
     def __init__(
         self,
@@ -142,7 +144,7 @@ class _Job:
         calibrate: Source | Sequence[Source] | None,
         clip: Source | None,
     ) -> Exported:
-        """Write `part`, run it, and say what will lie at `path`."""
+        """Write `part`, run it, and return the record of the final `path`."""
         clips, words = _checks.trial_clips(clip, self.spec)
         clips = _checks.as_inputs(clips, self.flow)
         ranges: list[_artefacts.Clips] = []
@@ -181,7 +183,7 @@ class _Job:
         clips: _artefacts.Clips,
         tests: Sequence[_artefacts.Clips],
     ) -> tuple[float, float, float | None]:
-        """Difference, milliseconds and agreement, or an error."""
+        """Return difference, milliseconds and agreement, or raise an error."""
         sizes = (1, 2) if self.batch is None else (self.batch,)
         batches = [_checks.batched(clips, size) for size in sizes]
         try:
@@ -210,7 +212,7 @@ class _Job:
 
     def _judge(self, difference: float, agreement: float | None) -> None:
         limit = _checks.LIMITS[self.precision]
-        if not difference <= limit:  # NaN, too
+        if not difference <= limit:  # also refuses NaN
             raise SpecError(
                 f"The logits of the {self.format} file differ by "
                 f"{difference:.1e} of the largest one, and {self.precision} "
@@ -228,7 +230,7 @@ class _Job:
 
 
 def _format_of(path: Path, format: str | None) -> str:
-    """The format, which agrees with the ending of the path."""
+    """Return the format, which must agree with the ending of the path."""
     by_suffix = {suffix: name for name, suffix in FORMATS.items()}
     if format is not None and format not in FORMATS:
         raise SpecError(
@@ -305,7 +307,7 @@ def _check_target(path: Path, format: str) -> None:
 
 def _move(part: Path, path: Path) -> None:
     if path.is_dir():
-        # A folder takes the place of an empty one alone.
+        # A folder can replace only an empty folder.
         os.replace(path, part.with_name("old"))
     _files.rename(part, path)
 

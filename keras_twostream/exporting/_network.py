@@ -1,4 +1,4 @@
-"""The network that is exported, with named inputs and outputs."""
+"""The exported network, with named inputs and outputs."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def with_named_ends(model: keras.Model, flow: bool) -> keras.Model:
 
     Args:
         model: A model of this library with one head.
-        flow: Whether it takes "frames" and computes its flow.
+        flow: Whether the result takes "frames" and computes its flow.
 
     Returns:
         A model that gives "logits" and "probabilities", (B, C) float32.
@@ -76,10 +76,10 @@ def _check_heads(model: keras.Model) -> None:
 
 
 def frames_spec(spec: ClipSpec) -> ClipSpec:
-    """Return the clip that a model with flow inside takes: whole frames.
+    """Return the clip of whole frames that a model with flow inside takes.
 
-    They are `resize_to` large where the spec has it, and otherwise the
-    square in the middle of a frame whose short side is `short_side`.
+    The frames have the size `resize_to` where the spec sets it. Otherwise they
+    are the square in the middle of a frame whose short side is `short_side`.
     """
     height, width = spec.resize_to or (spec.short_side, spec.short_side)
     return ClipSpec(
@@ -101,9 +101,9 @@ def input_shapes(
     """Return the shape of each input by name.
 
     Args:
-        network: What `with_named_ends` returns.
+        network: Model from `with_named_ends`.
         size: (height, width) of fixed shapes.
-        batch: Clips in a batch, None for any number.
+        batch: Clips in a batch; None for any number.
         fixed: Whether height and width are fixed where the model leaves
             them open.
     """

@@ -20,14 +20,14 @@ FILE_FORMATS = ("safetensors", "npy")
 
 
 class FeatureExtractor:
-    """Runs a model of taps over the views of a video.
+    """Runner of a model of taps over the views of a video.
 
     Args:
-        tapped: What `keras_twostream.taps` gives.
+        tapped: The model that `keras_twostream.taps` returns.
         spec: The clip of the tapped model.
         num_clips: Clips per video.
         crops: A name of `data.view_crops`.
-        protocol: How clips are placed; the spec's when None.
+        protocol: Placement of the clips; the spec's when None.
         batch_size: Views in a batch; the last one is filled up.
         bound: Pixels that the extreme levels mean of flow that another tool
             wrote (see `data.layouts`).
@@ -58,14 +58,14 @@ class FeatureExtractor:
         self._batch_size = batch_size
 
     def __call__(self, path: str | os.PathLike) -> dict[str, np.ndarray]:
-        """The activations of one video.
+        """Return the activations of one video.
 
         Args:
             path: The video.
 
         Returns:
-            From tap to (views, ...), or (views, T, ...) where the network
-            folds time into the batch.
+            A dict from tap to (views, ...), or (views, T, ...) where the
+            network folds time into the batch.
 
         Raises:
             VideoError: If the video cannot be read.
@@ -83,9 +83,9 @@ class FeatureExtractor:
 
     @property
     def made(self) -> dict[str, Any]:
-        """What the features depend on, as JSON gives it back.
+        """Return the settings and weights behind the features, as JSON values.
 
-        The weights are a digest of those that lead to the taps.
+        The weights appear as a digest of those that lead to the taps.
         """
         return {
             "taps": sorted(self._tapped.output),
@@ -103,7 +103,7 @@ class FeatureExtractor:
         )
         kept = min(size, count - start)
         return {
-            # NumPy's files do not know bfloat16.
+            # NumPy's files have no bfloat16.
             name: _by_view(output, size)[:kept].astype("float32")
             for name, output in outputs.items()
         }
@@ -117,7 +117,7 @@ def _digest(model: keras.Model) -> str:
 
 
 def _by_view(output: np.ndarray, size: int) -> np.ndarray:
-    """(B * T, ...) as (B, T, ...)."""
+    """Reshape (B * T, ...) to (B, T, ...)."""
     if len(output) == size:
         return output
     return output.reshape(size, -1, *output.shape[1:])
@@ -128,13 +128,13 @@ def write_features(
     features: dict[str, np.ndarray],
     file_format: str = "safetensors",
 ) -> None:
-    """Writes the features of one video, whole or not at all.
+    """Write the features of one video, completely or not at all.
 
     Args:
-        target: The file without its ending. "safetensors" is one file with
-            the taps as keys, "npy" one file per tap.
-        features: From tap to array.
-        file_format: One of the two.
+        target: Path of the file without its ending. "safetensors" is one file
+            with the taps as keys, "npy" one file per tap.
+        features: Mapping from tap to array.
+        file_format: "safetensors" or "npy".
 
     Raises:
         SpecError: If the format is not one of the two.
@@ -154,13 +154,13 @@ def has_features(
     file_format: str,
     source: str | os.PathLike | None = None,
 ) -> bool:
-    """Whether `write_features` has written these taps of the video before.
+    """Check if `write_features` has written these taps of the video.
 
     Args:
         target: As in `write_features`.
         taps: The taps.
         file_format: As in `write_features`.
-        source: The video; features that are older than it do not count.
+        source: The video; features that are older than it are ignored.
     """
     files = _files(target, taps, file_format)
     if not all(file.exists() for file in files):
@@ -195,12 +195,13 @@ def video_features(
     """Return one row for each video: the mean of its clips' activations.
 
     Args:
-        targets: As in `write_features`, of each video.
+        targets: One target per video, as in `write_features`.
         taps: The taps.
         file_format: As in `write_features`.
 
     Returns:
-        From tap to (videos, D); what is left of space and time is flattened.
+        A dict from tap to (videos, D); remaining axes of space and time are
+        flattened.
     """
     rows: dict[str, list[np.ndarray]] = {tap: [] for tap in taps}
     for target in targets:

@@ -39,26 +39,25 @@ from keras_twostream.scoring.view_batches import ViewReader
 
 
 class VideoEvaluator:
-    """Scores videos by the mean over their views.
+    """Evaluator that scores videos by the mean over their views.
 
-    Views are folded into batches of one size, the last one is padded and
-    masked, sums stay on the device, and one transfer ends it. The compiled
-    step is kept, so that evaluating each epoch compiles once.
+    Views are folded into batches of one size, and the last one is padded and
+    masked. Sums stay on the device until a single transfer at the end. The
+    compiled step is kept, so that evaluating each epoch compiles once.
 
     Args:
         items: An `Annotations`, or (path, label) pairs; a label is the number
             of a class, -1 where it is not known, or a tuple of several.
         num_clips: N clips per video, None to cover it (protocol "dense").
-        crops: M crops: "centre", "3-crop", "4-crop", "10-crop", "18-crop",
-            or "whole" and "whole_mirrored", fully convolutional over the
-            frame. The
-            papers' 25x10, 10x3 and 20x4 are `num_clips` and the crops of
+        crops: M crops: "centre", "3-crop", "4-crop", "10-crop", "18-crop", or
+            "whole" and "whole_mirrored", fully convolutional over the frame.
+            The papers' 25x10, 10x3 and 20x4 are `num_clips` and the crops of
             that number.
-        protocol: How clips are placed; as the model's spec says when None.
+        protocol: Placement of the clips; the model's spec decides when None.
         batch_size: Views in a batch.
-        head: Which output, for models with one per data set; needed where
-            there are several.
-        workers: Videos read at once.
+        head: The output to score, for models with one per data set; needed
+            where there are several.
+        workers: Number of videos read in parallel.
         cache: A packed cache, for the videos that it holds.
         bound: Pixels that the extreme levels mean of flow that another tool
             wrote (see `data.layouts`); the same as in training.
@@ -66,7 +65,7 @@ class VideoEvaluator:
             None.
 
     Attributes:
-        skipped: From path to the reason, for videos that cannot be read;
+        skipped: Dict from path to the reason, for videos that cannot be read;
             they are left out of the scores.
     """
 
@@ -93,7 +92,7 @@ class VideoEvaluator:
         self.skipped: dict[str, str] = {}
 
     def __call__(self, model: keras.Model) -> VideoScores:
-        """The scores of `model`.
+        """Return the scores of `model`.
 
         Args:
             model: A model of this library, with logits as outputs.
@@ -116,7 +115,7 @@ class VideoEvaluator:
         return self._scores(scores, reader.views > 0, method, model)
 
     def prepare(self, model: keras.Model) -> tuple[keras.Model, Any]:
-        """Checks `head` and the labels against `model`, before any work.
+        """Check `head` and the labels against `model`, before any work.
 
         Raises:
             SpecError: As when called.
@@ -158,7 +157,7 @@ def _swept(
     videos: int,
     method: str,
 ) -> dict[str, np.ndarray]:
-    """The scores (videos, C) by output, in the order of the streams."""
+    """Return (videos, C) scores by output, in the order of the streams."""
     if method == "sci_max":
         totals = ClipTotals(add, widths)
         for batch in reader:
@@ -182,7 +181,7 @@ def _swept(
 
 
 class VideoEvaluation(keras.callbacks.Callback):
-    """Whole-video accuracy while `fit` runs.
+    """Callback that measures whole-video accuracy while `fit` runs.
 
     Writes `video_top1`, `video_top5`, `video_mean_class`, the same per
     stream (`video_rgb_top1`, ...) and the best of a sweep over fusion
@@ -192,10 +191,10 @@ class VideoEvaluation(keras.callbacks.Callback):
     Args:
         items: An `Annotations`, or (path, label) pairs.
         every: Epochs between two evaluations.
-        path: Where the last scores are saved (.npz), or None.
-        prefix: Of the names; others than "video_" tell two evaluations in
+        path: File for the last scores (.npz), or None.
+        prefix: Prefix of the names; change "video_" to tell two evaluations in
             one `fit` apart.
-        **options: Of `VideoEvaluator`.
+        **options: Options of `VideoEvaluator`.
 
     Raises:
         SpecError: If `every` is not 1 or more; when `fit` begins, if a label
@@ -250,7 +249,7 @@ def evaluate_videos(
     items: Annotations | Sequence[tuple[str, Any]],
     **options: Any,
 ) -> VideoScores:
-    """The scores of every video; see `VideoEvaluator` for the options.
+    """Return the scores of every video; see `VideoEvaluator` for options.
 
     Example:
 
@@ -263,7 +262,7 @@ def evaluate_videos(
 
 
 def stream_weights(model: keras.Model) -> dict[str, float]:
-    """The weights that the model's paper gives the streams."""
+    """Return the weights that the model's paper gives the streams."""
     spec = clip_spec(model)
     return dict(zip(spec.streams, spec.stream_weights, strict=True))
 
@@ -291,12 +290,12 @@ def _label_array(labels: Sequence[Any], sums: Mapping[str, Any]):
 
 
 def _class_count(by_stream: Mapping[str, Any]) -> int:
-    """How many classes the scores of each stream are of."""
+    """Return the number of classes in the scores of each stream."""
     return next(iter(by_stream.values())).shape[-1]
 
 
 def _source(path: str, cache: str | os.PathLike | None) -> str:
-    """The packed file of a video, or the video where there is none."""
+    """Return the packed file of a video, or the video if there is none."""
     if cache is None:
         return path
     folder, part = CacheFolder(cache), Part.of(path)
@@ -308,7 +307,7 @@ def _source(path: str, cache: str | os.PathLike | None) -> str:
 
 
 def _warn_of_order(callback: VideoEvaluation) -> None:
-    """Warns of callbacks that look for our numbers before they are there."""
+    """Warn of callbacks that look for these numbers too early."""
     for other in _callbacks_around():
         if other is callback:
             return
@@ -322,9 +321,9 @@ def _warn_of_order(callback: VideoEvaluation) -> None:
 
 
 def _callbacks_around() -> list[keras.callbacks.Callback]:
-    """The list that the caller is handing the model to.
+    """Return the callbacks of the list that is setting this one's model.
 
-    Keras tells a callback nothing of its neighbours.
+    Keras does not tell a callback about the other callbacks.
     """
     frame: FrameType | None = sys._getframe()
     while frame is not None:

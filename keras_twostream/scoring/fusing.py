@@ -1,4 +1,4 @@
-"""Scores in files, fused: by weights, by a sweep, or by an SVM."""
+"""Fusion of scores in files: by weights, by a sweep, or by an SVM."""
 
 import dataclasses
 import importlib
@@ -34,18 +34,18 @@ def fuse_files(
     """Return the accuracy of the scores in files, apart and fused.
 
     Args:
-        files: "[NAME=]FILE" each, as `load_scores` reads them. Several
-            streams in one file keep their names, behind NAME and a dot.
-        weights: From name to weight; a sweep over weights when None.
-        method: What is averaged, see `fuse`.
-        paper: An architecture whose paper's method and weights are taken.
+        files: "[NAME=]FILE" strings, as `load_scores` reads them. Several
+            streams in one file keep their names, prefixed with NAME and a dot.
+        weights: Mapping from name to weight; a sweep over weights when None.
+        method: Quantity that is averaged, see `fuse`.
+        paper: An architecture; the method and weights of its paper are used.
         svm: Files of training videos for a linear SVM on softmax scores
             (Simonyan & Zisserman 2014), one per file.
         labels: A file of scores that has the labels.
 
     Returns:
-        "accuracy", from stream and "fused" to `accuracy_report`'s numbers,
-        and the rows of a "sweep" where there is one.
+        A dict with "accuracy", a mapping from stream and "fused" to the numbers
+        of `accuracy_report`, and the rows of a "sweep" where there is one.
 
     Raises:
         SpecError: If files are of other videos, hold no labels, or options
@@ -94,7 +94,7 @@ def _fused(
     weights: Mapping[str, float],
     method: str | None,
 ) -> np.ndarray:
-    """The network's own fusion where nothing else is asked for."""
+    """Return the network's own fusion where nothing else is asked for."""
     own = None if weights or method else _networks_own(files)
     if own is not None:
         return own
@@ -102,7 +102,7 @@ def _fused(
 
 
 def _networks_own(files: Sequence[str]) -> np.ndarray | None:
-    """What the network made of its streams, in a single file that has it."""
+    """Return the network's fusion of its streams, if one single file has it."""
     if len(files) != 1:
         return None
     _, path = _name_and_path(files[0])
@@ -114,7 +114,7 @@ def _can_sweep(scores: VideoScores) -> bool:
 
 
 def _by_svm(files: Sequence[str], scores: VideoScores) -> np.ndarray:
-    """As Simonyan & Zisserman (2014): an SVM on softmax scores."""
+    """Fuse by an SVM on softmax scores (Simonyan & Zisserman 2014)."""
     train = _read_all(files)
     if np.ndim(train.labels) != 1 or np.min(train.labels) < 0:
         raise SpecError(
@@ -131,10 +131,10 @@ def _shares(scores: VideoScores) -> dict[str, np.ndarray]:
 
 
 def _with_labels(scores: VideoScores, file: str) -> VideoScores:
-    """The scores with the labels of another file of the same videos.
+    """Return the scores with labels from another file of the same videos.
 
     Raises:
-        SpecError: If it is of other videos.
+        SpecError: If the file is of other videos.
     """
     labelled = load_scores(file)
     if not _same_names(scores.names, labelled.names):
@@ -145,7 +145,7 @@ def _with_labels(scores: VideoScores, file: str) -> VideoScores:
 
 
 def _fusion_of(architecture: str) -> tuple[str, dict[str, float]]:
-    """How its paper fuses scores: method, and weights of the streams."""
+    """Return the method and the stream weights of an architecture's paper."""
     builder = model_entry(architecture).builder
     spec = getattr(importlib.import_module(builder.__module__), "SPEC", None)
     if spec is None:
@@ -158,7 +158,7 @@ def _fusion_of(architecture: str) -> tuple[str, dict[str, float]]:
 
 
 def _read_all(files: Sequence[str]) -> VideoScores:
-    """The streams of several files as one, on the same videos.
+    """Return the streams of several files as one, on the same videos.
 
     Raises:
         SpecError: If the files are of other videos or labels.
@@ -194,7 +194,7 @@ def _read_all(files: Sequence[str]) -> VideoScores:
 
 
 def _read(file: str) -> list[tuple[str, VideoScores, np.ndarray]]:
-    """Name, file and scores of every stream of [NAME=]FILE."""
+    """Return name, file's scores and array of every stream of [NAME=]FILE."""
     name, path = _name_and_path(file)
     scores = load_scores(path, name)
     streams = scores.streams
@@ -219,8 +219,12 @@ def _same_videos(one: VideoScores, other: VideoScores) -> bool:
 
 
 def _same_names(some: Sequence[str], others: Sequence[str]) -> bool:
-    """By file name, with or without its ending: rgb may be read from a video
-    and flow from a folder. Foreign files only count their videos."""
+    """Check if two lists name the same videos.
+
+    Names are compared with or without their ending: rgb may be read from a
+    video and flow from a folder. Files of other programs only count their
+    videos.
+    """
     if len(some) != len(others):
         return False
     counted = [str(number) for number in range(len(some))]
@@ -233,6 +237,6 @@ def _same_names(some: Sequence[str], others: Sequence[str]) -> bool:
 
 
 def _common_kind(all_scores: list[VideoScores]) -> str:
-    """Logits where all files hold them, else probabilities."""
+    """Return "logits" if all files hold logits, else "softmax"."""
     kinds = {scores.kind for scores in all_scores}
     return "logits" if kinds == {"logits"} else "softmax"

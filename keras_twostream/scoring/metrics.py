@@ -1,4 +1,4 @@
-"""Scores of videos: how good they are, fused how, kept for later."""
+"""Scores of videos, their fusion and their accuracy."""
 
 import dataclasses
 import itertools
@@ -22,12 +22,13 @@ SWEEP = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 
 @dataclasses.dataclass(frozen=True)
 class VideoScores:
-    """What a network said of every video, stream by stream.
+    """The scores of a network for every video, stream by stream.
 
     Attributes:
         names: Path of each video.
         labels: (videos,) class numbers, or (videos, classes) of 0 and 1.
-        scores: From stream to (videos, classes), the mean over the views.
+        scores: Mapping from stream to (videos, classes), the mean over the
+            views.
         kind: Whether scores are "logits" or "softmax" probabilities.
         classes: Class names, or empty.
     """
@@ -39,7 +40,7 @@ class VideoScores:
     classes: Sequence[str] = ()
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes an npz without pickles; `load_scores` reads it."""
+        """Write an npz without pickles; `load_scores` reads it."""
         arrays = {f"scores/{k}": v for k, v in self.scores.items()}
         write_arrays(
             path,
@@ -55,13 +56,14 @@ class VideoScores:
     def report(
         self, weights: Mapping[str, float] | None = None
     ) -> dict[str, dict[str, float]]:
-        """Accuracies of each stream, and of their fusion as `best` has it.
+        """Return the accuracies of each stream, and of `best`'s fusion.
 
         Args:
-            weights: Of the streams when fusing; equal when None.
+            weights: Weights of the streams in the fusion; equal when None.
 
         Returns:
-            From stream, and "fused", to `accuracy_report`'s numbers.
+            A dict from stream, and "fused", to the numbers of
+            `accuracy_report`.
         """
         found = {**self.scores, FUSED: self.best(weights)}
         return {
@@ -70,12 +72,12 @@ class VideoScores:
         }
 
     def best(self, weights: Mapping[str, float] | None = None) -> np.ndarray:
-        """(videos, classes) fused scores.
+        """Return the (videos, classes) fused scores.
 
         Args:
-            weights: Of the streams, where the network did not fuse them
-                itself; equal when None. `fuse(scores.streams, weights)`
-                fuses them another way than the network.
+            weights: Weights of the streams, where the network did not fuse them
+                itself; equal when None. `fuse(scores.streams, weights)` fuses
+                them in another way than the network.
         """
         if FUSED in self.scores:
             return self.scores[FUSED]
@@ -83,7 +85,7 @@ class VideoScores:
 
     @property
     def streams(self) -> dict[str, np.ndarray]:
-        """The streams' scores, without the fused ones beside streams."""
+        """Return the scores of the streams, without the fused ones."""
         only = {k: v for k, v in self.scores.items() if k != FUSED}
         return only or dict(self.scores)
 
@@ -97,23 +99,23 @@ def fuse(
     kind: str = "logits",
     method: str | None = None,
 ) -> np.ndarray:
-    """Weighted mean of the scores of several streams or networks.
+    """Return the weighted mean of the scores of several streams or networks.
 
     Args:
-        scores: From name to (videos, classes).
-        weights: From name of `scores` to weight; 1 where missing.
-        kind: What the scores are, "logits" or "softmax".
-        method: What is averaged: "logits", "softmax" probabilities, or
+        scores: Mapping from name to (videos, classes).
+        weights: Mapping from name of `scores` to weight; 1 where missing.
+        kind: Kind of the scores, "logits" or "softmax".
+        method: Quantity that is averaged: "logits", "softmax" probabilities, or
             probabilities weighted by their concentration ("sci", FstCN's
             fusion, and the same as "sci_max" where there are no clips); the
-            scores as they are when None.
+            scores themselves when None.
 
     Returns:
         (videos, classes).
 
     Raises:
-        SpecError: If shapes differ, a weight is negative or of no scores,
-            all are 0, or probabilities should become logits.
+        SpecError: If shapes differ, a weight is negative or has no scores, all
+            are 0, or probabilities should become logits.
     """
     _check_weights(scores, weights or {})
     return _mean(*_to_average(scores, kind, method), weights or {})
@@ -122,7 +124,7 @@ def fuse(
 def _to_average(
     scores: Mapping[str, np.ndarray], kind: str, method: str | None
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """What a method averages, and how much each part counts of itself."""
+    """Return the values that a method averages, and the weight of each."""
     shapes = {name: score.shape for name, score in scores.items()}
     if len(set(shapes.values())) != 1:
         raise SpecError(
@@ -175,16 +177,17 @@ def sweep(
     kind: str = "logits",
     ratios: Sequence[float] = SWEEP,
 ) -> list[dict[str, Any]]:
-    """Accuracy of every fusion method and weighting of two or more streams.
+    """Return the accuracy of every fusion of two or more streams.
 
     Args:
-        scores: From stream to (videos, classes).
+        scores: Mapping from stream to (videos, classes).
         labels: (videos,), where -1 leaves a video out.
-        kind: What the scores are.
+        kind: Kind of the scores, "logits" or "softmax".
         ratios: Weights of each further stream against the first one's 1.
 
     Returns:
-        One row per combination: method, weights, top1; the best first.
+        One row per combination of method and weights, with its top1; the best
+        first.
     """
     known = np.asarray(labels) >= 0
     scores = {name: score[known] for name, score in scores.items()}
@@ -208,7 +211,7 @@ def sweep(
 
 
 def as_kind(scores: np.ndarray, kind: str, wanted: str) -> np.ndarray:
-    """Logits as probabilities; anything else as it is.
+    """Convert logits to probabilities; return anything else as it is.
 
     Raises:
         SpecError: If probabilities should become logits.
@@ -239,8 +242,9 @@ def _concentration(shares: np.ndarray) -> np.ndarray:
 
 
 def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """top1, top5 and mean class accuracy; mean average precision for
-    labels that are 0/1 vectors.
+    """Return top1, top5 and mean class accuracy.
+
+    For labels that are 0/1 vectors, return the mean average precision.
 
     Args:
         scores: (videos, classes).
@@ -265,7 +269,7 @@ def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 
 def _check_labels(labels: Sequence[Any] | np.ndarray, classes: int) -> None:
-    """Refuse labels of which a network with so many classes has no score."""
+    """Refuse labels that are not among the classes of the network."""
     if np.ndim(labels) == 2:
         if np.shape(labels)[1] != classes:
             raise SpecError(
@@ -278,8 +282,10 @@ def _check_labels(labels: Sequence[Any] | np.ndarray, classes: int) -> None:
 
 
 def top_k(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Share of videos whose class is among the k best; a tie, or a score
-    that is no number, counts against the network."""
+    """Return the share of videos whose class is among the k best.
+
+    A tie, or a score that is not a number, counts against the network.
+    """
     own = np.take_along_axis(scores, np.asarray(labels)[:, None], axis=1)
     better = (scores >= own).sum(axis=1) - 1
     right = (better < k) & _sound(scores)
@@ -287,10 +293,10 @@ def top_k(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
 
 
 def confusion_matrix(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(classes, classes) counts; rows are the true class.
+    """Return (classes, classes) counts; rows are the true class.
 
-    Videos with a score that is no number, or without a label (-1), have no
-    place in it.
+    Videos with a score that is not a number, or without a label (-1), are not
+    counted.
     """
     classes, labels = scores.shape[-1], np.asarray(labels)
     counted = _sound(scores) & (labels >= 0)
@@ -300,13 +306,15 @@ def confusion_matrix(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _sound(scores: np.ndarray) -> np.ndarray:
-    """(videos,) whether all scores of a video are numbers."""
+    """Return a (videos,) mask of videos whose scores are all numbers."""
     return ~np.isnan(scores).any(axis=-1)
 
 
 def class_recall(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(classes,) share of each class's videos that are named rightly; NaN
-    for a class without videos."""
+    """Return the (classes,) share of each class's videos that are correct.
+
+    It is NaN for a class without videos.
+    """
     labels = np.asarray(labels)
     counts = np.bincount(labels[labels >= 0], minlength=scores.shape[-1])
     right = confusion_matrix(scores, labels).diagonal()
@@ -314,8 +322,9 @@ def class_recall(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def average_precision(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(classes,) areas under precision and recall; NaN for a class that no
-    video shows.
+    """Return the (classes,) areas under precision and recall.
+
+    The area is NaN for a class that no video shows.
 
     Args:
         scores: (videos, classes).
@@ -333,6 +342,6 @@ def average_precision(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Mean of `average_precision` over the classes that there are."""
+    """Return the mean of `average_precision` over the classes with videos."""
     areas = average_precision(scores, labels)
     return float(np.nanmean(areas)) if not np.isnan(areas).all() else 0.0

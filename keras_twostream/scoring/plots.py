@@ -13,11 +13,11 @@ LABELLED = 30  # more class names than this cannot be read
 def plot_curves(
     rows: Sequence[Mapping[str, Any]], path: str | os.PathLike
 ) -> None:
-    """Loss and accuracy over the epochs; of several labels, the area.
+    """Plot loss and accuracy over the epochs; the area for several labels.
 
     Args:
         rows: The rows of `log.csv`.
-        path: Where the PNG goes.
+        path: Path of the PNG.
     """
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     right = (
@@ -42,12 +42,12 @@ def plot_confusion(
     classes: Sequence[str],
     path: str | os.PathLike | IO[bytes],
 ) -> None:
-    """A confusion matrix, rows scaled to one.
+    """Plot a confusion matrix, rows scaled to one.
 
     Args:
         matrix: (classes, classes) counts; rows are the true class.
         classes: Class names, or empty.
-        path: Where the PNG goes, a file name or a binary file.
+        path: Destination of the PNG, a file name or a binary file.
     """
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     size = min(3 + 0.35 * len(matrix), 14)

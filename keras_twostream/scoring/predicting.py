@@ -1,4 +1,4 @@
-"""From a video, or frames, to named actions.
+"""Prediction of named actions from a video or frames.
 
 A video of any length is covered by windows as long as the model's clip. They
 are decoded, given their flow and scored in one pass, so that memory stays
@@ -46,14 +46,14 @@ def clips(
     count: int | None = 1,
     **sampling: Any,
 ) -> dict[str, np.ndarray]:
-    """The arrays that a model eats, from a video file or frames.
+    """Return the input arrays of a model, from a video file or frames.
 
     Args:
         source: A video file, or (T, H, W, 3) RGB frames, 0..255, at the
             model's frame rate.
         model: A model of this library, or a name for `load`.
-        count: Clips, evenly spaced; a single one is centred.
-        **sampling: `protocol`, `crops`, `short` and `bound` of
+        count: Number of clips, evenly spaced; a single one is centred.
+        **sampling: Arguments `protocol`, `crops`, `short` and `bound` of
             `data.clips`.
 
     Returns:
@@ -82,7 +82,7 @@ def predict(
     hop: float | None = None,
     progress: Progress | None = None,
 ) -> Prediction | list[Prediction]:
-    """Name the action in a video, and say when and by which stream.
+    """Name the action in a video, its times, and the stream that decides.
 
     Args:
         source: A video file of any length, or (T, H, W, 3) RGB frames,
@@ -92,13 +92,12 @@ def predict(
         flow: Optical flow algorithm; the model's own when None.
         hop: Seconds from one window to the next; when None half a window,
             and 0.2 s or more.
-        progress: Called after each batch with the seconds of video done,
-            and in all.
+        progress: Function called after each batch with the seconds of video
+            done, and the seconds in all.
 
     Returns:
-        A `Prediction`; of a list or a folder a list of them. Videos of a
-        list that cannot be read are left out, with a warning that names
-        them.
+        A `Prediction`; for a list or a folder, a list of them. Videos of a list
+        that cannot be read are left out, with a warning that names them.
 
     Raises:
         UntrainedHeadError: If the model's classifier is random.
@@ -134,7 +133,7 @@ def predict(
 
 
 def _of_folder(source: Source) -> list[Source] | None:
-    """The videos of a folder; None for one video."""
+    """Return the videos of a folder; None for one video."""
     if isinstance(source, str | os.PathLike) and os.path.isdir(source):
         return [str(path) for path in videos_in(Path(source))] or None
     return None
@@ -166,7 +165,7 @@ def _all(
 def _states_in(
     windows: data.Windows, distances: np.ndarray, timeline: np.ndarray
 ) -> States:
-    """The states around the action, in the window where it is surest."""
+    """Return the states around the action, in its most certain window."""
     surest = int(np.argmax(timeline.max(axis=1)))
     return states(distances[surest], windows.times(surest))
 
@@ -178,7 +177,7 @@ def _prediction(
     logits: dict[str, np.ndarray],
     watch: Stopwatch,
 ) -> Prediction:
-    """What the logits (N, C) of a video's windows say."""
+    """Return the prediction from the logits (N, C) of a video's windows."""
     card = inspection.card(model)
     distances = logits.pop(DISTANCES, None)
     several, method = bool(card.get("multi_label")), pooling(model)
@@ -205,13 +204,14 @@ def _prediction(
 
 
 def refuse_untrained(model: keras.Model) -> None:
-    """Checks that a model's classifier is trained.
+    """Check that a model's classifier is trained.
 
     Args:
         model: A model of this library.
 
     Raises:
-        UntrainedHeadError: If it is not; names weights whose head is.
+        UntrainedHeadError: If it is not; the message names weights that have a
+            trained head.
     """
     trouble = inspection.head_trouble(model)
     if not trouble:
@@ -248,14 +248,14 @@ def _score(
     watch: Stopwatch,
     progress: Progress | None,
 ) -> dict[str, np.ndarray]:
-    """(N, C) logits of every window, by output of the network."""
+    """Return (N, C) logits of every window, by output of the network."""
     size = 1 if len(windows) == 1 else BATCH
     parts: list[dict[str, np.ndarray]] = []
     done, duration = 0, float(windows.spans[-1, 1])
     for batch in windows.batches(size):
         count = len(next(iter(batch.values())))
         with watch("network"):
-            # One batch shape: no second compilation for the last windows.
+            # One batch shape avoids a second compilation for the last windows.
             scores = network.predict_on_batch(_padded(batch, size))
         parts.append({name: s[:count] for name, s in scores.items()})
         done += count
@@ -269,7 +269,7 @@ def _score(
 
 
 def _kept_scorer(model: keras.Model) -> keras.Model:
-    """One scorer per model, so that the second video compiles nothing."""
+    """Return the model's one scorer; a second video compiles nothing."""
     if model not in _scorers:
         network, distances = scorer(model), distances_of(model)
         if distances is not None:

@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: a report, and files of it."""
+"""The report of an evaluation, and its files."""
 
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,11 @@ from keras_twostream.scoring.plots import plot_confusion
 
 
 def report_on(scores: VideoScores, weights: dict[str, float]) -> dict[str, Any]:
-    """Return accuracies, by class too, and a sweep over fusion weights.
+    """Return accuracies, also by class, and a sweep over fusion weights.
 
     Args:
         scores: The scores of a model.
-        weights: Of the streams when fusing.
+        weights: Weights of the streams in the fusion.
     """
     report: dict[str, Any] = {"accuracy": scores.report(weights)}
     report["classes"] = _per_class(scores, weights)
@@ -33,7 +33,7 @@ def report_on(scores: VideoScores, weights: dict[str, float]) -> dict[str, Any]:
 def _per_class(
     scores: VideoScores, weights: dict[str, float]
 ) -> dict[str, float]:
-    """Recall, or average precision where videos show several classes."""
+    """Return the recall, or the average precision of multi-label videos."""
     one = np.ndim(scores.labels) == 1
     measure = class_recall if one else average_precision
     found = measure(scores.best(weights), scores.labels)

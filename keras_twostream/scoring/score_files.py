@@ -1,7 +1,7 @@
 """Scores that other programs wrote: TSN's .npz, mmaction2's .pkl.
 
-A pickle can run any program when it is read, so `read_pickle` reads these,
-and the object arrays of a TSN file: plain data, and nothing else.
+A pickle can run any program when it is read. `read_pickle` therefore reads
+these files, and the object arrays of a TSN file, and accepts only plain data.
 """
 
 import io
@@ -19,12 +19,13 @@ from keras_twostream.scoring.metrics import VideoScores
 
 
 def load_scores(path: str | os.PathLike, stream: str = "") -> VideoScores:
-    """Scores from a file of ours, of TSN or of mmaction2.
+    """Read scores from a file of this library, of TSN or of mmaction2.
 
     Args:
-        path: Our .npz, TSN's .npz (`scores`, `labels`) or mmaction2's .pkl.
-        stream: What to call the scores of the latter two; the file's name
-            when empty.
+        path: This library's .npz, TSN's .npz (`scores`, `labels`) or
+            mmaction2's .pkl.
+        stream: Name for the scores of the latter two; the file's name when
+            empty.
 
     Returns:
         The scores.
@@ -73,8 +74,11 @@ def _from_npz(path: Path, stream: str) -> VideoScores:
 
 
 def _from_tsn(arrays: Mapping[str, Any], stream: str) -> VideoScores:
-    """TSN saves one (views, 1, classes) array per video, or pairs of them
-    with the label."""
+    """Convert the arrays of a TSN file to scores.
+
+    TSN saves one (views, 1, classes) array per video, or pairs of such an
+    array and the label.
+    """
     rows = []
     for row in arrays["scores"]:
         while _is_wrapped(row):
@@ -96,7 +100,7 @@ def _is_wrapped(row: Any) -> bool:
 
 
 def _from_mmaction(values: Any, stream: str, path: Path) -> VideoScores:
-    """A list of arrays, or of dicts with `pred_score` and `gt_label`."""
+    """Convert arrays, or dicts with `pred_score` and `gt_label`, to scores."""
     if not isinstance(values, list) or not values:
         raise SpecError(f"{path} holds no list of scores.")
     if not isinstance(values[0], dict):
@@ -114,13 +118,13 @@ def _from_mmaction(values: Any, stream: str, path: Path) -> VideoScores:
 
 
 def _entry(row: Mapping[str, Any], name: str, default: Any) -> Any:
-    """An entry as one version or another of mmaction2 names it."""
+    """Return an entry under the name that any mmaction2 version gives it."""
     found = row.get(f"{name}s", row.get(name, default))
     return found["item"] if isinstance(found, dict) else found
 
 
 def _kind(scores: np.ndarray) -> str:
-    """What scores are: test settings of mmaction2 give either."""
+    """Return the kind of scores; mmaction2's settings allow either."""
     shares = scores.min() >= 0 and np.allclose(scores.sum(-1), 1.0, atol=1e-2)
     return "softmax" if shares else "logits"
 
@@ -131,7 +135,7 @@ def _of(scores, labels, stream: str, kind: str) -> VideoScores:
 
 
 def _array(data: bytes, path: Path) -> np.ndarray:
-    """One array of an npz; object arrays through the plain unpickler."""
+    """Read one array of an npz; object arrays by the plain unpickler."""
     file = io.BytesIO(data)
     version = np.lib.format.read_magic(file)
     readers = {

@@ -1,7 +1,7 @@
-"""The scorer: one model of fused and stream logits, and pooling over views.
+"""The scorer: a model of fused and stream logits, pooled over views.
 
-Prediction, evaluation and the callback that watches `fit` all ask it, so that
-a video gets the same scores wherever it is scored.
+Prediction, evaluation and the callback that watches `fit` all use it, so that a
+video gets the same scores everywhere.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ def scorer(model: keras.Model, head: str | None = None) -> keras.Model:
 
     Args:
         model: A model of this library.
-        head: Which output, for models with one per data set.
+        head: The output to score, for models with one per data set.
 
     Returns:
         A model with the same inputs that returns a dict of logits (B, C):
@@ -43,7 +43,7 @@ def scorer(model: keras.Model, head: str | None = None) -> keras.Model:
         of the streams, then "fused".
 
     Raises:
-        SpecError: If the model eats something else than streams, as one of
+        SpecError: If the model takes something else than streams, as one of
             `with_flow` does, or regions of frames, or has several heads and
             `head` names none.
         UnknownNameError: If the model has no such head.
@@ -77,10 +77,10 @@ def scorer(model: keras.Model, head: str | None = None) -> keras.Model:
 
 
 def refuse_regions(model: keras.Model) -> None:
-    """Check that a model eats clips.
+    """Check that a model takes clips.
 
     Raises:
-        SpecError: If it eats regions: a whole frame is none.
+        SpecError: If it takes regions: a whole frame is not one.
     """
     if sees_regions(model):
         raise SpecError(
@@ -92,7 +92,7 @@ def refuse_regions(model: keras.Model) -> None:
 
 
 def head_names(model: keras.Model) -> list[str]:
-    """Return the names of the heads; none where the only one has no name."""
+    """Return the names of the heads; none if the only one has no name."""
     names = list(model.output) if isinstance(model.output, dict) else []
     streams = clip_spec(model).streams
     if set(names) <= set(streams):
@@ -104,7 +104,7 @@ def head_names(model: keras.Model) -> list[str]:
 
 
 def _chosen_head(model: keras.Model, head: str | None) -> str | None:
-    """The head to score, which need not be named where there is only one."""
+    """Return the head to score; a single head need not be named."""
     heads = head_names(model)
     if head is None and len(heads) > 1:
         raise SpecError(
@@ -118,7 +118,7 @@ def _chosen_head(model: keras.Model, head: str | None) -> str | None:
 
 
 def _outputs(model: keras.Model, head: str | None) -> dict[str, Any]:
-    """Logits of one head: each stream's where they are there, and fused."""
+    """Return the logits of one head: those of any streams, and fused."""
     streams = clip_spec(model).streams
     output = model.output
     if isinstance(output, dict):
@@ -141,7 +141,7 @@ def _outputs(model: keras.Model, head: str | None) -> dict[str, Any]:
 
 
 def _by_class(scores: keras.KerasTensor) -> keras.KerasTensor:
-    """Logits of each class; of every boundary (B, P, E, C) the best."""
+    """Return logits of each class, at the best boundaries of (B, P, E, C)."""
     logits = logits_of(scores)
     if len(logits.shape) == 4:
         return ops.max(logits, axis=(1, 2))
@@ -151,7 +151,7 @@ def _by_class(scores: keras.KerasTensor) -> keras.KerasTensor:
 def _fusion_inputs(
     fused: keras.KerasTensor, streams: tuple[str, ...]
 ) -> dict[str, Any]:
-    """What a model's last layer fuses, where it fuses one score a stream."""
+    """Return the inputs of a last layer that fuses one score per stream."""
     layer = _operation(fused)
     if not isinstance(layer, ScoreFusion) or len(layer.input) != len(streams):
         return {}
@@ -159,14 +159,14 @@ def _fusion_inputs(
 
 
 def logits_of(scores: keras.KerasTensor) -> keras.KerasTensor:
-    """Return what a softmax or sigmoid at the end of a model was given.
+    """Return the input of a softmax or sigmoid at the end of a model.
 
     Args:
         scores: An output of a functional model, logits or probabilities.
 
     Returns:
-        Logits; `scores` itself where it holds them. Of a layer with its
-        activation inside, the inverse of the activation.
+        Logits; `scores` itself where it already holds them. For a layer with
+        its activation inside, the inverse of the activation is applied.
     """
     layer = _operation(scores)
     if isinstance(layer, keras.layers.Softmax):
@@ -194,7 +194,7 @@ def _operation(tensor: keras.KerasTensor) -> Any:
 
 
 def pooling(model: keras.Model) -> str:
-    """Return how the scores of a video's views are pooled.
+    """Return the method by which the scores of a video's views are pooled.
 
     Returns:
         The spec's `score_fusion`: "logits", "softmax" for probabilities,
@@ -216,7 +216,7 @@ def chances(logits: np.ndarray, multi_label: bool = False) -> np.ndarray:
 
 
 def terms(logits: Any, method: str) -> Any:
-    """Return what views add to the sum of their video.
+    """Return the terms that views add to the sum of their video.
 
     Args:
         logits: (N, C).
@@ -239,7 +239,7 @@ def mean_of(total: np.ndarray, views: np.ndarray, method: str) -> np.ndarray:
 
     Args:
         total: (videos, C), or (clips, C) for "sci_max".
-        views: (videos,), how many views each sum has.
+        views: (videos,), the number of views in each sum.
         method: See `pooling`.
 
     Returns:
@@ -266,8 +266,8 @@ class ClipTotals:
     """Sums over the crops of every clip, for scores that keep clips apart.
 
     Args:
-        add: What `accumulator` returns.
-        widths: From output of the network to its number of classes.
+        add: Function from `accumulator`.
+        widths: Mapping from output of the network to its number of classes.
     """
 
     def __init__(
@@ -285,7 +285,7 @@ class ClipTotals:
         clip: np.ndarray,
         mask: np.ndarray,
     ) -> None:
-        """Add a batch of views: the place of each one's video, and its clip."""
+        """Add a batch of views, with the video and the clip of each."""
         count = len(video)
         start = {
             name: ops.zeros((count, width), "float32")
@@ -316,13 +316,13 @@ def accumulator(network: keras.Model, method: str) -> Callable[..., Any]:
     """Return a compiled step that adds a batch's scores to running sums.
 
     Args:
-        network: What `scorer` returns.
+        network: Model from `scorer`.
         method: See `pooling`.
 
     Returns:
         A function of (sums, clips, video, mask) that returns sums: a dict of
-        (videos, classes) tensors, on the device throughout. `video` (B,)
-        says which video each view is of, `mask` (B,) is 0 for filling.
+        (videos, classes) tensors, which stay on the device. `video` (B,) is the
+        index of each view's video, `mask` (B,) is 0 for padding.
     """
 
     def add(

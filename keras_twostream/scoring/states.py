@@ -1,4 +1,4 @@
-"""Where an action's precondition ends and where its effect begins.
+"""The end of an action's precondition and the start of its effect.
 
 X. Wang, A. Farhadi, A. Gupta: Actions ~ Transformations. CVPR 2016: the
 answer is the class and the boundaries whose distance is the least.
@@ -17,7 +17,7 @@ DISTANCES = "distances"
 
 
 def distances_of(model: keras.Model) -> keras.KerasTensor | None:
-    """Return the distances of all boundaries and classes, where there are any.
+    """Return the distances of all boundaries and classes, if there are any.
 
     Args:
         model: A model of this library with one head.
@@ -43,7 +43,7 @@ def states(distances: np.ndarray, times: np.ndarray) -> States:
     """Return the class and the boundaries that lie closest.
 
     Args:
-        distances: (P, E, n), of the model's tap "transformation"; the
+        distances: (P, E, n), from the model's tap "transformation"; the
             weighted mean where there are two streams.
         times: (T + 1,) seconds at which the clip's frames begin, and at
             which the last one ends.

@@ -10,10 +10,10 @@ from keras_twostream.errors import SpecError
 
 
 def stacked(scores: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The streams' score vectors, each of length 1, side by side.
+    """Return the streams' score vectors, each of length 1, side by side.
 
     Args:
-        scores: From stream to (videos, classes).
+        scores: Mapping from stream to (videos, classes).
 
     Returns:
         (videos, streams * classes).
@@ -31,15 +31,15 @@ def svm_fusion(
     test: Mapping[str, np.ndarray],
     cost: float = 1.0,
 ) -> np.ndarray:
-    """Scores of a multi-class linear SVM on stacked, normalised scores.
+    """Return scores of a multi-class linear SVM on stacked, normalised scores.
 
     Features serve as well as scores: C3D's fc6 with a linear SVM (Tran et
     al. 2015, section 4) is the case of one "stream".
 
     Args:
-        train: From stream to (videos, classes) of the training videos.
-        labels: Their class numbers; -1 leaves a video out.
-        test: The same of the videos to score.
+        train: Mapping from stream to (videos, classes) of the training videos.
+        labels: Class numbers of the training videos; -1 leaves a video out.
+        test: The same mapping for the videos to score.
         cost: C of the SVM.
 
     Returns:

@@ -1,7 +1,7 @@
 """The views of many videos, in batches of one size.
 
-Views are what a video is tested on: N clips times M crops. Batches do not
-respect the border between videos; the last one is filled up and masked.
+A video is tested on its views, N clips times M crops. Batches cross the border
+between videos; the last one is filled up and masked.
 """
 
 import collections
@@ -25,19 +25,19 @@ from keras_twostream.spec import ClipSpec
 _SIZES = 4  # frame sizes whose batches fill at once, so that memory is flat
 _AHEAD = 2**29  # bytes of clips that are read ahead, of one crop each
 
-# The number of its clip in the video, and its arrays.
+# The number of the view's clip in the video, and the view's arrays.
 View = tuple[int, dict[str, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
 class ViewBatch:
-    """One batch.
+    """One batch of views.
 
     Attributes:
-        clips: From stream to (B, T, H, W, C).
-        video: (B,) int32, the place in the list of each view's video.
+        clips: Dict from stream to (B, T, H, W, C).
+        video: (B,) int32, the index in the list of each view's video.
         clip: (B,) int32, the number of each view's clip in its video.
-        mask: (B,) float32, 1 for a view, 0 for filling.
+        mask: (B,) float32, 1 for a view, 0 for padding.
     """
 
     clips: dict[str, np.ndarray]
@@ -48,7 +48,7 @@ class ViewBatch:
 
 @dataclasses.dataclass(frozen=True)
 class _Opened:
-    """A video that was read: all crops but the first are still to be cut."""
+    """An opened video; all crops but the first are still to be cut."""
 
     footage: Any
     crops: list[Any]
@@ -56,18 +56,18 @@ class _Opened:
 
 
 class ViewReader:
-    """Reads videos in parallel and cuts their views.
+    """Reader that opens videos in parallel and cuts their views.
 
     Args:
         paths: The videos.
         spec: The clip.
         batch_size: Views in a batch.
-        views: How each video is cut.
-        workers: Videos read at once.
+        views: Rule by which views are cut from each video.
+        workers: Number of videos read in parallel.
 
     Attributes:
-        skipped: From path to the reason, for videos that cannot be read.
-        views: (videos,) how many views each had, after iterating.
+        skipped: Dict from path to the reason, for videos that cannot be read.
+        views: (videos,) the number of views of each, after iterating.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class ViewReader:
             )
 
     def _read_ahead(self) -> Iterator[Iterator[View]]:
-        """Views of each video in order; a few videos are read ahead."""
+        """Yield each video's views in order, reading a few videos ahead."""
         ahead = self._workers
         with ThreadPoolExecutor(self._workers) as pool:
             coming: collections.deque[Future[_Opened | None]]
@@ -130,7 +130,7 @@ class ViewReader:
             return None
 
     def _fitting(self, opened: "_Opened | None") -> int:
-        """How many videos like this one may be read ahead."""
+        """Return the number of videos like this one that may be read ahead."""
         if opened is None:
             return self._workers
         size = sum(array.nbytes for array in opened.first.values())
@@ -154,7 +154,7 @@ class ViewReader:
 
 
 def _views(opened: _Opened | None, pool: ThreadPoolExecutor) -> Iterator[View]:
-    """A video's views; the next crop is cut while one is used."""
+    """Yield a video's views; the next crop is cut while one is used."""
     if opened is None:
         return
     coming = opened.first
