@@ -1,4 +1,4 @@
-"""Batches in the form that `fit` wants: labels per output, and weights."""
+"""Batches for `fit`: labels per output, and weights."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -14,15 +14,15 @@ def labelled(
     outputs: Sequence[str] | None,
     class_weight: Mapping[int, float] | None = None,
 ) -> tf.data.Dataset:
-    """Labels, and weights where there are any, for every output.
+    """Give every output its labels, and weights where there are any.
 
-    Keras's own `class_weight` is refused for models of several outputs.
+    Keras refuses its own `class_weight` for models of several outputs.
 
     Args:
-        dataset: Of (clips, labels) or (clips, labels, weights).
+        dataset: A dataset of (clips, labels) or (clips, labels, weights).
         outputs: Names of the model's outputs, or None when it has one.
-        class_weight: From class number to the weight of its clips; 1 for
-            classes that it leaves out.
+        class_weight: Mapping from class number to the weight of its clips; 1
+            for classes that it leaves out.
 
     Returns:
         A dataset of (clips, labels[, weights]).
@@ -52,22 +52,22 @@ def labelled(
 def filled_up(
     dataset: tf.data.Dataset, batch_size: int, items: Sequence[tuple[str, Any]]
 ) -> tf.data.Dataset:
-    """Makes the last batch as large as the others, at no weight.
+    """Make the last batch as large as the others, with rows of no weight.
 
-    One batch shape compiles once, and divides among devices. The weights'
-    mean over all rows is 1, so that losses and accuracies, which Keras
-    divides by rows or by weights, both come out as without the filling.
+    One batch shape compiles once, and divides among devices. The weights' mean
+    over all rows is 1, so that losses and accuracies, which Keras divides by
+    rows or by weights, are the same as without the padding.
 
     Args:
-        dataset: Of (clips, labels), the last batch perhaps smaller.
+        dataset: A dataset of (clips, labels); the last batch may be smaller.
         batch_size: Rows of a batch.
-        items: (path, label) pairs that it was made of, those that cannot be
-            read included.
+        items: The dataset's (path, label) pairs, those that cannot be read
+            included.
 
     Returns:
         A dataset of (clips, labels, weights).
     """
-    # By item: a file may be listed twice, and is skipped once.
+    # Counted by item: a file may be listed twice, and is skipped once.
     count = sum(os.fspath(path) not in dataset.skipped for path, _ in items)
     rows = -(-count // batch_size) * batch_size
 
@@ -79,18 +79,20 @@ def filled_up(
 
 
 def even_batches(dataset: tf.data.Dataset, devices: int) -> tf.data.Dataset:
-    """Fills every batch up to a multiple of the devices, at no weight.
+    """Fill every batch up to a multiple of the devices, at no weight.
 
-    For a smaller last batch, which `devices` cannot share out evenly. A
-    step's gradient stays that of the mean over the clips that were there.
-    What fills up is the last of them again, which batch normalisation sees,
-    and `weighted_metrics` leave out. To train, not to measure: the weights
-    that make a step right let the clips of a smaller batch count for a few
-    more in the numbers of an epoch.
+    A smaller last batch may not divide evenly among the devices. Its last clip
+    is repeated with weight 0; the gradient of a step stays that of the mean
+    over the original clips. Batch normalisation sees the repeated clips, and
+    `weighted_metrics` leave them out.
+
+    Use this for training, not for measurement: the weights that make a step
+    right let the clips of a smaller batch count slightly more in the numbers of
+    an epoch.
 
     Args:
-        dataset: Of (clips, labels) or (clips, labels, weights).
-        devices: How many share each batch.
+        dataset: A dataset of (clips, labels) or (clips, labels, weights).
+        devices: Number of devices that share each batch.
 
     Returns:
         A dataset of (clips, labels, weights).
@@ -114,7 +116,7 @@ def even_batches(dataset: tf.data.Dataset, devices: int) -> tf.data.Dataset:
 
 
 def _repeat_last(batch: Any, rows: int | tf.Tensor) -> tuple[Any, tf.Tensor]:
-    """The batch with its last row repeated, and (rows,) 1 for its own."""
+    """Repeat the last row of a batch, and return (rows,) 1 for its own rows."""
     count = tf.shape(tf.nest.flatten(batch)[0])[0]
     places = tf.minimum(tf.range(rows), count - 1)
     batch = tf.nest.map_structure(lambda one: tf.gather(one, places), batch)
@@ -122,7 +124,7 @@ def _repeat_last(batch: Any, rows: int | tf.Tensor) -> tuple[Any, tf.Tensor]:
 
 
 def _weights(weights: Mapping[int, float], label: tf.Tensor) -> tf.Tensor:
-    """The weight of each label, 1 where none is given."""
+    """Return the weight of each label, 1 where none is given."""
     same = label[:, None] == tf.constant(list(weights), label.dtype)
     change = tf.constant(list(weights.values()), "float32") - 1.0
     return 1.0 + tf.reduce_sum(tf.cast(same, "float32") * change, axis=1)

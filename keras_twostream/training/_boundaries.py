@@ -62,12 +62,12 @@ class BoundaryTable:
 
     @property
     def numbered(self) -> list[tuple[str, int]]:
-        """(path, number) pairs, for datasets that `targets` takes."""
+        """Return (path, number) pairs, for datasets that `targets` takes."""
         return [(path, number) for number, path in enumerate(self.paths)]
 
     @property
     def frames(self) -> dict[str, tuple[int, int]]:
-        """From path to (z_p, z_e), counted from 1 as in the paper."""
+        """Return a dict from path to (z_p, z_e), from 1 as in the paper."""
         return {
             path: (self._ends[before], self._starts[after])
             for path, (before, after) in zip(
@@ -76,10 +76,10 @@ class BoundaryTable:
         }
 
     def targets(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        """Give each clip its class and boundaries as they are now.
+        """Give each clip its class and its present boundaries.
 
         Args:
-            dataset: Of (clips, numbers), made from `numbered`.
+            dataset: A dataset of (clips, numbers), made from `numbered`.
 
         Returns:
             A dataset of (clips, targets), (B, 3) ints for
@@ -96,12 +96,12 @@ class BoundaryTable:
         """Find the boundaries that suit each video's own class best.
 
         Args:
-            model: A model with `every_boundary`; of several outputs, one
-                for each stream, the mean counts.
+            model: A model with `every_boundary`. If it has several outputs, one
+                for each stream, their mean is used.
             batches: (clips, numbers), made from `numbered`.
 
         Returns:
-            How many videos changed their boundaries.
+            The number of videos whose boundaries changed.
         """
         earlier = self.pairs.copy()
         for clips, numbers in batches:
@@ -118,10 +118,10 @@ class BoundaryTable:
         write_json(Path(path), {k: list(v) for k, v in self.frames.items()})
 
     def load(self, path: str | os.PathLike) -> None:
-        """Take the boundaries that `save` has written.
+        """Read the boundaries that `save` has written.
 
         Raises:
-            WeightsError: If they are of other videos or clips.
+            WeightsError: If they belong to other videos or clips.
         """
         saved: Mapping[str, Any] = json.loads(Path(path).read_text("utf-8"))
         try:
@@ -143,11 +143,11 @@ def rounds(
     """Split calls of `fit` where boundaries are searched.
 
     Args:
-        parts: Of each call `initial_epoch`, `epochs` and `steps_per_epoch`.
+        parts: The `initial_epoch`, `epochs` and `steps_per_epoch` of each call.
         every: Epochs of a round; 0 splits nothing.
 
     Yields:
-        The same for each round.
+        The same three arguments for each round.
     """
     for part in parts:
         first, last = part["initial_epoch"], part["epochs"]
@@ -158,5 +158,5 @@ def rounds(
 
 
 def _mean_logits(outputs: Any) -> np.ndarray:
-    """(B, P, E, n), the mean over the outputs."""
+    """Return the mean over the outputs, (B, P, E, n)."""
     return np.mean(keras.tree.flatten(outputs), axis=0)

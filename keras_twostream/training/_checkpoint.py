@@ -1,7 +1,8 @@
-"""Stopping and going on: checkpoints, the best weights, the log.
+"""Checkpoints to stop and resume, the best weights, and the log.
 
-Everything random in the input is a function of (seed, epoch, step), so a
-checkpoint is weights, optimiser and that place; no iterator is saved.
+All randomness in the input is a function of (seed, epoch, step). A checkpoint
+therefore holds the weights, the optimiser and that position; no iterator is
+saved.
 """
 
 import json
@@ -22,7 +23,7 @@ from keras_twostream.training._identity import difference
 
 
 class Resume(keras.callbacks.Callback):
-    """Saves the state of `fit` and goes on from it after a kill.
+    """Callback that saves the state of `fit`, and resumes after a kill.
 
     Args:
         path: The checkpoint, an .npz file.
@@ -30,13 +31,13 @@ class Resume(keras.callbacks.Callback):
             an epoch is always saved.
         companions: Callbacks whose `state` (a JSON-compatible dict) is saved
             and restored too, such as `KeepBest` and `RunLog`.
-        seed: Of dropout on PyTorch, together with epoch and step.
-        identity: What the run is of, by name, as JSON gives it back; a run
-            goes on only if it is of the same.
+        seed: Seed of dropout on PyTorch, used with epoch and step.
+        identity: Description of the run by name, in JSON-compatible values; a
+            run resumes only if its own is the same.
 
     Attributes:
-        epoch: The epoch to go on with.
-        step: Batches of it that are done.
+        epoch: The epoch at which the run resumes.
+        step: Batches of that epoch that are done.
 
     Example:
 
@@ -45,7 +46,7 @@ class Resume(keras.callbacks.Callback):
     resume.restore(model)
     for part in resume.parts(steps, epochs=30):
         place = {"start_epoch": resume.epoch, "start_step": resume.step}
-        # Repeated, so that steps_per_epoch alone ends an epoch.
+        # The dataset repeats, so that steps_per_epoch alone ends an epoch.
         dataset = make(training=True, repeat=True, **place)
         model.fit(dataset, callbacks=[resume], **part)
     ```
@@ -68,14 +69,14 @@ class Resume(keras.callbacks.Callback):
         self._metrics: list[np.ndarray] | None = None
 
     def restore(self, model: keras.Model) -> bool:
-        """Puts a compiled model into the saved state, if there is one.
+        """Put a compiled model into the saved state, if there is one.
 
         Returns:
-            Whether there was one.
+            True if there was one.
 
         Raises:
-            WeightsError: If the checkpoint is of another model or optimiser,
-                or of a run of something else.
+            WeightsError: If the checkpoint is of another model, optimiser or
+                run.
         """
         self.set_model(model)
         if not self.path.exists():
@@ -97,18 +98,18 @@ class Resume(keras.callbacks.Callback):
         return True
 
     def parts(self, steps: int, epochs: int) -> Iterator[dict[str, int]]:
-        """Arguments of each call of `fit` that the run still needs.
+        """Yield the arguments of each call of `fit` that the run still needs.
 
-        The rest of a broken-off epoch is a call of its own: Keras takes the
-        length of all epochs from the first one that it goes through.
+        The rest of an interrupted epoch is a call of its own: Keras takes the
+        length of all epochs from the first epoch of a call.
 
         Args:
             steps: Batches in a whole epoch.
             epochs: Epochs of the run, those that are done included.
 
         Yields:
-            `initial_epoch`, `epochs` and `steps_per_epoch`. `epoch` and
-            `step` then say where the dataset begins.
+            `initial_epoch`, `epochs` and `steps_per_epoch`. The attributes
+            `epoch` and `step` then give the start of the dataset.
         """
         if self.step and self._goes_on(epochs):
             yield {
@@ -142,7 +143,7 @@ class Resume(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self._add_earlier_metrics()
         self.step = self._first + batch + 1
-        # Behind the last batch there is nothing of the epoch to go on with.
+        # After the last batch, nothing of the epoch remains.
         last = batch + 1 == (self.params or {}).get("steps")
         if not last and time.monotonic() - self._saved_at >= self._every:
             self.save()
@@ -152,7 +153,7 @@ class Resume(keras.callbacks.Callback):
         self.save()
 
     def save(self) -> None:
-        """Writes the checkpoint, replacing the one before."""
+        """Write the checkpoint, replacing the previous one."""
         model = self.model
         state = {
             "epoch": self.epoch,
@@ -173,7 +174,7 @@ class Resume(keras.callbacks.Callback):
         self._saved_at = time.monotonic()
 
     def _add_earlier_metrics(self) -> None:
-        """Means over a resumed epoch cover the part before the kill.
+        """Add the part before the kill to the means over a resumed epoch.
 
         Keras makes its metrics in the first step; all of them are sums.
         """
@@ -222,14 +223,13 @@ def _group(arrays: dict[str, np.ndarray], name: str) -> list[np.ndarray]:
 
 
 class KeepBest(keras.callbacks.Callback):
-    """Keeps the best weights, and stops when they get no better.
+    """Callback that keeps the best weights, and can stop early.
 
     Args:
-        path: Where the weights go, an .npz file.
-        monitor: A key of `logs`; the larger the better, unless it ends in
-            "loss".
-        patience: Epochs without a better one before training stops, or None
-            for never.
+        path: File for the weights, an .npz file.
+        monitor: A key of `logs`. Larger is better, unless it ends in "loss".
+        patience: Epochs without improvement before training stops, or None for
+            never.
     """
 
     def __init__(
@@ -258,15 +258,15 @@ class KeepBest(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def exhausted(self, epoch: int) -> bool:
-        """Whether the patience had run out at the end of an epoch."""
+        """Check if the patience had run out at the end of an epoch."""
         if self._patience is None or self.state["epoch"] is None:
             return False
         return epoch - self.state["epoch"] >= self._patience
 
     def load_best(self, model: keras.Model) -> None:
-        """Gives the model its best weights, if this run has kept any.
+        """Give the model its best weights, if this run has kept any.
 
-        A file that another run left at the same place does not count.
+        A file that another run left at the same path is ignored.
         """
         if self.state["epoch"] is not None and self.path.exists():
             with np.load(self.path, allow_pickle=False) as file:
@@ -283,11 +283,11 @@ class KeepBest(keras.callbacks.Callback):
 
 
 class RunLog(keras.callbacks.Callback):
-    """Writes a CSV with one row per epoch.
+    """Callback that writes a CSV with one row per epoch.
 
     Args:
         path: The file.
-        report: Called with each row.
+        report: Function called with each row.
     """
 
     def __init__(self, path: str | os.PathLike, report: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""`training.compile`: a recipe turned into Keras's own `model.compile`."""
+"""`training.compile`: from a recipe to Keras's own `model.compile`."""
 
 import re
 import weakref
@@ -29,7 +29,7 @@ from keras_twostream.training._xla import faster_with_xla
 
 JIT = (True, False, "auto", "measure")
 
-# Names of what a recipe froze in each model, for the next one to thaw.
+# Names of the layers that a recipe froze, for the next one to thaw.
 _frozen: weakref.WeakKeyDictionary[keras.Model, list[str]] = (
     weakref.WeakKeyDictionary()
 )
@@ -44,16 +44,15 @@ def compile(
     jit_compile: bool | str = "auto",
     **changes: Any,
 ) -> Recipe:
-    """Compiles a model as its paper, or another recipe, prescribes.
+    """Compile a model as its paper, or another recipe, prescribes.
 
     Optimiser, schedule, weight decay, clipping, learning-rate multipliers,
-    frozen layers and one loss per output come from the recipe; losses are
-    taken from logits, and the contrastive one of Actions ~ Transformations
+    frozen layers and one loss per output come from the recipe. Losses are
+    computed from logits, and the contrastive loss of Actions ~ Transformations
     from the logits of every boundary. `fit` follows as for any Keras model.
     Layers that an earlier recipe froze train again, unless this one freezes
-    them too.
-    Dropout is an option of the builder, by default the paper's own; what
-    else a recipe wants built is in its `options` and `spec`.
+    them too. Dropout is an option of the builder, by default the paper's own;
+    other requirements of a recipe are in its `options` and `spec`.
 
     Args:
         model: A model of this library, with logits as outputs.
@@ -61,12 +60,12 @@ def compile(
             for the one named after the model's architecture.
         steps: Optimiser steps of the whole run, over which the schedule is
             stretched; the recipe's own number when None.
-        multi_label: Whether labels are 0/1 vectors of several classes; the
-            model remembers it, and is asked for each class by itself.
-        jit_compile: Whether XLA compiles the step: True, False, "auto"
-            (what was fastest when we measured: off on CPU and on PyTorch,
-            whose compiler gives up on Keras's graphs, on for JAX), or
-            "measure", which times the forward pass both ways first.
+        multi_label: Whether labels are 0/1 vectors of several classes. The
+            model remembers it, and gives a separate probability for each class.
+        jit_compile: Whether XLA compiles the step: True, False, "auto" (the
+            fastest in our measurements: off on CPU and on PyTorch, whose
+            compiler fails on Keras's graphs, on for JAX), or "measure", which
+            first times the forward pass both ways.
         **changes: Fields of the recipe to change, such as
             `learning_rate=0.01`.
 
@@ -75,8 +74,8 @@ def compile(
 
     Raises:
         UnknownNameError: If there is no such recipe.
-        SpecError: If the model ends in a softmax, or with several labels in
-            a mean of probabilities, or the schedule needs `steps`.
+        SpecError: If the model ends in a softmax, or, with several labels, in a
+            mean of probabilities, or if the schedule needs `steps`.
 
     Example:
 
@@ -112,8 +111,11 @@ def compile(
 
 
 def _jit(asked: bool | str) -> bool | str:
-    """What Keras is told: before 3.15 its "auto" takes XLA on a CPU, too,
-    where C3D's forward pass is three times slower with it."""
+    """Return the `jit_compile` that Keras gets.
+
+    Before 3.15, Keras's "auto" also uses XLA on a CPU, where it makes C3D's
+    forward pass three times slower.
+    """
     if asked not in ("auto", "measure"):
         return asked
     on_cpu = keras.backend.backend() == "tensorflow" and not has_gpu()
@@ -122,10 +124,10 @@ def _jit(asked: bool | str) -> bool | str:
 
 
 def default_recipe(model: keras.Model) -> str:
-    """The name of the recipe that belongs to the model's architecture.
+    """Return the name of the recipe for the model's architecture.
 
     Raises:
-        SpecError: If the model does not say what it is.
+        SpecError: If the model does not name its architecture.
     """
     name = card(model).get("architecture")
     if name is None:
@@ -138,10 +140,10 @@ def default_recipe(model: keras.Model) -> str:
 
 
 def freeze(model: keras.Model, recipe: Recipe) -> list[str]:
-    """Stops the layers that a recipe freezes from training.
+    """Freeze the layers that a recipe freezes.
 
     Returns:
-        Names of the layers frozen now.
+        Names of the newly frozen layers.
 
     Raises:
         SpecError: If a pattern of `recipe.frozen` matches no layer.
@@ -172,7 +174,7 @@ def _named(model: keras.Model, recipe: Recipe) -> list[keras.layers.Layer]:
 
 
 def _below(model: keras.Model, pattern: str | None) -> list:
-    """Layers with weights on the way to the first one that matches."""
+    """Return layers with weights that lead to the first one that matches."""
     found = [x for x in model.layers if pattern and re.search(pattern, x.name)]
     if not found:
         return []
@@ -181,7 +183,7 @@ def _below(model: keras.Model, pattern: str | None) -> list:
 
 
 def output_names(model: keras.Model) -> list[str] | None:
-    """Keys of the model's outputs, or None when it has one."""
+    """Return the keys of the model's outputs, or None when it has one."""
     outputs = model.output
     return list(outputs) if isinstance(outputs, dict) else None
 
@@ -215,7 +217,7 @@ def _accuracy(multi_label: bool) -> keras.metrics.Metric:
 
 
 def boundary_scale(model: keras.Model) -> float | None:
-    """The scale of a model's logits of every boundary, None without them."""
+    """Return the scale of a model's logits of every boundary, or None."""
     heads = [
         layer
         for layer in model.layers
@@ -252,7 +254,7 @@ def _refuse_boundaries(model: keras.Model) -> None:
 
 
 def _refuse_shares(model: keras.Model) -> None:
-    """Shares of one cannot say that a video shows several classes."""
+    """Refuse outputs that sum to one, which exclude several classes at once."""
     methods = {clip_spec(model).score_fusion} | {
         layer.method
         for layer in model.layers

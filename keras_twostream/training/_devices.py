@@ -11,24 +11,24 @@ from keras_twostream.errors import MissingLibraryError, SpecError
 
 @contextlib.contextmanager
 def devices(count: int | None = None) -> Iterator[list[str]]:
-    """Data-parallel training: every device takes a share of each batch.
+    """Train data-parallel: every device takes a share of each batch.
 
-    Open it before the model is built; JAX needs it so. Batches are the
-    global ones. JAX refuses one that does not divide by the number of
-    devices, and TensorFlow lets the mean of a smaller share count as much as
+    Open this context before the model is built, as JAX requires. Batches are
+    the global ones. JAX refuses a batch that does not divide by the number of
+    devices, and TensorFlow gives the mean of a smaller share as much weight as
     that of a larger one: pass such data through `even_batches`.
-    `training.train` leaves out a smaller last batch, and fills it up without
-    weight when validating.
+    `training.train` leaves out a smaller last batch, and in validation fills it
+    up without weight.
 
     On several machines, each process first calls
     `keras.distribution.initialize` (JAX) and feeds its own share of every
     batch; see examples/many_workers.py.
 
     Args:
-        count: How many devices; all that there are when None.
+        count: Number of devices; all of them when None.
 
     Yields:
-        Their names.
+        The list of their names.
 
     Raises:
         MissingLibraryError: On PyTorch, where Keras accepts several devices
@@ -58,7 +58,7 @@ def devices(count: int | None = None) -> Iterator[list[str]]:
 
 
 def set_precision(name: str = "auto") -> str:
-    """Sets the numbers that layers compute with; call before building.
+    """Set the number format of layers; call this before building.
 
     Weights, normalisation of the input and logits stay in float32.
 
@@ -70,7 +70,7 @@ def set_precision(name: str = "auto") -> str:
         The name of Keras's dtype policy.
 
     Raises:
-        SpecError: If the name is none of the three.
+        SpecError: If the name is not one of the three.
     """
     policies = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
     if name == "auto":
@@ -85,12 +85,13 @@ def set_precision(name: str = "auto") -> str:
 
 
 def has_gpu() -> bool:
-    """Whether the backend sees a GPU."""
+    """Check if the backend sees a GPU."""
     if keras.backend.backend() == "torch":
         import torch
 
         return torch.cuda.is_available()
-    # All of them: JAX raises when it is asked for a kind that is not there.
+    # All devices are listed: JAX raises when it is asked for a kind that is not
+    # there.
     devices = keras.distribution.list_devices()
     return any(name.startswith("gpu") for name in devices)
 

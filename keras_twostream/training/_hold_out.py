@@ -1,4 +1,4 @@
-"""A part of the training list that validates."""
+"""The part of a training list that is held out for validation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,22 +12,21 @@ def hold_out(
     seed: int = 0,
     groups: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Splits a list so that every class keeps its share.
+    """Split a list so that every class keeps its share.
 
     Clips cut from one recording look alike, so that holding one of them out
-    measures nothing: name the recordings, and whole ones are held out, as
-    near to the share as their sizes allow. A class of one recording stays in
-    training.
+    measures nothing. With `groups`, whole recordings are held out, as near to
+    the share as their sizes allow. A class of one recording stays in training.
 
     Args:
-        labels: One label per item; several labels count as their first, and
-            none as a class of its own.
+        labels: One label per item. Several labels count as the first of them,
+            and no label counts as a class of its own.
         share: Share of each class that is held out, below 1.
-        seed: Of the draw.
-        groups: The recording of each item; every item its own when None.
+        seed: Seed of the draw.
+        groups: The recording of each item; every item has its own when None.
 
     Returns:
-        Indices to train on and indices held out, each ascending.
+        Indices to train on and indices held out, both ascending.
     """
     first = np.array([next(iter(np.atleast_1d(x)), -1) for x in labels])
     names = np.arange(len(first)) if groups is None else np.array(groups)
@@ -43,7 +42,7 @@ def hold_out(
 def _draw(
     groups: np.ndarray, share: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Whole groups of one class, at random, that make up the share."""
+    """Draw whole groups of one class that make up the share."""
     names, sizes = np.unique(groups, return_counts=True)
     order = rng.permutation(len(names)).tolist()
     left = min(max(round(len(groups) * share), int(share > 0)), len(groups))
@@ -51,7 +50,7 @@ def _draw(
         return names[:0]
     drawn: list[int] = []
     for place in order:
-        # Too much by more than leaving it out would be too little.
+        # Adding the group would miss the share by more than leaving it out.
         too_large = sizes[place] - left > left
         if left > 0 and not too_large and len(drawn) < len(names) - 1:
             drawn.append(place)

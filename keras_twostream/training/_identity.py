@@ -1,4 +1,4 @@
-"""What a run is of, so that it only goes on with the same."""
+"""The identity of a run, so that it resumes only with the same inputs."""
 
 import dataclasses
 import hashlib
@@ -23,23 +23,23 @@ def identity(
     spec: ClipSpec,
     **settings: Any,
 ) -> dict[str, Any]:
-    """All that a run's numbers depend on, by name, as JSON gives it back.
+    """Return everything that a run's numbers depend on, as JSON values by name.
 
-    Videos count by file name, so that their folder may move.
+    Videos are identified by file name, so that their folder may move.
 
     Args:
         items: (path, label) pairs to train on.
-        validation: Those to validate on.
+        validation: (path, label) pairs to validate on.
         recipe: How to train.
         spec: The model's clip.
-        **settings: More of it.
+        **settings: Further settings of the run.
     """
     fields = dataclasses.asdict(recipe)
     found = {
         **settings,
         **{f"recipe.{k}": v for k, v in fields.items() if k not in _FREE},
         **{f"clip.{k}": v for k, v in spec.to_json().items()},
-        # Last: another seed or share explains other videos.
+        # These come last: another seed or share explains other videos.
         "training videos": _digest(items),
         "validation videos": _digest(validation),
     }
@@ -47,9 +47,9 @@ def identity(
 
 
 def difference(saved: Mapping[str, Any], own: Mapping[str, Any]) -> str:
-    """The first name whose values differ; empty if there is none.
+    """Return the first name whose values differ; empty if there is none.
 
-    A name that one side lacks says nothing: another version wrote it.
+    A name that one side lacks is ignored: another version wrote it.
     """
     shared = (name for name in own if name in saved)
     return next((name for name in shared if saved[name] != own[name]), "")
@@ -64,7 +64,7 @@ def _digest(items: Sequence[tuple[str, Any]]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's values as Python's; a function as its name."""
+    """Convert NumPy's values to Python's, and a function to its name."""
     if hasattr(value, "tolist"):
         return value.tolist()
     return getattr(value, "__qualname__", type(value).__name__)

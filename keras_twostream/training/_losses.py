@@ -60,10 +60,10 @@ class CrossEntropy(keras.losses.Loss):
 class ContrastiveCosine(keras.losses.Loss):
     """The loss of Actions ~ Transformations on the distances of all boundaries.
 
-    X. Wang et al. 2016, section 3.2: at the boundaries of the video, the
-    distance of its own class, and what every other class lacks of the
-    margin. The boundaries are those that lie closest for its own class, or
-    those that a label brings; no gradient goes through their choice.
+    X. Wang et al. 2016, section 3.2: the distance of the video's own class at
+    its boundaries, plus the amount by which every other class falls short of
+    the margin. The boundaries are the closest ones for its own class, or those
+    that a label brings; no gradient flows through their choice.
 
     The predictions are logits of every boundary, (B, P, E, n), -scale times
     the cosine distances. Labels are class numbers (B,), or (B, 3): class,
@@ -71,7 +71,7 @@ class ContrastiveCosine(keras.losses.Loss):
     `models.boundaries`.
 
     Args:
-        scale: Of the logits, as the model's `scale`.
+        scale: Scale of the logits, as the model's `scale`.
         margin: Distance that other classes should keep.
         push: Weight of the other classes.
         name: Name of the loss.
@@ -125,7 +125,7 @@ class ContrastiveCosine(keras.losses.Loss):
 
 
 def _split(labels: Any, effects: int) -> tuple[Any, Any]:
-    """Class numbers, and the number of each boundary pair or None."""
+    """Return class numbers, and the number of each boundary pair or None."""
     labels = ops.cast(labels, "int32")
     if len(labels.shape) == 2 and labels.shape[-1] == 3:
         return labels[:, 0], labels[:, 1] * effects + labels[:, 2]
@@ -134,7 +134,7 @@ def _split(labels: Any, effects: int) -> tuple[Any, Any]:
 
 
 def _counted(loss: Any, labels: Any, classes: int) -> Any:
-    """The loss without clips of no label, NaN for labels of no class."""
+    """Return the loss; 0 for negative labels, NaN for too large ones."""
     loss = ops.where(labels < classes, loss, float("nan"))
     return ops.where(labels < 0, ops.zeros_like(loss), loss)
 
@@ -161,11 +161,11 @@ def _refuse_boundaries(logits: Any) -> None:
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class Accuracy(keras.metrics.SparseCategoricalAccuracy):
-    """Share of clips whose largest logit is their class.
+    """The share of clips whose largest logit is their class.
 
-    Clips whose label is negative do not count, as in `CrossEntropy`. Of the
-    logits of every boundary each class has its largest; labels that bring
-    boundaries give their class.
+    Clips whose label is negative do not count, as in `CrossEntropy`. With
+    logits of every boundary, the largest logit of each class is used; labels
+    that include boundaries give their class.
     """
 
     def update_state(self, y_true, y_pred, sample_weight=None):

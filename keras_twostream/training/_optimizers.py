@@ -1,4 +1,4 @@
-"""Optimisers that treat variables apart, as the papers do.
+"""Optimisers with settings per variable, as in the papers.
 
 Caffe's solvers give biases twice the learning rate and no weight decay, and
 two-stream papers multiply the rate of the first flow layer. Keras has one
@@ -15,19 +15,19 @@ from keras import ops
 from keras_twostream.training._recipes import Recipe
 from keras_twostream.training._schedules import learning_rate
 
-# Decay pulls kernels towards zero; for these that would be harmful.
+# Decay pulls kernels towards zero, which would be harmful for these.
 NOT_DECAYED = ("bias", "gamma", "beta", "alpha", "scale")
 
 
 class _ByVariable:
-    """Per-variable learning rates and weight decay.
+    """Learning rates and weight decay for each variable.
 
     Args:
-        multipliers: From a regular expression on a variable's path to the
-            factor on its learning rate; the first that matches counts.
+        multipliers: Mapping from a regular expression on a variable's path to
+            the factor on its learning rate; the first match counts.
     """
 
-    _var_key: Callable[[Any], Any]  # of Keras's optimiser, beside this class
+    _var_key: Callable[[Any], Any]  # from Keras's optimiser, the other base
 
     def __init__(
         self, *args: Any, multipliers: Mapping[str, float] | None = None, **kw
@@ -42,11 +42,11 @@ class _ByVariable:
         super().build(variables)
 
     def path(self, variable) -> str:
-        """Where in the model a variable is, as `rgb_conv1/kernel`."""
+        """Return a variable's path in the model, as `rgb_conv1/kernel`."""
         return self._paths[self._var_key(variable)]
 
     def multiplier(self, path: str) -> float:
-        """The factor on the learning rate of the variable at `path`."""
+        """Return the factor on the learning rate of the variable at `path`."""
         for pattern, factor in self.multipliers.items():
             if re.search(pattern, path):
                 return factor
@@ -62,7 +62,7 @@ class _ByVariable:
         super().update_step(gradient, variable, learning_rate)
 
     def _apply_weight_decay(self, variables):
-        """Left to `update_step`: Keras decays all variables at one rate."""
+        """Do nothing: `update_step` decays each variable at its own rate."""
 
     def get_config(self):
         return {**super().get_config(), "multipliers": self.multipliers}
@@ -95,7 +95,7 @@ class CaffeSGD(_ByVariable, keras.optimizers.SGD):
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class AdamW(_ByVariable, keras.optimizers.AdamW):
-    """AdamW that leaves biases and normalisation undecayed."""
+    """AdamW without weight decay on biases and normalisation."""
 
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
@@ -104,14 +104,14 @@ class Adam(_ByVariable, keras.optimizers.Adam):
 
 
 def is_decayed(path: str) -> bool:
-    """Whether weight decay applies to the variable at `path`."""
+    """Check if weight decay applies to the variable at `path`."""
     return path.rsplit("/", 1)[-1] not in NOT_DECAYED
 
 
 def optimizer(
     recipe: Recipe, steps: int | None = None
 ) -> keras.optimizers.Optimizer:
-    """The recipe's optimiser.
+    """Return the recipe's optimiser.
 
     Args:
         recipe: The recipe.

@@ -8,7 +8,7 @@ from keras_twostream.inspection import stream_layers
 def freeze_batch_norm(model: keras.Model) -> list[str]:
     """Freeze every batch normalisation but each stream's first.
 
-    A frozen one keeps gamma and beta, and normalises by its moving mean and
+    A frozen layer keeps gamma and beta, and normalises by its moving mean and
     variance in training too, as `frozen: true` does in the authors' Caffe.
 
     Args:

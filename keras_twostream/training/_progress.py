@@ -8,14 +8,14 @@ import keras
 
 
 class Progress(keras.callbacks.Callback):
-    """Writes a line every few seconds and one per epoch.
+    """Callback that writes a line every few seconds and one per epoch.
 
     Args:
         batch_size: Clips in a batch.
         steps: Batches in a whole epoch.
         epochs: Epochs of the run.
-        first_step: Batches of the first epoch done before.
-        file: Where to write; standard error when None.
+        first_step: Batches of the first epoch that are already done.
+        file: Output stream; standard error when None.
         every_seconds: Seconds between two lines within an epoch.
     """
 
@@ -67,7 +67,7 @@ class Progress(keras.callbacks.Callback):
 
 
 def duration(seconds: float) -> str:
-    """Seconds as 4:05 or 2:04:05."""
+    """Format seconds as 4:05 or 2:04:05."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -1,6 +1,6 @@
-"""Recipes: what a paper prescribes for training, as data.
+"""Recipes: the training settings of a paper, as data.
 
-A recipe is a TOML file, `recipes/<architecture>.toml` for the papers' own.
+A recipe is a TOML file; the papers' own are `recipes/<architecture>.toml`.
 Nothing in it is code, so it can be printed, compared and published.
 """
 
@@ -25,7 +25,7 @@ TABLES = (
     "spec",
     "input",
 )
-# Of the tables whose entries do not depend on the model.
+# Entries of the tables that do not depend on the model.
 ENTRIES = {
     "schedule": ("name", "at", "factor", "warmup", "end"),
     "input": (
@@ -66,7 +66,7 @@ NUMBERS = {
     "push": NOT_NEGATIVE,
     "boundaries_every": WHOLE,
 }
-FEW_STEPS = 6  # of an epoch of few videos
+FEW_STEPS = 6  # least steps of an epoch when there are few videos
 OPTIONAL = ("steps", "patience", "clip_norm")
 SCHEDULE_NUMBERS = {"factor": POSITIVE, "warmup": SHARE, "end": NOT_NEGATIVE}
 FLAGS = ("nesterov", "partial_batch_norm")
@@ -76,53 +76,53 @@ _FOLDER = Path(__file__).parent / "recipes"
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How to train one architecture.
+    """Settings to train one architecture.
 
     Attributes:
         name: The recipe's name.
-        source: Where the numbers come from: paper and section, or code.
-        notes: What the fields cannot say.
+        source: Source of the numbers: paper and section, or code.
+        notes: Facts that the fields cannot express.
         epochs: Passes over the training list when steps are not given.
         batch_size: Clips in a batch.
         accumulate: Batches whose gradients are averaged for one step of the
             optimiser, where the paper's batch does not fit the memory.
         steps: Optimiser steps of the run, to which `schedule["at"]` refers,
             or None when it refers to epochs.
-        least_steps: Optimiser steps that a run has at least: of few videos it
-            takes more epochs, and smaller batches.
+        least_steps: Least number of optimiser steps in a run: with few videos
+            it takes more epochs, and smaller batches.
         optimizer: "sgd", "adam" or "adamw".
-        momentum: Of sgd.
-        nesterov: Whether sgd looks ahead.
+        momentum: Momentum of sgd.
+        nesterov: Whether sgd uses Nesterov momentum.
         learning_rate: The largest one.
-        schedule: "name" (constant, steps, cosine or one_cycle); "at" and
-            "factor" of steps; "warmup", the share of the run that climbs
-            to the learning rate; "end", the last rate as a share of it.
+        schedule: A dict with "name" (constant, steps, cosine or one_cycle);
+            "at" and "factor" of steps; "warmup", the share of the run that
+            climbs to the learning rate; "end", the last rate as a share of it.
         weight_decay: L2 added to the gradient for sgd, as in Caffe;
             decoupled for adamw. Biases and normalisation are left out.
         clip_norm: Largest norm of all gradients together, or None.
-        multipliers: From a regular expression on a variable's path to the
-            factor on its learning rate; the first that matches counts.
-        frozen: Regular expressions of layer names that do not train, or a
-            single one.
-        frozen_below: Regular expression; what lies below the first layer
-            that matches does not train either. No match freezes nothing.
+        multipliers: Dict from a regular expression on a variable's path to the
+            factor on its learning rate; the first match counts.
+        frozen: Regular expressions, or a single one, of names of layers that do
+            not train.
+        frozen_below: Regular expression; the layers below the first layer that
+            matches do not train either. No match freezes nothing.
         partial_batch_norm: Freeze all batch normalisation but each stream's
             first (Wang et al. 2016, section 3.2).
         patience: Epochs without a better validation before training stops,
             or None for never.
         label_smoothing: Share of the target given to all classes.
-        margin: Distance that the contrastive loss of Actions ~
-            Transformations wants of other classes.
+        margin: Distance that other classes should keep in the contrastive loss
+            of Actions ~ Transformations.
         push: Weight of the other classes in that loss.
-        boundaries_every: Epochs from one search for the videos' boundaries
-            to the next (its EM); 0 takes the best ones at every step.
-        loss_weights: From output name to weight, for several heads.
+        boundaries_every: Epochs between two searches for the videos' boundaries
+            (the paper's EM); 0 takes the best ones at every step.
+        loss_weights: Dict from output name to weight, for several heads.
         options: Options of the builder, such as dropout.
         spec: Fields of the ClipSpec that training changes.
         input: Options of `data.video_dataset`: augment, mirror, colour,
             sampler, flow_values, short, bound.
-        stages: What changes in each further stage of training, against the
-            stage before: tables of fields, or of "table.entry".
+        stages: Changes of each further stage of training against the stage
+            before: tables of fields, or of "table.entry".
     """
 
     name: str
@@ -189,17 +189,17 @@ class Recipe:
         an epoch of few videos has `FEW_STEPS` at least, of 8 clips or more.
 
         Args:
-            videos: How many there are to train on.
+            videos: Number of videos to train on.
         """
         if not self.least_steps:
             return self.batch_size
         return min(self.batch_size, max(8, videos // FEW_STEPS))
 
     def staged(self) -> "list[Recipe]":
-        """Return the recipe of each stage, in order; one where it has one.
+        """Return the recipe of each stage, in order; one if it has no stages.
 
         Raises:
-            SpecError: If a stage changes what no recipe has.
+            SpecError: If a stage changes a field or entry that no recipe has.
         """
         stages = [dataclasses.replace(self, stages=())] if self.stages else []
         for number, changes in enumerate(self.stages, 2):
@@ -212,7 +212,7 @@ class Recipe:
         return stages or [self]
 
     def replace(self, **changes: Any) -> "Recipe":
-        """A copy with some fields changed, checked again.
+        """Return a copy with some fields changed, checked again.
 
         Raises:
             SpecError: If a field is unknown or has a wrong value.
@@ -222,11 +222,11 @@ class Recipe:
         return dataclasses.replace(self, **changes)
 
     def with_entries(self, changes: Mapping[str, Any]) -> "Recipe":
-        """A copy with fields, or single entries of its tables, changed.
+        """Return a copy with changed fields or single entries of its tables.
 
         Args:
-            changes: From a field ("epochs") or an entry ("schedule.end") to
-                its value; later ones win.
+            changes: Mapping from a field ("epochs") or an entry
+                ("schedule.end") to its value; later ones win.
 
         Raises:
             SpecError: If a field is unknown, has no entries, or gets a
@@ -241,7 +241,7 @@ class Recipe:
         return recipe_from_dict(values)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields that are set, as TOML-compatible values."""
+        """Return the fields that are set, as TOML-compatible values."""
         values = dataclasses.asdict(self)
         values["frozen"] = list(self.frozen)
         values["stages"] = [dict(stage) for stage in self.stages]
@@ -255,7 +255,7 @@ class Recipe:
 
 
 def _flat(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Tables as single entries, so that a stage changes only what it names."""
+    """Split tables into entries, so that a stage changes only what it names."""
     entries: dict[str, Any] = {}
     for name, value in changes.items():
         if name in TABLES and isinstance(value, Mapping) and name != "schedule":
@@ -266,12 +266,12 @@ def _flat(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def list_recipes() -> list[str]:
-    """Names of the recipes that come with the library, sorted."""
+    """Return the sorted names of the recipes that come with the library."""
     return sorted(path.stem for path in _FOLDER.glob("*.toml"))
 
 
 def load_recipe(recipe: "str | os.PathLike | Recipe") -> Recipe:
-    """A recipe by name, from a TOML file, or as it is.
+    """Return a recipe by name, from a TOML file, or as it is.
 
     Args:
         recipe: A name of `list_recipes()`, the path of a file that ends in
@@ -306,7 +306,7 @@ def _from_file(path: Path) -> Recipe:
 
 
 def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:
-    """A recipe from the fields of a TOML table.
+    """Return a recipe from the fields of a TOML table.
 
     Raises:
         SpecError: If a field is unknown or has a wrong value.
@@ -325,7 +325,7 @@ def _check_field(name: str) -> None:
 
 
 def _table(values: Mapping[str, Any], field: str, name: str) -> Any:
-    """The table of a recipe that `name`, "field.entry", is to change."""
+    """Return the table that holds `name`, a "field.entry" of a recipe."""
     _check_field(field)
     table = values.get(field, {})
     if field not in TABLES or not isinstance(table, Mapping):

@@ -34,22 +34,22 @@ from keras_twostream.training._throughput import ThroughputMonitor
 
 @dataclasses.dataclass(frozen=True)
 class RunSettings:
-    """How a run goes, beside its recipe.
+    """Settings of a run, beside its recipe.
 
     Attributes:
         epochs: Passes over the training list; the recipe's when None.
         batch_size: Clips in a batch; the recipe's when None.
-        seed: Of everything random.
+        seed: Seed of everything random.
         patience: Epochs without a better validation before stopping, where
-            there is one; the recipe's when None.
-        keep: "best" or "last" weights in the end.
+            there is a validation; the recipe's when None.
+        keep: "best" or "last", the weights that the model ends with.
         checkpoint_seconds: Seconds between checkpoints within an epoch.
-        workers: Videos read at once.
+        workers: Number of videos read in parallel.
         cache: "memory" keeps decoded frames.
         jit_compile: See `compile`.
         multi_label: Whether labels are several classes at once.
-        class_weight: From class number to the weight of its clips.
-        devices: How many share a batch, each an equal part of it.
+        class_weight: Dict from class number to the weight of its clips.
+        devices: Number of devices that share a batch in equal parts.
     """
 
     epochs: int | None = None
@@ -83,7 +83,7 @@ def train(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     announce: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Train a model, or go on with a run that was killed.
+    """Train a model, or resume a run that was killed.
 
     The folder gets `checkpoint.npz`, `best.npz`, `log.csv` and
     `metrics.json`. The model ends with its best (or last) weights.
@@ -91,18 +91,18 @@ def train(
     Args:
         model: A model of this library; it is compiled here.
         items: An `Annotations`, or (path, label) pairs, to train on.
-        recipe: How to train.
+        recipe: The training settings.
         out: The run's folder.
-        validation: As `items`, for the accuracy by clip after each
-            epoch, one centred clip per video.
+        validation: As `items`, for the accuracy by clip after each epoch, from
+            one centred clip per video.
         settings: See `RunSettings`.
         callbacks: More callbacks, called before those that keep the best
-            weights and save; what they remember is not part of a checkpoint.
-        announce: Told what will happen before it happens: videos, batch
-            size, steps, epochs.
+            weights and save. Their state is not part of a checkpoint.
+        announce: Function that is told the videos, batch size, steps and epochs
+            before training begins.
 
     Returns:
-        What `metrics.json` holds.
+        The contents of `metrics.json`.
 
     Raises:
         SpecError: If a setting is wrong.
@@ -180,7 +180,7 @@ class _Run:
         return metrics
 
     def _announce(self, listed: int, readable: int, steps: int) -> None:
-        """Say what will happen, before the wait for the first step."""
+        """Announce the run, before the wait for the first step."""
         left_out = listed - readable
         self.announce(
             f"{readable} videos in batches of {self.batch_size}: {steps} steps "
@@ -190,7 +190,7 @@ class _Run:
         )
 
     def _patience(self) -> int | None:
-        """The user's, or the recipe's, stretched where its epochs are."""
+        """Return the user's patience, or the recipe's, scaled by epochs."""
         if self.settings.patience or not self.recipe.patience:
             return self.settings.patience
         stretch = max(1.0, self.epochs / self.recipe.epochs)
@@ -217,7 +217,7 @@ class _Run:
         )
 
     def _fit(self, items, validation, steps, resume, callbacks) -> None:
-        """Calls `model.fit`, first for the rest of a broken-off epoch."""
+        """Call `model.fit`, first for the rest of an interrupted epoch."""
         held_out = self._validation(validation) if validation else None
         flops = costs(self.model).flops
         monitor = ThroughputMonitor(self.batch_size, flops)
@@ -246,7 +246,7 @@ class _Run:
         return [item for item in items if os.fspath(item[0]) not in skipped]
 
     def _filled_by(self, count: int) -> int:
-        """The largest batch that `count` videos fill, equal on all devices."""
+        """Return the largest batch that `count` videos fill on all devices."""
         devices = self.settings.devices
         size = min(self.batch_size, count)
         if size < devices:
@@ -270,7 +270,7 @@ class _Run:
         return BoundaryTable(items, clip_spec(self.model).clip_length)
 
     def _search(self, table: BoundaryTable | None, resume: Resume) -> None:
-        """Find the boundaries of this round, or take those it began with."""
+        """Find the boundaries of this round, or reload those it began with."""
         if table is None:
             return
         path = self.out / "boundaries.json"

@@ -16,10 +16,10 @@ ONE_CYCLE_END = 1e-3
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear climb, then half a cosine down.
+    """A linear climb, then half a cosine down.
 
-    With a long warm-up this is the one-cycle policy (Smith 2018), with the
-    papers' plain cosine at none.
+    With a long warm-up this is the one-cycle policy (Smith 2018); with none it
+    is the papers' plain cosine.
 
     Args:
         peak: The largest learning rate.
@@ -60,7 +60,7 @@ class Staircase(keras.optimizers.schedules.LearningRateSchedule):
     Args:
         start: The first learning rate.
         at: Steps at which the rate changes, ascending.
-        factor: What it is multiplied by at each.
+        factor: Factor on the rate at each of them.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Staircase(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def learning_rate(recipe: Recipe, steps: int | None) -> Any:
-    """The recipe's schedule, stretched over a run.
+    """Return the recipe's schedule, stretched over a run.
 
     Args:
         recipe: The recipe.

@@ -1,4 +1,4 @@
-"""From one stage of training to the next: the same weights, other options."""
+"""Stages of training: the same weights, other options."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,15 +11,16 @@ from keras_twostream.registry import model_entry
 
 
 def longer_copy(model: keras.Model, **options: Any) -> keras.Model:
-    """The same weights in a network for longer clips, to train on with.
+    """Copy the weights into a network for longer clips, to train on.
 
     ST-ResNet's second stage sees 11 frames instead of 5 and pools over five
     of them; neither changes a weight's shape.
 
     Args:
         model: A trained model of this library.
-        **options: Those of the builder that change: `clip_length`,
-            `temporal_pool`, or others that leave all weights' shapes alone.
+        **options: Changed options of the builder: `clip_length`,
+            `temporal_pool`, or others that leave the shapes of all weights
+            alone.
 
     Returns:
         A new model, not compiled.
@@ -53,9 +54,9 @@ def next_stage(
     """Return the network of the next stage, with the weights of this one.
 
     Args:
-        model: The network that the stage before has trained.
-        options: Those of the builder that change; others than its own are
-            left out.
+        model: The network that the previous stage trained.
+        options: Changed options of the builder; those that the builder does not
+            have are left out.
         spec: Fields of the ClipSpec that change.
 
     Returns:
@@ -78,7 +79,7 @@ def _rebuilt(
     options: Mapping[str, Any],
     spec: Mapping[str, Any] | None = None,
 ) -> keras.Model:
-    """The same architecture with other options, and random weights."""
+    """Build the same architecture with other options and random weights."""
     facts = card(model)
     kept = {**facts.get("options", {}), **options}
     clip = dict(kept.get("clip_spec") or {})
@@ -91,11 +92,12 @@ def _rebuilt(
 def carry_over(source: keras.Model, target: keras.Model) -> list[str]:
     """Copy the weights of layers that two stages of a network share.
 
-    Layers pair by name and shape: what a stage adds, as FstCN's later layers
-    after those that are trained alone, stays as it was built.
+    Layers pair by name and shape. Layers that a stage adds keep the weights
+    they were built with, such as FstCN's later layers after those that are
+    trained alone.
 
     Args:
-        source: The network that the stage before has trained.
+        source: The network that the previous stage trained.
         target: The network of this stage, changed in place.
 
     Returns:

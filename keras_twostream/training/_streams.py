@@ -1,4 +1,4 @@
-"""From streams to a two-stream network, before training and after."""
+"""Copies between streams and two-stream networks, around training."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,8 @@ from keras_twostream.registry import model_entry
 
 # Towers of Actions ~ Transformations that may start from the same weights.
 STATES = ("precondition", "effect")
-# Equal shapes, other networks: which convolution strides, what averages count.
+# Options that change the network but no shape: the convolution that strides,
+# and the way averages count.
 UNSEEN_OPTIONS = ("stride_in", "count_padding")
 
 
@@ -30,19 +31,19 @@ def copy_stream(
 ) -> list[str]:
     """Copy one stream's layers, as two-stage training does.
 
-    The papers train the streams apart and fuse trained towers (Feichtenhofer
-    et al. 2016). Layers pair by name, and keep a clip that stands still at
-    its answer: a kernel of a network on frames is repeated through time and
-    divided by its taps (ST-ResNet, section 3.2), a kernel through time is
-    summed over it. A classifier with other classes stays as it is. Towers for
-    a precondition and an effect (Wang et al. 2016) both take the one tower
-    of the source.
+    The papers train the streams apart and fuse trained towers (Feichtenhofer et
+    al. 2016). Layers pair by name, and give the same answer for a clip that
+    stands still: a kernel of a network on frames is repeated through time and
+    divided by its taps (ST-ResNet, section 3.2), and a kernel through time is
+    summed over time. A classifier with other classes stays as it is. Towers for
+    a precondition and an effect (Wang et al. 2016) both take the one tower of
+    the source.
 
     Args:
         source: A model that has the stream.
         target: The model to initialise, changed in place.
         stream: "rgb" or "flow".
-        from_stream: The source's stream, when it is the other one: its first
+        from_stream: The source's stream, if it is the other one: its first
             layer becomes the mean over its input channels (cross-modality
             initialisation, Wang et al. 2016, section 4.1).
 
@@ -50,7 +51,7 @@ def copy_stream(
         Names of the layers that were copied.
 
     Raises:
-        WeightsError: If nothing pairs, a tower's layer has another shape, or
+        WeightsError: If no layers pair, a tower's layer has another shape, or
             the models differ in an option that shapes do not show.
     """
     _check_options(source, target)
@@ -95,7 +96,10 @@ def _check_options(source: keras.Model, target: keras.Model) -> None:
 
 
 def _built_options(model: keras.Model) -> dict[str, Any]:
-    """The builder's options; none for a stranger, or where they say nothing.
+    """Return the builder's options; none for models of other libraries.
+
+    An option is left out where it has no effect: only a network of residual
+    blocks has a place for its strides.
 
     Only a network of residual blocks has a place for its strides.
     """
@@ -114,7 +118,7 @@ def _counterpart(
     from_stream: str | None,
     layers: Mapping[str, keras.layers.Layer],
 ) -> keras.layers.Layer | None:
-    """The source's layer of this name, or of the tower without its state."""
+    """Return the source's layer of this name, or of the tower of any state."""
     rest = name.removeprefix(f"{stream}_")
     names = [rest]
     names += [rest.removeprefix(f"{state}_") for state in STATES]
@@ -125,7 +129,7 @@ def _counterpart(
 def _fitted_weights(
     source: keras.layers.Layer, target: keras.layers.Layer
 ) -> list[np.ndarray]:
-    """The source's weights, in the target's shapes where there is a way."""
+    """Return the source's weights, in the target's shapes if possible."""
     values = source.get_weights()
     shapes = _shapes(target)
     if len(values) != len(shapes):
@@ -137,7 +141,7 @@ def _fitted_weights(
 
 
 def _fitted(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """A kernel with or without its time axis, or for other channels."""
+    """Fit a kernel to a shape with other channels or another time axis."""
     if value.ndim == 5 and len(shape) == 4:
         value = value.sum(axis=0)
     if value.ndim == 4 and len(shape) == 5:
@@ -148,15 +152,15 @@ def _fitted(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def fused_copy(model: keras.Model) -> keras.Model:
-    """Return a trained network as it is used: one score for each class.
+    """Return a trained network in its form for use: one score per class.
 
     Args:
         model: A model, perhaps built with `outputs="streams"`, one loss for
             each stream, or with `every_boundary`.
 
     Returns:
-        The same weights in a network that fuses its streams and takes the
-        best boundaries; the model itself if it is that already.
+        The same weights in a network that fuses its streams and takes the best
+        boundaries; the model itself if it already does so.
     """
     facts = card(model)
     options = facts.get("options", {})

@@ -1,4 +1,4 @@
-"""Pictures for TensorBoard: what the network sees, and what it confuses."""
+"""Pictures for TensorBoard: the network's inputs and its confusion."""
 
 import io
 import os
@@ -19,14 +19,14 @@ from keras_twostream.scoring.plots import plot_confusion
 
 
 class TensorBoardImages(keras.callbacks.Callback):
-    """Writes inputs and flow once, and numbers and confusion as they come.
+    """Callback that writes inputs and flow once, then numbers and confusion.
 
     Args:
-        folder: Where TensorBoard looks.
+        folder: TensorBoard's log folder.
         items: (path, label) pairs; the middle clip of each is shown, so a
             handful is enough. Those that cannot be read are left out.
-        evaluation: The callback whose scores make the confusion matrix. It
-            has to stand before this one.
+        evaluation: The callback whose scores make the confusion matrix. It must
+            come before this one in the list.
         bound: Pixels of displacement drawn in full colour; the clip's
             fastest pixels when None.
 
@@ -73,11 +73,12 @@ class TensorBoardImages(keras.callbacks.Callback):
         self._writer.flush()
 
     def on_train_end(self, logs=None):
-        # Not closed: the rest of a broken-off epoch is a `fit` of its own.
+        # The writer stays open: the rest of an interrupted epoch is a `fit` of
+        # its own.
         self._writer.flush()
 
     def _strips(self, clip) -> dict[str, np.ndarray]:
-        """The steps of each stream, side by side, (H, T * W, 3) uint8."""
+        """Return each stream's steps, side by side, (H, T * W, 3) uint8."""
         strips = {}
         if "rgb" in clip:
             strips["rgb"] = np.concatenate(list(clip["rgb"][0][..., :3]), 1)
@@ -94,9 +95,9 @@ class TensorBoardImages(keras.callbacks.Callback):
         return tf.io.decode_png(picture.getvalue(), channels=3).numpy()
 
 
-# === As TensorBoard's own plugins write, without the package ===
+# === The format of TensorBoard's own plugins, without the package ===
 
-SCALAR, IMAGES = 1, 3  # its classes of data
+SCALAR, IMAGES = 1, 3  # TensorBoard's classes of data
 
 
 def _write_scalar(tag: str, value: float, step: int) -> None:

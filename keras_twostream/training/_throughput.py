@@ -1,4 +1,4 @@
-"""How fast training goes, and what it waits for."""
+"""The speed of training, and its waits."""
 
 import resource
 import sys
@@ -12,15 +12,15 @@ MEBI = 2**20
 
 
 class ThroughputMonitor(keras.callbacks.Callback):
-    """Clips per second, split into input, compute and callbacks.
+    """Callback that splits training time into input, compute and callbacks.
 
-    Writes `clips_per_second`, `input_wait` and `callback_share` (shares of
+    It writes `clips_per_second`, `input_wait` and `callback_share` (shares of
     the time), `device_mb` (peak memory) and `tflops` into `logs`.
 
     Args:
         batch_size: Clips in a batch.
-        flops_per_clip: Of a forward pass; a training step counts three.
-            None leaves `tflops` out.
+        flops_per_clip: Operations of a forward pass; a training step counts
+            three. None leaves `tflops` out.
 
     Example:
 
@@ -38,7 +38,7 @@ class ThroughputMonitor(keras.callbacks.Callback):
         self._waited = 0.0
 
     def watch(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
-        """The dataset, with the time that its consumer waits recorded."""
+        """Return the dataset, with a record of the time its consumer waits."""
 
         def now():
             return time.perf_counter()
@@ -58,7 +58,7 @@ class ThroughputMonitor(keras.callbacks.Callback):
                 return tf.nest.map_structure(tf.identity, batch)
 
         options = tf.data.Options()
-        # A prefetch behind the clock would hide the wait.
+        # A prefetch after the clock would hide the wait.
         options.experimental_optimization.inject_prefetch = False
         watched = tf.data.Dataset.zip(clock, dataset).map(record)
         return watched.with_options(options)
@@ -82,7 +82,7 @@ class ThroughputMonitor(keras.callbacks.Callback):
             logs.update(self.summary())
 
     def summary(self) -> dict[str, float]:
-        """The numbers of the epoch so far."""
+        """Return the numbers of the epoch so far."""
         seconds = max(self._ended - self._began, 1e-9)
         rate = self._steps * self._batch_size / seconds
         found = {
@@ -97,7 +97,7 @@ class ThroughputMonitor(keras.callbacks.Callback):
 
 
 def device_memory() -> float:
-    """Peak bytes on the first accelerator, or of the process without one."""
+    """Return peak bytes on the first accelerator, else of the process."""
     backend = keras.backend.backend()
     found = _ACCELERATOR_MEMORY[backend]()
     if found is not None:

@@ -1,4 +1,4 @@
-"""Whether XLA is worth its while, by measurement."""
+"""A measurement of the speed of XLA."""
 
 import time
 from typing import Any
@@ -14,7 +14,7 @@ TIMED_STEPS = 3
 def faster_with_xla(
     model: keras.Model, batch_size: int = 4, multi_label: bool = False
 ) -> bool:
-    """Times one evaluation step with and without XLA; weights stay as is.
+    """Time one evaluation step with and without XLA; keep the weights.
 
     Args:
         model: A compiled model of this library.
@@ -22,7 +22,7 @@ def faster_with_xla(
         multi_label: Whether labels are 0/1 vectors of several classes.
 
     Returns:
-        Whether XLA was faster; False where it cannot compile the model.
+        True if XLA was faster; False also where it cannot compile the model.
     """
     if keras.backend.backend() == "jax":
         return True
