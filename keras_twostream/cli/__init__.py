@@ -1,4 +1,4 @@
-"""The front door: `keras-twostream COMMAND`.
+"""The command line, `keras-twostream COMMAND`.
 
 A command's module is imported when the command runs, so that
 `keras-twostream list` is not as slow as the heaviest of them.
@@ -20,8 +20,8 @@ from keras_twostream.errors import TwoStreamError, did_you_mean
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
-# Name -> where the command is, and what it does. A module that is not there
-# is not listed.
+# Name -> place and description of the command. Commands whose module is missing
+# are not listed.
 COMMANDS = {
     "list": ("_list:list_command", "Name the models and their weights."),
     "info": ("_info:info_command", "Describe a model or a weight."),
@@ -41,7 +41,7 @@ COMMANDS = {
 
 
 class _Commands(click.Group):
-    """Commands imported when they are used, and errors as one message."""
+    """Group that imports commands when used, and prints errors as messages."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for name in COMMANDS if _is_there(name)]
@@ -92,14 +92,14 @@ def _message(error: Exception) -> str:
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    """A warning as a user reads it, without the line of source."""
+    """Print a warning for a user, without the line of source."""
     click.echo(f"Warning: {printable(message, keep=chr(10))}", err=True)
 
 
 def _widen_encodings() -> None:
     """Write characters that a stream's encoding lacks as escapes.
 
-    A console in cp1252 or ASCII would end the command instead.
+    A console in cp1252 or ASCII would otherwise end the command.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -107,7 +107,7 @@ def _widen_encodings() -> None:
 
 
 def _check_backend() -> None:
-    """Ends the program if Keras would not know what to import."""
+    """End the program if Keras would not know its backend."""
     name = os.environ.get("KERAS_BACKEND", BACKENDS[0])
     if name not in BACKENDS:
         click.echo(

@@ -1,4 +1,4 @@
-"""`keras-twostream bench-data`: how fast clips come, and what they cost."""
+"""`keras-twostream bench-data`: the speed and the cost of reading clips."""
 
 from pathlib import Path
 from typing import Any

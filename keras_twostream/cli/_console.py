@@ -1,4 +1,4 @@
-"""Where commands write: results to standard output, the rest to error."""
+"""Output of commands: results to standard output, the rest to error."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ from keras_twostream._printing import printable
 
 
 class _Console(Console):
-    """A console on which no name of a file or class moves the cursor."""
+    """A console on which the name of a file or class cannot move the cursor."""
 
     def print(self, *objects: Any, **options: Any) -> None:
         plain = (
@@ -35,12 +35,12 @@ err = _Console(stderr=True, highlight=False)
 
 
 def print_json(document: Any) -> None:
-    """The one JSON document of a command, on standard output."""
+    """Print the one JSON document of a command on standard output."""
     click.echo(json.dumps(document, indent=2))
 
 
 def progress() -> Progress:
-    """Bars on standard error; silent where that is not a terminal."""
+    """Return bars on standard error; silent where that is not a terminal."""
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -54,10 +54,10 @@ def progress() -> Progress:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Standard error closed while a library talks to itself.
+    """Close standard error while a library writes its own messages.
 
-    TensorFlow's C++ reports on absent GPUs as it is imported, whatever its
-    log level; Python's own errors are raised and so still seen.
+    TensorFlow's C++ reports absent GPUs when it is imported, whatever its log
+    level. Python's own errors are raised and therefore still visible.
     """
     sys.stderr.flush()
     kept = os.dup(2)

@@ -1,4 +1,4 @@
-"""`keras-twostream demo`: the whole main job on a video made on the spot."""
+"""`keras-twostream demo`: the whole main job on a generated video."""
 
 import secrets
 from pathlib import Path
@@ -59,7 +59,7 @@ def demo_command(
 
 
 def _render(out: Path, seed: int) -> tuple[Path, str]:
-    """A clip of the held-out split: the file and its true action."""
+    """Render a clip of the held-out split; return its file and true action."""
     from keras_twostream import actors
 
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""`keras-twostream detect`: who does what, where and when."""
+"""`keras-twostream detect`: people and their actions, in place and time."""
 
 from pathlib import Path
 from typing import Any
@@ -113,12 +113,12 @@ def run(
     Args:
         loaded: A detector.
         video: The file.
-        base: Path of what is written, without its ending.
-        draws: Whether a video is drawn.
+        base: Path of the output files, without their endings.
+        draws: Whether to draw a video.
         options: More arguments of `detect`.
 
     Returns:
-        What the JSON file holds, with the paths of what was written.
+        The contents of the JSON file, with the paths of all output files.
     """
     from keras_twostream import _files as whole_files
     from keras_twostream import data, detection
@@ -150,7 +150,7 @@ def run(
 
 
 def show(report: dict[str, Any]) -> None:
-    """Print the tubes of one file, and what was written."""
+    """Print the tubes of one file, and the files written."""
     _console.out.print(Path(report["source"]).name, style="bold", markup=False)
     if not report["tubes"]:
         _console.out.print("  nobody was found", style="dim")

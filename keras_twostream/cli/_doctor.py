@@ -1,4 +1,4 @@
-"""`keras-twostream doctor`: what is wrong with a data set."""
+"""`keras-twostream doctor`: an examination of a data set."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from keras_twostream.cli._options import (
     json_option,
 )
 
-_SHOWN = 5  # files named for each finding; --json has them all
+_SHOWN = 5  # files named for each problem; --json has them all
 
 
 @click.command("doctor")

@@ -1,4 +1,4 @@
-"""`keras-twostream evaluate` and `fuse`: how good a model is."""
+"""`keras-twostream evaluate` and `fuse`: the accuracy of a model."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -118,9 +118,9 @@ def _measure_detector(flags: dict[str, Any], as_json: bool) -> dict[str, Any]:
 @json_option
 @debug_option
 def fuse_command(as_json: bool, **flags: Any) -> None:
-    """Fuse scores on disk: ours, TSN's .npz or mmaction2's .pkl.
+    """Fuse scores on disk: this library's, TSN's .npz or mmaction2's .pkl.
 
-    Several streams in one FILE keep their names, behind NAME and a dot.
+    Several streams in one FILE keep their names, prefixed with NAME and a dot.
 
     Example: keras-twostream fuse rgb=a/scores.npz flow=b/scores.npz
     """
@@ -131,7 +131,7 @@ def fuse_command(as_json: bool, **flags: Any) -> None:
 
 
 def _weights(pairs: Iterable[str]) -> dict[str, float]:
-    """From NAME=NUMBER; names as they are, for files are named freely."""
+    """Parse NAME=NUMBER pairs; names are free, like those of files."""
     weights = {}
     for pair in pairs:
         name, _, text = pair.rpartition("=")
@@ -147,7 +147,7 @@ def _weights(pairs: Iterable[str]) -> dict[str, float]:
 
 
 def show(report: dict[str, Any], as_json: bool, err: bool = False) -> None:
-    """Prints a report, as JSON or as a table of percentages."""
+    """Print a report, as JSON or as a table of percentages."""
     if as_json:
         _console.print_json(report)
         return

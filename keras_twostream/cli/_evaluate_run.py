@@ -1,4 +1,4 @@
-"""What `evaluate` does."""
+"""The work of `evaluate`."""
 
 import dataclasses
 from typing import Any
@@ -20,7 +20,7 @@ WHICH_TO_MEASURE = (
 
 
 def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
-    """Scores a model on whole videos, and saves what was asked for."""
+    """Score a model on whole videos, and save the requested files."""
     if flags["out"] is not None:
         check_writable(flags["out"])
     model = load_anything(flags["model"], **flags["option"])

@@ -1,4 +1,4 @@
-"""`keras-twostream export`: a model in a file that other runtimes run."""
+"""`keras-twostream export`: a model file for other runtimes."""
 
 import contextlib
 import warnings
@@ -17,7 +17,7 @@ from keras_twostream.cli._options import (
     json_option,
 )
 
-# As keras_twostream.exporting has them, which takes long to import.
+# Copied from keras_twostream.exporting, which takes long to import.
 FORMATS = ("saved_model", "litert", "onnx")
 PRECISIONS = ("float32", "float16", "int8")
 
@@ -70,9 +70,9 @@ def export_command(
 ) -> None:
     """Write a model for SavedModel, LiteRT or ONNX, and compare it there.
 
-    MODEL is a weight, hf://user/repo or local:folder. FILE ends in .tflite
-    or .onnx; a name without an ending is the folder of a SavedModel. It is
-    run by its own runtime, and kept where it gives what the model gives.
+    MODEL is a weight, hf://user/repo or local:folder. FILE ends in .tflite or
+    .onnx; a name without an ending is the folder of a SavedModel. The file is
+    run by its own runtime, and kept if it gives the scores of the model.
     """
     calibrate = options.pop("calibrate")
     options["calibrate"] = _videos(calibrate) if calibrate else None
@@ -102,7 +102,7 @@ def _converting() -> Iterator[None]:
 
 
 def _videos(names: tuple[str, ...]) -> list[str]:
-    """The videos that are named, and those in folders that are."""
+    """Return the named videos, and those in the named folders."""
     from keras_twostream.data.lists.files import videos_in
 
     videos: list[str] = []

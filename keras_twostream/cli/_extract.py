@@ -107,7 +107,7 @@ def extract_command(source: str, out: str, as_json: bool, **flags: Any) -> None:
 
 
 def clip_spec_of(model: str | None, changes: dict[str, Any]) -> ClipSpec:
-    """The clip of a model, or the default one, with some fields changed.
+    """Return the clip of a model, or the default one, with changed fields.
 
     Args:
         model: A name, weight or folder; built with random weights where it

@@ -1,4 +1,4 @@
-"""What `keras-twostream features` does."""
+"""The work of `keras-twostream features`."""
 
 import json
 import time
@@ -24,12 +24,12 @@ def run(flags: dict[str, Any]) -> dict[str, Any]:
         flags: The command's parameters by name.
 
     Returns:
-        What `extract` returns of `--data`, with the failed videos of both
+        The results of `extract` for `--data`, with the failed videos of both
         lists, and "accuracy" with `--svm`.
     """
     if flags["svm"] is None:
         return extract(flags)
-    # Two videos of one name may stand on both sides.
+    # Two videos of one name may be in both lists.
     report = extract({**flags, "out": flags["out"] / "train"})
     test = extract(
         {**flags, "out": flags["out"] / "test", "data": flags["svm"]}
@@ -42,7 +42,10 @@ def run(flags: dict[str, Any]) -> dict[str, Any]:
 def _svm(
     flags: dict[str, Any], train: dict[str, Any], test: dict[str, Any]
 ) -> dict[str, float]:
-    """Accuracies of an SVM on mean features (Tran et al. 2015, section 4)."""
+    """Return accuracies of an SVM on mean features.
+
+    This is the test of Tran et al. 2015, section 4.
+    """
     known = _annotations(flags, flags["data"])
     unseen = _annotations(flags, flags["svm"]).in_order_of(known.classes)
     rows, labels = _rows(flags, known, train)
@@ -54,7 +57,7 @@ def _svm(
 def _rows(
     flags: dict[str, Any], found: Annotations, report: dict[str, Any]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Features and labels of the videos that could be read."""
+    """Return features and labels of the videos that could be read."""
     failed = {entry["source"] for entry in report["failed"]}
     pairs = [(p, label) for p, label in found.pairs() if p not in failed]
     targets = [report["files"][path] for path, _ in pairs]
@@ -63,14 +66,14 @@ def _rows(
 
 
 def extract(flags: dict[str, Any]) -> dict[str, Any]:
-    """Writes one file per video.
+    """Write one file per video.
 
     Args:
         flags: The command's parameters by name.
 
     Returns:
-        What `--json` prints: the videos done, how many were there already,
-        those that failed, with the reason, and the file of every video,
+        The document that `--json` prints: the videos done, the number already
+        there, those that failed, with the reason, and the file of every video,
         without its ending.
     """
     check_writable(flags["out"])
@@ -118,10 +121,10 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
 
 
 def _claim(out: Path, made: dict[str, Any]) -> None:
-    """Writes `features.json`, by which a folder is of one kind of features.
+    """Write `features.json`, so that a folder holds features of one kind.
 
     Raises:
-        click.UsageError: If it is of another.
+        click.UsageError: If the folder holds features of another kind.
     """
     file = out / "features.json"
     if not file.exists():
@@ -148,7 +151,7 @@ def _annotations(flags: dict[str, Any], data: str) -> Annotations:
 
 
 def _targets(videos: list[str], out: Path) -> dict[str, Path]:
-    """Where each video's features go: its folder's name and its own."""
+    """Return the target of each video: its folder's name and its own."""
     videos = list(dict.fromkeys(videos))
     paths = [Path(video) for video in videos]
     places = distinct(out / path.parent.name / path.stem for path in paths)

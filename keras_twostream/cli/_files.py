@@ -1,4 +1,4 @@
-"""The files a command was given, and the names of those it writes."""
+"""The input files of a command, and the names of its output files."""
 
 import os
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from keras_twostream.data.lists.files import VIDEO_SUFFIXES, videos_in
 
 
 def expand(paths: Iterable[Path]) -> tuple[list[Path], dict[Path, str]]:
-    """Video files, with folders replaced by the videos in them.
+    """Return video files, with folders replaced by the videos in them.
 
     Args:
         paths: Files and folders.
@@ -21,7 +21,7 @@ def expand(paths: Iterable[Path]) -> tuple[list[Path], dict[Path, str]]:
     """
     files: list[Path] = []
     empty: dict[Path, str] = {}
-    # Of os, which leaves the name of no user as it is, for instance "~1.mp4".
+    # os leaves a name such as "~1.mp4" as it is when there is no such user.
     for path in (Path(os.path.expanduser(path)) for path in paths):
         inside = videos_in(path) if path.is_dir() else [path]
         files += inside
@@ -38,16 +38,16 @@ def check_writable(
     room: int = 1 << 20,
     by: str = " with --out",
 ) -> None:
-    """Refuse a folder that nothing can go to, before the long work.
+    """Refuse a folder that cannot be written to, before the long work.
 
     Args:
         out: The folder; made if missing.
-        instead: What else the user can do, besides another folder.
+        instead: Advice to the user, besides another folder.
         room: Bytes that have to fit.
-        by: How another folder is chosen.
+        by: The way to choose another folder.
 
     Raises:
-        click.UsageError: If it cannot be written into.
+        click.UsageError: If the folder cannot be written to.
     """
     try:
         whole_files.probe(out, room)
@@ -59,7 +59,9 @@ def check_writable(
 
 
 def model_name(place: str) -> str:
-    """What `load` takes for a run's folder, a model's folder or a name.
+    """Return the name that `load` takes for a folder or a name.
+
+    The folder may be that of a run or of a model.
 
     Raises:
         click.UsageError: If it is a run that has not ended.
@@ -77,12 +79,12 @@ def model_name(place: str) -> str:
 
 
 def stems(files: Iterable[Path]) -> list[str]:
-    """A name for what is written about each file, each its own."""
+    """Return a distinct output name for each file."""
     return [path.name for path in distinct(Path(file.stem) for file in files)]
 
 
 def distinct(paths: Iterable[Path]) -> list[Path]:
-    """The paths, with a number behind those that are there before."""
+    """Return the paths, with a number after those that occur earlier."""
     found: dict[Path, None] = {}
     for path in paths:
         each, count = path, 1

@@ -1,4 +1,4 @@
-"""`keras-twostream info`: what a model is, what it eats, what it costs."""
+"""`keras-twostream info`: a model, its inputs and its cost."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -64,7 +64,7 @@ def _facts(name: str) -> dict[str, Any]:
 
 
 def _build(name: str) -> Any:
-    """The model without its weights, unless it lies in a folder."""
+    """Build the model without its weights, unless it lies in a folder."""
     if ":" in name:
         from keras_twostream import hub
 
@@ -106,7 +106,7 @@ def _weight(weight: pretrained.WeightSpec) -> dict[str, Any]:
 
 
 def _by_stream(model: Any) -> dict[str, int]:
-    """Trainable parameters of the layers named after a stream."""
+    """Count trainable parameters of the layers named after a stream."""
     found: dict[str, int] = {}
     for weight in model.trainable_weights:
         stream = weight.path.partition("_")[0]
@@ -117,7 +117,7 @@ def _by_stream(model: Any) -> dict[str, int]:
 
 
 def _changed(architecture: str, built: Mapping[str, Any]) -> dict[str, Any]:
-    """Options that differ from the builder's own."""
+    """Return options that differ from the builder's own."""
     defaults = _plain(registry.model_entry(architecture).options)
     return {k: v for k, v in built.items() if v != defaults.get(k)}
 
@@ -169,7 +169,7 @@ def _parameters(facts: Mapping[str, Any]) -> str:
 
 
 def _main_taps(names: Iterable[str]) -> list[str]:
-    """Stages of each stream, without the layers between them."""
+    """Return the stages of each stream, without the layers between them."""
     stages: dict[str, list[str]] = {}
     for name in names:
         stream, dot, stage = name.partition(".")

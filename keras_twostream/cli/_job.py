@@ -12,14 +12,14 @@ from keras_twostream.scoring import predicting
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What came of one file.
+    """The result for one file.
 
     Attributes:
-        prediction: What the model says.
+        prediction: The model's prediction.
         pictures: Paths of "video" and "sheet"; empty without them.
-        seconds: Where the time went, by part.
+        seconds: The time spent, by part.
         truth: The true action, where it is known.
-        failure: Why there are no pictures, where they were wanted.
+        failure: The reason for missing pictures, if they were wanted.
     """
 
     prediction: predicting.Prediction
@@ -35,7 +35,7 @@ def run(
     base: Path | None,
     truth: str | None = None,
 ) -> Result:
-    """Predict one file, and draw it; the answer outlives a failed picture.
+    """Predict one file, and draw it; keep the answer if drawing fails.
 
     Args:
         loaded: The model.
@@ -79,12 +79,12 @@ def run(
 def show(
     result: Result, top: int, before: dict[str, float] | None = None
 ) -> None:
-    """Print the answer, where the time went, and what was written.
+    """Print the answer, the time spent, and the files written.
 
     Args:
-        result: What came of the file.
-        top: How many actions are named.
-        before: Seconds spent before, by part.
+        result: The result for the file.
+        top: Number of actions to name.
+        before: Seconds spent earlier, by part.
     """
     say = _console.out.print
     say()

@@ -1,4 +1,4 @@
-"""`keras-twostream list`: the models and the weights there are."""
+"""`keras-twostream list`: the available models and weights."""
 
 import ast
 import importlib.util
@@ -42,7 +42,7 @@ def list_command(pattern: str, as_json: bool) -> None:
 
 
 def _matching(pattern: str) -> list[dict[str, Any]]:
-    """Matching models with all their weights, others with matching ones."""
+    """Return matching models with all weights, others with matching ones."""
     whole = registry.list_models(pattern)
     found: dict[str, list[pretrained.WeightSpec]] = {
         name: pretrained.list_weights(name) for name in whole
@@ -102,7 +102,7 @@ def _facts(weight: dict[str, Any]) -> str:
 
 
 def _summary(name: str) -> str:
-    """First line of the model's file, read without importing it."""
+    """Return the first line of the model's file, without importing it."""
     if registry.model_source(name) != "keras_twostream":
         return f"from {registry.model_source(name)}"
     spec = importlib.util.find_spec(f"keras_twostream.models._{name}")

@@ -1,4 +1,4 @@
-"""The model of a command, loaded with what there is to say about it."""
+"""The model of a command, loaded and described to the user."""
 
 import dataclasses
 from typing import Any
@@ -18,7 +18,7 @@ class Loaded:
     Attributes:
         model: The Keras model.
         spec: Its clip, with the flow algorithm that was asked for.
-        name: Of its weights.
+        name: Name of its weights.
         classes: Names of the actions it knows.
         synthetic: Whether it has only seen synthetic videos.
     """
@@ -30,7 +30,7 @@ class Loaded:
     synthetic: bool
 
     def introduce(self) -> None:
-        """Say on standard error what the model knows, and what it has seen."""
+        """Print to standard error the model's actions and training data."""
         words = _words.knows(self.name, self.classes)
         _console.err.print(words, markup=False)
         if self.synthetic:
@@ -41,9 +41,9 @@ def load(name: str, algorithm: str | None, watch: Stopwatch) -> Loaded:
     """Load a model whose head is trained.
 
     Args:
-        name: As `keras_twostream.load` takes it.
-        algorithm: Optical flow, the model's own when None.
-        watch: Times "import" and "load".
+        name: A name that `keras_twostream.load` takes.
+        algorithm: Optical flow algorithm; the model's own when None.
+        watch: Stopwatch for "import" and "load".
 
     Raises:
         UntrainedHeadError: If its classifier is random.

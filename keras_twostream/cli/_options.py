@@ -1,4 +1,4 @@
-"""Options that mean the same in every command."""
+"""Options with the same meaning in every command."""
 
 import os
 import re
@@ -25,7 +25,7 @@ CROPS = (
 
 
 def out_option(function: Command) -> Command:
-    """`--out DIR`: where files go, made when it is not there."""
+    """Add `--out DIR`: the output folder, made when it is missing."""
     return click.option(
         "--out",
         type=click.Path(path_type=Path, file_okay=False),
@@ -37,7 +37,7 @@ def out_option(function: Command) -> Command:
 
 
 def json_option(function: Command) -> Command:
-    """`--json`: one JSON document on standard output, nothing else."""
+    """Add `--json`: one JSON document alone on standard output."""
     return click.option(
         "--json",
         "as_json",
@@ -47,7 +47,7 @@ def json_option(function: Command) -> Command:
 
 
 def flow_option(function: Command) -> Command:
-    """`--flow NAME`: the optical flow algorithm."""
+    """Add `--flow NAME`: the optical flow algorithm."""
     return click.option(
         "--flow",
         "algorithm",
@@ -57,7 +57,7 @@ def flow_option(function: Command) -> Command:
 
 
 def list_options(function: Command) -> Command:
-    """`--root DIR` and `--format NAME`: of the list that names videos."""
+    """Add `--root DIR` and `--format NAME`, for a list of videos."""
     function = click.option(
         "--format", "list_format", help="Format of the list."
     )(function)
@@ -67,7 +67,7 @@ def list_options(function: Command) -> Command:
 
 
 class ClipCount(click.ParamType):
-    """A number of clips, or "all" for None: as many as cover the video."""
+    """A number of clips, or "all", which gives None and covers the video."""
 
     name = "N|all"
 
@@ -86,7 +86,7 @@ class ClipCount(click.ParamType):
 
 
 def views_options(function: Command) -> Command:
-    """`--clips`, `--step`, `--crops`, `--protocol`: what is seen of a video."""
+    """Add `--clips`, `--step`, `--crops`, `--protocol`: the tested views."""
     for option in (
         click.option(
             "--step",
@@ -120,14 +120,14 @@ def views_options(function: Command) -> Command:
 
 
 def cover_dense(flags: dict[str, Any]) -> None:
-    """Place clips without a gap where all of them, or a step, is asked for."""
+    """Place clips without a gap if all of them, or a step, is asked for."""
     covering = flags["num_clips"] is None or flags["step"] is not None
     if covering and flags["protocol"] is None:
         flags["protocol"] = "dense"
 
 
 def bound_option(function: Command) -> Command:
-    """`--bound PIXELS`: of flow that another tool wrote."""
+    """Add `--bound PIXELS`, for flow that another tool wrote."""
     return click.option(
         "--bound",
         type=click.FloatRange(0, min_open=True),
@@ -138,7 +138,7 @@ def bound_option(function: Command) -> Command:
 
 
 def seed_option(function: Command) -> Command:
-    """`--seed N`: the same seed gives the same run."""
+    """Add `--seed N`: the same seed gives the same run."""
     return click.option(
         "--seed",
         type=click.IntRange(min=0),
@@ -147,7 +147,7 @@ def seed_option(function: Command) -> Command:
 
 
 def device_option(function: Command) -> Command:
-    """`--device`: chosen before a backend is imported."""
+    """Add `--device`, which is chosen before a backend is imported."""
     return click.option(
         "--device",
         default="auto",
@@ -160,7 +160,7 @@ def device_option(function: Command) -> Command:
 
 
 def debug_option(function: Command) -> Command:
-    """`--debug`: tracebacks instead of messages."""
+    """Add `--debug`: tracebacks instead of messages."""
     return click.option(
         "--debug",
         is_flag=True,
@@ -176,7 +176,7 @@ def _remember_debug(ctx: click.Context, _: click.Parameter, value: bool):
 
 
 def _choose_device(ctx: click.Context, parameter: click.Parameter, value: str):
-    """Hide the devices that are not wanted from every backend."""
+    """Hide unwanted devices from every backend."""
     if not re.fullmatch(r"auto|cpu|gpu(:\d+)?", value):
         raise click.BadParameter(
             f"{value!r} is not one of auto, cpu, gpu, gpu:0, gpu:1, ...",
@@ -190,7 +190,7 @@ def _choose_device(ctx: click.Context, parameter: click.Parameter, value: str):
 
 
 def check_device() -> None:
-    """Refuse a GPU that was asked for and is not there; wakes the backend.
+    """Refuse a requested GPU that is missing; this imports the backend.
 
     Raises:
         click.UsageError: If `--device gpu` finds no GPU.

@@ -1,4 +1,4 @@
-"""A prediction drawn: the annotated video and the contact sheet."""
+"""Pictures of a prediction: the annotated video and the contact sheet."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from keras_twostream import data, visual
 from keras_twostream.prediction import FUSED, Prediction
 from keras_twostream.spec import ClipSpec
 
-MOMENTS = 8  # on the contact sheet
+MOMENTS = 8  # frames on the contact sheet
 
 
 def draw(
@@ -23,11 +23,11 @@ def draw(
     """Write both pictures of a video file's prediction.
 
     Args:
-        prediction: Of a file.
-        spec: Frame rate, size and algorithm of the flow shown.
+        prediction: The prediction of a file.
+        spec: The clip, with frame rate, size and algorithm of the flow shown.
         base: Path of the files without their endings.
         truth: The true action, where it is known.
-        progress: Called with frames drawn, and in all.
+        progress: Function called with frames drawn, and frames in all.
 
     Returns:
         Paths of "video" and "sheet".

@@ -1,4 +1,4 @@
-"""`keras-twostream predict`: name the actions in video files."""
+"""`keras-twostream predict`: the actions in video files."""
 
 import traceback
 from pathlib import Path
@@ -125,7 +125,7 @@ def _document(
 
 
 def _reason(words: str, error: Exception) -> str:
-    """Why a file failed; the rest go on."""
+    """Return the reason why a file failed; the others continue."""
     if click.get_current_context().meta.get("debug"):
         traceback.print_exception(error)
     if isinstance(error, TwoStreamError):

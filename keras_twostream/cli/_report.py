@@ -1,4 +1,4 @@
-"""A prediction printed."""
+"""Text of a prediction for the terminal."""
 
 from collections.abc import Mapping
 
@@ -12,16 +12,16 @@ from rich.text import Text
 from keras_twostream.cli._words import readable
 from keras_twostream.prediction import Prediction, States
 
-_BAR = 16  # characters
+_BAR = 16  # width in characters
 _COLUMNS = {"rgb": "frames", "flow": "motion"}
 
 
 def report(prediction: Prediction, top: int, truth: str | None = None) -> Group:
-    """The likeliest actions, and when, as rich prints them.
+    """Return the likeliest actions and their times, as rich prints them.
 
     Args:
-        prediction: Of one video.
-        top: How many actions.
+        prediction: The prediction of one video.
+        top: Number of actions.
         truth: The true action, where it is known.
     """
     parts: list[RenderableType] = [
@@ -45,7 +45,7 @@ def report(prediction: Prediction, top: int, truth: str | None = None) -> Group:
 
 
 def time_spent(seconds: Mapping[str, float]) -> Table:
-    """Where the time went, the total last."""
+    """Return a table of the time spent, the total last."""
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right", style="dim")
     table.add_column(justify="right")
@@ -78,7 +78,7 @@ def _bar(score: float) -> str:
 
 
 def _when(prediction: Prediction) -> str:
-    """One line per stretch of seconds with the same answer."""
+    """Return one line per stretch of seconds with the same answer."""
     scores = prediction.per_second()
     best = np.argmax(scores, axis=1)
     if len(set(best.tolist())) == 1:
@@ -96,7 +96,7 @@ def _when(prediction: Prediction) -> str:
 
 
 def _states(prediction: Prediction, states: States) -> str:
-    """Where the state before the action ends, and the one after it begins."""
+    """Return the end of the state before, and the start of the one after."""
     name = readable(prediction.classes[states.action])
     before, after = (
         f"{start:.1f} - {end:.1f} s"

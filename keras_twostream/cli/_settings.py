@@ -11,17 +11,17 @@ import click
 
 from keras_twostream.errors import did_you_mean
 
-# Several, as in 112,112 and (112, 112).
+# Several numbers, as in 112,112 and (112, 112).
 NUMBERS = re.compile(r"\(?\s*-?[\d.]+(\s*,\s*-?[\d.]+)+\s*\)?")
 NONE = ("none", "None", "null")
 
 
 def config_option(table: str):
-    """`--config FILE`: a TOML file whose keys are the flags' names.
+    """Add `--config FILE`: a TOML file whose keys are the flags' names.
 
     Args:
-        table: Table of the file that holds them; the whole file where it
-            has none of that name.
+        table: Table of the file with the settings; the whole file where it has
+            no table of that name.
     """
 
     def read(ctx: click.Context, _: click.Parameter, path: Path | None):
@@ -51,7 +51,7 @@ def config_option(table: str):
 
 
 def _table_of(values: dict[str, Any], table: str, path: Path) -> dict[str, Any]:
-    """The command's table, with dashes as underscores; or the whole file."""
+    """Return the command's table, or the file, dashes as underscores."""
     if table in values:
         # Tables of other commands, and a run's own "command", may be there.
         stray = [
@@ -78,12 +78,12 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def assignments(
     pairs: Iterable[str], flag: str, parse: Callable[[str], Any] | None = None
 ) -> dict[str, Any]:
-    """`name=value` pairs.
+    """Parse `name=value` pairs.
 
     Args:
-        pairs: As they were given.
-        flag: For messages.
-        parse: From text to value; `parse_value` when None.
+        pairs: The pairs as given.
+        flag: Name of the flag, for messages.
+        parse: Function from text to value; `parse_value` when None.
 
     Raises:
         click.BadParameter: If a pair has no equals sign.
@@ -101,14 +101,17 @@ def assignments(
 
 
 def parse_text(text: str) -> str:
-    """Text, which TOML may have in quotes; a folder named 2024 stays one."""
+    """Return text without TOML's quotes; a folder named 2024 stays one."""
     value = parse_value(text)
     return value if isinstance(value, str) else text
 
 
 def parse_value(text: str) -> Any:
-    """A TOML value such as 26, [112, 112] or true, or a JSON table; several
-    numbers without their brackets; other text as it is, but for none."""
+    """Parse a TOML value such as 26, [112, 112] or true, or a JSON table.
+
+    Several numbers may come without their brackets. "none" gives None, and
+    other text stays as it is.
+    """
     if text in NONE:
         return None
     if NUMBERS.fullmatch(text):
@@ -127,7 +130,7 @@ def _json_table(text: str) -> Any:
 
 
 def _names_of_flags(command: click.Command) -> dict[str, str]:
-    """From a flag as TOML spells it to the parameter that click knows."""
+    """Map each flag in TOML's spelling to its click parameter."""
     return {
         flag.lstrip("-").replace("-", "_"): parameter.name
         for parameter in command.params
@@ -142,7 +145,7 @@ def _as_flag(value: Any) -> Any:
 
 
 def _as_text(value: Any) -> str:
-    """What `parse_value` reads; "none" stands for None, which TOML lacks."""
+    """Return text for `parse_value`; "none" stands for None, not in TOML."""
     if isinstance(value, str) and value in NONE:
         return value
     return json.dumps(value, ensure_ascii=False)

@@ -24,7 +24,7 @@ from keras_twostream.cli._settings import (
 
 
 def _pattern_with_group(_, __, value: str) -> str:
-    """A regular expression whose first group names the recording."""
+    """Check a regular expression whose first group names the recording."""
     try:
         groups = re.compile(value).groups
     except re.error as error:
@@ -206,7 +206,7 @@ def _pattern_with_group(_, __, value: str) -> str:
 @device_option
 @debug_option
 def train_command(as_json: bool, **flags: Any) -> None:
-    """Train a model, or go on with the run in the folder --out.
+    """Train a model, or resume the run in the folder --out.
 
     Example: keras-twostream train --data my_videos --out run
     """

@@ -20,8 +20,8 @@ from keras_twostream.data import layouts
 from keras_twostream.scoring.reporting import report_on, save_scores
 from keras_twostream.training import RunSettings
 
-CLIPS = 10  # of each held-out video, at the end
-SHOWN = 8  # videos in TensorBoard
+CLIPS = 10  # clips of each held-out video, at the end
+SHOWN = 8  # videos shown in TensorBoard
 # Parameters whose flag has another name.
 FLAGS = {
     "changes": "set",
@@ -32,15 +32,15 @@ FLAGS = {
 
 
 def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
-    """Reads, builds, trains and saves; says so on standard error.
+    """Read, build, train and save; report on standard error.
 
     Args:
         flags: The command's parameters by name.
         command: The command line, for the record.
 
     Returns:
-        What `--json` prints: the run's folder, the model's, the numbers of
-        training and those of the held-out videos.
+        The document that `--json` prints: the run's folder, the model's, the
+        numbers of training and those of the held-out videos.
     """
     out: Path = flags["out"]
     check_writable(out)
@@ -101,14 +101,14 @@ def _train(
     lists: setup.Lists,
     before: keras.Model | None,
 ) -> tuple[keras.Model, dict[str, Any]]:
-    """One stage: the network, trained and saved, and its numbers.
+    """Train and save one stage, and return its network and numbers.
 
     Args:
         flags: The command's parameters; "out" is the stage's folder.
         command: The command line, for the record.
-        recipe: The stage's.
-        lists: The videos.
-        before: The network of the stage before, if there is one.
+        recipe: The recipe of the stage.
+        lists: The videos of the run.
+        before: The network of the previous stage, if there is one.
     """
     out = flags["out"]
     with _devices(flags["devices"], recipe):
@@ -145,10 +145,10 @@ def _train(
 
 @contextlib.contextmanager
 def _held(out: Path) -> Iterator[None]:
-    """Keeps other processes from writing a run into the folder.
+    """Keep other processes from writing a run into the folder.
 
     Raises:
-        click.UsageError: If another one holds it.
+        click.UsageError: If another process holds it.
     """
     out.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(out / ".lock")
@@ -167,7 +167,7 @@ def _held(out: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _explained_stop(out: Path) -> Iterator[None]:
-    """Says on Ctrl-C what is kept."""
+    """Print on Ctrl-C how to resume the run."""
     try:
         yield
     except KeyboardInterrupt:
@@ -180,7 +180,7 @@ def _explained_stop(out: Path) -> Iterator[None]:
 
 
 def _refuse_complete(out: Path, lists: setup.Lists) -> None:
-    """A model that was saved but not measured is measured now."""
+    """Refuse a complete run; a saved but unmeasured one is measured."""
     measured = (out / "evaluation" / "metrics.json").exists()
     if _is_saved(out) and (measured or not lists.validation):
         raise click.UsageError(
@@ -194,10 +194,10 @@ def _is_saved(out: Path) -> bool:
 
 
 def _check_validation(flags: dict[str, Any], lists: setup.Lists) -> None:
-    """Says what a run without validation cannot do.
+    """Refuse --patience without validation; report that nothing is held out.
 
     Raises:
-        click.UsageError: If that was asked for.
+        click.UsageError: If --patience was given.
     """
     if lists.validation:
         return
@@ -216,7 +216,7 @@ def _check_validation(flags: dict[str, Any], lists: setup.Lists) -> None:
 
 
 def _devices(count: int | None, recipe: training.Recipe):
-    """Where the model is built and trained.
+    """Return the context in which the model is built and trained.
 
     Raises:
         click.UsageError: If a batch does not divide among the devices.
@@ -235,7 +235,8 @@ def _devices(count: int | None, recipe: training.Recipe):
 def _recipe(flags: dict[str, Any]) -> training.Recipe:
     recipe = training.load_recipe(flags["recipe"] or _default_recipe(flags))
     changes = dict(flags["changes"])
-    # Epochs are the run's, not the recipe's: its schedule may count in them.
+    # Epochs belong to the run, not to the recipe: its schedule may count in
+    # them.
     if flags["batch_size"]:
         changes["batch_size"] = flags["batch_size"]
     inputs = {f"input.{name}": x for name, x in flags["inputs"].items()}
@@ -243,7 +244,7 @@ def _recipe(flags: dict[str, Any]) -> training.Recipe:
 
 
 def _default_recipe(flags: dict[str, Any]) -> str:
-    """The paper's recipe from random weights, else one for small data."""
+    """Return the paper's recipe for random weights, else one for small data."""
     architecture = flags["model"].partition(".")[0]
     if flags["weights"] == "none" and architecture in training.list_recipes():
         return architecture
@@ -302,7 +303,7 @@ def _settings(
 
 
 def _asked_batch(flags: dict[str, Any]) -> int | None:
-    """The batch size that the user asked for, which nothing changes."""
+    """Return the batch size that the user asked for, which stays fixed."""
     return flags["batch_size"] or dict(flags["changes"]).get("batch_size")
 
 
@@ -325,7 +326,7 @@ def _callbacks(
 
 
 def _class_weight(lists: setup.Lists) -> dict[int, float]:
-    """Inverse frequency, so that the mean weight of a clip is one.
+    """Return inverse frequencies, so that the mean weight of a clip is one.
 
     Raises:
         click.UsageError: If videos show several classes.
@@ -342,7 +343,7 @@ def _class_weight(lists: setup.Lists) -> dict[int, float]:
 
 
 def _write_config(out, flags, command, recipe, model) -> None:
-    """`config.toml`: it can be given to `--config` to repeat the run."""
+    """Write `config.toml`, which `--config` takes to repeat the run."""
     settings = {
         FLAGS.get(name, name): _as_toml(value)
         for name, value in flags.items()
@@ -361,7 +362,7 @@ def _write_config(out, flags, command, recipe, model) -> None:
 
 
 def _as_toml(value: Any) -> Any:
-    """A flag's value; None, which TOML lacks, in a table as "none"."""
+    """Return a flag's value for TOML; None in a table becomes "none"."""
     if isinstance(value, Mapping):
         return {k: "none" if x is None else x for k, x in value.items()}
     return str(value) if isinstance(value, Path) else value
@@ -373,7 +374,7 @@ def _measure(
     recipe: training.Recipe,
     flags: dict[str, Any],
 ) -> dict[str, Any]:
-    """Scores of the held-out videos, in `evaluation/` and as a report."""
+    """Score the held-out videos, into `evaluation/` and as a report."""
     evaluator = training.VideoEvaluator(
         validation, num_clips=CLIPS, **_reading(flags, recipe)
     )
@@ -392,7 +393,7 @@ def _measure(
 def _rows(
     report: dict[str, Any], flags: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """What the model card says of the held-out videos."""
+    """Return the rows of the model card for the held-out videos."""
     chosen = ", and used to choose the epoch" if flags["keep"] == "best" else ""
     return [
         {
@@ -409,7 +410,7 @@ def _rows(
 
 
 def _reading(flags: dict[str, Any], recipe: training.Recipe) -> dict[str, Any]:
-    """How whole videos are read, as an evaluator takes it."""
+    """Return an evaluator's options to read whole videos."""
     return {
         "workers": flags["workers"],
         "cache": flags["cache"] if flags["cache"] != "memory" else None,
@@ -418,7 +419,7 @@ def _reading(flags: dict[str, Any], recipe: training.Recipe) -> dict[str, Any]:
 
 
 def _base(model: keras.Model, init: Mapping[str, str]) -> str:
-    """Names of the weights that training started from."""
+    """Return the names of the weights that training started from."""
     names = [inspection.card(model).get("weights"), *init.values()]
     return ", ".join(name for name in names if name)
 

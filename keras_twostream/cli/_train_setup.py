@@ -1,4 +1,4 @@
-"""What `keras-twostream train` trains, and on what."""
+"""The model and the videos of `keras-twostream train`."""
 
 import dataclasses
 import importlib.metadata
@@ -35,8 +35,8 @@ class Lists:
     """The videos of a run.
 
     Attributes:
-        train: To train on.
-        validation: To validate on; may be empty.
+        train: Videos to train on.
+        validation: Videos to validate on; may be empty.
         classes: Class names, by number.
     """
 
@@ -46,7 +46,7 @@ class Lists:
 
     @property
     def multi_label(self) -> bool:
-        """Whether some video shows several classes at once."""
+        """Check if some video shows several classes at once."""
         return any(isinstance(label, tuple) for _, label in self.train)
 
 
@@ -62,11 +62,11 @@ def read_lists(
     list_format: str | None,
     seed: int,
 ) -> Lists:
-    """The training and the validation list.
+    """Return the training and the validation list.
 
-    Validation is `val` if given, or else a share of every class of the
-    training list, in whole recordings. The test part of a list is used only
-    when it is asked for: the best epoch must not be chosen by it.
+    Validation is `val` if given, or else a share of every class of the training
+    list, in whole recordings. The test part of a list is used only on request:
+    it must not choose the best epoch.
 
     Raises:
         click.UsageError: If the list holds several subsets and none is
@@ -98,7 +98,7 @@ def read_lists(
 
 
 def refuse_mixture(found: Annotations, place: str, advice: str) -> None:
-    """Refuses a list of several subsets, of which one is wanted."""
+    """Refuse a list of several subsets, of which one is wanted."""
     if len(found.subsets) > 1:
         names = ", ".join(found.subsets)
         raise click.UsageError(
@@ -125,7 +125,7 @@ def _one_class(data: str, classes: tuple[str, ...]) -> str:
 
 
 def recording(path: str, pattern: str) -> str:
-    """What a video was cut from: the pattern's first group in its name.
+    """Return the recording of a video: the pattern's first group in its name.
 
     A video that the pattern does not match is a recording of its own.
     """
@@ -137,10 +137,10 @@ def recording(path: str, pattern: str) -> str:
 
 
 def class_names(found: Annotations) -> tuple[str, ...]:
-    """The list's class names, or numbers where it has none.
+    """Return the list's class names, or numbers where it has none.
 
     Raises:
-        click.UsageError: If most of the numbers are of no video.
+        click.UsageError: If most of the numbers have no video.
     """
     if found.classes:
         return found.classes
@@ -169,14 +169,14 @@ def build_model(
     options: Mapping[str, Any],
     spec: Mapping[str, Any],
 ) -> keras.Model:
-    """The model to train; flags win over the recipe's options.
+    """Build the model to train; flags win over the recipe's options.
 
     Args:
-        name: What `keras_twostream.load` takes, or a run's folder.
+        name: A name that `keras_twostream.load` takes, or a run's folder.
         weights: "none" for random ones, a tag, or None for the default.
         classes: Class names.
-        recipe: For its options and its clip.
-        options: The builder's options from flags.
+        recipe: The recipe, for its options and its clip.
+        options: Options of the builder from flags.
         spec: Fields of the ClipSpec from flags.
     """
     name = model_name(name)
@@ -190,7 +190,7 @@ def build_model(
 
 
 def _known(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The recipe's options that this builder has."""
+    """Return the recipe's options that this builder has."""
     architecture = name.partition(".")[0]
     if ":" in name:
         architecture = hub.weight_of(name).architecture
@@ -205,18 +205,18 @@ def load_anything(place: str, **options: Any) -> keras.Model:
 
     Args:
         place: The folder or the name.
-        **options: Of the builder, such as `clip_length=25`.
+        **options: Options of the builder, such as `clip_length=25`.
     """
     return hub.load(model_name(place), **options)
 
 
 def start_streams(model: keras.Model, init: Mapping[str, str]) -> None:
-    """Copies the streams of other models into this one.
+    """Copy the streams of other models into this one.
 
     Args:
         model: The model to train.
-        init: From stream to a run folder or a name; "rgb:" before it takes
-            the other stream, by cross-modality initialisation.
+        init: Mapping from stream to a run folder or a name; the prefix "rgb:"
+            takes the other stream, by cross-modality initialisation.
     """
     for stream, place in init.items():
         other, colon, rest = place.partition(":")
@@ -229,7 +229,7 @@ def start_streams(model: keras.Model, init: Mapping[str, str]) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what the numbers of a run depend on."""
+    """Return versions of the libraries that affect a run's numbers."""
     found = {
         "keras_twostream": __version__,
         "python": platform.python_version(),
@@ -244,7 +244,7 @@ def versions() -> dict[str, str]:
 
 
 def describe(model: keras.Model) -> dict[str, Any]:
-    """Identity and clip of a model, for `config.toml`."""
+    """Return identity and clip of a model, for `config.toml`."""
     card = inspection.card(model)
     return {
         "architecture": card.get("architecture"),

@@ -21,7 +21,7 @@ def train(flags: Mapping[str, Any]) -> dict[str, Any]:
         flags: The command's parameters by name.
 
     Returns:
-        What `--json` prints.
+        The document that `--json` prints.
     """
     out: Path = flags["out"]
     videos = read(flags)
@@ -64,7 +64,8 @@ def evaluate(flags: Mapping[str, Any]) -> dict[str, Any]:
         flags: The command's parameters by name.
 
     Returns:
-        What `--json` prints, and metrics.json in `--out` holds.
+        The document that `--json` prints, also written to metrics.json in
+        `--out`.
     """
     from keras_twostream import _files
 
@@ -77,7 +78,7 @@ def evaluate(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read(flags: Mapping[str, Any]) -> list[detection.AnnotatedVideo]:
-    """The annotated videos that `--data` names."""
+    """Read the annotated videos that `--data` names."""
     return detection.read_boxes(
         flags["data"],
         flags["list_format"],
@@ -90,7 +91,7 @@ def read(flags: Mapping[str, Any]) -> list[detection.AnnotatedVideo]:
 def measure(
     detector: keras.Model, videos: list[detection.AnnotatedVideo]
 ) -> dict[str, Any]:
-    """Frame-AP, video-AP and AUC, with a bar on standard error."""
+    """Measure frame-AP, video-AP and AUC, with a bar on standard error."""
     with _console.progress() as bar:
         task = bar.add_task("detecting", total=len(videos))
         return detection.evaluate_detector(
@@ -101,7 +102,7 @@ def measure(
 
 
 def metrics_of(found: Mapping[str, Any], data: str) -> list[dict[str, Any]]:
-    """Rows of a model card."""
+    """Return the rows of a model card."""
     names = {"frame_ap": "frame-AP", "video_ap": "video-AP", "auc": "AUC"}
     protocol = f"IoU {found['threshold']:g}, mean over classes"
     return [
@@ -135,7 +136,7 @@ def _row(label: str, row: Mapping[str, Any], names: tuple[str, ...]) -> str:
 
 
 def _options(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of the builder that the command line sets."""
+    """Return the builder's options that the command line sets."""
     options = dict(flags["option"])
     if flags["streams"]:
         options["streams"] = tuple(flags["streams"].split(","))
@@ -145,7 +146,7 @@ def _options(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _frames(inputs: Mapping[str, Any]) -> dict[str, int]:
-    """`--input frames=N`: frames of each video that regions are taken of."""
+    """Parse `--input frames=N`: frames of each video to take regions from."""
     other = [name for name in inputs if name != "frames"]
     if other:
         raise click.UsageError(

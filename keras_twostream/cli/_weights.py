@@ -160,7 +160,7 @@ def lock(names: tuple[str, ...], allow_http: bool, as_json: bool) -> None:
 @click.option("--write", is_flag=True, help="Write weights/results.csv.")
 @debug_option
 def results(write: bool) -> None:
-    """Print what every weight is worth, as CSV: published or measured."""
+    """Print every weight's results as CSV: published or measured."""
     from keras_twostream.pretrained import _catalogue, _table
 
     rows = _catalogue.read_rows(_catalogue.catalogue_folder())
@@ -180,7 +180,7 @@ def results(write: bool) -> None:
 @json_option
 @debug_option
 def convert(name: str, folder: str, half: bool, as_json: bool) -> None:
-    """Write the weight NAME as a FOLDER in our format."""
+    """Write the weight NAME as a FOLDER in this library's format."""
     from keras_twostream.cli._files import check_writable
 
     spec = pretrained.weight_spec(name)

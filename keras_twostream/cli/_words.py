@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from keras_twostream.spec import ClipSpec
 
-_NAMED = 24  # classes that are all named; beyond it a few stand for them
+_NAMED = 24  # up to this many classes are all named; of more, a few
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _ALGORITHMS = {
     "dis": "DIS",
@@ -17,12 +17,12 @@ _ALGORITHMS = {
 
 
 def readable(class_name: str) -> str:
-    """A class's name as a person would write it."""
+    """Return a class's name as a person would write it."""
     return class_name.replace("_", " ")
 
 
 def knows(name: str, classes: Sequence[str]) -> str:
-    """Which actions a model can name."""
+    """Name the actions that a model knows."""
     named = [readable(each) for each in classes]
     if len(named) > _NAMED:
         named = [*named[:6], f"... and {len(named) - 6} more"]
@@ -37,7 +37,7 @@ SYNTHETIC = (
 
 
 def scaled(number: float, unit: str = "") -> str:
-    """A large number with three digits and a prefix: 2.48 M."""
+    """Format a large number with three digits and a prefix: 2.48 M."""
     for size, prefix in _UNITS:
         if number >= size:
             return f"{number / size:.3g} {prefix}{unit}"
@@ -45,12 +45,12 @@ def scaled(number: float, unit: str = "") -> str:
 
 
 def size(number: float) -> str:
-    """Bytes, in MB."""
+    """Format bytes in MB."""
     return f"{number / 1e6:.1f} MB"
 
 
 def clip(spec: ClipSpec) -> str:
-    """What a model eats, as a sentence or two."""
+    """Describe the input of a model in a sentence or two."""
     height, width = spec.crop
     rate = "the video's own rate"
     if spec.frame_rate:
