@@ -1,4 +1,4 @@
-"""`keras-twostream train`: from a folder of videos to a model."""
+"""`keras-twostream train`: a model trained on a folder of videos."""
 
 import re
 import sys

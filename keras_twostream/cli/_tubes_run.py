@@ -1,4 +1,4 @@
-"""Training and measuring detectors: `train --task tubes` and the like."""
+"""Runs that train and measure detectors: `train --task tubes` and the like."""
 
 from collections.abc import Mapping
 from pathlib import Path

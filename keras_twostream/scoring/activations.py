@@ -20,7 +20,7 @@ FILE_FORMATS = ("safetensors", "npy")
 
 
 class FeatureExtractor:
-    """Runner of a model of taps over the views of a video.
+    """A callable that runs a model of taps over the views of a video.
 
     Args:
         tapped: The model that `keras_twostream.taps` returns.

@@ -118,8 +118,8 @@ class VideoEvaluator:
         """Check `head` and the labels against `model`, before any work.
 
         Raises:
-            SpecError: As when called.
-            UnknownNameError: As when called.
+            SpecError: For the same reasons as `__call__`.
+            UnknownNameError: If the model has no such head.
         """
         if self._compiled[0] is not model:
             if self._reading[1].crops.startswith("whole"):

@@ -1,4 +1,4 @@
-"""`training.compile`: from a recipe to Keras's own `model.compile`."""
+"""The `compile` function: Keras's own `model.compile` set by a recipe."""
 
 import re
 import weakref

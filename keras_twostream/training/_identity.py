@@ -30,7 +30,7 @@ def identity(
     Args:
         items: (path, label) pairs to train on.
         validation: (path, label) pairs to validate on.
-        recipe: How to train.
+        recipe: The training settings.
         spec: The model's clip.
         **settings: Further settings of the run.
     """

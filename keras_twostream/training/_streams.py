@@ -1,4 +1,4 @@
-"""Copies between streams and two-stream networks, around training."""
+"""Copies of weights between single streams and two-stream networks."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The speed of training, and its waits."""
+"""The speed of training, and the time it spends waiting for input."""
 
 import resource
 import sys
