@@ -15,15 +15,15 @@ ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 def prefer_fast() -> None:
     """Ask for oneDNN, where TensorFlow and the user have left it open.
 
-    A variable that the user has set is never changed, and nothing is once
-    TensorFlow is there.
+    A variable that the user has set is never changed, and nothing is changed
+    once TensorFlow is imported.
     """
     if "tensorflow" not in sys.modules:
         os.environ.setdefault(ONEDNN, "1")
 
 
 def left_out() -> str | None:
-    """Return what makes this program slower than it need be, or None."""
+    """Return the reason why this program is slower than need be, or None."""
     if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
         return None
     if "tensorflow" not in sys.modules or ONEDNN in os.environ:
@@ -53,7 +53,7 @@ _noticed = False
 def _onednn_is_on() -> bool:
     try:
         from tensorflow.python.util import _pywrap_util_port
-    except ImportError:  # a name of TensorFlow's own: it may go
+    except ImportError:  # a private name of TensorFlow, which may go
         return True
     return bool(_pywrap_util_port.IsMklEnabled())
 

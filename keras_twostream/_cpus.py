@@ -1,10 +1,10 @@
-"""How many processors there are for us."""
+"""The number of processors that this process may use."""
 
 import os
 
 
 def available_cpus() -> int:
-    """Processors that this process may use."""
+    """Return the number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -91,7 +91,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
 
 def create_text(path: Path, text: str) -> None:
-    """Write a text file, unless there is one: that stays as it is."""
+    """Write a text file, or leave an existing one as it is."""
     part = _part_of(path)
     _under_way.append(part.name)
     try:
@@ -104,7 +104,7 @@ def create_text(path: Path, text: str) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what killed processes of this machine left of a file."""
+    """Remove parts of a file that this machine's killed processes left."""
     prefix = f"{_prefix(path)}{socket.gethostname()}-"
     for name in os.listdir(path.parent):
         if name.startswith(prefix) and name.endswith(PART):
@@ -150,19 +150,19 @@ def write_toml(path: str | os.PathLike, values: Mapping[str, Any]) -> None:
 
 
 def to_toml(values: Mapping[str, Any]) -> str:
-    """The TOML of nested tables of numbers, strings, booleans and lists."""
+    """Return nested tables of numbers, strings, booleans and lists as TOML."""
     return tomli_w.dumps(_without_none(values))
 
 
 def write_arrays(path: str | os.PathLike, arrays: Mapping[str, Any]) -> None:
-    """Write an npz."""
+    """Write arrays to an .npz file."""
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     write_bytes(path, buffer.getvalue())
 
 
 def write_array(path: str | os.PathLike, array: np.ndarray) -> None:
-    """Write an npy."""
+    """Write an array to an .npy file."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     write_bytes(path, buffer.getvalue())
@@ -186,7 +186,7 @@ def write_table(
 
 
 def cell(value: Any) -> Any:
-    """A CSV cell that no spreadsheet runs as a formula."""
+    """Return a CSV cell that no spreadsheet runs as a formula."""
     # "\t" and "\r" too: spreadsheets skip them and run what follows.
     if isinstance(value, str) and value.startswith(tuple("=+-@\t\r")):
         return f"'{value}"
@@ -204,7 +204,7 @@ def _part_of(path: Path) -> Path:
 
 
 def _prefix(path: Path) -> str:
-    """The start of the names of what is under way to a file."""
+    """Return the prefix of the names of a file's unfinished parts."""
     # All of one length: the file's own name may be as long as names can be.
     return f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}."
 
@@ -237,7 +237,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _in_use(part: str, process: str) -> bool:
-    """Whether the process that began a part may still finish it."""
+    """Return whether the process that began a part may still finish it."""
     if process == str(os.getpid()):
         # A killed container's number is often its successor's too.
         return part in _under_way

@@ -1,4 +1,4 @@
-"""Registers our layers with Keras as soon as Keras is imported.
+"""Registration of our layers as soon as Keras is imported.
 
 Keras finds a custom layer of a saved file only if the layer's class was
 registered before. Importing the layers needs Keras, which takes seconds, so
@@ -44,7 +44,7 @@ def _register() -> None:
 
 
 class _Watch(importlib.abc.MetaPathFinder):
-    """Sees Keras and our modules come, until the layers are registered."""
+    """A finder that watches for Keras until our layers are registered."""
 
     def __init__(self) -> None:
         self._keras_is_there = False
@@ -101,7 +101,7 @@ class _WatchedLoader:
 def _find_elsewhere(
     watch: _Watch, name: str, path: Any, target: Any
 ) -> importlib.machinery.ModuleSpec | None:
-    """What the other finders say."""
+    """Return the answer of the other finders."""
     for finder in sys.meta_path:
         spec = None if finder is watch else finder.find_spec(name, path, target)
         if spec is not None:

@@ -10,7 +10,7 @@ from keras_twostream.errors import MissingLibraryError
 
 
 def import_opencv() -> ModuleType:
-    """OpenCV's module.
+    """Import OpenCV's module and return it.
 
     Raises:
         MissingLibraryError: If OpenCV, or a system library behind it, is

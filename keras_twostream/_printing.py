@@ -34,7 +34,7 @@ def check_names(names: Iterable[str], kind: str) -> None:
 
     Args:
         names: Such as class names.
-        kind: What they name, for the error.
+        kind: The kind of thing that they name, for the error.
 
     Raises:
         SpecError: If one is empty or holds a control character.

@@ -20,7 +20,7 @@ _OF_WEIGHTS = (
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """What one field must be.
+    """The rule that one field must follow.
 
     Attributes:
         kind: Its type.
@@ -30,7 +30,7 @@ class Rule:
         required: Whether it must be there.
         low: The least that a number, or a list's numbers, may be.
         high: The most.
-        length: How many items a list has.
+        length: Number of items of a list.
     """
 
     kind: type
@@ -43,7 +43,7 @@ class Rule:
     length: int | None = None
 
     def broken_by(self, value: Any) -> str:
-        """Return what is wrong with `value`, or an empty string."""
+        """Return the fault of `value`, or an empty string."""
         if value is None and self.none:
             return ""
         if not _is(value, self.kind):
@@ -75,7 +75,7 @@ def check(
     """Return the values, when each field follows its rule.
 
     Args:
-        values: What was read.
+        values: Values that were read.
         rules: Rule of each known field.
         path: The file, for the error.
         error: The error's class.
@@ -84,7 +84,7 @@ def check(
         The values as a dict.
 
     Raises:
-        TwoStreamError: Of the class `error`, if a field is unknown, missing
+        TwoStreamError: Raised as `error`, if a field is unknown, missing
             or of a wrong type.
     """
     if not isinstance(values, Mapping):
@@ -117,12 +117,12 @@ def read_text(
 
     Args:
         path: The file.
-        max_bytes: More than any such file has.
+        max_bytes: Size that no such file exceeds.
         error: The error's class.
-        hint: What to do where it cannot be opened.
+        hint: Advice for a file that cannot be opened.
 
     Raises:
-        TwoStreamError: Of the class `error`, if the file is missing, no
+        TwoStreamError: Raised as `error`, if the file is missing, no
             regular file, too large or not UTF-8.
     """
     try:
@@ -148,10 +148,10 @@ def parse_json(
     path: Path | str,
     error: type[TwoStreamError] = WeightsError,
 ) -> Any:
-    """Return what JSON holds.
+    """Return the value that a JSON text holds.
 
     Raises:
-        TwoStreamError: Of the class `error`, if it is damaged, or nested too
+        TwoStreamError: Raised as `error`, if it is damaged, or nested too
             deeply.
     """
     try:

@@ -1,4 +1,4 @@
-"""Where the time went, by name."""
+"""A stopwatch for the named parts of a job."""
 
 import contextlib
 import time
@@ -9,7 +9,7 @@ class Stopwatch:
     """Seconds spent on named parts of a job.
 
     Attributes:
-        seconds: From part to seconds, in the order they were first started.
+        seconds: Seconds by part, in the order of their first start.
     """
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class Stopwatch:
 
     @contextlib.contextmanager
     def __call__(self, part: str) -> Iterator[None]:
-        """Count what happens in the `with` block as `part`."""
+        """Count the time of the `with` block as `part`."""
         start = time.perf_counter()
         self.seconds.setdefault(part, 0.0)
         try:

@@ -1,4 +1,4 @@
-"""What a model costs: parameters, memory and arithmetic, layer by layer.
+"""The cost of a model: parameters, memory and arithmetic, layer by layer.
 
 The graph is walked once with one clip's shapes. Arithmetic counts multiply-
 adds of everything that has a kernel (convolutions, also through time, and
@@ -24,7 +24,7 @@ class LayerCost:
     Attributes:
         name: The layer's name, the paper's.
         macs: Multiply-adds.
-        outputs: Numbers it gives out.
+        outputs: Numbers in its outputs.
     """
 
     name: str
@@ -34,10 +34,10 @@ class LayerCost:
 
 @dataclasses.dataclass(frozen=True)
 class Costs:
-    """What a model costs for one clip.
+    """The cost of a model for one clip.
 
     Attributes:
-        parameters: Trainable ones, shared layers counted once.
+        parameters: Trainable parameters, shared layers counted once.
         buffers: Other weights, such as moving averages.
         layers: The share of each layer, in order.
     """
@@ -58,17 +58,17 @@ class Costs:
 
     @property
     def weight_bytes(self) -> int:
-        """Of all weights in float32."""
+        """Bytes of all weights in float32."""
         return _FLOAT * (self.parameters + self.buffers)
 
     @property
     def activation_bytes(self) -> int:
-        """Of all layers' outputs in float32, as training keeps them."""
+        """Bytes of all layers' outputs in float32, as training keeps them."""
         return _FLOAT * sum(layer.outputs for layer in self.layers)
 
 
 def costs(model: keras.Model) -> Costs:
-    """Parameters, memory and arithmetic of a model for one clip.
+    """Return parameters, memory and arithmetic of a model for one clip.
 
     Args:
         model: A model of this library.
@@ -115,7 +115,7 @@ def _walk(model: keras.Model, inputs: list[Any]) -> list[LayerCost]:
 
 
 def _inputs(model: keras.Model) -> list[Any]:
-    """Inputs for one clip at the spec's size."""
+    """Return inputs for one clip at the spec's size."""
     spec = inspection.clip_spec(model)
     return [
         keras.Input(

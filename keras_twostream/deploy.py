@@ -29,7 +29,7 @@ class TakeFrames(keras.layers.Layer):
     Args:
         frames: (T, F) frame numbers, as `ClipSpec.rgb_frames()` gives.
         crop: (height, width) of the crop.
-        rounding: Of a middle between two pixels, as in `ClipSpec`.
+        rounding: Rounding of a middle between two pixels, as in `ClipSpec`.
         **kwargs: Keras's own, such as `name`.
 
     Input shape:
@@ -82,7 +82,7 @@ class StackFlow(keras.layers.Layer):
     Args:
         fields: (T, L) numbers of the fields each step stacks, in order.
         crop: (height, width) of the crop.
-        rounding: Of a middle between two pixels, as in `ClipSpec`.
+        rounding: Rounding of a middle between two pixels, as in `ClipSpec`.
         along_trajectories: Whether each field is sampled where the one
             before has moved its point to (Simonyan & Zisserman 2014,
             section 3.1).
@@ -137,7 +137,7 @@ class StackFlow(keras.layers.Layer):
 
 
 def _centre_crop(clip: Any, crop: tuple[int, int], rounding: str) -> Any:
-    """(B, N, H, W, C) cut to `crop`; smaller frames are an error."""
+    """Cut (B, N, H, W, C) to `crop`; refuse smaller frames."""
     batch, steps, height, width, channels = ops.shape(clip)
     sizes = zip((height, width), crop, strict=True)
     if any(isinstance(size, int) and size < side for size, side in sizes):
@@ -161,7 +161,7 @@ def _margin(size: Any, side: int, rounding: str) -> Any:
 
 
 def _follow(fields: list[Any]) -> list[Any]:
-    """Fields (B, T, H, W, 2) sampled along the paths they describe."""
+    """Sample fields (B, T, H, W, 2) along the paths they describe."""
     batch, steps, height, width, _ = ops.shape(fields[0])
     planes = [
         ops.transpose(ops.reshape(f, (-1, height, width, 2)), (3, 0, 1, 2))
@@ -255,7 +255,7 @@ def _flow_stream(
 
 
 def _algorithm(spec: ClipSpec, asked: str | None) -> str:
-    """The algorithm to compute in the graph; says where it is another."""
+    """Return the algorithm for the graph; warn where it is another."""
     own = spec.flow_algorithm
     if asked is not None and asked not in IN_GRAPH_FLOW:
         raise SpecError(

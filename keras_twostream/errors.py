@@ -1,9 +1,9 @@
-"""What can go wrong, by name.
+"""The errors of the library, by name.
 
 Every error the library raises on purpose derives from `TwoStreamError`, so a
 caller can catch them all. Each message says the rule that was broken, what
-was received, and what to do next. This module is the bottom of the house: it
-imports nothing of ours.
+was received, and what to do next. This module imports nothing else of the
+package.
 """
 
 import difflib
@@ -15,7 +15,7 @@ class TwoStreamError(Exception):
 
 
 class SpecError(TwoStreamError, ValueError):
-    """A clip, a model option or an input does not have the stated form."""
+    """A clip, a model option or an input without the stated form."""
 
 
 class UnknownNameError(TwoStreamError, KeyError):
@@ -39,7 +39,7 @@ class WeightsError(TwoStreamError):
 
 
 class UntrainedHeadError(TwoStreamError, RuntimeError):
-    """A model whose classifier is random was asked for named actions."""
+    """A request for named actions to a model whose classifier is random."""
 
 
 class RegistrationError(TwoStreamError, ValueError):
@@ -47,10 +47,10 @@ class RegistrationError(TwoStreamError, ValueError):
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """A sentence with the closest of `choices`, or with all of a short list.
+    """Return a sentence with the closest of `choices`, or all of a few.
 
     Args:
-        name: What the user wrote.
+        name: The name that the user wrote.
         choices: The names that exist.
 
     Returns:
@@ -70,5 +70,5 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name without capitals and hyphens, which people write by habit."""
+    """Return a name in lower case, with underscores for hyphens and spaces."""
     return name.lower().replace("-", "_").replace(" ", "_")

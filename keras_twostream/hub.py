@@ -1,4 +1,4 @@
-"""Loading a model by name, and publishing one for others to load."""
+"""Models loaded by name, and published for others to load."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ def load(
     classes: Sequence[str] | None = None,
     **options: Any,
 ) -> keras.Model:
-    """A model with pretrained weights.
+    """Load a model with pretrained weights.
 
     Args:
         name: An architecture ("spatiotemporal_resnet"), a weight
@@ -88,7 +88,7 @@ def save_pretrained(
 
     Args:
         model: A model of a registered architecture.
-        folder: Where to write; made if missing.
+        folder: Folder to write; made if missing.
         dtype: "float16" halves the file; None keeps float32.
         license: SPDX identifier of the weights.
         data_terms: Terms of the data they were trained on.
@@ -141,8 +141,9 @@ def state_metrics(
 
 
 def weight_of(name: str | WeightSpec) -> WeightSpec:
-    """The weight that `load(name)` takes; of a Hub repository or a folder
-    only the config is read.
+    """Return the weight that `load(name)` takes.
+
+    Only the config of a Hub repository or of a folder is read.
 
     Args:
         name: As `load` takes it.
@@ -174,7 +175,7 @@ def push_to_hub(
         license: SPDX identifier of the weights, as "apache-2.0".
         data_terms: Terms of the data they were trained on.
         private: Whether a new repository is private.
-        message: Of the commit.
+        message: Message of the commit.
         **facts: More arguments of `save_pretrained`: dtype, metrics, ...; a
             folder has its own.
 
@@ -230,7 +231,7 @@ def _count(classes: Sequence[str], num_classes: int | None) -> int:
 
 
 def _folder_of(model: str | Path) -> Path:
-    """The folder that a caller of `push_to_hub` means."""
+    """Return the folder that a caller of `push_to_hub` means."""
     folder = Path(str(model).removeprefix("local:")).expanduser()
     if not folder.is_dir():
         raise WeightsError(

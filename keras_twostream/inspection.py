@@ -21,7 +21,7 @@ from keras_twostream.spec import ClipSpec
 
 
 def stream_layers(model: keras.Model) -> dict[str, StreamInput]:
-    """The model's input layers by stream, nested models included.
+    """Return the model's input layers by stream, nested models included.
 
     Raises:
         SpecError: If the model has none.
@@ -37,7 +37,7 @@ def stream_layers(model: keras.Model) -> dict[str, StreamInput]:
 
 
 def clip_spec(model: keras.Model) -> ClipSpec:
-    """What the model eats, per stream.
+    """Return the clip that the model takes, per stream.
 
     Args:
         model: A model of this library, also reloaded, cloned or nested.
@@ -70,12 +70,12 @@ def check_whole_frames(model: keras.Model) -> None:
 
 
 def sees_regions(model: keras.Model) -> bool:
-    """Whether the model eats regions of frames instead of clips."""
+    """Return whether the model takes regions of frames instead of clips."""
     return "regions" in card(model).get("options", {})
 
 
 def region_spec(model: keras.Model) -> RegionSpec:
-    """How a detector finds and links its regions.
+    """Return the rules by which a detector finds and links its regions.
 
     Args:
         model: A model of an architecture with the option `regions`.
@@ -96,14 +96,14 @@ def region_spec(model: keras.Model) -> RegionSpec:
 
 
 def card(model: keras.Model) -> dict[str, Any]:
-    """Architecture, options, classes, and the weights it was loaded with."""
+    """Return a model's architecture, options, classes and loaded weights."""
     return dict(next(iter(stream_layers(model).values())).card)
 
 
 def update_card(
     model: keras.Model, *, head_trained: bool | None = None, **changes: Any
 ) -> None:
-    """Change what the model says of itself, in each of its inputs.
+    """Change the model's card, in each of its inputs.
 
     Args:
         model: A model of this library.
@@ -122,7 +122,7 @@ def update_card(
 
 
 def keep_card(model: keras.Model, copy: keras.Model) -> None:
-    """Let a copy with the same weights say of its head what the model says."""
+    """Copy the classes and the state of the head to a copy of the model."""
     facts = card(model)
     fields = ("classes", "multi_label", "base")
     kept = {key: facts[key] for key in fields if key in facts}
@@ -130,10 +130,10 @@ def keep_card(model: keras.Model, copy: keras.Model) -> None:
 
 
 def class_names(model: keras.Model) -> list[str]:
-    """Names of the classes, or their numbers when none were given.
+    """Return the class names, or class numbers where none were given.
 
-    Streams with a head each have the same classes. Of heads for several data
-    sets the first one's are given.
+    Streams with a head each have the same classes. With heads for several data
+    sets, those of the first are given.
 
     Raises:
         SpecError: If the model names other classes than it has outputs.
@@ -159,12 +159,12 @@ def class_names(model: keras.Model) -> list[str]:
 
 
 def head_is_trained(model: keras.Model) -> bool:
-    """Whether the classifier came trained, or was trained since."""
+    """Return whether the classifier came trained, or was trained since."""
     return not head_trouble(model)
 
 
 def head_trouble(model: keras.Model) -> str:
-    """Say what keeps a classifier from naming actions.
+    """Return the reason why a classifier cannot name actions.
 
     Args:
         model: A model of this library.
@@ -185,7 +185,7 @@ def head_trouble(model: keras.Model) -> str:
 
 
 def _stepped(model: keras.Model) -> bool:
-    """Whether an optimizer has changed the model's weights."""
+    """Return whether an optimizer has changed the model's weights."""
     optimizer = getattr(model, "optimizer", None)
     # On several devices int() refuses the counter itself.
     return optimizer is not None and bool(
@@ -220,7 +220,7 @@ def head_layers(model: keras.Model) -> set[str]:
 
 
 def _heads(model: keras.Model) -> list[Any]:
-    """The layers that `head_layers` names."""
+    """Return the layers that `head_layers` names."""
     classes = {x.shape[-1] for x in keras.tree.flatten(model.outputs)}
     heads: list[Any] = []
     seen: set[int] = set()
@@ -252,13 +252,13 @@ def _inputs(layer: Any) -> list[Any]:
 
 
 def _fuses_scores(layer: Any, classes: set[int]) -> bool:
-    """Whether several score vectors come in."""
+    """Return whether several score vectors come in."""
     shapes = [tensor.shape for tensor in _inputs(layer)]
     return len(shapes) > 1 and all(shape[-1] in classes for shape in shapes)
 
 
 def _has_classes(layer: Any, classes: set[int]) -> bool:
-    """Whether a variable ends in the classes, or stacks a matrix for each."""
+    """Return whether a variable ends in classes or has a matrix for each."""
     shapes = [tuple(weight.shape) for weight in getattr(layer, "weights", ())]
     return any(
         shape and shape[0 if len(shape) == 3 else -1] in classes
@@ -270,17 +270,18 @@ def _has_classes(layer: Any, classes: set[int]) -> bool:
 
 
 def tap_names(model: keras.Model) -> list[str]:
-    """Every name that `taps` accepts, in the order of the network."""
+    """Return every name that `taps` accepts, in the order of the network."""
     streams = stream_layers(model)
     return [_tap_name(layer.name, streams) for layer in model.layers]
 
 
 def taps(model: keras.Model, names: Sequence[str]) -> keras.Model:
-    """A model that gives named activations.
+    """Return a model that gives named activations.
 
     Args:
         model: A loaded model.
-        names: As "rgb.res5" or "flow.conv1": stream, dot, the paper's name.
+        names: Stream, dot and the paper's name, as "rgb.res5" or
+            "flow.conv1".
 
     Returns:
         A model with the same inputs that returns a dict from name to

@@ -1,4 +1,4 @@
-"""What a model says about a video."""
+"""A model's answer about a video."""
 
 import dataclasses
 from typing import Any
@@ -30,7 +30,7 @@ class States:
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What a model says about a video.
+    """A model's answer about a video.
 
     Attributes:
         source: The video file, or "frames".
@@ -44,9 +44,9 @@ class Prediction:
         timeline: (N, C) probabilities of each window.
         stream_timelines: (N, C) by stream.
         truncated: Whether the file ends before it should.
-        seconds: Where the time went: decode, flow, network.
-        states: Before and after the action, of the window where it is
-            surest; of Actions ~ Transformations, None of other models.
+        seconds: Seconds spent on decode, flow and network.
+        states: States before and after the action, in the window where the
+            model is surest; None unless it is Actions ~ Transformations.
     """
 
     source: str
@@ -69,10 +69,10 @@ class Prediction:
     def top(
         self, count: int = 5, stream: str | None = None
     ) -> list[tuple[str, float]]:
-        """The likeliest classes of the whole video, with probabilities.
+        """Return the likeliest classes of the whole video, with probabilities.
 
         Args:
-            count: How many.
+            count: Number of classes.
             stream: "rgb" or "flow" alone; all streams together when None.
 
         Returns:
@@ -96,10 +96,11 @@ class Prediction:
         return self.streams[stream]
 
     def per_second(self) -> np.ndarray:
-        """(S, C) probabilities of each second, S the seconds rounded up.
+        """Return (S, C) probabilities of each second, S rounded up.
 
-        A second's are the mean of the windows that see it, each by the time
-        it shares with it; of all windows where none sees it.
+        Those of a second are the mean over the windows that overlap it,
+        weighted by the time they share with it, or over all windows where
+        none overlaps it.
         """
         seconds = np.arange(max(1, int(np.ceil(self.duration - 1e-6))))
         unseen = self.timeline.mean(axis=0)
@@ -119,10 +120,10 @@ class Prediction:
         return np.average(self.timeline[seen], axis=0, weights=shared)
 
     def to_json(self, top: int = 5) -> dict[str, Any]:
-        """The prediction as JSON-compatible values.
+        """Return the prediction as JSON-compatible values.
 
         Args:
-            top: How many classes are named for the whole video.
+            top: Number of classes to name for the whole video.
         """
         windows = zip(self.windows, self.timeline, strict=True)
         per_second = enumerate(self.per_second())

@@ -1,7 +1,7 @@
-"""How a detector sees regions: proposed, chosen, cut and linked.
+"""Rules by which a detector proposes, chooses, cuts and links regions.
 
 A `RegionSpec` is plain data. It is an option of the model's builder, so it
-travels with the model as everything does that its weights depend on. No Keras
+travels with the model, like everything its weights depend on. No Keras
 here.
 """
 
@@ -19,7 +19,7 @@ SALIENCIES = ("inclusion", "mean", "none")
 
 @dataclasses.dataclass(frozen=True)
 class RegionSpec:
-    """Where regions come from, and what becomes of them.
+    """The source of a detector's regions, and their treatment.
 
     Attributes:
         proposals: "windows" (our own), "selective_search" (OpenCV's
@@ -29,7 +29,7 @@ class RegionSpec:
         parameters: Parameters of the proposals that differ from their
             defaults.
         limit: Regions of a frame at most.
-        saliency: Which regions move enough: "inclusion" asks for a share of
+        saliency: Test for motion: "inclusion" asks for a share of
             the frame's salient pixels, as the authors' code; "mean" for a
             mean magnitude of the flow, as the paper; "none" for nothing.
         least_saliency: That share or mean, alpha in the paper.
@@ -38,7 +38,8 @@ class RegionSpec:
         context: Pixels of the crop around the region.
         suppression: Overlap with a better box of the class from which a box
             is dropped before linking.
-        link_weight: Of the overlap of consecutive boxes, lambda in the paper.
+        link_weight: Weight of the overlap of consecutive boxes, lambda in the
+            paper.
 
     Raises:
         SpecError: If a field is not as above.
@@ -65,7 +66,7 @@ class RegionSpec:
         _check_number("link_weight", self.link_weight, least=0)
 
     def replace(self, **changes: Any) -> "RegionSpec":
-        """A copy with some fields changed, checked again.
+        """Return a copy with some fields changed, checked again.
 
         Parameters of other proposals do not survive.
 
@@ -77,12 +78,12 @@ class RegionSpec:
         return self.from_json({**self.to_json(), **changes})
 
     def to_json(self) -> dict[str, Any]:
-        """The spec as JSON-compatible values; `from_json` undoes it."""
+        """Return the spec as JSON-compatible values; `from_json` undoes it."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "RegionSpec":
-        """A spec from `to_json`'s output, or some of its fields.
+        """Return a spec from `to_json`'s output, or some of its fields.
 
         Raises:
             SpecError: If a field is unknown or has a wrong value.

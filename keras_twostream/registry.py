@@ -52,7 +52,7 @@ class ModelEntry:
 
 @dataclasses.dataclass(frozen=True)
 class Build:
-    """What is being built: recorded in the model's input layers."""
+    """A build under way, recorded in the model's input layers."""
 
     architecture: str
     options: dict[str, Any]
@@ -103,7 +103,7 @@ def register_model(*, paper: str) -> Callable:
 
 
 def current_build() -> Build | None:
-    """The outermost registered builder that is running, or None."""
+    """Return the outermost registered builder that is running, or None."""
     return _current.get()
 
 
@@ -154,7 +154,7 @@ def _refuse_duplicate(name: str, module: str) -> None:
 
 
 def _plugin_package(name: str, module: str) -> str | None:
-    """The installed package that offers the name, unless `module` is in it."""
+    """Return the installed package that offers a name outside `module`."""
     plugin = _plugins().get(name)
     if plugin is None:
         return None
@@ -166,7 +166,7 @@ def _plugin_package(name: str, module: str) -> str | None:
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names of the architectures, sorted; nothing heavy is imported.
+    """Return the sorted names of the architectures; import nothing heavy.
 
     Args:
         pattern: Shell-style pattern, for instance "*resnet*".
@@ -182,7 +182,7 @@ def list_models(pattern: str = "*") -> list[str]:
 
 
 def model_entry(name: str) -> ModelEntry:
-    """The architecture of this name, imported now if it was not yet.
+    """Return the architecture of this name, importing it if need be.
 
     Raises:
         UnknownNameError: If no architecture has the name.
@@ -204,7 +204,7 @@ def model_entry(name: str) -> ModelEntry:
 
 
 def model_source(name: str) -> str:
-    """Where a model comes from: "keras_twostream" or a plugin's package."""
+    """Return a model's source: "keras_twostream" or a plugin's package."""
     plugin = _plugins().get(name)
     if plugin is not None:
         return plugin.dist.name if plugin.dist else plugin.module

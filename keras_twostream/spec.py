@@ -1,4 +1,4 @@
-"""What a clip is: which frames and which flow fields a model eats.
+"""The form of a clip: the frames and flow fields that a model takes.
 
 A `ClipSpec` is plain data. It travels inside the model's input layers and
 beside its weights, and everything that cuts clips (decoding, sampling, flow,
@@ -58,7 +58,7 @@ class ClipSpec:
         cut_to: (height, width) of the middle that is cut out of the resized
             frame before crops are taken (Karpathy et al. 2014), or None.
         crop: (height, width) of the crop the network sees.
-        crop_rounding: Where the middle lies between two pixels: "floor", or
+        crop_rounding: Rounding of a middle between two pixels: "floor", or
             "round" to the even one, as torchvision.
         flow_length: L, flow fields stacked at one step.
         flow_offset: First field relative to the step's frame: 0 starts at
@@ -72,12 +72,12 @@ class ClipSpec:
         flow_parameters: Parameters of the algorithm that differ from its
             defaults.
         flow_bound: B, pixels at which displacement is clipped.
-        sampling: How clips are placed in a video when testing: "uniform",
+        sampling: Placement of clips in a video when testing: "uniform",
             "dense", "segments" or "whole".
-        score_fusion: How the scores of streams and of a video's clips are
-            averaged: as "logits", as "softmax" probabilities, or as
-            probabilities that count by their concentration ("sci"); of a
-            clip's crops alone, and the best clip of each class, in "sci_max"
+        score_fusion: Average of the scores of streams and of a video's clips:
+            of "logits", of "softmax" probabilities, or of probabilities
+            weighted by their concentration ("sci"); "sci_max" averages so
+            over a clip's crops alone, and takes the best clip of each class
             (Sun et al. 2015).
         stream_weights: Weight of each stream when scores are fused.
 
@@ -123,7 +123,7 @@ class ClipSpec:
     # === Which frames ===
 
     def rgb_frames(self, stride: int | None = None) -> np.ndarray:
-        """Frame numbers of the rgb stream, relative to the clip's start.
+        """Return frame numbers of the rgb stream, relative to the clip's start.
 
         Args:
             stride: Temporal stride, `temporal_stride` when None.
@@ -136,7 +136,7 @@ class ClipSpec:
         return steps[:, None] + offsets[None, :] - self._first()
 
     def flow_pairs(self, stride: int | None = None) -> np.ndarray:
-        """Frame pairs (from, to) of each flow field, relative to the start.
+        """Return (from, to) frames of each flow field, relative to the start.
 
         Backward fields (bidirectional stacking) have `to` before `from`.
 
@@ -150,21 +150,21 @@ class ClipSpec:
         return pairs - self._first()
 
     def span(self, stride: int | None = None) -> int:
-        """How many consecutive frames a clip covers, flow included."""
+        """Return the number of consecutive frames a clip covers, with flow."""
         return self._last(stride) - self._first() + 1
 
     def channels(self, stream: str) -> int:
-        """Channels of one step of `stream`: 3F for rgb, 2L for flow."""
+        """Return channels of one step of `stream`: 3F for rgb, 2L for flow."""
         if stream == "flow":
             return 2 * self.flow_length
         return 3 * self.frames_per_step
 
     def replace(self, **changes: Any) -> "ClipSpec":
-        """A copy with some fields changed, checked again.
+        """Return a copy with some fields changed, checked again.
 
-        What belongs to a field goes with it: weights of streams that are
-        dropped, the parameters of another flow algorithm, and the offset of
-        a stack of flow that is centred on its frame.
+        Values that depend on a field change with it: weights of streams that
+        are dropped, the parameters of another flow algorithm, and the offset
+        of a stack of flow that is centred on its frame.
 
         Raises:
             SpecError: If a field is unknown or has a wrong value.
@@ -185,7 +185,7 @@ class ClipSpec:
         return dataclasses.replace(self, **changes)
 
     def _offset_after(self, changes: Mapping[str, Any]) -> int:
-        """A centred stack stays centred; two-way ones have no offset."""
+        """Return the new offset: centred stacks stay so, two-way have none."""
         if changes.get("stacking") == "bidirectional":
             return 0
         length = changes.get("flow_length", self.flow_length)
@@ -211,7 +211,7 @@ class ClipSpec:
         return np.stack([start, start + 1], axis=-1)
 
     def _offsets(self) -> np.ndarray:
-        """Every frame one step looks at, relative to the step's frame."""
+        """Return the frames of one step, relative to the step's frame."""
         offsets = [np.zeros(1, int)]
         if "rgb" in self.streams:
             offsets.append(np.arange(self.frames_per_step) * self.frame_gap)
@@ -228,7 +228,7 @@ class ClipSpec:
     # === As plain JSON ===
 
     def to_json(self) -> dict[str, Any]:
-        """The spec as JSON-compatible values; `from_json` undoes it."""
+        """Return the spec as JSON-compatible values; `from_json` undoes it."""
         values = dataclasses.asdict(self)
         return {
             key: list(value) if isinstance(value, tuple) else value
@@ -237,7 +237,7 @@ class ClipSpec:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "ClipSpec":
-        """A spec from `to_json`'s output.
+        """Return a spec from `to_json`'s output.
 
         Raises:
             SpecError: If a field is unknown or has a wrong value.
@@ -266,7 +266,7 @@ _COUNTS = (
 
 
 def _sequence(name: str, value: Any) -> tuple:
-    """A tuple of the values, which JSON has as a list."""
+    """Return a tuple of the values, which JSON has as a list."""
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise SpecError(
             f"`{name}` must be a tuple or list: ('rgb',), not 'rgb', and "
@@ -346,7 +346,7 @@ def _check_streams(spec: ClipSpec) -> None:
 
 
 def check_stream_names(streams: tuple[str, ...]) -> None:
-    """Refuses names that are of no stream, and none at all.
+    """Refuse names that are of no stream, and an empty list of names.
 
     Raises:
         SpecError: If there is such a name, or none.

@@ -2,14 +2,13 @@
 
 Both streams are needed by construction. Four pairs of classes share every
 pose and differ by the direction of time; two share every motion and differ
-by the object in the hand. Who acts, where, how the camera moves, length and
-compression are drawn without regard to the class (`benchmarks/actors_bias.py`
-measures it), and the "test" split has people and walls that "train" never
-shows.
+by the object in the hand. Person, place, camera motion, length and compression
+are drawn without regard to the class (`benchmarks/actors_bias.py` measures
+it), and the "test" split has people and walls that "train" never shows.
 
 A single frame at a *fixed* place of a clip can tell which half of a
-movement comes first; to see what one frame knows, take the middle one or one
-at random.
+movement comes first; to measure what a single frame tells, take the middle one
+or one at random.
 
 `render_company` draws several people at once, each with an action of their
 own, and gives their boxes.

@@ -1,4 +1,4 @@
-"""Who acts: proportions and looks of people, from one pool per split."""
+"""Proportions and looks of people, from one pool per split."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ def draw_body(split: str, rng: np.random.Generator) -> Body:
 
 
 def person(number: int) -> Body:
-    """The person with this number, always the same."""
+    """Return the person with this number, always the same."""
     rng = np.random.default_rng([77, number])
     build = rng.uniform(0.85, 1.25)
     leg = rng.uniform(0.235, 0.255)

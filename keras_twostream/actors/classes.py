@@ -1,4 +1,4 @@
-"""The seventeen classes, and which of them share a pose or a motion.
+"""The seventeen classes, and the pairs that share a pose or a motion.
 
 Four pairs share every pose: the second of each is the first played
 backwards (`REVERSED`), so no single frame tells them apart. Two pairs share
@@ -40,8 +40,8 @@ TOOLS = {
     "phone": ("phone",),
     "wave_flag": ("flag",),
 }
-FREE_HANDS = ("wave_hand",)  # held nothing, or it would be wave_flag's twin
+FREE_HANDS = ("wave_hand",)  # empty, or it would be wave_flag's twin
 FRONTAL = ("jumping_jack", "wave_hand", "wave_flag", "raise_arms")
 APPROACHING = ("walk_forward",)
 SIDEWAYS = ("run", "sit_down", "circle_arms_clockwise", "bend")
-AS_SEEN = ("circle_arms_clockwise",)  # whose sense is the camera's
+AS_SEEN = ("circle_arms_clockwise",)  # clockwise as the camera sees it

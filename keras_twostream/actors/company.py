@@ -1,8 +1,8 @@
 """Several actors at once, each with an action of their own, and their boxes.
 
 They stand side by side before one backdrop and one camera, which shakes but
-does not follow anybody. Where each of them is in every frame is known from
-the outlines that are drawn, so the boxes are exact.
+does not follow anybody. Their boxes are exact, as they come from the outlines
+that are drawn.
 """
 
 import copy
@@ -60,9 +60,9 @@ def render_company(
 
     Args:
         labels: Names in `CLASSES`, one for each person.
-        seed: Of the whole data set.
+        seed: Seed of the whole data set.
         split: "train" or "test"; they share no person and no wall.
-        index: Which clip of the split.
+        index: Number of the clip in the split.
         size: (height, width) in pixels, both even.
 
     Returns:
@@ -70,8 +70,8 @@ def render_company(
         float32 boxes, inclusive, one for each person.
 
     Raises:
-        UnknownNameError: No such label or split.
-        SpecError: No label, or a size that H.264 cannot hold.
+        UnknownNameError: If there is no such label or split.
+        SpecError: If there is no label, or H.264 cannot hold the size.
     """
     frames, boxes, _ = _draw(labels, seed, split, index, size)
     return frames, boxes
@@ -88,7 +88,7 @@ def write_company(
     """Draw people side by side into a video file, as `write_clip` does.
 
     Args:
-        path: Where to write.
+        path: File to write.
         labels, seed, split, index, size: As for `render_company`.
 
     Returns:
@@ -116,12 +116,12 @@ def generate_company(
     and tracks, which `detection.read_boxes` reads.
 
     Args:
-        folder: Where the videos and `<split>.json` go.
+        folder: Folder for the videos and `<split>.json`.
         count: Number of videos.
         split: "train" or "test".
-        seed: Of the whole data set.
-        classes: Actions to draw from; nobody does what another one does.
-        people: Fewest and most people of a video.
+        seed: Seed of the whole data set.
+        classes: Actions to draw from; no two people do the same one.
+        people: Smallest and largest number of people in a video.
         size: (height, width) in pixels.
 
     Returns:
@@ -153,7 +153,7 @@ def generate_company(
 
 
 def _labels(seed, split, index, classes, people) -> list[str]:
-    # Apart from the stream of the scene itself.
+    # A generator of its own, apart from that of the scene.
     rng = np.random.default_rng([seed, _split(split), index, 1])
     count = int(rng.integers(people[0], people[1] + 1))
     return [str(name) for name in rng.choice(classes, count, replace=False)]
@@ -168,7 +168,7 @@ def _split(name: str) -> int:
 
 
 def _draw(labels, seed, split, index, size, only_boxes: bool = False):
-    """Frames, boxes and rate factor; no frames where only boxes count."""
+    """Return frames, boxes and rate factor; no frames if only boxes count."""
     unknown = [name for name in labels if name not in CLASSES]
     if unknown:
         raise UnknownNameError(
@@ -191,7 +191,7 @@ def _draw(labels, seed, split, index, size, only_boxes: bool = False):
     boxes = np.stack([_boxes(figure, size) for figure in figures], axis=1)
     if only_boxes:
         return None, boxes, stage.crf
-    # Those who stand lower in the picture are nearer.
+    # People lower in the picture are nearer.
     depth = [figure.view.origin[:, 1].mean() for figure in figures]
     figures = [in_fixed_point(figures[i]) for i in np.argsort(depth)]
     still = np.zeros(stage.frames)
@@ -202,7 +202,7 @@ def _draw(labels, seed, split, index, size, only_boxes: bool = False):
 
 
 def _figure(stage: Scene, label: str, place: int, count: int, rng) -> Figure:
-    """One person in their part of the picture, filmed."""
+    """Return one person in their part of the picture, as filmed."""
     scene = _standing(stage, place, count, rng)
     base = REVERSED.get(label, label)
     pose = pose_sequence(base, scene.frames, scene.body, rng)
@@ -214,7 +214,7 @@ def _figure(stage: Scene, label: str, place: int, count: int, rng) -> Figure:
 
 
 def _standing(stage: Scene, place: int, count: int, rng) -> Scene:
-    """The scene as it is for one of several people."""
+    """Return the scene as it is for one of several people."""
     scene, (height, width) = copy.copy(stage), stage.size
     slot = width / count
     scene.body = draw_body(stage.split, rng)
@@ -231,7 +231,7 @@ def _standing(stage: Scene, place: int, count: int, rng) -> Scene:
 
 
 def _backwards(figure: Figure) -> Figure:
-    """The same person in the opposite order of time."""
+    """Return the same person in the opposite order of time."""
 
     def turned(parts):
         return [
@@ -244,7 +244,7 @@ def _backwards(figure: Figure) -> Figure:
 
 
 def _boxes(figure: Figure, size) -> np.ndarray:
-    """(T, 4) around everything of the figure but its seat."""
+    """Return (T, 4) boxes around the figure without its seat."""
     shapes = [shape for _, fills in figure.parts for shape, _ in fills]
     points = np.concatenate(shapes, axis=1)
     edges = np.array([size[1] - 1, size[0] - 1])
@@ -254,7 +254,7 @@ def _boxes(figure: Figure, size) -> np.ndarray:
 
 
 def _coco(videos, classes: Sequence[str], size) -> dict:
-    """Videos, frames and boxes in COCO's JSON, boxes as x, y, w, h."""
+    """Return videos, frames and boxes in COCO's JSON, boxes as x, y, w, h."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     tracks = 0

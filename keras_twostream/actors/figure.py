@@ -1,4 +1,4 @@
-"""Draws the body: filled capsules with outline and light, far parts first.
+"""The drawn body: filled capsules with outline and light, far parts first.
 
 A part is a list of fills, a fill is (polygons, colour) with polygons
 (T, N, 2) in pixels. OpenCV takes them with four fractional bits, so limbs
@@ -31,10 +31,10 @@ def figure_parts(
     tool: str | None,
     lead: int,
 ) -> list[Part]:
-    """All parts of a body over time.
+    """Return all parts of a body over time.
 
     Args:
-        body: Its sizes and colours.
+        body: Sizes and colours of the body.
         places: Joints in body heights, from `joints`.
         view: The camera.
         tool: "cup", "bottle", "phone", "flag" or None.
@@ -69,7 +69,7 @@ def draw_parts(frame: np.ndarray, parts: Iterable[Part], time: int) -> None:
 
 
 def fixed_point(parts: Iterable[Part]) -> list[Part]:
-    """The parts with polygons as OpenCV's fixed-point integers."""
+    """Return the parts with polygons as OpenCV's fixed-point integers."""
     return [
         (
             depth,
@@ -83,7 +83,7 @@ def fixed_point(parts: Iterable[Part]) -> list[Part]:
 
 
 def _chain(points, radii, colours, view: View):
-    """A limb of several bones: outlines, then fills, then light."""
+    """Return a limb of several bones: outlines, then fills, then light."""
     px, edge = view.scale, 0.011 * view.scale
     bones = list(
         zip(points, points[1:], radii, radii[1:], colours, strict=False)
@@ -160,7 +160,7 @@ def _dark(colours):
 
 
 def _pattern(body: Body, top, base, wide, low):
-    """Stripes, a band or a second half, in the colour of the trim."""
+    """Return stripes, a band or a second half, in the colour of the trim."""
     spans = {
         "plain": (),
         "stripes": ((0.0, 0.13), (0.33, 0.46), (0.66, 0.79)),
@@ -204,7 +204,7 @@ def _head(body: Body, centre, view: View):
 
 
 def _face(face, r: float, ahead: float, front: float, skin):
-    """Eyes where they can be seen, and a mouth."""
+    """Return the eyes that can be seen, and a mouth."""
     fills = []
     for side in (-1, 1):
         turn = np.arctan2(front, ahead) + 0.5 * side

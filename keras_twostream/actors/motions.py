@@ -1,4 +1,4 @@
-"""What the joints do in each class, at random phase, speed and extent."""
+"""Movements of the joints by class, at random phase, speed and extent."""
 
 from collections.abc import Callable
 
@@ -13,12 +13,12 @@ FPS = 25
 def pose_sequence(
     label: str, frames: int, body: Body, rng: np.random.Generator
 ) -> Pose:
-    """The poses of `label` over `frames` frames, in the order of its time.
+    """Return the poses of `label` over `frames` frames, in order of time.
 
     Args:
         label: One of `CLASSES` that is not in `REVERSED`.
         frames: Length of the clip at 25 frames a second.
-        body: Whose arms must reach the mouth.
+        body: Body whose arms must reach the mouth.
         rng: Source of phase, speed and extent.
 
     Returns:
@@ -84,7 +84,7 @@ def _run(seconds, body, rng):
 
 
 def _gait(seconds, rng, rate, stride, fold, swing, elbow, lean):
-    """Legs in opposition; the knee folds while its thigh comes forward."""
+    """Move the legs in opposition; a knee folds as its thigh comes forward."""
     phase = 2 * np.pi * (rate * seconds + rng.uniform())
     phase = np.stack([phase, phase + np.pi])
     pose = Pose(len(seconds), planted=False)
@@ -99,7 +99,7 @@ def _gait(seconds, rng, rate, stride, fold, swing, elbow, lean):
 
 
 def _circle_arms(seconds, body, rng):
-    # The angle falls from up to the front to down, which is clockwise from
+    # The angle falls, from up over the front to down: clockwise as seen from
     # the figure's right.
     turns = rng.uniform(0.5, 0.95) * seconds + rng.uniform()
     lag = rng.choice([0.0, 0.5, rng.uniform(-0.1, 0.1)])
@@ -112,7 +112,7 @@ def _circle_arms(seconds, body, rng):
 
 
 def _to_the_head(seconds, body, rng):
-    """Hand to mouth or cheek and back, for cups and for phones alike."""
+    """Move a hand to mouth or cheek and back, for cups and phones alike."""
     near = _cycle(seconds, rng, rng.uniform(0.4, 0.65))
     near = np.clip(near * 1.9 - 0.35, 0, 1)
     pose = _posture(len(seconds), rng)
@@ -134,7 +134,7 @@ def _reach(pose: Pose, near, body, rng):
 
 
 def _two_bones(target, first: float, second: float, side: float):
-    """Directions of two bones from the origin to `target` (T, 3)."""
+    """Return the directions of two bones from the origin to `target` (T, 3)."""
     far = np.linalg.norm(target, axis=-1, keepdims=True)
     far = np.clip(far, 0.05, 0.99 * (first + second))
     ahead = target / np.linalg.norm(target, axis=-1, keepdims=True)
@@ -200,7 +200,7 @@ def _bend(seconds, body, rng):
 
 
 def _no_action(seconds, body, rng):
-    """Stands or sits; may hold the arms up, or a hand at the hip, still."""
+    """Stand or sit still, perhaps with raised arms or a hand at the hip."""
     pose = _posture(len(seconds), rng)
     still = np.ones(len(seconds))
     habit = rng.integers(4)
@@ -235,7 +235,7 @@ _MOTIONS: dict[str, Callable] = {
 
 
 def _posture(frames: int, rng) -> Pose:
-    """Standing, or sitting in three clips of ten, with hanging arms."""
+    """Stand, or sit in three clips of ten, with hanging arms."""
     pose = Pose(frames, lead=int(rng.choice([LEFT, RIGHT])))
     stance = rng.uniform(0.02, 0.12)
     pose.spread += stance
@@ -251,7 +251,7 @@ def _posture(frames: int, rng) -> Pose:
 
 
 def _once(frames: int, rng) -> np.ndarray:
-    """From 0 to 1 with a short rest at both ends, over the whole clip."""
+    """Return a ramp from 0 to 1 over the clip, with a rest at both ends."""
     rest = rng.uniform(0.0, 0.12, 2) * frames
     time = (np.arange(frames) - rest[0]) / (frames - 1 - rest.sum())
     time = np.clip(time, 0, 1)
@@ -260,7 +260,7 @@ def _once(frames: int, rng) -> np.ndarray:
 
 
 def _cycle(seconds, rng, rate: float) -> np.ndarray:
-    """Between 0 and 1 and back, `rate` times a second, at any phase."""
+    """Return a wave from 0 to 1 and back, `rate` a second, at random phase."""
     return 0.5 - 0.5 * np.cos(2 * np.pi * (rate * seconds + rng.uniform()))
 
 
@@ -269,7 +269,7 @@ def _both(values) -> np.ndarray:
 
 
 def _fidget(pose: Pose, seconds, rng) -> Pose:
-    """Small slow movements that every body makes."""
+    """Add the small slow movements that every body makes."""
 
     def sway(size):
         rate, phase = rng.uniform(0.2, 0.8), rng.uniform(0, 2 * np.pi)

@@ -1,4 +1,4 @@
-"""One clip's pictures: backdrop, seat, figure, lens and sensor."""
+"""The pictures of one clip: backdrop, seat, figure, lens and sensor."""
 
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,7 @@ from keras_twostream.actors.scene import Scene
 from keras_twostream.actors.seat import seat_fills
 from keras_twostream.actors.shapes import View
 
-_DISTANCE = 3.0  # of the camera, in body heights
+_DISTANCE = 3.0  # distance of the camera, in body heights
 _NEAREST = 1.08  # how much larger than `height` a walker may become
 
 
@@ -28,10 +28,10 @@ class Figure:
     """One person of a clip, as the moving camera sees them.
 
     Attributes:
-        parts: Of the body and of what it holds, each (nearness, fills) with
-            polygons (T, N, 2) in pixels.
-        seat: The same, of the seat behind.
-        view: Where the body stands.
+        parts: Parts of the body and of the object in its hand, each
+            (nearness, fills) with polygons (T, N, 2) in pixels.
+        seat: The same for the seat behind.
+        view: View of the body.
     """
 
     parts: list
@@ -50,7 +50,7 @@ def paint(
 
 
 def cast(scene: Scene, pose: Pose, label: str) -> tuple[Figure, np.ndarray]:
-    """A figure before it is filmed, and the (T,) shift of its backdrop."""
+    """Return a figure before it is filmed, and its backdrop's (T,) shift."""
     view, backdrop_shift, aside = _arrange(scene, pose, label)
     places = joints(scene.body, replace(pose, travel=0 * pose.travel))
     tool = _tool(scene, label)
@@ -69,19 +69,19 @@ def cast(scene: Scene, pose: Pose, label: str) -> tuple[Figure, np.ndarray]:
 
 
 def filmed(figure: Figure, scene: Scene) -> Figure:
-    """The figure as the moving camera sees it."""
+    """Return the figure as the moving camera sees it."""
     parts, seat = _filmed(figure.parts, scene), _filmed(figure.seat, scene)
     return Figure(parts, seat, figure.view)
 
 
 def in_fixed_point(figure: Figure) -> Figure:
-    """The figure in OpenCV's numbers, to be drawn."""
+    """Return the figure in OpenCV's fixed-point numbers, ready to draw."""
     parts, seat = fixed_point(figure.parts), fixed_point(figure.seat)
     return Figure(parts, seat, figure.view)
 
 
 def _tool(scene: Scene, label: str):
-    """The object that makes the class, or one carried by chance."""
+    """Return the object that makes the class, or one carried by chance."""
     if label in TOOLS:
         kinds = TOOLS[label]
         return scene.tool if scene.tool in kinds else kinds[0]
@@ -90,7 +90,7 @@ def _tool(scene: Scene, label: str):
 
 
 def _arrange(scene: Scene, pose: Pose, label: str):
-    """Viewpoint and paths: a walker's camera follows, at the common pan."""
+    """Return view, shift and seat's path; the camera pans with a walker."""
     facing = _facing(scene, pose, REVERSED.get(label, label))
     seconds = scene.seconds
     way = np.cos(facing) * scene.height * np.ptp(pose.travel)
@@ -111,7 +111,7 @@ def _arrange(scene: Scene, pose: Pose, label: str):
 
 
 def _facing(scene: Scene, pose: Pose, action: str) -> float:
-    """From the side where the action shows best there, and so on."""
+    """Return the angle that the figure faces, so that its action shows."""
     if action in SIDEWAYS:
         side = 0.0 if scene.facing > 0 else np.pi
         return side + scene.facing * abs(scene.turn) * 0.6
@@ -120,13 +120,13 @@ def _facing(scene: Scene, pose: Pose, action: str) -> float:
     if action in APPROACHING:
         return np.pi / 2 + scene.turn * 0.7
     turn = scene.turn * np.pi / 2
-    if action in TOOLS:  # the hand at the head must not hide behind it
+    if action in TOOLS:  # the head must not hide the hand beside it
         turn = abs(turn) if pose.lead == LEFT else -abs(turn)
     return np.pi / 2 + turn
 
 
 def _approaching(parts, scene: Scene, pose: Pose, view: View):
-    """Parts and view of a figure that walks towards the camera."""
+    """Return parts and view of a figure that walks towards the camera."""
     near = np.clip(pose.travel * np.sin(view.facing), -0.7, 0.7)
     growth = _DISTANCE / (_DISTANCE - near)
     growth *= min(1.0, _NEAREST / growth.max())
@@ -145,13 +145,13 @@ def _approaching(parts, scene: Scene, pose: Pose, view: View):
 
 
 def _view_of_seat(view: View, scene: Scene) -> View:
-    """The same view of what does not drift with the figure."""
+    """Return the same view without the figure's drift, for its seat."""
     origin = np.broadcast_to(scene.anchor, (scene.frames, 2))
     return View(view.facing, view.pitch, view.scale, origin, view.light)
 
 
 def _filmed(parts, scene: Scene):
-    """Parts as the moving camera sees them."""
+    """Return the parts as the moving camera sees them."""
     middle = np.array(scene.size[::-1]) / 2
     turn = np.swapaxes(scene.camera[:, :, :2], 1, 2)
     shift = (scene.camera[:, :, 2] + middle)[:, None]
@@ -167,12 +167,12 @@ def _filmed(parts, scene: Scene):
 def draw_frame(
     scene: Scene, time: int, figures: list[Figure], shifts: np.ndarray
 ) -> np.ndarray:
-    """One picture; of several figures the last one stands in front.
+    """Draw one picture; the last of several figures stands in front.
 
     Args:
         scene: Backdrop, camera and sensor.
         time: Number of the frame.
-        figures: Filmed, and in fixed point.
+        figures: Figures, filmed and in fixed point.
         shifts: (T,) pixels that the backdrop has moved by.
 
     Returns:
@@ -205,7 +205,7 @@ def _background(scene: Scene, time: int, shift: float) -> np.ndarray:
 
 
 def _shadow(frame, scene: Scene, time: int, view: View) -> None:
-    """Darkens the floor under the figure."""
+    """Darken the floor under the figure."""
     middle = np.array(scene.size[::-1]) / 2
     camera = scene.camera[time]
     spot = camera[:, :2] @ (view.origin[time] - middle) + camera[:, 2] + middle
@@ -223,7 +223,7 @@ def _shadow(frame, scene: Scene, time: int, view: View) -> None:
 
 
 def _sensor(frame, scene: Scene, time: int) -> np.ndarray:
-    """Blur, exposure and grain."""
+    """Add blur, exposure and grain."""
     if scene.blur > 0.05:
         frame = cv2.GaussianBlur(frame, (0, 0), scene.blur)
     frame = cv2.convertScaleAbs(frame, alpha=scene.gain)

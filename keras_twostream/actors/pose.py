@@ -1,4 +1,4 @@
-"""Where the joints of a body are, in three dimensions.
+"""Positions of a body's joints in three dimensions.
 
 Lengths are in body heights. The figure's own axes are x forward, y to its
 left and z up, with the floor at z = 0. T counts frames.
@@ -20,10 +20,10 @@ _LATER: Any = None  # filled in when a pose is made
 
 @dataclass
 class Pose:
-    """What the joints do over T frames; angles in radians, zero upright.
+    """Movements of joints over T frames; angles in radians, zero upright.
 
     Attributes:
-        frames: T.
+        frames: Number of frames, T.
         lean: Torso forward, (T,).
         tilt: Torso towards its left, (T,).
         nod: Head forward, added to `lean`, (T,).
@@ -62,7 +62,7 @@ class Pose:
 
 
 def hang(swing: np.ndarray, out: float | np.ndarray = 0.08) -> np.ndarray:
-    """Arm directions in planes that lie beside the body.
+    """Return arm directions in planes that lie beside the body.
 
     Args:
         swing: (2, T) angle from straight down towards the front.
@@ -84,10 +84,10 @@ def hang(swing: np.ndarray, out: float | np.ndarray = 0.08) -> np.ndarray:
 
 
 def sweep(angle: np.ndarray, azimuth: float | np.ndarray) -> np.ndarray:
-    """Arm directions at `angle` from straight down, towards `azimuth`.
+    """Return arm directions at `angle` from down, towards `azimuth`.
 
     Args:
-        angle: (2, T); pi is straight up.
+        angle: (2, T) angle from straight down; pi is straight up.
         azimuth: 0 for the front, pi/2 for the side of each arm.
 
     Returns:
@@ -106,7 +106,7 @@ def sweep(angle: np.ndarray, azimuth: float | np.ndarray) -> np.ndarray:
 
 
 def joints(body: Body, pose: Pose) -> dict[str, np.ndarray]:
-    """Forward kinematics: joint name to (T, 3), or (2, T, 3) for limbs.
+    """Return joint positions by name: (T, 3), or (2, T, 3) for limbs.
 
     The lowest ankle rests on the floor, lifted by `pose.lift`.
     """
@@ -139,7 +139,7 @@ def joints(body: Body, pose: Pose) -> dict[str, np.ndarray]:
 
 
 def _root(pose: Pose, ankles: np.ndarray) -> np.ndarray:
-    """Where the pelvis is, so that the feet stand on the floor."""
+    """Return the pelvis's position, so that the feet stand on the floor."""
     height = pose.lift + 0.035 - ankles[..., 2].min(axis=0)
     forward = np.zeros(pose.frames)
     if pose.planted:
@@ -174,7 +174,7 @@ def _leg(angle, spread) -> np.ndarray:
 
 
 def _toe(pose: Pose) -> np.ndarray:
-    """Feet stay level on the floor and hang a little in the swing."""
+    """Return the toes: level on the floor, hanging a little in the swing."""
     drop = np.clip((pose.knee - pose.hip - 0.25) * 0.8, 0, 1.1)
     drop = np.where(pose.planted, 0.0, drop)
     out = SIDE[:, None] * 0.2

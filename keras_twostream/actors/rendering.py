@@ -1,4 +1,4 @@
-"""From a label and a seed to frames, files and folders of files."""
+"""Frames, files and folders of files drawn from a label and a seed."""
 
 import json
 import os
@@ -44,17 +44,17 @@ def render(
 
     Args:
         label: One of `CLASSES`, or its place there.
-        seed: Of the whole data set.
+        seed: Seed of the whole data set.
         split: "train" or "test"; they share no person and no wall.
-        index: Which clip of the split.
+        index: Number of the clip in the split.
         size: (height, width) in pixels, both even.
 
     Returns:
         (T, height, width, 3) uint8 RGB, 32 to 64 frames at 25 a second.
 
     Raises:
-        UnknownNameError: No such label or split.
-        SpecError: A size that H.264 cannot hold.
+        UnknownNameError: If there is no such label or split.
+        SpecError: If H.264 cannot hold the size.
     """
     return _draw(label, seed, split, index, size)[0]
 
@@ -73,7 +73,7 @@ def write_clip(
     file appears under its name only when it is whole.
 
     Args:
-        path: Where to write; ".mp4" is what generate uses.
+        path: File to write; `generate` uses ".mp4".
         label, seed, split, index, size: As for `render`.
 
     Returns:
@@ -92,7 +92,7 @@ def encode_clip(path: Path, frames: np.ndarray, crf: int) -> None:
     """Write frames into a video file that appears when it is whole.
 
     Args:
-        path: Where to write.
+        path: File to write.
         frames: (T, height, width, 3) uint8.
         crf: Rate factor of the encoder.
     """
@@ -117,11 +117,12 @@ def generate(
     list keeps the order of `CLASSES`.
 
     Args:
-        folder: Where the data set goes.
+        folder: Folder for the data set.
         count: Number of clips; clip i has class i modulo 17.
         split: "train" or "test".
-        seed: Of the whole data set.
-        workers: Processes; None takes one per core, 0 stays in this one.
+        seed: Seed of the whole data set.
+        workers: Number of processes; None means one per core, 0 means no
+            process but this one.
         size: (height, width) in pixels.
         progress: Show a bar, or call this with (done, count).
 
@@ -195,7 +196,7 @@ def _place(folder: Path, split: str, index: int) -> tuple[Path, int]:
 
 
 def _refuse_others(folder: Path, split: str, drawn: dict) -> None:
-    """Clips of one data set only: its list says what they were drawn with."""
+    """Refuse to mix data sets; a list tells how its clips were drawn."""
     try:
         before = json.loads((folder / f"{split}.json").read_text())["drawn"]
     except (OSError, KeyError, ValueError):
@@ -239,7 +240,7 @@ def _job(arguments) -> Path:
 
 
 def _annotate(folder: Path, split: str, clips, drawn: dict) -> None:
-    """Both lists of our own; only the JSON one keeps the classes' order."""
+    """Write both lists; only the JSON one keeps the order of classes."""
     rows = [
         {"path": path.relative_to(folder).as_posix(), "label": CLASSES[label]}
         for path, label in clips

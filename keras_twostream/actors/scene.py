@@ -1,4 +1,4 @@
-"""One clip: who, where, and how the camera moves.
+"""The scene of one clip: person, place and camera motion.
 
 Everything here is drawn before, and without regard to, the class.
 """
@@ -20,11 +20,13 @@ _MAX_PAN = 0.45  # frame heights a second
 
 @dataclass
 class Scene:
-    """What a clip has whatever its class; drawn from one generator.
+    """The parts of a clip that do not depend on its class.
+
+    All are drawn from one generator.
 
     Attributes:
         size: (height, width) in pixels.
-        frames: Length.
+        frames: Length in frames.
         body: The person.
         facing: -1 or 1, towards the left or right of the picture.
         turn: Share of the range of viewpoints, -1..1.
@@ -76,7 +78,7 @@ class Scene:
         return (np.arange(self.frames) - self.frames / 2) / FPS
 
     def _backdrop(self) -> np.ndarray:
-        """Wall above, floor below, wide enough for every pan."""
+        """Draw wall above and floor below, wide enough for every pan."""
         rng, (height, width) = self.rng, self.size
         tall = int(1.3 * height)
         wide = int(1.3 * width + 2 * _MAX_PAN * height * 64 / FPS / 2)
@@ -90,7 +92,7 @@ class Scene:
         return picture
 
     def _camera(self) -> np.ndarray:
-        """(T, 2, 3) affine: shake, a little zoom and roll."""
+        """Return (T, 2, 3) affine maps: shake, a little zoom and roll."""
         rng, seconds = self.rng, self.seconds
         unsteady = rng.uniform(0, 1) * self.size[0] / 120
 
@@ -109,7 +111,7 @@ class Scene:
         return np.moveaxis(np.array(rows), -1, 0)
 
     def _mover(self):
-        """Something that crosses behind the figure."""
+        """Draw something that crosses behind the figure."""
         rng, (height, width) = self.rng, self.size
         middle = rng.uniform(0, 1, 2) * (width, 0.8 * height)
         speed = rng.normal(0, 1, 2) * (0.35 * height, 0.05 * height)
@@ -118,7 +120,7 @@ class Scene:
         return np.round(path * 16).astype(int), radii, colour(rng)
 
     def _grain(self):
-        """A sheet of noise, and where each frame looks into it."""
+        """Return a sheet of noise, and each frame's place in it."""
         rng, (height, width) = self.rng, self.size
         sheet = rng.standard_normal((height + 32, width + 32, 1), np.float32)
         tint = rng.uniform(0.6, 1.0, (1, 1, 3)).astype(np.float32)
@@ -129,7 +131,7 @@ class Scene:
 def open_scene(
     label: str, seed: int, split: str, index: int, size: tuple[int, int]
 ) -> tuple[Scene, Pose, np.ndarray]:
-    """The scene of a clip and what its figure does.
+    """Return the scene of a clip and the pose of its figure.
 
     Returns:
         (scene, pose, order): frames are to be drawn in `order`.

@@ -10,7 +10,7 @@ from keras_twostream.actors.shapes import Fill, View, capsule, shade
 def seat_fills(
     body: Body, view: View, kind: str, colour: Colour, aside: np.ndarray
 ) -> list[Fill]:
-    """Fills for a seat behind the figure, or `aside` (T, 2) pixels off."""
+    """Return fills for a seat behind a figure or `aside` (T, 2) pixels off."""
     size = body.lengths
     top = size["shank"] + 0.035 - size["thigh_r"]
     middle = -size["thigh"] + 0.01
@@ -43,7 +43,7 @@ def seat_fills(
 
 
 def _hull(points: np.ndarray) -> np.ndarray:
-    """(8, T, 2) corners to the (T, N, 2) outline they have at time 0."""
+    """Return the (T, N, 2) outline that (8, T, 2) corners have at time 0."""
     outline = cv2.convexHull(
         points[:, 0].astype(np.float32), returnPoints=False
     )

@@ -1,4 +1,4 @@
-"""From body coordinates to shapes in the picture."""
+"""Shapes in the picture, from body coordinates."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ _ROUND = np.linspace(0, 2 * np.pi, 20, endpoint=False)
 
 @dataclass(frozen=True)
 class View:
-    """How body coordinates become pixels.
+    """A projection from body coordinates to pixels.
 
     Attributes:
         facing: 0 faces right, pi/2 the camera, pi left.
@@ -36,13 +36,13 @@ class View:
     light: int
 
     def nearness(self, points: np.ndarray) -> np.ndarray:
-        """Distance towards the camera, in body heights."""
+        """Return the distance towards the camera, in body heights."""
         return points[..., 0] * np.sin(self.facing) - points[..., 1] * np.cos(
             self.facing
         )
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """(..., T, 3) in body heights to (..., T, 2) in pixels."""
+        """Project (..., T, 3) in body heights to (..., T, 2) in pixels."""
         across = points[..., 0] * np.cos(self.facing)
         across = across + points[..., 1] * np.sin(self.facing)
         near = self.nearness(points)
@@ -53,7 +53,7 @@ class View:
 def capsule(
     start: np.ndarray, end: np.ndarray, wide: Size, narrow: Size
 ) -> np.ndarray:
-    """A rounded limb from `start` to `end` (T, 2) as (T, 14, 2)."""
+    """Return a rounded limb from `start` to `end` (T, 2) as (T, 14, 2)."""
     along = end - start
     angle = np.arctan2(along[:, 1], along[:, 0])[:, None]
     first, second = angle + _ARC, angle + _ARC + np.pi
@@ -65,7 +65,7 @@ def capsule(
 def ellipse(
     centre: np.ndarray, across: Size, tall: Size, turn: Size = 0.0
 ) -> np.ndarray:
-    """An ellipse at `centre` (T, 2) as (T, 20, 2)."""
+    """Return an ellipse at `centre` (T, 2) as (T, 20, 2)."""
     x, y = across * np.cos(_ROUND), tall * np.sin(_ROUND)
     shape = np.stack(
         [
@@ -78,5 +78,5 @@ def ellipse(
 
 
 def shade(colour: Colour, amount: int) -> Colour:
-    """`colour` made lighter, or darker where `amount` is negative."""
+    """Return `colour` made lighter, or darker where `amount` is negative."""
     return tuple(int(min(255, max(0, value + amount))) for value in colour)

@@ -9,7 +9,7 @@ from keras_twostream.actors.body import Colour
 def draw_texture(
     split: str, height: int, width: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """A random surface of the families that belong to `split`.
+    """Draw a random surface from the families of `split`.
 
     Returns:
         (height, width, 3) uint8.

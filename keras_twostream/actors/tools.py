@@ -1,4 +1,4 @@
-"""What a hand may hold: cup, bottle, phone, flag."""
+"""Objects that a hand may hold: cup, bottle, phone, flag."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ def tool_fills(
     side: int,
     trim: Colour,
 ) -> list[Fill]:
-    """What the hand holds; cup, bottle and phone are held alike."""
+    """Return fills of the object; cup, bottle and phone are held alike."""
     hand, head = flat["hands"][side], flat["head"]
     fore = hand - flat["elbows"][side]
     hand = hand + 0.15 * fore
@@ -33,7 +33,7 @@ def tool_fills(
 
 
 def _slab(centre, up, right, low, high, base, top):
-    """A quadrilateral standing on the axis `up`."""
+    """Return a quadrilateral that stands on the axis `up`."""
     corners = ((low, -base), (high, -top), (high, top), (low, base))
     return np.stack([centre + h * up + w * right for h, w in corners], axis=1)
 
@@ -68,7 +68,7 @@ def _phone(hand, up, right, trim):
 
 
 def _flag(hand, fore, view: View, trim):
-    """A stiff pennant, upright, that leans with the forearm."""
+    """Return a stiff, upright pennant that leans with the forearm."""
     px = view.scale
     lean = 0.5 * fore[:, 0] / np.maximum(np.linalg.norm(fore, axis=-1), 1)
     up = np.stack([lean, -np.ones_like(lean)], axis=-1)

@@ -30,7 +30,7 @@ def without_camera(
     Args:
         frames: (T, H, W, 3) RGB or (T, H, W) grey frames, 0..255.
         pairs: (N, 2) frame numbers, from and to.
-        fields: (N, H, W, 2) their flow.
+        fields: (N, H, W, 2) flow of the pairs.
         solve: Function of such frames and pairs that gives their flow.
 
     Returns:
@@ -72,7 +72,7 @@ def camera_motion(
 
 
 def _by_features(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """(2, N, 2) places of ORB features that match, in either image."""
+    """Return (2, N, 2) places of ORB features that match, by image."""
     finder = cv2.ORB_create(POINTS)
     here, descriptors = finder.detectAndCompute(one, None)
     there, others = finder.detectAndCompute(other, None)
@@ -86,7 +86,7 @@ def _by_features(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _by_flow(image: np.ndarray, field: np.ndarray) -> np.ndarray:
-    """(2, N, 2) places of corners, and where flow carries them."""
+    """Return (2, N, 2): corners, and the places flow carries them to."""
     corners = cv2.goodFeaturesToTrack(image, POINTS, 0.001, 3)
     if corners is None:
         return np.empty((2, 0, 2), np.float32)

@@ -1,4 +1,4 @@
-"""Which frames of a clip a flow layer computes flow between."""
+"""Pairs of a clip's frames that a flow layer computes flow between."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from keras_twostream.errors import SpecError
 def as_pairs(
     pairs: Sequence[Sequence[int]] | None,
 ) -> list[list[int]] | None:
-    """Pairs of frame numbers as plain lists, which JSON keeps.
+    """Return pairs of frame numbers as plain lists, which JSON keeps.
 
     Args:
         pairs: (from, to) of each field, or None.
@@ -30,7 +30,7 @@ def as_pairs(
 def frame_numbers(
     pairs: list[list[int]] | None, length: int | None, layer: str
 ) -> tuple[list[int], list[int]]:
-    """Frame numbers that fields start from, and those that they point to.
+    """Return the frame numbers that fields start from and point to.
 
     Args:
         pairs: As `as_pairs` gives them; each frame with the next when None.

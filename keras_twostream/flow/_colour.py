@@ -26,7 +26,7 @@ _PERCENTILE = 99
 
 
 def to_rgb(flow: np.ndarray, max_px: float | None = None) -> np.ndarray:
-    """Flow as an RGB image.
+    """Return flow as an RGB image.
 
     Args:
         flow: (..., H, W, 2) in pixels.

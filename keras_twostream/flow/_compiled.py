@@ -17,7 +17,7 @@ _GPU_BATCH = 32
 def tvl1_pairs(
     grey: np.ndarray, pairs: np.ndarray, **parameters: Any
 ) -> np.ndarray:
-    """`flow.tvl1` between chosen frames, in batches of one size.
+    """Compute `flow.tvl1` between chosen frames, in batches of one size.
 
     Args:
         grey: (T, H, W) grey frames, 0..255.
@@ -42,7 +42,7 @@ def tvl1_pairs(
 
 @functools.cache
 def batch_size() -> int:
-    """The number of pairs to solve at once on the device Keras will use."""
+    """Return the number of pairs to solve at once on Keras's device."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
@@ -63,7 +63,7 @@ def batch_size() -> int:
 def _compiled(
     parameters: tuple[tuple[str, Any], ...],
 ) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """A function of two (B, H, W) arrays that returns (B, H, W, 2)."""
+    """Return a function of two (B, H, W) arrays that returns (B, H, W, 2)."""
     function = functools.partial(tvl1, **dict(parameters))
     backend = keras.backend.backend()
     if backend == "tensorflow":

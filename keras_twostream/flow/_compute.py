@@ -27,7 +27,7 @@ ALGORITHMS = FLOW_ALGORITHMS
 def compute(
     frames: np.ndarray, algorithm: str = "dis", **parameters: Any
 ) -> np.ndarray:
-    """Optical flow between each frame and the next.
+    """Compute optical flow between each frame and the next.
 
     Args:
         frames: (T, H, W, 3) RGB or (T, H, W) grey frames, uint8 or float,
@@ -40,7 +40,7 @@ def compute(
         **parameters: Parameters of the algorithm that differ from its
             defaults: `preset="medium"` for DIS; see `flow.tvl1` for TV-L1;
             `updates=12` and `weights="default"` for RAFT, see `flow.RAFT`.
-            `warped=True`, of each of them, takes the camera's motion out
+            `warped=True`, with any of them, takes the camera's motion out
             first (warped flow; Wang et al. 2016, section 3.2).
 
     Returns:
@@ -65,7 +65,7 @@ def compute_pairs(
     algorithm: str = "dis",
     **parameters: Any,
 ) -> np.ndarray:
-    """Optical flow between chosen pairs of frames, each computed once.
+    """Compute optical flow between chosen pairs of frames, each once.
 
     Args:
         frames: (T, H, W, 3) RGB or (T, H, W) grey frames, uint8 or float,
@@ -101,7 +101,7 @@ def compute_pairs(
 
 
 def _solver(algorithm: str, parameters: dict[str, Any]) -> _Solver:
-    """A function of checked frames and distinct pairs, ascending."""
+    """Return a function of checked frames and distinct, ascending pairs."""
     if algorithm not in ALGORITHMS:
         raise SpecError(
             f"`algorithm` must be one of {', '.join(ALGORITHMS)}. Received: "

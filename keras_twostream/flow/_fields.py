@@ -14,7 +14,7 @@ _ENCODED = {8: np.uint8, 16: np.uint16}
 
 
 def encode(flow: np.ndarray, bound: float = 20.0, bits: int = 8) -> np.ndarray:
-    """Flow as unsigned integers: round((2^bits - 1) (f + B) / 2B).
+    """Return flow as unsigned integers: round((2^bits - 1) (f + B) / 2B).
 
     With 8 bits this is the convention of the dense_flow tools, in which no
     level means "no motion": 0 becomes 128, which decodes to B/255. Within the
@@ -32,9 +32,9 @@ def encode(flow: np.ndarray, bound: float = 20.0, bits: int = 8) -> np.ndarray:
     Raises:
         SpecError: If `bound` or `bits` is not as above.
     """
-    levels_to_pixels(bound, bits)  # refuses what is no encoding
+    levels_to_pixels(bound, bits)  # refuses a bad encoding
     top = 2**bits - 1
-    # From the middle, so that rest is exactly there for every bound.
+    # Counted from the middle, so that rest lies there for every bound.
     levels = np.asarray(flow, np.float64) * (top / (2 * bound)) + top / 2
     return np.clip(np.rint(levels), 0, top).astype(_ENCODED[bits])
 
@@ -42,12 +42,12 @@ def encode(flow: np.ndarray, bound: float = 20.0, bits: int = 8) -> np.ndarray:
 def decode(
     encoded: np.ndarray, bound: float = 20.0, bits: int | None = None
 ) -> np.ndarray:
-    """Flow in pixels from `encode`'s integers.
+    """Return flow in pixels from `encode`'s integers.
 
     Args:
         encoded: Integer array of any shape.
         bound: B, as it was encoded with.
-        bits: 8 or 16; by default what the array's type says.
+        bits: 8 or 16; by default as the array's type has it.
 
     Returns:
         float32 array of the same shape, in pixels.
@@ -104,7 +104,7 @@ def levels_to_pixels(
 
 
 def mirror(flow: np.ndarray) -> np.ndarray:
-    """The flow of the mirrored video: width flipped, x negated.
+    """Return the flow of the mirrored video: width flipped, x negated.
 
     Args:
         flow: (..., H, W, 2L) in pixels.
@@ -118,7 +118,7 @@ def mirror(flow: np.ndarray) -> np.ndarray:
 
 
 def resize(flow: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The flow of the resized video: displacements scale with the image.
+    """Return the flow of the resized video; displacements scale with it.
 
     Args:
         flow: (..., H, W, 2L) in pixels.
@@ -145,7 +145,7 @@ def resize(flow: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def stack(fields: np.ndarray, stacking: str = "forward") -> np.ndarray:
-    """L flow fields as one input of 2L channels, x1, y1, x2, y2, ...
+    """Stack L flow fields as one input of 2L channels, x1, y1, x2, y2, ...
 
     Simonyan & Zisserman 2014, section 3.1. "forward" and "bidirectional"
     differ in which fields are given (`ClipSpec.flow_pairs`); "trajectory"
@@ -182,7 +182,7 @@ def stack(fields: np.ndarray, stacking: str = "forward") -> np.ndarray:
 def end_point_error(
     flow: np.ndarray, truth: np.ndarray, mask: np.ndarray | None = None
 ) -> float:
-    """Mean distance in pixels between two flow fields.
+    """Return the mean distance in pixels between two flow fields.
 
     Args:
         flow: (..., H, W, 2) in pixels.
@@ -222,10 +222,10 @@ def _along_trajectories(fields: np.ndarray) -> np.ndarray:
 
 
 def _sample(planes: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Planes (C, H, W) at points (H, W), the border repeated outside.
+    """Sample planes (C, H, W) at points (H, W), border repeated outside.
 
-    Exactly bilinear, in the steps that `_planes.warp` takes in the graph:
-    OpenCV's remap rounds points to 1/32 px.
+    Sampling is exactly bilinear, in the steps that `_planes.warp` takes in
+    the graph; OpenCV's remap rounds points to 1/32 px.
     """
     height, width = x.shape
     left, right, part_x = _neighbours(x, width)
@@ -247,7 +247,7 @@ def _sample(planes: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _neighbours(
     place: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The neighbours of places along an axis, and the second one's share."""
+    """Return places' neighbours along an axis, and the second one's share."""
     place = np.clip(place, 0, size - 1)
     lower = np.floor(place)
     start = lower.astype(np.intp)

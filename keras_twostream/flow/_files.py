@@ -15,7 +15,7 @@ _HEADER_BYTES = 12
 
 
 def read_flo(path: str | os.PathLike[str]) -> np.ndarray:
-    """The flow field in a .flo file.
+    """Read the flow field in a .flo file.
 
     Args:
         path: The file.

@@ -1,4 +1,4 @@
-"""Frames checked and made grey before flow is computed."""
+"""Checks of frames, and grey frames, for the computation of flow."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from keras_twostream.errors import SpecError
 
 
 def checked(frames: np.ndarray) -> np.ndarray:
-    """Frames that flow can be computed of, uint8 where they were uint8.
+    """Return frames to compute flow from, uint8 where they were uint8.
 
     Args:
         frames: (T, H, W, 3) RGB or (T, H, W) grey, uint8 or float, 0..255.
@@ -24,7 +24,7 @@ def checked(frames: np.ndarray) -> np.ndarray:
 
 
 def to_grey(frames: np.ndarray) -> np.ndarray:
-    """Checked frames as grey images (T, H, W) of the same type."""
+    """Return checked frames as grey images (T, H, W) of the same type."""
     if frames.ndim == 3:
         return frames
     grey = np.empty(frames.shape[:3], frames.dtype)

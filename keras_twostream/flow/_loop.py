@@ -10,9 +10,9 @@ from keras import ops
 def repeat(
     times: int, step: Callable[..., tuple[Any, ...]], state: tuple[Any, ...]
 ) -> tuple[Any, ...]:
-    """`state` after `times` applications of `step`.
+    """Return `state` after `times` applications of `step`.
 
-    No single Keras loop does: gradients through `fori_loop` fail under
+    No single Keras loop will do: gradients through `fori_loop` fail under
     TensorFlow's XLA, and through `while_loop` on JAX.
 
     Args:

@@ -19,7 +19,7 @@ _SMALLEST = {"ultrafast": 32, "fast": 32, "medium": 16}
 
 
 class _PerThread(threading.local):
-    """Solvers by algorithm and parameters, of one thread."""
+    """The solvers of one thread, by algorithm and parameters."""
 
     def __init__(self) -> None:
         self.solvers: dict[tuple[Any, ...], Any] = {}
@@ -31,7 +31,7 @@ _per_thread = _PerThread()
 def dis(
     previous: np.ndarray, following: np.ndarray, preset: str = "medium"
 ) -> np.ndarray:
-    """Dense inverse search (Kroeger et al. 2016).
+    """Compute flow by dense inverse search (Kroeger et al. 2016).
 
     Args:
         previous: (H, W) uint8 grey image.
@@ -59,13 +59,13 @@ def dis(
 
 
 def _new_dis(preset: str) -> tuple[Any, int]:
-    """A solver, and the finest scale of its preset."""
+    """Return a solver, and the finest scale of its preset."""
     solver = cv2.DISOpticalFlow_create(DIS_PRESETS.index(preset))
     return solver, solver.getFinestScale()
 
 
 def _enlarged(image: np.ndarray, smallest: int) -> np.ndarray:
-    """The image, with its edges repeated where a side is too small."""
+    """Return the image, its edges repeated where a side is too small."""
     below, right = (max(smallest - side, 0) for side in image.shape)
     if not below and not right:
         return image
@@ -85,7 +85,7 @@ def farneback(
     poly_sigma: float = 1.2,
     gaussian: bool = False,
 ) -> np.ndarray:
-    """Polynomial expansion (Farneback 2003).
+    """Compute flow by polynomial expansion (Farneback 2003).
 
     Args:
         previous: (H, W) uint8 grey image.
@@ -119,7 +119,7 @@ def farneback(
 def tvl1_opencv(
     previous: np.ndarray, following: np.ndarray, **parameters: Any
 ) -> np.ndarray:
-    """OpenCV's TV-L1, where its contributed modules are installed.
+    """Compute flow by the TV-L1 of OpenCV's contributed modules.
 
     Args:
         previous: (H, W) uint8 grey image.

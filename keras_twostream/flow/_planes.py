@@ -8,7 +8,11 @@ _GREY = (0.299, 0.587, 0.114)
 
 
 def grey_planes(images: Any) -> Any:
-    """(B, H, W), (B, H, W, 1) or (B, H, W, 3) RGB as float32 (B, H, W)."""
+    """Return grey or RGB images as grey float32 planes (B, H, W).
+
+    Args:
+        images: (B, H, W), (B, H, W, 1) or (B, H, W, 3) RGB.
+    """
     images = ops.cast(images, "float32")
     if len(images.shape) == 3:
         return images
@@ -21,21 +25,21 @@ def grey_planes(images: Any) -> Any:
 
 
 def forward_differences(planes: Any) -> tuple[Any, Any]:
-    """Along x and y, zero past the border."""
+    """Return differences to the next along x and y, zero past the border."""
     along_x = planes[..., :, 1:] - planes[..., :, :-1]
     along_y = planes[..., 1:, :] - planes[..., :-1, :]
     return _pad(along_x, (0, 0), (0, 1)), _pad(along_y, (0, 1), (0, 0))
 
 
 def divergence(along_x: Any, along_y: Any) -> Any:
-    """Minus the adjoint of `forward_differences`."""
+    """Return minus the adjoint of `forward_differences`."""
     from_left = _pad(along_x[..., :, :-1], (0, 0), (1, 0))
     from_above = _pad(along_y[..., :-1, :], (1, 0), (0, 0))
     return along_x - from_left + along_y - from_above
 
 
 def central_differences(planes: Any) -> tuple[Any, Any]:
-    """Along x and y, with the border repeated."""
+    """Return central differences along x and y, with the border repeated."""
     wide, tall = _repeat_border(planes, -1, 1), _repeat_border(planes, -2, 1)
     along_x = (wide[..., :, 2:] - wide[..., :, :-2]) / 2
     along_y = (tall[..., 2:, :] - tall[..., :-2, :]) / 2
@@ -60,7 +64,7 @@ def _repeat_border(planes: Any, axis: int, width: int) -> Any:
 
 
 def resample(planes: Any, height: Any, width: Any) -> Any:
-    """Planes at another size, as two matrix products.
+    """Resample planes to another size, as two matrix products.
 
     Every backend does those fast and differentiates them.
     """
@@ -71,7 +75,7 @@ def resample(planes: Any, height: Any, width: Any) -> Any:
 
 
 def _resampling_matrix(old: Any, new: Any) -> Any:
-    """(new, old) weights: linear to enlarge, Gaussian to shrink.
+    """Return (new, old) weights: linear to enlarge, Gaussian to shrink.
 
     The Gaussian's width is that of Sanchez, Meinhardt-Llopis and Facciolo,
     "TV-L1 Optical Flow Estimation", IPOL 2013: 0.6 sqrt(step^2 - 1).
@@ -87,7 +91,7 @@ def _resampling_matrix(old: Any, new: Any) -> Any:
 
 
 def linear_weights(places: Any, size: Any) -> Any:
-    """(..., size) weights of an axis's points for linear interpolation.
+    """Return (..., size) linear interpolation weights of an axis's points.
 
     Args:
         places: (...) float32, in points; all weights are zero outside.
@@ -98,7 +102,7 @@ def linear_weights(places: Any, size: Any) -> Any:
 
 
 def warp(planes: Any, flow: Any) -> tuple[Any, Any]:
-    """Planes looked up where flow points, bilinearly.
+    """Look up planes where flow points, bilinearly.
 
     Args:
         planes: (B, H, W).
@@ -131,7 +135,7 @@ def warp(planes: Any, flow: Any) -> tuple[Any, Any]:
 
 
 def _neighbours(place: Any, size: Any) -> tuple[Any, Any, Any, Any]:
-    """Whether a place is inside, its two neighbours, the second's share."""
+    """Return whether a place is inside, its neighbours, the second's share."""
     last = ops.cast(size - 1, "float32")
     clipped = ops.clip(place, 0.0, last)
     lower = ops.stop_gradient(ops.floor(clipped))
@@ -144,7 +148,7 @@ def _neighbours(place: Any, size: Any) -> tuple[Any, Any, Any, Any]:
 
 
 def median(planes: Any) -> Any:
-    """Median of five along each row, then along each column."""
+    """Return the median of five along each row, then along each column."""
     _, _, height, width = ops.shape(planes)
     wide = _repeat_border(planes, -1, 2)
     planes = _median_of_five([wide[..., i : i + width] for i in range(5)])

@@ -24,7 +24,7 @@ from keras_twostream.flow._loop import repeat
 from keras_twostream.flow._planes import linear_weights
 
 STRIDE = 8  # pixels of the image from one place to the next
-LEVELS = 4  # of the pyramid of correlations
+LEVELS = 4  # levels of the pyramid of correlations
 _EPSILON = 1e-5
 
 
@@ -42,7 +42,7 @@ class Size:
         radius: Places around a point whose correlations are looked up.
         of_correlation: Channels of the motion encoder's convolutions of
             correlations, the first with 1x1 and the others with 3x3 kernels.
-        of_flow: The same of flow, with 7x7 and 3x3 kernels.
+        of_flow: The same for flow, with 7x7 and 3x3 kernels.
         motion: Channels of the motion encoder's output, flow included.
         kernels: Kernels of the recurrent units, one unit after the other.
         head: Channels inside the flow head.
@@ -113,7 +113,7 @@ class Convolution(keras.layers.Conv2D):
         filters: Channels that go out.
         kernel_size: (height, width), both odd.
         strides: Places from one output to the next.
-        name: Of the layer.
+        name: Name of the layer.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Convolution(keras.layers.Conv2D):
 
 
 def convolve(images: Any, kernel: Any, strides: int = 1) -> Any:
-    """Images convolved with half a kernel of zeros on every side."""
+    """Convolve images padded by half a kernel of zeros on every side."""
     height, width = kernel.shape[:2]
     if strides == 1:
         padding = "same"
@@ -157,7 +157,7 @@ def convolve(images: Any, kernel: Any, strides: int = 1) -> Any:
 
 
 def _instance_norm(images: Any) -> Any:
-    """Each channel of each image with mean 0 and variance 1."""
+    """Normalise each channel of each image to mean 0 and variance 1."""
     mean = ops.mean(images, axis=(1, 2), keepdims=True)
     centred = images - mean
     variance = ops.mean(ops.square(centred), axis=(1, 2), keepdims=True)
@@ -168,7 +168,7 @@ def _instance_norm(images: Any) -> Any:
 
 
 class Encoder(keras.layers.Layer):
-    """Images to features at an eighth of their size (appendix A).
+    """An encoder from images to features at 1/8 of their size (appendix A).
 
     Args:
         size: The network's row.
@@ -224,7 +224,7 @@ class Encoder(keras.layers.Layer):
     def _add_unit(
         self, path: str, inputs: int, width: int, kernel: int, strides: int = 1
     ) -> None:
-        """A convolution and its normalisation, under torchvision's names."""
+        """Add a convolution and its normalisation under torchvision's names."""
         name = f"{self.name}_{path}"
         self._units[path] = Convolution(
             inputs, width, (kernel, kernel), strides, name=f"{name}_0"
@@ -268,7 +268,7 @@ class Encoder(keras.layers.Layer):
 
 
 def correlation_pyramid(first: Any, second: Any) -> list[Any]:
-    """Correlations of all places of one image with all of the other.
+    """Correlate all places of one image with all places of the other.
 
     Section 3.2. Coarser levels average the second image's features, which is
     the same as averaging correlations, and cheaper.
@@ -297,16 +297,16 @@ def correlation_pyramid(first: Any, second: Any) -> list[Any]:
 
 
 def look_up(pyramid: Sequence[Any], points: Any, radius: int) -> Any:
-    """Correlations in a square around where each place is matched now.
+    """Look up correlations in a square around each place's current match.
 
-    Bilinear, and zero outside (section 3.2). Along each axis it is a product
-    with a matrix of weights, which every backend does fast and
-    differentiates.
+    The look-up is bilinear, and zero outside (section 3.2). Along each axis
+    it is a product with a matrix of weights, which every backend does fast
+    and differentiates.
 
     Args:
         pyramid: As `correlation_pyramid` gives it.
         points: (B, h, w, 2) places in the second image, x then y.
-        radius: Of the square, in places of each level.
+        radius: Radius of the square, in places of each level.
 
     Returns:
         (B, h, w, levels (2 radius + 1)^2), by level, then x, then y.
@@ -395,7 +395,7 @@ class RecurrentUnit(keras.layers.Layer):
         self.built = True
 
     def of_context(self, context: Any) -> Any:
-        """What the context and the biases add to the three gates."""
+        """Return the sum that context and biases add to the three gates."""
         start, end = self._splits
         kernels = [gate.kernel[:, :, start:end] for gate in self._gates]
         added = convolve(context, ops.concatenate(kernels, axis=-1))
@@ -421,11 +421,11 @@ class RecurrentUnit(keras.layers.Layer):
 
 
 class Refinement(keras.layers.Layer):
-    """Features of two images to the flow between them, update by update.
+    """Refine the flow between two images from features, update by update.
 
     Args:
         size: The network's row.
-        updates: How often flow is corrected.
+        updates: Number of corrections of the flow.
 
     Input shape:
         Features of both images, (B, h, w, size.features) each, and those of
@@ -470,7 +470,7 @@ class Refinement(keras.layers.Layer):
         places = _places(first)
 
         def update(state: Any, flow: Any) -> tuple[Any, Any]:
-            # As in the paper, no gradient goes through where one looks.
+            # As in the paper, no gradient flows through the look-up's points.
             flow = ops.stop_gradient(flow)
             seen = look_up(pyramid, places + flow, self._size.radius)
             motion = self._motion(flow, seen)
@@ -505,7 +505,7 @@ class Refinement(keras.layers.Layer):
 
 
 def _places(features: Any) -> Any:
-    """(1, h, w, 2) places of a grid, x then y."""
+    """Return the places of a grid as (1, h, w, 2), x then y."""
     _, height, width, _ = ops.shape(features)
     x = ops.arange(width, dtype="float32")
     y = ops.arange(height, dtype="float32")
@@ -516,9 +516,10 @@ def _places(features: Any) -> Any:
 
 
 def enlarge(flow: Any) -> Any:
-    """(B, h, w, 2) in places to (B, 8 h, 8 w, 2) in pixels, bilinearly.
+    """Enlarge flow in places bilinearly to flow in pixels.
 
-    The corners of both grids coincide, as torchvision has it.
+    (B, h, w, 2) becomes (B, 8 h, 8 w, 2). The corners of both grids coincide,
+    as torchvision has it.
     """
     _, height, width, _ = ops.shape(flow)
     rows, columns = _between_corners(height), _between_corners(width)
@@ -528,14 +529,14 @@ def enlarge(flow: Any) -> Any:
 
 
 def _between_corners(size: Any) -> Any:
-    """(8 size, size) weights that enlarge an axis."""
+    """Return (8 size, size) weights that enlarge an axis."""
     steps = ops.arange(STRIDE * size, dtype="float32")
     scale = ops.cast((size - 1) / (STRIDE * size - 1), "float32")
     return linear_weights(steps * scale, size)
 
 
 def enlarge_convex(flow: Any, mask: Any) -> Any:
-    """Every pixel a convex combination of the 3x3 places around its own.
+    """Enlarge flow by convex combinations of 3x3 places around each pixel.
 
     Section 3.3 and appendix B.
 

@@ -28,12 +28,12 @@ class RAFT(keras.layers.Layer):
         network: "raft_small" (1.0 M parameters) or "raft_large" (5.3 M).
         pairs: Frame numbers (from, to) of each flow field; each frame with
             the next one by default.
-        updates: How often flow is corrected. Cost is nearly proportional to
+        updates: Number of corrections. The cost is nearly proportional to
             it; 4 give coarse flow in a third of the time of 12.
         weights: "default" for torchvision's, the name of a weight
             ("raft_small.c_t_v2"), the path of a PyTorch or safetensors file
             under torchvision's keys, or None for random ones. A saved model
-            has its weights with it.
+            carries its weights.
         **kwargs: Keras's own, such as `name`.
 
     Input shape:
@@ -79,7 +79,7 @@ class RAFT(keras.layers.Layer):
             _weights.fill(network, weights, self.by_key())
 
     def by_key(self) -> dict[str, Any]:
-        """The variables, from "feature_encoder_conv.kernel" on."""
+        """Return the variables by key, as "feature_encoder_conv.kernel"."""
         paths = [variable.path.split("/") for variable in self.weights]
         keys = [".".join(path[-2:]) for path in paths]
         return dict(zip(keys, self.weights, strict=True))
@@ -117,7 +117,7 @@ class RAFT(keras.layers.Layer):
 
 
 def margin(size: Any) -> tuple[Any, Any]:
-    """Pixels by which an axis is enlarged before and after the image."""
+    """Return the pixels added to an axis before and after the image."""
     if isinstance(size, int):
         wanted = max(-(-size // STRIDE) * STRIDE, SMALLEST)
     else:
@@ -127,10 +127,10 @@ def margin(size: Any) -> tuple[Any, Any]:
 
 
 def check_parameters(network: str, updates: int) -> None:
-    """Refuse what is no network, and what is no number of updates.
+    """Refuse unknown networks and impossible numbers of updates.
 
     Raises:
-        SpecError: If there is such a value.
+        SpecError: If either is wrong.
     """
     if network not in SIZES:
         raise SpecError(
@@ -146,7 +146,7 @@ def check_parameters(network: str, updates: int) -> None:
 
 
 def _encoded(encoder: Encoder, frames: Any, numbers: list[int]) -> Any:
-    """Features (B, len(numbers), h, w, C) of some frames."""
+    """Return features (B, len(numbers), h, w, C) of some frames."""
     batch, _, height, width, channels = ops.shape(frames)
     images = ops.take(frames, numbers, axis=1)
     images = ops.reshape(images, (-1, height, width, channels))
@@ -162,7 +162,7 @@ def _encoded(encoder: Encoder, frames: Any, numbers: list[int]) -> Any:
 
 
 def _chosen(features: Any, places: list[int]) -> Any:
-    """(B, N, h, w, C) at `places` of the second axis, as (-1, h, w, C)."""
+    """Take (B, N, h, w, C) at `places` of axis 1, as (-1, h, w, C)."""
     _, _, height, width, channels = ops.shape(features)
     chosen = ops.take(features, places, axis=1)
     return ops.reshape(chosen, (-1, height, width, channels))

@@ -28,7 +28,7 @@ def raft_pairs(
     updates: int = UPDATES,
     weights: str = _weights.DEFAULT,
 ) -> np.ndarray:
-    """RAFT's flow between chosen frames.
+    """Compute RAFT's flow between chosen frames.
 
     Args:
         frames: (T, H, W, 3) RGB or (T, H, W) grey frames, 0..255.
@@ -56,7 +56,7 @@ def raft_pairs(
 
 @functools.lru_cache(maxsize=4)
 def _parts(network: str, updates: int, weights: str) -> list[keras.Model]:
-    """Models of features, of context, and of flow from three of them."""
+    """Return models of features, of context, and of flow from both."""
     layer = RAFT(network, updates=updates, weights=weights)
     image = keras.Input((None, None, 3))
     features = layer.feature_encoder(image)
@@ -94,7 +94,7 @@ def _fields(
 
 
 def _enlarged(frames: np.ndarray) -> np.ndarray:
-    """Frames in RGB, with sides that the network takes."""
+    """Return frames in RGB, with sides that the network takes."""
     if frames.ndim == 3:
         frames = np.repeat(frames[..., None], 3, axis=-1)
     sides = [margin(size) for size in frames.shape[1:3]]
@@ -102,7 +102,7 @@ def _enlarged(frames: np.ndarray) -> np.ndarray:
 
 
 def _pairs_at_once(height: int, width: int) -> int:
-    """A batch whose correlations fit into memory."""
+    """Return a batch size whose correlations fit into memory."""
     places = height * width // STRIDE**2
     return max(1, min(batch_size(), _MOST_CORRELATIONS // places**2))
 
@@ -110,7 +110,7 @@ def _pairs_at_once(height: int, width: int) -> int:
 def _in_batches(
     model: keras.Model, size: int, *arrays: np.ndarray
 ) -> np.ndarray:
-    """The model's output for arrays of any length, in batches of one size."""
+    """Return the model's output for long arrays, in batches of one size."""
     results = []
     for start in range(0, len(arrays[0]), size):
         batch = [array[start : start + size] for array in arrays]

@@ -48,7 +48,7 @@ def tvl1(
     texture: float = 0.95,
     median_filter: bool = True,
 ) -> Any:
-    """TV-L1 optical flow of a batch of image pairs, differentiable.
+    """Compute differentiable TV-L1 optical flow of a batch of image pairs.
 
     Args:
         previous: (B, H, W), (B, H, W, 1) or (B, H, W, 3) RGB tensor, 0..255.
@@ -99,7 +99,7 @@ def tvl1(
 
 
 def _texture(images: Any, share: float) -> Any:
-    """Images (..., H, W) without `share` of their structure.
+    """Return images (..., H, W) without `share` of their structure.
 
     Structure is the image after total variation denoising (Rudin, Osher and
     Fatemi 1992), solved on the dual as in Wedel et al. 2009, section 3.1.
@@ -127,7 +127,7 @@ def _texture(images: Any, share: float) -> Any:
 def _pyramid(
     first: Any, second: Any, scales: int, scale_step: float
 ) -> list[tuple[Any, Any]]:
-    """Both images at each level, finest first."""
+    """Return both images at each level, finest first."""
     _, height, width = ops.shape(first)
     levels = [(first, second)]
     for level in range(1, scales):
@@ -145,7 +145,7 @@ def _shrunk(size: Any, factor: float) -> Any:
 
 
 def _to_level(state: tuple[Any, ...], image: Any) -> tuple[Any, ...]:
-    """Flow and dual variables at the size of `image`."""
+    """Return flow and dual variables at the size of `image`."""
     _, height, width = ops.shape(image)
     _, _, old_height, old_width = ops.shape(state[0])
     flow, *dual = (resample(planes, height, width) for planes in state)
@@ -183,7 +183,7 @@ def _solve_level(
 def _linearise(
     first: Any, second: Any, slope: Any, flow: Any
 ) -> tuple[Any, Any, Any]:
-    """The data term near `flow`: residual(w) = rest + gradient . w.
+    """Linearise the data term near `flow`: residual(w) = rest + gradient . w.
 
     Points that leave the image have no gradient, so that only smoothness
     moves them.
@@ -206,7 +206,7 @@ def _primal_dual_step(
     reach: float,
     theta: float,
 ) -> tuple[Any, Any, Any]:
-    """Thresholding (Zach et al. 2007, eq. 15), then the dual step (eq. 13)."""
+    """Threshold (Zach et al. 2007, eq. 15), then step the dual (eq. 13)."""
     residual = rest + gradient[0] * flow[0] + gradient[1] * flow[1]
     move = ops.clip(residual * inverse, -reach, reach)
     flow = flow - move * gradient + theta * divergence(dual_x, dual_y)
@@ -249,7 +249,7 @@ def check_parameters(
     """Refuse parameters of `tvl1` that make no sense.
 
     Raises:
-        SpecError: If there is one, with its value.
+        SpecError: If a parameter makes no sense; the message gives its value.
     """
     counts = {"scales": scales, "warps": warps, "iterations": iterations}
     weights = {"tau": tau, "lambda_": lambda_, "theta": theta}

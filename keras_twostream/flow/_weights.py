@@ -1,4 +1,4 @@
-"""Where the weights of learned flow come from.
+"""The source of the weights of learned flow.
 
 Published weights are known, fetched and verified in `pretrained`, which lies
 above this package. The package's root joins the two: it hands over the
@@ -19,7 +19,8 @@ def fill_with(fill: Fill) -> None:
     """Fill variables by this function from now on.
 
     Args:
-        fill: Of the network's name, the weights' and the variables by key.
+        fill: Function of the network's name, the weights' name and the
+            variables by key.
     """
     _fills[:] = [fill]
 
@@ -30,7 +31,7 @@ def fill(network: str, weights: str, variables: Mapping[str, Any]) -> None:
     Args:
         network: "raft_small" or "raft_large".
         weights: "default", a weight's name, or the path of a file.
-        variables: By key, as "feature_encoder_conv.kernel".
+        variables: Variables by key, as "feature_encoder_conv.kernel".
 
     Raises:
         WeightsError: If they cannot be fetched, verified or matched.

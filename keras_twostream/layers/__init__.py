@@ -1,4 +1,4 @@
-"""What the architectures share: each layer saves, and runs on any backend."""
+"""Layers the architectures share; each saves, and runs on any backend."""
 
 from keras_twostream.layers._batch_norm import BatchNormalization
 from keras_twostream.layers._caffe import (

@@ -15,7 +15,7 @@ _tensor = ops.convert_to_tensor
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Keras's layer, with the same arguments, weights and numbers.
+    """Batch normalisation with Keras's arguments, weights and numbers.
 
     Input shape:
         `(B, ..., C)`

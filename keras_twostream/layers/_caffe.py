@@ -1,4 +1,4 @@
-"""Caffe's arithmetic, where Keras's own layers give other numbers."""
+"""Layers with Caffe's arithmetic, where Keras's give other numbers."""
 
 import math
 from typing import Any
@@ -67,7 +67,7 @@ class CeilMaxPooling2D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class LocalResponseNormalization(keras.layers.Layer):
-    """Divides each channel by the energy of its neighbours.
+    """Divide each channel by the energy of its neighbours.
 
     `x / (k + alpha / size * sum of x^2 over `size` channels)^beta`: alpha is
     divided by the window as in Caffe (Krizhevsky et al. 2012, section 3.3,

@@ -1,4 +1,4 @@
-"""From the scores of a video's segments to one score.
+"""One score from the scores of a video's segments.
 
 L. Wang et al.: Temporal Segment Networks. ECCV 2016, arXiv 1608.00859,
 section 3.1, and for top-k and attention its journal version, TPAMI 2019,

@@ -21,8 +21,9 @@ class GroupedConv2D(keras.layers.Layer):
         strides: Step of the kernel.
         padding: "valid" or "same".
         activation: Applied to the output.
-        kernel_initializer: Of the `(k, k, in / groups, filters)` kernel.
-        bias_initializer: Of the bias.
+        kernel_initializer: Initialiser of the kernel,
+            `(k, k, in / groups, filters)`.
+        bias_initializer: Initialiser of the bias.
 
     Input shape:
         `(B, H, W, C)`, C a multiple of `groups`.
@@ -183,7 +184,7 @@ class SpatialConv(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class ChannelPermutation(keras.layers.Layer):
-    """Reorders and mixes channels by a learned matrix, at first the identity.
+    """Reorder and mix channels by a learned matrix, at first the identity.
 
     The permutation P of FstCN's transformation-and-permutation operator
     (Sun et al. 2015, section 3.1).

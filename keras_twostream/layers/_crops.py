@@ -1,4 +1,4 @@
-"""Cutting clips inside the graph: in space, in time, and their differences."""
+"""Layers that cut clips in space and in time, and take differences."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from keras import ops
 class ContextFovea(keras.layers.Layer):
     """The whole frame at half resolution, and its centre at full resolution.
 
-    Karpathy et al. 2014, section 3.2: two streams of half the size each see
-    what matters in one of 178 x 178 pixels, in half the time.
+    Karpathy et al. 2014, section 3.2: two streams of half the size see what
+    matters in a picture of 178 x 178 pixels, in half the time.
 
     Input shape:
         `(B, T, H, W, C)`
@@ -50,7 +50,7 @@ class ContextFovea(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class StackFrames(keras.layers.Layer):
-    """Stacks windows of consecutive frames on the channel axis.
+    """Stack windows of consecutive frames on the channel axis.
 
     A 2-D convolution of the result is a 3-D convolution of the clip, with
     the same weights in other order and faster on a CPU.
@@ -101,11 +101,11 @@ class FrameDifference(keras.layers.Layer):
     """Each of F stacked frames minus the one before it.
 
     Wang et al. 2016 (temporal segments), section 4.2: F = 6 frames give five
-    differences, a cheap stand-in for flow. In float32: half precision would
-    lose small changes of bright pixels.
+    differences, a cheap stand-in for flow. The layer computes in float32, as
+    half precision would lose small changes of bright pixels.
 
     Args:
-        channels: Of one frame.
+        channels: Channels of one frame.
 
     Input shape:
         `(..., channels * F)`

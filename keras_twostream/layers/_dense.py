@@ -17,11 +17,12 @@ class SlidingDense(keras.layers.Layer):
     Simonyan & Zisserman 2015, section 3.2).
 
     Args:
-        units: Numbers it gives for a window.
+        units: Outputs for each window.
         window: (height, width) of the maps it is trained on.
         activation: Applied to the output.
-        kernel_initializer: Of the `(height * width * C, units)` kernel.
-        bias_initializer: Of the bias.
+        kernel_initializer: Initialiser of the kernel,
+            `(height * width * C, units)`.
+        bias_initializer: Initialiser of the bias.
 
     Input shape:
         `(B, H, W, C)`, no smaller than the window.

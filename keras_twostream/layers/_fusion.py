@@ -1,4 +1,4 @@
-"""Fusing the feature maps of two streams.
+"""Fusion of the feature maps of two streams.
 
 C. Feichtenhofer, A. Pinz, A. Zisserman: Convolutional Two-Stream Network
 Fusion for Video Action Recognition. CVPR 2016, arXiv 1604.06573, section 3.1.
@@ -29,7 +29,7 @@ class StackedIdentity(keras.initializers.Initializer):
     Args:
         weights: Weight of the first and of the second stream.
         split: Channels of the first stream; half of them when None.
-        sigma: Of the Gaussian, in taps; it sums to 1.
+        sigma: Width of the Gaussian, in taps; the Gaussian sums to 1.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class StackedIdentity(keras.initializers.Initializer):
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class StreamFusion(keras.layers.Layer):
-    """One feature map from two, by any operator of the paper.
+    """Fuse two feature maps into one, by any operator of the paper.
 
     A smaller map is first padded with zeros below and to the right, as the
     authors do for unequal towers.
@@ -85,17 +85,17 @@ class StreamFusion(keras.layers.Layer):
             convolution), "bilinear" (outer product summed over all places,
             signed square root, L2 norm) or "conv3d" (concatenation and
             3x3x3 convolution).
-        activation: Of the two convolutions.
-        kernel_initializer: Of the two convolutions; when None, they start as
-            the sum of the streams (conv), or as the authors' 0.25 and 0.75
-            times a Gaussian (conv3d).
+        activation: Activation of the two convolutions.
+        kernel_initializer: Initialiser of the two convolutions; when None,
+            they start as the sum of the streams (conv), or as the authors'
+            0.25 and 0.75 times a Gaussian (conv3d).
 
     Input shape:
         A list of two `(..., C)`; conv3d takes `(B, T, H, W, C)` only.
 
     Output shape:
-        That of the first input, with 2C channels for concat; `(B, C * C)`
-        for bilinear.
+        The shape of the first input, with 2C channels for concat;
+        `(B, C * C)` for bilinear.
 
     Raises:
         SpecError: If the method has no such name, or cannot fuse the shapes.
@@ -187,7 +187,7 @@ class StreamFusion(keras.layers.Layer):
 
 
 def _bilinear(first, second):
-    """Second-order statistics, power and L2 normalised, in float32."""
+    """Return second-order statistics, power and L2 normalised, in float32."""
     rows, columns = (_places(x) for x in (first, second))
     product = ops.matmul(ops.transpose(rows, (0, 2, 1)), columns)
     size = product.shape[1] * product.shape[2]
@@ -200,7 +200,7 @@ def _bilinear(first, second):
 
 
 def _places(x):
-    """(B, ..., C) to (B, places, C)."""
+    """Reshape (B, ..., C) to (B, places, C)."""
     shape = ops.shape(x)
     places = math.prod(shape[1:-1])
     return ops.cast(ops.reshape(x, (-1, places, shape[-1])), "float32")
@@ -221,7 +221,7 @@ def _pad_to_largest(maps):
 
 
 def _larger(one, other):
-    """The larger of two sizes, which a graph may know only when it runs."""
+    """Return the larger of two sizes, perhaps known only at run time."""
     if isinstance(one, int) and isinstance(other, int):
         return max(one, other)
     return ops.maximum(one, other)

@@ -1,4 +1,4 @@
-"""From features to class scores: heads, and how streams are fused."""
+"""Class scores from features: heads, and the fusion of streams."""
 
 import numbers
 import re
@@ -18,11 +18,11 @@ _FAINT = 1e-7  # keeps a mean over uniform scores defined
 
 
 def concentration(probabilities: Any) -> Any:
-    """Sparsity concentration index of class probabilities.
+    """Return the sparsity concentration index of class probabilities.
 
-    0 where all classes are alike, 1 where one has everything: (N max(p) - 1)
-    / (N - 1). FstCN (Sun et al. 2015) weighs the scores of a video's views
-    by it; it comes from sparse coding (Wright et al. 2009).
+    It is 0 where all classes are alike and 1 where one has everything:
+    (N max(p) - 1) / (N - 1). FstCN (Sun et al. 2015) weighs the scores of a
+    video's views by it; it comes from sparse coding (Wright et al. 2009).
 
     Args:
         probabilities: (..., N), each row adding up to 1.
@@ -173,10 +173,10 @@ def classifier(
     average_steps: bool = False,
     head: Callable | None = None,
 ) -> Any:
-    """Linear heads on each stream's features, and their fusion.
+    """Return the fused scores of linear heads on each stream's features.
 
     Args:
-        features: From stream to `(B, D)`, or `(B, T, D)` when
+        features: Features by stream, `(B, D)`, or `(B, T, D)` when
             `average_steps`.
         num_classes: Classes of the one head, unless `heads` is given.
         fusion: "logits", "softmax", "sci" or "sci_max".
@@ -186,7 +186,8 @@ def classifier(
             per stream.
         activation: "softmax" for probabilities, None for logits.
         name: Name of the head in the paper, such as "fc8".
-        kernel_initializer: Of the heads; a Gaussian of 0.01 when None.
+        kernel_initializer: Initialiser of the heads; a Gaussian of 0.01 when
+            None.
         average_steps: Average scores over the clip's steps.
         head: Function of features, classes and a name that gives scores, in
             place of the linear layer.

@@ -20,12 +20,12 @@ def max_pool(
     strides: Sequence[int],
     padding: str,
 ):
-    """The maximum of every window.
+    """Return the maximum of every window.
 
     Args:
         x: `(B, *places, C)`.
-        size: Of the window, for each axis of places.
-        strides: Of the window, likewise.
+        size: Size of the window along each axis of places.
+        strides: Step of the window along each axis of places.
         padding: "valid" or "same".
 
     Returns:
@@ -55,7 +55,7 @@ def _along(x, axis: int, length: int, stride: int, padding: str):
 
 
 def _padded(x, axis: int, length: int, stride: int):
-    """What "same" adds, the odd one at the end."""
+    """Pad an axis as "same" does, with the odd place at the end."""
     places = x.shape[axis]
     total = max((-(-places // stride) - 1) * stride + length - places, 0)
     pads = [(0, 0)] * len(x.shape)
@@ -64,7 +64,7 @@ def _padded(x, axis: int, length: int, stride: int):
 
 
 class _ChannelsLast:
-    """What both layers change of Keras's."""
+    """The changes that both layers make to Keras's."""
 
     def __init__(
         self,
@@ -90,8 +90,8 @@ class MaxPooling2D(_ChannelsLast, keras.layers.MaxPooling2D):
     """Max pooling over space: Keras's layer, with a gradient fast on JAX.
 
     Args:
-        pool_size: Of the window.
-        strides: Of the window; its size when None.
+        pool_size: Size of the window.
+        strides: Step of the window; its size when None.
         padding: "valid" or "same".
 
     Input shape:
@@ -104,11 +104,11 @@ class MaxPooling2D(_ChannelsLast, keras.layers.MaxPooling2D):
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class MaxPooling3D(_ChannelsLast, keras.layers.MaxPooling3D):
-    """Max pooling over time and space: as `MaxPooling2D`.
+    """Max pooling over time and space, computed as in `MaxPooling2D`.
 
     Args:
-        pool_size: Of the window.
-        strides: Of the window; its size when None.
+        pool_size: Size of the window.
+        strides: Step of the window; its size when None.
         padding: "valid" or "same".
 
     Input shape:

@@ -5,7 +5,7 @@ import keras
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class Rescale(keras.layers.Layer):
-    """Multiplies by one number, which is saved and not trained.
+    """Multiply by one number, which is saved and not trained.
 
     Action Tubes brings the features of each stream to a mean norm of 20
     before they meet in one classifier; the factor is measured on the training

@@ -8,11 +8,12 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class AbsoluteDifference(keras.layers.Layer):
-    """How much each pixel changes from the first to the last stacked frame.
+    """The change of each pixel from the first to the last stacked frame.
 
     FstCN's V_diff (Sun et al. 2015, section 3.2): |V(t + d) - V(t)|, where
-    the clip brings both frames stacked on the channel axis. In float32:
-    half precision would lose small changes of bright pixels.
+    the clip brings both frames stacked on the channel axis. The layer
+    computes in float32, as half precision would lose small changes of bright
+    pixels.
 
     Input shape:
         `(B, T, H, W, 3F)`, F > 1 frames at each step.
@@ -38,7 +39,7 @@ class TakeSteps(keras.layers.Layer):
     Args:
         start: First step.
         stop: The step after the last one.
-        channels: How many channels to keep, or None for all.
+        channels: Number of channels to keep, or None for all.
 
     Input shape:
         `(B, T, ..., C)`
@@ -80,8 +81,8 @@ class DrawStep(keras.layers.Layer):
     each sample of a batch draws its own.
 
     Args:
-        channels: How many channels to keep, or None for all.
-        seed: Of the draws.
+        channels: Number of channels to keep, or None for all.
+        seed: Seed of the draws.
 
     Input shape:
         `(B, T, ..., C)`

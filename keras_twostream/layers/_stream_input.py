@@ -1,4 +1,4 @@
-"""The first layer of every stream: normalisation, and what a clip is.
+"""The first layer of every stream: normalisation, and the ClipSpec.
 
 The layer turns physical quantities (rgb in 0..255, flow in pixels) into what
 the weights were trained on, in float32 under every dtype policy. Its config
@@ -121,7 +121,7 @@ _EVERY_HEAD = ("*",)  # a training step does not know the names
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class StreamInput(keras.layers.Layer):
-    """Normalises one stream and carries the model's identity.
+    """Normalise one stream and carry the model's identity.
 
     It sees every training step, of `fit` and of any loop that calls the model
     with `training=True`, and notes that the head is trained.
@@ -191,7 +191,7 @@ class StreamInput(keras.layers.Layer):
         return flow / (2 * bound) / constants["std"]
 
     def trained(self, heads: set[str]) -> bool:
-        """Whether head layers of these names are marked as trained."""
+        """Return whether head layers of these names are marked as trained."""
         mark = tuple(self.trained_heads or ())
         return mark == _EVERY_HEAD or (bool(mark) and heads <= set(mark))
 
@@ -229,16 +229,16 @@ def stream_inputs(
     fixed_size: bool = False,
     smallest: int = 1,
 ) -> tuple[list, dict[str, Any]]:
-    """The named inputs of a model and their normalised clips.
+    """Return the named inputs of a model and their normalised clips.
 
     Args:
-        spec: What the model eats.
+        spec: The clip that the model takes.
         normalization: A name in `NORMALIZATIONS`.
         mean_subtraction: Subtract each flow field's own mean vector.
         fixed_size: Fix height and width to `spec.crop`, for networks that
             end in dense layers; they are free otherwise.
-        smallest: Pixels of the smallest crop that the network's strides and
-            pools leave something of.
+        smallest: Side in pixels of the smallest crop that the network's
+            strides and pools do not shrink to nothing.
 
     Returns:
         The list of `keras.Input`s to hand to `keras.Model`, in the order of
@@ -288,7 +288,7 @@ def _card() -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists and specs as dicts, so that JSON changes nothing."""
+    """Return tuples as lists and specs as dicts, which JSON keeps."""
     if isinstance(value, ClipSpec):
         return value.to_json()
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Convolution through time, and the initialisers that keep a 2-D net's skill.
+"""Convolution through time, with initialisers that keep a 2-D net's skill.
 
 A network trained on images becomes one that sees time when its kernels get a
 temporal axis. Three ways to fill it appear in the papers: repeat and divide

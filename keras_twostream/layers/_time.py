@@ -1,4 +1,4 @@
-"""Moving between clips and frames: 2-D layers see one long batch of frames."""
+"""Layers between clips and frames: 2-D layers see one batch of frames."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class FoldTime(keras.layers.Layer):
-    """Folds time into the batch, so that 2-D layers apply to each frame.
+    """Fold time into the batch, so that 2-D layers apply to each frame.
 
     Input shape:
         `(B, T, ...)`
@@ -29,7 +29,7 @@ class FoldTime(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class UnfoldTime(keras.layers.Layer):
-    """Undoes `FoldTime`.
+    """Undo `FoldTime`.
 
     Args:
         clip_length: T.

@@ -1,4 +1,4 @@
-"""Actions as transformations: from a precondition to an effect.
+"""Actions as transformations of a precondition into an effect.
 
 Wang, Farhadi, Gupta (CVPR 2016): a clip is cut in two at latent boundaries,
 each part is averaged and embedded, and the action is the one matrix of n
@@ -39,7 +39,7 @@ class NearIdentity(keras.initializers.Initializer):
     """n identity matrices with a little noise, which tells them apart.
 
     Args:
-        stddev: Of the Gaussian noise.
+        stddev: Standard deviation of the Gaussian noise.
     """
 
     def __init__(self, stddev: float = 0.01) -> None:
@@ -136,7 +136,7 @@ class ActionTransformations(keras.layers.Layer):
         return (batch, before, after, self.num_classes)
 
     def macs(self, input_shape: Sequence[Sequence[int]]) -> int:
-        """Multiply-adds: each precondition moved, then met by each effect."""
+        """Return the multiply-adds of moving and comparing all embeddings."""
         (batch, before, size), (_, after, _) = input_shape
         return batch * before * self.num_classes * size * (size + after)
 
@@ -149,14 +149,14 @@ class DistanceLogits(keras.layers.Layer):
     """Distances as logits: `-scale` times the least over all boundaries.
 
     Args:
-        scale: A cosine alone spans too little for a softmax.
+        scale: Factor, as a cosine alone spans too little for a softmax.
         every_boundary: Keep all boundary pairs instead of the best one.
 
     Input shape:
         `(B, P, E, n)`
 
     Output shape:
-        `(B, n)`, or the input's when `every_boundary`; float32.
+        `(B, n)`, or the input's shape when `every_boundary`; float32.
     """
 
     def __init__(

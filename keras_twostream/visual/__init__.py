@@ -1,4 +1,4 @@
-"""Pictures of what a model says: annotated videos and a contact sheet."""
+"""Pictures of a model's answers: annotated videos and a contact sheet."""
 
 from keras_twostream.visual._footage import footage
 from keras_twostream.visual._sheet import contact_sheet

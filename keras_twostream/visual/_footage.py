@@ -11,14 +11,14 @@ from keras_twostream.spec import ClipSpec
 from keras_twostream.visual import _theme
 
 _CALM = 0.1  # share of a new frame in the speed shown in full colour
-_PAUSE = 0.2  # slower than this share of the last speed is a repeated frame
+_PAUSE = 0.2  # of the last speed: a slower frame is a repeated one
 _LONGEST_PAUSE = 3  # frames
 
 
 def footage(
     path: str | os.PathLike, spec: ClipSpec
 ) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
-    """A video as a person sees it, and its motion as the network does.
+    """Yield a video's frames, with the motion that the network sees.
 
     Args:
         path: A video file.
@@ -44,14 +44,14 @@ def footage(
 
 
 def on_dark(image: np.ndarray) -> np.ndarray:
-    """Flow colours with the panel where the wheel has white."""
+    """Return flow colours with the panel's colour in place of white."""
     still = image.min(axis=-1, keepdims=True).astype(np.float32)
     panel = np.array(_theme.PANEL, np.float32)
     return np.rint(image - still + panel * (still / 255)).astype(np.uint8)
 
 
 def _with_next(frames: Iterator[np.ndarray]):
-    """Each frame and the one after it, None after the last."""
+    """Yield each frame and the one after it, None after the last."""
     current = next(frames, None)
     for following in frames:
         yield current, following
@@ -61,18 +61,18 @@ def _with_next(frames: Iterator[np.ndarray]):
 
 
 def _motion(frame, following, spec: ClipSpec) -> np.ndarray:
-    """(H, W, 2) flow to the next frame, at the size the network sees."""
+    """Return (H, W, 2) flow to the next frame, at the network's size."""
     pair = [frame, frame if following is None else following]
     small = resizing.resize_all(np.stack(pair), **resizing.sizing(spec))
     return flow.compute(small, spec.flow_algorithm, **spec.flow_parameters)[0]
 
 
 class _Shown:
-    """Keeps the picture of motion from flickering.
+    """A filter that keeps the picture of motion from flickering.
 
     Many files repeat frames (ten new ones a second in a file of thirty), so
-    that the motion stops and goes. What was shown stays over a few such
-    pauses; and the speed shown in full colour rises at once, falls slowly.
+    that the motion stops and goes. The last picture stays over a few such
+    pauses, and the speed shown in full colour rises at once and falls slowly.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class _Shown:
         self._speed, self._pause = 0.0, 0
 
     def follow(self, motion: np.ndarray) -> np.ndarray:
-        """The field to show, the new one or the last."""
+        """Return the field to show, the new one or the last."""
         speed = float(np.percentile(np.linalg.norm(motion, axis=-1), 99))
         last, pausing = self.motion, speed < _PAUSE * self._speed
         if last is not None and pausing and self._pause < _LONGEST_PAUSE:

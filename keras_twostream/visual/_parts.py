@@ -23,12 +23,12 @@ class Box(NamedTuple):
 
     @property
     def right(self) -> int:
-        """First column beyond it."""
+        """The first column beyond the box."""
         return self.left + self.width
 
     @property
     def bottom(self) -> int:
-        """First row beyond it."""
+        """The first row beyond the box."""
         return self.top + self.height
 
     def columns(self, count: int, gap: int) -> list["Box"]:
@@ -40,7 +40,7 @@ class Box(NamedTuple):
         ]
 
     def inset(self, margin: int) -> "Box":
-        """The box without a margin inside it."""
+        """Return the box without a margin inside it."""
         return Box(
             self.left + margin,
             self.top + margin,
@@ -63,17 +63,17 @@ def text(
     """Write one line; words too long for `width` end in an ellipsis.
 
     Args:
-        draw: Where.
+        draw: Picture to write on.
         at: (x, y) of the anchor.
-        words: What.
-        size: Pixels.
+        words: Text to write.
+        size: Size of the type, in pixels.
         colour: RGB.
-        bold: Heavier.
+        bold: Whether the type is bold.
         anchor: Pillow's: "ls" left on the baseline, "rs" right, "mm" centred.
-        width: Pixels there are.
+        width: Room for the text, in pixels; unlimited when None.
 
     Returns:
-        The width of what was written.
+        The width of the written text.
     """
     face = _theme.font(size, bold)
     words = _shorten(words, face, width)
@@ -93,8 +93,8 @@ def picture(canvas: Image.Image, box: Box, image: np.ndarray) -> Box:
     """Put an image into a box, as large as fits, with round corners.
 
     Args:
-        canvas: Where.
-        box: The room there is; the image is centred in it.
+        canvas: Picture to put the image on.
+        box: Room for the image, which is centred in it.
         image: (H, W, 3) uint8.
 
     Returns:
@@ -124,7 +124,7 @@ def _round_mask(size: tuple[int, int], radius: int = 8) -> Image.Image:
 
 
 def wheel(canvas: Image.Image, box: Box, size: int) -> None:
-    """What the colours of motion mean, in the corner of a picture."""
+    """Draw a legend of the colours of motion in the corner of a picture."""
     image, mask = _wheel(size)
     left, top = box.right - size - 12, box.bottom - size - 12
     canvas.paste(image, (left, top), mask)
@@ -144,14 +144,14 @@ def _wheel(size: int) -> tuple[Image.Image, Image.Image]:
 
 
 def panel(canvas: Image.Image, box: Box) -> None:
-    """A quiet rectangle with round corners behind other parts."""
+    """Draw a quiet rectangle with round corners behind other parts."""
     fill = Image.new("RGB", (box.width, box.height), _theme.PANEL)
     mask = _round_mask((box.width, box.height), 10)
     canvas.paste(fill, (box.left, box.top), mask)
 
 
 def tag(draw: ImageDraw.ImageDraw, box: Box, words: str, size: int) -> None:
-    """A caption in the lower left corner of a picture."""
+    """Draw a caption in the lower left corner of a picture."""
     width = _theme.font(size).getlength(words)
     left, bottom = box.left + 10, box.bottom - 10
     draw.rounded_rectangle(
@@ -171,15 +171,15 @@ def bars(
     alone: bool = False,
     size: int = 15,
 ) -> None:
-    """One stream's scores: name and percentage over a bar, for each class.
+    """Draw a stream's scores: a bar per class, under name and percentage.
 
     Args:
-        draw: Where.
+        draw: Picture to draw on.
         box: The column.
-        stream: "rgb", "flow" or "fused": its colour and title.
+        stream: "rgb", "flow" or "fused", for colour and title.
         rows: (label, probability), in order.
         alone: Whether it is the only column.
-        size: Of the type, in pixels.
+        size: Size of the type, in pixels.
     """
     colour = _theme.STREAM_COLOURS[stream]
     title = _theme.ONLY_TITLE if alone else _theme.STREAM_TITLES[stream]
@@ -209,7 +209,7 @@ def _bar(draw, box: Box, top: float, row, colour, size: int) -> None:
 def timeline(
     draw: ImageDraw.ImageDraw, box: Box, story: Story, size: int = 14
 ) -> None:
-    """Which action when: coloured stretches over a scale in seconds."""
+    """Draw the actions over time: coloured stretches, a scale in seconds."""
     for start, end, winner, mean in story.segments():
         left, right = _x(box, story, start), _x(box, story, end)
         colour = _theme.mix(
@@ -237,7 +237,7 @@ def _stretch_label(draw, box: Box, sides, label: str, size: int) -> None:
 def states(
     draw: ImageDraw.ImageDraw, box: Box, story: Story, size: int = 14
 ) -> None:
-    """Two bars: the time before the action, and the time after it."""
+    """Draw two bars: the time before the action, and the time after it."""
     if story.states is None:
         return
     colour = action_colour(story.states.action)
@@ -256,13 +256,13 @@ def states(
 def playhead(
     draw: ImageDraw.ImageDraw, box: Box, story: Story, second: float
 ) -> None:
-    """The moment shown, on the timeline."""
+    """Mark the moment shown on the timeline."""
     x = _x(box, story, min(second, story.duration))
     draw.rectangle((x - 1, box.top - 5, x + 1, box.bottom + 4), fill="white")
 
 
 def action_colour(number: int) -> tuple[int, int, int]:
-    """The colour of a class on the timeline."""
+    """Return the colour of a class on the timeline."""
     return _theme.ACTION_COLOURS[number % len(_theme.ACTION_COLOURS)]
 
 
@@ -271,7 +271,7 @@ def _x(box: Box, story: Story, second: float) -> int:
 
 
 def _ticks(duration: float) -> list[float]:
-    """Round moments, four to nine of them."""
+    """Return four to nine moments at round numbers."""
     steps = (0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
     step = next((s for s in steps if duration / s <= 9), 7200)
     count = int(duration / step + 1e-6)

@@ -1,4 +1,4 @@
-"""The contact sheet: one picture that tells the whole video."""
+"""The contact sheet: one picture that sums up the whole video."""
 
 import os
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ _HEADER = 132
 _CAPTION = 40
 _SCORES = 200
 _ROWS = 5
-_TALLEST = 300  # portrait videos do not make the sheet endless
+_TALLEST = 300  # keeps the sheet of a portrait video short
 
 
 def contact_sheet(
@@ -32,7 +32,7 @@ def contact_sheet(
     """Write a PNG: moments with their motion, scores, timeline.
 
     Args:
-        path: Where to.
+        path: File to write.
         story: Scores over time.
         footage: (second, frame, motion) of the moments, in order; at most
             eight are drawn.
@@ -66,7 +66,7 @@ def contact_sheet(
 
 
 def _cell(moments) -> Box:
-    """Room for a frame above its motion, and a caption."""
+    """Return a box for a frame above its motion, and a caption."""
     width = (WIDTH - 2 * _MARGIN - _GAP * (COLUMNS - 1)) // COLUMNS
     height, frame_width = moments[0][1].shape[:2]
     image = min(_TALLEST, round(width * height / frame_width))

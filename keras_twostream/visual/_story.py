@@ -1,4 +1,4 @@
-"""What the pictures tell: which action, when, and by which stream."""
+"""The content of the pictures: actions over time, by stream."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ class Story:
     """Scores over the time of one video, ready to be drawn.
 
     Attributes:
-        name: Of the video.
+        name: Name of the video.
         classes: Names of the C classes.
         windows: (N, 2) start and end of each window, in seconds.
         timelines: (N, C) probabilities of each window, by stream, the fused
@@ -20,7 +20,7 @@ class Story:
         whole: (C,) fused probabilities of the whole video.
         subtitle: A quiet line: the model.
         truth: The true action, where it is known.
-        states: Before and after the action, where the model tells.
+        states: States before and after the action, if the model gives them.
     """
 
     name: str
@@ -39,12 +39,12 @@ class Story:
 
     @property
     def streams(self) -> list[str]:
-        """Streams with scores of their own, and last the fused ones."""
+        """The streams that have scores of their own, then the fused one."""
         apart = [name for name in self.timelines if name != FUSED]
         return [*apart, FUSED] if len(apart) > 1 else [FUSED]
 
     def at(self, second: float, stream: str = FUSED) -> np.ndarray:
-        """(C,) probabilities at a moment, between those of the windows."""
+        """Return (C,) probabilities at a moment, interpolated from windows."""
         centres = self.windows.mean(axis=1)
         after = int(np.searchsorted(centres, second).clip(1, len(centres)))
         if len(centres) == 1 or second >= centres[-1]:
@@ -86,5 +86,5 @@ class Story:
         return found
 
     def label(self, number: int) -> str:
-        """The class's name as a person would write it."""
+        """Return the class's name as a person would write it."""
         return self.classes[number].replace("_", " ")

@@ -39,13 +39,13 @@ _FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 
 @functools.cache
 def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which Matplotlib brings along, `size` pixels high."""
+    """Return DejaVu Sans, which Matplotlib ships, `size` pixels high."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(_FONTS / name), size)
 
 
 def mix(colour: Colour, other: Colour, share: float) -> Colour:
-    """`colour` with a share of 0..1 of `other` in it."""
+    """Return `colour` with a share of 0..1 of `other` in it."""
     pairs = zip(colour, other, strict=True)
     red, green, blue = (round(a * (1 - share) + b * share) for a, b in pairs)
     return red, green, blue

@@ -1,4 +1,4 @@
-"""The video of a detector: boxes around people, and what they do."""
+"""The video of a detector: boxes around people, and their actions."""
 
 import dataclasses
 import os
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from keras_twostream.visual import _parts, _theme
 from keras_twostream.visual._video import video_writer
 
-_HEIGHT = 540  # of small videos, that words on them can be read
+_HEIGHT = 540  # the least, so that words can be read on small videos
 _TYPE = 20
 
 
@@ -21,8 +21,8 @@ class Mark:
 
     Attributes:
         box: (x1, y1, x2, y2) in pixels of the video, inclusive.
-        words: What stands on it.
-        number: Which colour, one for each action.
+        words: Words on the box.
+        number: Number of the colour, one for each action.
     """
 
     box: tuple[float, float, float, float]
@@ -39,9 +39,9 @@ def tube_video(
     """Write a video that a browser plays, with boxes and their words.
 
     Args:
-        path: Where to; the suffix follows the encoder that FFmpeg has.
+        path: File to write; its suffix follows the encoder that FFmpeg has.
         frames: (H, W, 3) uint8 RGB, all frames of the video.
-        marks: What is on the frame of a number.
+        marks: Function of a frame's number that gives its marks.
         rate: Frames per second.
 
     Returns:
@@ -61,7 +61,7 @@ def tube_video(
 
 
 def _fitted(frame: np.ndarray) -> tuple[tuple[int, int], float]:
-    """(width, height), even as encoders want them, and the factor to it."""
+    """Return an even (width, height) for encoders, and the factor to it."""
     height, width = frame.shape[:2]
     scale = max(1.0, _HEIGHT / height)
     return (round(width * scale / 2) * 2, round(height * scale / 2) * 2), scale
@@ -81,7 +81,7 @@ def _marked(
 
 
 def _draw(draw: ImageDraw.ImageDraw, mark: Mark, scale: float, size) -> None:
-    """A frame around the person, and the words on a plate above it."""
+    """Draw a frame around the person, and the words on a plate above it."""
     colour = _parts.action_colour(mark.number)
     left, top, right, low = mark.box
     corners = (left * scale, top * scale)

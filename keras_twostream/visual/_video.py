@@ -38,10 +38,10 @@ def annotated_video(
     footage: Iterable[tuple[float, np.ndarray, np.ndarray]],
     rate: float,
 ) -> Path:
-    """Write a video that a browser plays: what was seen, and what it means.
+    """Write a video that a browser plays: footage and the model's scores.
 
     Args:
-        path: Where to; the suffix follows the encoder that FFmpeg has.
+        path: File to write; its suffix follows the encoder that FFmpeg has.
         story: Scores over time.
         footage: (second, frame, motion), see `footage`.
         rate: Frames per second.
@@ -60,7 +60,7 @@ def annotated_video(
 
 
 class _Stage:
-    """The panel, drawn once, and what changes on it."""
+    """A panel that is drawn once, and the parts that change on it."""
 
     def __init__(self, story: Story) -> None:
         self._story = story
@@ -81,7 +81,7 @@ class _Stage:
     def draw(
         self, second: float, frame: np.ndarray, motion: np.ndarray
     ) -> np.ndarray:
-        """(720, 1280, 3) uint8 at one moment."""
+        """Return the (720, 1280, 3) uint8 picture of one moment."""
         canvas = self._base.copy()
         draw = ImageDraw.Draw(canvas)
         left, right = _MEDIA.inset(12).columns(2, 20)
@@ -135,7 +135,7 @@ def video_writer(
     The file appears under its name when it is whole.
 
     Args:
-        path: Where to; the suffix follows the encoder that FFmpeg has.
+        path: File to write; its suffix follows the encoder that FFmpeg has.
         rate: Frames per second.
         size: (width, height) of the frames, both even.
     """
@@ -144,7 +144,7 @@ def video_writer(
     path = path.with_suffix(suffix)
     with (
         _files.replacing(path) as (part,),
-        # The index at the front: a browser plays before all is loaded.
+        # The index goes first: a browser plays before all is loaded.
         # Absolute, since FFmpeg takes what stands before a colon for a
         # protocol.
         av.open(
