@@ -48,7 +48,7 @@ def replacing(*paths: Path) -> Iterator[list[Path]]:
     They take them when the block ends without an error, one right after the
     other. Until then the names are hidden, end in `.part` and belong to this
     thread. After an error, a full disk included, nothing is left of them;
-    what a killed process left is removed by the next one that writes the
+    leftovers of a killed process are removed by the next one that writes the
     same file.
 
     Args:

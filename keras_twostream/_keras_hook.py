@@ -3,8 +3,8 @@
 Keras finds a custom layer of a saved file only if the layer's class was
 registered before. Importing the layers needs Keras, which takes seconds, so
 `import keras_twostream` waits: a finder on `sys.meta_path` sees `import
-keras` and imports the layers right after it. Where a module of this package
-is what imports Keras, the layers wait until it is complete, for they may need
+keras` and imports the layers right after it. If a module of this package
+imports Keras, the layers wait until that module is complete, for they may need
 names that it has not defined yet.
 """
 

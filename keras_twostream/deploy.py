@@ -184,7 +184,7 @@ def _follow(fields: list[Any]) -> list[Any]:
 def with_flow(
     model: keras.Model, *, algorithm: str | None = None, **parameters: Any
 ) -> keras.Model:
-    """Return a model that eats raw frames and computes flow by itself.
+    """Return a model that takes raw frames and computes flow by itself.
 
     Args:
         model: A model of this library, with any streams.

@@ -38,7 +38,7 @@ def load(
             (depth, backbone, fusion, stride) choose among the weights.
 
     Returns:
-        The model; `keras_twostream.clip_spec(model)` says what it eats.
+        The model; `keras_twostream.clip_spec(model)` gives its clip.
 
     Raises:
         UnknownNameError: If no architecture, weight or option has the name.
@@ -105,8 +105,8 @@ def save_pretrained(
     Raises:
         SpecError: If the model has no stream input of this library, or was
             not built by a registered architecture.
-        WeightsError: If what the model says of itself no longer fits its
-            layers, the dtype is not one of the two, or the disk refuses.
+        WeightsError: If the model's card no longer fits its layers, the dtype
+            is not one of the two, or the disk refuses.
     """
     facts = {
         "license": license,

@@ -84,7 +84,7 @@ def region_spec(model: keras.Model) -> RegionSpec:
         Its RegionSpec.
 
     Raises:
-        SpecError: If the model eats whole clips.
+        SpecError: If the model takes whole clips.
     """
     if not sees_regions(model):
         raise SpecError(

@@ -34,7 +34,7 @@ ROUNDINGS = ("floor", "round")
 
 @dataclasses.dataclass(frozen=True)
 class ClipSpec:
-    """The clip that a model eats, in frames, pixels and flow fields.
+    """The clip that a model takes, in frames, pixels and flow fields.
 
     A clip has T steps, `temporal_stride` frames apart. The rgb stream sees F
     frames at each step (F > 1 stacks them on the channel axis), the flow

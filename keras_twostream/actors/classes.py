@@ -2,7 +2,7 @@
 
 Four pairs share every pose: the second of each is the first played
 backwards (`REVERSED`), so no single frame tells them apart. Two pairs share
-every motion and differ by what is in the hand (`TOOLS`).
+every motion and differ by the object in the hand (`TOOLS`).
 
 Walkers face the camera, so that they grow or shrink. Arms circle clockwise
 as the camera sees them: of all labels this pair alone does not survive a

@@ -35,7 +35,7 @@ from keras_twostream.actors.textures import colour
 from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
 
 # Actions that one frame and its motion can tell apart: two pairs differ by
-# the direction of time, one by what is in the hand.
+# the direction of time, one by the object in the hand.
 COMPANY_CLASSES = (
     "sit_down",
     "stand_up",

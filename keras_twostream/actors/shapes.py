@@ -10,7 +10,7 @@ from keras_twostream.actors.body import Colour
 Size = float | np.ndarray
 # (T, N, 2) polygons in pixels, and their colour.
 Fill = tuple[np.ndarray, Colour]
-# How near a part is, (T,), and what is painted of it.
+# The nearness of a part, (T,), and its fills.
 Part = tuple[np.ndarray, list[Fill]]
 
 _ARC = np.linspace(np.pi / 2, 3 * np.pi / 2, 7)

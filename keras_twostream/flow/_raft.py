@@ -6,8 +6,8 @@ of every pair of places, and a recurrent unit that looks up correlations around
 where the flow points now and corrects it, again and again. The numbers of
 layers and channels are torchvision's, whose weights fit.
 
-What does not change from update to update is computed once: the features of a
-frame that two pairs share, and what the recurrent unit makes of the context.
+Values that stay from update to update are computed once: the features of a
+frame that two pairs share, and the context's share in the recurrent unit.
 
 Inside, images and features are (B, h, w, C) with h and w an eighth of the
 image's sides, and Q = h w is the number of places.

@@ -130,7 +130,7 @@ class StreamInput(keras.layers.Layer):
         stream: "rgb" or "flow".
         normalization: Constants of this stream, a row of `NORMALIZATIONS`,
             with `bound` and `mean_subtraction` for flow.
-        clip_spec: The clip the model eats, as `ClipSpec.to_json()` gives it.
+        clip_spec: The clip the model takes, as `ClipSpec.to_json()` gives it.
         card: Architecture, options, classes.
 
     Attributes:
