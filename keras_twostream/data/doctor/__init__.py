@@ -1,4 +1,4 @@
-"""What is wrong with a data set, and what to do about it."""
+"""Examination of data sets: problems, and how to solve them."""
 
 from keras_twostream._lazy import lazy_names
 

@@ -1,4 +1,4 @@
-"""A packed cache."""
+"""Examination of a packed cache."""
 
 import hashlib
 from pathlib import Path
@@ -18,7 +18,7 @@ AGAIN = "Delete them and run `keras-twostream extract` again: it does the rest."
 
 
 def examine_cache(path: Path) -> Report:
-    """Compares every packed file with the contract and the manifest."""
+    """Compare every packed file with the contract and the manifest."""
     report = Report(path, "packed cache")
     folder = CacheFolder(path)
     contract, entries = folder.contract(), folder.entries()
@@ -72,7 +72,7 @@ def _compare(report: Report, files: dict, entries: dict[str, Entry]) -> None:
 
 
 def _open(report: Report, files: dict[str, Path], contract) -> list[Packed]:
-    """Tries each file; returns those that can be opened."""
+    """Return the files that can be opened, and report the others."""
     damaged, short, other, opened = [], [], [], []
     for file in files.values():
         try:
@@ -100,7 +100,7 @@ def _open(report: Report, files: dict[str, Path], contract) -> list[Packed]:
 
 
 def _reread(report: Report, folder: CacheFolder, files: list[Packed]) -> None:
-    """Files made by a reader that read some videos wrongly."""
+    """Report files made by a reader that read some videos wrongly."""
     wrong, unknown = [], []
     for packed in files:
         if packed.contract.reader < READER_VERSION:
@@ -126,7 +126,7 @@ def _reread(report: Report, folder: CacheFolder, files: list[Packed]) -> None:
 
 
 def _read_otherwise(folder: CacheFolder, source: str) -> bool | None:
-    """Whether a video is read otherwise today; None where it is not there."""
+    """Return whether today's reader differs, None if the video is missing."""
     for root in folder.roots():
         video = Path(root) / source
         if video.is_file():

@@ -1,4 +1,4 @@
-"""Which examination a path calls for."""
+"""Choice of the examination for a path."""
 
 import os
 from pathlib import Path
@@ -32,15 +32,16 @@ def examine(
         path: A folder of videos, a packed cache, a tree of frames and flow,
             an annotation list, a folder of official splits, or one video.
         root: Folder of the videos that a list names.
-        deep: Whether every frame is decoded, rather than the first of each
+        deep: Whether to decode every frame rather than the first of each
             video.
-        bound: Pixels that the extreme levels of flow on disk should mean.
+        bound: Expected displacement in pixels at the extreme levels of flow
+            on disk.
 
     Returns:
-        What was found.
+        A `Report` of the findings.
 
     Raises:
-        SpecError: If there is nothing the library knows.
+        SpecError: If the path holds nothing that the library reads.
 
     Example:
         >>> examine("videos").healthy

@@ -1,4 +1,4 @@
-"""Trees of frames and flow that other tools wrote."""
+"""Examination of frames and flow that other tools wrote."""
 
 import os
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from keras_twostream.data.layouts import Layout, measure, read_layout
 from keras_twostream.data.layouts.measuring import likely_bound
 from keras_twostream.data.layouts.sources import zero_level
 
-MEASURED = 5  # videos whose flow is computed anew, to compare
+MEASURED = 5  # videos whose flow is recomputed for comparison
 
 
 def examine_folders(
@@ -23,7 +23,7 @@ def examine_folders(
     Args:
         path: The tree.
         folders: The folders of frames or flow in it.
-        bound: Pixels that the extreme levels of flow should mean.
+        bound: Expected displacement in pixels at the extreme levels of flow.
     """
     layouts = _videos(folders)
     names = sorted({layout.name for layout in layouts})
@@ -45,7 +45,7 @@ def examine_folders(
 
 
 def _videos(folders: Sequence[Path]) -> list[Layout]:
-    """Return a layout for each video, whose files may be in three trees."""
+    """Return one layout per video, whose files may be in three trees."""
     found: dict[frozenset, Layout] = {}
     for folder in folders:
         layout = read_layout(folder)

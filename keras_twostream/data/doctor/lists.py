@@ -1,4 +1,4 @@
-"""Annotation lists and official splits."""
+"""Examination of annotation lists and official splits."""
 
 import collections
 import os
@@ -30,12 +30,12 @@ def holds_splits(path: Path) -> bool:
 def examine_list(
     path: Path, root: str | os.PathLike[str] | None, deep: bool = False
 ) -> Report:
-    """Compare a list with the files it names, which are opened.
+    """Compare a list with the files it names, and open them.
 
     Args:
         path: The list.
         root: Folder of the files; beside the list when None.
-        deep: Whether every frame is decoded.
+        deep: Whether to decode every frame.
     """
     found = read_annotations(path, root=root)
     report = Report(path, f"list ({found.format})")
@@ -67,7 +67,7 @@ def _has_bytes(path: str) -> bool:
 
 
 def examine_splits(path: Path, root: str | os.PathLike | None) -> Report:
-    """Compare training and test of every official split."""
+    """Compare the training and test sets of every official split."""
     name = detect_format(path)
     report = Report(path, f"official splits ({name})")
     for split in SPLITS:

@@ -1,4 +1,4 @@
-"""What an examination finds."""
+"""Findings of an examination, and their report."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -8,12 +8,12 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """Something to know about a data set.
+    """A problem of a data set, or a remark about it.
 
     Attributes:
-        problem: Whether something has to be done; else it is a remark.
-        text: What was found.
-        advice: What to do.
+        problem: Whether it is a problem to solve; otherwise it is a remark.
+        text: Description of the finding.
+        advice: Recommended action.
         where: The files, folders or names concerned.
     """
 
@@ -27,10 +27,10 @@ class Report:
     """The findings about one path.
 
     Attributes:
-        path: What was examined.
-        layout: What it is, in words.
+        path: The path that was examined.
+        layout: Kind of data, in words.
         facts: Counts and settings, by name.
-        findings: In the order they were made.
+        findings: Findings in the order they were made.
     """
 
     def __init__(self, path: Path, layout: str) -> None:
@@ -40,7 +40,7 @@ class Report:
 
     @property
     def healthy(self) -> bool:
-        """Whether there is no problem."""
+        """Return whether there is no problem."""
         return not any(finding.problem for finding in self.findings)
 
     def problem(

@@ -1,4 +1,4 @@
-"""A folder of videos."""
+"""Examination of a folder of videos."""
 
 import collections
 import os
@@ -25,18 +25,18 @@ from keras_twostream.data.video import reading
 from keras_twostream.data.video.reading import VideoInfo
 from keras_twostream.errors import VideoError
 
-SHORT = 16  # frames: fewer than most clips need
-LONG = 60.0  # seconds, of a video that cannot be sought in
-UNEVEN = 10  # largest class over smallest from which it is worth a remark
+SHORT = 16  # frames; most clips need more
+LONG = 60.0  # seconds; long for a video without seeking
+UNEVEN = 10  # ratio of largest to smallest class worth a remark
 
 
 def examine_videos(path: Path, videos: Sequence[Path], deep: bool) -> Report:
-    """Count videos, try each, and compare classes and subsets.
+    """Count videos, open each, and compare classes and subsets.
 
     Args:
         path: The folder, or the file.
         videos: The videos in it.
-        deep: Whether every frame is decoded.
+        deep: Whether to decode every frame.
     """
     report = Report(path, "videos")
     infos = look_at(report, videos, deep)
@@ -50,15 +50,15 @@ def examine_videos(path: Path, videos: Sequence[Path], deep: bool) -> Report:
 def look_at(
     report: Report, videos: Sequence[Path], deep: bool
 ) -> dict[Path, VideoInfo]:
-    """Open videos, and report what cannot be read and what they are.
+    """Open videos, and report their properties and unreadable files.
 
     Args:
-        report: Gets the findings.
+        report: Report to add the findings to.
         videos: The files.
-        deep: Whether every frame is decoded.
+        deep: Whether to decode every frame.
 
     Returns:
-        What each readable file says about itself.
+        The `VideoInfo` of each readable file.
     """
     with ThreadPoolExecutor(available_cpus()) as pool:
         looks = list(pool.map(lambda video: _look(video, deep), videos))
@@ -133,7 +133,7 @@ def _sizes(report: Report, infos: dict[Path, VideoInfo]) -> None:
     )
 
 
-# By a test of what a video is: what is said, and what can be done.
+# For each test of a video: the finding, and the advice.
 _ODD = {
     "damaged": (
         "Files of which parts cannot be decoded: they are left out.",
@@ -203,7 +203,7 @@ def _classes(report: Report, path: Path, videos: Sequence[Path]) -> None:
 
 
 def _count(root: Path, videos: Sequence[Path]) -> collections.Counter:
-    """Videos in each class folder, those without any included."""
+    """Count the videos in each class folder, empty ones included."""
     count = collections.Counter(
         {folder.name: 0 for folder in _class_folders(root)}
     )
@@ -214,7 +214,7 @@ def _count(root: Path, videos: Sequence[Path]) -> collections.Counter:
 
 
 def _class_folders(root: Path) -> list[Path]:
-    """The folders in `root`, but for those of annotation lists."""
+    """Return the folders in `root`, except those of annotation lists."""
     return [each for each in folders_in(root) if not _holds_lists(each)]
 
 

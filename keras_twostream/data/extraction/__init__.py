@@ -1,4 +1,4 @@
-"""From videos to a packed cache: many at once, resumable, each counted."""
+"""Extraction of videos into a packed cache: parallel and resumable."""
 
 from keras_twostream._lazy import lazy_names
 

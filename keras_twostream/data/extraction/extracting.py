@@ -1,4 +1,4 @@
-"""Frames and flow of a whole data set, into a packed cache."""
+"""Extraction of a whole data set's frames and flow into a packed cache."""
 
 import dataclasses
 import os
@@ -23,7 +23,7 @@ from keras_twostream.errors import SpecError
 from keras_twostream.spec import IN_GRAPH_FLOW
 
 ENGINES = ("local", "ray")
-# Called with frames done, frames expected in all, and seconds.
+# Function of frames done, frames expected in total, and seconds.
 Progress = Callable[[int, float, float], None]
 
 
@@ -33,12 +33,12 @@ class Summary:
 
     Attributes:
         out: The cache, a path or URL.
-        contract: How it is made.
-        done: Lines of the videos that were extracted now.
-        present: Number of videos that were there already.
+        contract: Contract of the cache.
+        done: Entries of the videos that this run extracted.
+        present: Number of videos that were already in the cache.
         failed: Reason for each video that failed, by path.
-        stopped: Why the run ended early, None if it did not.
-        seconds: Time it took.
+        stopped: Reason why the run ended early, None if it did not.
+        seconds: Duration of the run.
     """
 
     out: str
@@ -51,12 +51,12 @@ class Summary:
 
     @property
     def frames(self) -> int:
-        """Frames extracted now."""
+        """Number of frames that this run extracted."""
         return sum(entry.frames for entry in self.done)
 
     @property
     def flows(self) -> int:
-        """Flow fields extracted now."""
+        """Number of flow fields that this run extracted."""
         return sum(entry.flows for entry in self.done)
 
 
@@ -72,11 +72,11 @@ def extract(
     resume: bool = True,
     progress: Progress = lambda done, expected, seconds: None,
 ) -> Summary:
-    """Decodes videos once, computes their flow, and keeps both.
+    """Extract frames and flow of videos into a packed cache.
 
-    Writes one file for each video, whole or not at all, so a run that was
-    interrupted in any way is resumed by calling it again. Every video is
-    verified by count: N frames, N-1 flow fields.
+    Each video is decoded once. Its packed file appears only when it is
+    complete, so an interrupted run is resumed by calling this again. Every
+    video is verified by count: N frames, N-1 flow fields.
 
     With several workers call it below `if __name__ == "__main__":`, as the
     standard library asks of every program that starts processes.
@@ -85,23 +85,23 @@ def extract(
         source: A folder of videos, a list of them, or a single one: a path,
             or any URL that fsspec knows.
         out: The cache's folder, a path or URL.
-        contract: What to write: `Contract.of(spec)`.
+        contract: Contract of the cache: `Contract.of(spec)`.
         engine: "local", or "ray" for the Ray cluster that this process
             belongs to or that RAY_ADDRESS names. Each node must see `source`
-            and `out`; the videos of a node that dies are done by others.
-        workers: Processes. When None one per processor, and a single one
-            for TV-L1, which is parallel in itself.
+            and `out`; other nodes take over the videos of a node that dies.
+        workers: Number of processes. When None, one per processor, or a
+            single one for TV-L1, which is itself parallel.
         root: Folder that a list's videos are in, a path or URL.
-        format: Of a list, see `read_annotations`.
-        resume: Whether videos that are there, whole and of this contract,
-            are left as they are; otherwise each is replaced when it is done.
-        progress: Called now and then.
+        format: Format of a list, see `read_annotations`.
+        resume: Whether to keep videos already extracted, whole and under
+            this contract; otherwise each is replaced when it is done.
+        progress: Function called from time to time, see `Progress`.
 
     Returns:
-        What was done, and what failed why.
+        A `Summary`: videos done, and failures with their reasons.
 
     Raises:
-        SpecError: If there is no video, or `out` was made otherwise or
+        SpecError: If there is no video, or `out` has another contract or
             cannot be written.
         MissingLibraryError: If Ray or fsspec is needed and not installed.
 
@@ -169,7 +169,7 @@ def _run(
 
 
 def _take(outcome: work.Outcome, folder: CacheFolder, summary: Summary) -> None:
-    """Write down the result of a job."""
+    """Record the outcome of a job."""
     if outcome.fatal:
         summary.stopped = outcome.reason
     elif outcome.entry is None:
@@ -184,7 +184,7 @@ def _take(outcome: work.Outcome, folder: CacheFolder, summary: Summary) -> None:
 
 
 def _expected(tally: MutableSequence[int], size: int) -> float:
-    """Return the frames in all, judged by the videos that were begun."""
+    """Estimate the total number of frames from the videos begun."""
     share = tally[work.BEGUN] / size if size else 0
     return tally[work.EXPECTED] / share if share else 0.0
 
@@ -206,6 +206,6 @@ def _processes_for(
         in_graph = contract.flow_algorithm in IN_GRAPH_FLOW
         in_graph = in_graph and "flow" in contract.streams
         workers = 1 if in_graph else available_cpus()
-    # Of a set, what is left may be just what its decoder dies of: that is
-    # never done in this process.
+    # The remaining videos of a set may be those that crash a decoder: they
+    # never run in this process.
     return min(workers, summary.present + len(jobs))

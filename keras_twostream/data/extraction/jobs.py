@@ -1,4 +1,4 @@
-"""Which videos to extract, and which are done already."""
+"""Jobs of an extraction: the videos, without those already done."""
 
 import dataclasses
 import hashlib
@@ -29,12 +29,12 @@ from keras_twostream.errors import SpecError, VideoError
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A video to extract.
+    """A video to extract, and its name in the cache.
 
     Attributes:
         video: The file, or its URL.
-        name: The video in the cache.
-        size: Bytes of the file, where looking them up takes a request.
+        name: The video's name in the cache.
+        size: Size of the file in bytes, where finding it takes a request.
     """
 
     video: str
@@ -47,16 +47,16 @@ def find_jobs(
     root: str | os.PathLike | None = None,
     format: str | None = None,
 ) -> list[Job]:
-    """Return the videos that a folder, a list or a file stands for.
+    """Return the jobs of a folder, a list or a single video.
 
     Args:
-        source: A folder, looked through to the bottom; a list, or a folder
+        source: A folder, searched recursively; a list, or a folder
             of official ones, that `read_annotations` reads; or a video.
         root: Folder that the list's videos are in.
-        format: Of the list, found out when None.
+        format: Format of the list, detected when None.
 
     Returns:
-        Jobs named by the video's path below the folder, each once.
+        Jobs named by the videos' paths below the folder, without repeats.
 
     Raises:
         SpecError: If there is no video.
@@ -78,7 +78,7 @@ def find_jobs(
 
 
 def named_apart(jobs: Sequence[Job], folder: CacheFolder) -> list[Job]:
-    """Return the jobs, by whole paths where another folder has their names.
+    """Return the jobs, named by whole paths where names are taken.
 
     Otherwise `train/wave/1.mp4` and `test/wave/1.mp4`, extracted one after
     the other, would replace each other. A video that changed keeps its name.
@@ -111,7 +111,7 @@ def _is_of(entry: Entry, video: str) -> bool:
 def open_jobs(
     jobs: Sequence[Job], folder: CacheFolder, contract: Contract
 ) -> list[Job]:
-    """Return the jobs that are not done; whole files get their lines.
+    """Return the jobs not done, and add whole files to the manifest.
 
     A process that is killed between a video and its line in the manifest
     leaves such a file.
@@ -168,9 +168,9 @@ def read_listed(
     root: str | os.PathLike | None = None,
     format: str | None = None,
 ) -> Annotations:
-    """Read a list; of a folder of official ones all splits, with repeats.
+    """Read a list, or all splits of a folder of official ones.
 
-    Each of HMDB-51's splits leaves videos out.
+    Each of HMDB-51's splits leaves videos out. Items may repeat.
     """
     splits: Sequence[int | None] = splits_in(source) or (None,)
     parts = [

@@ -1,4 +1,4 @@
-"""Jobs spread over processes, one of which may die without harm."""
+"""Parallel jobs in processes, any of which may die without harm."""
 
 import collections
 import dataclasses
@@ -25,7 +25,7 @@ from keras_twostream.data.extraction.work import (
     work_in_process,
 )
 
-_TICK = 0.25  # seconds between two looks at the progress
+_TICK = 0.25  # seconds between two progress reports
 _QUEUED = 2  # jobs for each process: one it works on, one that waits
 
 Tick = Callable[[MutableSequence[int]], None]
@@ -38,14 +38,14 @@ def outcomes(
     workers: int,
     tick: Tick,
 ) -> Generator[Outcome, None, None]:
-    """Do all jobs, and yield the result of each as it comes.
+    """Run all jobs, and yield each outcome as it comes.
 
     Args:
         jobs: The videos.
-        contract: What to write.
+        contract: Contract of the cache.
         folder: The cache.
-        workers: Processes; with 1 everything happens in this one.
-        tick: Called with the tally now and then.
+        workers: Number of processes; 1 runs everything in this process.
+        tick: Function called with the tally from time to time.
     """
     if workers == 1:
         yield from _here(jobs, contract, folder, tick)
@@ -57,8 +57,8 @@ def outcomes(
         try:
             yield from processes.work(waiting, running)
         except BrokenProcessPool:
-            # One of these killed its process: which, shows when each is
-            # done in a process of its own.
+            # One of these killed its process. Running each in its own
+            # process shows which one.
             for job in running.values():
                 yield processes.alone(job)
 
@@ -87,18 +87,18 @@ class _Processes:
         self._tally: Any = self._context.Array("q", 4)
 
     def work(self, waiting, running) -> Iterator[Outcome]:
-        """Empty `waiting`; `running` is under way meanwhile."""
+        """Run the jobs of `waiting`, with those under way in `running`."""
         with self._pool(min(self.workers, len(waiting))) as pool:
             try:
                 while waiting or running:
                     self._fill(pool, waiting, running)
                     yield from self._finished(running)
             except (GeneratorExit, KeyboardInterrupt):
-                self._tally[STOP] = 1  # or the pool would wait for the rest
+                self._tally[STOP] = 1  # the pool must not wait for the rest
                 raise
 
     def alone(self, job: Job) -> Outcome:
-        """Do a job in a process that no other job can harm."""
+        """Run a job in a process of its own."""
         try:
             with self._pool(1) as pool:
                 return self._submit(pool, job).result()

@@ -1,4 +1,4 @@
-"""Jobs spread over a Ray cluster, a node of which may die without harm."""
+"""Parallel jobs on a Ray cluster, any node of which may die."""
 
 import collections
 import os
@@ -19,9 +19,9 @@ from keras_twostream.data.extraction.work import (
 from keras_twostream.errors import MissingLibraryError, SpecError
 from keras_twostream.spec import IN_GRAPH_FLOW
 
-_TICK = 1.0  # seconds between two looks at the progress
+_TICK = 1.0  # seconds between two progress reports
 _QUEUED = 2  # jobs for each processor: one it works on, one that waits
-_TRIES = 3  # further ones, after the process or its node died
+_TRIES = 3  # retries after the process or its node died
 
 
 def outcomes(
@@ -31,18 +31,18 @@ def outcomes(
     workers: int | None,
     tick: Tick,
 ) -> Generator[Outcome, None, None]:
-    """Do all jobs on a Ray cluster, and yield each result as it comes.
+    """Run all jobs on a Ray cluster, and yield each outcome as it comes.
 
     The cluster is the one that this process belongs to or that RAY_ADDRESS
-    names, otherwise one of this machine alone. Ray gives the videos of a node
-    that dies to others; they write the same bytes.
+    names, otherwise one of this machine alone. If a node dies, Ray gives its
+    videos to other nodes, which write the same bytes.
 
     Args:
         jobs: The videos; every node must see them.
-        contract: What to write.
+        contract: Contract of the cache.
         folder: The cache, a path that every node sees, or a URL.
-        workers: Most videos at once; what the cluster has room for when None.
-        tick: Called with the tally now and then.
+        workers: Most videos at once; as many as the cluster can run when None.
+        tick: Function called with the tally from time to time.
 
     Raises:
         MissingLibraryError: If Ray is not installed.
@@ -87,7 +87,7 @@ def _connect(folder: str) -> Any:
 
 
 def _needs(ray, contract: Contract) -> dict[str, Any]:
-    """Return what a video needs of a node; in-graph flow takes a GPU."""
+    """Return a video's resource request; in-graph flow takes a GPU."""
     needs = {"num_cpus": 1, "max_retries": _TRIES}
     in_graph = contract.flow_algorithm in IN_GRAPH_FLOW
     in_graph = in_graph and "flow" in contract.streams

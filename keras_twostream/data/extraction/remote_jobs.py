@@ -1,4 +1,4 @@
-"""Which videos to extract, where some of it lies behind a URL."""
+"""Jobs of an extraction whose source or root is a URL."""
 
 import os
 import tempfile
@@ -16,13 +16,13 @@ from keras_twostream.errors import SpecError
 def find_remote_jobs(
     source: str, root: str | None = None, format: str | None = None
 ) -> list[Job]:
-    """As `find_jobs`, for a source or a root that is a URL.
+    """Return the jobs of `find_jobs`, for a source or a root behind a URL.
 
     Args:
         source: A folder, a list or a video: a path or URL.
         root: Folder of a list's videos, a path or URL; the list's own folder
             when None.
-        format: Of the list, found out when None.
+        format: Format of the list, detected when None.
 
     Raises:
         SpecError: If there is no video.
@@ -54,7 +54,7 @@ def _is_list(source: str) -> bool:
 
 
 def _names_in(folder: str) -> list[str]:
-    """The files right in a folder, a path or URL; none where it is a file."""
+    """Return the names of files directly in a folder; none for a file."""
     if not addresses.is_remote(folder):
         return os.listdir(folder) if os.path.isdir(folder) else []
     files, inner = addresses.file_system(folder)
@@ -79,7 +79,7 @@ def _job(name: str, root: str) -> Job:
 
 
 def _list_here(source: str, folder: Path) -> Path:
-    """A local copy of a list, or of a folder of official lists."""
+    """Yield a local copy of a list, or of a folder of official lists."""
     if not addresses.is_remote(source):
         return Path(source)
     target = folder / source.rstrip("/").rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""One video in one process. Imports neither Keras nor TensorFlow."""
+"""Extraction of one video in one process, without Keras or TensorFlow."""
 
 import dataclasses
 import errno
@@ -18,8 +18,8 @@ from keras_twostream.data.extraction.jobs import Job
 from keras_twostream.data.video import packets
 from keras_twostream.errors import MissingLibraryError, TwoStreamError
 
-# Places in the tally that processes share: bytes of the videos begun, frames
-# they have, frames done, and whether to stop.
+# Indices into the tally that processes share: bytes of the videos begun, their
+# frames, frames done, and a flag to stop.
 BEGUN, EXPECTED, DONE, STOP = range(4)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -29,13 +29,13 @@ _shared: MutableSequence[int] = [0, 0, 0, 0]
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """The result of a job.
+    """The outcome of a job: an entry or a reason for failure.
 
     Attributes:
         job: The job.
-        entry: The video's line, None if it failed.
-        reason: Why it failed.
-        fatal: Whether every other job would fail like it.
+        entry: The video's manifest entry, None if it failed.
+        reason: Reason for the failure.
+        fatal: Whether every other job would fail in the same way.
     """
 
     job: Job
@@ -45,11 +45,11 @@ class Outcome:
 
 
 class Stopped(Exception):
-    """The run ends; what is half done is removed."""
+    """An exception that ends the run and discards unfinished work."""
 
 
 def begin(shared: MutableSequence[int]) -> None:
-    """Prepare a process: quiet on Ctrl-C, gone when its parent is."""
+    """Prepare a process to ignore Ctrl-C and to exit with its parent."""
     global _shared
     _shared = shared
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -58,12 +58,12 @@ def begin(shared: MutableSequence[int]) -> None:
 
 
 def work_in_process(job: Job, contract: Contract, folder: str) -> Outcome:
-    """Do `work` in a process that `begin` prepared."""
+    """Run `work` in a process that `begin` prepared."""
     return work(job, contract, folder, _shared)
 
 
 def work_alone(job: Job, contract: Contract, folder: str) -> Outcome:
-    """Do `work` in a process that shares no tally."""
+    """Run `work` in a process that shares no tally."""
     cv2.setNumThreads(1)
     return work(job, contract, folder, [0, 0, 0, 0])
 
@@ -78,12 +78,12 @@ def work(
 
     Args:
         job: The video.
-        contract: What to write.
+        contract: Contract of the cache.
         folder: The cache, a path or URL.
-        tally: See `BEGUN` and those beside it.
+        tally: Shared counts, indexed by `BEGUN` and the constants beside it.
 
     Returns:
-        The outcome; errors are in it.
+        The outcome, which holds any error.
     """
 
     def report(frames: int) -> None:
@@ -115,7 +115,7 @@ def work(
 
 
 def _naming(job: Job, reason: str) -> str:
-    """Return the reason, with the video's URL where a copy was read."""
+    """Return the reason, with the video's URL instead of its copy's path."""
     return reason if job.video in reason else f"{job.video}: {reason}"
 
 
@@ -127,7 +127,7 @@ def _failed_write(job: Job, folder: str, error: OSError) -> Outcome:
 
 
 def cannot_write(folder: str, error: OSError) -> str:
-    """Say why a run ends that cannot write into its cache."""
+    """Return why a run that cannot write into its cache ends."""
     again = "run the same command again: it goes on where it stopped."
     if error.errno in _FULL:
         return f"The disk of {folder} is full. Make room and {again}"
@@ -146,7 +146,7 @@ def _add(tally: MutableSequence[int], place: int, count: int) -> None:
 
 
 def _follow_parent() -> None:
-    """A killed parent cannot say goodbye; its workers would wait forever."""
+    """End this process with its parent; it would otherwise wait forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

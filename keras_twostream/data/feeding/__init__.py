@@ -1,1 +1,1 @@
-"""The `tf.data` pipeline: order of the items, reading, batches."""
+"""The `tf.data` pipeline: item order, reading and batching."""

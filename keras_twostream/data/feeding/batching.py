@@ -9,7 +9,7 @@ from keras_twostream.data.feeding.memory import Recycled, keep_freed_memory
 from keras_twostream.data.feeding.reader import ClipReader
 from keras_twostream.spec import ClipSpec
 
-_AT_ONCE = 2  # batches in the making: the next begins while one ends
+_AT_ONCE = 2  # batches in progress: the next begins while one ends
 _TYPES = {"rgb": np.uint8, "flow": np.float32}
 
 
@@ -18,15 +18,14 @@ def read_batches(
 ) -> tf.data.Dataset:
     """Return clips and labels of batches of pairs (epoch, item).
 
-    Python only says what is to be done: reading, decoding and resizing
-    happen in OpenCV and NumPy, without Python's lock, and right in the
-    batch's own memory, which becomes the tensor's.
+    Reading, decoding and resizing run in OpenCV and NumPy, without Python's
+    lock, and write into the batch's memory, which becomes the tensor's.
 
     Args:
         pairs: (B, 2) int64 elements.
-        reader: Makes clips.
+        reader: Reader that makes the clips.
         spec: The clip.
-        workers: Threads.
+        workers: Number of threads.
     """
     pool, memory = ThreadPoolExecutor(workers), Recycled()
     keep_freed_memory()
@@ -63,5 +62,5 @@ def read_batches(
 
 
 def clip_shape(spec: ClipSpec, stream: str) -> tuple[int, ...]:
-    """Return (T, H, W, C)."""
+    """Return the shape (T, H, W, C) of a stream's clip."""
     return (spec.clip_length, *spec.crop, spec.channels(stream))

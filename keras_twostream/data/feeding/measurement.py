@@ -1,4 +1,4 @@
-"""How fast clips are read, and where the time goes."""
+"""Measurement of the speed of clip reading, part by part."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from keras_twostream.data.video.boundary import one_file
 from keras_twostream.errors import SpecError, VideoError
 from keras_twostream.spec import ClipSpec
 
-CLIPS = 8  # that are taken apart, one by one
+CLIPS = 8  # clips timed part by part
 
 
 def measure(
@@ -39,25 +39,25 @@ def measure(
         items: An `Annotations`.
         spec: The clip.
         batch_size: Clips in a batch.
-        batches: How many are timed, after the first.
-        step_seconds: What a training step takes on each batch; the step is
-            imitated by waiting.
+        batches: Number of batches to time, after the first.
+        step_seconds: Duration of a training step per batch, imitated by
+            waiting.
         cache: As in `video_dataset`.
         augment: As in `video_dataset`.
-        workers: Videos read at once; all processors when None.
+        workers: Number of videos read at once; all processors when None.
 
     Returns:
         "clips_per_second", "seconds_per_batch",
         "processor_seconds_per_clip", "first_batch_seconds", "parts" (seconds
-        of one clip on one worker, on the way that training takes: open,
-        frames, flow, crop; what is not compressed is read by crop),
+        of one clip on one worker, read as training reads it: open,
+        frames, flow, crop; crop also reads uncompressed data),
         "waiting" (share of a training step's time that it waits for input;
         None without `step_seconds`), "batch_size" and "workers".
 
     Raises:
         SpecError: If there are no items, a number of clips or batches is
-            not 1 or more, or the cache was made otherwise.
-        VideoError: If no file can be read of those that are taken apart.
+            not 1 or more, or the cache has another contract.
+        VideoError: If no file timed part by part can be read.
     """
     if batches < 1:
         raise SpecError(
@@ -97,7 +97,7 @@ def measure(
 
 
 def _time(stream, batches: int, step_seconds: float) -> tuple[float, float]:
-    """Return seconds, and seconds of the processors."""
+    """Return the elapsed seconds and the processor seconds."""
     start, work = time.perf_counter(), time.process_time()
     for _ in range(batches):
         next(stream)
@@ -110,7 +110,7 @@ def _parts(
 ) -> dict[str, float]:
     """Return mean seconds of each part of a clip, read as training reads it.
 
-    Files that cannot be read are passed over, as training does.
+    Files that cannot be read are skipped, as in training.
     """
     take_apart = _taking_apart(
         frame_store(cache, 0, spec, paths), spec, augment
@@ -150,7 +150,7 @@ def _taking_apart(store, spec: ClipSpec, augment) -> Callable:
         footage = _footage(source, place, spec, watch)
         crop = draw(footage.size[0], footage.size[1], spec.crop, rng)
         with watch("crop"):
-            # Into the same memory again, as a batch is filled.
+            # Reuse the same memory, as when a batch is filled.
             clip.update(footage.crop(crop, out=clip or None))
         return watch.seconds
 
@@ -177,7 +177,7 @@ def _counted(read: Callable, watch: Stopwatch) -> Callable:
 def _footage(
     source: Source, place: np.ndarray, spec: ClipSpec, watch: Stopwatch
 ) -> Footage | PackedFootage:
-    """Return footage; what reading frames leaves of its time is flow."""
+    """Return footage; time not spent reading frames counts as flow."""
     watch.seconds.setdefault("frames", 0.0)
     before = watch.seconds["frames"]
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Which item of a data set comes when, in which epoch."""
+"""The order of a data set's items in each epoch."""
 
 import numpy as np
 import tensorflow as tf
@@ -8,7 +8,7 @@ from keras_twostream.errors import SpecError
 
 
 class Order:
-    """The order of items, and how far a dataset has come in it."""
+    """The order of items, and a dataset's position in it."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Order:
         self._start = (epoch, step)
 
     def pairs(self, epoch: int) -> np.ndarray:
-        """Return (N, 2) pairs (epoch, item) that are left of an epoch."""
+        """Return the remaining (N, 2) pairs (epoch, item) of an epoch."""
         shuffled = self._seed is not None
         order = placement.epoch_order(
             self.items, self._seed or 0, epoch, shuffled
@@ -56,7 +56,7 @@ class Order:
         return np.stack([np.full_like(order, epoch), order], axis=-1)
 
     def next_pairs(self) -> np.ndarray:
-        """Return the pairs of the epoch that a new iterator begins."""
+        """Return the pairs of the epoch that a new iterator starts."""
         return self.pairs(self.epoch)
 
     def delivered(self, batch: int) -> int:
@@ -68,7 +68,7 @@ class Order:
 
 
 def one_epoch(order: Order) -> tf.data.Dataset:
-    """Pairs (epoch, item) of the epoch that an iterator begins."""
+    """Return a dataset of the pairs (epoch, item) of one epoch."""
 
     def all_pairs(_):
         pairs = tf.numpy_function(order.next_pairs, [], tf.int64)
@@ -80,7 +80,7 @@ def one_epoch(order: Order) -> tf.data.Dataset:
 
 
 def endless(order: Order) -> tf.data.Dataset:
-    """Pairs (epoch, item) of one epoch after the other."""
+    """Return a dataset of the pairs (epoch, item) of successive epochs."""
 
     def all_pairs(epoch):
         pairs = tf.numpy_function(order.pairs, [epoch], tf.int64)
@@ -92,12 +92,12 @@ def endless(order: Order) -> tf.data.Dataset:
 
 
 def counting_epochs(dataset: tf.data.Dataset, order: Order) -> tf.data.Dataset:
-    """Move on to the next epoch when the last batch is taken.
+    """Count an epoch of a dataset when its last batch is taken.
 
-    Not when an iterator is made: Keras makes one more, only to look at the
-    first batch, and an epoch would be lost. Where that batch is the whole
-    epoch (or two are, on JAX with a GPU, which fetches one ahead), looking
-    and passing are the same, and `fit` begins with the draws of epoch 1.
+    Counting iterators instead would lose an epoch, because Keras makes one
+    more only to look at the first batch. Where that batch is the whole epoch
+    (or two batches are, on JAX with a GPU, which fetches one ahead), the look
+    counts as an epoch, and `fit` begins with the draws of epoch 1.
     """
 
     def count(number, batch):

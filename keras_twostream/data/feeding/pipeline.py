@@ -1,4 +1,4 @@
-"""From a list of video files to batches, with flow computed on the way.
+"""Batches from a list of video files, with flow computed on demand.
 
 Order and draws are functions of (seed, epoch, index) alone. A resumed run
 starts at (epoch, step) and sees what an undisturbed one would have seen,
@@ -74,47 +74,47 @@ def video_dataset(
         items: (path, label) pairs or an `Annotations`. A label is an int
             from 0, -1 where it is not known, or a tuple of ints for several,
             which becomes a 0/1 vector.
-        spec: The clip that the model eats: `kts.clip_spec(model)`.
+        spec: The model's clip: `kts.clip_spec(model)`.
         batch_size: Clips in a batch.
         training: Whether clips, crops and order are random; otherwise one
-            clip per video is placed as `spec.sampling` says, cropped in the
+            clip per video is placed by `spec.sampling` and cropped in the
             centre, in the order of `items`.
         seed: 0 or more; everything random depends on it.
         start_epoch: Number of the first epoch.
-        start_step: Batches of the first epoch to leave out.
-        repeat: Whether epochs follow each other without end. Implies
+        start_step: Number of batches of the first epoch to skip.
+        repeat: Whether to repeat epochs without end. Implies
             `drop_remainder`.
         sampler: "single", "multi_stride", "dense", "segments", "whole", or
-            a function (see `SAMPLERS`); None takes what the spec implies.
+            a function (see `SAMPLERS`); the spec's sampler when None.
         augment: "multi_scale" (the default), "random", "aspect_jitter",
             "scale_jitter", "centre", or a function (see `AUGMENTATIONS`).
-        mirror: Whether half of the training clips are mirrored. Turn it off
-            where left and right tell classes apart.
+        mirror: Whether to mirror half of the training clips. Turn it off
+            where left and right distinguish classes.
         colour: Largest relative change of brightness, contrast and
-            saturation, 0 for none. Only rgb.
+            saturation, 0 for none. Applies to rgb only.
         flow_values: "scaled", or "unscaled" as in the authors' code.
-        short: Videos shorter than a clip "loop" or "pad".
-        drop_remainder: Whether a smaller last batch is left out; by default
+        short: How a video shorter than a clip is extended, "loop" or "pad".
+        drop_remainder: Whether to drop a smaller last batch; by default only
             in training.
-        workers: Videos read at once; all processors when None.
+        workers: Number of videos read at once; all processors when None.
         cache: "memory" keeps decoded frames, up to `cache_bytes`. Any other
             name is a folder: a packed cache, read where it holds a video and
-            written where it does not, so that the first epoch costs what
-            `keras-twostream extract` does and later ones only read.
-        cache_bytes: Bytes that the cache in memory may take.
-        bound: Pixels that the extreme levels mean of flow that another tool
-            wrote (see `data.layouts`); those tools do not record it.
-        num_classes: Classes of the model: the length of 0/1 vectors, and a
-            bound that labels are held to. By default what `items` show.
+            written where it does not, so that the first epoch takes as long
+            as `keras-twostream extract`, and later ones only read.
+        cache_bytes: Size limit of the cache in memory, in bytes.
+        bound: Displacement in pixels at the extreme levels of another tool's
+            flow (see `data.layouts`); those tools do not record it.
+        num_classes: Number of the model's classes: the length of 0/1 vectors
+            and the upper limit of labels. By default taken from `items`.
 
     Returns:
         A dataset of ({stream: (B, T, H, W, C)}, labels): "rgb" uint8, "flow"
         float32 in pixels; labels (B,) int32 or (B, classes) float32.
 
     Raises:
-        SpecError: If an argument is not as above, a label is below -1 or
-            beyond `num_classes`, or the cache was made for other clips.
-        VideoError: If no file at all can be read.
+        SpecError: If an argument is invalid, a label is below -1 or beyond
+            `num_classes`, or the cache was made for other clips.
+        VideoError: If no file can be read.
 
     Example:
         >>> dataset = video_dataset(items, kts.clip_spec(model), 16,
@@ -171,7 +171,7 @@ def _paths_and_labels(
 
 
 def _check_arguments(items: Any, spec: Any, batch_size: Any) -> None:
-    """Say which arguments are swapped, or what stands in their place."""
+    """Refuse arguments that are swapped or of the wrong type."""
     if isinstance(items, ClipSpec):
         raise SpecError(f"`items` comes before `spec`: {_CALL}.")
     if isinstance(spec, keras.Model):
@@ -193,7 +193,7 @@ def _check_arguments(items: Any, spec: Any, batch_size: Any) -> None:
 
 
 def _keep_off_gpu() -> None:
-    """TensorFlow only feeds the other backends; the GPU is theirs."""
+    """Keep TensorFlow off the GPU where it only feeds another backend."""
     if keras.backend.backend() == "tensorflow":
         return
     try:

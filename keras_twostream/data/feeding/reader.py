@@ -1,4 +1,4 @@
-"""One clip of a list of videos, by (epoch, index), for training or testing."""
+"""A reader of clips by (epoch, index), for training or testing."""
 
 import threading
 import warnings
@@ -16,7 +16,7 @@ from keras_twostream.spec import ClipSpec
 
 
 class ClipReader:
-    """A maker of clips by (epoch, index), safe to call from many threads."""
+    """A reader of clips by (epoch, index), safe to call from many threads."""
 
     def __init__(
         self,
@@ -51,14 +51,14 @@ class ClipReader:
     def read(
         self, epoch: int, index: int, out: dict[str, np.ndarray]
     ) -> np.ndarray:
-        """Write the clip of item `index` in `epoch`, and returns its label.
+        """Write the clip of item `index` in `epoch`, and return its label.
 
-        Where its file cannot be read, the next readable one stands in.
+        Where its file cannot be read, the next readable one replaces it.
 
         Args:
-            epoch: From 0.
-            index: From 0.
-            out: (T, H, W, C) for each stream of the spec.
+            epoch: Number of the epoch, from 0.
+            index: Number of the item, from 0.
+            out: Array (T, H, W, C) to fill for each stream of the spec.
 
         Raises:
             VideoError: If no file can be read.
@@ -68,7 +68,7 @@ class ClipReader:
             path = self._paths[place]
             if path in self.skipped:
                 continue
-            # Anew for each: a file may fail before or after its draws.
+            # New for each file: it may fail before or after its draws.
             rng = placement.generator(self._seed, epoch, index)
             try:
                 self._cut(path, rng, out)
@@ -79,10 +79,10 @@ class ClipReader:
         raise self._nothing_left()
 
     def set_bad_files_aside(self, workers: int, look_inside: bool) -> None:
-        """Take out files that are missing or empty, or unreadable too.
+        """Set aside files that are missing, empty or, if asked, unreadable.
 
         Raises:
-            VideoError: If none is left.
+            VideoError: If no file is left.
         """
 
         def check(path: str) -> None:
@@ -105,14 +105,14 @@ class ClipReader:
 
     @property
     def labels(self) -> np.ndarray:
-        """(N,) int32 or (N, classes) float32, of the videos not set aside."""
+        """Return (N,) int32 or (N, classes) float32 of videos not set aside."""
         return self._labels
 
     def _cut(
         self, path: str, rng: np.random.Generator, out: dict[str, np.ndarray]
     ) -> None:
-        # What samplers and augmentations raise, every video would meet: it
-        # is no fault of the file.
+        # An error of a sampler or augmentation would occur for every
+        # video: it is not the file's fault.
         with one_file(path):
             source = self._store.open(path)
         place = self._place(source.frames, rng)

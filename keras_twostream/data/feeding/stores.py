@@ -1,4 +1,4 @@
-"""Where the frames of videos come from, and what keeps them."""
+"""Stores of decoded frames, in memory or in a packed cache."""
 
 import functools
 import os
@@ -23,12 +23,12 @@ from keras_twostream.spec import ClipSpec
 
 
 class FrameStore:
-    """Decoded frames in memory, as long as there is room for them.
+    """A store of decoded frames in memory, up to a limit.
 
     Args:
-        limit: Bytes; 0 keeps nothing.
+        limit: Size limit in bytes; 0 keeps nothing.
         spec: The clip.
-        opener: Opens videos for that clip.
+        opener: Function that opens videos for that clip.
     """
 
     def __init__(self, limit: int, spec: ClipSpec, opener: Opener) -> None:
@@ -39,7 +39,7 @@ class FrameStore:
         self._lock = threading.Lock()
 
     def check(self, path: str, look_inside: bool) -> None:
-        """See `check_source`."""
+        """Refuse an unreadable path, see `check_source`."""
         check_source(path, self._opener, look_inside)
 
     def open(self, path: str) -> Source:
@@ -55,7 +55,7 @@ class FrameStore:
         return ArraySource(self._kept[path], self._spec)
 
     def _takes(self, path: str, source: Source) -> bool:
-        """Return whether the caller is to keep the video, and take its room.
+        """Return whether the caller may keep the video, and reserve its room.
 
         One frame tells the size, so that nothing is decoded in vain.
         """
@@ -71,13 +71,13 @@ class FrameStore:
 
 
 class CacheStore:
-    """Frames and flow from a packed cache, written where they are missing.
+    """A store of frames and flow in a packed cache, filled on demand.
 
     Args:
         folder: The cache.
         spec: The clip.
         paths: Every video of the data set.
-        opener: Opens the videos themselves.
+        opener: Function that opens the videos themselves.
     """
 
     def __init__(
@@ -92,15 +92,15 @@ class CacheStore:
         self._opener, self._writes = opener, True
 
     def check(self, path: str, look_inside: bool) -> None:
-        """See `check_source`; what is in the cache need not be elsewhere."""
+        """Refuse an unreadable path, unless the cache holds the video."""
         if not self._store.holds(Part.of(path).path):
             check_source(path, self._opener, look_inside)
 
     def open(self, path: str) -> Source:
         """Return a source of the video's frames and flow.
 
-        The video itself is read where the cache lacks it and cannot be
-        written any more.
+        The video itself is read where the cache lacks it and can no longer
+        be written.
         """
         part = Part.of(path)
         if not is_extracted(part.path):
@@ -131,14 +131,15 @@ def frame_store(
     paths: Sequence[str],
     bound: float = layouts.BOUND,
 ) -> FrameStore | CacheStore:
-    """Return what keeps frames: nothing, memory, or a folder.
+    """Return the store for frames: none, in memory, or in a folder.
 
     Args:
         cache: None, "memory", or the folder.
-        limit: Bytes that memory may hold.
+        limit: Size limit of memory in bytes.
         spec: The clip.
         paths: Every video of the data set.
-        bound: Pixels that the extreme levels of another tool's flow mean.
+        bound: Displacement in pixels at the extreme levels of another tool's
+            flow.
     """
     opener = functools.partial(open_source, spec=spec, bound=bound)
     if cache is None or cache == "memory":

@@ -1,4 +1,4 @@
-"""Frames and flow that other tools wrote, read as they lie on disk.
+"""Layouts of frames and flow that other tools wrote.
 
 | name | tool | files of a video | first | N frames give |
 |---|---|---|---|---|

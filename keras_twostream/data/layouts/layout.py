@@ -1,4 +1,4 @@
-"""Which tool wrote a folder of frames, and which file is which."""
+"""Recognition of a folder's layout by the names of its files."""
 
 import dataclasses
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from keras_twostream.errors import VideoError
 
-# What a file name says: (naming, role, pattern). The first that fits counts.
+# File names by (naming, role, pattern). The first match counts.
 _NAMES = [
     ("flow_", "x", r"flow_x_(\d+)"),
     ("flow_", "y", r"flow_y_(\d+)"),
@@ -36,8 +36,8 @@ class Layout:
 
     Attributes:
         name: The layout, see the package's table; "frames" without flow.
-        path: The folder that was asked about.
-        files: From role ("rgb", "x", "y") to {index: path}.
+        path: The folder that was read.
+        files: Dict from role ("rgb", "x", "y") to {index: path}.
         first: Lowest index of any role.
         shift: 1 where field k ends at image k (dense_flow), else 0.
     """
@@ -50,18 +50,18 @@ class Layout:
 
     @property
     def frames(self) -> int:
-        """Number of images, or of those that the fields lie between."""
+        """Number of images, or of those that the flow fields connect."""
         if self.files["rgb"]:
             return len(self.files["rgb"])
         return len(self.files["x"]) + 1
 
     @property
     def fields(self) -> int:
-        """Number of flow fields of which both components are there."""
+        """Number of flow fields with both components."""
         return len(self.files["x"].keys() & self.files["y"].keys())
 
     def missing(self, role: str) -> list[int]:
-        """Return the indices left out between a role's first and last."""
+        """Return the missing indices between a role's first and last."""
         present = self.files[role]
         if not present:
             return []
@@ -71,14 +71,14 @@ class Layout:
 def read_layout(path: str | os.PathLike) -> Layout:
     """Return the layout of one video's folder of frames or flow.
 
-    Flow that lies in a tree beside that of the frames (jpegs_256 and
-    tvl1_flow/u, tvl1_flow/v) is read too.
+    Flow in a tree beside that of the frames (jpegs_256 and tvl1_flow/u,
+    tvl1_flow/v) is read too.
 
     Args:
         path: The folder.
 
     Raises:
-        VideoError: If it is not there, or no known name is in it.
+        VideoError: If it does not exist, or holds no known file name.
     """
     path = Path(path)
     if not path.is_dir():
@@ -114,7 +114,7 @@ def _name(naming: str, files: dict[str, dict[int, str]], first: int) -> str:
 
 
 def _own_files(path: Path) -> tuple[str, dict[str, dict[int, str]]]:
-    """The naming of the flow (of the frames without it), and the files."""
+    """Return the naming of the flow (or else of the frames), and the files."""
     component = _COMPONENT.get(path.parent.name)
     naming = ""
     files: dict[str, dict[int, str]] = {"rgb": {}, "x": {}, "y": {}}
@@ -142,7 +142,7 @@ def _classify(name: str) -> tuple[str, str, int] | None:
 def _with_companions(
     path: Path, naming: str, files: dict[str, dict[int, str]]
 ) -> tuple[str, dict[str, dict[int, str]]]:
-    """Add what lies in other trees under the video's name."""
+    """Add the files in other trees under the video's name."""
     for folder in _companions(path):
         other, beside = _own_files(folder)
         for role in files:
@@ -156,8 +156,8 @@ def _with_companions(
 def _companions(path: Path) -> list[Path]:
     """Return folders of the same name in the trees beside this one.
 
-    Only between trees named for what they hold, such as jpegs_256 and
-    tvl1_flow: class folders beside each other may hold one name twice.
+    Only trees named for their content count, such as jpegs_256 and
+    tvl1_flow, because two class folders may hold the same name.
     """
     parent = path.absolute().parent
     tree = parent.parent if parent.name in _COMPONENT else parent

@@ -1,4 +1,4 @@
-"""What the flow on disk means, measured against the frames beside it."""
+"""Measurement of flow on disk against the frames beside it."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,22 +11,22 @@ from keras_twostream.data.layouts.layout import Layout
 from keras_twostream.data.layouts.sources import zero_level
 
 COMMON_BOUNDS = (8.0, 10.0, 15.0, 16.0, 20.0, 32.0, 64.0)
-FEWEST_PIXELS = 500  # that move, or nothing can be said
+FEWEST_PIXELS = 500  # fewest moving pixels to measure
 MOVES = 0.5  # px from which a pixel counts as moving
-SURE = 0.5  # correlation from which the measurement counts
-OFF = 1.25  # factor by which a measured bound may be off
+SURE = 0.5  # least correlation for a measurement to count
+OFF = 1.25  # largest factor between measured and true bound
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """Flow on disk compared with flow computed from the frames.
+    """The comparison of flow on disk with flow computed from the frames.
 
     Attributes:
-        bound: Pixels that the extreme levels stand for, about: the two
-            algorithms differ, see `likely_bound`.
-        shift: 1 where a field ends at the frame of its index.
-        correlation: Of the flow on disk with the computed one.
-        zero: Level of resting pixels.
+        bound: Approximate displacement in pixels at the extreme levels; the
+            two algorithms differ, see `likely_bound`.
+        shift: 1 where a field ends at the frame of its index, else 0.
+        correlation: Correlation of the flow on disk with the computed flow.
+        zero: Level of pixels without motion.
     """
 
     bound: float
@@ -39,11 +39,11 @@ def measure(layout: Layout, samples: int = 6) -> Measured | None:
     """Measure bound, pairing and zero level of 8-bit flow in a few fields.
 
     Args:
-        layout: With frames and flow.
-        samples: Pairs of frames that are looked at.
+        layout: A layout with frames and flow.
+        samples: Number of pairs of frames to compare.
 
     Returns:
-        The comparison; None where too little moves, or nothing fits.
+        The comparison; None where too little moves, or nothing correlates.
     """
     rgb = layout.files["rgb"]
     starts = [index for index in sorted(rgb) if index + 1 in rgb]
@@ -60,14 +60,14 @@ def measure(layout: Layout, samples: int = 6) -> Measured | None:
 
 
 def likely_bound(measured: Sequence[float], expected: float) -> float:
-    """Return the bound that measured ones speak for.
+    """Return the bound that best explains the measured ones.
 
     Args:
-        measured: `Measured.bound` of some videos.
-        expected: The bound that is believed unless they contradict it.
+        measured: The `Measured.bound` of some videos.
+        expected: The bound to assume unless they contradict it.
 
     Returns:
-        `expected`, a common bound, or the median of what was measured.
+        `expected`, a common bound, or the median of the measured ones.
     """
     middle = float(np.median(measured))
     for bound in (expected, *_by_nearness(middle)):
@@ -96,10 +96,10 @@ def _fit(layout: Layout, starts: list[int], shift: int) -> Measured | None:
 def _pair(
     files: dict[str, dict[int, str]], start: int, shift: int
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """The levels of a field on disk, and what was computed in their place.
+    """Return the levels of a field on disk, and the computed field.
 
-    None where a file is missing or damaged, or those of a pair differ in
-    size.
+    Return None where a file is missing or damaged, or the files of a pair
+    differ in size.
     """
     index = start + shift
     if index not in files["x"] or index not in files["y"]:
@@ -132,6 +132,6 @@ def _regress(share, truth, shift: int, zero: int) -> Measured | None:
     correlation = float(
         share @ truth / np.sqrt((share @ share) * (truth @ truth))
     )
-    # Both have errors: the slope between the two regressions.
+    # Both have errors: take the slope between the two regressions.
     slope = float(np.sqrt((truth @ truth) / (share @ share)))
     return Measured(slope, shift, correlation, zero)

@@ -1,4 +1,4 @@
-"""Frames and flow of other tools as the source of clips."""
+"""Sources of clips from frames and flow of other tools."""
 
 import functools
 import os
@@ -20,23 +20,24 @@ BOUND = 20.0  # px; what nearly everybody passes, whatever the tool's default
 
 
 class LayoutSource(Source):
-    """A folder of frames and flow, taken to be at the spec's frame rate.
+    """A source of a folder of frames and flow, at the spec's frame rate.
 
-    Frames are whole ones, as these tools write them. They and the fields are
-    brought to the spec's size; displacements scale with them.
+    These tools write whole frames. Frames and fields are resized to the spec's
+    size, and displacements scale with them. The folder is assumed to have the
+    spec's frame rate.
 
     Args:
         path: One video's folder of frames, or of flow.
         spec: The clip.
-        bound: Pixels that the extreme levels of the flow stand for.
+        bound: Displacement in pixels at the extreme levels of the flow.
 
     Attributes:
         frames: Frames of the video.
         size: (height, width).
-        layout: What was found.
+        layout: The folder's layout.
 
     Raises:
-        VideoError: If the folder is none of a known tool, or lacks a stream.
+        VideoError: If no known tool wrote the folder, or it lacks a stream.
     """
 
     has_fields = True
@@ -58,7 +59,7 @@ class LayoutSource(Source):
         self.size = fitted_size(_image(shown).shape[:2], **self._sizing)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """See `Source.read`."""
+        """Return frames, see `Source.read`."""
         images = [
             fitted(
                 _image(self._rgb[index], cv2.IMREAD_COLOR_RGB), **self._sizing
@@ -68,7 +69,7 @@ class LayoutSource(Source):
         return np.stack(images)
 
     def fields(self, pairs: np.ndarray) -> np.ndarray:
-        """See `Source.fields`."""
+        """Return flow fields, see `Source.fields`."""
         return _fields_of_pairs(pairs, self.size, self._field)
 
     def _field(self, start: int) -> np.ndarray:
@@ -87,20 +88,20 @@ class LayoutSource(Source):
 
 
 class NpySource(Source):
-    """kinetics-i3d's arrays of shape (1, T, H, W, C) in [-1, 1].
+    """A source of kinetics-i3d's arrays (1, T, H, W, C) in [-1, 1].
 
-    Arrays of the network's size, as DeepMind publishes them, are cut from
-    frames of the right size already and are taken as they are. Others are
-    whole frames, brought to the spec's size.
+    Arrays of the network's size, as DeepMind publishes them, are already
+    cropped and used unchanged. Others are whole frames, resized to the spec's
+    size.
 
     Args:
-        path: The array of either stream; the other has "flow" in its name
-            where this has "rgb", the last of either in it.
+        path: The array of either stream. The other stream's file has "flow"
+            in its name in place of the last "rgb" here, or the reverse.
         spec: The clip.
-        bound: Pixels that -1 and 1 of the flow stand for.
+        bound: Displacement in pixels at -1 and 1 of the flow.
 
     Attributes:
-        frames: T.
+        frames: Number of frames, T.
         size: (height, width).
 
     Raises:
@@ -129,13 +130,13 @@ class NpySource(Source):
         self.size = fitted_size(any_array.shape[1:3], **self._sizing)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """See `Source.read`."""
+        """Return frames, see `Source.read`."""
         values = (self._arrays["rgb"][indices] + 1) * 127.5
         frames = np.rint(values).clip(0, 255).astype(np.uint8)
         return np.stack([fitted(frame, **self._sizing) for frame in frames])
 
     def fields(self, pairs: np.ndarray) -> np.ndarray:
-        """See `Source.fields`."""
+        """Return flow fields, see `Source.fields`."""
         return _fields_of_pairs(pairs, self.size, self._field)
 
     def _field(self, start: int) -> np.ndarray:
@@ -145,11 +146,12 @@ class NpySource(Source):
 
 @functools.lru_cache(maxsize=4096)
 def zero_level(file: str, name: str) -> int:
-    """The level of resting pixels in an image of flow, 127 or 128.
+    """Return the level of pixels without motion in a flow image, 127 or 128.
 
     Args:
         file: The image.
-        name: Of the layout: what its tool does counts where nothing rests.
+        name: Name of the layout; its tool's level is the default where no
+            pixel is without motion.
     """
     counts = np.bincount(_image(file).ravel(), minlength=256)
     if counts[127] == counts[128]:
