@@ -1,4 +1,4 @@
-"""What videos, packed files and folders of frames have in common."""
+"""The interface of videos, packed files and folders of frames."""
 
 import abc
 import dataclasses
@@ -14,10 +14,10 @@ _FRAGMENT = re.compile(r"#t=(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)$")
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A file, and the seconds of it that count.
+    """A file or an interval of it in seconds.
 
-    Where a path says which part is meant, it ends as a media fragment does
-    (W3C Media Fragments URI 1.0): `video.mp4#t=12.5,20`.
+    A path may end in an interval as a media fragment (W3C Media Fragments URI
+    1.0): `video.mp4#t=12.5,20`.
 
     Attributes:
         path: The file or folder.
@@ -31,7 +31,7 @@ class Part:
 
     @classmethod
     def of(cls, path: str) -> "Part":
-        """Return the part that a path with or without a fragment names."""
+        """Return the part of a path with or without a fragment."""
         match = _FRAGMENT.search(path)
         if match is None:
             return cls(path)
@@ -44,14 +44,14 @@ class Part:
 
 
 class Source(abc.ABC):
-    """Frames at a clip's rate and size, and flow where it is kept with them.
+    """Frames at a clip's rate and size, and flow if it is stored with them.
 
     Attributes:
-        frames: Number of frames, of the part that is cut from.
+        frames: Number of frames in the part that clips are cut from.
         first: Number of that part's first frame.
-        rate: Frames per second; None where nothing tells.
-        size: (height, width), where `has_fields`.
-        has_fields: Whether `fields` reads flow, instead of computing it.
+        rate: Frames per second; None where unknown.
+        size: (height, width), only if `has_fields`.
+        has_fields: Whether flow is read by `fields` rather than computed.
     """
 
     frames: int
@@ -67,7 +67,7 @@ class Source(abc.ABC):
     def fields(self, pairs: np.ndarray) -> np.ndarray:
         """Return (N, H, W, 2) float32 flow of (N, 2) pairs of frame numbers.
 
-        A frame paired with itself does not move.
+        A frame paired with itself has no motion.
 
         Raises:
             SpecError: If a pair is not one frame and the next.
@@ -79,7 +79,7 @@ class Source(abc.ABC):
         """Cut clips from some seconds only.
 
         Raises:
-            SpecError: If nothing tells the frame rate.
+            SpecError: If the frame rate is unknown.
             VideoError: If there is no frame in that part.
         """
         if part.end is None:

@@ -105,7 +105,8 @@ def scale_jitter(
 ) -> Crop:
     """Draw a crop of the network's size from a frame enlarged 1 to `largest`.
 
-    Simonyan & Zisserman 2015 enlarge to 256 to 320 pixels for a crop of 224."""
+    Simonyan & Zisserman 2015 enlarge to 256 to 320 pixels for a crop of 224.
+    """
     scale = rng.uniform(1.0, largest)
     wanted = round(size[0] / scale), round(size[1] / scale)
     taken = fit_inside(wanted, height, width)

@@ -1,1 +1,1 @@
-"""Annotation lists: from a file, a folder or a data set to labelled items."""
+"""Annotation lists: labelled items of a file, a folder or a data set."""

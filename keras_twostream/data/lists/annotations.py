@@ -1,6 +1,6 @@
-"""Which videos a data set holds, and what they show.
+"""Annotations of a data set: its videos and their labels.
 
-`read_annotations` reads every list format in use and says which one it took.
+`read_annotations` reads every list format in use and records which it read.
 Labels count from 0 and `classes` keeps their order.
 """
 
@@ -43,16 +43,16 @@ SUBSET_FOLDERS = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class Annotations:
-    """The videos of a data set, or of one split of it.
+    """The labelled videos of a data set, or of one split of it.
 
     Attributes:
         items: The videos.
-        classes: Class names; an item's label is a place in it. May be empty
-            where the format holds no names.
-        root: Folder that the items' relative paths start from.
+        classes: Class names; an item's label is an index into it. May be
+            empty where the format holds no names.
+        root: Folder that the items' paths are relative to.
         format: The format that was read.
         passed_over: Files and folders (with a "/" at the end) below `root`
-            that were taken for no data; see `files.in_words`.
+            that were skipped; see `files.in_words`.
     """
 
     items: tuple[Item, ...]
@@ -63,30 +63,32 @@ class Annotations:
 
     @property
     def paths(self) -> list[str]:
-        """The path of each item, with `root`, and `#t=` where it is a part."""
+        """Return each item's path below `root`, with `#t=` for a part."""
         return [item.place(self.root) for item in self.items]
 
     @property
     def files(self) -> list[str]:
-        """The file or folder of each item, with `root`."""
+        """Return the file or folder of each item, with `root`."""
         return [str(self.root / item.path) for item in self.items]
 
     @property
     def labels(self) -> list[int | tuple[int, ...]]:
-        """The label of each item, -1 where it is not known; tuples where
-        any item has several."""
+        """Return each item's label, -1 where unknown.
+
+        If any item has several labels, all labels are tuples.
+        """
         if self.several:
             return [item.labels for item in self.items]
         return [(*item.labels, -1)[0] for item in self.items]
 
     @property
     def several(self) -> bool:
-        """Whether any video shows several classes at once."""
+        """Return whether any video shows several classes at once."""
         return any(len(item.labels) > 1 for item in self.items)
 
     @property
     def subsets(self) -> list[str]:
-        """Names of the subsets that items belong to."""
+        """Return the names of the subsets that items belong to."""
         return sorted({item.subset for item in self.items if item.subset})
 
     def __len__(self) -> int:
@@ -98,8 +100,8 @@ class Annotations:
         """Return (path, label) of every item.
 
         Args:
-            several: Whether every label is a tuple; whether one must be,
-                when None.
+            several: Whether to make every label a tuple; when None, only
+                if some item has several labels.
         """
         labels = self.labels
         if several:
@@ -107,7 +109,7 @@ class Annotations:
         return list(zip(self.paths, labels, strict=True))
 
     def counts(self) -> np.ndarray:
-        """Return (classes,) items of each class."""
+        """Return the number of items of each class, (classes,)."""
         tally = collections.Counter(
             label for item in self.items for label in item.labels
         )
@@ -120,11 +122,11 @@ class Annotations:
         return dataclasses.replace(self, items=items)
 
     def in_order_of(self, classes: Sequence[str]) -> "Annotations":
-        """Return the items with labels as a model counts its classes.
+        """Return the items with labels in the order of a model's classes.
 
         Args:
-            classes: Names of the model's classes. Without names in the list
-                its numbers are taken to be the model's.
+            classes: Names of the model's classes. A list without names is
+                assumed to use the model's numbers.
 
         Raises:
             SpecError: If the list has classes that the model lacks.
@@ -151,11 +153,11 @@ class Annotations:
         """Refuse items whose label is not the number of a class.
 
         Args:
-            classes: How many classes there are.
-            unlabelled: Whether a video may have no label at all.
+            classes: Number of classes.
+            unlabelled: Whether a video may have no label.
 
         Raises:
-            SpecError: If there is such an item; names the first one.
+            SpecError: If there is such an item; the message names the first.
         """
         shown = [item.labels for item in self.items]
         check_labels(self.paths, shown, classes)
@@ -168,11 +170,11 @@ class Annotations:
 
 
 def as_pairs(items: Any, call: str) -> list[tuple[str, Any]]:
-    """Return (path, label) pairs of what a user calls a data set.
+    """Return the (path, label) pairs of a data set given by the user.
 
     Args:
         items: An `Annotations`, or such pairs.
-        call: How to pass it, for errors, such as `train(model, items, ...)`.
+        call: A correct call, for errors, such as `train(model, items, ...)`.
 
     Raises:
         SpecError: If it is anything else, or empty.
@@ -239,10 +241,10 @@ def read_annotations(
 
     Args:
         path: The list, or the folder.
-        format: A name above; told from the content when None.
+        format: A name above; detected from the content when None.
         split: Number of the official split (ucf101, hmdb51), 1 when None.
-        subset: "train" or "test" of ucf101 and hmdb51, the value of the
-            split column of kinetics, csv and json; all items when None.
+        subset: "train" or "test" for ucf101 and hmdb51, a value of the
+            split column for kinetics, csv and json; all items when None.
         root: Folder that the videos are in; beside the list when None.
 
     Returns:
@@ -283,10 +285,10 @@ def read_annotations(
 
 
 def detect_format(path: Path) -> str:
-    """Return the format of a list, by its name and first lines.
+    """Return the format of a list, detected from its name and first lines.
 
     Raises:
-        SpecError: If nothing fits, or two formats do.
+        SpecError: If no format fits, or two do.
     """
     if path.is_dir():
         return _detect_folder(path)
@@ -333,7 +335,7 @@ def _detect_folder(path: Path) -> str:
 
 
 def read_folder(request: Request) -> Listing:
-    """Read one folder per class; with a subset, in that folder beneath."""
+    """Read one folder per class, in the subset's folder if one is given."""
     root = request.path / (request.subset or "")
     if not root.is_dir():
         raise SpecError(f"There is no folder {root}.")
@@ -356,7 +358,7 @@ def read_folder(request: Request) -> Listing:
 def _others_in(
     root: Path, data: Sequence[Path], folder: Path | None = None
 ) -> list[str]:
-    """Return what is not read right in a root, or in all of a folder."""
+    """Return the skipped files directly in a root, or in all of a folder."""
     if folder is None:
         names = sorted(x.name for x in root.iterdir() if x.is_file())
         names = [name for name in names if not is_hidden(name)]
@@ -384,7 +386,7 @@ def _no_classes(root: Path, passed_over: Sequence[str]) -> str:
 
 
 def _check_subsets(root: Path, classes: Sequence[str]) -> None:
-    """Refuse folders that are subsets; warn where only some look like it."""
+    """Refuse subset folders as classes; warn if only some look like subsets."""
     subsets = [name for name in classes if name.lower() in SUBSET_FOLDERS]
     if len(subsets) == len(classes):
         raise SpecError(

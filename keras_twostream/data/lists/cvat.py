@@ -1,7 +1,7 @@
-"""Intervals that people marked in CVAT (XML, "for video" or "for images").
+"""Intervals annotated in CVAT (XML, "for video" or "for images").
 
-Tracks "for video" say from which frame to which something happens: a box that
-is outside ends it. Tags "for images" say it frame by frame.
+Tracks "for video" give the first and last frame of an interval: a box marked
+"outside" ends it. Tags "for images" label frame by frame.
 """
 
 import xml.etree.ElementTree as ElementTree
@@ -20,7 +20,7 @@ Interval = tuple[str, str, int, int]  # task, label, first frame, last frame
 def read_cvat(request: Request) -> Listing:
     """Read the intervals of every task in a CVAT export.
 
-    Frames become seconds at the rate of the video, which must be there.
+    Frames become seconds at the rate of the video, which must exist.
     """
     path, root = request.path, request.videos
     text = text_of(path)

@@ -1,4 +1,4 @@
-"""Which files below a folder are videos, by their names."""
+"""Search for videos below a folder, by the names of files."""
 
 import collections
 import os
@@ -14,10 +14,10 @@ VIDEO_SUFFIXES = frozenset(
     ".hevc .m1v .m2ts .m2v .m4v .mjpeg .mjpg .mkv .mov .mp4 .mpe .mpeg .mpg "
     ".mts .mxf .ogv .qt .rm .rmvb .ts .vob .webm .webp .wmv .y4m".split()
 )
-ANNOTATED = ".annotated"  # how the stem of what `predict` draws ends
+ANNOTATED = ".annotated"  # end of the stem of videos that `predict` draws
 # A WebP image may be an animation, or one frame of many in a folder.
 _FRAME = re.compile(r"(?:img|image|frame|thumb)?[ _-]?\(?\d+\)?\.webp", re.I)
-# Beside videos lie notes, lists, and what downloaders and cameras write.
+# Notes, lists and files of downloaders and cameras often lie beside videos.
 _NOT_DATA = frozenset(
     ".cff .csv .description .db .html .ini .json .md .pdf .srt .thm .toml "
     ".tsv .txt .url .vtt .xml .yaml .yml".split()
@@ -25,10 +25,10 @@ _NOT_DATA = frozenset(
 
 
 def is_video(name: str | os.PathLike[str]) -> bool:
-    """Return whether a file's name is that of a video to read.
+    """Return whether a file's name is the name of a video to read.
 
     Args:
-        name: The file, relative to the folder that is looked through.
+        name: The file, relative to the folder that is searched.
     """
     name = Path(name)
     return (
@@ -40,7 +40,7 @@ def is_video(name: str | os.PathLike[str]) -> bool:
 
 
 def is_passed_over(name: str) -> bool:
-    """Return whether a file may hold data, but is none that is read."""
+    """Return whether a file may hold data that is not read."""
     path = Path(name)
     return (
         path.suffix.lower() not in _NOT_DATA
@@ -51,7 +51,7 @@ def is_passed_over(name: str) -> bool:
 
 
 def in_words(passed_over: Sequence[str]) -> str:
-    """Return how many files of which suffix were passed over, and folders.
+    """Describe skipped files and folders, counted by suffix.
 
     Args:
         passed_over: Paths; those of folders end in "/".
@@ -67,12 +67,12 @@ def in_words(passed_over: Sequence[str]) -> str:
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a file or folder is a system's own, and no data."""
-    return name.startswith(".") or name == "__MACOSX"  # of a Mac's archives
+    """Return whether a file or folder belongs to the operating system."""
+    return name.startswith(".") or name == "__MACOSX"  # a Mac's archives
 
 
 def videos_in(folder: Path) -> list[Path]:
-    """Return the videos in a folder, looked through to the bottom."""
+    """Return the videos in a folder, searched recursively."""
     return sorted(
         place / name
         for place, _, names in walk(folder)
@@ -82,7 +82,7 @@ def videos_in(folder: Path) -> list[Path]:
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """Return the folders right in a folder that may hold data, by name."""
+    """Return the folders directly in a folder that may hold data, by name."""
     place, names, _ = next(walk(folder), (folder, [], []))
     return [place / name for name in names]
 
@@ -90,8 +90,8 @@ def folders_in(folder: Path) -> list[Path]:
 def walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Yield a folder and all below it, each with its folders and files.
 
-    Links are followed. What is hidden is passed over, and so is a packed
-    cache: its folders repeat those of the data that it was made of.
+    Links are followed. Hidden files and folders are skipped, and so is a
+    packed cache: its folders repeat those of the original data.
     """
     for place, inner, names in os.walk(folder, followlinks=True):
         here = Path(place)
@@ -109,7 +109,7 @@ def _is_cache(folder: Path) -> bool:
 
 
 def _leads_back(link: Path, top: Path) -> bool:
-    """Return whether a link leads to a folder that it is in itself."""
+    """Return whether a link leads to a folder that contains it."""
     if not link.is_symlink():
         return False
     target = os.path.realpath(link)

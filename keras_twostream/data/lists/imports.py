@@ -1,7 +1,7 @@
-"""Data sets of Hugging Face and TensorFlow Datasets, as video files.
+"""Import of data sets of Hugging Face and TensorFlow Datasets.
 
-Both hold their videos in forms of their own. They are laid out as files once;
-from then on they are read like any other.
+Both store videos in their own formats. The videos are written as files once,
+and then read like any other.
 """
 
 import hashlib
@@ -27,17 +27,16 @@ def from_hugging_face(
     video: str = "video",
     label: str = "label",
 ) -> Annotations:
-    """Return annotations of a Hugging Face data set with a column of videos.
+    """Return the annotations of a Hugging Face data set of videos.
 
     Args:
-        dataset: What `datasets.load_dataset(..., split=...)` returned.
-        folder: Where videos go that are not files on this machine yet.
+        dataset: The result of `datasets.load_dataset(..., split=...)`.
+        folder: Folder for videos that are not yet files on this machine.
         video: Name of the column of videos.
         label: Name of the column of labels.
 
     Returns:
-        `Annotations`; class names come from the label column where it has
-        them.
+        `Annotations`; class names come from the label column if it has them.
 
     Raises:
         MissingLibraryError: If `datasets` is not installed.
@@ -73,18 +72,18 @@ def from_tfds(
     video: str = "video",
     label: str = "label",
 ) -> Annotations:
-    """Return annotations of a TensorFlow Datasets data set of decoded videos.
+    """Return the annotations of a TensorFlow Datasets data set of videos.
 
     Each video is written once, without loss (FFV1 in Matroska). Files are
-    named by what they show: those that are there already are kept, and
-    several splits may share a folder.
+    named by their content: existing ones are kept, and several splits may
+    share a folder.
 
     Args:
-        examples: What `tfds.load(..., split=...)` returned, or
+        examples: The result of `tfds.load(..., split=...)`, or
             `tfds.as_numpy` of it.
-        folder: Where the videos go.
-        classes: `info.features["label"].names`.
-        rate: Frames per second; the data set does not hold it.
+        folder: Folder for the videos.
+        classes: Class names, `info.features["label"].names`.
+        rate: Frames per second, which the data set does not record.
         video: Key of the frames, (T, H, W, 3) uint8.
         label: Key of the label.
 
@@ -103,7 +102,7 @@ def from_tfds(
 
 
 def write_lossless(path: Path, frames: np.ndarray, rate: float) -> None:
-    """Write RGB frames so that reading gives the very same ones.
+    """Write RGB frames without loss.
 
     Args:
         path: A .mkv file.
@@ -125,7 +124,7 @@ def write_lossless(path: Path, frames: np.ndarray, rate: float) -> None:
 
 
 def _as_file(value: dict[str, Any], folder: Path) -> str:
-    """The path of a video that is a file, or bytes to make one of."""
+    """Return the path of a video, written first if it is given as bytes."""
     path = value.get("path") or ""
     if value.get("bytes") is None:
         return path
@@ -138,7 +137,7 @@ def _as_file(value: dict[str, Any], folder: Path) -> str:
 
 
 def _name_of(*content: bytes | np.ndarray) -> str:
-    """A file name that other content does not get."""
+    """Return a file name unique to the content."""
     digest = hashlib.sha256()
     for part in content:
         digest.update(part.data if isinstance(part, np.ndarray) else part)

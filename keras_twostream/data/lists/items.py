@@ -1,4 +1,4 @@
-"""One video of a data set, a request for many, and the answer to it."""
+"""One video of a data set, a request for many, and its answer."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from keras_twostream.data.source import Part
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """A video, or a part of one, and what it shows.
+    """A video, or a part of one, and its labels.
 
     Attributes:
         path: File, or folder of frames, relative to the annotations' root.
-        labels: Class numbers from 0; usually one, none when unknown.
+        labels: Class numbers from 0; usually one, empty when unknown.
         subset: The part of the data set, "train" or "test", where the list
             has several.
-        start: First second that counts.
-        end: Last second that counts, None for the whole video.
+        start: First second of the part.
+        end: Last second of the part, None for the whole video.
     """
 
     path: str
@@ -28,7 +28,7 @@ class Item:
     end: float | None = None
 
     def place(self, root: Path) -> str:
-        """Return the path with its root, and with its seconds if it has any."""
+        """Return the path with its root, and with its seconds for a part."""
         return str(Part(str(root / self.path), self.start, self.end))
 
 
@@ -39,7 +39,7 @@ class Request:
     Attributes:
         path: The list, or the folder.
         split: Number of the official split.
-        subset: "train", "test", or what a split column says; None for all.
+        subset: "train", "test", or a value of a split column; None for all.
         root: Folder that the videos are in.
     """
 
@@ -50,7 +50,7 @@ class Request:
 
     @property
     def videos(self) -> Path:
-        """`root`, or the folder that the list stands in."""
+        """Return `root`, or the list's own folder."""
         return self.path.parent if self.root is None else self.root
 
 
@@ -60,9 +60,9 @@ class Listing(NamedTuple):
     Attributes:
         items: The videos.
         classes: Class names; empty where the list has none.
-        root: Folder that the items' paths start from.
-        passed_over: Files and folders (with a "/" at the end) that were
-            not taken for data, relative to the root.
+        root: Folder that the items' paths are relative to.
+        passed_over: Skipped files and folders (with a "/" at the end),
+            relative to the root.
     """
 
     items: Sequence[Item]

@@ -1,4 +1,4 @@
-"""What a label is: the number of a class, several numbers, or -1."""
+"""Labels: the number of a class, several numbers, or -1."""
 
 import os
 from collections.abc import Sequence
@@ -8,19 +8,19 @@ import numpy as np
 
 from keras_twostream.errors import SpecError
 
-MOST_CLASSES = 100_000  # more than any data set has; a typing error, not one
+MOST_CLASSES = 100_000  # more classes than any data set has
 
 
 def several(label: Any) -> tuple[int, ...]:
-    """Return the classes that a video shows; none for -1."""
+    """Return the class numbers of a label; none for -1."""
     return tuple(x for x in np.atleast_1d(label).tolist() if x >= 0)
 
 
 def known(labels: Sequence[int]) -> tuple[int, ...]:
-    """Return the labels of a video in a list, without -1 for "not known".
+    """Return the labels of a video in a list, without -1 for unknown ones.
 
     Raises:
-        SpecError: If one can be of no class.
+        SpecError: If a label cannot be the number of a class.
     """
     for label in labels:
         if not -1 <= label < MOST_CLASSES:
@@ -37,19 +37,20 @@ def label_array(
     labels: Sequence[Any],
     classes: int = 0,
 ) -> np.ndarray:
-    """Return labels as a model is trained on them.
+    """Return labels as an array for training.
 
     Args:
         paths: The videos, for errors.
-        labels: A number or a tuple of numbers for each.
-        classes: Classes of the model; 0 for as many as the labels show.
+        labels: A number or a tuple of numbers for each video.
+        classes: Number of the model's classes; 0 to count the labels' own.
 
     Returns:
         (N,) int32, or (N, classes) float32 of 0 and 1 where any label is a
         tuple.
 
     Raises:
-        SpecError: If a label is none of the classes; names the video.
+        SpecError: If a label is none of the classes; the message names the
+            video.
     """
     numbers = [_numbers(path, x) for path, x in zip(paths, labels, strict=True)]
     check_labels(paths, numbers, classes or MOST_CLASSES)
@@ -71,8 +72,8 @@ def check_labels(
 
     Args:
         places: The videos, for the error.
-        labels: The class numbers of each; -1 stands for one not known.
-        classes: How many there are.
+        labels: The class numbers of each video; -1 for an unknown one.
+        classes: Number of classes.
 
     Raises:
         SpecError: If a label is below -1 or not below `classes`.

@@ -42,14 +42,14 @@ _JSON = {
     "items": Rule(list),
     "classes": Rule(list, item=str, none=True, required=False),
 }
-_SEEN = 20  # lines of a list that tell its format
+_SEEN = 20  # lines of a list from which its format is detected
 
 
 # === Telling formats apart ===
 
 
 def columns_of(line: str) -> dict[str, str]:
-    """Return the header's names of the columns that we know, by ours."""
+    """Return the header's names of known columns, by our names."""
     present = header_of(line)
     return {
         column: next(name for name in names if name in present)
@@ -137,10 +137,10 @@ def read_rawframes(request: Request) -> Listing:
 def _numbers_before_labels(
     path: Path, rows: Sequence[tuple[str, list[int]]]
 ) -> int:
-    """Return 1, for the frames, or 2 where a start stands before them.
+    """Return 1 for the frames alone, or 2 for a start and the frames.
 
-    The whole list decides: only where every row has a number to spare, and
-    that is 0 or 1, is it the start.
+    The whole list decides: the first number is a start only if every row has
+    an extra number and that number is 0 or 1.
     """
     if any(len(numbers) < 3 for _, numbers in rows):
         return 1
@@ -162,8 +162,8 @@ def _numbers_before_labels(
 def read_json(request: Request) -> Listing:
     """Read our JSON, {"classes": [...], "items": [{"path", "label", ...}]}.
 
-    A label is a class name, a number from 0, or a list of them; "split",
-    "start" and "end" may stand beside it.
+    A label is a class name, a number from 0, or a list of them. An item may
+    also have "split", "start" and "end".
     """
     path = request.path
     with explained(
@@ -198,7 +198,7 @@ def _json_row(number: int, row: Any) -> tuple[int, dict[str, Any]]:
 
 
 def read_csv(request: Request) -> Listing:
-    """Read our CSV: a header with path and label, maybe split, start, end.
+    """Read our CSV: a header with path, label[, split, start, end].
 
     Several labels are separated by "|". Start and end are seconds.
     """
@@ -228,7 +228,7 @@ def _csv_row(row: dict[str, str], columns: dict[str, str]) -> dict[str, Any]:
 def _numbers_or_names(
     rows: list[tuple[int, dict[str, Any]]],
 ) -> list[tuple[int, dict[str, Any]]]:
-    """Make numbers of a column of labels in which all are numbers."""
+    """Convert a column of labels to numbers if all are numbers."""
     texts = {label for _, row in rows for label in row["labels"]}
     if all(re.fullmatch(r"-?\d{1,18}", text) for text in texts):
         for _, row in rows:
@@ -267,7 +267,7 @@ def _refuse_mixed(
     rows: Sequence[tuple[int, dict[str, Any]]],
     unit: str,
 ) -> None:
-    """Refuse numbers beside names, which no list of classes relates."""
+    """Refuse a mix of class numbers and names."""
     first: dict[bool, tuple[int, Any]] = {}
     for number, row in rows:
         for label in row["labels"]:
@@ -295,7 +295,7 @@ def _number(label: int | str, names: Sequence[str]) -> int:
 
 
 def _seconds(row: Mapping[str, Any]) -> tuple[float, float | None]:
-    """Return the part of a row in seconds, or (0, None)."""
+    """Return the start and end of a row in seconds, or (0, None)."""
     start, end = row.get("start"), row.get("end")
     if start is None and end is None:
         return 0.0, None

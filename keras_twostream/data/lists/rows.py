@@ -1,4 +1,4 @@
-"""Text files, their lines and tables, and the one way in which they fail."""
+"""Text files, their lines and tables, with uniform errors."""
 
 import codecs
 import contextlib
@@ -12,7 +12,7 @@ from keras_twostream.data.lists.files import VIDEO_SUFFIXES
 from keras_twostream.errors import SpecError, TwoStreamError
 
 LARGEST_LIST = 2**28  # bytes; the list of Kinetics-700 has 2**25
-# What parsing a damaged text raises of its own.
+# Exceptions that parsing a damaged text raises.
 _BROKEN = (
     ArithmeticError,
     AttributeError,
@@ -30,13 +30,13 @@ Parsed = TypeVar("Parsed")
 
 @contextlib.contextmanager
 def explained(place: str) -> Iterator[None]:
-    """Make every error of a block one that names the file, or its line.
+    """Turn every error of a block into one that names the file or line.
 
     Args:
         place: The file, or "file, line 3".
 
     Raises:
-        SpecError: Whatever the block raises about its content.
+        SpecError: In place of any error about the content.
     """
     try:
         yield
@@ -60,9 +60,9 @@ def parse_rows(
 
     Args:
         path: The file, for errors.
-        rows: Number of the line, and what is in it.
-        parse: Makes something of a row.
-        unit: What the numbers count.
+        rows: Pairs of a line's number and its content.
+        parse: Function of a row.
+        unit: Name of the numbered things, for errors, such as "line".
 
     Raises:
         SpecError: If a row cannot be parsed.
@@ -75,7 +75,7 @@ def parse_rows(
 
 
 def text_of(path: Path) -> str:
-    """Return a text file in UTF-8, or in UTF-16 that says so at its start.
+    """Return the content of a text file in UTF-8, or in UTF-16 with a mark.
 
     Raises:
         SpecError: If it is no text file, a video, or in another encoding.
@@ -109,7 +109,7 @@ def text_of(path: Path) -> str:
 
 
 def lines(path: Path) -> list[tuple[int, str]]:
-    """Return number and text of the lines that are not blank."""
+    """Return the number and text of each line that is not blank."""
     numbered = enumerate(text_of(path).splitlines(), 1)
     return [(n, line.strip()) for n, line in numbered if line.strip()]
 
@@ -123,8 +123,8 @@ def header_of(line: str) -> list[str]:
 def table(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Return the rows of a CSV file with a header, by their lines.
 
-    The delimiter is a comma, a semicolon or a tab, whatever the header has.
-    Names are in lower case, and what a short row lacks is empty.
+    The delimiter is a comma, a semicolon or a tab, according to the header.
+    Names are in lower case, and missing fields of a short row are empty.
 
     Raises:
         SpecError: If a row has more fields than the header.
@@ -156,5 +156,5 @@ def table(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 
 def _delimiter(line: str) -> str:
-    """The delimiter that a header has most of; a comma where it has none."""
+    """Return the most frequent delimiter of a header, a comma by default."""
     return max(_DELIMITERS, key=line.count)

@@ -23,7 +23,7 @@ _KINETICS_NAMES = (
 
 
 def official_format(names: Iterable[str]) -> str | None:
-    """Return the format of a folder of official splits, by its files."""
+    """Return the format of a folder of official splits, from its files."""
     names = set(names)
     if "classInd.txt" in names:
         return "ucf101"
@@ -49,7 +49,7 @@ def read_ucf101(request: Request) -> Listing:
     """Read ucfTrainTestlist: `Class/v_Class_g01_c01.avi [label from 1]`.
 
     Classes come from the folder in the path: test lists hold no labels, and
-    file names spell HandstandPushups in another way.
+    file names spell HandstandPushups differently.
     """
     path, split = request.path, _split_number(request.split)
     classes = _ucf_classes(path / "classInd.txt")
@@ -83,7 +83,7 @@ def _ucf_classes(file: Path) -> list[str]:
 
 
 def read_hmdb51(request: Request) -> Listing:
-    """Read testTrainMulti_7030_splits: `<class>_test_split1.txt` each class.
+    """Read testTrainMulti_7030_splits: one `<class>_test_split1.txt` each.
 
     Their lines are `video.avi code`; 1 is training, 2 testing, 0 neither.
     """
@@ -119,8 +119,8 @@ def _hmdb_row(line: str) -> tuple[str, str]:
 def read_kinetics(request: Request) -> Listing:
     """Read label, youtube_id, time_start, time_end, split.
 
-    Classes are in the order of the alphabet. Downloaders name the files in
-    several ways: the one that is there is taken.
+    Classes are in alphabetical order. Downloaders name the files in several
+    ways: the existing one is used.
     """
     path, rows = request.path, table(request.path)
     classes = sorted({row["label"] for _, row in rows if row.get("label")})
@@ -146,7 +146,7 @@ def _files_by_stem(root: Path) -> dict[str, str]:
 def _kinetics_file(
     row: dict[str, str], label: str, stems: dict[str, str]
 ) -> str:
-    """Return the row's file in `stems`, or what it is usually called."""
+    """Return the row's file in `stems`, or its usual name."""
     if not row["youtube_id"]:
         raise SpecError("has no youtube_id.")
     start = int(float(row.get("time_start") or 0))

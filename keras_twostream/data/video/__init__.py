@@ -1,4 +1,4 @@
-"""A video file: its packets, its frames, its size, and writing one."""
+"""Video files: packets, frames, sizes and encoders."""
 
 READER_VERSION = 2
 """Counts up when videos are read otherwise; caches record it.

@@ -9,11 +9,11 @@ from keras_twostream.errors import TwoStreamError, VideoError
 
 @contextlib.contextmanager
 def one_file(path: str | os.PathLike) -> Iterator[None]:
-    """Turn whatever reading one file raises into a `VideoError`.
+    """Turn any error of reading one file into a `VideoError`.
 
-    A file comes from anywhere, and the libraries that decode it raise errors
-    of every kind: what is set aside and counted is one bad file, whatever was
-    wrong with it. Errors of this library pass as they are.
+    Files come from anywhere, and the libraries that decode them raise many
+    kinds of errors. One kind lets callers set a bad file aside and count it,
+    whatever its fault. Errors of this library pass unchanged.
 
     Args:
         path: The file, for the message.
@@ -42,7 +42,7 @@ def one_file(path: str | os.PathLike) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """Return what an error says, with its kind where that alone says little.
+    """Return the system's message of an error, or else its type and text.
 
     Args:
         error: Any error.

@@ -1,9 +1,9 @@
-"""When frames are shown: times made of whatever stamps a container has.
+"""Times at which frames are shown, from the stamps of a container.
 
-Stamps may be missing, equal, negative or in the order of decoding; they step
-back where recordings were joined, and leap where one has a hole. Frames are
-known to come out of a decoder in the order in which they are shown, so the
-times made here never go back, and every hole is of bounded length.
+Stamps may be missing, equal, negative or in decoding order; they step back
+where recordings were joined, and leap where one has a hole. A decoder puts
+frames out in the order in which they are shown, so the times made here never
+go back, and every hole is of bounded length.
 """
 
 import dataclasses
@@ -13,19 +13,19 @@ from typing import NamedTuple
 import numpy as np
 
 HOLE_SECONDS = 10.0  # a longer wait may be a hole in a recording,
-HOLE_FRAMES = 50  # if it is as long as so many frames, too
-_STEP_BACK = 1.0  # seconds: further back only another recording begins
+HOLE_FRAMES = 50  # if it also lasts at least this many frames
+_STEP_BACK = 1.0  # seconds; a longer step back begins another recording
 
 
 class Packet(NamedTuple):
     """A packet of a video stream, in the order of the file.
 
     Attributes:
-        pts: When its frame is shown, in ticks, or None.
-        dts: When it is decoded, in ticks, or None.
-        duration: Ticks that its frame is shown, 0 where not known.
+        pts: Time at which its frame is shown, in ticks, or None.
+        dts: Time at which it is decoded, in ticks, or None.
+        duration: Ticks for which its frame is shown, 0 where unknown.
         key: Whether decoding can start with it.
-        shown: Whether its frame is shown, not only decoded for others.
+        shown: Whether its frame is shown, rather than only decoded for others.
     """
 
     pts: int | None
@@ -37,12 +37,12 @@ class Packet(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Times:
-    """The times of the frames of a video.
+    """The times of a video's frames.
 
     Attributes:
-        seconds: (frames,) since the first frame, ascending.
-        joins: Places where a further recording begins.
-        holes: Leaps that were closed up.
+        seconds: (frames,) seconds since the first frame, ascending.
+        joins: Number of places where another recording begins.
+        holes: Number of leaps that were closed.
     """
 
     seconds: np.ndarray
@@ -59,14 +59,14 @@ def frame_times(
     """Return the times of frames, from the stamps of their packets.
 
     Where stamps step back from one packet to the next, another recording was
-    appended, and time goes on from the last frame. A leap of more than
-    `HOLE_SECONDS` and `HOLE_FRAMES` is closed up. Without stamps, time is the
+    appended, and time continues from the last frame. A leap of more than
+    `HOLE_SECONDS` and `HOLE_FRAMES` is closed. Without stamps, time is the
     frame's number over the rate.
 
     Args:
         packets: All packets of the stream.
         shown: The packet of each frame, in the order of frames.
-        tick: Seconds of a tick.
+        tick: Length of a tick in seconds.
         rate: Frames per second as the file states it; 25 when None.
     """
     interval = _interval(packets, tick, rate)
@@ -84,11 +84,11 @@ def frame_times(
 
 
 def average_rate(seconds: np.ndarray, rate: float | None) -> float:
-    """Return frames per second: the stated rate where the times bear it out.
+    """Return frames per second: the stated rate where the times confirm it.
 
     Args:
-        seconds: (frames,) ascending.
-        rate: As stated, or None.
+        seconds: (frames,) times in seconds, ascending.
+        rate: Stated rate, or None.
     """
     if len(seconds) < 2 or not seconds[-1] > seconds[0]:
         return rate or 25.0
@@ -99,7 +99,7 @@ def average_rate(seconds: np.ndarray, rate: float | None) -> float:
 
 
 def _interval(packets, tick: float, rate: float | None) -> float:
-    """Seconds from frame to frame, as far as the file states them."""
+    """Return the seconds from frame to frame, as far as the file tells."""
     durations = [packet.duration for packet in packets if packet.duration > 0]
     if durations:
         return float(np.median(durations)) * tick
@@ -109,7 +109,7 @@ def _interval(packets, tick: float, rate: float | None) -> float:
 def _continuous(
     packets: Sequence[Packet], tick: float, interval: float
 ) -> tuple[np.ndarray | None, int]:
-    """Seconds of each packet's frame on one clock, and how many joins."""
+    """Return each packet's seconds on one clock, and the number of joins."""
     shown = _seconds([packet.pts for packet in packets], tick)
     decoded = _seconds([packet.dts for packet in packets], tick)
     if np.isnan(decoded).all():
@@ -121,7 +121,7 @@ def _continuous(
     back = _steps_back(decoded[known], shown[known], keys[known], interval)
     steps = np.diff(decoded[known])
     added = np.cumsum(np.where(back, interval - steps, 0.0))
-    # What a packet without a stamp of its own is moved by: as the one before.
+    # A packet without a stamp is moved by as much as the one before.
     last = np.searchsorted(known, np.arange(len(packets)), side="right") - 1
     shifts = np.concatenate([[0.0], added])[np.maximum(last, 0)]
     moments = np.where(np.isnan(shown), decoded, shown) + shifts
@@ -129,7 +129,7 @@ def _continuous(
 
 
 def _steps_back(decoded, shown, keys, interval: float) -> np.ndarray:
-    """(packets - 1,) whether another recording begins with the next one.
+    """Return (packets - 1,) bool, where the next begins another recording.
 
     A key frame is never shown before one that precedes it in the file.
     """
@@ -145,13 +145,13 @@ def _seconds(stamps: list[int | None], tick: float) -> np.ndarray:
 
 
 def _filled(moments: np.ndarray) -> np.ndarray:
-    """The moments, those not known between their neighbours."""
+    """Return the moments, with unknown ones interpolated."""
     known = np.flatnonzero(~np.isnan(moments))
     return np.interp(np.arange(len(moments)), known, moments[known])
 
 
 def _spread(moments: np.ndarray, interval: float) -> np.ndarray:
-    """Ascending moments, equal ones evenly on their way to the next."""
+    """Return ascending moments, with equal ones spread towards the next."""
     values, place, counts = np.unique(
         moments, return_inverse=True, return_counts=True
     )

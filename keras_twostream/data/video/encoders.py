@@ -11,13 +11,13 @@ from keras_twostream.errors import MissingLibraryError
 
 
 def first_encoder(names: Iterable[str]) -> str:
-    """The first of some encoders that FFmpeg has.
+    """Return the first of some encoders that FFmpeg has.
 
     Args:
-        names: As FFmpeg calls them: "libx264", ...
+        names: FFmpeg's names of encoders: "libx264", ...
 
     Raises:
-        MissingLibraryError: If it has none of them.
+        MissingLibraryError: If FFmpeg has none of them.
     """
     names = list(names)
     for name in names:

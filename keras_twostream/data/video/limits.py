@@ -1,4 +1,4 @@
-"""Bounds on what a file may ask for, before memory is taken.
+"""Limits on the memory that a file may request.
 
 Each is an environment variable that a user can raise:
 
@@ -27,7 +27,7 @@ def limit(name: str) -> int:
         name: `PIXELS` or `STRETCH`.
 
     Raises:
-        SpecError: If the variable holds no number above 0.
+        SpecError: If the variable is not a number above 0.
     """
     text = os.environ.get(name, "").strip()
     if not text:
@@ -65,8 +65,8 @@ def check_stretch(path: str, places: int, frames: int, rate: float) -> None:
 
     Args:
         path: The file, for the message.
-        places: Frames that the timeline would have.
-        frames: Frames of the video.
+        places: Number of frames that the timeline would have.
+        frames: Number of frames of the video.
         rate: Frames per second of the timeline.
 
     Raises:

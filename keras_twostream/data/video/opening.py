@@ -1,4 +1,4 @@
-"""Opening a video file: which formats, which stream, how it is decoded."""
+"""Opening of a video file: its format, stream and decoder."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ from keras_twostream.data.video.boundary import one_file, reason
 from keras_twostream.data.video.clock import Packet
 from keras_twostream.errors import VideoError
 
-# What is opened. Whatever is not here is refused before a byte of it is
+# Formats to open. Any other format is refused before a byte of it is
 # acted on: playlists (concat, hls, sdp, dash, imf) name other files and
 # addresses, and FFmpeg plays text as a terminal.
 _FORMATS = """
@@ -31,17 +31,18 @@ yuv4mpegpipe aac ac3 aiff au flac mp3 w64 wav
 """.split()
 _TRANSPORT = (".ts", ".mts", ".m2ts")
 _NOT_FRAMES = Disposition.attached_pic | Disposition.timed_thumbnails
-_PROGRESSIVE = (0, 1)  # of FFmpeg's AVFieldOrder: unknown, and frames
+_PROGRESSIVE = (0, 1)  # FFmpeg's AVFieldOrder: unknown, progressive
 
 
 def check_file(path: str | os.PathLike) -> os.stat_result:
-    """Return the status of a file, without a look inside.
+    """Return the status of a file without opening it.
 
     Args:
         path: The file.
 
     Raises:
-        VideoError: If it is missing, empty, or no file: a pipe would hang.
+        VideoError: If it is missing, empty, or not a regular file: a pipe
+            would hang.
     """
     try:
         status = os.stat(os.path.expanduser(path))
@@ -64,7 +65,7 @@ def check_file(path: str | os.PathLike) -> os.stat_result:
 
 
 class Film:
-    """An open video file: its best stream, as FFmpeg chooses.
+    """An open video file and its best stream, as FFmpeg chooses it.
 
     Args:
         path: The file.
@@ -77,14 +78,13 @@ class Film:
         codec: FFmpeg's name of the codec.
         size: (height, width) as stored.
         aspect: Width of a pixel over its height, None where not stated.
-        tick: Seconds of a tick, the unit of stamps.
-        rate: Frames per second as stated, None where not.
-        reorders: Whether the codec may show frames in another order than
-            that of the file.
-        interlaced: Whether the header says that frames are woven of two
-            fields.
-        first: Whether no other video stream stands before this one.
-        damaged: Whether a packet could not be decoded so far.
+        tick: Length of a tick, the unit of stamps, in seconds.
+        rate: Frames per second as stated, None where not stated.
+        reorders: Whether the codec may show frames in another order than the
+            file's.
+        interlaced: Whether the header declares interlaced frames.
+        first: Whether this is the file's first video stream.
+        damaged: Whether any packet so far could not be decoded.
     """
 
     def __init__(
@@ -100,14 +100,14 @@ class Film:
         rate = stream.average_rate or stream.guessed_rate
         self.rate = float(rate) if rate else None
         self.reorders = bool(context.has_b_frames)
-        # PyAV tells from 18 on.
+        # PyAV tells this from version 18 on.
         order = getattr(context, "field_order", _PROGRESSIVE[0])
         self.interlaced = order not in _PROGRESSIVE
         self.first = stream is _pictures_of(container)[0]
         self.damaged = False
 
     def list_packets(self) -> tuple[list[Packet], bool]:
-        """Return all packets, and whether the file has its stated end."""
+        """Return all packets, and whether the file reaches its stated end."""
         packets, end = [], 0.0
         try:
             for packet in self._container.demux():
@@ -123,7 +123,7 @@ class Film:
     def frames(self) -> Iterator[av.VideoFrame]:
         """Yield frames in the order in which they are shown.
 
-        Damaged packets are passed over, and set `damaged`.
+        Damaged packets are skipped, and set `damaged`.
         """
         for packet in self._demuxed():
             yield from self._decoded(packet)
@@ -138,7 +138,7 @@ class Film:
                 yield origin if isinstance(origin, int) else None, frame
 
     def seek(self, stamp: int) -> bool:
-        """Go to the key frame at or before a stamp; return whether it went."""
+        """Seek to the key frame at or before a stamp; return if it worked."""
         try:
             self._container.seek(stamp, stream=self._stream)
         except av.FFmpegError:
@@ -178,10 +178,10 @@ class Film:
         return end - start >= stated - max(1.0, 0.05 * stated)
 
     def _frames_missing(self, packets: list[Packet]) -> bool:
-        """Whether far fewer frames are there than the header counts.
+        """Return whether the file has far fewer frames than its header states.
 
-        Headers miscount by a frame or two, and AVI's count frames that are
-        shown twice and stored once.
+        Headers may be wrong by a frame or two, and AVI's count frames that
+        are shown twice and stored once.
         """
         stated = self._stream.frames
         stamps = [p.dts for p in packets if p.dts is not None]
@@ -196,14 +196,14 @@ def open_video(path: str, threads: int = 1) -> Iterator[Film | webp.Flipbook]:
 
     Args:
         path: The file.
-        threads: Of the decoder; 0 takes as many as help.
+        threads: Number of the decoder's threads; 0 lets it choose.
 
     Yields:
         The open file.
 
     Raises:
-        VideoError: If it is not a video that can be decoded, or its frames
-            are too large.
+        VideoError: If it is no video that can be decoded, or its frames are
+            too large.
     """
     check_file(path)
     with contextlib.ExitStack() as stack:
@@ -233,7 +233,7 @@ def _open(path: str):
         "protocol_whitelist": "file",
         "max_pixels": str(limits.limit(limits.PIXELS)),
     }
-    # Absolute, since FFmpeg takes what stands before a colon for a protocol.
+    # Absolute, since FFmpeg takes text before a colon for a protocol.
     place = os.path.abspath(path)
     try:
         return av.open(place, options=options)
@@ -245,7 +245,7 @@ def _open(path: str):
 
 
 def _by_its_name(place: str, options: dict[str, str]):
-    """A transport stream too short to be known by what is in it, or None."""
+    """Open a transport stream too short to be detected, or return None."""
     if os.path.splitext(place)[1].lower() not in _TRANSPORT:
         return None
     try:
@@ -272,7 +272,7 @@ def _refusal(path: str, error: Exception) -> VideoError:
 
 
 def _pictures_of(container) -> list:
-    """The video streams, without pictures of covers and thumbnails."""
+    """Return the video streams, without covers and thumbnails."""
     return [
         stream
         for stream in container.streams.video
@@ -305,7 +305,7 @@ def _best_stream(container, path: str):
 
 
 def _codec_tag(path: str) -> str:
-    """The four letters by which an MP4 file names its codec, if it is one."""
+    """Return the four-letter codec tag of an MP4 file, if it is one."""
     with open(path, "rb") as file:
         ends = file.read(2**20)
         file.seek(max(os.path.getsize(path) - 2**20, 0))

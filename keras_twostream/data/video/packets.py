@@ -1,11 +1,11 @@
-"""Which frames a video shows, and when: found once, kept while it lasts.
+"""The frames of a video and their times, scanned once per file.
 
-Containers of which every packet is a frame with the time it is shown (MP4 and
-Matroska, in the codecs of today) are *listed*: their packets are read and not
-decoded. What they say is checked while frames are read, and no longer
-believed where a decoder disagrees. All others are *counted*: decoded once from
-start to end, since a decoder puts frames out in the order in which they are
-shown, whatever the stamps are.
+Containers in which every packet is a frame with its time (MP4 and Matroska,
+in today's codecs) are *listed*: their packets are read and not decoded. The
+listing is checked while frames are read, and discarded where a decoder
+disagrees. All others are *counted*: decoded once from start to end, since a
+decoder puts frames out in the order in which they are shown, whatever the
+stamps are.
 """
 
 import bisect
@@ -39,18 +39,18 @@ class Scan:
 
     Attributes:
         path: The file.
-        times: (frames,) seconds since the first, ascending.
-        stamps: The container's stamp of each frame, ascending, by which a
-            frame is known again; None where only counting tells.
+        times: (frames,) seconds since the first frame, ascending.
+        stamps: The container's stamp of each frame, ascending, which
+            identifies the frame; None where frames must be counted.
         keys: Frames that decoding can start from, ascending.
         fps: Frames per second, on average.
-        truncated: Whether the file promises more than it holds.
-        listed: Whether packets alone told, and nothing was decoded.
-        seekable: Whether decoding can start elsewhere than at the start.
-        joins: Places where a further recording begins.
-        holes: Leaps in time that were closed up.
-        damaged: Whether packets could not be decoded, where all were tried.
-        plain: Whether version 1 of the reader found the same.
+        truncated: Whether the file is shorter than its header states.
+        listed: Whether the scan read packets alone and decoded nothing.
+        seekable: Whether decoding can start anywhere but at the start.
+        joins: Number of places where another recording begins.
+        holes: Number of leaps in time that were closed.
+        damaged: Whether some packets could not be decoded, if all were tried.
+        plain: Whether version 1 of the reader gives the same frames.
     """
 
     path: str
@@ -68,7 +68,7 @@ class Scan:
 
     @property
     def duration(self) -> float:
-        """Seconds that the video lasts."""
+        """Duration of the video in seconds."""
         return len(self.times) / self.fps
 
     def timeline(self, rate: float | None) -> np.ndarray:
@@ -97,12 +97,12 @@ class Scan:
         return np.searchsorted(middles, np.arange(places) / rate, side="left")
 
     def key_before(self, frame: int) -> int:
-        """Return the last key frame at or before a frame, 0 if none is."""
+        """Return the last key frame at or before a frame, or 0 if none."""
         place = bisect.bisect_right(self.keys, frame)
         return self.keys[place - 1] if place else 0
 
     def place(self, stamp: int | None) -> int | None:
-        """Return the frame of a stamp, None if no frame has it."""
+        """Return the frame with a stamp, None if no frame has it."""
         if stamp is None or self.stamps is None:
             return None
         place = bisect.bisect_left(self.stamps, stamp)
@@ -111,7 +111,7 @@ class Scan:
 
 
 def scan_video(path: str | os.PathLike) -> Scan:
-    """Return the scan of a file, kept while the file stays as it is.
+    """Return the scan of a file, cached until the file changes.
 
     Args:
         path: A video file.
@@ -126,7 +126,7 @@ def scan_video(path: str | os.PathLike) -> Scan:
 
 
 def distrust(scan: Scan) -> Scan:
-    """Return another scan of a file whose packets told what is not so.
+    """Return a counted scan of a file whose listing proved wrong.
 
     Args:
         scan: The scan that a decoder contradicts.
@@ -136,7 +136,7 @@ def distrust(scan: Scan) -> Scan:
 
 
 def unreadable(path: str) -> VideoError:
-    """Return the error about a file of which nothing can be decoded.
+    """Return the error for a file of which nothing can be decoded.
 
     Args:
         path: The file.
@@ -164,7 +164,7 @@ def _scan_file(key: _Key, trusting: bool) -> Scan:
             listed = _listed(film, packets, whole)
             if not listed.joins and not _may_be_shuffled(packets, film):
                 return listed
-    # Opened again: a file that was read to its end is not at its start.
+    # Open again: a file that was read to its end is not at its start.
     with open_video(path) as film:
         counted = _counted(film, packets, whole)
     return counted if listed is None else _proven(listed, counted)
@@ -172,7 +172,7 @@ def _scan_file(key: _Key, trusting: bool) -> Scan:
 
 def _listed(film, packets: list[Packet], whole: bool) -> Scan:
     shown = [n for n, packet in enumerate(packets) if packet.shown]
-    stamps = [packet.pts or 0 for packet in packets]  # none is missing
+    stamps = [packet.pts or 0 for packet in packets]  # no frame is missing
     shown.sort(key=stamps.__getitem__)
     scan = _scan(film, packets, shown, whole)
     return dataclasses.replace(
@@ -185,8 +185,10 @@ def _listed(film, packets: list[Packet], whole: bool) -> Scan:
 
 
 def _proven(listed: Scan, counted: Scan) -> Scan:
-    """The listing, where decoding bears it out: it keeps the place of frames
-    that are damaged."""
+    """Return the listing if decoding confirms it, otherwise the count.
+
+    A listing keeps the places of damaged frames.
+    """
     lacking = len(listed.times) - len(counted.times)
     agrees = counted.stamps is not None and not listed.joins
     return listed if agrees and (counted.damaged or not lacking) else counted
@@ -235,10 +237,10 @@ def _scan(film, packets: list[Packet], shown: list[int], whole: bool) -> Scan:
 
 
 def _tell_frames(packets: list[Packet], film) -> bool:
-    """Whether packets say which frames are shown when, without decoding.
+    """Return whether packets alone tell the frames and their times.
 
-    Not where frames are shown before the first key frame, or left out in the
-    middle.
+    They do not where frames are shown before the first key frame, or are left
+    out in the middle.
     """
     if film.codec not in _LISTING.get(film.format, ()) or film.interlaced:
         return False
@@ -252,17 +254,17 @@ def _tell_frames(packets: list[Packet], film) -> bool:
 
 
 def _may_be_shuffled(packets: list[Packet], film) -> bool:
-    """Whether stamps may be in the order of decoding.
+    """Return whether stamps may be in decoding order.
 
-    They ascend, and the codec can show frames in another order: either it
-    does not, or a tool wrote stamps that are wrong.
+    The stamps ascend, and the codec can show frames in another order: either
+    it does not, or a tool wrote wrong stamps.
     """
     stamps = [packet.pts for packet in packets]
     return film.reorders and len(stamps) > 1 and bool(_ascending(stamps))
 
 
 def _ascending(stamps: list[int | None]) -> list[int] | None:
-    """The stamps, where each is there and above the one before."""
+    """Return the stamps, if all are present and ascending."""
     there = [stamp for stamp in stamps if stamp is not None]
     ascend = all(a < b for a, b in itertools.pairwise(there))
     return there if ascend and len(there) == len(stamps) else None

@@ -1,8 +1,8 @@
-"""From a decoded frame to the picture that a player shows.
+"""Conversion of a decoded frame to the picture that a player shows.
 
-Frames are stored turned, mirrored, with pixels that are not square, in any
-format of 8 to 16 bits. Transparency is left out: a picture has the colours
-that are stored under it.
+Stored frames may be rotated, mirrored, or of pixels that are not square, in
+any format of 8 to 16 bits. Transparency is ignored: a picture has the colours
+stored under it.
 """
 
 import math
@@ -14,13 +14,13 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-_STRANGEST = 8  # a pixel further from square is a mistake in the header
+_STRANGEST = 8  # a more extreme aspect is a mistake in the header
 
 _per_thread = threading.local()
 
 
 class Orientation(NamedTuple):
-    """How a stored frame is shown: mirrored first, then turned.
+    """The orientation of a frame: first a mirror, then a rotation.
 
     Attributes:
         rotation: Degrees anticlockwise, above -180 and up to 180.
@@ -37,7 +37,7 @@ _UPRIGHT = Orientation()
 
 
 def orientation(frame: av.VideoFrame) -> Orientation:
-    """Return how a frame is shown, from its display matrix.
+    """Return the orientation of a frame, from its display matrix.
 
     The matrix maps a stored place (x, y), y downwards, to the shown one
     (a x + c y, b x + d y); its rows are (a, b, u), (c, d, v). A negative
@@ -74,10 +74,10 @@ def shown_size(
 
 
 def square(aspect: Fraction | None) -> Fraction:
-    """Return what a frame's width is multiplied by for square pixels.
+    """Return the factor of a frame's width that makes pixels square.
 
     Args:
-        aspect: Width of a pixel over its height; None or nonsense is 1.
+        aspect: Width of a pixel over its height; None and nonsense give 1.
     """
     if not aspect or not 1 / _STRANGEST <= aspect <= _STRANGEST:
         return Fraction(1)
@@ -85,7 +85,7 @@ def square(aspect: Fraction | None) -> Fraction:
 
 
 def to_rgb(frame: av.VideoFrame, how: Orientation) -> np.ndarray:
-    """Return a frame as it is shown, its pixels not yet made square.
+    """Return a frame in its orientation, before pixels are made square.
 
     Args:
         frame: A decoded frame.
@@ -94,8 +94,8 @@ def to_rgb(frame: av.VideoFrame, how: Orientation) -> np.ndarray:
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    # A converter kept between frames, on one thread: setting one up costs
-    # twenty times what it takes to convert a small frame.
+    # One converter, on one thread, serves all frames: setting one up costs
+    # twenty times as much as converting a small frame.
     if not hasattr(_per_thread, "reformatter"):
         _per_thread.reformatter = VideoReformatter()
     image = _per_thread.reformatter.reformat(

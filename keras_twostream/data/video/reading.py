@@ -1,17 +1,18 @@
-"""Read any video file: frames as RGB arrays, at any frame rate and size.
+"""Reading of video files: RGB frames, at any frame rate and size.
 
-Decoding is PyAV's, and Pillow's for WebP. PyAV is as fast as OpenCV's wheel
-on the same files, and right where that wheel is silently not: AV1 gives no
-frame and no error there, and a damaged file ends early without a word.
+PyAV decodes, and Pillow decodes WebP. PyAV is as fast as OpenCV's wheel on
+the same files, and correct where that wheel fails silently: there, AV1 gives
+no frame and no error, and a damaged file ends early without an error.
 
 A file is *scanned* once, see `packets`. Frame `i` of a video is the i-th in
 the order in which a player shows them, which is that of decoding from the
-start, however it is reached. Where some of a damaged file cannot be decoded,
-the next readable frame stands in. A `rate` lays a timeline of evenly spaced
-moments over the video and takes, for each, the frame nearest in time.
+start, however it is reached. Where a frame of a damaged file cannot be
+decoded, the next readable frame replaces it. A `rate` lays a timeline of
+evenly spaced moments over the video and takes, for each, the frame nearest in
+time.
 
-Frames are what a player shows: the right way round, with square pixels. What
-is woven of two fields stays so, and transparency is left out.
+Frames look as in a player: upright, with square pixels. Interlaced frames stay
+interlaced, and transparency is ignored.
 """
 
 import collections
@@ -45,29 +46,29 @@ from keras_twostream.errors import SpecError
 
 @dataclasses.dataclass(frozen=True)
 class VideoInfo:
-    """What a video file holds.
+    """Facts about a video file.
 
     Attributes:
         path: The file.
         frames: Frames in the file, counted.
         fps: Frames per second, on average.
-        duration: Seconds.
-        height: Pixels as shown, turned and with square pixels.
-        width: Pixels as shown, turned and with square pixels.
+        duration: Duration in seconds.
+        height: Height as shown, after rotation, in square pixels.
+        width: Width as shown, after rotation, in square pixels.
         codec: FFmpeg's name of the codec.
-        rotation: Degrees that frames are turned anticlockwise for display.
-        truncated: Whether the file promises more than it holds.
+        rotation: Anticlockwise rotation of frames for display, in degrees.
+        truncated: Whether the file is shorter than its header states.
         mirrored: Whether left and right are exchanged for display, before
-            frames are turned.
+            rotation.
         pixel_aspect: Width of a stored pixel over its height.
-        interlaced: Whether frames are woven of two fields, taken at
+        interlaced: Whether frames are interlaced: two fields, taken at
             different moments.
-        seekable: Whether a frame can be read without all those before it.
-        joins: Places where a further recording begins, with a clock of its
-            own.
-        holes: Leaps in time that were closed up.
-        damaged: Whether packets could not be decoded; known of files whose
-            frames had to be counted.
+        seekable: Whether a frame can be read without all earlier frames.
+        joins: Number of places where another recording begins, with its own
+            clock.
+        holes: Number of leaps in time that were closed.
+        damaged: Whether some packets could not be decoded; known only for
+            files whose frames had to be counted.
     """
 
     path: str
@@ -89,10 +90,10 @@ class VideoInfo:
 
 
 def probe(path: str | os.PathLike) -> VideoInfo:
-    """Return what a video file holds.
+    """Return facts about a video file.
 
-    Reads every packet and decodes one frame; the whole file where packets do
-    not tell which frames are shown (AVI, transport and program streams).
+    This reads every packet and decodes one frame. It decodes the whole file
+    where packets do not tell the frames (AVI, transport and program streams).
 
     Args:
         path: A video file.
@@ -130,7 +131,7 @@ def probe(path: str | os.PathLike) -> VideoInfo:
 
 
 def check_readable(path: str | os.PathLike) -> None:
-    """Refuse a file of which no frame can be decoded; look no further.
+    """Refuse a file of which no frame can be decoded.
 
     Args:
         path: A video file.
@@ -144,7 +145,7 @@ def check_readable(path: str | os.PathLike) -> None:
 
 
 def differs_from_version_1(path: str | os.PathLike) -> bool:
-    """Return whether version 1 of the reader read a file otherwise.
+    """Return whether version 1 of the reader read a file differently.
 
     Args:
         path: A video file.
@@ -158,7 +159,7 @@ def differs_from_version_1(path: str | os.PathLike) -> bool:
 
 
 def count_frames(path: str | os.PathLike, rate: float | None = None) -> int:
-    """Return how many frames a video has on the timeline of `rate`.
+    """Return the number of frames of a video on the timeline of `rate`.
 
     Args:
         path: A video file.
@@ -186,19 +187,19 @@ def read_frames(
 ) -> np.ndarray:
     """Decode chosen frames of a video, in the order asked for.
 
-    Frames before the first and after the last one wanted are not decoded
-    where the file allows. The next readable frame stands in for a damaged
-    one, and the last readable one for those behind the end of a file that
-    was cut off; `probe(path).truncated` tells.
+    Where the file allows, frames before the first and after the last wanted
+    frame are not decoded. The next readable frame replaces a damaged one, and
+    the last readable frame replaces those behind the end of a truncated file;
+    see `probe(path).truncated`.
 
     Args:
         path: A video file.
         indices: Frames on the timeline of `rate`, in any order, repeated or
             not; all frames when None.
         rate: Frames per second of the timeline, None for the video's own.
-        short_side: Pixels of the short side, None to leave the size.
+        short_side: Length of the short side in pixels, None to keep the size.
         resize_to: (height, width), instead of `short_side`.
-        cut_to: (height, width) of the middle that is kept, or None for all.
+        cut_to: (height, width) of the middle to keep, or None for all.
         resize_filter: "area" averages when shrinking; "bilinear" does not.
 
     Returns:
@@ -226,21 +227,21 @@ def iter_frames(
     cut_to: tuple[int, int] | None = None,
     resize_filter: str = "area",
 ) -> Iterator[np.ndarray]:
-    """Decode a video from start to end, holding one frame at a time.
+    """Decode a video from start to end, one frame in memory at a time.
 
-    The next readable frame stands in for a damaged one.
+    The next readable frame replaces a damaged one.
 
     Args:
         path: A video file.
         rate: Frames per second, None for the video's own frames.
-        short_side: Pixels of the short side, None to leave the size.
+        short_side: Length of the short side in pixels, None to keep the size.
         resize_to: (height, width), instead of `short_side`.
-        cut_to: (height, width) of the middle that is kept, or None for all.
+        cut_to: (height, width) of the middle to keep, or None for all.
         resize_filter: "area" averages when shrinking; "bilinear" does not.
 
     Yields:
         (H, W, 3) uint8 RGB frames, `count_frames(path, rate)` of them unless
-        the file was cut off.
+        the file is truncated.
 
     Raises:
         VideoError: If the file cannot be read.
@@ -265,14 +266,14 @@ def iter_frames(
 
 
 class _Contradiction(Exception):
-    """A decoder shows other frames than the packets told."""
+    """An error: a decoder gives other frames than the packets listed."""
 
 
 class _Bringing:
-    """What is done to a frame on its way out.
+    """A conversion of decoded frames to the wanted pictures.
 
-    Every frame gets the size of the first of the file, also in a stream that
-    changes its size on the way.
+    Every frame gets the size of the file's first frame, even in a stream whose
+    size changes.
     """
 
     def __init__(
@@ -287,7 +288,7 @@ class _Bringing:
         self._sizes: dict[int, tuple[int, int]] = {}  # by quarter turns
 
     def __call__(self, film: Film | Flipbook, frame) -> np.ndarray:
-        """Return (H, W, 3) uint8 RGB, of the size asked for."""
+        """Return (H, W, 3) uint8 RGB of the wanted size."""
         how = orientation(frame)
         if how.quarters not in self._sizes:
             self._sizes[how.quarters] = self._size(film, how.quarters)
@@ -302,9 +303,9 @@ class _Bringing:
 
 
 def _images(scan: Scan, rate, bring: _Bringing) -> Iterator[np.ndarray]:
-    """The frames of a timeline, from start to end."""
+    """Yield the frames of a timeline, from start to end."""
     timeline, done = scan.timeline(rate), 0
-    # Counting needs frames that come as they did when they were counted.
+    # Counted frames must come in the same order as when they were counted.
     threads = 1 if scan.stamps is None else 0
     with open_video(scan.path, threads) as film:
         for position, frame in _placed(scan, film, film.frames()):
@@ -324,7 +325,7 @@ def _read(scan: Scan, indices, rate, bring: _Bringing) -> np.ndarray:
 
 
 def _unique_frames(scan: Scan, wanted: np.ndarray, bring) -> np.ndarray:
-    """The frames `wanted`, ascending and without repeats."""
+    """Yield the frames `wanted`, ascending and without repeats."""
     key = scan.key_before(int(wanted[0]))
     if scan.seekable and key > 0:
         with open_video(scan.path) as film:
@@ -332,7 +333,7 @@ def _unique_frames(scan: Scan, wanted: np.ndarray, bring) -> np.ndarray:
                 frames = _after_seek(scan, film, key, int(wanted[0]))
                 return _filled(film, frames, wanted, bring)
             except (_Contradiction, _Ended):
-                pass  # the container seeks to another place than it says
+                pass  # the container seeks to a wrong place
     with open_video(scan.path) as film:
         try:
             frames = _placed(scan, film, film.frames())
@@ -342,11 +343,11 @@ def _unique_frames(scan: Scan, wanted: np.ndarray, bring) -> np.ndarray:
 
 
 class _Ended(Exception):
-    """A damaged file ends before the first frame that is wanted."""
+    """An error: a damaged file ends before the first wanted frame."""
 
 
 def _filled(film, frames, wanted: np.ndarray, bring) -> np.ndarray:
-    """The frames `wanted`, out of (position, frame) in ascending order."""
+    """Yield the frames `wanted`, out of ascending (position, frame) pairs."""
     images, filled = None, 0
     for position, frame in frames:
         while filled < len(wanted) and wanted[filled] <= position:
@@ -364,7 +365,7 @@ def _filled(film, frames, wanted: np.ndarray, bring) -> np.ndarray:
 
 
 def _last_readable(scan: Scan, count: int, bring: _Bringing) -> np.ndarray:
-    """What stands in for frames that a damaged file has no more."""
+    """Return the last readable frame, to replace frames behind it."""
     with open_video(scan.path) as film:
         last = collections.deque(film.frames(), maxlen=1)
         if not last:
@@ -373,10 +374,10 @@ def _last_readable(scan: Scan, count: int, bring: _Bringing) -> np.ndarray:
 
 
 def _after_seek(scan: Scan, film, key: int, first: int):
-    """(position, frame) from a key frame on, at or before `first`.
+    """Yield (position, frame) pairs from a key frame at or before `first`.
 
     Raises:
-        _Contradiction: If the decoder is not where it was sent.
+        _Contradiction: If the decoder is not at the position sought.
     """
     stamps = scan.stamps or []
     if not film.seek(stamps[key]):
@@ -391,10 +392,10 @@ def _after_seek(scan: Scan, film, key: int, first: int):
 def _placed(
     scan: Scan, film: Film | Flipbook, frames: Iterable[av.VideoFrame]
 ) -> Iterator[tuple[int, av.VideoFrame]]:
-    """(position, frame): known by its stamp, or counted.
+    """Yield (position, frame) pairs, with positions by stamp or count.
 
     Raises:
-        _Contradiction: If what was listed is not what is decoded.
+        _Contradiction: If the decoded frames differ from the listed ones.
     """
     position = -1
     for frame in frames:

@@ -1,4 +1,4 @@
-"""Sizes of frames, and bringing frames to them."""
+"""Sizes of frames, and resizing."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ def fit_size(
     short_side: int | None = None,
     resize_to: tuple[int, int] | None = None,
 ) -> tuple[int, int]:
-    """The (height, width) a frame of `size` is resized to.
+    """Return the (height, width) to which a frame of `size` is resized.
 
     Args:
         size: (height, width) of the frame, in pixels.
-        short_side: Pixels of the short side, aspect ratio kept.
+        short_side: Length of the short side in pixels, aspect ratio kept.
         resize_to: (height, width), aspect ratio given up.
 
     Returns:
@@ -35,7 +35,7 @@ def fit_size(
 
 
 def sizing(spec: Any) -> dict[str, Any]:
-    """How a spec, or a cache's contract, wants frames: what `fitted` takes."""
+    """Return the arguments of `fitted` for a spec or a cache's contract."""
     return {name: getattr(spec, name) for name in SIZING}
 
 
@@ -46,7 +46,7 @@ def fitted_size(
     cut_to: tuple[int, int] | None = None,
     resize_filter: str = "area",
 ) -> tuple[int, int]:
-    """The (height, width) of a frame of `size` after `fitted`."""
+    """Return the (height, width) of a frame of `size` after `fitted`."""
     del resize_filter
     height, width = fit_size(size, short_side, resize_to)
     if cut_to is None:
@@ -61,7 +61,7 @@ def fitted(
     cut_to: tuple[int, int] | None = None,
     resize_filter: str = "area",
 ) -> np.ndarray:
-    """Resize one image, and cut out its middle where that is wanted.
+    """Resize one image, and cut out its middle if wanted.
 
     Args:
         image: (H, W, C), uint8 or float32.
@@ -78,7 +78,7 @@ def fitted(
 
 
 def cut_middle(image: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
-    """The middle of an image, (height, width) large, or all there is of it."""
+    """Return the middle of an image, (height, width) large or smaller."""
     if size is None:
         return image
     height, width = map(min, image.shape[:2], size)
@@ -89,7 +89,7 @@ def cut_middle(image: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
 def resize(
     image: np.ndarray, size: tuple[int, int], resize_filter: str = "area"
 ) -> np.ndarray:
-    """Resizes one image.
+    """Resize one image.
 
     Args:
         image: (H, W, C), uint8 or float32.
@@ -98,7 +98,7 @@ def resize(
             otherwise; "bilinear" interpolates always.
 
     Returns:
-        (height, width, C), the image itself when it has that size.
+        (height, width, C), the image itself if it has that size.
     """
     height, width = image.shape[:2]
     if (height, width) == tuple(size):
@@ -113,11 +113,11 @@ def resize(
 
 
 def resize_all(frames: np.ndarray, **how: Any) -> np.ndarray:
-    """Resizes a stack of frames alike.
+    """Resize a stack of frames, all in the same way.
 
     Args:
         frames: (N, H, W, C).
-        **how: See `fitted`.
+        **how: Keyword arguments of `fitted`.
 
     Returns:
         (N, height, width, C).

@@ -1,4 +1,4 @@
-"""WebP through Pillow: FFmpeg reads no animated ones."""
+"""Animated WebP files through Pillow, since FFmpeg cannot read them."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -9,11 +9,11 @@ import numpy as np
 from keras_twostream.data.video import limits
 from keras_twostream.data.video.clock import Packet
 
-_FRAME_MS = 100  # of a picture that names no time, as browsers do
+_FRAME_MS = 100  # for a picture without a duration, as in browsers
 
 
 def is_webp(path: str) -> bool:
-    """Return whether a file begins as WebP does.
+    """Return whether a file starts like a WebP file.
 
     Args:
         path: The file.
@@ -50,13 +50,13 @@ class Flipbook:
         limits.check_pixels(path, *self.size)
 
     def list_packets(self) -> tuple[list[Packet], bool]:
-        """See `Film.list_packets`."""
+        """Return all packets, see `Film.list_packets`."""
         stamps = [frame.pts for frame in self.frames()]
         packets = [Packet(s, s, 0, n == 0) for n, s in enumerate(stamps)]
         return packets, len(packets) == self._count
 
     def frames(self) -> Iterator[av.VideoFrame]:
-        """See `Film.frames`."""
+        """Yield the frames, see `Film.frames`."""
         from PIL import Image
 
         clock = 0
@@ -74,10 +74,10 @@ class Flipbook:
                 yield frame
 
     def frames_of_packets(self) -> Iterator[tuple[int | None, av.VideoFrame]]:
-        """See `Film.frames_of_packets`."""
+        """Yield frames with packet numbers, see `Film.frames_of_packets`."""
         return enumerate(self.frames())
 
     def seek(self, stamp: int) -> bool:
-        """See `Film.seek`: each picture is drawn over the one before."""
+        """Return False: each picture is drawn over the one before."""
         del stamp
         return False
