@@ -1,4 +1,6 @@
-"""Action Tubes: who does what, where and when (Gkioxari & Malik 2015)."""
+"""Action tubes: detection of actions in space and time.
+
+The method is that of Gkioxari & Malik 2015."""
 
 from keras_twostream._lazy import lazy_names
 

@@ -1,10 +1,11 @@
 """Batches of regions for the region network, a quarter of them foreground.
 
 Gkioxari & Malik 2015, section 3.2, after R-CNN: a region that overlaps a true
-box by half or more has its class, every other one is background. A batch is a
-function of the seed and its number, so that training resumes anywhere. Unlike
-Caffe's window layer, which draws every region anew from all videos, a batch
-takes its regions from a few frames, which are sent to the device once.
+box by half or more has its class, and every other region is background. A
+batch is a function of the seed and its number, so that training can resume
+anywhere. Unlike Caffe's window layer, which draws every region anew from all
+videos, a batch takes its regions from a few frames, which are sent to the
+device once.
 """
 
 from typing import Any
@@ -17,7 +18,7 @@ from keras_twostream.detection.cutting import Cutter
 from keras_twostream.detection.store import RegionStore, VideoRegions
 from keras_twostream.errors import SpecError
 
-FOREGROUND = 0.25  # of a batch
+FOREGROUND = 0.25  # share of a batch
 OVERLAP = 0.5
 
 
@@ -28,14 +29,14 @@ class RegionBatches(keras.utils.PyDataset):
 
     Args:
         store: Regions of the training videos.
-        cutter: Of the network.
+        cutter: Cutter of the network.
         outputs: Names of the network's outputs; None for a single one.
-        batch_size: Regions in a batch.
-        steps: Batches in an epoch.
-        frames: Frames that a batch's regions come from.
-        mirror: Whether half of the regions are flipped.
-        seed: Of everything random.
-        start: Batches that were drawn before.
+        batch_size: Number of regions in a batch.
+        steps: Number of batches in an epoch.
+        frames: Number of frames that a batch's regions come from.
+        mirror: Whether to flip half of the regions.
+        seed: Seed of everything random.
+        start: Number of batches drawn before.
 
     Raises:
         SpecError: If no region of the videos is foreground.
@@ -74,7 +75,7 @@ class RegionBatches(keras.utils.PyDataset):
         return batch, {name: labels for name in self._outputs}
 
     def _chosen(self, rng: np.random.Generator) -> list[tuple]:
-        """(video, frame, box, label) of each region, foreground first."""
+        """Draw (video, frame, box, label) of each region, foreground first."""
         wanted = round(FOREGROUND * self._size)
         videos = rng.choice(len(self._store), self._frames)
         places = [self._frame_of(int(video), rng) for video in videos]
@@ -89,12 +90,12 @@ class RegionBatches(keras.utils.PyDataset):
         return chosen
 
     def _frame_of(self, video: int, rng) -> tuple[int, int]:
-        """A frame of the video, one with foreground where it has any."""
+        """Draw a frame of the video, one with foreground if there is any."""
         frames = self._pools[video]
         return video, int(rng.choice(frames))
 
     def _draw(self, place, count: int, foreground: bool, rng) -> list[tuple]:
-        """Regions of one frame; of the other kind where it has none."""
+        """Draw regions of one frame, of the other kind where it has none."""
         video, frame = place
         regions = self._store[video]
         here = np.flatnonzero(regions.places == frame)
@@ -114,7 +115,7 @@ class RegionBatches(keras.utils.PyDataset):
         return int(shared.argmax())
 
     def _cut(self, chosen: list[tuple], rng) -> dict[str, Any]:
-        """Warp frames of one size at a time; videos may differ."""
+        """Warp the regions, frames of one size at a time."""
         flips = rng.uniform(size=len(chosen)) < 0.5 * self._mirror
         groups: dict[tuple[int, ...], list[int]] = {}
         for i, (video, *_) in enumerate(chosen):
@@ -141,7 +142,7 @@ class RegionBatches(keras.utils.PyDataset):
 
 
 def _pools(store: RegionStore) -> list[np.ndarray]:
-    """Frames of each video to draw from: those with foreground, or all."""
+    """Return each video's frames to draw from: with foreground, or all."""
     pools, any_foreground = [], False
     for video in range(len(store)):
         regions = store[video]
@@ -159,5 +160,5 @@ def _pools(store: RegionStore) -> list[np.ndarray]:
 
 
 def _share(total: int, parts: int, index: int) -> int:
-    """A whole share of the total, so that all shares add up to it."""
+    """Return a whole share of the total; all shares add up to it."""
     return total * (index + 1) // parts - total * index // parts

@@ -1,7 +1,7 @@
-"""Lists of boxes as people and tools write them.
+"""Readers of box lists in the formats of other tools.
 
 CVAT's XML for videos, COCO's JSON with videos and tracks, the text of
-MOTChallenge, and the folders of J-HMDB and UCF-Sports. A box becomes
+MOTChallenge, and the folders of J-HMDB and UCF-Sports. Boxes become
 inclusive: one that is 10 wide and starts at 3 ends at 12.
 """
 
@@ -31,15 +31,15 @@ def read_boxes(
     split: int | None = None,
     subset: str | None = None,
 ) -> list[AnnotatedVideo]:
-    """Read who does what in which videos.
+    """Read videos with boxes of their actors and actions.
 
     Args:
         path: A list, or the folder of a data set.
-        format: "cvat", "coco", "mot", "jhmdb" or "ucf_sports"; told from
-            the path when None.
-        root: Folder of the videos; that of the list when None.
-        split: Of J-HMDB, 1 to 3.
-        subset: Of J-HMDB's split, "train" or "test".
+        format: "cvat", "coco", "mot", "jhmdb" or "ucf_sports"; detected
+            from the path when None.
+        root: Folder of the videos; the list's folder when None.
+        split: Number of J-HMDB's split, 1 to 3.
+        subset: Subset of J-HMDB's split, "train" or "test".
 
     Returns:
         One entry for each video that has boxes. Frames count from 0.
@@ -71,7 +71,7 @@ def read_boxes(
 def read_tracks(
     path: str | os.PathLike, format: str | None = None
 ) -> list[Track]:
-    """Read the tracks of one video, to stand in for proposals.
+    """Read the tracks of one video, to use in place of proposals.
 
     Args:
         path: A list of boxes of one video.
@@ -81,7 +81,7 @@ def read_tracks(
         A list of `Track`.
 
     Raises:
-        SpecError: If the list is of several videos.
+        SpecError: If the list covers several videos.
     """
     videos = read_boxes(path, format)
     if len(videos) != 1:
@@ -105,7 +105,9 @@ def _format_of(path: Path) -> str:
 
 
 def _tracks(rows: Rows, path: Path) -> tuple[Track, ...]:
-    """Tracks of (frame, x, y, width, height) rows by (label, number)."""
+    """Return the tracks of (frame, x, y, width, height) rows.
+
+    The rows are grouped by (label, number)."""
     tracks = []
     for (label, number), boxes in rows.items():
         ordered = sorted(boxes, key=lambda row: row[0])
@@ -135,11 +137,11 @@ def _tracks(rows: Rows, path: Path) -> tuple[Track, ...]:
 
 
 def _cvat(path: Path, root: Path) -> list[AnnotatedVideo]:
-    """CVAT for video 1.1: tracks of boxes, their attribute the action.
+    """Read CVAT for video 1.1: tracks of boxes with actions.
 
     The action is the attribute "action" where a box has one, the label
     otherwise. Boxes between two key frames are interpolated where the file
-    lacks them; "outside" ends a track's presence.
+    lacks them; a track is absent from an "outside" box on.
     """
     try:
         document = ElementTree.parse(path).getroot()
@@ -166,7 +168,7 @@ def _cvat(path: Path, root: Path) -> list[AnnotatedVideo]:
 
 
 def _sources(document: ElementTree.Element) -> dict[str | None, str]:
-    """Names of videos by task; by None where there is one task only."""
+    """Return the names of videos by task, by None for a single task."""
     tasks = document.findall("meta/project/tasks/task")
     if tasks:
         return {x.findtext("id"): x.findtext("source", "") for x in tasks}
@@ -178,7 +180,7 @@ def _sources(document: ElementTree.Element) -> dict[str | None, str]:
 
 
 def _cvat_boxes(element: ElementTree.Element, path: Path):
-    """((action, track), frame, x y width height) of every frame."""
+    """Yield ((action, track), frame, x y width height) of every frame."""
     number, label = element.get("id"), element.get("label", "")
     before: tuple[int, np.ndarray, str] | None = None
     for box in element.iter("box"):
@@ -203,7 +205,7 @@ def _cvat_boxes(element: ElementTree.Element, path: Path):
 
 
 def _between(before, frame: int, corners: np.ndarray, number):
-    """Boxes of the frames between two key frames, on straight lines."""
+    """Interpolate boxes linearly between two key frames."""
     start, first, action = before
     for middle in range(start + 1, frame):
         share = (middle - start) / (frame - start)
@@ -220,7 +222,7 @@ def _size(corners: np.ndarray) -> list[float]:
 
 
 def _coco(path: Path, root: Path) -> list[AnnotatedVideo]:
-    """COCO's JSON with `videos`, numbered frames and `track_id`."""
+    """Read COCO's JSON with `videos`, numbered frames and `track_id`."""
     try:
         content = json.loads(path.read_text("utf-8"))
         names = {row["id"]: row["name"] for row in content["categories"]}
@@ -280,9 +282,10 @@ def _frame_number(image: Mapping[str, Any], path: Path) -> int:
 
 
 def _mot(path: Path, root: Path) -> list[AnnotatedVideo]:
-    """Lines of frame, track, x, y, width, height, frames and pixels from 1.
+    """Read MOTChallenge's lines of frame, track, x, y, width, height.
 
-    What trackers write; everybody is labelled "person".
+    Frames and pixels count from 1. Trackers write this format; every track is
+    labelled "person".
     """
     rows: dict[tuple[str, Any], list] = {}
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
@@ -308,9 +311,9 @@ def _mot(path: Path, root: Path) -> list[AnnotatedVideo]:
 def _jhmdb(
     folder: Path, split: int | None, subset: str | None
 ) -> list[AnnotatedVideo]:
-    """J-HMDB's folders: ReCompress_Videos, puppet_mask and splits.
+    """Read J-HMDB's folders: ReCompress_Videos, puppet_mask and splits.
 
-    The box of a frame is that of its puppet mask.
+    The box of a frame bounds its puppet mask.
     """
     chosen = _jhmdb_split(folder, split, subset)
     videos = []
@@ -331,7 +334,7 @@ def _jhmdb(
 def _jhmdb_split(
     folder: Path, split: int | None, subset: str | None
 ) -> set[str] | None:
-    """Names of the videos of one part; None for all."""
+    """Return the names of the videos of one part, None for all."""
     if subset is None and split is None:
         return None
     if subset not in ("train", "test") or split not in (1, 2, 3):
@@ -359,7 +362,7 @@ def _matlab(file: Path, name: str) -> np.ndarray:
 
 
 def _of_masks(masks: np.ndarray, action: str, file: Path) -> Track:
-    """The track around (H, W, T) masks; frames without one are left out."""
+    """Return the track around (H, W, T) masks, without frames without mask."""
     masks = masks.reshape(*masks.shape[:2], -1) > 0
     frames = np.flatnonzero(masks.any(axis=(0, 1)))
     if not len(frames):
@@ -378,7 +381,7 @@ def _around(mask: np.ndarray) -> np.ndarray:
 
 
 def _ucf_sports(folder: Path, _: Path) -> list[AnnotatedVideo]:
-    """UCF-Sports's folders: <Action>/<001>/<video>.avi and gt/*.txt.
+    """Read UCF-Sports's folders: <Action>/<001>/<video>.avi and gt/*.txt.
 
     Each text holds the box of one frame, "x y width height". Views of one
     action ("Golf-Swing-Back", "Golf-Swing-Side") are one class.
@@ -390,7 +393,7 @@ def _ucf_sports(folder: Path, _: Path) -> list[AnnotatedVideo]:
         rows = collections.defaultdict(list)
         for frame, file in enumerate(files):
             box = _first_numbers(file)
-            if box[2] > 0 and box[3] > 0:  # 0 where nobody is seen
+            if box[2] > 0 and box[3] > 0:  # 0 where no person is visible
                 rows[(action, 0)].append((frame, box))
         films = sorted(truth.parent.glob("*.avi"))
         if rows and films:
@@ -407,7 +410,7 @@ _UCF_VIEWS = re.compile(r"-(Back|Front|Side)$")
 
 
 def _natural(path: Path) -> list[Any]:
-    """Order names by the numbers in them."""
+    """Return a sort key that orders names by the numbers in them."""
     parts = re.split(r"(\d+)", path.name)
     return [int(x) if x.isdigit() else x for x in parts]
 

@@ -1,4 +1,4 @@
-"""From frames and boxes to what the network eats."""
+"""Regions of frames as inputs of the network."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from keras import ops
 from keras_twostream import inspection
 from keras_twostream.detection.warping import warp
 
-_SIZES = (16, 64, 128)  # of batches
+_SIZES = (16, 64, 128)  # batch sizes
 
 
 class Cutter:
-    """Warps regions of frames into a batch for a region network.
+    """A function that warps regions of frames into a network's inputs.
 
     Args:
         model: A model of action_tubes.
@@ -35,18 +35,18 @@ class Cutter:
         boxes: np.ndarray,
         mirrored: np.ndarray | None = None,
     ) -> dict[str, Any]:
-        """The regions, by stream.
+        """Return the regions by stream.
 
         Args:
             frames: (N, H, W, 3) uint8.
             fields: (N, H, W, 2) flow in pixels.
-            places: (B,) the frame of each region.
-            boxes: (B, 4).
-            mirrored: (B,) bool, which regions to flip; their u changes sign.
+            places: (B,) frame number of each region.
+            boxes: (B, 4) boxes in pixels.
+            mirrored: (B,) bool, the regions to flip; their u changes sign.
 
         Returns:
-            "rgb" (B, 1, h, w, 3) and "flow" (B, 1, h, w, 2), as far as the
-            model has them.
+            "rgb" (B, 1, h, w, 3) and "flow" (B, 1, h, w, 2), for the streams
+            of the model.
         """
         images = {"rgb": frames, "flow": fields}
         batch = {}
@@ -73,18 +73,18 @@ def run_on_regions(
     places: np.ndarray,
     boxes: np.ndarray,
 ) -> np.ndarray:
-    """What a model gives for any number of regions.
+    """Run a model on any number of regions.
 
-    Regions go through in batches of a few sizes, filled up, so that nothing
-    is compiled twice.
+    Regions are padded to batches of a few sizes, so that nothing is compiled
+    twice.
 
     Args:
-        model: From regions to one array.
-        cutter: Of the model.
+        model: A model with a single output.
+        cutter: The model's cutter.
         frames: (N, H, W, 3) uint8.
         fields: (N, H, W, 2) flow in pixels.
-        places: (B,) the frame of each region.
-        boxes: (B, 4).
+        places: (B,) frame number of each region.
+        boxes: (B, 4) boxes in pixels.
 
     Returns:
         (B, D) float32.
@@ -106,13 +106,13 @@ def run_on_regions(
 
 
 def _padded(values: np.ndarray, count: int) -> np.ndarray:
-    """The values with the last one repeated, `count` in all."""
+    """Return the values, padded to `count` by repeating the last one."""
     missing = count - len(values)
     return np.concatenate([values, np.repeat(values[-1:], missing, axis=0)])
 
 
 def _zero(constants: dict[str, Any]) -> Any:
-    """What the normalisation turns into 0."""
+    """Return the value that the normalisation maps to 0."""
     if "mean" not in constants:
         return 0.0
     mean = np.multiply(constants["mean"], constants["scale"])

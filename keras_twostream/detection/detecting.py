@@ -1,4 +1,4 @@
-"""From a video to tubes: who does what, where and when."""
+"""Detection of action tubes in a video."""
 
 import dataclasses
 import os
@@ -20,19 +20,19 @@ from keras_twostream.detection.tracks import Track, Tube, track_overlap
 from keras_twostream.errors import SpecError
 from keras_twostream.scoring.predicting import refuse_untrained
 
-SAME = 0.5  # overlap of tubes that are about one person
+SAME = 0.5  # least overlap of tubes around one person
 
 Given = Sequence[Track] | Sequence[np.ndarray] | str | os.PathLike
 
 
 @dataclasses.dataclass(frozen=True)
 class FrameScores:
-    """What the classifiers say about the regions of one frame.
+    """The classifiers' scores for the regions of one frame.
 
     Attributes:
-        frame: Its number.
-        boxes: (N, 4) in pixels of the video.
-        scores: (N, C) of the SVMs.
+        frame: Number of the frame.
+        boxes: (N, 4) boxes in pixels of the video.
+        scores: (N, C) scores of the SVMs.
     """
 
     frame: int
@@ -49,19 +49,19 @@ def detect(
     exclusive: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> list[Tube]:
-    """Find who does what in a video, where and when.
+    """Detect actions in a video: actors, places and times.
 
     Args:
         source: A video file, or (T, H, W, 3) RGB frames, 0..255.
-        detector: A detector, what `detection.train_detector` returned, or a
-            name for `load`, such as "local:run/model".
+        detector: A detector, as `detection.train_detector` returns, or a name
+            for `load`, such as "local:run/model".
         boxes: For a detector trained on boxes: tracks of a tracker, one
             array (N, 4) per frame, or a file for `detection.read_boxes`.
         threshold: Least mean score of a tube's boxes, in margins of the
             SVMs; None for every path.
-        exclusive: Whether of tubes that lie on each other only the best
-            stays, so that everybody does one thing.
-        progress: Called with the frames that are done.
+        exclusive: Whether to keep only the best of tubes that overlap, so
+            that each person has one action.
+        progress: Function called with the number of frames done.
 
     Returns:
         Tubes, the best first, boxes in pixels of the video. A tube spans
@@ -70,7 +70,7 @@ def detect(
     Raises:
         UntrainedHeadError: If the detector was never trained.
         VideoError: If the file cannot be read.
-        SpecError: If the model is no detector, or boxes do not go with it.
+        SpecError: If the model is no detector, or does not fit the boxes.
 
     Example:
 
@@ -91,7 +91,7 @@ def detect(
 
 
 def loaded(detector: keras.Model | str) -> keras.Model:
-    """The detector, loaded if it is a name, and checked.
+    """Return the detector, loaded if it is a name, and checked.
 
     Raises:
         SpecError: If the model is no detector.
@@ -117,10 +117,10 @@ def score_frames(
     Args:
         footage: The video.
         model: A detector.
-        given: As `boxes` of `detect`.
+        given: Boxes, as in `detect`.
 
     Yields:
-        One for each frame; its boxes may be none.
+        The scores of each frame, which may have no boxes.
     """
     spec = inspection.region_spec(model)
     check_given(spec, given is not None)
@@ -144,9 +144,9 @@ def tubes_of(
     """Link the regions of all frames, class by class.
 
     Args:
-        frames: In order.
+        frames: Scored regions, in the order of frames.
         model: The detector that scored them.
-        rate: Frames a second.
+        rate: Frames per second.
 
     Returns:
         Every path of every class, the best first. Where a frame has no
@@ -163,12 +163,12 @@ def tubes_of(
 def chosen(
     tubes: Sequence[Tube], threshold: float | None, exclusive: bool = False
 ) -> list[Tube]:
-    """Tubes that are sure enough, and nobody's second action if asked.
+    """Select tubes by score, and by overlap if exclusive.
 
     Args:
-        tubes: The best first.
+        tubes: Tubes, the best first.
         threshold: Least mean score of a tube's boxes, or None.
-        exclusive: Drop tubes that lie on a better one.
+        exclusive: Whether to drop tubes that overlap a better one.
     """
     kept: list[Tube] = []
     for tube in tubes:
@@ -183,7 +183,7 @@ def chosen(
 def detections_of(
     frames: Sequence[FrameScores], model: keras.Model
 ) -> Detections:
-    """Boxes of single frames after suppression, as frame-AP ranks them.
+    """Return boxes of single frames after suppression, for frame-AP.
 
     Args:
         frames: Scored regions.
@@ -211,7 +211,7 @@ def detections_of(
 
 
 def _boxes_by_frame(given: Given | None) -> Callable[[int], Any] | None:
-    """A function from a frame's number to the boxes that were given."""
+    """Return a function from a frame's number to the given boxes."""
     if given is None:
         return None
     if isinstance(given, str | os.PathLike):
@@ -231,7 +231,7 @@ def _boxes_by_frame(given: Given | None) -> Callable[[int], Any] | None:
 
 
 def _runs(frames: Sequence[FrameScores]) -> Iterator[list[FrameScores]]:
-    """Frames in a row that have regions."""
+    """Yield runs of successive frames that have regions."""
     run: list[FrameScores] = []
     for frame in frames:
         if len(frame.boxes):
@@ -250,7 +250,7 @@ def _linked(
     model: keras.Model,
     rate: float | None,
 ) -> list[Tube]:
-    """The paths of one class through frames in a row."""
+    """Return the tubes of one class through a run of frames."""
     spec = inspection.region_spec(model)
     kept = [
         suppress(x.boxes, x.scores[:, number], spec.suppression) for x in run

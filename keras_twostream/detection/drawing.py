@@ -1,4 +1,4 @@
-"""Tubes drawn on their video."""
+"""Drawing of tubes on their video."""
 
 import os
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ def draw_tubes(
     path: str | os.PathLike,
     classes: Sequence[str],
 ) -> Path:
-    """Write a video with a box around everybody, and what they do.
+    """Write a video with the boxes and labels of its tubes.
 
     Args:
         source: The video file.
-        tubes: What was found in it.
-        path: Where to write; the suffix follows FFmpeg's encoder.
-        classes: All actions, each of which has its colour.
+        tubes: Tubes of the video.
+        path: Path to write to; the suffix follows FFmpeg's encoder.
+        classes: Names of all actions, each of which has its colour.
 
     Returns:
         The path written.

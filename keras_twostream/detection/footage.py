@@ -1,4 +1,4 @@
-"""The frames of a video that a detector looks at, each with its motion."""
+"""The frames of a video at a detector's size, each with its flow."""
 
 import os
 from collections.abc import Container, Iterator
@@ -16,19 +16,19 @@ Moment = tuple[int, np.ndarray, np.ndarray]
 
 
 class Footage:
-    """A video at the size that a detector sees it.
+    """A video at the size of a detector's input.
 
-    Flow is that to the next frame; the last frame has the flow that led to
-    it, and a video of one frame none.
+    Each frame has the flow to the next frame. The last frame has the flow from
+    the frame before, and a video of a single frame has no flow.
 
     Args:
         source: A video file, or (T, H, W, 3) uint8 frames.
-        spec: Short side and flow.
+        spec: Short side and flow of the detector.
 
     Attributes:
-        size: (height, width) of the frames as seen.
-        scale: (x, y) pixels of the video for one of these frames.
-        rate: Frames a second; None where frames were given.
+        size: (height, width) of the resized frames.
+        scale: (x, y) pixels of the video per pixel of these frames.
+        rate: Frames per second; None where frames were given.
 
     Raises:
         VideoError: If the file cannot be read.
@@ -47,17 +47,17 @@ class Footage:
         self.scale = np.array(whole[::-1]) / self.size[::-1]
 
     def __len__(self) -> int:
-        """How many frames there are."""
+        """Return the number of frames."""
         if isinstance(self._source, str | os.PathLike):
             return data.count_frames(self._source)
         return len(self._source)
 
     def __iter__(self) -> Iterator[Moment]:
-        """Number, (H, W, 3) uint8 and (H, W, 2) float32 of each frame."""
+        """Yield number, (H, W, 3) uint8 frame and (H, W, 2) float32 flow."""
         return self.moments()
 
     def moments(self, chosen: Container[int] | None = None) -> Iterator[Moment]:
-        """Some frames in order, each with its motion; all when None."""
+        """Yield the chosen frames in order with their flow, all when None."""
         frames = enumerate(self._frames())
         first = next(frames, None)
         if first is None:
@@ -76,11 +76,11 @@ class Footage:
             yield number, frame, self._motion(older, frame)
 
     def to_video(self, boxes: np.ndarray) -> np.ndarray:
-        """Boxes in pixels of the video."""
+        """Return boxes of these frames in pixels of the video."""
         return _scaled(boxes, self.scale)
 
     def to_frame(self, boxes: np.ndarray) -> np.ndarray:
-        """Boxes of the video in pixels of these frames."""
+        """Return boxes of the video in pixels of these frames."""
         return _scaled(boxes, 1 / self.scale)
 
     def _frames(self) -> Iterator[np.ndarray]:
@@ -113,7 +113,7 @@ def _size_of(frames: Any) -> tuple[int, int]:
 
 
 def _scaled(boxes: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Inclusive boxes of an image that was resized by (x, y)."""
+    """Scale inclusive boxes by (x, y)."""
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     low, high = boxes[:, :2] * scale, (boxes[:, 2:] + 1) * scale - 1
     return np.concatenate([low, np.maximum(low, high)], 1).astype(np.float32)

@@ -1,7 +1,7 @@
-"""Boxes: areas, overlaps, and the suppression of near duplicates.
+"""Geometry of boxes: areas, overlaps, and suppression of near duplicates.
 
-A box is (x1, y1, x2, y2) in pixels and inclusive: both corners are pixels of
-it, so that a box of one pixel has x1 = x2 and an area of 1.
+A box is (x1, y1, x2, y2) in pixels and inclusive: it contains the pixels at
+both corners, so that a box of one pixel has x1 = x2 and an area of 1.
 """
 
 from typing import Any
@@ -12,17 +12,17 @@ from keras_twostream.errors import SpecError
 
 
 def as_boxes(values: Any, where: str = "`boxes`") -> np.ndarray:
-    """The values as boxes, checked.
+    """Return the values as boxes, checked.
 
     Args:
-        values: Anything that becomes an array (N, 4); empty ones welcome.
-        where: What the error calls them.
+        values: Values of an array (N, 4), which may be empty.
+        where: Name of the values in errors.
 
     Returns:
         (N, 4) float32.
 
     Raises:
-        SpecError: If the shape is another, a number is not finite, or a box
+        SpecError: If the shape is wrong, a number is not finite, or a box
             ends before it starts.
     """
     boxes = np.asarray(values, np.float32)
@@ -44,7 +44,7 @@ def as_boxes(values: Any, where: str = "`boxes`") -> np.ndarray:
 
 
 def from_sizes(values: Any) -> np.ndarray:
-    """Boxes of (x, y, width, height) as inclusive corners.
+    """Convert boxes of (x, y, width, height) to inclusive corners.
 
     Args:
         values: (N, 4).
@@ -61,19 +61,19 @@ def from_sizes(values: Any) -> np.ndarray:
 
 
 def clip(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Boxes cut to an image; those outside of it shrink to its edge."""
+    """Clip boxes to an image; boxes outside of it shrink to its edge."""
     edges = np.array([width - 1, height - 1] * 2, np.float32)
     return np.clip(boxes, 0, edges)
 
 
 def areas(boxes: np.ndarray) -> np.ndarray:
-    """(N,) pixels in each box."""
+    """Return the (N,) numbers of pixels in the boxes."""
     sides = boxes[..., 2:] - boxes[..., :2] + 1
     return sides[..., 0] * sides[..., 1]
 
 
 def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union of every box with every other.
+    """Return the intersection over union of all pairs of boxes.
 
     Args:
         first: (N, 4).
@@ -86,7 +86,7 @@ def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def aligned_overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes in pairs.
+    """Return the intersection over union of corresponding boxes.
 
     Args:
         first: (..., 4).
@@ -105,15 +105,15 @@ def aligned_overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def suppress(
     boxes: np.ndarray, scores: np.ndarray, threshold: float = 0.3
 ) -> np.ndarray:
-    """Keep of overlapping boxes the one that scores best.
+    """Keep the best of overlapping boxes (non-maximum suppression).
 
     Args:
         boxes: (N, 4).
         scores: (N,).
-        threshold: Boxes that overlap a better one by more are left out.
+        threshold: Largest overlap of a kept box with a better one.
 
     Returns:
-        Numbers of the boxes kept, the best first; of equal scores the first.
+        Indices of the kept boxes, the best first; ties keep their order.
     """
     order = np.argsort(-scores, kind="stable")
     kept = []

@@ -1,9 +1,9 @@
-"""One linear SVM per action, with hard negatives.
+"""Linear SVMs, one per action, with hard negative mining.
 
 Gkioxari & Malik 2015, section 3.3, with the numbers of the authors' code:
 hinge loss, C = 0.001, positives count twice, and the bias is a weight of a
-constant input of 10. Negatives are seen frame by frame; only those that the
-classifier of the moment does not reject clearly are remembered.
+constant input of 10. Negatives come frame by frame; only those that the
+current classifier does not clearly reject are kept.
 """
 
 import dataclasses
@@ -16,9 +16,9 @@ from sklearn.svm import LinearSVC
 COST = 1e-3
 POSITIVE_WEIGHT = 2.0
 BIAS_INPUT = 10.0
-_HARD = -1.0001  # scores above it are remembered
-_EASY = -1.2  # scores below it are forgotten
-_RETRAIN = 2000  # after so many were added
+_HARD = -1.0001  # negatives that score above it are kept
+_EASY = -1.2  # negatives that score below it are dropped
+_RETRAIN = 2000  # new negatives between trainings
 
 
 @dataclasses.dataclass
@@ -28,12 +28,12 @@ class HardNegativeSVM:
     Args:
         positives: (N, D).
         cost: C of the SVM.
-        retrain: Negatives after which it is trained anew.
+        retrain: Number of new negatives after which to train again.
 
     Attributes:
         weights: (D,).
         bias: One number.
-        negatives: (M, D) that are remembered.
+        negatives: (M, D) kept negatives.
     """
 
     positives: np.ndarray
@@ -48,11 +48,11 @@ class HardNegativeSVM:
         self._added, self._trained = 0, False
 
     def scores(self, features: np.ndarray) -> np.ndarray:
-        """(N,) signed distances from the plane, in margins."""
+        """Return (N,) signed distances from the plane, in margins."""
         return features @ self.weights + self.bias
 
     def add(self, features: np.ndarray) -> None:
-        """Remember the hard ones among negatives; train when enough came."""
+        """Keep the hard ones among negatives; train after enough of them."""
         hard = features
         if self._trained:
             hard = features[self.scores(features) > _HARD]
@@ -62,7 +62,7 @@ class HardNegativeSVM:
             self.fit()
 
     def fit(self) -> None:
-        """Train on what is remembered, and forget what became easy."""
+        """Train on the kept negatives, and drop those that became easy."""
         self._added = 0
         if not len(self.negatives) or not len(self.positives):
             return
@@ -88,7 +88,7 @@ def fit_hinge(
         cost: C.
 
     Returns:
-        (D,) w, and b.
+        The weights w, (D,), and the bias b.
     """
     svm = LinearSVC(
         loss="hinge",
@@ -100,7 +100,7 @@ def fit_hinge(
     samples = np.concatenate([positives, negatives])
     labels = np.r_[np.ones(len(positives), int), -np.ones(len(negatives), int)]
     with warnings.catch_warnings():
-        # liblinear ends after 1000 passes, as the authors' does.
+        # liblinear, which the authors use, also ends after 1000 passes.
         warnings.simplefilter("ignore", ConvergenceWarning)
         svm.fit(samples, labels)
     return svm.coef_[0], float(svm.intercept_[0])

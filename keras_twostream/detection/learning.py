@@ -1,10 +1,10 @@
-"""Training a detector: regions, network, features, SVMs.
+"""Training of a detector: regions, network, features, SVMs.
 
-Each stage leaves its result in the run's folder, so that a run which was
-stopped goes on where it was.
+Each stage leaves its result in the run's folder, so that a stopped run
+continues where it was.
 
     regions/           frames, flow, proposals and true boxes of each video
-    checkpoint.npz     the network under way; log.csv, its losses
+    checkpoint.npz     the network in training; log.csv, its losses
     network.npz        the trained network
     svm.npz            norms of the features, and the SVMs
 """
@@ -29,23 +29,24 @@ from keras_twostream.detection.store import (
 )
 from keras_twostream.errors import SpecError, WeightsError
 
-TARGET_NORM = 20.0  # of the features of one stream
-NEGATIVE = 0.3  # overlap below which a region is none of the class
-_VIDEOS, _REGIONS = 200, 200  # whose features' norms are measured
+TARGET_NORM = 20.0  # norm of one stream's features
+NEGATIVE = 0.3  # a region with less overlap is a negative of the class
+_VIDEOS, _REGIONS = 200, 200  # limits when norms are measured
 _EPOCH = 50  # steps between two lines of the log
 
 
 @dataclasses.dataclass(frozen=True)
 class DetectorSettings:
-    """How a detector is trained, beside its recipe.
+    """Settings of a detector's training, in addition to its recipe.
 
     Attributes:
-        frames: Frames of each training video, evenly spaced; all when None.
-        steps: Of the network; the recipe's when None.
-        batch_size: Regions in a batch; the recipe's when None.
+        frames: Number of evenly spaced frames per training video; all when
+            None.
+        steps: Training steps of the network; the recipe's when None.
+        batch_size: Number of regions in a batch; the recipe's when None.
         cost: C of the SVMs.
-        seed: Of everything random.
-        checkpoint_seconds: Between two checkpoints of the network.
+        seed: Seed of everything random.
+        checkpoint_seconds: Seconds between two checkpoints of the network.
     """
 
     frames: int | None = 8
@@ -66,16 +67,16 @@ def train_detector(
     report: Callable[[str], None] = lambda line: None,
     **options: Any,
 ) -> keras.Model:
-    """Train a detector of action tubes, or go on with one in the folder.
+    """Train a detector of action tubes, or resume the folder's run.
 
     Args:
-        videos: Videos with true tracks, such as `read_boxes` gives.
+        videos: Videos with true tracks, as `read_boxes` returns them.
         out: The run's folder.
-        classes: Names of the actions; those of the tracks, sorted, when None.
-        recipe: How to train the network; its tables `options` and `spec`
-            say which network.
+        classes: Names of the actions; the tracks' labels, sorted, when None.
+        recipe: Training recipe; its tables `options` and `spec` define the
+            network.
         settings: See `DetectorSettings`.
-        report: Called with a line after each stage.
+        report: Function called with a line of text after each stage.
         **options: More options of `models.action_tubes`: `streams`, `width`,
             `regions`, `clip_spec`, ...
 
@@ -84,9 +85,9 @@ def train_detector(
 
     Raises:
         VideoError: If no video can be read.
-        SpecError: If a track has a label that is none of the classes, or no
-            region of the videos is foreground.
-        WeightsError: If the folder's checkpoint is of another run.
+        SpecError: If a track's label is none of the classes, or no region of
+            the videos is foreground.
+        WeightsError: If the folder's checkpoint belongs to another run.
 
     Example:
 
@@ -207,7 +208,7 @@ class _Run:
         )
 
     def _identity(self, store: RegionStore, steps: int) -> dict[str, Any]:
-        """What a checkpoint must have been made of."""
+        """Return the facts that a checkpoint must agree with."""
         options = {key: str(value) for key, value in self.options.items()}
         return {
             "videos": [video.path for video in store.videos],
@@ -242,7 +243,7 @@ class _Run:
 
 
 class RegionFeatures:
-    """The features of regions as the SVMs see them.
+    """The features of regions, scaled for the SVMs.
 
     Args:
         detector: A model of action_tubes with `head="svm"`.
@@ -255,13 +256,13 @@ class RegionFeatures:
         self._joined = keras.Model(detector.inputs, last.input)
 
     def scale(self, norms: dict[str, Any]) -> None:
-        """Bring features whose mean norms are given to a norm of 20."""
+        """Scale features from the given mean norms to a norm of 20."""
         for stream in self.streams:
             layer = self._detector.get_layer(f"{stream}_scale")
             layer.factor.assign([TARGET_NORM / float(norms[stream])])
 
     def of(self, regions: VideoRegions, which: np.ndarray) -> np.ndarray:
-        """(R, D) features of the regions of these numbers."""
+        """Return (R, D) features of the regions of these numbers."""
         return run_on_regions(
             self._joined,
             self._cutter,
@@ -272,9 +273,10 @@ class RegionFeatures:
         )
 
     def mean_norms(self, store: RegionStore) -> dict[str, np.ndarray]:
-        """The mean norm of each stream's features, before they are scaled.
+        """Return the mean norm of each stream's features before scaling.
 
-        Of at most 200 videos the first frame, of it at most 200 regions.
+        It is measured on the first frame of at most 200 videos, with at most
+        200 regions of each frame.
         """
         self.scale(dict.fromkeys(self.streams, TARGET_NORM))
         norms: list[np.ndarray] = []
@@ -295,7 +297,9 @@ class RegionFeatures:
 def _svms(
     features: RegionFeatures, store: RegionStore, settings: DetectorSettings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(D, C) weights and (C,) biases: one pass for positives, one for rest."""
+    """Return (D, C) weights and (C,) biases of the trained SVMs.
+
+    One pass over the videos collects positives, another one negatives."""
     svms = [
         HardNegativeSVM(rows, settings.cost)
         for rows in _positives(features, store)
@@ -317,7 +321,7 @@ def _svms(
 def _positives(
     features: RegionFeatures, store: RegionStore
 ) -> list[np.ndarray]:
-    """(N, D) features of the true boxes of each class."""
+    """Return (N, D) features of the true boxes of each class."""
     rows: list[list[np.ndarray]] = [[] for _ in store.classes]
     for video in range(len(store)):
         true = np.flatnonzero(store[video].labels >= 0)
@@ -338,7 +342,7 @@ def _positives(
 
 
 def _copy(network: keras.Model, detector: keras.Model) -> None:
-    """Give the detector the network's weights, but for its classifier."""
+    """Copy the network's weights, except for its classifier."""
     own = {layer.name: layer for layer in network.layers if layer.weights}
     for layer in detector.layers:
         if layer.name in own:

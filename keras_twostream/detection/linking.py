@@ -1,9 +1,9 @@
-"""Linking boxes of consecutive frames into paths.
+"""Linking of boxes in consecutive frames into paths.
 
 Gkioxari & Malik 2015, section 4.2. An edge joins a box to one of the next
-frame and is worth both scores and their overlap. The best path is found by
-dynamic programming from the last frame back; its boxes are taken out and the
-next one is sought, until a frame has no box left.
+frame, and its value is both scores plus their weighted overlap. Dynamic
+programming from the last frame back finds the best path. Its boxes are removed
+and the search repeats until a frame has no box left.
 """
 
 import dataclasses
@@ -18,11 +18,11 @@ from keras_twostream.errors import SpecError
 
 @dataclasses.dataclass(frozen=True)
 class Path:
-    """One box in each frame.
+    """A path of one box in each frame.
 
     Attributes:
-        places: (T,) number of the box among those of its frame.
-        score: Sum over the path's edges, divided by T.
+        places: (T,) index of each box in its frame.
+        score: Sum of the path's edge values, divided by T.
     """
 
     places: np.ndarray
@@ -35,19 +35,19 @@ def link(
     weight: float = 1.0,
     limit: int | None = None,
 ) -> list[Path]:
-    """Paths through all frames, the best first; no two share a box.
+    """Return paths through all frames, the best first, without shared boxes.
 
     Args:
-        boxes: (N, 4) of each frame; N may differ.
-        scores: (N,) of each frame.
-        weight: Of the overlap within an edge, the paper's lambda.
-        limit: Paths at most, or None for all.
+        boxes: Boxes (N, 4) of each frame; N may differ.
+        scores: Scores (N,) of each frame.
+        weight: Weight of the overlap in an edge, the paper's lambda.
+        limit: Largest number of paths, or None for all.
 
     Returns:
-        Paths; of equal ones the first box wins.
+        The paths; ties go to the first box.
 
     Raises:
-        SpecError: If there is no frame, or one has no box.
+        SpecError: If there is no frame, or a frame has no box.
     """
     counts = [len(frame) for frame in boxes]
     if not counts or not all(counts):
@@ -67,15 +67,15 @@ def link(
 
 
 def path_score(boxes: np.ndarray, scores: np.ndarray, weight: float = 1.0):
-    """The score of one path.
+    """Return the score of one path.
 
     Args:
         boxes: (T, 4).
         scores: (T,).
-        weight: Of the overlap.
+        weight: Weight of the overlap.
 
     Returns:
-        Sum of the edges over T.
+        The sum of the edge values divided by T.
     """
     steps = range(len(boxes) - 1)
     edges = _edges(boxes[:, None], scores[:, None], weight)
@@ -83,7 +83,7 @@ def path_score(boxes: np.ndarray, scores: np.ndarray, weight: float = 1.0):
 
 
 def _edges(boxes, scores, weight: float) -> list[np.ndarray]:
-    """(N, M) value of each edge between consecutive frames."""
+    """Return the (N, M) values of edges between consecutive frames."""
     frames = [
         (np.asarray(box, float), np.asarray(score, float))
         for box, score in zip(boxes, scores, strict=True)
@@ -95,7 +95,7 @@ def _edges(boxes, scores, weight: float) -> list[np.ndarray]:
 
 
 def _best(edges: list[np.ndarray], left: list[np.ndarray]) -> Path:
-    """The best path among the boxes that are left."""
+    """Return the best path among the boxes that are left."""
     ahead, choices = left[-1], []
     for edge, free in zip(reversed(edges), reversed(left[:-1]), strict=True):
         through = edge + ahead

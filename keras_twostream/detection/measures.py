@@ -1,7 +1,7 @@
 """Frame-AP, video-AP and the area under the ROC curve.
 
-Gkioxari & Malik 2015, section 5. Everything is by video: a mapping from a
-video's name to what was found in it, and one to its true tracks.
+Gkioxari & Malik 2015, section 5. All measures take two mappings from a
+video's name: to its detections, and to its true tracks.
 """
 
 import dataclasses
@@ -19,10 +19,10 @@ Tubes = Mapping[str, Sequence[Tube]]
 
 @dataclasses.dataclass(frozen=True)
 class Detections:
-    """Boxes found in single frames of one video.
+    """The boxes detected in single frames of one video.
 
     Attributes:
-        frames: (N,) number of each box's frame.
+        frames: (N,) frame number of each box.
         labels: (N,) names of actions.
         boxes: (N, 4).
         scores: (N,).
@@ -35,7 +35,7 @@ class Detections:
 
     @classmethod
     def of_tubes(cls, tubes: Sequence[Tube]) -> "Detections":
-        """The boxes of tubes, each with the score of its tube."""
+        """Return the boxes of tubes, each with the score of its tube."""
         if not tubes:
             none = np.zeros(0)
             return cls(none, none, np.zeros((0, 4)), none)
@@ -52,7 +52,7 @@ class Curve:
     """A ROC curve, averaged over classes.
 
     Attributes:
-        area: Below the curve, up to the largest false-positive rate.
+        area: Area below the curve, up to the largest false-positive rate.
         false_positives: (N,) rates, ascending.
         true_positives: (N,) mean rates.
     """
@@ -65,17 +65,17 @@ class Curve:
 def average_precision(
     scores: np.ndarray, hits: np.ndarray, count: int
 ) -> float:
-    """Area under the precision-recall curve, as PASCAL VOC since 2010.
+    """Return the area under the precision-recall curve (PASCAL VOC 2010).
 
     Precision at a recall is the best at that recall or beyond.
 
     Args:
-        scores: (N,) of what was found.
-        hits: (N,) bool.
-        count: How many there are to find.
+        scores: (N,) scores of the detections.
+        hits: (N,) bool, True for a correct detection.
+        count: Number of true things to find.
 
     Returns:
-        0..1; NaN where there is nothing to find.
+        The average precision, 0..1; NaN where there is nothing to find.
     """
     if not count:
         return float("nan")
@@ -89,18 +89,18 @@ def average_precision(
 def frame_ap(
     found: Mapping[str, Detections], truths: Truths, threshold: float = 0.5
 ) -> dict[str, float]:
-    """Average precision of single boxes, by class.
+    """Return the average precision of single boxes, by class.
 
-    A box is right if it overlaps a true box of its class and frame by more
-    than `threshold`, and no better one took that box before.
+    A box is correct if it overlaps a true box of its class and frame by more
+    than `threshold`, and no better box has taken that true box.
 
     Args:
-        found: Boxes by video.
+        found: Detected boxes by video.
         truths: True tracks by video.
         threshold: Least intersection over union.
 
     Returns:
-        From class to average precision.
+        A dict from class to average precision.
     """
 
     def candidates(label: str) -> Iterator[tuple[float, Any, np.ndarray]]:
@@ -122,19 +122,19 @@ def frame_ap(
 def video_ap(
     found: Tubes, truths: Truths, threshold: float = 0.5
 ) -> dict[str, float]:
-    """Average precision of tubes, by class.
+    """Return the average precision of tubes, by class.
 
-    A tube is right if its mean overlap with a true track of its class, over
-    all frames of either, is more than `threshold`, and no better tube took
-    that track before.
+    A tube is correct if its mean overlap with a true track of its class, over
+    all frames of either, is more than `threshold`, and no better tube has
+    taken that track.
 
     Args:
-        found: Tubes by video.
+        found: Detected tubes by video.
         truths: True tracks by video.
         threshold: Least mean intersection over union.
 
     Returns:
-        From class to average precision.
+        A dict from class to average precision.
     """
 
     def candidates(label: str) -> Iterator[tuple[float, Any, np.ndarray]]:
@@ -149,7 +149,7 @@ def video_ap(
 
 
 def mean(values: Mapping[str, float]) -> float:
-    """Mean over the classes that occur."""
+    """Return the mean over the classes that occur."""
     return float(np.nanmean(list(values.values()))) if values else float("nan")
 
 
@@ -161,16 +161,16 @@ def roc(
     top: int = 3,
     limit: float = 0.6,
 ) -> Curve:
-    """The ROC curve of UCF-Sports: is the action in the video, and where?
+    """Return the ROC curve of UCF-Sports, for actions with their places.
 
-    Of each class and video only the best tubes count; one is right if its
-    mean overlap is at least `threshold` and the video was not found before.
+    Only the best tubes of each class and video count. A tube is correct if its
+    mean overlap is at least `threshold` and no better tube has found the video.
 
     Args:
-        found: Tubes by video, of every class.
+        found: Detected tubes of every class, by video.
         truths: True tracks by video.
         threshold: Least mean intersection over union.
-        top: Tubes of each class and video that count.
+        top: Number of tubes of each class and video that count.
         limit: Largest false-positive rate.
 
     Returns:
@@ -184,13 +184,14 @@ def roc(
 
 
 def averaged(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> Curve:
-    """The mean of stepwise curves, as the authors take it.
+    """Return the mean of stepwise curves, by the authors' method.
 
-    At each rate that any curve has, a curve counts with the higher of the
-    two points around it.
+    At each rate of any curve, a curve's value is the higher of the two points
+    around that rate.
 
     Args:
-        curves: (false-positive rates, true-positive rates), both ascending.
+        curves: Pairs (false-positive rates, true-positive rates), both
+            ascending.
 
     Returns:
         The mean curve.
@@ -202,7 +203,7 @@ def averaged(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> Curve:
 
 
 def area_below(rates: np.ndarray, heights: np.ndarray) -> float:
-    """Area of steps, each as high as the curve at its right end."""
+    """Return the area of steps, each as high as the curve at its right end."""
     return float(np.sum(np.diff(rates) * heights[1:]))
 
 
@@ -214,7 +215,7 @@ def _labels(truths: Truths) -> list[str]:
 
 
 def _by_frame(tracks: Sequence[Track], label: str) -> dict[int, np.ndarray]:
-    """True boxes of a class in each frame."""
+    """Return the true boxes of a class in each frame."""
     boxes: dict[int, list[np.ndarray]] = {}
     for track in tracks:
         if track.label == label:
@@ -229,10 +230,10 @@ def _by_class(
     count: Callable[[Track], int],
     threshold: float,
 ) -> dict[str, float]:
-    """Average precision of each class whose candidates are matched.
+    """Return each class's average precision, from matched candidates.
 
-    A candidate is a score, the place where it competes, and its overlap with
-    each true thing there.
+    A candidate is a score, a place (such as a frame) within which it competes,
+    and its overlap with each true thing there.
     """
     result = {}
     for label in _labels(truths):
@@ -250,7 +251,9 @@ def _by_class(
 
 
 def _matched(ranked, threshold: float) -> np.ndarray:
-    """(N,) whether each candidate, the best first, takes a true thing."""
+    """Return (N,) bool, True for each candidate that takes a true thing.
+
+    The candidates come best first."""
     taken: dict[Any, set[int]] = {}
     hits = np.zeros(len(ranked), bool)
     for i, (_, place, shared) in enumerate(ranked):
@@ -268,7 +271,7 @@ def _matched(ranked, threshold: float) -> np.ndarray:
 def _ranked(
     found: Tubes, truths: Truths, label: str, threshold: float, top: int
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Scores and hits of a class's best tubes, and how many videos have it."""
+    """Return scores and hits of a class's best tubes, and its video count."""
     scores, hits = [], []
     for video, tubes in found.items():
         truth = [x for x in truths.get(video, ()) if x.label == label]
@@ -298,7 +301,7 @@ def _class_curve(
 
 
 def _heights(curve, rates: np.ndarray) -> np.ndarray:
-    """The curve at `rates`: the higher of the nearest point and the next."""
+    """Return the curve at `rates`: the nearest point or the next, if higher."""
     false, true = curve
     near = np.abs(rates[:, None] - false).argmin(axis=1)
     other = near + np.where(false[near] <= rates, 1, -1)

@@ -1,4 +1,4 @@
-"""A detector measured on annotated videos, as the paper measures it."""
+"""Evaluation of a detector on annotated videos, as in the paper."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -27,20 +27,20 @@ def evaluate_detector(
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
-    """Measure a detector on videos with true tracks.
+    """Evaluate a detector on videos with true tracks.
 
     Args:
         detector: A detector, or a name for `load`.
-        videos: What to measure on.
-        threshold: Least overlap of what counts as found.
-        progress: Called with videos done, and in all.
+        videos: Videos with true tracks.
+        threshold: Least overlap of a correct detection.
+        progress: Function called with the numbers of videos done and in total.
 
     Returns:
         Means over classes of "frame_ap" (boxes of single frames),
         "linked_frame_ap" (the same boxes as tubes rank them), "video_ap",
         "auc" (of the ROC curve to 0.6), "accuracy" (videos of one action
         whose best tube has its class), "classes" with the first three of
-        each class, and "skipped", from path to reason.
+        each class, and "skipped", a dict from path to reason.
 
     Raises:
         SpecError: If the model is no detector.
@@ -65,13 +65,13 @@ def report(
     videos: Sequence[AnnotatedVideo],
     threshold: float = 0.5,
 ) -> dict[str, Any]:
-    """The numbers of `evaluate_detector`, from what was found.
+    """Return the results of `evaluate_detector` for given detections.
 
     Args:
-        single: Boxes of single frames by video.
-        tubes: Every tube by video.
-        videos: The true tracks.
-        threshold: Least overlap of what counts as found.
+        single: Detected boxes of single frames, by video.
+        tubes: Every detected tube, by video.
+        videos: Videos with true tracks.
+        threshold: Least overlap of a correct detection.
     """
     truths = {video.path: video.tracks for video in videos}
     linked = {name: Detections.of_tubes(x) for name, x in tubes.items()}
@@ -106,7 +106,7 @@ def _found(
 def _accuracy(
     tubes: dict[str, list[Tube]], videos: Sequence[AnnotatedVideo]
 ) -> float | None:
-    """Share of videos of one action that their best tube names."""
+    """Return the share of one-action videos whose best tube is correct."""
     right = []
     for video in videos:
         labels = {track.label for track in video.tracks}

@@ -1,4 +1,4 @@
-"""Where regions come from, by name, and which of them move enough."""
+"""Sources of region proposals by name, and selection by motion."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -19,13 +19,15 @@ SELECTIVE_MODES = ("fast", "quality", "single")
 def selective_search(
     frame: np.ndarray, flow: np.ndarray, limit: int, *, mode: str = "fast"
 ) -> np.ndarray:
-    """Boxes of selective search (Uijlings et al. 2013), the paper's source.
+    """Return boxes of selective search (Uijlings et al. 2013).
+
+    The paper uses this source.
 
     Args:
         frame: (H, W, 3) uint8 RGB.
-        flow: Not looked at.
-        limit: Boxes at most.
-        mode: "fast", "quality" or "single", the strategies of OpenCV.
+        flow: Not used.
+        limit: Largest number of boxes.
+        mode: OpenCV's strategy, "fast", "quality" or "single".
 
     Returns:
         (N, 4) float32, the best first.
@@ -75,20 +77,20 @@ def propose(
     flow: np.ndarray,
     given: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The regions of a frame that the network looks at.
+    """Return the regions of a frame for the network.
 
     Args:
-        spec: Source, saliency and limit.
+        spec: The source, saliency and limit of regions.
         frame: (H, W, 3) uint8 RGB.
         flow: (H, W, 2) in pixels.
-        given: (N, 4), the user's where the spec says "boxes".
+        given: (N, 4) boxes of the user, where the spec says "boxes".
 
     Returns:
-        (N, 4) float32 within the frame, each once; N may be 0.
+        (N, 4) float32 distinct boxes within the frame; N may be 0.
 
     Raises:
-        SpecError: If the source has no such parameter, or boxes are given
-            to a spec that does not ask for them, or the other way round.
+        SpecError: If the source has no such parameter, or if boxes are given
+            to a spec that asks for none, or missing where it asks for them.
         MissingLibraryError: If the source is not installed.
     """
     check_given(spec, given is not None)
@@ -104,10 +106,10 @@ def propose(
 def salient(
     spec: RegionSpec, boxes: np.ndarray, flow: np.ndarray
 ) -> np.ndarray:
-    """Those of the boxes that move enough.
+    """Return the boxes with enough motion.
 
     Args:
-        spec: The rule, and alpha.
+        spec: The saliency rule and its alpha.
         boxes: (N, 4) within the frame.
         flow: (H, W, 2) in pixels.
 
@@ -125,7 +127,7 @@ def salient(
 
 
 def check_given(spec: RegionSpec, given: bool) -> None:
-    """Check that boxes come from where the detector was trained on.
+    """Check that boxes have the source that the detector was trained on.
 
     Raises:
         SpecError: If they do not.
@@ -156,6 +158,6 @@ def _check_parameters(spec: RegionSpec) -> None:
 
 
 def _once(boxes: np.ndarray) -> np.ndarray:
-    """Each box once, in the order of their first places."""
+    """Return each distinct box, in order of first appearance."""
     _, first = np.unique(boxes, axis=0, return_index=True)
     return boxes[np.sort(first)]

@@ -1,8 +1,8 @@
-"""Motion saliency: which regions hold enough of what moves.
+"""Motion saliency: a measure of the motion within regions.
 
-Gkioxari & Malik 2015, section 3.1, in two readings: the paper's mean of the
-flow's magnitude within a region, and the authors' code, which asks for a
-share of all salient pixels of the frame.
+Gkioxari & Malik 2015, section 3.1, in two variants: the paper's mean of the
+flow's magnitude within a region, and the authors' code, which requires a share
+of all salient pixels of the frame.
 """
 
 import numpy as np
@@ -10,20 +10,20 @@ import numpy as np
 from keras_twostream._opencv import cv2
 
 _FILTER = (5, 5)
-_LEVEL = 0.2  # of a salient pixel, or this share of the largest:
+_LEVEL = 0.2  # threshold of salience, or this share of the largest:
 _SHARE = 0.7
 
 
 def magnitude(
     flow: np.ndarray, bound: float = 8.0, stabilise: bool = False
 ) -> np.ndarray:
-    """|flow| as the byte image has it, in units of the bound.
+    """Return |flow| at the byte image's precision, in units of the bound.
 
     Args:
         flow: (H, W, 2) in pixels.
-        bound: Pixels of displacement at which the byte image ends.
-        stabilise: Subtract the median displacement first, which is the
-            camera's where most of the picture stands still.
+        bound: Largest displacement of the byte image, in pixels.
+        stabilise: Whether to subtract the median displacement first, which
+            is the camera's where most of the picture stands still.
 
     Returns:
         (H, W) float32, 0..127/128.
@@ -36,11 +36,11 @@ def magnitude(
 
 
 def salient_pixels(moving: np.ndarray) -> np.ndarray:
-    """Where a frame moves, and its neighbourhood too.
+    """Return the pixels that move together with their neighbourhood.
 
-    The magnitude times its 5x5 mean, over the largest magnitude, is cut at
-    0.2 or at 0.7 of its maximum, whichever is less. Where nothing moves all
-    pixels are alike, and salient.
+    The magnitude times its 5x5 mean, divided by the largest magnitude, is
+    thresholded at 0.2 or at 0.7 of its maximum, whichever is less. Where
+    nothing moves, all pixels are salient.
 
     Args:
         moving: (H, W), from `magnitude`.
@@ -54,7 +54,7 @@ def salient_pixels(moving: np.ndarray) -> np.ndarray:
 
 
 def inclusion(boxes: np.ndarray, salient: np.ndarray) -> np.ndarray:
-    """Share of all salient pixels that lie in each box.
+    """Return the share of all salient pixels that lie in each box.
 
     Args:
         boxes: (N, 4), within the frame.
@@ -67,7 +67,7 @@ def inclusion(boxes: np.ndarray, salient: np.ndarray) -> np.ndarray:
 
 
 def mean_within(boxes: np.ndarray, moving: np.ndarray) -> np.ndarray:
-    """Mean magnitude of the flow in each box.
+    """Return the mean magnitude of the flow in each box.
 
     Args:
         boxes: (N, 4), within the frame.
@@ -82,7 +82,7 @@ def mean_within(boxes: np.ndarray, moving: np.ndarray) -> np.ndarray:
 
 
 def _sums(boxes: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """(N,) sum of the image over the pixels of each box."""
+    """Return the (N,) sums of the image over the pixels of each box."""
     total = np.pad(image.astype(float), ((1, 0), (1, 0)))
     total = total.cumsum(axis=0).cumsum(axis=1)
     left, top, right, low = _corners(boxes)

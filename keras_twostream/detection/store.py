@@ -1,7 +1,7 @@
-"""Regions of training videos, found once and kept in a folder.
+"""A store of the regions of training videos in a folder.
 
-Of each video some frames are kept, with their flow, their proposals and the
-true boxes. One file holds one video.
+One file per video holds some of its frames, with their flow, proposals and
+true boxes.
 """
 
 import collections
@@ -21,17 +21,18 @@ from keras_twostream.errors import SpecError, VideoError
 from keras_twostream.regions import RegionSpec
 from keras_twostream.spec import ClipSpec
 
-_MEMORY = 1 << 30  # bytes of videos that are kept at once
+_MEMORY = 1 << 30  # bytes of videos in memory at once
 
 
 @dataclasses.dataclass(frozen=True)
 class AnnotatedVideo:
-    """A video, and who does what in it.
+    """A video, and the tracks of actions in it.
 
     Attributes:
         path: The video file.
-        tracks: True tracks; a frame without a box of a class shows none.
-        given: Tracks that stand in for the proposals, of detectors that were
+        tracks: True tracks; a frame without a box of a class does not show
+            that class.
+        given: Tracks used in place of proposals, for detectors that are
             trained on boxes.
     """
 
@@ -40,12 +41,12 @@ class AnnotatedVideo:
     given: tuple[Track, ...] = ()
 
     def boxes_given(self, frame: int) -> np.ndarray:
-        """(N, 4) boxes of `given` in a frame."""
+        """Return (N, 4) boxes of `given` in a frame."""
         return boxes_at(self.given, frame)
 
 
 def boxes_at(tracks: Sequence[Track], frame: int) -> np.ndarray:
-    """(N, 4) boxes that tracks have in a frame."""
+    """Return (N, 4) boxes of tracks in a frame."""
     seen = [track.box_at(frame) for track in tracks]
     boxes = [box for box in seen if box is not None]
     return np.stack(boxes) if boxes else np.zeros((0, 4), np.float32)
@@ -53,14 +54,14 @@ def boxes_at(tracks: Sequence[Track], frame: int) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class VideoRegions:
-    """Some frames of one video and their regions.
+    """The kept frames of one video and their regions.
 
     Attributes:
         frames: (N, H, W, 3) uint8.
         fields: (N, H, W, 2) float16 flow in pixels.
         boxes: (R, 4) proposals, then true boxes.
-        places: (R,) the frame, 0..N-1, of each region.
-        labels: (R,) class of true boxes, -1 of proposals.
+        places: (R,) frame of each region, 0..N-1.
+        labels: (R,) class of each true box, -1 for proposals.
         shared: (R, C) largest overlap with a true box of each class.
     """
 
@@ -76,13 +77,13 @@ class RegionStore:
     """The regions of all training videos.
 
     Args:
-        folder: Where they are kept.
-        videos: What to train on.
+        folder: Folder of the stored regions.
+        videos: Training videos.
         classes: Names of the actions.
         spec: Short side and flow of the detector.
-        regions: Its regions.
-        frames: Frames of a video that are kept, evenly spaced; all of them
-            when None.
+        regions: Region settings of the detector.
+        frames: Number of evenly spaced frames to keep per video; all when
+            None.
     """
 
     def __init__(
@@ -110,13 +111,14 @@ class RegionStore:
     ) -> dict[str, str]:
         """Find the regions of every video that has none yet.
 
-        Videos that cannot be read are left out from then on.
+        Videos that cannot be read are skipped from then on.
 
         Args:
-            progress: Called with videos done, and in all.
+            progress: Function called with the numbers of videos done and in
+                total.
 
         Returns:
-            From the path of each video left out to the reason.
+            A dict from the path of each skipped video to the reason.
 
         Raises:
             VideoError: If no video can be read.
@@ -178,16 +180,16 @@ class RegionStore:
         return VideoRegions(np.stack(frames), np.stack(fields), *columns)
 
     def _chosen(self, footage: Footage) -> set[int] | None:
-        """Evenly spaced frames, or None for all."""
+        """Return evenly spaced frames, or None for all."""
         count = len(footage)
         if self._frames is None or self._frames >= count:
             return None
-        # The middles of as many equal parts.
+        # The middle of each of equal parts.
         parts = np.arange(self._frames) + 0.5
         return set((parts * count / self._frames).astype(int).tolist())
 
     def _regions_in(self, video, footage: Footage, number: int, frame, field):
-        """Boxes, labels and overlaps of one frame."""
+        """Return the boxes, labels and overlaps of one frame."""
         given = None
         if self._regions.proposals == "boxes":
             given = footage.to_frame(video.boxes_given(number))
@@ -215,7 +217,7 @@ class RegionStore:
 
 
 def _name(video, spec: ClipSpec, regions: RegionSpec, frames) -> str:
-    """A name for what a video's regions depend on."""
+    """Return a file name from everything that a video's regions depend on."""
     facts = [
         video.path,
         spec.short_side,

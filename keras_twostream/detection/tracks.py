@@ -11,15 +11,15 @@ from keras_twostream.errors import SpecError
 
 @dataclasses.dataclass(frozen=True)
 class Track:
-    """Where one thing is over time.
+    """The boxes of one thing over time.
 
     Attributes:
-        label: What it does.
+        label: Its action.
         frames: (T,) numbers of the frames, ascending.
         boxes: (T, 4) float32, inclusive, in pixels of the video.
 
     Raises:
-        SpecError: If frames and boxes do not go together.
+        SpecError: If frames and boxes do not match.
     """
 
     label: str
@@ -46,7 +46,7 @@ class Track:
         return len(self.frames)
 
     def box_at(self, frame: int) -> np.ndarray | None:
-        """(4,) box in that frame; None where the track has none."""
+        """Return the (4,) box in a frame, or None without one."""
         place = np.searchsorted(self.frames, frame)
         if place < len(self) and self.frames[place] == frame:
             return self.boxes[place]
@@ -55,13 +55,15 @@ class Track:
 
 @dataclasses.dataclass(frozen=True)
 class Tube(Track):
-    """Who does what, where and when: a track that was found.
+    """A detected track with its scores.
 
     Attributes:
-        score: Of the path: the sum over its edges of both boxes' scores and
-            their overlap, over its length (section 4.2 of the paper).
-        scores: (T,) of each box.
-        rate: Frames a second that `frames` counts, or None if unknown.
+        score: Score of the path: the sum over its edges of both boxes'
+            scores and their overlap, divided by its length (section 4.2 of
+            the paper).
+        scores: (T,) score of each box.
+        rate: Frames per second of the numbers in `frames`, or None if
+            unknown.
     """
 
     score: float
@@ -70,19 +72,19 @@ class Tube(Track):
 
     @property
     def confidence(self) -> float:
-        """Mean score of the boxes: above 0 the classifier says yes."""
+        """Mean score of the boxes; above 0, the classifier accepts the tube."""
         return float(np.mean(self.scores))
 
     @property
     def seconds(self) -> tuple[float, float] | None:
-        """Where it starts and ends, in seconds of the video."""
+        """Start and end in seconds of the video."""
         if self.rate is None:
             return None
         first, last = int(self.frames[0]), int(self.frames[-1]) + 1
         return first / self.rate, last / self.rate
 
     def to_json(self) -> dict[str, Any]:
-        """The tube as JSON-compatible values."""
+        """Return the tube as JSON-compatible values."""
         values = {
             "label": self.label,
             "score": round(self.score, 4),
@@ -98,9 +100,9 @@ class Tube(Track):
 
 
 def track_overlap(first: Track, second: Track) -> float:
-    """Mean over all frames of either track of their boxes' overlap.
+    """Return the mean overlap of two tracks over all frames of either.
 
-    Frames that only one of them has count 0.
+    Frames in only one of the tracks count as 0.
     """
     _, mine, theirs = np.intersect1d(
         first.frames, second.frames, assume_unique=True, return_indices=True

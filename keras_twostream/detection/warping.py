@@ -1,10 +1,10 @@
-"""Cutting regions out of frames and warping them to the network's size.
+"""Warping of regions of frames to the network's size.
 
 As in R-CNN (Girshick et al. 2014, appendix A) with `context` pixels around
-the region: the box grows about its centre so that it fills the crop but for
-a border, is rounded to pixels and cut to the frame; what of the frame is
-left is resized bilinearly without antialiasing, the rest is filled. All of it
-is arithmetic on tensors, and runs where the network runs.
+the region: the box grows about its centre so that the original box fills the
+crop except for a border, is rounded to pixels and cut to the frame. The part
+inside the frame is resized bilinearly without antialiasing, and the rest is
+filled. All steps are tensor operations on the network's device.
 """
 
 from typing import Any
@@ -20,16 +20,16 @@ def warp(
     context: int = 16,
     fill: Any = 0.0,
 ) -> Any:
-    """Regions of images at one size.
+    """Warp regions of images to one size.
 
     Args:
         images: (N, H, W, C) float.
-        places: (B,) int, the image that each region is in.
+        places: (B,) int, image number of each region.
         boxes: (B, 4) inclusive, at least partly within the image.
         size: (height, width) of the crops.
-        context: Pixels of a crop that lie outside its box, on every side.
-        fill: One number, or C, for what lies outside the image: what the
-            network's normalisation turns into 0.
+        context: Pixels of a crop outside its box, on every side.
+        fill: One number, or C numbers, for pixels outside the image: the
+            value that the network's normalisation maps to 0.
 
     Returns:
         (B, height, width, C) float32.
@@ -42,7 +42,7 @@ def warp(
     lines = ops.reshape(images, (count, height, width * channels))
     if count > 1:
         lines = ops.take(lines, ops.cast(places, "int32"), axis=0)
-    # Two matrix products: on a CPU gathers are several times slower.
+    # Two matrix products: on a CPU, gathers are several times slower.
     lines = ops.matmul(rows, lines)
     lines = ops.reshape(lines, (-1, size[0], width, channels))
     lines = ops.reshape(
@@ -59,7 +59,7 @@ def warp(
 
 
 def _axis(low, high, length: int, size: int, context: int):
-    """Along one axis: (B, size, length) weights, and (B, size) visibility."""
+    """Return one axis's (B, size, length) weights and (B, size) visibility."""
     half = (high - low + 1.0) / 2.0
     centre, reach = low + half, half * (size / (size - 2.0 * context))
     first, last = _rounded(centre - reach), _rounded(centre + reach)
@@ -77,11 +77,11 @@ def _axis(low, high, length: int, size: int, context: int):
 
 
 def _tent(points, length: int):
-    """Bilinear weights of the pixels 0..length-1 at each point."""
+    """Return the bilinear weights of pixels 0..length-1 at each point."""
     pixels = ops.arange(length, dtype="float32")
     return ops.relu(1.0 - ops.abs(points[..., None] - pixels))
 
 
 def _rounded(values):
-    """Halves go up, as MATLAB rounds positive numbers."""
+    """Round with halves up, as MATLAB rounds positive numbers."""
     return ops.floor(values + 0.5)

@@ -1,10 +1,10 @@
-"""Proposals of our own: windows that hold more than what surrounds them.
+"""Region proposals from windows that contrast with their surroundings.
 
-Windows of several sizes and shapes are laid over the frame. One is worth the
-contrast between its inside and a ring around it, of how much moves and of how
-much contour there is, times its area to a power: enclosed contours make an
-object (Zitnick & Dollar 2014, "Edge boxes"), and here, enclosed motion. All
-sums come from integral images. Of windows that nearly coincide the best stays.
+Windows of several sizes and shapes cover the frame. A window's worth is the
+contrast of motion and of contours between its inside and a ring around it,
+times its area to a power: enclosed contours suggest an object (Zitnick &
+Dollar 2014, "Edge boxes"), and here so does enclosed motion. All sums come
+from integral images. Only the best of nearly coincident windows is kept.
 """
 
 import functools
@@ -15,8 +15,8 @@ from keras_twostream._opencv import cv2
 from keras_twostream.detection.geometry import aligned_overlaps, clip
 from keras_twostream.detection.saliency import magnitude
 
-_RING = 0.2  # its width, in sides of the window
-_CHOICE = 20  # windows that are looked at, for each that stays
+_RING = 0.2  # width of the ring, in sides of the window
+_CHOICE = 20  # windows examined for each one kept
 
 
 def windows(
@@ -33,20 +33,20 @@ def windows(
     motion: float = 0.2,
     power: float = 0.7,
 ) -> np.ndarray:
-    """Boxes of a frame that may hold something.
+    """Return boxes of a frame that may contain an object.
 
     Args:
         frame: (H, W, 3) uint8.
         flow: (H, W, 2) in pixels.
-        limit: Boxes at most.
-        smallest: Height of the lowest windows, in heights of the frame.
-        largest: Height of the highest.
-        step: From one height to the next.
-        shapes: Widths of a window in heights of it.
-        stride: From one window to the next, in sides of it.
-        apart: Overlap from which of two windows only the better one stays.
-        motion: Share of motion against contours, 0..1.
-        power: Of the area.
+        limit: Largest number of boxes.
+        smallest: Smallest height of windows, relative to the frame's.
+        largest: Largest height of windows, relative to the frame's.
+        step: Factor from one height to the next.
+        shapes: Ratios of width to height.
+        stride: Distance from one window to the next, in sides of the window.
+        apart: Overlap above which only the better of two windows is kept.
+        motion: Weight of motion against contours, 0..1.
+        power: Exponent of the area.
 
     Returns:
         (N, 4) float32, the best first.
@@ -74,7 +74,7 @@ def _grid(
     shapes: tuple[float, ...],
     stride: float,
 ) -> np.ndarray:
-    """(N, 4) every window; a frame of a size has the same ones."""
+    """Return the (N, 4) windows of a frame size."""
     found = []
     for tall in heights:
         for shape in shapes:
@@ -92,13 +92,13 @@ def _grid(
 
 
 def _places(length: int, side: float, stride: float) -> np.ndarray:
-    """Evenly spaced starts from one edge to the other."""
+    """Return evenly spaced starts from one edge to the other."""
     room = max(length - side, 0)
     return np.linspace(0, room, int(np.ceil(room / (stride * side))) + 1)
 
 
 def _contours(frame: np.ndarray) -> np.ndarray:
-    """(H, W) strength of the contours of all colours."""
+    """Return the (H, W) strength of contours over all colours."""
     blurred = cv2.GaussianBlur(frame, (0, 0), 1.0).astype(np.float32)
     across = cv2.Sobel(blurred, cv2.CV_32F, 1, 0)
     down = cv2.Sobel(blurred, cv2.CV_32F, 0, 1)
@@ -106,7 +106,7 @@ def _contours(frame: np.ndarray) -> np.ndarray:
 
 
 def _contrast(boxes: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """(N,) mean within each box less that around it, in means of the image."""
+    """Return each box's (N,) contrast with its ring, in means of the image."""
     total = cv2.integral(image.astype(np.float32))
     ring = _RING * (boxes[:, 2:] - boxes[:, :2] + 1)
     wider = np.concatenate([boxes[:, :2] - ring, boxes[:, 2:] + ring], axis=1)
@@ -135,7 +135,7 @@ def _sum(total: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 def _apart(
     boxes: np.ndarray, worth: np.ndarray, threshold: float, limit: int
 ) -> np.ndarray:
-    """The best boxes, none of which nearly coincides with a better one."""
+    """Return the best boxes without those that nearly repeat a better one."""
     order = np.argsort(-worth, kind="stable")[: _CHOICE * limit]
     kept: list[int] = []
     while order.size and len(kept) < limit:
