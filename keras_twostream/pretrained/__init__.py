@@ -1,8 +1,8 @@
-"""Published weights: what there is, where from, and how they are adapted.
+"""Published weights: their catalogue, sources and adaptation.
 
 `keras_twostream.load` uses all of it; the parts are public because a new
-source of weights needs them too. No Keras, and no Hub client, before a
-function needs them.
+source of weights needs them too. Keras and the Hub client are imported only
+when a function needs them.
 """
 
 from keras_twostream._lazy import lazy_names

@@ -1,4 +1,4 @@
-"""From image weights to video weights: arrays in, arrays out.
+"""Adaptation of image weights to video weights, array by array.
 
 Kernels are in Keras's layout: (height, width, inputs, outputs), with time in
 front where there is time.
@@ -16,14 +16,14 @@ CROSSINGS = ("mean", "tile", "cyclic")
 
 
 def inflate(kernel: np.ndarray, time: int, how: str = "average") -> np.ndarray:
-    """A 2-D kernel with a time axis.
+    """Return a 2-D kernel inflated with a time axis.
 
-    A clip that stands still then gets the 2-D network's response, away from
-    the clip's ends for "average".
+    A clip without motion then gets the 2-D network's response, except at the
+    clip's ends for "average".
 
     Args:
         kernel: (height, width, inputs, outputs).
-        time: Taps through time.
+        time: Number of taps through time.
         how: "average" repeats the kernel and divides by `time` (I3D,
             Carreira & Zisserman 2017, section 2.4; ST-ResNet, Feichtenhofer
             et al. 2016, section 3.2). "centre" puts it on the middle tap,
@@ -58,11 +58,11 @@ def inflate(kernel: np.ndarray, time: int, how: str = "average") -> np.ndarray:
 def cross_modality(
     kernel: np.ndarray, channels: int, how: str = "mean"
 ) -> np.ndarray:
-    """A first layer's kernel for another number of input channels.
+    """Return a first layer's kernel for another number of input channels.
 
     Args:
         kernel: (..., inputs, outputs); 3 inputs for RGB.
-        channels: Inputs wanted: 2L for flow, 3F for stacked frames.
+        channels: Number of inputs: 2L for flow, 3F for stacked frames.
         how: "mean" gives every channel the mean over the inputs (Wang et
             al. 2016, section 4.1; nothing is rescaled). "tile" repeats the
             inputs in turn and rescales by inputs / channels, so that equal
@@ -85,7 +85,7 @@ def cross_modality(
 
 
 def fold_gamma(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Batch norms without gamma that do the same: the kernel takes it.
+    """Fold the gamma of batch norms into the kernels before them.
 
     gamma * (Wx - mean) / s = ((gamma W) x - gamma mean) / s, so I3D, whose
     normalisation has no scale, can hold a network that has one.
@@ -107,7 +107,7 @@ def fold_gamma(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def from_torch(array: np.ndarray) -> np.ndarray:
-    """A PyTorch kernel, (outputs, inputs, ...), as (..., inputs, outputs)."""
+    """Return a PyTorch kernel (outputs, inputs, ...) in Keras's layout."""
     if array.ndim < 2:
         return array
     return np.transpose(array, (*range(2, array.ndim), 1, 0))
@@ -116,10 +116,10 @@ def from_torch(array: np.ndarray) -> np.ndarray:
 def fit(
     array: np.ndarray, shape: Sequence[int], key: str, how: dict[str, Any]
 ) -> np.ndarray:
-    """An array in the shape of a variable, adapted where that is meant.
+    """Return an array in the shape of a variable, adapted if needed.
 
     Args:
-        array: In Keras's layout.
+        array: Array in Keras's layout.
         shape: The variable's shape.
         key: The variable's key, for the error.
         how: `time` for `inflate`, `channels` for `cross_modality`.
@@ -128,7 +128,8 @@ def fit(
         The array in that shape.
 
     Raises:
-        WeightsError: If no adaptation leads there, with both shapes.
+        WeightsError: If no adaptation gives that shape; the message names
+            both shapes.
     """
     shape, original = tuple(shape), array.shape
     if array.ndim == 4 and len(shape) == 5:

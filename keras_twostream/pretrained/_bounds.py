@@ -1,4 +1,4 @@
-"""How large a network a published weight may ask for.
+"""Limits on the size of a network that a published weight may request.
 
 A config is written by whoever publishes, and the network is built from it
 before its tensors can be compared: absurd numbers must not fill the memory.
@@ -23,7 +23,7 @@ LARGEST = {
     "width": 256,
 }
 LARGEST_OTHER = 10_000
-MOST_PIXELS = 1 << 24  # in one clip; I3D's have 3.2 million
+MOST_PIXELS = 1 << 24  # pixels in one clip; I3D's have 3.2 million
 _MOST_VALUES = 1_000
 
 
@@ -33,7 +33,7 @@ def check_sizes(
     """Refuse options that no real network has.
 
     Args:
-        name: Of the weight, for the error.
+        name: Name of the weight, for the error.
         options: Arguments of the builder.
         clip_spec: Fields of the ClipSpec.
 
@@ -72,7 +72,7 @@ def _refusal(name: str, field: str, limit: int, value: float) -> WeightsError:
 
 
 def _numbers(field: str, value: Any) -> Iterator[tuple[str, float]]:
-    """Every number in nested values, with the field that it stands in."""
+    """Yield every number in nested values, with its field."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         yield field, value
     elif isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Caffe's .caffemodel files, of both generations, without Caffe.
+"""A reader of Caffe's .caffemodel files, old and new, without Caffe.
 
 A file is a NetParameter message (BVLC/caffe, src/caffe/proto/caffe.proto) in
 protobuf's wire format. Only names, types and values of layers are read, and
@@ -15,7 +15,7 @@ import numpy as np
 
 from keras_twostream.errors import WeightsError
 
-_LARGEST = 1 << 30  # of a file that comes packed
+_LARGEST = 1 << 30  # bytes of an unpacked file, at most
 _SUFFIX = ".caffemodel"
 _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
 _LONGEST_VARINT = 10
@@ -44,17 +44,17 @@ class _Field(NamedTuple):
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """Arrays by "layer.role", in Caffe's axis order: outputs first.
+    """Read arrays by "layer.role", in Caffe's axis order, outputs first.
 
     Args:
         path: The .caffemodel file, or a .zip with one inside.
 
     Returns:
-        From "conv1/7x7_s2.kernel" and the like; see `ROLES`.
+        A dict with keys such as "conv1/7x7_s2.kernel"; see `ROLES`.
 
     Raises:
-        WeightsError: If it is no such file, or a layer of an unknown type
-            has values.
+        WeightsError: If it is not such a file, or a layer of an unknown
+            type has values.
     """
     try:
         net = memoryview(_content(path))
@@ -113,14 +113,14 @@ def _layer(layer: _Field, path: Path) -> dict[str, np.ndarray]:
 
 
 def _in_shape(kind: str, role: str, blob: np.ndarray) -> np.ndarray:
-    """Without the axes of one that old files have in front."""
+    """Remove the leading axes of length one that old files have."""
     if role != "kernel":
         return blob.reshape(-1)
     return blob.reshape(blob.shape[-2:]) if kind == "InnerProduct" else blob
 
 
 def _blob(data: memoryview) -> np.ndarray:
-    """The values of a BlobProto in their shape."""
+    """Return the values of a BlobProto in their shape."""
     parts: list[np.ndarray] = []
     old, shape = {}, None
     for field in _fields(data):
@@ -141,7 +141,7 @@ def _blob(data: memoryview) -> np.ndarray:
 
 
 def _dimensions(data: memoryview) -> list[int]:
-    """The numbers of a BlobShape, packed or not."""
+    """Return the numbers of a BlobShape, packed or not."""
     found: list[int] = []
     for field in _fields(data):
         if field.wire == _VARINT:
@@ -158,7 +158,7 @@ def _dimensions(data: memoryview) -> list[int]:
 
 
 def _fields(message: memoryview) -> Iterator[_Field]:
-    """The fields of a message, those of nested messages as bytes.
+    """Yield the fields of a message, nested messages as bytes.
 
     Raises:
         ValueError: If a field ends beyond the message, or is of a kind that
@@ -185,7 +185,7 @@ def _fields(message: memoryview) -> Iterator[_Field]:
 
 
 def _varint(data: memoryview, place: int) -> tuple[int, int]:
-    """A number of up to 64 bits, and the place behind it."""
+    """Return a number of up to 64 bits, and the position after it."""
     value = 0
     for count, byte in enumerate(data[place : place + _LONGEST_VARINT]):
         value |= (byte & 0x7F) << (7 * count)

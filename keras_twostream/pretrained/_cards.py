@@ -1,4 +1,4 @@
-"""Model cards: what people read before they download."""
+"""Model cards, the descriptions of published weights."""
 
 import hashlib
 import html
@@ -25,12 +25,12 @@ def card_text(config: Mapping[str, Any], address: str = PLACEHOLDER) -> str:
     """Return a README.md with the Hub's metadata, from a folder's config.
 
     Args:
-        config: As in config.json, with `datasets` if they are on the Hub.
-        address: What the usage snippet loads, as "hf://user/repo".
+        config: The config.json, with `datasets` if they are on the Hub.
+        address: Address in the usage snippet, such as "hf://user/repo".
 
     Returns:
         YAML between lines of dashes, Markdown, and a seal that shows whether
-        somebody has changed the card since.
+        the card has been changed since.
     """
     lines = [
         "---",
@@ -52,7 +52,7 @@ def card_text(config: Mapping[str, Any], address: str = PLACEHOLDER) -> str:
 
 
 def is_generated(text: str) -> bool:
-    """Return whether a card is as `card_text` wrote it, unchanged since."""
+    """Return whether a card is unchanged since `card_text` wrote it."""
     seal = _SEAL.search(text)
     return seal is not None and seal[1] == _digest(text[: seal.start()])
 
@@ -96,7 +96,7 @@ def _result(row: Mapping[str, Any]) -> EvalResult:
 
 
 def _base_repository(base: str) -> str | None:
-    """The Hub repository of the weights that training started from."""
+    """Return the Hub repository of the weights that training started from."""
     address = base.removeprefix("hf://").partition("@")[0]
     if _REPOSITORY.fullmatch(address):
         return address
@@ -110,7 +110,7 @@ def _base_repository(base: str) -> str | None:
 
 
 def _markdown(text: Any) -> str:
-    """Text that shows as it is: no markup, no HTML, one line."""
+    """Return text escaped to show literally, without markup, on one line."""
     plain = html.escape(printable(" ".join(str(text).split())), quote=False)
     plain = re.sub(r"([\\`*\[\]|]|~(?=\S)|(?<=\S)~)", r"\\\1", plain)
     plain = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", plain)  # emphasis at edges

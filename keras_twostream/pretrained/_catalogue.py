@@ -1,4 +1,4 @@
-"""The catalogue of published weights, and the names others add to it.
+"""The catalogue of published weights, with those that plugins add.
 
 The built-in rows are folders `weights/<architecture>.<tag>/` with a
 `weight.toml`, or with a published folder's `config.json` when the tensors lie
@@ -91,19 +91,19 @@ def list_weights(
     head_trained: bool | None = None,
     license: str | None = None,
 ) -> WeightTable:
-    """Published weights, the default of each architecture first.
+    """List published weights, the default of each architecture first.
 
     Nothing is downloaded, and Keras is not imported. A plugin that cannot be
     read is left out here and reported by `load` when it is asked for.
 
     Args:
         pattern: An architecture, or a shell-style pattern for the whole
-            name, as "*.imagenet*".
+            name, such as "*.imagenet*".
         task: "recognition" or "detection".
         data: A data set they were trained on, as "kinetics400" or "UCF-101";
             capitals and punctuation do not matter.
-        streams: Streams that there must be weights for.
-        head_trained: Whether they name actions as they are.
+        streams: Streams that the weights must cover.
+        head_trained: Whether the head is trained, ready to name actions.
         license: Pattern of the licence, as "apache-2.0" or "bsd*".
 
     Returns:
@@ -145,7 +145,7 @@ def _plain(text: str) -> str:
 
 
 def weight_spec(name: str) -> WeightSpec:
-    """The published weight of this name.
+    """Return the published weight of this name.
 
     Args:
         name: "architecture.tag".
@@ -190,7 +190,7 @@ def register_weights(*specs: WeightSpec) -> None:
 
 
 def read_row(path: Path) -> WeightSpec:
-    """The WeightSpec in a TOML file.
+    """Read the WeightSpec in a TOML file.
 
     Raises:
         WeightsError: If the file is no TOML or a field is wrong.
@@ -215,7 +215,7 @@ def read_row(path: Path) -> WeightSpec:
 
 
 def read_rows(folder: Path) -> list[WeightSpec]:
-    """The weights of a catalogue folder, one subfolder each.
+    """Read the weights of a catalogue folder, one subfolder each.
 
     Raises:
         WeightsError: If a row is wrong.
@@ -233,7 +233,7 @@ def read_rows(folder: Path) -> list[WeightSpec]:
 
 
 def catalogue_folder() -> Path:
-    """Where the built-in rows lie, one subfolder each.
+    """Return the folder of the built-in rows, one subfolder each.
 
     `weights/` in a checkout; in a wheel its copy, without the weights that
     may only be used for research.
@@ -248,7 +248,7 @@ def catalogue_folder() -> Path:
 
 
 def broken_plugins() -> str:
-    """A sentence on each plugin that could not be read, or ""."""
+    """Return a sentence on each plugin that could not be read, or ""."""
     return "".join(f"\n{problem}" for problem in _from_plugins()[1])
 
 
@@ -267,7 +267,7 @@ def _built_in() -> Mapping[str, WeightSpec]:
 
 
 def _from_plugins() -> tuple[list[WeightSpec], list[str]]:
-    """What plugins offer, and what went wrong, by plugin."""
+    """Return the rows of plugins, and their errors, by plugin."""
     specs: list[WeightSpec] = []
     problems: list[str] = []
     for point in importlib.metadata.entry_points(group=WEIGHT_GROUP):
@@ -295,7 +295,7 @@ def _rows_of(
 
 
 def _rows(offered: Any) -> Iterator[WeightSpec]:
-    """Rows of an entry point: a function or value of specs, or a folder."""
+    """Return the rows of an entry point: specs, a function or a folder."""
     if callable(offered):
         offered = offered()
     if isinstance(offered, str | Path):

@@ -1,4 +1,4 @@
-"""One commit point for a published folder: the rename of its config.
+"""Atomic replacement of a published folder, by the rename of its config.
 
 New tensors wait under a hidden name made of their hash. The config that
 holds this hash takes its name last: until then the folder is the old model,
@@ -30,7 +30,7 @@ _LOCK = ".lock"
 
 
 def tensors_path(folder: Path, filename: str, sha256: str) -> Path:
-    """Return where the tensors of a folder's config lie.
+    """Return the path of the tensors of a folder's config.
 
     Args:
         folder: The published folder.
@@ -68,9 +68,9 @@ def replace_model(
 
 @contextlib.contextmanager
 def in_order(folder: Path) -> Iterator[None]:
-    """A block that changes a folder, alone; nothing hidden is left after it.
+    """Lock a folder for a block of changes, and leave no hidden files.
 
-    What a killed process left is completed or removed first.
+    Remains of a killed process are completed or removed first.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / _LOCK):

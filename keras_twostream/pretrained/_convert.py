@@ -1,4 +1,6 @@
-"""Foreign tensors as ours: renamed, transposed, adapted, all accounted for."""
+"""Conversion of foreign tensors: renamed, transposed and adapted.
+
+Every tensor is accounted for."""
 
 import fnmatch
 import math
@@ -17,7 +19,7 @@ Tensors = Mapping[str, np.ndarray]
 
 
 def key_map(layout: str) -> KeyMap:
-    """The key map of a layout.
+    """Return the key map of a layout.
 
     Raises:
         WeightsError: If there is none of this name.
@@ -31,14 +33,14 @@ def key_map(layout: str) -> KeyMap:
 
 
 def canonical(tensors: Tensors, layout: str) -> dict[str, np.ndarray]:
-    """Arrays by our keys without stream, in Keras's axis order.
+    """Return arrays by our keys without stream, in Keras's axis order.
 
     Args:
-        tensors: As the file has them.
+        tensors: Arrays by the file's keys.
         layout: Name of the key map.
 
     Returns:
-        From "conv1.kernel", "head.bias", ... to arrays.
+        A dict from "conv1.kernel", "head.bias", ... to arrays.
     """
     rules = key_map(layout)
     found = {}
@@ -57,7 +59,7 @@ def adapt(
     heads: Iterable[str],
     adaptation: Mapping[str, Any],
 ) -> dict[str, np.ndarray]:
-    """Canonical tensors in the variables of a model.
+    """Match canonical tensors to the variables of a model.
 
     Args:
         sources: Canonical tensors by stream; "" serves every stream.
@@ -99,7 +101,7 @@ def adapt(
 def _without_absent(
     sources: Mapping[str, Tensors], keys: Iterable[str]
 ) -> dict[str, Tensors]:
-    """What one file holds for a stream that the model lacks goes."""
+    """Drop one file's tensors of streams that the model lacks."""
     absent = set(STREAMS) - {key.partition("_")[0] for key in keys}
     return {
         stream: {
@@ -131,7 +133,7 @@ def _is_widened(
 def _source_of(
     key: str, sources: Mapping[str, Tensors], heads: set[str]
 ) -> tuple[str, str | None]:
-    """The source tensor of a variable: the longest ending that is one."""
+    """Return a variable's source tensor, by the longest matching ending."""
     layer, _, variable = key.rpartition(".")
     stream = layer.partition("_")[0]
     stream = stream if stream in sources else ""
@@ -154,7 +156,7 @@ def _left_over(
     used: set[tuple[str, str]],
     adaptation: Mapping[str, Any],
 ) -> list[str]:
-    """Source tensors that went nowhere, the head and `unused` aside."""
+    """Return the source tensors not used, except the head and `unused`."""
     patterns = (f"{HEAD}.*", f"*_{HEAD}.*", *adaptation.get("unused", ()))
     return [
         f"{stream}:{name}" if stream else name
@@ -167,7 +169,7 @@ def _left_over(
 def _unflattened(
     array: np.ndarray, volume: tuple[int, ...] | None
 ) -> np.ndarray:
-    """A dense kernel after a flattened volume, as a convolution over it."""
+    """Return a dense kernel after a flattened volume as a convolution."""
     if volume is None or array.ndim != 2:
         return array
     return array.reshape(len(array), *volume)

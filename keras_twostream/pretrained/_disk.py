@@ -1,4 +1,4 @@
-"""What a disk refuses, as an error that says where and what to do."""
+"""Errors of the disk, with the place and a remedy."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,11 +14,13 @@ OTHER_CACHE = "set KERAS_TWOSTREAM_HOME to a folder that has room"
 
 @contextlib.contextmanager
 def writable(folder: Path, way_out: str = ELSEWHERE) -> Iterator[None]:
-    """A block that writes into a folder, and reads nothing from elsewhere.
+    """Turn a disk error of the block into one that says what to do.
+
+    The block writes into a folder and reads nothing from elsewhere.
 
     Args:
         folder: The folder, for the error.
-        way_out: What to do where the folder cannot be made writable.
+        way_out: Remedy where the folder cannot be made writable.
 
     Raises:
         WeightsError: If the disk refuses, for instance because it is full.

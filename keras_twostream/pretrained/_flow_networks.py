@@ -1,7 +1,7 @@
 """Published weights of learned optical flow.
 
-They are no models of videos: they have no streams, no head and no ClipSpec, so
-they are not in the catalogue that `load` reads. `flow.RAFT` asks for them.
+These networks are not video models: they have no streams, head or ClipSpec, so
+they are not in the catalogue that `load` reads. `flow.RAFT` uses them.
 """
 
 import dataclasses
@@ -55,13 +55,13 @@ WEIGHTS = {
 
 
 def flow_weight(name: str) -> WeightSpec | None:
-    """The weight of this name, or the default one of this network.
+    """Return the weight of this name, or the default one of this network.
 
     Args:
         name: "raft_small.c_t_v2", or "raft_small".
 
     Returns:
-        None if there is no such network or weight.
+        The weight, or None if there is no such network or weight.
     """
     defaults = {spec.architecture: spec for spec in WEIGHTS.values()}
     return WEIGHTS.get(name) or defaults.get(name)
@@ -116,7 +116,7 @@ def _names(network: str) -> list[str]:
 
 
 def _elsewhere(spec: WeightSpec) -> str:
-    """How to do without the network, after an error that needs it."""
+    """Return advice for use offline, after a network error."""
     if not spec.url:
         return ""
     return (

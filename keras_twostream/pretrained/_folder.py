@@ -1,4 +1,4 @@
-"""The folder a model is published as: tensors, config, model card.
+"""The folder of a published model: tensors, config, model card.
 
     model.safetensors   every variable under its key "layer.variable"
     config.json         architecture, options, classes, ClipSpec, sha256, ...
@@ -61,7 +61,7 @@ _FIELDS: dict[str, _schema.Rule] = {
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """A published folder's config, checked field by field.
+    """Read a published folder's config, checked field by field.
 
     Raises:
         WeightsError: If it is missing, is no JSON, has a field of a wrong
@@ -80,11 +80,11 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def config_text(path: Path, values: Mapping[str, Any]) -> str:
-    """The text of a config that `read_config` accepts.
+    """Return the text of a config that `read_config` accepts.
 
     Args:
-        path: Where it is going to lie, for the error.
-        values: Its fields.
+        path: Path to be written, for the error.
+        values: Fields of the config.
 
     Raises:
         WeightsError: If a field is unknown, missing or of a wrong type.
@@ -97,12 +97,12 @@ def config_text(path: Path, values: Mapping[str, Any]) -> str:
 def spec_of_config(
     config: Mapping[str, Any], name: str, **source: Any
 ) -> WeightSpec:
-    """The WeightSpec that a folder's config describes.
+    """Return the WeightSpec that a folder's config describes.
 
     Args:
-        config: As `read_config` gives it.
+        config: Result of `read_config`.
         name: "architecture.tag".
-        source: Where the folder lies: `folder`, or `repo_id` and `revision`.
+        source: Place of the folder: `folder`, or `repo_id` and `revision`.
 
     Returns:
         A WeightSpec.

@@ -1,4 +1,4 @@
-"""What the Hub's errors mean, and what to do next."""
+"""Explanations of the Hub's errors, with a next step."""
 
 import errno
 import importlib
@@ -12,7 +12,7 @@ from keras_twostream.errors import WeightsError
 
 
 def _transport_error() -> type[Exception]:
-    """The base of the errors of the client's own HTTP library.
+    """Return the base class of errors of the client's HTTP library.
 
     The client changed it from httpx to httpx2; either is a dependency of the
     client and none of ours.
@@ -167,7 +167,7 @@ def check_headers(commit: str | None, etag: str | None, where: str) -> None:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it came from; the client hides some in a cause."""
+    """Yield the error and its causes; the client hides some in a cause."""
     while error is not None:
         yield error
         error = error.__cause__

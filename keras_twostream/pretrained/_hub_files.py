@@ -35,13 +35,13 @@ _LONGEST_WAIT = 120  # seconds
 
 
 def spec_of(address: str) -> WeightSpec:
-    """The weight in a Hub repository of our format.
+    """Return the weight in a Hub repository of our format.
 
     Args:
         address: "hf://user/repo" or "hf://user/repo@revision".
 
     Returns:
-        A WeightSpec pinned to the commit that the revision is now.
+        A WeightSpec pinned to the revision's current commit.
 
     Raises:
         WeightsError: If the repository cannot be read.
@@ -58,7 +58,7 @@ def spec_of(address: str) -> WeightSpec:
 
 
 def parse(address: str) -> tuple[str, str]:
-    """Repository and revision of an hf:// address.
+    """Return the repository and revision of an hf:// address.
 
     Raises:
         WeightsError: If it is not hf://user/repo or hf://user/repo@revision.
@@ -93,7 +93,7 @@ def fetch(
         Its path in the Hub's cache.
 
     Raises:
-        WeightsError: If it cannot be had; the message says what to do.
+        WeightsError: If it is unavailable; the message says what to do.
     """
     if not force and (cached := _cached(repo_id, filename, revision)):
         return cached
@@ -125,7 +125,7 @@ def fetch(
 
 
 def newest(repo_id: str, filename: str) -> str:
-    """The commit that a repository's main branch is now.
+    """Return the current commit of a repository's main branch.
 
     Raises:
         WeightsError: If it cannot be reached or lacks the file.
@@ -146,7 +146,7 @@ def _cached(repo_id: str, filename: str, revision: str) -> Path | None:
 
 
 def _patiently(call: Callable[[], T], tries: int = _TRIES) -> T:
-    """Call again after what passes by itself, and wait as the Hub asks."""
+    """Call again after temporary errors, and wait as the Hub asks."""
     for number in range(1, tries):
         try:
             return call()
@@ -193,7 +193,7 @@ def _download(
 
 
 def _stored(repo_id: str, filename: str, revision: str) -> Path | None:
-    """The cached copy of a branch or tag, for when the network is gone."""
+    """Return the cached copy of a branch or tag, for use offline."""
     try:
         path = huggingface_hub.hf_hub_download(
             repo_id, filename, revision=revision, local_files_only=True
@@ -222,7 +222,7 @@ def _blobs(repo_id: str) -> Path:
 
 
 def _remove_abandoned(repo_id: str) -> None:
-    """Remove what killed downloads left, where nothing can go on with it.
+    """Remove the remains of killed downloads that cannot be resumed.
 
     Newer clients write each download to a name of its own. One that nobody
     has written to for minutes is dead: the client's own timeouts are shorter.
@@ -249,7 +249,7 @@ def _check_space(size: int, repo_id: str, filename: str) -> None:
 
 def _bar(name: str) -> type[tqdm]:
     class NamedBar(tqdm):
-        """The Hub's own bar, which names the file and not its hash."""
+        """A progress bar that shows the file's name, not its hash."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **{**kwargs, "desc": name})
@@ -267,7 +267,7 @@ def _agent() -> dict[str, Any]:
 
 
 def _commit_of(path: Path, filename: str) -> str:
-    """The commit in ".../snapshots/<commit>/<filename>"."""
+    """Return the commit in ".../snapshots/<commit>/<filename>"."""
     return path.parents[filename.count("/")].name
 
 

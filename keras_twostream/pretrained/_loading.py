@@ -1,4 +1,4 @@
-"""From a WeightSpec to a model: build, fetch, match, assign."""
+"""Loading of a model from a WeightSpec: build, fetch, match, assign."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ def load_spec(
     options: Mapping[str, Any],
     classes: Sequence[str] | None = None,
 ) -> keras.Model:
-    """The model of a weight, with the user's options.
+    """Return the model of a weight, with the user's options.
 
     Args:
         spec: The weight.
@@ -65,10 +65,10 @@ def load_spec(
 
 
 def _lineage(spec: WeightSpec) -> str:
-    """The name or address that stands for a weight in what is made of it."""
+    """Return the name or address of a weight, for models based on it."""
     if spec in _catalogue.list_weights(spec.architecture):
         return spec.name
-    # The path of a folder says nothing elsewhere, what it was made of does.
+    # A folder's path means nothing elsewhere; its base does.
     return spec.base if spec.folder else spec.source
 
 
@@ -107,7 +107,7 @@ def _check_classes(spec: WeightSpec, model: keras.Model) -> None:
 def name_classes(
     model: keras.Model, classes: Sequence[str] | None
 ) -> keras.Model:
-    """The model, knowing the names of its classes."""
+    """Set the names of a model's classes, and return the model."""
     if classes is not None:
         inspection.update_card(model, classes=list(classes))
     return model
@@ -131,7 +131,7 @@ def _merged(
 def _clip_fields(
     spec: WeightSpec, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The weight's ClipSpec, without what the user's options change."""
+    """Return the weight's ClipSpec, without fields of the user's options."""
     changed = {"streams", *options}
     if "flow_length" in {**options, **(options.get("clip_spec") or {})}:
         changed.add("flow_offset")
@@ -151,7 +151,7 @@ def _head_fits(
     options: Mapping[str, Any],
     classes: Sequence[str] | None,
 ) -> bool:
-    """Whether the weight's head has the classes that the user wants."""
+    """Return whether the weight's head has the classes that the user wants."""
     if merged.get("heads") != spec.options.get("heads"):
         return False
     if classes is not None:
@@ -165,7 +165,7 @@ def _head_fits(
 
 
 def _count(spec: WeightSpec) -> int | None:
-    """Classes of the weight; None where the builder fixes them."""
+    """Return the number of classes, None where the builder fixes it."""
     known = registry.model_entry(spec.architecture).options
     return spec.options.get("num_classes", known.get("num_classes"))
 
@@ -177,7 +177,7 @@ def _assign(
     tensors: dict[str, Any],
     keep_head: bool,
 ) -> bool:
-    """Assign all, or all but the head; whether the head was assigned."""
+    """Assign all, or all but the head; return if the head was assigned."""
     targets = variables(model)
     in_head = {key for key in targets if _layer(key) in heads}
     if not spec.head_trained and not in_head & set(tensors):

@@ -1,4 +1,4 @@
-"""What keeps the catalogue true: pull, verify, lock."""
+"""Maintenance of the catalogue: pull, verify, lock."""
 
 import dataclasses
 import re
@@ -14,10 +14,10 @@ from keras_twostream.pretrained._spec import OURS, WeightFile, WeightSpec
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """What `verify_row` found out about one weight.
+    """The findings of `verify_row` about one weight.
 
     Attributes:
-        name: Of the weight.
+        name: Name of the weight.
         problems: Sentences; the row must be repaired.
         unlocked: Pins that are missing; `weights lock` adds them.
     """
@@ -42,7 +42,7 @@ def pull(
         The files.
 
     Raises:
-        WeightsError: If they cannot be had.
+        WeightsError: If a file is unavailable.
     """
     spec = flow_weight(name) or _select.resolve(name, _select.DEFAULT, {})
     return _sources.local_files(spec, force=force, allow_http=allow_http)
@@ -59,14 +59,16 @@ def verify_row(
         allow_http: Ask without encryption too, where no hash is known.
 
     Returns:
-        What is wrong or missing.
+        A `Check` of problems and missing pins.
     """
     problems = [str(error) for error in _problems(spec, online, allow_http)]
     return Check(spec.name, tuple(problems), tuple(_unlocked(spec)))
 
 
 def lock_row(spec: WeightSpec, *, allow_http: bool = False) -> WeightSpec:
-    """The row with revision, hash and size pinned; it downloads the files.
+    """Download a row's files, and return it with all pins.
+
+    The pins are revision, hash and size.
 
     Args:
         spec: The row.
@@ -128,7 +130,7 @@ def _unlocked(spec: WeightSpec) -> Iterator[str]:
 
 
 def _instead(file: WeightFile) -> str:
-    """What stands in for a sha256 until then."""
+    """Return a note on the pin used until a sha256 is known."""
     if file.digest:
         return f" (its {file.digest.partition(':')[0]} is known)"
     if file.prefix:

@@ -1,4 +1,4 @@
-"""MatConvNet's networks: .mat files with a DagNN, or with a plain chain.
+"""A reader of MatConvNet's networks: .mat files of a DagNN or a chain.
 
 `dagnn.DagNN.saveobj` (vlfeat/matconvnet, matlab/+dagnn/@DagNN/saveobj.m)
 writes a struct `net` whose `layers` have a name, a class and the names of
@@ -38,14 +38,14 @@ _KERNELS = ("kernel", "time_kernel")
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """Arrays by "layer.role", kernels in Keras's axis order.
+    """Read arrays by "layer.role", kernels in Keras's axis order.
 
     Args:
         path: A .mat file up to MATLAB's version 7.
 
     Returns:
-        From "conv1.kernel", (H, W, I, O), and the like; a `time_kernel`
-        comes as (T, 1, 1, I, O), `moments` as (C, 2).
+        A dict with keys such as "conv1.kernel", (H, W, I, O); a
+        `time_kernel` is (T, 1, 1, I, O), `moments` are (C, 2).
 
     Raises:
         WeightsError: If it is no such file, or a layer of an unknown class
@@ -91,7 +91,7 @@ def _named(
 
 
 def _in_order(role: str, array: np.ndarray) -> np.ndarray:
-    """MATLAB has no vectors, and drops axes of one at the end."""
+    """Restore the axes that MATLAB adds to vectors or drops at the end."""
     if role == "moments":
         return array.reshape(-1, 2)
     if role not in _KERNELS:
@@ -106,7 +106,7 @@ def _in_order(role: str, array: np.ndarray) -> np.ndarray:
 
 
 def _layers(net: Any) -> Iterator[tuple[str, str, list[np.ndarray]]]:
-    """(name, class, parameters) of each layer."""
+    """Yield (name, class, parameters) of each layer."""
     layers = net["layers"]
     if layers.dtype == object:  # a cell array
         for layer in layers.ravel():
@@ -134,7 +134,7 @@ def _of_chain(layer: Any) -> Iterator[tuple[str, str, list[np.ndarray]]]:
 
 
 def _only(value: Any) -> Any:
-    """The one struct in an array of MATLAB's."""
+    """Return the only struct in a MATLAB array."""
     return value.ravel()[0]
 
 

@@ -1,4 +1,4 @@
-"""A pickle read by a machine that has no way to run anything.
+"""A pickle machine that cannot run anything.
 
 Python's own unpickler looks up any name that a file states and calls it. This
 one knows plain values, containers, and the calls it is given a rule for; any
@@ -32,7 +32,7 @@ _MARK = object()
 
 
 class Readable(Protocol):
-    """What pickles are read from: a file, or a file mapped into memory."""
+    """The interface of files and memory maps that pickles are read from."""
 
     def read(self, n: int, /) -> bytes: ...
 
@@ -47,10 +47,10 @@ class Symbol(NamedTuple):
 
 
 class Unfinished:
-    """A value that is complete only when its state has come.
+    """A value that is incomplete until its state is read.
 
     Attributes:
-        build: From the state to the value.
+        build: Function from the state to the value.
         places: Numbers under which the machine remembers it.
     """
 
@@ -60,11 +60,11 @@ class Unfinished:
 
 
 class Machine:
-    """Reads one pickle after another from a file.
+    """A machine that reads one pickle after another from a file.
 
     Args:
-        file: Bytes; reading beyond its end gives fewer.
-        rules: What each name that a pickle may state stands for.
+        file: Binary file; reading beyond its end gives fewer bytes.
+        rules: Meaning of each name that a pickle may state.
         persistent: From the id of something outside the pickle to it.
     """
 
@@ -133,11 +133,11 @@ class Machine:
         return value
 
     def _take(self, count: int) -> list[Any]:
-        """The last values, in their order."""
+        """Remove and return the last values, in their order."""
         return [self._pop() for _ in range(count)][::-1]
 
     def _take_marked(self) -> list[Any]:
-        """The values above the last mark, which goes too."""
+        """Remove the last mark, and return the values above it."""
         values = []
         while self._stack[-1] is not _MARK:
             values.append(self._pop())
@@ -158,7 +158,7 @@ class Machine:
             raise SpecError(f"Pickles of protocol {version} are unknown.")
 
     def _do_frame(self, length: int) -> None:
-        """Nothing: a frame is a hint for readers that buffer."""
+        """Ignore a frame, which is only a hint for buffering readers."""
 
     def _do_mark(self) -> None:
         self._stack.append(_MARK)
@@ -263,7 +263,7 @@ def _pairs(values: list[Any]) -> dict[Any, Any]:
 
 
 def _old_string(line: bytes) -> str:
-    """A string of protocol 0, whose bytes Python 2 wrote as escapes."""
+    """Return a string of protocol 0, which Python 2 wrote with escapes."""
     text = line.rstrip(b"\r\n")
     if len(text) < 2 or text[:1] != text[-1:] or text[:1] not in b"'\"":
         raise SpecError("A text in the pickle lacks its quotes.")

@@ -29,7 +29,7 @@ _LEAST_LIMIT = 1_000_000
 
 
 def read_pickle(data: bytes) -> Any:
-    """The plain data in a pickle, of any protocol and of Python 2 too.
+    """Read the plain data in a pickle, of any protocol and of Python 2 too.
 
     Args:
         data: The whole pickle.
@@ -63,7 +63,7 @@ def read_pickle(data: bytes) -> Any:
 
 
 class _Objects:
-    """The type of an array of objects, which no bytes may fill."""
+    """A type of object arrays, which bytes may not fill."""
 
 
 def _dtype(kind: str, *_: Any) -> Unfinished:
@@ -75,12 +75,12 @@ def _dtype(kind: str, *_: Any) -> Unfinished:
 
 
 def _ordered(kind: str, state: tuple[Any, ...]) -> np.dtype:
-    """The type, with the byte order that its state names."""
+    """Return the type with the byte order of its state."""
     return np.dtype(kind).newbyteorder(">" if state[1] == ">" else "<")
 
 
 def _array(*_: Any) -> Unfinished:
-    """What stands for `_reconstruct`: an empty array that a state fills."""
+    """Return an empty array to be filled by a state, for `_reconstruct`."""
 
     def build(state: tuple[Any, ...]) -> np.ndarray:
         # Files of the oldest NumPy lack the version in front.
@@ -93,7 +93,7 @@ def _array(*_: Any) -> Unfinished:
 def _filled(
     data: Any, dtype: Any, shape: tuple[int, ...], order: str
 ) -> np.ndarray:
-    """An array from its bytes, or from a list of objects."""
+    """Return an array from its bytes, or from a list of objects."""
     count = math.prod(shape)
     if isinstance(dtype, _Objects) and isinstance(data, list):
         array = np.empty(len(data), object)
@@ -131,7 +131,7 @@ def _scalar(dtype: Any, data: Any) -> Any:
 
 
 def _plain_text(text: str, encoding: str) -> bytes:
-    """How pickles of protocol 2 spell bytes."""
+    """Return the bytes of a text, as pickles of protocol 2 spell them."""
     if encoding not in ("latin1", "latin-1"):
         raise SpecError(f"Plain data does not need {encoding!r}.")
     return text.encode("latin-1")
@@ -193,7 +193,7 @@ def _check_size(value: Any, limit: int) -> None:
 
 
 def _inner(value: Any) -> list[Any] | None:
-    """What a container holds; None of anything else."""
+    """Return the values in a container, or None for anything else."""
     if isinstance(value, Mapping):
         return [*value, *value.values()]
     if isinstance(value, list | tuple | set | frozenset):

@@ -1,4 +1,4 @@
-"""Putting a folder of weights on the Hub."""
+"""Upload of a folder of weights to the Hub."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -85,7 +85,7 @@ def _model_files(
 def _card(
     api: huggingface_hub.HfApi, folder: Path, repo_id: str
 ) -> list[CommitOperationAdd]:
-    """The model card, unless the repository has one of somebody's own."""
+    """Return the model card, unless the repository has a hand-written one."""
     if api.file_exists(repo_id, _folder.CARD):
         path = _hub_files.fetch(repo_id, _folder.CARD, "main")
         if not _cards.is_generated(path.read_text("utf-8", errors="replace")):

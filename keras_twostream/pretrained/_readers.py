@@ -1,5 +1,6 @@
-"""Reading foreign files, and never code: safetensors, PyTorch, TensorFlow,
-Caffe, MatConvNet.
+"""Readers of foreign files that never run code.
+
+They read safetensors, PyTorch, TensorFlow, Caffe and MatConvNet.
 """
 
 import importlib.util
@@ -18,7 +19,7 @@ _CAFFE = (".caffemodel", ".v5", ".zip")  # .caffemodel.v5, and packed
 
 
 def read(path: Path, *others: Path) -> dict[str, np.ndarray]:
-    """All tensors of a file, by the file's own keys.
+    """Read all tensors of a file, by the file's own keys.
 
     Args:
         path: .safetensors; .pth, .pt or .pth.tar; .caffemodel; .mat; or a
@@ -87,9 +88,9 @@ def _by_ourselves(path: Path) -> Any:
 
 
 def _array(value: Any) -> np.ndarray | None:
-    """A tensor's values, float32 for bfloat16, which NumPy lacks.
+    """Return a tensor's values, as float32 for bfloat16, which NumPy lacks.
 
-    None of anything that is no tensor.
+    Return None for anything but a tensor.
     """
     if hasattr(value, "detach"):
         value = value.detach()

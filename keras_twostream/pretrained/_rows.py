@@ -1,4 +1,4 @@
-"""Writing catalogue rows as TOML, with their model cards."""
+"""Writers of catalogue rows as TOML, with their model cards."""
 
 import dataclasses
 from pathlib import Path
@@ -26,7 +26,7 @@ def row_text(spec: WeightSpec) -> str:
 
 
 def write_row(spec: WeightSpec, catalogue: Path) -> Path:
-    """Write a row and its model card, unless that is somebody's own.
+    """Write a row, and its model card unless a hand-written one exists.
 
     Returns:
         The row's folder.
@@ -40,7 +40,7 @@ def write_row(spec: WeightSpec, catalogue: Path) -> Path:
 
 
 def card_facts(spec: WeightSpec) -> dict[str, Any]:
-    """What a model card says of a catalogue row."""
+    """Return the facts of a catalogue row for its model card."""
     paper = registry.model_entry(spec.architecture).paper
     facts = dataclasses.asdict(spec)
     return {**facts, "architecture": spec.architecture, "paper": paper}

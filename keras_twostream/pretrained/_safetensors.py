@@ -1,4 +1,4 @@
-"""Reading and writing safetensors, with errors that say which file."""
+"""Safetensors input and output, with errors that name the file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from keras_twostream.errors import WeightsError
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """All tensors of a file by key.
+    """Read all tensors of a file by key.
 
     Raises:
         WeightsError: If it is no safetensors file, or is cut off.
@@ -41,7 +41,7 @@ def write(
     ordered = {
         key: np.ascontiguousarray(tensors[key]) for key in sorted(tensors)
     }
-    # safetensors puts a file in place that its owner alone may read.
+    # safetensors writes a file that only its owner may read.
     path.touch()
     mode = path.stat().st_mode
     safetensors.numpy.save_file(ordered, path, metadata=dict(metadata))

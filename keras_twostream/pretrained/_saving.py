@@ -1,4 +1,4 @@
-"""From a model to the folder it is published as."""
+"""Saving of a model as a folder to publish."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -91,7 +91,7 @@ def _write_card(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def checked_card(model: keras.Model) -> dict[str, Any]:
-    """The model's card, when the architecture it names builds this model.
+    """Return the model's card if its architecture builds this model.
 
     Raises:
         WeightsError: If the layers or shapes are no longer those that the
@@ -120,7 +120,7 @@ def checked_card(model: keras.Model) -> dict[str, Any]:
 
 
 def _outline(model: keras.Model) -> dict[str, str]:
-    """Each layer's class and each variable's shape, by name."""
+    """Return each layer's class and each variable's shape, by name."""
     layers = {layer.name: type(layer).__name__ for layer in model.layers}
     shapes = {k: str(tuple(v.shape)) for k, v in variables(model).items()}
     return {**layers, **shapes}

@@ -1,4 +1,4 @@
-"""From what the user wrote to one WeightSpec."""
+"""Selection of one WeightSpec from the user's arguments."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,7 +34,7 @@ def resolve(
     weights: str | WeightSpec,
     options: Mapping[str, Any],
 ) -> WeightSpec:
-    """The weight that a call of `load` means.
+    """Return the weight that a call of `load` means.
 
     Args:
         name: Architecture, "architecture.tag", hf:// or local: address, or
@@ -64,7 +64,7 @@ def resolve(
 def conflicts(
     spec: WeightSpec, options: Mapping[str, Any]
 ) -> dict[str, tuple[Any, Any]]:
-    """Options that the weight was made with otherwise: (wanted, has)."""
+    """Return options that differ from the weight's, as (wanted, has)."""
     defaults = registry.model_entry(spec.architecture).options
     free = FREE_OPTIONS | set(spec.adaptation.get("free", ()))
     found = {}
@@ -96,7 +96,7 @@ def _named(name: str | WeightSpec, options: Mapping[str, Any]) -> WeightSpec:
 
 
 def _refuse_path(name: str) -> None:
-    """Say how a path, or a repository without hf://, is written."""
+    """Refuse a path, or a repository without hf://, with the right form."""
     at_home = name.startswith(("/", "\\", ".", "~")) or name[1:2] == ":"
     if at_home or Path(name).is_dir():
         raise UnknownNameError(
@@ -111,7 +111,7 @@ def _refuse_path(name: str) -> None:
 
 
 def spec_of_folder(folder: Path) -> WeightSpec:
-    """The weight in a folder that `save_pretrained` wrote.
+    """Return the weight in a folder that `save_pretrained` wrote.
 
     Raises:
         WeightsError: If there is no such folder, or its config is wrong.
@@ -132,7 +132,7 @@ def _default(architecture: str, options: Mapping[str, Any]) -> WeightSpec:
     registry.model_entry(architecture)
     choices = _catalogue.list_weights(architecture)
     for spec in choices:
-        # What must be asked for by a flag is not chosen by itself.
+        # A weight that needs a flag is not chosen automatically.
         if not conflicts(spec, options) and not spec.needs_flag:
             return spec
     if not choices:

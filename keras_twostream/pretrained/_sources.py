@@ -25,7 +25,7 @@ def local_files(
     force: bool = False,
     allow_http: bool = False,
 ) -> list[LocalFile]:
-    """The files of a weight, verified.
+    """Return the files of a weight, verified.
 
     Args:
         spec: The weight.
@@ -37,7 +37,7 @@ def local_files(
         The weight's main file, if it has one, then the further ones.
 
     Raises:
-        WeightsError: If a file cannot be had, or is not the published one.
+        WeightsError: If a file is unavailable, or not the published one.
     """
     return [
         LocalFile(_local_file(spec, file, force, allow_http), file.stream)

@@ -1,4 +1,4 @@
-"""What a published weight is: where it lies, what it holds, whose it is."""
+"""The description of a published weight: location, content and licence."""
 
 import dataclasses
 import re
@@ -27,7 +27,7 @@ _NAMED_HASH = re.compile(r"-([0-9a-f]{8,63})\.pth?$")
 
 
 class _Pinned:
-    """What a file's bytes are held to."""
+    """The hashes that pin a file's bytes."""
 
     filename: str
     sha256: str
@@ -37,7 +37,7 @@ class _Pinned:
 
     @property
     def digest(self) -> str:
-        """The strongest whole hash that is known, as "sha1:405f...", or ""."""
+        """Return the strongest known whole hash, as "sha1:405f...", or ""."""
         for kind in ("sha256", "sha1", "git_blob"):
             if value := getattr(self, kind):
                 return f"{kind}:{value}"
@@ -45,7 +45,7 @@ class _Pinned:
 
     @property
     def prefix(self) -> str:
-        """The first digits of the sha256, where they are all that is known.
+        """Return the first digits of the sha256, if no more is known.
 
         Stated, or in the file's name, as in resnet50-0676ba61.pth.
         """
@@ -85,7 +85,7 @@ class WeightFile(_Pinned):
 
     @property
     def needs_flag(self) -> bool:
-        """Whether anybody on the way could change the file unseen."""
+        """Return whether the file could be changed unseen on its way."""
         return self.url.startswith("http://") and not self.digest
 
 
@@ -109,11 +109,11 @@ class WeightSpec(_Pinned):
         url: https:// address of a file that is not on the Hub; http:// where
             the publisher has no other.
         folder: Local folder that holds the file.
-        sha256: Of the file, 64 hex digits; "" needs `weights lock`.
-        sha1: Of the file, where the publisher states this older hash.
-        git_blob: Of the file, git's own name for its content.
+        sha256: SHA-256 of the file, 64 hex digits; "" needs `weights lock`.
+        sha1: SHA-1 of the file, where the publisher states this older hash.
+        git_blob: Git's own name for the file's content.
         sha256_prefix: First 8 digits or more of the sha256: a weaker pin.
-        size: Of the file in bytes; 0 needs `weights lock`.
+        size: Size of the file in bytes; 0 needs `weights lock`.
         files: Further files, where one weight needs several.
         layout: Whose names the tensors in the file have: "keras_twostream",
             or a key map such as "torchvision_resnet".
@@ -178,7 +178,7 @@ class WeightSpec(_Pinned):
 
     @property
     def source(self) -> str:
-        """Where the file comes from, as an address."""
+        """The address of the file's source."""
         if self.folder:
             return f"local:{self.folder}"
         if self.repo_id:
@@ -193,7 +193,7 @@ class WeightSpec(_Pinned):
 
     @property
     def task(self) -> str:
-        """What they are for: "recognition" of actions, or "detection"."""
+        """The task: "recognition" of actions, or "detection"."""
         return "detection" if self.architecture in _DETECTORS else "recognition"
 
     @property
@@ -224,7 +224,7 @@ class WeightSpec(_Pinned):
 
     @property
     def pin(self) -> str:
-        """How surely the bytes are those that were published.
+        """The strength of the pin on the file's bytes.
 
         "whole hash", "part of it"; or "first download": no hash is known,
         the first download's is recorded, and later ones are held to it.
@@ -234,12 +234,12 @@ class WeightSpec(_Pinned):
 
     @property
     def needs_flag(self) -> bool:
-        """Whether it comes unencrypted and unpinned (`--allow-http`)."""
+        """Return whether it comes unencrypted and unpinned (`--allow-http`)."""
         return any(file.needs_flag for file in self.all_files)
 
     @property
     def locked(self) -> bool:
-        """Whether revision and hash are pinned."""
+        """Return whether revision and hash are pinned."""
         pinned = bool(self.revision) if self.repo_id else True
         return pinned and self.pin == _WHOLE
 

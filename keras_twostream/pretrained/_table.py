@@ -1,4 +1,4 @@
-"""Weights as a table: in a notebook, and as the catalogue's results.csv."""
+"""Tables of weights, for notebooks and the catalogue's results.csv."""
 
 import csv
 import html
@@ -38,7 +38,7 @@ class WeightTable(list[WeightSpec]):
 
 
 def results_text(specs: Iterable[WeightSpec]) -> str:
-    """Every row's results as CSV, one a line, ordered by weight.
+    """Return every row's results as CSV, one per line, ordered by weight.
 
     `value` is a share of 1. `source` says whether the authors published it,
     or it was measured here.
@@ -70,7 +70,7 @@ def _results(spec: WeightSpec) -> Iterator[dict[str, Any]]:
 
 
 def source_of(spec: WeightSpec, metric: Mapping[str, Any]) -> str:
-    """Whether a result was "published" by others or "measured" here."""
+    """Return "published" for others' results, "measured" for our own."""
     ours = "measured" if spec.origin == "trained" else "published"
     return str(metric.get("source", ours))
 

@@ -1,4 +1,4 @@
-"""A weight's arrays under our keys, wherever and in whatever form they lie."""
+"""A weight's arrays under our keys, from any source and format."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ _PROVENANCE = "provenance.json"
 def tensors(
     spec: WeightSpec, model: keras.Model, heads: set[str], keep_head: bool
 ) -> dict[str, np.ndarray]:
-    """Arrays by the model's keys.
+    """Return a weight's arrays by the model's keys.
 
     Args:
         spec: The weight.
@@ -41,8 +41,8 @@ def tensors(
         keep_head: Whether the weight's head is wanted too.
 
     Returns:
-        From "rgb_conv1.kernel" to the array. Foreign weights lack the keys
-        that their `adaptation` leaves fresh.
+        A dict from "rgb_conv1.kernel", ... to arrays. Foreign weights lack
+        the keys that their `adaptation` leaves fresh.
 
     Raises:
         WeightsError: If a file cannot be fetched, verified or matched.
@@ -70,7 +70,7 @@ def tensors(
 def canonical_sources(
     spec: WeightSpec, streams: set[str]
 ) -> dict[str, dict[str, np.ndarray]]:
-    """The weight's files under our keys without stream, by stream."""
+    """Read the weight's files under our keys without stream, by stream."""
     by_stream: dict[str, list[Path]] = {}
     for file in _sources.local_files(spec, streams):
         by_stream.setdefault(file.stream, []).append(file.path)
@@ -94,7 +94,7 @@ def _converted(
 
 
 def _folder(spec: WeightSpec, shapes: Mapping[str, Any]) -> Path:
-    """Where the conversion of these bytes to these shapes is kept."""
+    """Return the cache folder of this conversion to these shapes."""
     facts = {
         "version": keras_twostream.__version__,
         "files": [
@@ -114,7 +114,7 @@ def _folder(spec: WeightSpec, shapes: Mapping[str, Any]) -> Path:
 def _store(
     folder: Path, found: dict[str, np.ndarray], spec: WeightSpec
 ) -> None:
-    """Keep the result, or nothing of it."""
+    """Store the result as a whole or not at all."""
     places = folder / _TENSORS, folder / _PROVENANCE
     try:
         with (
@@ -130,7 +130,7 @@ def _store(
 
 
 def _provenance(spec: WeightSpec, path: Path) -> dict[str, Any]:
-    """Where the tensors at `path` come from."""
+    """Return the origin of the tensors at `path`."""
     return {
         "name": spec.name,
         "source": spec.source,
@@ -145,7 +145,7 @@ def _provenance(spec: WeightSpec, path: Path) -> dict[str, Any]:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether a conversion was kept: its provenance comes last."""
+    """Return whether a conversion is complete: provenance comes last."""
     # Of a folder that may not be looked into, pathlib's own would raise.
     return os.path.isfile(folder / _PROVENANCE)
 

@@ -1,4 +1,4 @@
-"""TensorFlow checkpoints, checked tensor by tensor by their CRC32C.
+"""A reader of TensorFlow checkpoints that checks each tensor's CRC32C.
 
 The index file holds each tensor's name, shape, place and checksum, so a
 pinned index protects the data file too. TensorFlow's own reader checks them.
@@ -18,7 +18,7 @@ _DATA = "data-00000-of-00001"
 
 
 def read(index: Path, data: Path | None = None) -> dict[str, np.ndarray]:
-    """All tensors of a checkpoint of one shard.
+    """Read all tensors of a checkpoint of one shard.
 
     Args:
         index: The .index file.
@@ -45,7 +45,7 @@ def read(index: Path, data: Path | None = None) -> dict[str, np.ndarray]:
 
 
 def _name(file: Path, path: Path) -> None:
-    """Have a file at another path too."""
+    """Link or copy a file to another path."""
     # Windows allows links to some users only, and some disks to nobody.
     for link in (os.symlink, os.link):
         with contextlib.suppress(OSError):

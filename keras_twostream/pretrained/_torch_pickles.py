@@ -1,4 +1,4 @@
-"""PyTorch's tensors, in its files and in pickles, without PyTorch.
+"""A reader of PyTorch's files and pickled tensors, without PyTorch.
 
 A pickled tensor is a call of `torch._utils._rebuild_tensor_v2` on a storage.
 The storages' values lie outside the pickle: in members of a zip archive
@@ -43,7 +43,7 @@ _DATA = "data.pkl"
 
 
 def read_torch(path: Path, rules: Rules) -> Any:
-    """The value that `torch.save` wrote, its tensors as arrays.
+    """Read the value that `torch.save` wrote, with tensors as arrays.
 
     Args:
         path: A file of either form.
@@ -73,7 +73,7 @@ def read_torch(path: Path, rules: Rules) -> Any:
 
 
 def rules_of_bytes(rules: Rules) -> Rules:
-    """What stands for tensors inside the pickle of another program."""
+    """Return the rules for tensors inside another program's pickle."""
 
     def storage(data: bytes) -> np.ndarray:
         return _from_stream(io.BytesIO(data), len(data), {**rules, **_TENSORS})
@@ -108,7 +108,7 @@ def _from_zip(archive: zipfile.ZipFile, rules: Rules) -> Any:
 
 
 def _from_stream(file: Readable, length: int, rules: Rules) -> Any:
-    """A value whose storages follow it, each with its length in front."""
+    """Read a value and the storages after it, each preceded by its length."""
     storages: dict[str, np.ndarray] = {}
 
     def persistent(key: tuple[Any, ...]) -> np.ndarray:
@@ -134,7 +134,7 @@ def _from_stream(file: Readable, length: int, rules: Rules) -> Any:
 
 
 def _fill(storage: np.ndarray, file: Readable, order: str) -> None:
-    """The values behind the pickle, into the array that tensors look at."""
+    """Read the values after the pickle into the array that tensors view."""
     (count,) = np.frombuffer(file.read(8), f"{order}i8")
     if count != len(storage):
         raise SpecError("A tensor's storage has another length than stated.")
@@ -143,7 +143,7 @@ def _fill(storage: np.ndarray, file: Readable, order: str) -> None:
 
 
 def _storage_facts(key: Any) -> tuple[np.dtype, str, Any, int]:
-    """Type, key, view and length of a storage that a pickle refers to."""
+    """Return type, key, view and length of a storage in a pickle."""
     what, kind, name, _, count, *rest = key
     if what != "storage" or not isinstance(kind, Symbol):
         raise SpecError(f"It refers to {what!r}, which is no storage.")
@@ -160,7 +160,7 @@ def _tensor(
     stride: tuple[int, ...],
     *_: Any,
 ) -> np.ndarray:
-    """The elements that a tensor shows of its storage, none outside it."""
+    """Return a tensor's elements of its storage, none outside it."""
     count = math.prod(size)
     last = offset + sum(
         (length - 1) * step for length, step in zip(size, stride, strict=True)

@@ -1,4 +1,4 @@
-"""From one model in memory to another: new heads, image networks."""
+"""Transfer of weights between models: new heads, image networks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +15,9 @@ from keras_twostream.pretrained._variables import assign, variables
 def replace_head(
     model: keras.Model, classes: Sequence[str] | int
 ) -> keras.Model:
-    """The same network with one fresh classifier; the old one is unchanged.
+    """Return the same network with one fresh classifier.
+
+    The old model is unchanged.
 
     Args:
         model: A model of a registered architecture.
@@ -72,7 +74,7 @@ def transfer(
             `stride_in="1x1"`, Inception v3 with `count_padding=False`.
         layout: "applications_vgg16", "applications_inception_v3" or
             "applications_resnet".
-        **adaptation: As in a WeightSpec: time, channels, fresh, unused.
+        **adaptation: Fields of a WeightSpec: time, channels, fresh, unused.
 
     Raises:
         WeightsError: If a variable of the target has no source, or a source

@@ -11,13 +11,13 @@ _SHOWN = 8
 
 
 def variables(model: keras.Model) -> dict[str, Any]:
-    """The model's variables by key, dropout seeds left out.
+    """Return the model's variables by key, without dropout seeds.
 
     Args:
         model: A built model.
 
     Returns:
-        From "rgb_conv1.kernel" to the variable.
+        A dict from keys such as "rgb_conv1.kernel" to variables.
 
     Raises:
         WeightsError: If two variables have the same key.

@@ -1,4 +1,4 @@
-"""Checking a file's hash, once: the answer is remembered by size and time.
+"""Verification of files by hash, remembered by size and time.
 
 Where nobody has stated a hash, the first download's is recorded here, and
 later ones are held to it.
@@ -17,7 +17,7 @@ from keras_twostream.errors import WeightsError
 
 
 def cache_folder() -> Path:
-    """Where converted weights and remembered checks lie.
+    """Return the folder of converted weights and remembered checks.
 
     `KERAS_TWOSTREAM_HOME`, or keras_twostream in the user's cache folder
     (`XDG_CACHE_HOME`, or ~/.cache).
@@ -29,7 +29,7 @@ def cache_folder() -> Path:
 
 
 def sha256_of(path: Path) -> str:
-    """The file's sha256 in hex."""
+    """Return the file's sha256 in hex."""
     return _hash_of(path, "sha256")
 
 

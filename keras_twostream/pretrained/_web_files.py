@@ -44,12 +44,12 @@ logger = logging.getLogger("keras_twostream")
 
 
 def is_cached(url: str) -> bool:
-    """Whether the file at an address was downloaded before."""
+    """Return whether the file at an address is in the cache."""
     return os.path.exists(_place(url))
 
 
 def fetch(url: str, *, force: bool = False, plain: bool = False) -> Path:
-    """The file at an address, from the cache or downloaded whole.
+    """Return the file at an address, from the cache or downloaded.
 
     Args:
         url: Starts with https://, redirects included, unless `plain`.
@@ -61,7 +61,7 @@ def fetch(url: str, *, force: bool = False, plain: bool = False) -> Path:
         Its path in this library's cache.
 
     Raises:
-        WeightsError: If it cannot be had, or less than promised came.
+        WeightsError: If it is unavailable, or arrives incomplete.
     """
     path = _place(url)
     # Of a folder that may not be looked into, pathlib's own would raise.
@@ -124,7 +124,7 @@ def _download(url: str, path: Path, plain: bool) -> None:
 
 
 def _wait(error: Exception, pause: float) -> float | None:
-    """Seconds until a request may succeed; None where waiting is no use."""
+    """Return seconds until a request may succeed, None if it never will."""
     if not isinstance(error, urllib.error.HTTPError):
         return pause
     if error.code not in (408, 429) and error.code < 500:
@@ -135,7 +135,7 @@ def _wait(error: Exception, pause: float) -> float | None:
 
 
 def _receive(url: str, part: Path, name: str, plain: bool) -> None:
-    """Append what is missing of a file, or all of it."""
+    """Append the missing part of a file, or receive all of it."""
     start = part.stat().st_size
     request = urllib.request.Request(url)
     if start:

@@ -1,6 +1,6 @@
-"""Key maps: whose tensor names become which of ours, by name.
+"""Key maps from the tensor names of other libraries to ours.
 
-Each function takes the keys of a file and gives our keys without the stream.
+Each function maps the keys of a file to our keys without the stream.
 `LAYOUTS` are the values that a WeightSpec's `layout` may have.
 """
 

@@ -1,4 +1,4 @@
-"""Networks of `keras.applications`, by the names of their layers."""
+"""Key maps for networks of `keras.applications`, by layer names."""
 
 import re
 from collections.abc import Iterable
@@ -48,7 +48,7 @@ _INCEPTION_V3 = tuple(
 
 
 def applications_vgg16(keys: Iterable[str]) -> dict[str, str]:
-    """block1_conv1.kernel -> conv1_1.kernel, fc1.kernel -> fc6.kernel."""
+    """Map block1_conv1.kernel -> conv1_1.kernel, fc1.kernel -> fc6.kernel."""
     names = {}
     for key in keys:
         layer, _, variable = key.rpartition(".")
@@ -60,7 +60,7 @@ def applications_vgg16(keys: Iterable[str]) -> dict[str, str]:
 
 
 def applications_resnet(keys: Iterable[str]) -> dict[str, str]:
-    """conv2_block1_1_conv.kernel -> res2a_branch2a.kernel, and so on."""
+    """Map conv2_block1_1_conv.kernel -> res2a_branch2a.kernel, ..."""
     keys = list(keys)
     torch = {f"{_torch_module(key)}.weight": key for key in keys}
     ours = torchvision_resnet(torch)
@@ -76,7 +76,7 @@ def applications_resnet(keys: Iterable[str]) -> dict[str, str]:
 
 
 def applications_inception_v3(keys: Iterable[str]) -> dict[str, str]:
-    """conv2d_5.kernel -> Mixed_5b_branch1x1.kernel, and so on.
+    """Map conv2d_5.kernel -> Mixed_5b_branch1x1.kernel, and so on.
 
     keras.applications gives the layers of this one network no names: Keras
     numbers them, onwards from those it numbered before in the same program.
@@ -105,7 +105,7 @@ def applications_inception_v3(keys: Iterable[str]) -> dict[str, str]:
 
 
 def unit_gamma(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Scales of one, for batch normalisations that have none."""
+    """Add scales of one to batch normalisations without a scale."""
     return tensors | {
         f"{key.removesuffix('.beta')}.gamma": np.ones_like(beta)
         for key, beta in tensors.items()
@@ -114,7 +114,7 @@ def unit_gamma(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def fold_bias(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Convolutions without bias that do the same: the mean takes it.
+    """Fold the biases of convolutions into the means after them.
 
     keras.applications gives each convolution a bias before its batch
     normalisation, which subtracts it again with the mean.

@@ -1,4 +1,4 @@
-"""Caffe's files: layers by the names of their prototxt.
+"""Key maps for Caffe's files, by layer names of the prototxt.
 
 GoogLeNet and BN-Inception have the names that are ours too, with a slash
 where Keras allows none.
@@ -15,11 +15,11 @@ from keras_twostream.pretrained.keymaps._names import HEAD
 
 _HEADS = ("loss3/classifier", "fc-action", "fc_action")
 _AUXILIARY = ("loss1/", "loss2/")
-_EPSILON = 1e-5  # of the authors' BN layers, and of ours
+_EPSILON = 1e-5  # epsilon of the authors' BN layers and ours
 
 
 def caffe(keys: Iterable[str]) -> dict[str, str]:
-    """conv1/7x7_s2.kernel -> conv1_7x7_s2.kernel, and so on.
+    """Map conv1/7x7_s2.kernel -> conv1_7x7_s2.kernel, and so on.
 
     The classifiers of `loss1` and `loss2`, which only training uses, are left
     out.
@@ -34,7 +34,7 @@ def caffe(keys: Iterable[str]) -> dict[str, str]:
 
 
 def plain(arrays: dict[str, Any]) -> dict[str, Any]:
-    """The arrays, if none of them is of a normalisation.
+    """Return the arrays, if none of them belongs to a normalisation.
 
     Raises:
         WeightsError: If there is one: whether the last array of yjxiong's BN
@@ -51,7 +51,7 @@ def plain(arrays: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_variances(arrays: dict[str, Any]) -> dict[str, Any]:
-    """BN layers whose last array is the variance, as since April 2016."""
+    """Convert BN layers that end in the variance, as since April 2016."""
     return {
         re.sub(r"\.spread$", ".moving_variance", key): array
         for key, array in arrays.items()
@@ -59,9 +59,9 @@ def with_variances(arrays: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_inverse_stds(arrays: dict[str, Any]) -> dict[str, Any]:
-    """BN layers whose last array is 1 / sqrt(variance + epsilon).
+    """Convert BN layers that end in 1 / sqrt(variance + epsilon).
 
-    As python/bn_convert_style.py of the authors' Caffe turns them.
+    The conversion is that of python/bn_convert_style.py in the authors' Caffe.
     """
     found = with_variances(arrays)
     for key, array in arrays.items():

@@ -1,4 +1,4 @@
-"""Inception v3 and GoogLeNet with batch normalisation, as in torchvision."""
+"""Key maps for torchvision's Inception v3 and batch-normalised GoogLeNet."""
 
 import re
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ _MODULE = re.compile(r"inception(\d[a-e])\.(.+)")
 
 
 def inception_v3(keys: Iterable[str]) -> dict[str, str]:
-    """Mixed_5b.branch1x1.conv.weight -> Mixed_5b_branch1x1.kernel, ..."""
+    """Map Mixed_5b.branch1x1.conv.weight -> Mixed_5b_branch1x1.kernel."""
 
     def layer(module: str) -> str | None:
         if module == "fc":
@@ -53,13 +53,13 @@ def inception_v3(keys: Iterable[str]) -> dict[str, str]:
 
 
 def googlenet(keys: Iterable[str]) -> dict[str, str]:
-    """inception3a.branch2.1.conv.weight -> inception_3a_3x3.kernel, ..."""
+    """Map inception3a.branch2.1.conv.weight -> inception_3a_3x3.kernel."""
     modules = {module: f"inception_{module}" for module in MODULES}
     return torch_names(keys, _googlenet_layers(_STEM, modules, _BRANCHES))
 
 
 def googlenet_as_i3d(keys: Iterable[str]) -> dict[str, str]:
-    """GoogLeNet under I3D's names: inception3a -> Mixed_3b, and so on."""
+    """Map GoogLeNet to I3D's names: inception3a -> Mixed_3b, and so on."""
     modules = {m: f"Mixed_{m[0]}{chr(ord(m[1]) + 1)}" for m in MODULES}
     layers = _googlenet_layers(_I3D_STEM, modules, _I3D_BRANCHES)
     renamed = torch_names(keys, layers)

@@ -1,4 +1,4 @@
-"""The authors' files of Feichtenhofer et al., as MatConvNet saves them.
+"""A key map for the MatConvNet files of Feichtenhofer et al.
 
 Layers have Caffe's names; where one file holds both streams, they end in
 "_spatial" or "_temporal" (feichtenhofer/st-resnet, STResNet_stage1.m).
@@ -16,11 +16,11 @@ _STREAMS = {"_spatial": "rgb_", "_temporal": "flow_"}
 _HEADS = ("prediction", "fc1000", "fc8")
 # STMulNet.m names the temporal convolution after the ReLU before it.
 _AFTER_RELU = re.compile(r"(res\db)_branch2b_relu")
-_EPSILON = 1e-5  # of our batch normalisation, which adds it again
+_EPSILON = 1e-5  # our batch normalisation adds it again
 
 
 def matconvnet(keys: Iterable[str]) -> dict[str, str]:
-    """res2a_branch2a_spatial.kernel -> rgb_res2a_branch2a.kernel, ..."""
+    """Map res2a_branch2a_spatial.kernel -> rgb_res2a_branch2a.kernel."""
     names = {}
     for key in keys:
         layer, _, role = key.rpartition(".")
@@ -40,7 +40,7 @@ def _ours(layer: str) -> str:
 
 
 def finish(arrays: dict[str, Any]) -> dict[str, Any]:
-    """Kernels of time as kernels, moments as means and variances.
+    """Convert time kernels to kernels, and moments to means and variances.
 
     A convolution's bias before a normalisation goes into its mean, and the
     scale that Caffe keeps in a layer of its own into gamma and beta.
@@ -60,7 +60,7 @@ def finish(arrays: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scaled(arrays: dict[str, Any]) -> dict[str, Any]:
-    """Layers "scale2a_branch1" into "bn2a_branch1"; "scale_conv1" likewise."""
+    """Fold "scale2a_branch1" into "bn2a_branch1", "scale_conv1" likewise."""
     found = dict(arrays)
     for key in arrays:
         layer, _, role = key.rpartition(".")
@@ -86,7 +86,7 @@ def _without_bias(arrays: dict[str, Any]) -> dict[str, Any]:
 
 
 def _norm_of(layer: str) -> str:
-    """Give rgb_bn_conv1 for rgb_conv1, rgb_bn2a_branch1 for rgb_res2a_..."""
+    """Return rgb_bn_conv1 for rgb_conv1, rgb_bn2a_branch1 for rgb_res2a_..."""
     if layer.endswith("conv1"):
         return f"{layer.removesuffix('conv1')}bn_conv1"
     return re.sub(r"res(?=\d)", "bn", layer)

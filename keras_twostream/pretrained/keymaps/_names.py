@@ -1,4 +1,4 @@
-"""What every PyTorch checkpoint shares: names of variables, and which to drop.
+"""Names of variables that PyTorch checkpoints share.
 
 A key map takes the keys of a foreign file and gives, for each that is of use,
 our key without its stream: "layer1.0.conv1.weight" -> "res2a_branch2a.kernel".
@@ -17,14 +17,14 @@ HEAD = "head"
 
 @dataclasses.dataclass(frozen=True)
 class KeyMap:
-    """How a foreign file becomes ours.
+    """A rule to convert a foreign file to our names and layout.
 
     Attributes:
-        rename: From the file's keys to ours, keys without use left out.
+        rename: Function from the file's keys to ours, without unused keys.
         torch: Whether kernels are stored as PyTorch does: outputs first.
         flattened: Dense kernels that follow a flattened (C, H, W) or (C, T,
             H, W) volume, by our key; ours flatten with C last.
-        finish: What else is done to the arrays, under our keys.
+        finish: Function of the arrays under our keys, applied last.
     """
 
     rename: Callable[[Iterable[str]], dict[str, str]]
@@ -36,22 +36,22 @@ class KeyMap:
 
 
 def identity(keys: Iterable[str]) -> dict[str, str]:
-    """Our own names without their stream, the classifier as `predictions`."""
+    """Return our own names without stream, the classifier `predictions`."""
     return {key: re.sub(r"^predictions\b", HEAD, key) for key in keys}
 
 
 def torch_names(
     keys: Iterable[str], modules: Callable[[str], str | None]
 ) -> dict[str, str]:
-    """From PyTorch's keys to ours, given the names of the layers.
+    """Map PyTorch's keys to ours, given the names of the layers.
 
     Args:
         keys: All keys of the file.
-        modules: From a module's name, as "layer1.0.conv1", to our layer, or
-            None for a module without use.
+        modules: Function from a module's name, as "layer1.0.conv1", to our
+            layer, or None for an unused module.
 
     Returns:
-        From each useful key to ours.
+        A dict from each useful key to ours.
     """
     keys = set(keys)
     names = {}
@@ -67,7 +67,7 @@ def torch_names(
 
 
 def refuse(what: str, key: str, known: Iterable[str] = ()) -> WeightsError:
-    """An error for a key that is not of the stated network."""
+    """Return an error for a key that is not of the stated network."""
     return WeightsError(
         f"{key!r} is no key of {what}, so the file is of another network or "
         f"of another code base.{did_you_mean(key, known)}"

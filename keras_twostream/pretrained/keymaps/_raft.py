@@ -1,4 +1,4 @@
-"""RAFT, as torchvision names it."""
+"""A key map for torchvision's RAFT."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ _PARTS = (
 
 
 def raft(keys: Iterable[str]) -> dict[str, str]:
-    """feature_encoder.conv.weight -> feature_encoder_conv.kernel.
+    """Map feature_encoder.conv.weight -> feature_encoder_conv.kernel.
 
     Raises:
         WeightsError: If a key is of another network.

@@ -1,4 +1,4 @@
-"""ResNet 18 to 152, as torchvision and timm name it, and as mmaction2 does."""
+"""Key maps for ResNet 18 to 152 of torchvision, timm and mmaction2."""
 
 import re
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ _OUTSIDE = {"conv1": "conv1", "bn1": "bn_conv1", "fc": HEAD}
 
 
 def torchvision_resnet(keys: Iterable[str]) -> dict[str, str]:
-    """layer1.0.conv1.weight -> res2a_branch2a.kernel, and so on.
+    """Map layer1.0.conv1.weight -> res2a_branch2a.kernel, and so on.
 
     Raises:
         WeightsError: If a key, or the number of blocks, is not a ResNet's.
@@ -40,7 +40,7 @@ def torchvision_resnet(keys: Iterable[str]) -> dict[str, str]:
 
 
 def mmaction_resnet(keys: Iterable[str]) -> dict[str, str]:
-    """mmaction2's recognisers: backbone.layer1.0.conv1.conv.weight, ..."""
+    """Map mmaction2's keys: backbone.layer1.0.conv1.conv.weight, ..."""
     plain = {}
     for key in keys:
         name = key.removeprefix("backbone.").replace("cls_head.fc_cls", "fc")
@@ -53,7 +53,7 @@ def mmaction_resnet(keys: Iterable[str]) -> dict[str, str]:
 
 
 def _block_names(keys: set[str]) -> dict[tuple[int, int], str]:
-    """Our name of each block, by stage and index; they depend on the depth."""
+    """Return our block names by stage and index; the depth decides."""
     depth = _depth(keys)
     return {
         (stage - 1, block.index): block.name.removeprefix("_")

@@ -1,4 +1,4 @@
-"""VGG-16 and VGG-11, as torchvision names them, and with timm's head."""
+"""Key maps for torchvision's VGG-16 and VGG-11, and for timm's head."""
 
 from collections.abc import Iterable
 
@@ -21,12 +21,12 @@ _VGG11 = (0, 3, 6, 8, 11, 13, 16, 18)
 
 
 def vgg16(keys: Iterable[str]) -> dict[str, str]:
-    """features.0.weight -> conv1_1.kernel, pre_logits.fc1 -> fc6, ..."""
+    """Map features.0.weight -> conv1_1.kernel, pre_logits.fc1 -> fc6."""
     return torch_names(keys, _lookup("VGG-16", {**_convolutions(), **_DENSE}))
 
 
 def vgg11_as_c3d(keys: Iterable[str]) -> dict[str, str]:
-    """VGG-11's convolutions under C3D's names, conv1a to conv5b.
+    """Map VGG-11's convolutions to C3D's names, conv1a to conv5b.
 
     The widths are the same (Tran et al. 2015); the dense layers are not.
     """
@@ -40,7 +40,7 @@ def vgg11_as_c3d(keys: Iterable[str]) -> dict[str, str]:
 
 
 def _convolutions() -> dict[str, str]:
-    """torchvision numbers convolutions, ReLUs and pools in one row."""
+    """Return convolutions by torchvision's numbers, which count all layers."""
     layers, number = {}, 0
     for block, widths in enumerate(BLOCKS, 1):
         for index in range(1, len(widths) + 1):

