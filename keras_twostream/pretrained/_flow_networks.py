@@ -74,7 +74,7 @@ def fill(network: str, weights: str, variables: Mapping[str, Any]) -> None:
         network: "raft_small" or "raft_large".
         weights: "default", the name of a weight, or the path of a PyTorch or
             safetensors file under torchvision's keys.
-        variables: By key, as "feature_encoder_conv.kernel".
+        variables: Variables by key, as "feature_encoder_conv.kernel".
 
     Raises:
         WeightsError: If they cannot be fetched, verified or matched.

@@ -109,7 +109,7 @@ def explain(
     `LocalEntryNotFoundError` (no network) is an `EntryNotFoundError`.
 
     Args:
-        error: What the client raised.
+        error: The client's error.
         repo_id: "user/name".
         filename: The file that was asked for.
         revision: Commit, tag or branch.

@@ -1,4 +1,4 @@
-"""One process at a time makes a cached file; the others wait for it."""
+"""Locks that let one process at a time make a cached file."""
 
 import contextlib
 from collections.abc import Iterator

@@ -33,7 +33,7 @@ def pull(
     """Fetch and verify the files of a weight without building a model.
 
     Args:
-        name: As `load` takes it: a weight, an architecture, hf:// or local:;
+        name: A name for `load`: a weight, an architecture, hf:// or local:;
             or a network of optical flow, as "raft_small".
         force: Download again even if they are cached.
         allow_http: Fetch without encryption a file whose hash is unknown.

@@ -65,7 +65,7 @@ class Machine:
     Args:
         file: Binary file; reading beyond its end gives fewer bytes.
         rules: Meaning of each name that a pickle may state.
-        persistent: From the id of something outside the pickle to it.
+        persistent: Function from the id of an outside value to the value.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Machine:
         Raises:
             SpecError: If it states a name that has no rule, or an operation
                 that no plain data needs.
-            Exception: Of any kind, if it is broken.
+            Exception: Any kind of error, if the pickle is broken.
         """
         self._stack: list[Any] = []
         self._memory: dict[int, Any] = {}

@@ -122,12 +122,12 @@ class WeightSpec(_Pinned):
         head_trained: Whether the head in the file is of use as it is.
         multi_label: Whether a video may show several of the classes.
         clip_spec: Fields of the ClipSpec that differ from the builder's.
-        adaptation: How foreign tensors become ours: `time` (see `inflate`),
+        adaptation: Conversion of foreign tensors: `time` (see `inflate`),
             `channels` (see `cross_modality`), and patterns of those that stay
             `fresh`, always or where `widened`, and of `unused` ones.
         metrics: Results, each with data set, split and protocol, and whether
             its `source` is "published" or "measured" here.
-        paper: Where the weights were published.
+        paper: Publication of the weights.
         base: The weights they were made from.
         default: Whether `load(architecture)` means this weight.
         note: One sentence for `list_weights`.

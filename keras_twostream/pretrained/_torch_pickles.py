@@ -47,7 +47,7 @@ def read_torch(path: Path, rules: Rules) -> Any:
 
     Args:
         path: A file of either form.
-        rules: What plain pickles may hold (see `_pickles.RULES`).
+        rules: Rules for plain pickles (see `_pickles.RULES`).
 
     Returns:
         Most often a dict of arrays, or of dicts of them.

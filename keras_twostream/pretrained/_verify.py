@@ -52,7 +52,7 @@ def verify(path: Path, expected: str, repair: str) -> None:
         path: The file.
         expected: Its sha256 as published; another hash with its kind in
             front, as "sha1:..." or "git_blob:...".
-        repair: What the user should do about a wrong file.
+        repair: Advice to the user about a wrong file.
 
     Raises:
         WeightsError: If the hash differs.
@@ -93,11 +93,11 @@ def hold(path: Path, address: str, repair: str) -> None:
 
     Args:
         path: The file, as it came.
-        address: Where it came from.
-        repair: What the user should do about a file that changed.
+        address: Source of the file.
+        repair: Advice to the user about a file that changed.
 
     Raises:
-        WeightsError: If other bytes came from there before.
+        WeightsError: If the address gave other bytes before.
     """
     record = _record(address)
     known = _recall(record)

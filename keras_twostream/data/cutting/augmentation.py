@@ -52,8 +52,8 @@ def multi_scale(
     2015, section 3.2).
 
     Args:
-        height: Of the frame.
-        width: Of the frame.
+        height: Height of the frame.
+        width: Width of the frame.
         size: (height, width) of the result.
         rng: Random generator, see `generator`.
         scales: Factors of the short side.

@@ -43,7 +43,7 @@ def frames_of(
         placement: (..., T) ints.
         frames: Frames in the video.
         spec: The clip.
-        short: How a video shorter than the clip is extended: "loop" starts
+        short: Extension of a video shorter than the clip: "loop" starts
             again, "pad" repeats its last frame, without motion. Flow never
             spans the jump of a loop: the neighbouring pair replaces it.
         first: Number of the part's first frame, where only a part of a video

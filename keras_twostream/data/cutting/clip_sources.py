@@ -32,7 +32,7 @@ class Views:
             "whole"; the spec's sampling when None.
         crops: "centre", "3-crop", "4-crop", "10-crop", "18-crop", "whole" or
             "whole_mirrored".
-        short: How a video shorter than the clip is extended, "loop" or "pad".
+        short: Extension of a video shorter than the clip, "loop" or "pad".
         bound: Displacement in pixels at the extreme levels of another tool's
             flow.
         step: Frames from one dense clip to the next; the clip's span when
@@ -73,7 +73,7 @@ def clips(
             "whole"; `spec.sampling` when None.
         crops: "centre", "3-crop", "4-crop", "10-crop", "18-crop", "whole"
             or "whole_mirrored".
-        short: How a video shorter than the clip is extended, "loop" or "pad".
+        short: Extension of a video shorter than the clip, "loop" or "pad".
         bound: Displacement in pixels at the extreme levels of another tool's
             flow.
         step: Frames from one dense clip to the next; the clip's span when
@@ -178,7 +178,7 @@ class FileSource(Source):
 
 
 class ArraySource(Source):
-    """Frames in memory, taken to be at the spec's rate already.
+    """A source of frames in memory, assumed to be at the spec's rate.
 
     Args:
         frames: (T, H, W, 3) RGB, 0..255.

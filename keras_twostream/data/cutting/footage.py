@@ -26,7 +26,7 @@ def footage_of(
         source: The video.
         placements: (..., T) placements of the clips, see `placement`.
         spec: The clip.
-        short: How a video shorter than the clip is extended, "loop" or "pad".
+        short: Extension of a video shorter than the clip, "loop" or "pad".
     """
     chosen = frames_of(placements, source.frames, spec, short, source.first)
     if isinstance(source, PackedSource) and PackedFootage.serves(spec):

@@ -93,7 +93,7 @@ def video_dataset(
         colour: Largest relative change of brightness, contrast and
             saturation, 0 for none. Applies to rgb only.
         flow_values: "scaled", or "unscaled" as in the authors' code.
-        short: How a video shorter than a clip is extended, "loop" or "pad".
+        short: Extension of a video shorter than a clip, "loop" or "pad".
         drop_remainder: Whether to drop a smaller last batch; by default only
             in training.
         workers: Number of videos read at once; all processors when None.
