@@ -35,6 +35,7 @@ def stage(name: str, *flags: str) -> Path:
     run = Path(out, name)
     if not (run / "model").is_dir():
         command = [*PROGRAM, "train", *DATA, *ALL, "--out", str(run)]
+        command += ["--stage", "1"]
         subprocess.run([*command, *flags, *further], check=True)
     return run
 
@@ -51,7 +52,8 @@ flow += ["--option", "dropout=0.8", "--input", "augment=multi_scale"]
 rgb = stage("rgb", *start, *start_rate, *rgb)
 flow = stage("flow", *start, *start_rate, *flow)
 
-# The recipe as it is: both streams at once, with a loss each.
+# The recipe's first stage: both streams at once, with a loss each. Without
+# --stage, `train` goes on with the second, on longer clips.
 towers = ["--init", f"rgb={rgb}", "--init", f"flow={flow}"]
 fused = stage("fused", *start, *towers)
 test = [*PROGRAM, "evaluate", str(fused), *DATA, "--clips", "25"]

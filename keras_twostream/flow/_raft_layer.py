@@ -22,7 +22,8 @@ class RAFT(keras.layers.Layer):
     Teed and Deng 2020. It computes in float32 under every dtype policy.
     Frames whose sides are not divisible by 8, or below 128 px, are enlarged
     by repeating their borders, half on each side as the authors do, and the
-    field is cut back.
+    field is cut back. To train through it on a CPU with TensorFlow 2.21, set
+    `TF_ENABLE_ONEDNN_OPTS=0`: its oneDNN crashes in the backward pass.
 
     Args:
         network: "raft_small" (1.0 M parameters) or "raft_large" (5.3 M).

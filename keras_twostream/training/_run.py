@@ -124,7 +124,7 @@ class _Run:
         recipe: Recipe,
         out: Path,
         settings: RunSettings,
-        announce: Callable[[str], None],
+        announce: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.announce = announce
         self.model, self.recipe, self.out = model, recipe, out

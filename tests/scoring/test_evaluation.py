@@ -164,7 +164,7 @@ def test_more_workers_give_the_same_scores(build, items):
 
 
 def test_video_that_opencv_refuses_is_left_out(build, monkeypatch):
-    def refuse(path, spec, **options):
+    def refuse(path, spec, views):
         if path == "bad.mp4":
             raise cv2.error("inv_scale_x > 0")
         return _Footage(24), ["centre"]
@@ -188,7 +188,7 @@ def test_a_missing_library_is_no_fault_of_a_video(build, monkeypatch):
 def test_few_frame_sizes_wait_for_a_full_batch(build, monkeypatch):
     """Views of nine sizes, and of the first one again in the end."""
 
-    def whole(path, spec, **options):
+    def whole(path, spec, views):
         cut.append(path)
         return _Footage(24 + int(path) % 9), ["whole"]
 

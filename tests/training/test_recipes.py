@@ -16,7 +16,7 @@ def test_recipe_is_complete(name):
     recipe = training.load_recipe(name)
     assert recipe.name == name
     assert recipe.source
-    assert recipe.input["augment"] in AUGMENTATIONS
+    assert recipe.input.get("augment", "random") in AUGMENTATIONS
     assert recipe.input.get("sampler", "single") in SAMPLERS
     ClipSpec(**recipe.spec)
     rate = learning_rate(recipe, 1000)
