@@ -132,11 +132,11 @@ class _Run:
         refuse_regions(model)
         _refuse_several_heads(model)
         self.epochs = settings.epochs or 0
-        self.batch_size = settings.batch_size or 0
+        self.batch_size = settings.batch_size or recipe.batch_size
 
     def go(self, items, validation, callbacks) -> dict[str, Any]:
         listed, items = len(items), self._readable(items)
-        if not self.batch_size:
+        if not self.settings.batch_size:
             self.batch_size = self.recipe.fitted_batch(len(items))
         self.batch_size = self._filled_by(len(items))
         steps = len(items) // self.batch_size
