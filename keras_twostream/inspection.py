@@ -224,24 +224,27 @@ def _heads(model: keras.Model) -> list[Any]:
     classes = {x.shape[-1] for x in keras.tree.flatten(model.outputs)}
     heads: list[Any] = []
     seen: set[int] = set()
-    stack = [_operation(output) for output in keras.tree.flatten(model.outputs)]
+    stack = [
+        operation_of(output) for output in keras.tree.flatten(model.outputs)
+    ]
     while stack:
         layer = stack.pop()
         if layer is None or id(layer) in seen:
             continue
         seen.add(id(layer))
         if isinstance(layer, keras.Model):  # a network inside this one
-            stack.extend(map(_operation, layer.outputs))
+            stack.extend(map(operation_of, layer.outputs))
             continue
         is_head = _has_classes(layer, classes)
         if is_head:
             heads.append(layer)
         if not is_head or _fuses_scores(layer, classes):
-            stack.extend(_operation(x) for x in _inputs(layer))
+            stack.extend(operation_of(x) for x in _inputs(layer))
     return heads
 
 
-def _operation(tensor: Any) -> Any:
+def operation_of(tensor: Any) -> Any:
+    """Return the layer or operation that made a tensor; None of an input."""
     history = getattr(tensor, "_keras_history", None)
     return history.operation if history else None
 

@@ -13,7 +13,12 @@ from keras import ops
 
 from keras_twostream import _acceleration
 from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
-from keras_twostream.inspection import card, clip_spec, sees_regions
+from keras_twostream.inspection import (
+    card,
+    clip_spec,
+    operation_of,
+    sees_regions,
+)
 from keras_twostream.layers import (
     SCI,
     ScoreFusion,
@@ -152,7 +157,7 @@ def _fusion_inputs(
     fused: keras.KerasTensor, streams: tuple[str, ...]
 ) -> dict[str, Any]:
     """Return the inputs of a last layer that fuses one score per stream."""
-    layer = _operation(fused)
+    layer = operation_of(fused)
     if not isinstance(layer, ScoreFusion) or len(layer.input) != len(streams):
         return {}
     return dict(zip(streams, layer.input, strict=True))
@@ -168,7 +173,7 @@ def logits_of(scores: keras.KerasTensor) -> keras.KerasTensor:
         Logits; `scores` itself where it already holds them. For a layer with
         its activation inside, the inverse of the activation is applied.
     """
-    layer = _operation(scores)
+    layer = operation_of(scores)
     if isinstance(layer, keras.layers.Softmax):
         return layer.input
     activation = getattr(layer, "activation", None)
@@ -183,11 +188,6 @@ def logits_of(scores: keras.KerasTensor) -> keras.KerasTensor:
     if activation is keras.activations.sigmoid:
         logits -= ops.log(ops.maximum(1.0 - scores, _FAINT))
     return logits
-
-
-def _operation(tensor: keras.KerasTensor) -> Any:
-    history = getattr(tensor, "_keras_history", None)
-    return history.operation if history else None
 
 
 # === From the scores of views to those of a video ===

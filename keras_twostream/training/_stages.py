@@ -8,6 +8,7 @@ import keras
 from keras_twostream.errors import SpecError, WeightsError
 from keras_twostream.inspection import card, keep_card
 from keras_twostream.registry import model_entry
+from keras_twostream.training._streams import weight_shapes
 
 
 def longer_copy(model: keras.Model, **options: Any) -> keras.Model:
@@ -110,7 +111,7 @@ def carry_over(source: keras.Model, target: keras.Model) -> list[str]:
     copied = []
     for layer in target.layers:
         other = trained.get(layer.name)
-        if other is not None and _shapes(other) == _shapes(layer):
+        if other is not None and weight_shapes(other) == weight_shapes(layer):
             layer.set_weights(other.get_weights())
             copied.append(layer.name)
     if not copied:
@@ -119,7 +120,3 @@ def carry_over(source: keras.Model, target: keras.Model) -> list[str]:
             "stage before has trained. Start both from one architecture."
         )
     return copied
-
-
-def _shapes(layer: keras.layers.Layer) -> list[tuple[int, ...]]:
-    return [tuple(weight.shape) for weight in layer.weights]

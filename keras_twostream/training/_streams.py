@@ -63,14 +63,14 @@ def copy_stream(
         if other is None:
             continue
         values = _fitted_weights(other, layer)
-        if [value.shape for value in values] == _shapes(layer):
+        if [value.shape for value in values] == weight_shapes(layer):
             layer.set_weights(values)
             copied.append(layer.name)
         elif layer.name not in heads:
             raise WeightsError(
-                f"The layer {layer.name} has weights {_shapes(layer)}, and "
-                f"{_shapes(other)} in the model it should start from. Build "
-                "both with the same options."
+                f"The layer {layer.name} has weights {weight_shapes(layer)}, "
+                f"and {weight_shapes(other)} in the model it should start "
+                "from. Build both with the same options."
             )
     if not set(copied) - heads:
         raise WeightsError(
@@ -131,7 +131,7 @@ def _fitted_weights(
 ) -> list[np.ndarray]:
     """Return the source's weights, in the target's shapes if possible."""
     values = source.get_weights()
-    shapes = _shapes(target)
+    shapes = weight_shapes(target)
     if len(values) != len(shapes):
         return values
     return [
@@ -188,5 +188,6 @@ def _stream_layers(model: keras.Model, stream: str) -> list[keras.layers.Layer]:
     ]
 
 
-def _shapes(layer: keras.layers.Layer) -> list[tuple[int, ...]]:
+def weight_shapes(layer: keras.layers.Layer) -> list[tuple[int, ...]]:
+    """Return the shapes of a layer's weights."""
     return [tuple(weight.shape) for weight in layer.weights]
