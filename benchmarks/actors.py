@@ -24,8 +24,8 @@ from scipy.stats import binomtest
 import keras_twostream as kts
 from keras_twostream import actors
 from keras_twostream.data import read_frames
-from keras_twostream.prediction import FUSED
 from keras_twostream.scoring.scorer import scorer
+from keras_twostream.spec import FUSED
 
 PAIRS = (
     ("sit_down", "stand_up"),

@@ -169,14 +169,21 @@ def write_array(path: str | os.PathLike, array: np.ndarray) -> None:
 
 
 def write_table(
-    path: str | os.PathLike, rows: Sequence[Mapping[str, Any]]
+    path: str | os.PathLike,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str] = (),
 ) -> None:
     """Write a CSV with the columns of all rows, in order of appearance.
 
     Text that a spreadsheet would run as a formula is written behind an
     apostrophe, which spreadsheets hide.
+
+    Args:
+        path: File to write.
+        rows: Values by column.
+        columns: Columns that come first, and are there without rows too.
     """
-    columns = list(dict.fromkeys(name for row in rows for name in row))
+    columns = list(dict.fromkeys([*columns, *(n for r in rows for n in r)]))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(map(cell, columns))

@@ -24,6 +24,16 @@ def printable(text: object, keep: str = "") -> str:
     )
 
 
+def readable(name: str) -> str:
+    """Return the name of a class as a person would write it."""
+    return name.replace("_", " ")
+
+
+def percent(share: float) -> str:
+    """Return a share of 1 in percent; the one form for people to read."""
+    return f"{share:.1%}"
+
+
 def is_printable(text: str) -> bool:
     """Return whether a terminal shows a text as it is."""
     return all(map(_is_plain, text))

@@ -6,26 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_twostream.errors import UnknownNameError, did_you_mean
-
-FUSED = "fused"  # the name of the score of all streams together
-
-
-@dataclasses.dataclass(frozen=True)
-class States:
-    """The two states of the world that an action lies between.
-
-    Attributes:
-        action: Number of the class.
-        precondition: First and last second of the state before the action.
-        effect: First and last second of the state after it.
-        distance: Cosine distance of the transformed precondition to the
-            effect, 0 to 2.
-    """
-
-    action: int
-    precondition: tuple[float, float]
-    effect: tuple[float, float]
-    distance: float
+from keras_twostream.timeline import THRESHOLD, Segment, States, stretches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,11 +100,44 @@ class Prediction:
         shared = np.minimum(second + 1, ends) - np.maximum(second, starts)
         return np.average(self.timeline[seen], axis=0, weights=shared)
 
-    def to_json(self, top: int = 5) -> dict[str, Any]:
+    def segments(self, threshold: float = THRESHOLD) -> list[Segment]:
+        """Return the parts of the video that show one action.
+
+        A segment is a run of windows whose best class is the same and has at
+        least the threshold's probability, joined over gaps shorter than a
+        window. Two windows that overlap meet half-way between their centres.
+
+        Args:
+            threshold: Least probability of the action in a window.
+
+        Returns:
+            Segments in order, which do not overlap; none where the model is
+            sure of nothing.
+
+        Raises:
+            SpecError: If the threshold is not between 0 and 1.
+
+        Example:
+
+        ```python
+        for segment in prediction.segments(threshold=0.7):
+            print(segment.start, segment.end, segment.label, segment.score)
+        ```
+        """
+        found = stretches(self.windows, self.timeline, threshold)
+        return [
+            Segment(start, end, self.classes[winner], score)
+            for start, end, winner, score in found
+        ]
+
+    def to_json(
+        self, top: int = 5, threshold: float = THRESHOLD
+    ) -> dict[str, Any]:
         """Return the prediction as JSON-compatible values.
 
         Args:
             top: Number of classes to name for the whole video.
+            threshold: Least probability of an action in a segment's windows.
         """
         windows = zip(self.windows, self.timeline, strict=True)
         per_second = enumerate(self.per_second())
@@ -142,6 +156,15 @@ class Prediction:
                     **self._best(scores),
                 }
                 for (start, end), scores in windows
+            ],
+            "segments": [
+                {
+                    "start": round(segment.start, 3),
+                    "end": round(segment.end, 3),
+                    "label": segment.label,
+                    "score": round(segment.score, 4),
+                }
+                for segment in self.segments(threshold)
             ],
             "per_second": [
                 {"second": second, **self._best(scores)}

@@ -16,6 +16,7 @@ import numpy as np
 from keras_twostream.errors import SpecError, did_you_mean
 
 STREAMS = ("rgb", "flow")
+FUSED = "fused"  # the name of the score of all streams together
 STACKINGS = ("forward", "bidirectional", "trajectory")
 FLOW_ALGORITHMS = (
     "dis",

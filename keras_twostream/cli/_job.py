@@ -8,6 +8,7 @@ from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.cli import _console, _model, _pictures
 from keras_twostream.cli._report import report, time_spent
 from keras_twostream.scoring import predicting
+from keras_twostream.timeline import THRESHOLD
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +78,10 @@ def run(
 
 
 def show(
-    result: Result, top: int, before: dict[str, float] | None = None
+    result: Result,
+    top: int,
+    before: dict[str, float] | None = None,
+    threshold: float = THRESHOLD,
 ) -> None:
     """Print the answer, the time spent, and the files written.
 
@@ -85,10 +89,11 @@ def show(
         result: The result for the file.
         top: Number of actions to name.
         before: Seconds spent earlier, by part.
+        threshold: Least probability of an action in a segment's windows.
     """
     say = _console.out.print
     say()
-    say(report(result.prediction, top, result.truth))
+    say(report(result.prediction, top, result.truth, threshold))
     if before is not None:
         say()
         say(time_spent({**before, **result.seconds}))

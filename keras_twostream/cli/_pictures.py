@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from keras_twostream import data, visual
-from keras_twostream.prediction import FUSED, Prediction
-from keras_twostream.spec import ClipSpec
+from keras_twostream.prediction import Prediction
+from keras_twostream.spec import FUSED, ClipSpec
 
 MOMENTS = 8  # frames on the contact sheet
 

@@ -1,11 +1,13 @@
 """`keras-twostream predict`: the actions in video files."""
 
+import os
 import traceback
 from pathlib import Path
 from typing import Any
 
 import click
 
+from keras_twostream import _files as whole_files
 from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.cli import _console, _files, _model
 from keras_twostream.cli._options import (
@@ -16,6 +18,7 @@ from keras_twostream.cli._options import (
     out_option,
 )
 from keras_twostream.errors import TwoStreamError
+from keras_twostream.timeline import THRESHOLD
 
 
 @click.command("predict")
@@ -40,6 +43,21 @@ from keras_twostream.errors import TwoStreamError
     type=click.IntRange(min=1),
     help="How many actions are named.",
 )
+@click.option(
+    "--threshold",
+    default=THRESHOLD,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Least probability of an action in a segment of the video.",
+)
+@click.option(
+    "--csv",
+    "table",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    callback=lambda _, __, path: path and Path(os.path.expanduser(path)),
+    help="Write the segments of all files: path, start, end, label, score.",
+)
 @click.option("--no-video", is_flag=True, help="Draw nothing, only name.")
 @out_option
 @json_option
@@ -50,6 +68,8 @@ def predict_command(
     files: tuple[Path, ...],
     name: str,
     top: int,
+    threshold: float,
+    table: Path | None,
     no_video: bool,
     out: Path,
     as_json: bool,
@@ -62,46 +82,65 @@ def predict_command(
     """
     if not no_video:
         _files.check_writable(out, "draw nothing with --no-video")
+    if table is not None:
+        _files.check_writable(table.parent, by="")
     videos, failed = _files.expand(files)
     watch = Stopwatch()
     loaded = _model.load(name, algorithm, watch)
     loaded.introduce()
     for reason in failed.values():
         _complain(reason)
-    done = []
+    done, segments = [], []
     for video, stem in zip(videos, _files.stems(videos), strict=True):
         base = None if no_video else out / stem
         try:
-            result = _one(loaded, video, base, top, as_json)
+            result = _one(loaded, video, base)
         except Exception as error:
             failed[video] = _reason(f"Cannot predict {video}", error)
         else:
-            done.append({**result.prediction.to_json(top), **result.pictures})
+            document = result.prediction.to_json(top, threshold)
+            done.append({**document, **result.pictures})
+            segments += _rows(result.prediction, threshold)
+            if not as_json:
+                _show(result, top, threshold)
             if result.failure is not None:
                 words = f"Cannot draw {video}"
                 failed[video] = _reason(words, result.failure)
         if video in failed:
             _complain(failed[video])
+    if table is not None:
+        _write(table, segments)
     if as_json:
         _console.print_json(_document(loaded, done, failed, watch))
     if failed:
         click.get_current_context().exit(1)
 
 
-def _one(
-    loaded: _model.Loaded,
-    video: Path,
-    base: Path | None,
-    top: int,
-    as_json: bool,
-) -> Any:
-    """Predict, draw and print one file."""
+def _one(loaded: _model.Loaded, video: Path, base: Path | None) -> Any:
+    """Predict and draw one file."""
     from keras_twostream.cli import _job
 
-    result = _job.run(loaded, video, base)
-    if not as_json:
-        _job.show(result, top)
-    return result
+    return _job.run(loaded, video, base)
+
+
+def _show(result: Any, top: int, threshold: float) -> None:
+    from keras_twostream.cli import _job
+
+    _job.show(result, top, threshold=threshold)
+
+
+def _rows(prediction: Any, threshold: float) -> list[dict[str, Any]]:
+    """Return a row for each segment, as lists of parts of videos have them."""
+    return [
+        {"path": os.path.abspath(prediction.source), **segment}
+        for segment in prediction.to_json(1, threshold)["segments"]
+    ]
+
+
+def _write(table: Path, rows: list[dict[str, Any]]) -> None:
+    columns = ("path", "start", "end", "label", "score")
+    whole_files.write_table(table, rows, columns)
+    _console.err.print(f"{len(rows)} segments: {table}", markup=False)
 
 
 def _document(

@@ -2,27 +2,33 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from keras_twostream.cli._words import readable
-from keras_twostream.prediction import Prediction, States
+from keras_twostream._printing import percent, readable
+from keras_twostream.prediction import Prediction
+from keras_twostream.timeline import THRESHOLD, States
 
 _BAR = 16  # width in characters
 _COLUMNS = {"rgb": "frames", "flow": "motion"}
 
 
-def report(prediction: Prediction, top: int, truth: str | None = None) -> Group:
+def report(
+    prediction: Prediction,
+    top: int,
+    truth: str | None = None,
+    threshold: float = THRESHOLD,
+) -> Group:
     """Return the likeliest actions and their times, as rich prints them.
 
     Args:
         prediction: The prediction of one video.
         top: Number of actions.
         truth: The true action, where it is known.
+        threshold: Least probability of an action in a segment's windows.
     """
     parts: list[RenderableType] = [
         Text(prediction.source, style="bold"),
@@ -38,9 +44,7 @@ def report(prediction: Prediction, top: int, truth: str | None = None) -> Group:
         parts.append(Text("  The file ends before it should.", style="yellow"))
     if prediction.states is not None:
         parts.append(Text(_states(prediction, prediction.states)))
-    when = _when(prediction)
-    if when:
-        parts.append(Text(when))
+    parts.append(Text(_when(prediction, threshold)))
     return Group(*parts)
 
 
@@ -59,12 +63,12 @@ def _table(prediction: Prediction, top: int) -> Table:
     apart = list(prediction.streams) if len(prediction.streams) > 1 else []
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("action", min_width=22)
-    table.add_column("probability", min_width=_BAR + 6)
+    table.add_column("probability", min_width=_BAR + 7)
     for stream in apart:
         table.add_column(f"{_COLUMNS[stream]} head", justify="right")
     for name, score in prediction.top(top):
         place = prediction.classes.index(name)
-        heads = [f"{prediction.streams[s][place]:.0%}" for s in apart]
+        heads = [percent(prediction.streams[s][place]) for s in apart]
         table.add_row(escape(readable(name)), _bar(score), *heads)
     return table
 
@@ -73,26 +77,20 @@ def _bar(score: float) -> str:
     filled = round(_BAR * score)
     return (
         f"[green]{'━' * filled}[/green][dim]{'─' * (_BAR - filled)}[/dim] "
-        f"{score:4.0%}"
+        f"{percent(score):>6}"
     )
 
 
-def _when(prediction: Prediction) -> str:
-    """Return one line per stretch of seconds with the same answer."""
-    scores = prediction.per_second()
-    best = np.argmax(scores, axis=1)
-    if len(set(best.tolist())) == 1:
-        return ""
-    cuts = np.flatnonzero(np.diff(best)) + 1
-    lines = []
-    for group in np.split(np.arange(len(best)), cuts):
-        winner = int(best[group[0]])
-        mean = float(scores[group, winner].mean())
-        name = readable(prediction.classes[winner])
-        lines.append(
-            f"  {_clock(group[0])} - {_clock(group[-1] + 1)}  {name} {mean:.0%}"
-        )
-    return "\n".join(lines)
+def _when(prediction: Prediction, threshold: float) -> str:
+    """Return one line for each segment."""
+    segments = prediction.segments(threshold)
+    if not segments:
+        return f"  No action reaches {percent(threshold)} in any window."
+    return "\n".join(
+        f"  {_clock(segment.start)} - {_clock(segment.end)}  "
+        f"{readable(segment.label)} {percent(segment.score)}"
+        for segment in segments
+    )
 
 
 def _states(prediction: Prediction, states: States) -> str:
@@ -105,5 +103,6 @@ def _states(prediction: Prediction, states: States) -> str:
     return f"  {name}: before it {before}, after it {after}"
 
 
-def _clock(second: int) -> str:
-    return f"{int(second) // 60}:{int(second) % 60:02d}"
+def _clock(second: float) -> str:
+    minutes, rest = divmod(round(second, 1), 60)
+    return f"{int(minutes)}:{rest:04.1f}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from keras_twostream._printing import readable
 from keras_twostream.spec import ClipSpec
 
 _NAMED = 24  # up to this many classes are all named; of more, a few
@@ -14,11 +15,6 @@ _ALGORITHMS = {
     "raft_small": "RAFT (small)",
     "raft_large": "RAFT (large)",
 }
-
-
-def readable(class_name: str) -> str:
-    """Return a class's name as a person would write it."""
-    return class_name.replace("_", " ")
 
 
 def knows(name: str, classes: Sequence[str]) -> str:

@@ -6,9 +6,8 @@ import keras
 
 from keras_twostream import deploy, inspection
 from keras_twostream.errors import SpecError
-from keras_twostream.prediction import FUSED
 from keras_twostream.scoring.scorer import head_names, scorer
-from keras_twostream.spec import ClipSpec
+from keras_twostream.spec import FUSED, ClipSpec
 
 LOGITS, PROBABILITIES = "logits", "probabilities"
 

@@ -26,7 +26,6 @@ from keras_twostream.inspection import (
     class_names,
     clip_spec,
 )
-from keras_twostream.prediction import FUSED
 from keras_twostream.scoring.metrics import VideoScores, sweep
 from keras_twostream.scoring.scorer import (
     ClipTotals,
@@ -36,6 +35,7 @@ from keras_twostream.scoring.scorer import (
     scorer,
 )
 from keras_twostream.scoring.view_batches import ViewReader
+from keras_twostream.spec import FUSED
 
 
 class VideoEvaluator:

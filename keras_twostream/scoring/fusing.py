@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from keras_twostream.errors import SpecError
-from keras_twostream.prediction import FUSED
 from keras_twostream.registry import model_entry
 from keras_twostream.scoring.metrics import (
     VideoScores,
@@ -20,6 +19,7 @@ from keras_twostream.scoring.metrics import (
 )
 from keras_twostream.scoring.score_files import load_scores
 from keras_twostream.scoring.svm import svm_fusion
+from keras_twostream.spec import FUSED
 
 
 def fuse_files(

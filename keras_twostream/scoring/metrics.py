@@ -13,8 +13,7 @@ from keras_twostream._files import write_arrays
 from keras_twostream.data.lists.labels import check_labels
 from keras_twostream.errors import SpecError, did_you_mean
 from keras_twostream.layers import concentration
-from keras_twostream.prediction import FUSED
-from keras_twostream.spec import SCORE_FUSIONS
+from keras_twostream.spec import FUSED, SCORE_FUSIONS
 
 KINDS = ("logits", "softmax")
 SWEEP = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)

@@ -19,7 +19,7 @@ from keras_twostream import data, hub, inspection, pretrained
 from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.data.lists.files import videos_in
 from keras_twostream.errors import SpecError, UntrainedHeadError, VideoError
-from keras_twostream.prediction import FUSED, Prediction, States
+from keras_twostream.prediction import Prediction
 from keras_twostream.scoring.scorer import (
     chances,
     head_names,
@@ -29,6 +29,8 @@ from keras_twostream.scoring.scorer import (
     scorer,
 )
 from keras_twostream.scoring.states import DISTANCES, distances_of, states
+from keras_twostream.spec import FUSED
+from keras_twostream.timeline import States
 
 BATCH = 4  # windows scored at once, in videos that have more than one
 

@@ -25,7 +25,7 @@ from keras_twostream.layers import (
     best_of_clips,
     concentration,
 )
-from keras_twostream.prediction import FUSED
+from keras_twostream.spec import FUSED
 
 _FAINT = 1e-12  # keeps the logarithm of a probability finite
 

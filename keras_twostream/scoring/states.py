@@ -11,7 +11,7 @@ from keras import ops
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import clip_spec
 from keras_twostream.layers import ActionTransformations, boundaries
-from keras_twostream.prediction import States
+from keras_twostream.timeline import States
 
 DISTANCES = "distances"
 

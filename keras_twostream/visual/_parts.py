@@ -210,7 +210,7 @@ def timeline(
     draw: ImageDraw.ImageDraw, box: Box, story: Story, size: int = 14
 ) -> None:
     """Draw the actions over time: coloured stretches, a scale in seconds."""
-    for start, end, winner, mean in story.segments():
+    for start, end, winner, mean in story.stretches():
         left, right = _x(box, story, start), _x(box, story, end)
         colour = _theme.mix(
             _theme.PANEL, action_colour(winner), 0.35 + 0.65 * mean

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from keras_twostream.prediction import FUSED
+from keras_twostream.spec import FUSED
 from keras_twostream.visual import _parts, _theme
 from keras_twostream.visual._parts import Box
 from keras_twostream.visual._story import Story

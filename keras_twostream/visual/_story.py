@@ -4,7 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from keras_twostream.prediction import FUSED, States
+from keras_twostream._printing import readable
+from keras_twostream.spec import FUSED
+from keras_twostream.timeline import States, Stretch, stretches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,24 +69,10 @@ class Story:
             return ranked
         return np.argsort(-self.at(second), kind="stable")[:count].tolist()
 
-    def segments(self) -> list[tuple[float, float, int, float]]:
-        """Stretches of one answer: (start, end, class, mean probability).
-
-        The border between two windows is half-way between their centres.
-        """
-        centres = self.windows.mean(axis=1)
-        middles = (centres[1:] + centres[:-1]) / 2
-        borders = [0.0, *middles.tolist(), self.duration]
-        fused = self.timelines[FUSED]
-        winners = np.argmax(fused, axis=1)
-        cuts = np.flatnonzero(np.diff(winners)) + 1
-        found = []
-        for group in np.split(np.arange(len(winners)), cuts):
-            first, last, winner = group[0], group[-1], int(winners[group[0]])
-            mean = float(fused[group, winner].mean())
-            found.append((borders[first], borders[last + 1], winner, mean))
-        return found
+    def stretches(self) -> list[Stretch]:
+        """Return the times of each answer, however unsure."""
+        return stretches(self.windows, self.timelines[FUSED])
 
     def label(self, number: int) -> str:
         """Return the class's name as a person would write it."""
-        return self.classes[number].replace("_", " ")
+        return readable(self.classes[number])

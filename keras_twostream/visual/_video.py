@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from keras_twostream import _files
 from keras_twostream.data.video.encoders import first_encoder, video_stream
-from keras_twostream.prediction import FUSED
+from keras_twostream.spec import FUSED
 from keras_twostream.visual import _parts, _theme
 from keras_twostream.visual._parts import Box
 from keras_twostream.visual._story import Story

@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 from small_model import CLASSES, small_model
 
-from keras_twostream import actors, cli, hub, inspection
+from keras_twostream import actors, cli, data, hub, inspection
 from keras_twostream.cli import _demo, _files
+from keras_twostream.data.source import Part
 from keras_twostream.scoring import predicting
 
 
@@ -82,6 +83,36 @@ def test_json_is_one_document_and_nothing_else(video, tmp_path):
     assert len(entry["top"]) == 1
     assert set(entry["streams"]) == {"rgb", "flow"}
     assert entry["video"] == str(tmp_path / "wave.annotated.mp4")
+
+
+def test_segments_are_a_list_that_trains(video, tmp_path):
+    table = tmp_path / "new" / "segments.csv"
+    result = run(
+        "predict", video, "--no-video", "--json",
+        "--threshold", 0, "--csv", table,
+    )  # fmt: skip
+    (entry,) = json.loads(result.stdout)["files"]
+    assert entry["segments"], result.output
+    found = data.read_annotations(table)
+    assert [found.classes[label] for label in found.labels] == [
+        segment["label"] for segment in entry["segments"]
+    ]
+    part = Part.of(found.paths[0])
+    first = entry["segments"][0]
+    assert (part.path, part.start, part.end) == (
+        str(video),
+        first["start"],
+        first["end"],
+    )
+
+
+def test_without_a_segment_the_list_has_its_columns(video, tmp_path):
+    table = tmp_path / "segments.csv"
+    result = run(
+        "predict", video, "--no-video", "--threshold", 1, "--csv", table
+    )
+    assert "No action reaches 100.0% in any window" in result.stdout
+    assert table.read_text() == "path,start,end,label,score\n"
 
 
 def test_a_broken_file_is_named_and_the_rest_go_on(video, tmp_path):

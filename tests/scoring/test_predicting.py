@@ -269,6 +269,15 @@ def test_json_says_the_same(model, frames):
     }
     assert len(document["top"]) == len(document["streams"]["flow"]) == 2
     assert [row["second"] for row in document["per_second"]] == [0, 1]
+    assert document["segments"] == [
+        {
+            "start": round(part.start, 3),
+            "end": round(part.end, 3),
+            "label": part.label,
+            "score": pytest.approx(part.score, abs=1e-4),
+        }
+        for part in prediction.segments()
+    ]
     assert set(document["seconds"]) == {"decode", "flow", "network"}
     assert name in str(prediction)
 

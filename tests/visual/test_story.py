@@ -35,7 +35,7 @@ def test_one_window_says_the_same_at_every_moment():
 
 def test_stretches_of_one_answer_are_joined():
     told = story([[0.9, 0.1, 0], [0.7, 0.3, 0], [0.2, 0.8, 0]])
-    first, second = told.segments()
+    first, second = told.stretches()
     assert first == (0.0, 2.0, 0, pytest.approx(0.8))
     assert second == (2.0, 3.0, 1, pytest.approx(0.8))
 
