@@ -105,9 +105,10 @@ class BoundaryTable:
         """
         earlier = self.pairs.copy()
         for clips, numbers in batches:
-            numbers = np.asarray(numbers)
+            # `predict_on_batch` on JAX takes no tensors of TensorFlow.
+            clips = keras.tree.map_structure(np.asarray, clips)
             logits = _mean_logits(model.predict_on_batch(clips))
-            for number, scores in zip(numbers, logits, strict=True):
+            for number, scores in zip(np.asarray(numbers), logits, strict=True):
                 own = scores[..., self.labels[number]]
                 best = np.unravel_index(np.argmax(own), own.shape)
                 self.pairs[number] = best

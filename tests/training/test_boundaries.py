@@ -47,7 +47,8 @@ def test_every_length_has_a_middle(length):
 def test_the_search_finds_what_trying_all_finds(net):
     items = [("a", 0), ("b", 1), ("c", 1)]
     table, batch = BoundaryTable(items, 8), clips(3)
-    table.search(net, [(batch, np.arange(3))])
+    tensors = tf.data.Dataset.from_tensors((batch, np.arange(3)))
+    table.search(net, tensors)
     colours, embedding = (
         net.get_layer(f"rgb_{name}") for name in ("colours", "embedding")
     )
