@@ -24,7 +24,7 @@ PROTOCOLS = {
     "c3d": "features RUN --data TRAIN --svm TEST --tap rgb.fc6 "
     "--clips all --step 8 --out features",
     "context_fovea": "evaluate RUN --data LIST --clips 20",
-    "fstcn": "evaluate RUN --data LIST --clips 10 --crops 10-crop",
+    "fstcn": "evaluate RUN --data LIST --clips 10 --crops 18-crop",
     "i3d": "evaluate RUN --data LIST --clips all",
     "r2plus1d": "evaluate RUN --data LIST --clips 10",
     "spatiotemporal_multiplier": "evaluate RUN --data LIST --clips 20 "

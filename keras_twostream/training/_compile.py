@@ -1,7 +1,5 @@
 """The `compile` function: Keras's own `model.compile` set by a recipe."""
 
-import re
-import weakref
 from typing import Any
 
 import keras
@@ -15,24 +13,17 @@ from keras_twostream.layers import (
     ScoreFusion,
 )
 from keras_twostream.training._devices import has_gpu
+from keras_twostream.training._freezing import freeze
 from keras_twostream.training._losses import (
     Accuracy,
     ContrastiveCosine,
     CrossEntropy,
 )
 from keras_twostream.training._optimizers import optimizer
-from keras_twostream.training._partial_batch_norm import (
-    freeze_batch_norm,
-)
 from keras_twostream.training._recipes import Recipe, load_recipe
 from keras_twostream.training._xla import faster_with_xla
 
 JIT = (True, False, "auto", "measure")
-
-# Names of the layers that a recipe froze, for the next one to thaw.
-_frozen: weakref.WeakKeyDictionary[keras.Model, list[str]] = (
-    weakref.WeakKeyDictionary()
-)
 
 
 def compile(
@@ -137,49 +128,6 @@ def default_recipe(model: keras.Model) -> str:
             "keras_twostream.training.list_recipes()."
         )
     return name
-
-
-def freeze(model: keras.Model, recipe: Recipe) -> list[str]:
-    """Freeze the layers that a recipe freezes.
-
-    Returns:
-        Names of the newly frozen layers.
-
-    Raises:
-        SpecError: If a pattern of `recipe.frozen` matches no layer.
-    """
-    for name in _frozen.pop(model, ()):
-        model.get_layer(name).trainable = True
-    wanted = _named(model, recipe) + _below(model, recipe.frozen_below)
-    frozen = [layer.name for layer in wanted if layer.trainable]
-    for layer in wanted:
-        layer.trainable = False
-    if recipe.partial_batch_norm:
-        frozen += freeze_batch_norm(model)
-    _frozen[model] = frozen
-    return frozen
-
-
-def _named(model: keras.Model, recipe: Recipe) -> list[keras.layers.Layer]:
-    layers = []
-    for pattern in recipe.frozen:
-        found = [x for x in model.layers if re.search(pattern, x.name)]
-        if not found:
-            raise SpecError(
-                f"The recipe {recipe.name!r} freezes layers that match "
-                f"{pattern!r}, but {model.name} has none. Change `frozen`."
-            )
-        layers += found
-    return layers
-
-
-def _below(model: keras.Model, pattern: str | None) -> list:
-    """Return layers with weights that lead to the first one that matches."""
-    found = [x for x in model.layers if pattern and re.search(pattern, x.name)]
-    if not found:
-        return []
-    below = keras.Model(model.inputs, found[0].input)
-    return [layer for layer in below.layers if layer.weights]
 
 
 def output_names(model: keras.Model) -> list[str] | None:

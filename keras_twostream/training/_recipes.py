@@ -65,6 +65,7 @@ NUMBERS = {
     "margin": POSITIVE,
     "push": NOT_NEGATIVE,
     "boundaries_every": WHOLE,
+    "retrain": WHOLE,
 }
 FEW_STEPS = 6  # least steps of an epoch when there are few videos
 OPTIONAL = ("steps", "patience", "clip_norm")
@@ -106,6 +107,8 @@ class Recipe:
             not train.
         frozen_below: Regular expression; the layers below the first layer that
             matches do not train either. No match freezes nothing.
+        retrain: Layers that train, counted back from the classifier: 1 is the
+            classifier alone (Karpathy et al. 2014, section 5); 0 for all.
         partial_batch_norm: Freeze all batch normalisation but each stream's
             first (Wang et al. 2016, section 3.2).
         patience: Epochs without a better validation before training stops,
@@ -145,6 +148,7 @@ class Recipe:
     multipliers: Mapping[str, float] = dataclasses.field(default_factory=dict)
     frozen: tuple[str, ...] = ()
     frozen_below: str | None = None
+    retrain: int = 0
     partial_batch_norm: bool = False
     patience: int | None = None
     label_smoothing: float = 0.0

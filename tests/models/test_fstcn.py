@@ -201,3 +201,23 @@ def test_the_whole_network_starts_from_the_auxiliary_one(model):
     spatial = ["SCL1", "SCL2", "SCL3", "SCL4"]
     spatial += ["spatial_conv", "spatial_fc1", "spatial_fc2"]
     assert copied == [f"rgb_{name}" for name in spatial]
+
+
+def test_the_recipe_has_the_three_stages_of_the_paper():
+    stages = training.load_recipe("fstcn").staged()
+    options = {"clip_spec": {"crop": (76, 76)}, **stages[0].options}
+    net = kts.models.fstcn(4, **options)
+    trained = []
+    for stage in stages:
+        if not stage.options["auxiliary"]:
+            before = net.get_layer("rgb_spatial_conv").get_weights()[0]
+            net = training.next_stage(net, stage.options, stage.spec)
+        training.compile(net, stage, steps=1)
+        trained.append([x.name for x in net.layers if x.trainable_weights])
+    assert len(trained[0]) == 8  # SCL1 to SCL4, and the path with its head
+    last = ["rgb_spatial_fc1", "rgb_spatial_fc2", "rgb_auxiliary_fc"]
+    assert trained[1] == last
+    assert set(trained[2]) == {x.name for x in net.layers if x.weights}
+    assert kts.clip_spec(net).span() == 4 * 5 + 9 + 1
+    after = net.get_layer("rgb_spatial_conv").get_weights()[0]
+    np.testing.assert_array_equal(before, after)

@@ -102,6 +102,20 @@ def test_layers_below_another_are_frozen(build):
     assert still > {"rgb_bn2", "rgb_fc", "flow_conv1"}
 
 
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(1, {"fc"}), (2, {"fc", "conv2", "bn2"}), (3, None), (0, None)],
+)
+def test_the_last_layers_of_each_stream_train_alone(build, count, expected):
+    model = build()
+    training.compile(model, "actors", steps=2, retrain=count)
+    layers = [layer for layer in model.layers if layer.trainable_weights]
+    expected = expected or {"fc", "conv2", "bn2", "conv1", "bn1"}
+    assert {layer.name for layer in layers} == {
+        f"{stream}_{name}" for stream in ("rgb", "flow") for name in expected
+    }
+
+
 def test_pattern_that_freezes_nothing_is_refused(build):
     with pytest.raises(SpecError, match="freezes layers that match 'fc99'"):
         training.compile(build(), "actors", steps=2, frozen=["fc99"])
