@@ -41,7 +41,7 @@ def true_fields(height=64, width=80):
 
 
 def write_layout(name, root, frames, fields, bound=20.0):
-    """Writes a video called "v"; returns the path that names it."""
+    """Write a video called "v", and return the path that names it."""
     levels = (fields.clip(-bound, bound) + bound) * (255 / (2 * bound))
     truncates = name == "mmaction2"
     levels = (np.floor if truncates else np.rint)(levels).astype(np.uint8)

@@ -6,7 +6,7 @@ from keras import ops
 
 
 def gradient(function, x):
-    """Of `function(x)`, a number, with respect to the array `x`."""
+    """Return the gradient of the number `function(x)` for the array `x`."""
     backend = keras.backend.backend()
     if backend == "jax":
         import jax

@@ -91,7 +91,7 @@ class LoopbackHub:
         return repo.commit(files)
 
     def bodies(self, filename: str) -> int:
-        """How often the body of a file was sent."""
+        """Return the number of times that a file's body was sent."""
         return sum(
             count
             for request, count in self.requests.items()

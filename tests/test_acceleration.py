@@ -11,7 +11,7 @@ from keras_twostream._acceleration import ONEDNN
 
 
 def _run(code: str, **environment: str) -> list[str]:
-    """What a fresh process prints."""
+    """Return the words that a fresh process prints."""
     clean = {k: v for k, v in os.environ.items() if k != ONEDNN}
     done = subprocess.run(
         [sys.executable, "-c", f"import os\n{code}"],

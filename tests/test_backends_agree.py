@@ -25,7 +25,7 @@ OTHERS = {"tensorflow", "jax", "torch"} - {keras.backend.backend()}
 
 
 def logits(names):
-    """What each network says of one clip, by number."""
+    """Return each network's logits of one clip, by number."""
     frames = frames_moving(2, 1, count=80, height=120, width=160)
     found = {}
     for number, name in enumerate(names):

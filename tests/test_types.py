@@ -57,7 +57,7 @@ def bare_parameters(function: ast.FunctionDef) -> list[str]:
 
 
 def overrides_keras(function: ast.FunctionDef) -> bool:
-    """Whether it is a method of a name that Keras calls."""
+    """Return whether a function is a method that Keras calls."""
     first = [x.arg for x in function.args.args[:1]]
     return function.name in OF_KERAS and first == ["self"]
 

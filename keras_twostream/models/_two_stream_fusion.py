@@ -52,7 +52,7 @@ SCORES = "fc8"
 
 
 def _fuse(rgb: Tower, flow: Tower, method: str, site: str) -> None:
-    """Puts the fused maps into the rgb tower."""
+    """Put the fused maps into the rgb tower."""
     name = f"fused_{site}"
     if method == "conv3d" and site.startswith(("fc", "full")):
         raise SpecError(
@@ -240,7 +240,7 @@ def _features(
     fuse_at: str | Sequence[str],
     keep_temporal: bool,
 ) -> tuple[dict[str, Any], Callable | None]:
-    """What the heads see, (B, steps, D) by stream, and how they score it."""
+    """Return the heads' inputs, (B, steps, D) by stream, and their scorer."""
     if len(towers) == 1:
         return {stream: _end(tower) for stream, tower in towers.items()}, None
     rgb, flow = towers["rgb"], towers["flow"]

@@ -31,7 +31,7 @@ def write_video(
     pix_fmt="yuv420p",
     **options,
 ):
-    """Writes frames; `times` in milliseconds makes the rate variable."""
+    """Write frames; `times` in milliseconds make the rate variable."""
     with av.open(str(path), "w", options=muxer or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=options)
         stream.height, stream.width = frames.shape[1:3]

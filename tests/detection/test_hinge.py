@@ -18,7 +18,7 @@ def samples():
 
 
 def objective(plane, positives, negatives, cost):
-    """As the audit of the authors' code writes it."""
+    """The authors' objective, in which positive samples count twice."""
     weights, bias = plane[:-1], plane[-1]
     z = positives @ weights + bias, negatives @ weights + bias
     return (

@@ -1,3 +1,5 @@
+"""Flow of frames, by each algorithm, against known movements."""
+
 import cv2
 import numpy as np
 import pytest

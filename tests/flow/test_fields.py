@@ -1,3 +1,5 @@
+"""Flow fields: encoding, transformations, stacks, files and colours."""
+
 import cv2
 import numpy as np
 import pytest
@@ -144,7 +146,7 @@ def test_trajectories_follow_the_point():
 
 
 def _walked(fields, y, x):
-    """What one point meets on its way: a loop of scalars in float64."""
+    """The flow along one point's way, by a loop of scalars in float64."""
     _, height, width, _ = fields.shape
     met, place = [], np.float64([x, y])
     for field in fields.astype(np.float64):
@@ -169,7 +171,7 @@ def _walked(fields, y, x):
     )
 )
 def test_trajectories_are_exactly_bilinear(given_fields):
-    """To float precision, where OpenCV's remap is off by up to 1/32 px."""
+    """OpenCV's remap, with its steps of 1/32 px, would not pass."""
     _, height, width, _ = given_fields.shape
     wanted = [
         [_walked(given_fields, y, x) for x in range(width)]

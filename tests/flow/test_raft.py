@@ -57,7 +57,7 @@ def test_coarse_correlations_are_means_of_fine_ones():
     hnp.arrays(np.float32, (1, 2, 2, 2), elements=st.floats(-8, 14, width=16))
 )
 def test_correlations_are_looked_up_around_each_point(points):
-    """By level, then x, then y, as torchvision's weights expect them."""
+    """The order is level, x, y, which torchvision's weights expect."""
     pyramid = [random(1, 4, 6, 7), random(1, 4, 3, 3, seed=1)]
     seen = numpy(_raft.look_up(pyramid, points, 1)).reshape(4, 2, 3, 3)
     for place, (x, y) in enumerate(points.reshape(4, 2)):

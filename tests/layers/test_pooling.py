@@ -22,7 +22,7 @@ def clip(*shape):
 
 
 def ranges(length, size, stride, padding):
-    """What each window sees along one axis, as "same" pads: more at the end."""
+    """The slice of each window along one axis; "same" pads the end more."""
     before = total = 0
     if padding == "same":
         total = max((-(-length // stride) - 1) * stride + size - length, 0)

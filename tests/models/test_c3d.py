@@ -83,7 +83,7 @@ def test_an_unknown_variant_lists_the_choices():
 
 
 def test_pool5_may_be_padded_on_both_sides():
-    """As OpenMMLab's: windows begin at -1, 1, 3, 5, as in PyTorch."""
+    """Windows begin at -1, 1, 3 and 5, as in OpenMMLab's network."""
     from keras_twostream.models import _c3d
 
     clip = np.arange(2 * 49, dtype="float32").reshape(1, 2, 7, 7, 1)

@@ -235,7 +235,7 @@ def test_golden_logits_tell_clips_and_classes_apart(row):
 
 
 def write(rows):
-    """Puts the rows' logits into the file, seven digits each."""
+    """Put the rows' logits into the file, with seven digits each."""
     fresh = {}
     for row in rows:
         fresh[row] = {

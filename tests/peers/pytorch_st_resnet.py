@@ -99,7 +99,7 @@ class Tower(nn.Module):
         self.fc = nn.Linear(inputs, classes)
 
     def scores(self, x, longest=None):
-        """Of the mean over pixels and steps, of maxima over time if told."""
+        """Score the mean over pixels and steps, or of maxima over time."""
         x = x.unflatten(0, (-1, self.steps))
         if longest is not None:
             size, stride = longest

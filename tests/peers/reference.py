@@ -16,7 +16,7 @@ _libraries = []
 
 
 def declare_operators() -> None:
-    """Makes `import torchvision` possible where its own operators are not."""
+    """Make `import torchvision` work where its operators are missing."""
     try:
         import torchvision  # noqa: F401
     except ModuleNotFoundError:

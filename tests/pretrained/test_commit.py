@@ -47,7 +47,7 @@ def save(folder):
 
 
 class Killed(BaseException):
-    """Nothing after it runs, as after SIGKILL."""
+    """A stand-in for SIGKILL: no handler of errors catches it."""
 
 
 @pytest.mark.parametrize("step", ["replace", "fsync"])

@@ -106,7 +106,7 @@ def test_nothing_is_run(tmp_path, protocol):
 
 
 def doubled(times):
-    """A list that holds a list twice that holds a list twice, ..."""
+    """Return nested lists, each of which holds the next one twice."""
     value = [0]
     for _ in range(times):
         value = [value, value]
@@ -234,7 +234,7 @@ def state_of(torch):
 
 @pytest.fixture(params=[True, False], ids=["zip", "stream"])
 def torch_file(request, tmp_path):
-    """A checkpoint with more than tensors, in either form; the tensors."""
+    """A checkpoint with more than tensors, in either form, and its tensors."""
     torch = pytest.importorskip("torch")
     state, path = state_of(torch), tmp_path / "net.pth.tar"
     torch.save(

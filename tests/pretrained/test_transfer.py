@@ -68,7 +68,7 @@ def frame(size):
 
 
 def caffe(clip):
-    """As VGG and ResNet of keras.applications take it, with our means."""
+    """Return the input of keras.applications' VGG and ResNet, our means."""
     return clip[:, 0, :, :, ::-1] - np.array([104.0, 117.0, 123.0])
 
 

@@ -76,7 +76,7 @@ def site(certificate, caches, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def waited(monkeypatch):
-    """Seconds that were waited, without waiting them."""
+    """The seconds of each wait, none of which takes place."""
     seconds = []
     monkeypatch.setattr(time, "sleep", seconds.append)
     return seconds

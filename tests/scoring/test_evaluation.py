@@ -1,3 +1,5 @@
+"""Evaluation: scores of videos against those of their views."""
+
 import keras
 import numpy as np
 import pytest
@@ -38,7 +40,7 @@ def test_scores_are_the_mean_over_views(build, items, crops):
 
 
 def probabilities(model, path, count):
-    """Of each of a video's clips; logits turned into shares here."""
+    """Return the class probabilities of each of a video's clips."""
     logits = model.predict_on_batch(clips(path, clip_spec(model), count))
     return keras.ops.convert_to_numpy(keras.ops.softmax(logits))
 

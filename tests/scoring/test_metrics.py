@@ -1,3 +1,5 @@
+"""Metrics and fusion of scores, against values worked by hand."""
+
 import numpy as np
 import pytest
 

@@ -1,3 +1,5 @@
+"""Score files of other tools, read without running their pickles."""
+
 import os
 import pickle
 

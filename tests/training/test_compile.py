@@ -1,3 +1,5 @@
+"""Compilation by a recipe: losses, frozen layers, XLA, shares held out."""
+
 import keras
 import numpy as np
 import pytest

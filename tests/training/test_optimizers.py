@@ -1,3 +1,5 @@
+"""Optimisers, against their update rules in NumPy."""
+
 import keras
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""Recipes: fields, files and schedules."""
+
 import math
 import tomllib
 

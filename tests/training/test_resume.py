@@ -32,7 +32,7 @@ class _Count(keras.callbacks.Callback):
 
 
 def _fit(model, items, path, count):
-    """As the docstring of `Resume` shows."""
+    """Train in parts, like the example in the docstring of `Resume`."""
     resume = training.Resume(path, every_seconds=0.0)
     training.compile(model, "actors", steps=9)
     resume.restore(model)

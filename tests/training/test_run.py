@@ -1,3 +1,5 @@
+"""Runs: killed ones resumed, their folder, their identity."""
+
 import csv
 import json
 
@@ -23,7 +25,7 @@ class _Killed(Exception):
 
 
 class _KillAt(keras.callbacks.Callback):
-    """Ends training the hard way, in the middle of an epoch."""
+    """A callback that breaks training off in the middle of an epoch."""
 
     def __init__(self, epoch, batch):
         super().__init__()
@@ -115,7 +117,7 @@ def test_batch_is_filled_by_videos_that_can_be_read(
         run._filled_by(devices - 1)
 
 
-def test_run_folder(build, items, tmp_path, capsys):
+def test_a_run_folder_holds_metrics_and_curves(build, items, tmp_path, capsys):
     _train(build(), items, tmp_path)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["monitor"] == "val_accuracy"
@@ -136,7 +138,7 @@ def test_finished_run_only_gives_its_model_again(build, items, tmp_path):
 
 
 def _save_at_once(run, items, validation, steps, resume, callbacks):
-    """In place of `fit`."""
+    """A stand-in for fitting that saves the state and trains nothing."""
     run.model.optimizer.build(run.model.trainable_variables)
     resume.set_model(run.model)
     resume.save()
@@ -281,6 +283,6 @@ def test_several_heads_are_refused(build, items, tmp_path):
         _train(model, items, tmp_path)
 
 
-def test_wrong_keep():
+def test_an_unknown_keep_is_refused():
     with pytest.raises(SpecError, match="`keep` must be best or last"):
         RunSettings(keep="first")

@@ -1,3 +1,5 @@
+"""The share of training that waits for input."""
+
 import time
 
 import keras

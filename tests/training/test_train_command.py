@@ -1,3 +1,5 @@
+"""The commands `train`, `evaluate` and `fuse`, on small run folders."""
+
 import dataclasses
 import json
 import os

@@ -33,7 +33,7 @@ class Tower:
     in_3d: bool
 
     def run(self, until: str | None = None) -> None:
-        """Runs all steps through `until`, or to the end."""
+        """Run all steps through `until`, or to the end."""
         if until is not None and until not in self.steps:
             return
         for name in list(self.steps):
@@ -44,7 +44,7 @@ class Tower:
                 return
 
     def unfolded(self, name: str) -> Any:
-        """x with its time axis, (B, length, ...)."""
+        """Return x with its time axis, (B, length, ...)."""
         return UnfoldTime(self.length, name=name)(self.x)
 
     def _pool_time(self) -> None:

@@ -1,4 +1,4 @@
-"""What the towers are made of: convolutions and pools with Caffe's padding.
+"""Parts of the towers: convolutions and pools with Caffe's padding.
 
 Caffe and PyTorch pad both sides alike; `padding="same"` pads the far side
 more when it strides, which shifts every feature by a pixel. Averages over a

@@ -55,7 +55,7 @@ def batches(items, spec, **options):
 
 
 def field_by_field(monkeypatch):
-    """As flow of other tools is cut: whole fields in pixels first."""
+    """Cut flow as that of other tools: whole fields, in pixels."""
     monkeypatch.setattr(PackedFootage, "serves", lambda *arguments: False)
 
 

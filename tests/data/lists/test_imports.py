@@ -20,7 +20,7 @@ from keras_twostream.errors import MissingLibraryError, SpecError
 
 
 class FakeDataset(list):
-    """As much of a Hugging Face data set as is used."""
+    """The parts of a Hugging Face data set that the import uses."""
 
     features = {  # noqa: RUF012
         "video": None,
@@ -34,7 +34,7 @@ class FakeDataset(list):
 
 @pytest.fixture
 def encoded_videos(monkeypatch):
-    """As much of the package datasets as is used."""
+    """The part of the package `datasets` that the import uses."""
     module = types.SimpleNamespace(
         Video=lambda decode: types.SimpleNamespace(decode=decode)
     )

@@ -46,7 +46,7 @@ FAST = {"libx264": "ultrafast", "libx265": "ultrafast"}
 
 @st.composite
 def recipes(draw):
-    """How a video is made."""
+    """Draw the settings that a video is encoded with."""
     container = draw(st.sampled_from(sorted(CODECS)))
     return {
         "container": container,
