@@ -15,7 +15,7 @@ from keras_twostream.errors import (
     UnknownNameError,
     did_you_mean,
 )
-from keras_twostream.layers import StreamInput
+from keras_twostream.layers import FoldTime, StreamInput, UnfoldTime
 from keras_twostream.regions import RegionSpec
 from keras_twostream.spec import ClipSpec
 
@@ -249,6 +249,15 @@ def operation_of(tensor: Any) -> Any:
     return history.operation if history else None
 
 
+def sources_of(tensor: Any) -> list[Any]:
+    """Return the tensors that a tensor was made from; none of an input."""
+    history = getattr(tensor, "_keras_history", None)
+    if not history:
+        return []
+    node = history.operation._inbound_nodes[history.node_index]
+    return list(node.input_tensors)
+
+
 def _inputs(layer: Any) -> list[Any]:
     nodes = layer._inbound_nodes
     return [tensor for node in nodes for tensor in node.input_tensors]
@@ -288,8 +297,9 @@ def taps(model: keras.Model, names: Sequence[str]) -> keras.Model:
 
     Returns:
         A model with the same inputs that returns a dict from name to
-        activation; time is folded into the batch where the network sees
-        frames, `(B * T, H, W, C)`.
+        activation. Maps are `(B, T, H, W, C)` and features of each step
+        `(B, T, C)`, also where the network itself folds time into its batch;
+        features of the whole clip are `(B, C)`.
 
     Raises:
         SpecError: If `names` is a single name instead of a list.
@@ -319,7 +329,33 @@ def _output(model: keras.Model, name: str) -> Any:
             f"{model.name} has no activation named {name!r}."
             f"{did_you_mean(name, tap_names(model))}"
         )
-    return layer.output
+    return keras.tree.map_structure(_unfolded, layer.output)
+
+
+def _unfolded(tensor: Any) -> Any:
+    """Return a tensor with an axis of time, if time is in its batch."""
+    steps = folded_steps(tensor)
+    return tensor if steps is None else UnfoldTime(steps)(tensor)
+
+
+def folded_steps(tensor: Any) -> int | None:
+    """Return the steps of a clip that a tensor has in its batch.
+
+    Args:
+        tensor: A tensor of a functional model.
+
+    Returns:
+        T where the tensor is `(B * T, ...)`, None where it is `(B, ...)`.
+    """
+    inputs = [tensor]
+    while inputs:
+        layer = operation_of(inputs[0])
+        if isinstance(layer, UnfoldTime):
+            return None
+        inputs = sources_of(inputs[0])
+        if isinstance(layer, FoldTime):
+            return inputs[0].shape[1]
+    return None
 
 
 def _tap_name(layer_name: str, streams: dict[str, StreamInput]) -> str:

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from small_model import CLASSES, small_model
+from tiny_net import build
 
 import keras_twostream as kts
 from keras_twostream import inspection
@@ -14,6 +15,8 @@ from keras_twostream.errors import (
     UnknownNameError,
     UntrainedHeadError,
 )
+
+__all__ = ["build"]
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +27,18 @@ def model():
 def test_taps_come_by_the_names_that_are_listed(model):
     assert "rgb.pool" in inspection.tap_names(model)
     assert list(kts.taps(model, ["rgb.pool"]).output) == ["rgb.pool"]
+
+
+def test_frames_of_a_clip_come_back_with_an_axis_of_time(build):
+    net = build(streams=("rgb",))  # folds two steps into its batch
+    clips = np.random.default_rng(0).uniform(0, 255, (3, 2, 24, 24, 3))
+    taps = kts.taps(net, ["rgb.conv1", "rgb.unfold", "rgb.pool"])
+    seen = taps.predict_on_batch({"rgb": clips})
+    assert seen["rgb.conv1"].shape == (3, 2, 11, 11, 4)
+    assert seen["rgb.unfold"].shape == (3, 2, 5, 5, 4)
+    assert seen["rgb.pool"].shape == (3, 4)
+    alone = taps.predict_on_batch({"rgb": clips[1:2]})["rgb.conv1"]
+    np.testing.assert_allclose(seen["rgb.conv1"][1:2], alone, atol=1e-5)
 
 
 def test_an_unknown_tap_brings_the_nearest(model):

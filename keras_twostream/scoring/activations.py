@@ -64,8 +64,7 @@ class FeatureExtractor:
             path: The video.
 
         Returns:
-            A dict from tap to (views, ...), or (views, T, ...) where the
-            network folds time into the batch.
+            A dict from tap to (views, ...), see `taps`.
 
         Raises:
             VideoError: If the video cannot be read.
@@ -104,7 +103,7 @@ class FeatureExtractor:
         kept = min(size, count - start)
         return {
             # NumPy's files have no bfloat16.
-            name: _by_view(output, size)[:kept].astype("float32")
+            name: np.asarray(output)[:kept].astype("float32")
             for name, output in outputs.items()
         }
 
@@ -114,13 +113,6 @@ def _digest(model: keras.Model) -> str:
     for weight in model.weights:
         digest.update(keras.ops.convert_to_numpy(weight).tobytes())
     return digest.hexdigest()
-
-
-def _by_view(output: np.ndarray, size: int) -> np.ndarray:
-    """Reshape (B * T, ...) to (B, T, ...)."""
-    if len(output) == size:
-        return output
-    return output.reshape(size, -1, *output.shape[1:])
 
 
 def write_features(

@@ -63,7 +63,7 @@ def test_late_fusion_shares_its_towers():
     frame = np.random.default_rng(0).uniform(0, 255, (1, 1, 64, 64, 3))
     clip = np.repeat(frame, 2, axis=1).astype("float32")
     pool = kts.taps(model, ["rgb.pool5"]).predict_on_batch({"rgb": clip})
-    one, other = pool["rgb.pool5"]
+    one, other = pool["rgb.pool5"][0]
     np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
     # The first dense layer sees both.
     assert model.get_layer("rgb_fc6").kernel.shape[0] == 2 * one.size

@@ -48,7 +48,8 @@ def test_every_stage_has_the_paper_s_shape():
     names = [f"rgb.{n}" for n in ("conv1_relu", "pool1")]
     names += [f"{s}.res{n}" for n in (2, 3, 4, 5) for s in ("rgb", "flow")]
     out = activations(model, names, clips(model, 224))
-    sides = {n: (a.shape[1], a.shape[3]) for n, a in out.items()}
+    assert {a.shape[:2] for a in out.values()} == {(2, 2)}
+    sides = {n: (a.shape[2], a.shape[4]) for n, a in out.items()}
     assert sides["rgb.conv1_relu"] == (112, 8)
     assert sides["rgb.pool1"] == (56, 8)
     for stream in ("rgb", "flow"):
@@ -83,6 +84,7 @@ def test_injection_feeds_only_the_residual_branch(stage):
     consumers = [
         node.operation.name
         for node in model.get_layer(f"rgb_res{stage}b_injected")._outbound_nodes
+        if node.operation in model.layers
     ]
     assert len(consumers) == 1 and "branch2a" in consumers[0]
 

@@ -82,7 +82,7 @@ def test_unequal_towers_are_padded_to_the_larger():
     )
     names = ["rgb.conv5_3", "flow.conv5", "fused.conv5_3"]
     out = kts.taps(model, names).predict_on_batch(batch(model))
-    rgb, flow, fused = (out[name][0] for name in names)
+    rgb, flow, fused = (out[name][0, 0] for name in names)
     assert (rgb.shape, flow.shape) == ((4, 4, 512), (3, 3, 512))
     padded = np.pad(flow, [(0, 1), (0, 1), (0, 0)])
     np.testing.assert_allclose(fused, np.maximum(rgb, padded), rtol=1e-6)
@@ -95,7 +95,7 @@ def test_whole_frames_are_scored_at_every_place(backbone):
         clips = batch(model, size)
         net = kts.taps(model, ["rgb.pool5", "rgb.fc8"])
         seen = net.predict_on_batch(clips)
-        pooled, scores = seen["rgb.pool5"][0], seen["rgb.fc8"][0, 0]
+        pooled, scores = seen["rgb.pool5"][0, 0], seen["rgb.fc8"][0, 0]
         (w6, b6), (w7, b7), (w8, b8) = (
             model.get_layer(f"rgb_{name}").get_weights()
             for name in ("fc6", "fc7", "fc8")

@@ -275,6 +275,20 @@ def test_its_costs_are_known(name):
     assert working and not working & idle
 
 
+@every_model
+def test_every_tap_has_clips_first(name):
+    model = tiny(name)
+    crop = kts.clip_spec(model).crop
+    # Every tenth, as each has its shape inferred.
+    taps = kts.taps(model, inspection.tap_names(model)[::10])
+    shapes = taps.compute_output_shape(
+        [(2, x.shape[1], *crop, x.shape[-1]) for x in model.inputs]
+    )
+    for tap, each in shapes.items():
+        for shape in [each] if isinstance(each, tuple) else each:
+            assert shape[0] == 2, tap
+
+
 @pytest.mark.usefixtures("_undrawn")
 @every_model
 def test_crops_of_112_pixels_go_in(name):

@@ -50,7 +50,8 @@ def test_the_authors_windows_are_an_option(name):
     clip = {"rgb": clip.astype("float32")}
     maps = kts.taps(plain, ["rgb.res5"]).predict_on_batch(clip)["rgb.res5"]
     means = [
-        maps[0, i : i + 7, j : j + 7].mean((0, 1)) for i, j in np.ndindex(2, 4)
+        maps[0, 0, i : i + 7, j : j + 7].mean((0, 1))
+        for i, j in np.ndindex(2, 4)
     ]
     kernel, bias = plain.get_layer("rgb_fc").get_weights()
     np.testing.assert_allclose(
