@@ -7,8 +7,9 @@ each alone, and measures them, and the same boxes without linking.
 
 A detector that is trained already is taken from the folder as it is.
 
-One stream alone is a detector of its own: it has its network's weights, and
-SVMs that were trained on its features only.
+One stream alone is a detector of its own: it has the weights of its network,
+which trains on a loss of its own beside the other, and SVMs that were trained
+on its features only.
 """
 
 import argparse
@@ -32,15 +33,13 @@ def main() -> None:
     folder = arguments.folder
     test = _videos(folder, arguments.test, "test")
     train = _videos(folder, arguments.train, "train")
-    detectors = {
-        name: _trained(train, folder / f"run_{name}", streams, arguments)
-        for name, streams in STREAMS.items()
-    }
-    rows = {}
-    for name, detector in detectors.items():
-        rows[name] = detection.evaluate_detector(detector, test)
+    both, rows = None, {}
+    for name, streams in STREAMS.items():
+        out = folder / f"run_{name}"
+        detector = _trained(train, out, streams, arguments, both)
+        both = both or detector
+        rows[name] = _measured(detector, test, out / "measured.json")
         print(_row(name, rows[name]), flush=True)
-    (folder / "detection.json").write_text(json.dumps(rows, indent=2))
     print(_by_class(rows["both"]))
 
 
@@ -58,7 +57,9 @@ def _videos(folder: Path, count: int, split: str):
     return detection.read_boxes(actors.generate_company(folder, count, split))
 
 
-def _trained(videos, out: Path, streams, arguments):
+def _trained(videos, out: Path, streams, arguments, both):
+    if (out / "model" / "config.json").exists():
+        return kts.load(f"local:{out / 'model'}")
     detector = detection.train_detector(
         videos,
         out,
@@ -68,10 +69,18 @@ def _trained(videos, out: Path, streams, arguments):
             frames=arguments.frames, steps=arguments.steps
         ),
         report=print,
+        network=both,
         streams=streams,
     )
     kts.save_pretrained(detector, out / "model", license="apache-2.0")
     return detector
+
+
+def _measured(detector, videos, place: Path) -> dict:
+    if not place.exists():
+        found = detection.evaluate_detector(detector, videos)
+        place.write_text(json.dumps(found, indent=2))
+    return json.loads(place.read_text())
 
 
 def _row(name: str, found) -> str:

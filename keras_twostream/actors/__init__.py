@@ -11,10 +11,12 @@ movement comes first; to measure what a single frame tells, take the middle one
 or one at random.
 
 `render_company` draws several people at once, each with an action of their
-own, and gives their boxes.
+own, and gives their boxes. `render_change` draws one who changes a state, and
+gives the frames where the change begins and ends.
 """
 
-from keras_twostream.actors.classes import CLASSES
+from keras_twostream.actors.changes import generate_changes, render_change
+from keras_twostream.actors.classes import CHANGES, CLASSES
 from keras_twostream.actors.company import (
     COMPANY_CLASSES,
     generate_company,
@@ -24,11 +26,14 @@ from keras_twostream.actors.company import (
 from keras_twostream.actors.rendering import generate, render, write_clip
 
 __all__ = [
+    "CHANGES",
     "CLASSES",
     "COMPANY_CLASSES",
     "generate",
+    "generate_changes",
     "generate_company",
     "render",
+    "render_change",
     "render_company",
     "write_clip",
     "write_company",

@@ -39,9 +39,14 @@ TOOLS = {
     "drink": ("cup", "bottle"),
     "phone": ("phone",),
     "wave_flag": ("flag",),
+    "pick_up": ("cup", "bottle"),
 }
 FREE_HANDS = ("wave_hand",)  # empty, or it would be wave_flag's twin
 FRONTAL = ("jumping_jack", "wave_hand", "wave_flag", "raise_arms")
 APPROACHING = ("walk_forward",)
-SIDEWAYS = ("run", "sit_down", "circle_arms_clockwise", "bend")
+SIDEWAYS = ("run", "sit_down", "circle_arms_clockwise", "bend", "pick_up")
 AS_SEEN = ("circle_arms_clockwise",)  # clockwise as the camera sees it
+
+# Changes of state, and what each is when played backwards: `render_change`.
+CHANGES = ("sit_down", "stand_up", "pick_up", "put_down")
+CHANGES_REVERSED = {"stand_up": "sit_down", "put_down": "pick_up"}

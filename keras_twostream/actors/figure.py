@@ -30,6 +30,7 @@ def figure_parts(
     view: View,
     tool: str | None,
     lead: int,
+    taken: int = 0,
 ) -> list[Part]:
     """Return all parts of a body over time.
 
@@ -39,6 +40,7 @@ def figure_parts(
         view: The camera.
         tool: "cup", "bottle", "phone", "flag" or None.
         lead: The hand that holds it.
+        taken: Frame in which the hand takes it; it lies there until then.
 
     Returns:
         A list of (nearness (T,), fills).
@@ -53,7 +55,9 @@ def figure_parts(
         depth = near["elbows"][side] * 0.6 + near["hands"][side] * 0.4 + 0.03
         fills = _arm(body, flat, view, side)
         if tool and side == lead:
-            held = tool_fills(tool, flat, view, side, body.colours["trim"])
+            at = np.maximum(np.arange(view.origin.shape[0]), taken)
+            there = {name: points[..., at, :] for name, points in flat.items()}
+            held = tool_fills(tool, there, view, side, body.colours["trim"])
             fills = fills[:-1] + held + fills[-1:]
         parts.append((depth, fills))
     return parts

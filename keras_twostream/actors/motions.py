@@ -26,12 +26,21 @@ def pose_sequence(
     """
     seconds = (np.arange(frames) - frames / 2) / FPS
     pose = _MOTIONS[label](seconds, body, rng)
-    return _fidget(pose, seconds, rng)
+    return fidget(pose, seconds, rng)
 
 
 def _sit_down(seconds, body, rng):
-    done = _once(len(seconds), rng)
-    pose = Pose(len(seconds))
+    return sitting(_once(len(seconds), rng), rng)
+
+
+def sitting(done: np.ndarray, rng: np.random.Generator) -> Pose:
+    """Return the poses of somebody who sits down.
+
+    Args:
+        done: (T,) 0 while the person stands, up to 1 when they sit.
+        rng: Source of extent.
+    """
+    pose = Pose(len(done))
     bent = rng.uniform(1.45, 1.6)
     pose.hip += done * bent
     pose.knee += done * (bent + rng.uniform(-0.1, 0.15))
@@ -40,6 +49,32 @@ def _sit_down(seconds, body, rng):
     pose.upper = hang(_both(reach))
     pose.fore = hang(_both(reach + 0.25 + done * rng.uniform(0.3, 0.9)))
     return pose
+
+
+def picking_up(done: np.ndarray, rng: np.random.Generator) -> tuple[Pose, int]:
+    """Return the poses of somebody who takes something from the floor.
+
+    Args:
+        done: (T,) 0 while the person stands, up to 1 when they stand again.
+        rng: Source of extent.
+
+    Returns:
+        The pose, and the frame in which the hand takes the object.
+    """
+    down = np.sin(np.pi * done) ** 2
+    pose = Pose(len(done), lead=int(rng.choice([LEFT, RIGHT])))
+    pose.lean += down * rng.uniform(0.8, 1.1)
+    pose.hip += down * rng.uniform(1.3, 1.5)
+    pose.knee += down * rng.uniform(1.9, 2.1)
+    arm, fore = rng.uniform(0.0, 0.15), rng.uniform(0.2, 0.5)
+    held = done * (done > 0.5)  # the hand with the object stays raised
+    reach = _both(arm + 0.3 * down)
+    reach[pose.lead] += 0.25 * held
+    pose.upper = hang(reach)
+    bent = _both(arm + fore * (1 - down) + 0.3 * down)
+    bent[pose.lead] += rng.uniform(0.8, 1.4) * held * (1 - down)
+    pose.fore = hang(bent)
+    return pose, int(np.argmax(down))
 
 
 def _raise_arms(seconds, body, rng):
@@ -268,8 +303,14 @@ def _both(values) -> np.ndarray:
     return np.stack([values, values]).astype(float)
 
 
-def _fidget(pose: Pose, seconds, rng) -> Pose:
-    """Add the small slow movements that every body makes."""
+def fidget(pose: Pose, seconds: np.ndarray, rng: np.random.Generator) -> Pose:
+    """Add the small slow movements that every body makes.
+
+    Args:
+        pose: The pose, changed in place.
+        seconds: (T,) time of each frame.
+        rng: Source of their rate and size.
+    """
 
     def sway(size):
         rate, phase = rng.uniform(0.2, 0.8), rng.uniform(0, 2 * np.pi)

@@ -49,12 +49,21 @@ def paint(
     return np.stack(frames)
 
 
-def cast(scene: Scene, pose: Pose, label: str) -> tuple[Figure, np.ndarray]:
-    """Return a figure before it is filmed, and its backdrop's (T,) shift."""
+def cast(
+    scene: Scene, pose: Pose, label: str, taken: int = 0
+) -> tuple[Figure, np.ndarray]:
+    """Return a figure before it is filmed, and its backdrop's (T,) shift.
+
+    Args:
+        scene: The scene.
+        pose: The poses of the figure.
+        label: Its action, before any reversal of time.
+        taken: Frame in which the hand takes the object.
+    """
     view, backdrop_shift, aside = _arrange(scene, pose, label)
     places = joints(scene.body, replace(pose, travel=0 * pose.travel))
     tool = _tool(scene, label)
-    parts = figure_parts(scene.body, places, view, tool, pose.lead)
+    parts = figure_parts(scene.body, places, view, tool, pose.lead, taken)
     if REVERSED.get(label, label) in APPROACHING:
         parts, view = _approaching(parts, scene, pose, view)
     fills = seat_fills(

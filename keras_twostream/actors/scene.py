@@ -26,6 +26,7 @@ class Scene:
 
     Attributes:
         size: (height, width) in pixels.
+        shortest: Least length in frames; the greatest is twice as much.
         frames: Length in frames.
         body: The person.
         facing: -1 or 1, towards the left or right of the picture.
@@ -39,12 +40,13 @@ class Scene:
     size: tuple[int, int]
     split: str
     rng: np.random.Generator = field(repr=False)
+    shortest: int = 32
     frames: int = 0
     body: Body = field(init=False)
 
     def __post_init__(self):
         rng, (height, width) = self.rng, self.size
-        self.frames = int(rng.integers(32, 65))
+        self.frames = int(rng.integers(self.shortest, 2 * self.shortest + 1))
         self.crf = int(rng.integers(18, 35))
         self.body = draw_body(self.split, rng)
         self.facing = int(rng.choice([-1, 1]))

@@ -28,6 +28,7 @@ from keras_twostream.detection.store import (
     VideoRegions,
 )
 from keras_twostream.errors import SpecError, WeightsError
+from keras_twostream.layers import Rescale
 
 TARGET_NORM = 20.0  # norm of one stream's features
 NEGATIVE = 0.3  # a region with less overlap is a negative of the class
@@ -65,6 +66,7 @@ def train_detector(
     recipe: "str | training.Recipe" = "action_tubes",
     settings: DetectorSettings | None = None,
     report: Callable[[str], None] = lambda line: None,
+    network: keras.Model | None = None,
     **options: Any,
 ) -> keras.Model:
     """Train a detector of action tubes, or resume the folder's run.
@@ -77,6 +79,9 @@ def train_detector(
             network.
         settings: See `DetectorSettings`.
         report: Function called with a line of text after each stage.
+        network: A trained model of `action_tubes` whose streams are kept as
+            they are: only the SVMs are trained, such as for new actions, or
+            for one of its two streams.
         **options: More options of `models.action_tubes`: `streams`, `width`,
             `regions`, `clip_spec`, ...
 
@@ -106,7 +111,7 @@ def train_detector(
         options,
         report,
     )
-    return run.go()
+    return run.go(network)
 
 
 def _labels(videos: Sequence[AnnotatedVideo]) -> list[str]:
@@ -123,21 +128,22 @@ class _Run:
     options: dict[str, Any]
     report: Callable[[str], None]
 
-    def go(self) -> keras.Model:
-        network = self._build("softmax")
+    def go(self, network: keras.Model | None) -> keras.Model:
+        detector = self._build("svm")
         store = RegionStore(
             self.out / "regions",
             self.videos,
             self.classes,
-            inspection.clip_spec(network),
-            inspection.region_spec(network),
+            inspection.clip_spec(detector),
+            inspection.region_spec(detector),
             self.settings.frames,
         )
         for path, reason in store.fill().items():
             self.report(f"Left out: {path}: {reason}")
         self.report(f"Regions of {len(store)} videos are in {self.out}.")
-        self._train(network, store)
-        detector = self._build("svm")
+        if network is None:
+            network = self._build("softmax")
+            self._train(network, store)
         _copy(network, detector)
         self._fit_svms(detector, store)
         inspection.update_card(
@@ -342,11 +348,25 @@ def _positives(
 
 
 def _copy(network: keras.Model, detector: keras.Model) -> None:
-    """Copy the network's weights, except for its classifier."""
-    own = {layer.name: layer for layer in network.layers if layer.weights}
-    for layer in detector.layers:
-        if layer.name in own:
-            layer.set_weights(own[layer.name].get_weights())
+    """Copy the network's weights, except for its classifier.
+
+    Raises:
+        WeightsError: If the network lacks a layer of the detector's streams.
+    """
+    own = {layer.name: layer.get_weights() for layer in network.layers}
+    for layer in detector.layers[:-1]:
+        if not layer.weights or isinstance(layer, Rescale):
+            continue
+        values = own.get(layer.name, [])
+        if [value.shape for value in values] != [
+            tuple(weight.shape) for weight in layer.weights
+        ]:
+            raise WeightsError(
+                f"{network.name} has no layer {layer.name} of this shape, so "
+                "the detector cannot take its streams. Give the options that "
+                "it was built with."
+            )
+        layer.set_weights(values)
 
 
 def _keep(network: keras.Model, place: Path) -> None:

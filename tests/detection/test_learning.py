@@ -205,3 +205,22 @@ def test_a_folder_with_another_network_is_refused(
         WeightsError, match="another network than the one asked"
     ):
         trained(company, run_folder, width=0.03)
+
+
+def test_the_svms_of_one_stream_are_trained_on_anothers_network(
+    company, detector, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(keras.Model, "fit", None)
+    alone = trained(company, tmp_path, network=detector, streams=("flow",))
+    assert inspection.clip_spec(alone).streams == ("flow",)
+    for name in ("flow_conv1", "flow_fc7"):
+        mine, theirs = (
+            model.get_layer(name).get_weights() for model in (alone, detector)
+        )
+        np.testing.assert_array_equal(mine[0], theirs[0])
+    assert alone.layers[-1].kernel.shape[0] < detector.layers[-1].input.shape[1]
+
+
+def test_a_network_of_another_width_is_refused(company, detector, tmp_path):
+    with pytest.raises(WeightsError, match="no layer .* of this shape"):
+        trained(company, tmp_path, network=detector, width=0.03)

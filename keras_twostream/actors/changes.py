@@ -1,0 +1,159 @@
+"""Actors who change a state, and when: before, during, after.
+
+Somebody sits down, stands up, takes something from the floor or puts it back.
+The frames before the change show one state of the world, those after it the
+other, which is what Actions ~ Transformations (Wang et al. 2016) looks for.
+The change lies where that paper searches: it begins between a third and half
+of the clip, and ends between half and two thirds.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from keras_twostream import _files
+from keras_twostream.actors.classes import CHANGES, CHANGES_REVERSED
+from keras_twostream.actors.motions import fidget, picking_up, sitting
+from keras_twostream.actors.painting import (
+    Figure,
+    cast,
+    draw_frame,
+    filmed,
+    in_fixed_point,
+)
+from keras_twostream.actors.rendering import encode_clip, refuse_size
+from keras_twostream.actors.scene import SPLITS, Scene
+from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
+
+SIZE = (96, 96)
+_SHORTEST = 60  # frames
+_LEAST = 0.08  # of the clip that a change takes
+
+
+def render_change(
+    label: str,
+    seed: int = 0,
+    split: str = "train",
+    index: int = 0,
+    size: tuple[int, int] = SIZE,
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """Draw one person who changes a state, and say when.
+
+    Args:
+        label: One of `CHANGES`.
+        seed: Seed of the whole data set.
+        split: "train" or "test"; they share no person and no wall.
+        index: Number of the clip in the split.
+        size: (height, width) in pixels, both even.
+
+    Returns:
+        (T, height, width, 3) uint8 RGB, 60 to 120 frames at 25 a second, and
+        two frame numbers: of the change's first frame, and of the first one
+        after it. The first lies in [T/3, T/2], the second in [T/2, 2T/3], and
+        there is at least 0.08 T between them.
+
+    Raises:
+        UnknownNameError: If there is no such label or split.
+        SpecError: If H.264 cannot hold the size.
+
+    Example:
+
+    ```python
+    frames, (start, end) = actors.render_change("pick_up")
+    before, after = frames[:start], frames[end:]
+    ```
+    """
+    frames, bounds, _ = _draw(label, seed, split, index, size)
+    return frames, bounds
+
+
+def generate_changes(
+    folder: str | os.PathLike,
+    count: int,
+    split: str = "train",
+    seed: int = 0,
+    size: tuple[int, int] = SIZE,
+) -> Path:
+    """Write clips of all changes in turn, and one list of their boundaries.
+
+    Args:
+        folder: Folder for the clips and `<split>.json`.
+        count: Number of clips; clip i shows change i modulo 4.
+        split: "train" or "test".
+        seed: Seed of the whole data set.
+        size: (height, width) in pixels.
+
+    Returns:
+        The list, which `read_annotations` reads; its items hold the frame
+        numbers "start" and "end" of the change, and "frames", the length.
+
+    Raises:
+        SpecError: If `count` is not positive.
+    """
+    if count < 1:
+        raise SpecError(f"`count` must be 1 or more. Received: count={count}")
+    folder, items = Path(folder), []
+    for index in range(count):
+        label = CHANGES[index % len(CHANGES)]
+        place = folder / split / label / f"{split}_{index:06d}.mp4"
+        frames, (start, end), crf = _draw(label, seed, split, index, size)
+        if not place.exists():
+            encode_clip(place, frames, crf)
+        items.append(
+            {
+                "path": place.relative_to(folder).as_posix(),
+                "label": label,
+                "change": [start, end],
+                "frames": len(frames),
+            }
+        )
+    listed = folder / f"{split}.json"
+    _files.write_json(listed, {"classes": CHANGES, "items": items})
+    return listed
+
+
+def _draw(label, seed, split, index, size):
+    """Return frames, the change's two boundaries, and the rate factor."""
+    for name, known in ((label, CHANGES), (split, SPLITS)):
+        if name not in known:
+            raise UnknownNameError(
+                f"No {name!r} in changes of actors.{did_you_mean(name, known)}"
+            )
+    refuse_size(size)
+    rng = np.random.default_rng([seed, SPLITS.index(split), index, 3])
+    setting, acting = rng.spawn(2)
+    scene = Scene(tuple(size), split, setting, _SHORTEST)
+    scene.pan = 0.0
+    count = scene.frames
+    start, end = _bounds(count, acting)
+    base = CHANGES_REVERSED.get(label, label)
+    figure = in_fixed_point(
+        filmed(_figure(scene, base, start, end, acting), scene)
+    )
+    still, order = np.zeros(count), np.arange(count)
+    if base != label:
+        order, start, end = order[::-1], count - end, count - start
+    frames = [draw_frame(scene, time, [figure], still) for time in order]
+    return np.stack(frames), (start, end), scene.crf
+
+
+def _bounds(count: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Return first frame of the change, and the first one after it."""
+    third, middle = count / 3, count / 2
+    start, end = rng.uniform(third, middle), rng.uniform(middle, 2 * third)
+    lacking = max(0.0, _LEAST * count - (end - start)) / 2
+    return round(start - lacking), round(end + lacking)
+
+
+def _figure(scene: Scene, base: str, start: int, end: int, rng) -> Figure:
+    time = (np.arange(scene.frames) - start) / (end - start)
+    done = np.clip(time, 0, 1)
+    done = done**2 * (3 - 2 * done)
+    taken = 0
+    if base == "sit_down":
+        pose = sitting(done, rng)
+    else:
+        pose, taken = picking_up(done, rng)
+    pose = fidget(pose, scene.seconds, rng)
+    return cast(scene, pose, base, taken)[0]
