@@ -1,17 +1,37 @@
 """A model's answer about a video."""
 
 import dataclasses
-from typing import Any
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_twostream.errors import UnknownNameError, did_you_mean
+from keras_twostream._printing import percent, printable
+from keras_twostream.errors import (
+    MissingLibraryError,
+    SpecError,
+    UnknownNameError,
+    did_you_mean,
+)
+from keras_twostream.spec import FUSED, ClipSpec
 from keras_twostream.timeline import THRESHOLD, Segment, States, stretches
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
 
-@dataclasses.dataclass(frozen=True)
+    from keras_twostream.visual import Story
+
+FRAMES = "frames"  # the source of a prediction that came from no file
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
 class Prediction:
     """A model's answer about a video.
+
+    In a notebook it shows itself: scores, times, segments.
 
     Attributes:
         source: The video file, or "frames".
@@ -28,6 +48,7 @@ class Prediction:
         seconds: Seconds spent on decode, flow and network.
         states: States before and after the action, in the window where the
             model is surest; None unless it is Actions ~ Transformations.
+        spec: The model's clip, with the flow algorithm that was asked for.
     """
 
     source: str
@@ -41,6 +62,7 @@ class Prediction:
     truncated: bool
     seconds: dict[str, float]
     states: States | None = None
+    spec: ClipSpec | None = None
 
     @property
     def duration(self) -> float:
@@ -196,9 +218,165 @@ class Prediction:
             "probability": round(float(scores[best]), 4),
         }
 
+    # === As it is shown ===
+
     def __str__(self) -> str:
-        named = ", ".join(f"{name} {p:.1%}" for name, p in self.top(3))
-        return f"{self.source}: {named}"
+        named = ", ".join(f"{name} {percent(p)}" for name, p in self.top(3))
+        return printable(f"{self.source}: {named}")
+
+    def __repr__(self) -> str:
+        ((name, share),) = self.top(1)
+        return printable(
+            f"<Prediction {Path(self.source).name!r}: {name} {percent(share)},"
+            f" {self.duration:.1f} s in {len(self.windows)} windows>"
+        )
+
+    def _repr_html_(self) -> str:
+        from keras_twostream import visual
+
+        note = "The file ends before it should." if self.truncated else ""
+        return visual.page(self._story(), self.segments(), note)
+
+    def plot(self, count: int = 5) -> "Figure":
+        """Return a figure: the likeliest classes, and their time.
+
+        Args:
+            count: Number of classes.
+
+        Returns:
+            A Matplotlib figure, which a notebook shows; `savefig` writes it.
+        """
+        from keras_twostream import visual
+
+        return visual.plot(self._story(), count)
+
+    def to_dataframe(self, stream: str | None = None) -> "DataFrame":
+        """Return the windows as a table of pandas.
+
+        Args:
+            stream: "rgb" or "flow" alone; all streams together when None.
+
+        Returns:
+            A DataFrame of probabilities: one row per window, with its start
+            and end in seconds as index, and one column per class.
+
+        Raises:
+            UnknownNameError: If that stream was not scored apart.
+            MissingLibraryError: If pandas is not installed.
+
+        Example:
+
+        ```python
+        table = prediction.to_dataframe()
+        table.idxmax(axis=1)  # the action of each window
+        ```
+        """
+        scores = self.timeline
+        if stream is not None:
+            self._scores(stream)
+            scores = self.stream_timelines[stream]
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingLibraryError(
+                "A table needs pandas, which is not installed: pip install "
+                "pandas. `to_json` and `timeline` need nothing else."
+            ) from error
+        return pandas.DataFrame(
+            scores,
+            index=pandas.MultiIndex.from_arrays(
+                self.windows.T, names=["start", "end"]
+            ),
+            columns=pandas.Index(self.classes, name="action"),
+        )
+
+    # === Pictures ===
+
+    def save_video(
+        self,
+        path: str | os.PathLike,
+        *,
+        sheet: str | os.PathLike | None = None,
+        **options: Any,
+    ) -> Path:
+        """Write an annotated video: frames, motion, scores, time.
+
+        Args:
+            path: File to write: H.264 in .mp4, or VP9 in .webm where FFmpeg
+                has no H.264; the suffix follows.
+            sheet: File for a contact sheet, drawn in the same pass.
+            **options: `source`: the video, if it is not where it was, or the
+                (T, H, W, 3) frames that were given; `truth`: the true action;
+                `progress`: a function called with frames done and in all.
+
+        Returns:
+            The path written.
+
+        Raises:
+            VideoError: If the file cannot be read.
+            SpecError: If it was predicted from frames, and none are given.
+            MissingLibraryError: If FFmpeg can write neither format.
+
+        Example:
+
+        ```python
+        prediction.save_video("answer.mp4")
+        ```
+        """
+        return self._draw(video=path, sheet=sheet, **options)["video"]
+
+    def save_sheet(self, path: str | os.PathLike, **options: Any) -> Path:
+        """Write a contact sheet: moments, motion, scores, time, as a PNG.
+
+        Args:
+            path: File to write.
+            **options: As of `save_video`.
+
+        Returns:
+            The path written.
+
+        Raises:
+            VideoError: If the file cannot be read.
+            SpecError: If it was predicted from frames, and none are given.
+        """
+        return self._draw(sheet=path, **options)["sheet"]
+
+    def _draw(
+        self,
+        *,
+        source: str | os.PathLike | np.ndarray | None = None,
+        truth: str | None = None,
+        progress: Callable[[float, float], None] | None = None,
+        **files: Any,
+    ) -> dict[str, Path]:
+        from keras_twostream import visual
+
+        if self.spec is None or (source is None and self.source == FRAMES):
+            raise SpecError(
+                "This prediction knows no video to draw. Give it: "
+                "save_video(path, source=...), a file or the frames."
+            )
+        return visual.draw(
+            self._story(truth),
+            self.source if source is None else source,
+            self.spec,
+            progress=progress,
+            **files,
+        )
+
+    def _story(self, truth: str | None = None) -> "Story":
+        from keras_twostream import visual
+
+        return visual.Story(
+            name=Path(self.source).name,
+            classes=self.classes,
+            windows=self.windows,
+            timelines={**self.stream_timelines, FUSED: self.timeline},
+            whole={**self.streams, FUSED: self.probabilities},
+            subtitle=self.model,
+            truth=truth,
+            states=self.states,
+        )
 
 
 def _ranked(top: list[tuple[str, float]]) -> list[dict[str, Any]]:

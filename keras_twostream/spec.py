@@ -13,19 +13,21 @@ from typing import Any
 
 import numpy as np
 
+from keras_twostream import _html
 from keras_twostream.errors import SpecError, did_you_mean
 
 STREAMS = ("rgb", "flow")
 FUSED = "fused"  # the name of the score of all streams together
 STACKINGS = ("forward", "bidirectional", "trajectory")
-FLOW_ALGORITHMS = (
-    "dis",
-    "farneback",
-    "tvl1",
-    "tvl1_opencv",
-    "raft_small",
-    "raft_large",
-)
+_ALGORITHMS = {
+    "dis": "DIS",
+    "farneback": "Farneback",
+    "tvl1": "TV-L1",
+    "tvl1_opencv": "OpenCV's TV-L1",
+    "raft_small": "RAFT (small)",
+    "raft_large": "RAFT (large)",
+}
+FLOW_ALGORITHMS = tuple(_ALGORITHMS)
 IN_GRAPH_FLOW = ("tvl1", "raft_small", "raft_large")  # on the Keras backend
 SAMPLINGS = ("uniform", "dense", "segments", "whole")
 SCORE_FUSIONS = ("logits", "softmax", "sci", "sci_max")
@@ -226,6 +228,61 @@ class ClipSpec:
     def _last(self, stride: int | None) -> int:
         return int(self._steps(stride)[-1] + self._offsets().max())
 
+    # === In words ===
+
+    def describe(self) -> dict[str, str]:
+        """Return the clip in words.
+
+        Returns:
+            A phrase for "clip", for each of the streams, and for "span".
+        """
+        apart = f", {self.temporal_stride} apart" * (self.clip_length > 1)
+        rate, height, width = "the video's own rate", *self.crop
+        if self.frame_rate:
+            rate = f"{self.frame_rate:g} frames a second"
+        words = {
+            "clip": f"{_counted(self.clip_length, 'step')}{apart}, at {rate}, "
+            f"{width}x{height} px cut from {self._frames_in_words()}"
+        }
+        if "rgb" in self.streams:
+            words["rgb"] = _counted(self.frames_per_step, "frame") + _AT_EACH
+        if "flow" in self.streams:
+            words["flow"] = self._flow_in_words()
+        words["span"] = f"a clip spans {self.span()} frames"
+        if self.frame_rate:
+            words["span"] += f" ({self.span() / self.frame_rate:.1f} s)"
+        return words
+
+    def _frames_in_words(self) -> str:
+        if self.resize_to:
+            height, width = self.resize_to
+            return f"frames stretched to {width}x{height} px"
+        words = f"frames whose short side is {self.short_side} px"
+        if self.cut_to:
+            height, width = self.cut_to
+            words += f", their middle {width}x{height}"
+        return words
+
+    def _flow_in_words(self) -> str:
+        where = f", from frame {self.flow_offset}" * (self.flow_offset != 0)
+        return (
+            f"{_counted(self.flow_length, 'field')}{_AT_EACH}{where}, "
+            f"{_ALGORITHMS[self.flow_algorithm]}, {self.stacking}, "
+            f"clipped at {self.flow_bound:g} px"
+        )
+
+    def _repr_html_(self) -> str:
+        words = list(self.describe().items())
+        fields = [
+            (field.name, getattr(self, field.name))
+            for field in dataclasses.fields(self)
+        ]
+        every = _html.table(["field", "value"], fields)
+        return (
+            f"<b>ClipSpec</b>{_html.table([], words)}<details><summary>"
+            f"All fields</summary>{every}</details>"
+        )
+
     # === As plain JSON ===
 
     def to_json(self) -> dict[str, Any]:
@@ -252,6 +309,13 @@ class ClipSpec:
                 f"Known fields: {', '.join(sorted(known))}."
             )
         return cls(**values)
+
+
+_AT_EACH = " at each step"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number > 1)}"
 
 
 # === Checks ===

@@ -131,3 +131,10 @@ def test_a_wrong_field_says_the_rule_and_the_value(changes, message):
 def test_an_unknown_field_suggests_an_update():
     with pytest.raises(SpecError, match="no field shutter.*update"):
         ClipSpec.from_json({"shutter": 1})
+
+
+def test_a_notebook_shows_a_spec_in_words_and_in_full():
+    shown = ClipSpec(clip_length=8, temporal_stride=4)._repr_html_()
+    assert "8 steps, 4 apart, at 25 frames a second" in shown
+    assert "10 fields at each step, DIS" in shown
+    assert "score_fusion" in shown

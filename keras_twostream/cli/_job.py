@@ -1,12 +1,15 @@
 """The whole main job on one file: decode, flow, network, pictures."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
 from keras_twostream._stopwatch import Stopwatch
-from keras_twostream.cli import _console, _model, _pictures
+from keras_twostream.cli import _console, _model
 from keras_twostream.cli._report import report, time_spent
+from keras_twostream.data.lists.files import ANNOTATED
+from keras_twostream.prediction import Prediction
 from keras_twostream.scoring import predicting
 from keras_twostream.timeline import THRESHOLD
 
@@ -23,7 +26,7 @@ class Result:
         failure: The reason for missing pictures, if they were wanted.
     """
 
-    prediction: predicting.Prediction
+    prediction: Prediction
     pictures: dict[str, str]
     seconds: dict[str, float]
     truth: str | None = None
@@ -63,18 +66,33 @@ def run(
             progress=advance,
         )
         # A list answers a folder, and this is a file.
-        said = cast(predicting.Prediction, answer)
+        said = cast(Prediction, answer)
         if base is not None:
             bars.update(task, description=f"{video.name}: drawing")
             try:
                 with drawing("drawing"):
-                    pictures = _pictures.draw(
-                        said, loaded.spec, base, truth=truth, progress=advance
-                    )
+                    pictures = _draw(said, base, truth, advance)
             except Exception as error:
                 failure = error
     seconds = {**said.seconds, **drawing.seconds}
     return Result(said, pictures, seconds, truth, failure)
+
+
+def _draw(
+    prediction: Prediction,
+    base: Path,
+    truth: str | None,
+    progress: Callable[[float, float], None],
+) -> dict[str, str]:
+    """Write both pictures; return their paths."""
+    sheet = base.with_name(f"{base.name}.sheet.png")
+    video = prediction.save_video(
+        base.with_name(f"{base.name}{ANNOTATED}.mp4"),
+        sheet=sheet,
+        truth=truth,
+        progress=progress,
+    )
+    return {"video": str(video), "sheet": str(sheet)}
 
 
 def show(

@@ -183,10 +183,10 @@ def _swept(
 class VideoEvaluation(keras.callbacks.Callback):
     """Callback that measures whole-video accuracy while `fit` runs.
 
-    Writes `video_top1`, `video_top5`, `video_mean_class`, the same per
-    stream (`video_rgb_top1`, ...) and the best of a sweep over fusion
-    weights (`video_best_fusion`) into `logs`, so that callbacks after it can
-    monitor them.
+    Writes `video_top1`, `video_top5` of more than five classes,
+    `video_mean_class`, the same per stream (`video_rgb_top1`, ...) and the
+    best of a sweep over fusion weights (`video_best_fusion`) into `logs`, so
+    that callbacks after it can monitor them.
 
     Args:
         items: An `Annotations`, or (path, label) pairs.

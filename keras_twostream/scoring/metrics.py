@@ -9,7 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_twostream import _html
 from keras_twostream._files import write_arrays
+from keras_twostream._printing import percent
 from keras_twostream.data.lists.labels import check_labels
 from keras_twostream.errors import SpecError, did_you_mean
 from keras_twostream.layers import concentration
@@ -19,9 +21,11 @@ KINDS = ("logits", "softmax")
 SWEEP = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class VideoScores:
     """The scores of a network for every video, stream by stream.
+
+    In a notebook it shows its accuracies.
 
     Attributes:
         names: Path of each video.
@@ -87,6 +91,27 @@ class VideoScores:
         """Return the scores of the streams, without the fused ones."""
         only = {k: v for k, v in self.scores.items() if k != FUSED}
         return only or dict(self.scores)
+
+    def __repr__(self) -> str:
+        numbers = "labels unknown"
+        if self._labelled():
+            shares = self.report()[FUSED].items()
+            numbers = ", ".join(f"{n} {percent(share)}" for n, share in shares)
+        return f"<VideoScores of {len(self.names)} videos: {numbers}>"
+
+    def _repr_html_(self) -> str:
+        title = f"<b>{len(self.names)} videos</b>"
+        if not self._labelled():
+            return f"{title}, labels unknown"
+        report = self.report()
+        rows = [
+            [stream, *map(percent, numbers.values())]
+            for stream, numbers in report.items()
+        ]
+        return title + _html.table(["stream", *report[FUSED]], rows)
+
+    def _labelled(self) -> bool:
+        return bool(np.any(np.asarray(self.labels) >= 0))
 
 
 # === Fusion ===
@@ -243,6 +268,7 @@ def _concentration(shares: np.ndarray) -> np.ndarray:
 def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Return top1, top5 and mean class accuracy.
 
+    Five of at most five classes are always right, so that there is no top5.
     For labels that are 0/1 vectors, return the mean average precision.
 
     Args:
@@ -260,9 +286,10 @@ def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     known = np.asarray(labels) >= 0
     scores, labels = scores[known], np.asarray(labels)[known]
     recall = class_recall(scores, labels)
+    five = scores.shape[-1] > 5
     return {
         "top1": top_k(scores, labels, 1),
-        "top5": top_k(scores, labels, 5),
+        **({"top5": top_k(scores, labels, 5)} if five else {}),
         "mean_class": float(np.nanmean(recall)) if len(labels) else 0.0,
     }
 

@@ -19,7 +19,7 @@ from keras_twostream import data, hub, inspection, pretrained
 from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.data.lists.files import videos_in
 from keras_twostream.errors import SpecError, UntrainedHeadError, VideoError
-from keras_twostream.prediction import Prediction
+from keras_twostream.prediction import FRAMES, Prediction
 from keras_twostream.scoring.scorer import (
     chances,
     head_names,
@@ -29,7 +29,7 @@ from keras_twostream.scoring.scorer import (
     scorer,
 )
 from keras_twostream.scoring.states import DISTANCES, distances_of, states
-from keras_twostream.spec import FUSED
+from keras_twostream.spec import FUSED, ClipSpec
 from keras_twostream.timeline import States
 
 BATCH = 4  # windows scored at once, in videos that have more than one
@@ -126,7 +126,7 @@ def predict(
         watch = Stopwatch()
         windows = data.Windows(one, spec, hop, watch)
         logits = _score(windows, _kept_scorer(model), watch, progress)
-        return _prediction(one, model, windows, logits, watch)
+        return _prediction(one, model, windows, logits, watch, spec)
 
     if isinstance(source, Sequence) and not isinstance(source, str | bytes):
         return _all(list(source), answer)
@@ -178,6 +178,7 @@ def _prediction(
     windows: data.Windows,
     logits: dict[str, np.ndarray],
     watch: Stopwatch,
+    spec: ClipSpec,
 ) -> Prediction:
     """Return the prediction from the logits (N, C) of a video's windows."""
     card = inspection.card(model)
@@ -202,6 +203,7 @@ def _prediction(
         truncated=windows.truncated or seen < len(windows),
         seconds=watch.seconds,
         states=around,
+        spec=spec,
     )
 
 
@@ -298,4 +300,4 @@ def _loaded(model: keras.Model | str) -> keras.Model:
 def _describe(source: str | os.PathLike | np.ndarray) -> str:
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
-    return "frames"
+    return FRAMES

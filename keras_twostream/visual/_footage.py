@@ -16,12 +16,12 @@ _LONGEST_PAUSE = 3  # frames
 
 
 def footage(
-    path: str | os.PathLike, spec: ClipSpec
+    source: str | os.PathLike | np.ndarray, spec: ClipSpec
 ) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
     """Yield a video's frames, with the motion that the network sees.
 
     Args:
-        path: A video file.
+        source: A video file, or (T, H, W, 3) RGB frames at the spec's rate.
         spec: Frame rate, size and algorithm of the flow.
 
     Yields:
@@ -32,8 +32,7 @@ def footage(
     Raises:
         VideoError: If the file cannot be read.
     """
-    rate = spec.frame_rate or reading.probe(path).fps
-    frames = reading.iter_frames(path, rate=spec.frame_rate)
+    rate, frames = rate_of(source, spec), _frames(source, spec)
     shown = _Shown()
     for number, (frame, following) in enumerate(_with_next(frames)):
         motion = shown.motion
@@ -41,6 +40,29 @@ def footage(
             motion = shown.follow(_motion(frame, following, spec))
         image = flow.to_rgb(motion, shown.full_speed)
         yield number / rate, frame, on_dark(image)
+
+
+def rate_of(source: str | os.PathLike | np.ndarray, spec: ClipSpec) -> float:
+    """Return the frames per second of `footage`."""
+    if spec.frame_rate is not None:
+        return spec.frame_rate
+    in_memory = isinstance(source, np.ndarray)
+    return 25.0 if in_memory else reading.probe(source).fps
+
+
+def length_of(source: str | os.PathLike | np.ndarray, spec: ClipSpec) -> int:
+    """Return the number of frames of `footage`."""
+    if isinstance(source, np.ndarray):
+        return len(source)
+    return reading.count_frames(source, spec.frame_rate)
+
+
+def _frames(
+    source: str | os.PathLike | np.ndarray, spec: ClipSpec
+) -> Iterator[np.ndarray]:
+    if isinstance(source, np.ndarray):
+        return iter(source.astype(np.uint8, copy=False))
+    return reading.iter_frames(source, rate=spec.frame_rate)
 
 
 def on_dark(image: np.ndarray) -> np.ndarray:

@@ -8,9 +8,13 @@ from PIL import Image, ImageDraw
 
 from keras_twostream import flow
 from keras_twostream._opencv import cv2
+from keras_twostream._printing import percent
 from keras_twostream.visual import _theme
 from keras_twostream.visual._footage import on_dark
 from keras_twostream.visual._story import Story
+
+_NAMED = 40  # actions in a legend
+_SMALLEST = 7  # pixels; smaller type cannot be read
 
 
 class Box(NamedTuple):
@@ -60,7 +64,9 @@ def text(
     anchor: str = "ls",
     width: float | None = None,
 ) -> float:
-    """Write one line; words too long for `width` end in an ellipsis.
+    """Write one line; words too long for `width` become smaller.
+
+    At a third of their size they stop to shrink, and end in an ellipsis.
 
     Args:
         draw: Picture to write on.
@@ -75,10 +81,20 @@ def text(
     Returns:
         The width of the written text.
     """
-    face = _theme.font(size, bold)
+    face = _fitting(words, size, bold, width)
     words = _shorten(words, face, width)
     draw.text(at, words, fill=colour, font=face, anchor=anchor)
     return face.getlength(words)
+
+
+def _fitting(words: str, size: int, bold: bool, width: float | None):
+    """Return the largest type up to `size` in which words fit."""
+    face = _theme.font(size, bold)
+    length = face.getlength(words)
+    if width is None or length <= width:
+        return face
+    smaller = int(size * width / length)
+    return _theme.font(max(smaller, round(size / 3), _SMALLEST), bold)
 
 
 def _shorten(words: str, face, width: float | None) -> str:
@@ -197,8 +213,8 @@ def _bar(draw, box: Box, top: float, row, colour, size: int) -> None:
     baseline = top + size + 2
     text(draw, (box.left, baseline), label, size - 1, strong,
          width=box.width - 4 * size)  # fmt: skip
-    percent = (box.right, baseline)
-    text(draw, percent, f"{score:.0%}", size - 1, strong, anchor="rs")
+    right = (box.right, baseline)
+    text(draw, right, percent(score), size - 1, strong, anchor="rs")
     y = round(baseline) + 5
     draw.rectangle((box.left, y, box.right - 1, y + 4), fill=_theme.TRACK)
     length = round(box.width * score)
@@ -212,9 +228,8 @@ def timeline(
     """Draw the actions over time: coloured stretches, a scale in seconds."""
     for start, end, winner, mean in story.stretches():
         left, right = _x(box, story, start), _x(box, story, end)
-        colour = _theme.mix(
-            _theme.PANEL, action_colour(winner), 0.35 + 0.65 * mean
-        )
+        strong = action_colour(story.colours[winner])
+        colour = _theme.mix(_theme.PANEL, strong, 0.35 + 0.65 * mean)
         # In a long video a stretch may be narrower than the gap behind it.
         right_edge = max(left, right - 2)
         draw.rectangle((left, box.top, right_edge, box.bottom - 1), fill=colour)
@@ -240,7 +255,8 @@ def states(
     """Draw two bars: the time before the action, and the time after it."""
     if story.states is None:
         return
-    colour = action_colour(story.states.action)
+    place = story.colours.get(story.states.action, len(story.colours))
+    colour = action_colour(place)
     parts = {
         "before": story.states.precondition,
         "after": story.states.effect,
@@ -262,8 +278,70 @@ def playhead(
 
 
 def action_colour(number: int) -> tuple[int, int, int]:
-    """Return the colour of a class on the timeline."""
-    return _theme.ACTION_COLOURS[number % len(_theme.ACTION_COLOURS)]
+    """Return the colour of an action, by its number in a picture.
+
+    The first eight have hues of their own; the next ones are paler.
+    """
+    cycle, place = divmod(number, len(_theme.ACTION_COLOURS))
+    pale = min(0.6, 0.3 * cycle)
+    return _theme.mix(_theme.ACTION_COLOURS[place], _theme.TEXT, pale)
+
+
+class Entry(NamedTuple):
+    """A line of the legend: the name of an action, and its place in a box."""
+
+    left: float
+    row: int
+    words: str
+    number: int
+
+
+def legend_entries(story: Story, width: int, size: int) -> list[Entry]:
+    """Return the names of the strip's actions, laid out in rows.
+
+    Args:
+        story: The story.
+        width: Width of a row, in pixels.
+        size: Size of the type, in pixels.
+
+    Returns:
+        The entries, at most `_NAMED`; a last one counts the others.
+    """
+    entries: list[Entry] = []
+    left, row = 0.0, 0
+    names = [(number, story.label(w)) for w, number in story.colours.items()]
+    more = len(names) - _NAMED
+    if more > 0:
+        names = [*names[:_NAMED], (-1, f"and {more} more")]
+    for number, words in names:
+        length = min(width, _theme.font(size).getlength(words) + 3 * size)
+        if left and left + length > width:
+            left, row = 0.0, row + 1
+        entries.append(Entry(left, row, words, number))
+        left += length + size
+    return entries
+
+
+def legend(
+    draw: ImageDraw.ImageDraw, box: Box, story: Story, size: int
+) -> None:
+    """Draw the names of the strip's actions beside their colours."""
+    for entry in legend_entries(story, box.width, size):
+        left, top = (
+            box.left + entry.left,
+            box.top + entry.row * legend_row(size),
+        )
+        if entry.number >= 0:
+            square = (left, top, left + size - 3, top + size - 3)
+            draw.rectangle(square, fill=action_colour(entry.number))
+        at = (left + 1.5 * size, top + size - 3)
+        room = box.right - at[0]
+        text(draw, at, entry.words, size, _theme.MUTED, width=room)
+
+
+def legend_row(size: int) -> int:
+    """Return the pixels from one row of the legend to the next."""
+    return round(1.7 * size)
 
 
 def _x(box: Box, story: Story, second: float) -> int:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from keras_twostream import _files
+from keras_twostream._printing import percent, readable
 from keras_twostream.spec import FUSED
 from keras_twostream.visual import _parts, _theme
 from keras_twostream.visual._parts import Box
@@ -21,6 +23,7 @@ _HEADER = 132
 _CAPTION = 40
 _SCORES = 200
 _ROWS = 5
+_LEGEND = 17
 _TALLEST = 300  # keeps the sheet of a portrait video short
 
 
@@ -43,7 +46,8 @@ def contact_sheet(
     moments = list(footage)[:MOMENTS]
     cell = _cell(moments)
     rows = -(-len(moments) // COLUMNS)
-    height = _HEADER + rows * (cell.height + _GAP) + _SCORES + 130
+    legend = _legend_height(story)
+    height = _HEADER + rows * (cell.height + _GAP) + _SCORES + 130 + legend
     canvas = Image.new("RGB", (WIDTH, height), _theme.BACKGROUND)
     draw = ImageDraw.Draw(canvas)
     _headline(draw, story)
@@ -58,11 +62,18 @@ def contact_sheet(
     _parts.timeline(draw, strip, story, 16)
     for second, _, _ in moments:
         _parts.playhead(draw, strip, story, second)
+    below = strip._replace(top=height - legend - 20)
+    _parts.legend(draw, below, story, _LEGEND)
     if story.states is not None:
         _parts.states(draw, strip._replace(top=strip.bottom + 28), story, 16)
-    path = Path(path)
-    canvas.save(path, format="PNG")
-    return path
+    with _files.writing(path) as file:
+        canvas.save(file, format="PNG")
+    return Path(path)
+
+
+def _legend_height(story: Story) -> int:
+    rows = _parts.legend_entries(story, WIDTH - 2 * _MARGIN, _LEGEND)
+    return (rows[-1].row + 1) * _parts.legend_row(_LEGEND)
 
 
 def _cell(moments) -> Box:
@@ -74,18 +85,25 @@ def _cell(moments) -> Box:
 
 
 def _headline(draw: ImageDraw.ImageDraw, story: Story) -> None:
-    best = int(np.argmax(story.whole))
-    width = _parts.text(draw, (_MARGIN, 72), story.label(best), 44, bold=True)
+    (best,) = story.ranked(1)
+    inside = WIDTH - 2 * _MARGIN
+    width = _parts.text(
+        draw, (_MARGIN, 72), story.label(best), 44, bold=True,
+        width=inside - 180,
+    )  # fmt: skip
     _parts.text(
-        draw, (_MARGIN + width + 22, 72), f"{story.whole[best]:.0%}", 44,
-        _theme.STREAM_COLOURS[FUSED],
+        draw, (_MARGIN + width + 22, 72), percent(story.whole[FUSED][best]),
+        44, _theme.STREAM_COLOURS[FUSED],
     )  # fmt: skip
     line = f"{story.name}, {story.duration:.1f} s"
     if story.truth is not None:
-        line += f"    truth: {story.truth.replace('_', ' ')}"
-    _parts.text(draw, (_MARGIN, 106), line, 20, _theme.MUTED)
-    edge = (WIDTH - _MARGIN, 106)
-    _parts.text(draw, edge, story.subtitle, 20, _theme.MUTED, anchor="rs")
+        line = f"truth: {readable(story.truth)}    {line}"
+    half = (inside - _GAP) // 2
+    _parts.text(draw, (_MARGIN, 106), line, 20, _theme.MUTED, width=half)
+    _parts.text(
+        draw, (WIDTH - _MARGIN, 106), story.subtitle, 20, _theme.MUTED,
+        anchor="rs", width=half,
+    )  # fmt: skip
 
 
 def _moment(canvas: Image.Image, box: Box, story: Story, moment) -> None:
@@ -104,25 +122,31 @@ def _moment(canvas: Image.Image, box: Box, story: Story, moment) -> None:
     )
     draw.rectangle(
         (box.left + width + 12, baseline - 13, box.left + width + 25, baseline),
-        fill=_parts.action_colour(best),
+        fill=_colour(story, best),
     )
     _parts.text(
         draw,
         (box.left + width + 34, baseline),
-        f"{story.label(best)}  {now[best]:.0%}",
+        f"{percent(now[best])}  {story.label(best)}",
         18,
         width=box.width - width - 34,
     )
 
 
+def _colour(story: Story, winner: int) -> _theme.Colour:
+    """Return a class's colour on the strip, if it is there."""
+    if winner not in story.colours:
+        return _theme.TRACK
+    return _parts.action_colour(story.colours[winner])
+
+
 def _scores(canvas: Image.Image, box: Box, story: Story) -> None:
     _parts.panel(canvas, box)
     draw = ImageDraw.Draw(canvas)
-    shown = np.argsort(-story.whole, kind="stable")[:_ROWS]
+    shown = story.ranked(_ROWS)
     columns = box.inset(20).columns(len(story.streams), 48)
     for column, stream in zip(columns, story.streams, strict=True):
-        scores = story.timelines[stream].mean(axis=0)
-        scores = story.whole if stream == FUSED else scores
+        scores = story.whole[stream]
         rows = [(story.label(i), float(scores[i])) for i in shown]
         alone = len(story.streams) == 1
         _parts.bars(draw, column, stream, rows, alone=alone, size=17)

@@ -1,6 +1,7 @@
 """The content of the pictures: actions over time, by stream."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -19,7 +20,7 @@ class Story:
         windows: (N, 2) start and end of each window, in seconds.
         timelines: (N, C) probabilities of each window, by stream, the fused
             ones under "fused".
-        whole: (C,) fused probabilities of the whole video.
+        whole: (C,) probabilities of the whole video, by stream.
         subtitle: A quiet line: the model.
         truth: The true action, where it is known.
         states: States before and after the action, if the model gives them.
@@ -29,7 +30,7 @@ class Story:
     classes: tuple[str, ...]
     windows: np.ndarray
     timelines: dict[str, np.ndarray]
-    whole: np.ndarray
+    whole: dict[str, np.ndarray]
     subtitle: str = ""
     truth: str | None = None
     states: States | None = None
@@ -57,6 +58,11 @@ class Story:
         scores = self.timelines[stream]
         return scores[before] * (1 - share) + scores[after] * share
 
+    def ranked(self, count: int) -> list[int]:
+        """Return the likeliest classes of the whole video, in order."""
+        best = np.argsort(-self.whole[FUSED], kind="stable")
+        return best[:count].tolist()
+
     def shown(self, second: float, count: int) -> list[int]:
         """The classes whose bars are drawn, in order.
 
@@ -64,7 +70,7 @@ class Story:
         answer of every window; otherwise they are the moment's own.
         """
         winners = set(np.argmax(self.timelines[FUSED], axis=1).tolist())
-        ranked = np.argsort(-self.whole, kind="stable")[:count].tolist()
+        ranked = self.ranked(count)
         if winners <= set(ranked):
             return ranked
         return np.argsort(-self.at(second), kind="stable")[:count].tolist()
@@ -72,6 +78,15 @@ class Story:
     def stretches(self) -> list[Stretch]:
         """Return the times of each answer, however unsure."""
         return stretches(self.windows, self.timelines[FUSED])
+
+    @functools.cached_property
+    def colours(self) -> dict[int, int]:
+        """Numbers of colours of the classes on the strip, in order of time.
+
+        The first classes to appear have colours that differ.
+        """
+        winners = [stretch.winner for stretch in self.stretches()]
+        return {w: n for n, w in enumerate(dict.fromkeys(winners))}
 
     def label(self, number: int) -> str:
         """Return the class's name as a person would write it."""

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from keras_twostream import _files
+from keras_twostream._printing import percent, readable
 from keras_twostream.data.video.encoders import first_encoder, video_stream
 from keras_twostream.spec import FUSED
 from keras_twostream.visual import _parts, _theme
@@ -21,6 +22,7 @@ SIZE = (1280, 720)
 _MARGIN = 32
 _ROWS = 4
 _INSIDE = SIZE[0] - 2 * _MARGIN
+_HEAD = _INSIDE * 2 // 3
 _MEDIA = Box(_MARGIN, 92, _INSIDE, 364)
 _SCORES = Box(_MARGIN, 472, _INSIDE, 168)
 _TIMELINE = Box(_MARGIN, 656, _INSIDE, 24)
@@ -70,7 +72,7 @@ class _Stage:
         draw = ImageDraw.Draw(self._base)
         _parts.timeline(draw, _TIMELINE, story)
         edge = (SIZE[0] - _MARGIN, 46)
-        width = _INSIDE // 3
+        width = _INSIDE - _HEAD - 20
         _parts.text(draw, edge, story.name, 17, anchor="rs", width=width)
         edge = (edge[0], 72)
         _parts.text(
@@ -100,17 +102,19 @@ class _Stage:
         now = story.at(second)
         best = int(np.argmax(now))
         width = _parts.text(
-            draw, (_MARGIN, 50), story.label(best), 32, bold=True
-        )
+            draw, (_MARGIN, 50), story.label(best), 32, bold=True,
+            width=_HEAD - 140,
+        )  # fmt: skip
         _parts.text(
-            draw, (_MARGIN + width + 16, 50), f"{now[best]:.0%}", 32,
+            draw, (_MARGIN + width + 16, 50), percent(now[best]), 32,
             _theme.STREAM_COLOURS[FUSED],
         )  # fmt: skip
-        whole = int(np.argmax(story.whole))
-        line = f"whole video: {story.label(whole)} {story.whole[whole]:.0%}"
+        (whole,) = story.ranked(1)
+        line = f"{percent(story.whole[FUSED][whole])} {story.label(whole)}"
+        line = f"whole video: {line}"
         if story.truth is not None:
-            line += f"    truth: {story.truth.replace('_', ' ')}"
-        _parts.text(draw, (_MARGIN, 76), line, 15, _theme.MUTED)
+            line += f"    truth: {readable(story.truth)}"
+        _parts.text(draw, (_MARGIN, 76), line, 15, _theme.MUTED, width=_HEAD)
 
     def _scores(self, draw: ImageDraw.ImageDraw, second: float) -> None:
         story = self._story

@@ -11,6 +11,7 @@ from small_model import CLASSES, small_model
 from keras_twostream import actors, cli, data, hub, inspection
 from keras_twostream.cli import _demo, _files
 from keras_twostream.data.source import Part
+from keras_twostream.prediction import Prediction
 from keras_twostream.scoring import predicting
 
 
@@ -140,12 +141,10 @@ def test_an_error_nobody_foresaw_stops_one_file_only(video, monkeypatch):
 
 
 def test_an_answer_outlives_a_picture_that_fails(video, tmp_path, monkeypatch):
-    from keras_twostream.cli import _pictures
-
     def fail(*arguments, **options):
         raise OSError("no space left")
 
-    monkeypatch.setattr(_pictures, "draw", fail)
+    monkeypatch.setattr(Prediction, "save_video", fail)
     result = run("predict", video, "--out", tmp_path, "--json")
     assert result.exit_code == 1
     assert f"Cannot draw {video}: OSError: no space left" in result.stderr

@@ -21,7 +21,7 @@ STORY = visual.Story(
     classes=("wave_hand", "sit_down", "drink"),
     windows=np.stack([np.arange(4), np.arange(4) + 1.0], axis=-1),
     timelines={"rgb": SCORES, "flow": SCORES[::-1], "fused": SCORES},
-    whole=SCORES.mean(axis=0),
+    whole=dict.fromkeys(("rgb", "flow", "fused"), SCORES.mean(axis=0)),
     subtitle="small",
     truth="sit_down",
 )
@@ -77,7 +77,7 @@ def test_a_long_video_of_short_stretches_has_a_timeline(tmp_path):
         STORY,
         windows=np.stack([np.arange(count), np.arange(count) + 1], -1) / 2,
         timelines={"fused": scores},
-        whole=scores.mean(axis=0),
+        whole={"fused": scores.mean(axis=0)},
     )
     path = visual.annotated_video(tmp_path / "out.mp4", long, moments(1), 25.0)
     assert path.exists()

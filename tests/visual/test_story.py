@@ -16,7 +16,7 @@ def story(fused, windows=None, **streams):
         classes=("wave_hand", "sit_down", "drink"),
         windows=windows,
         timelines={**streams, "fused": fused},
-        whole=fused.mean(axis=0),
+        whole={"fused": fused.mean(axis=0)},
     )
 
 
