@@ -1,15 +1,19 @@
 """The work of `evaluate`."""
 
 import dataclasses
+import json
+from pathlib import Path
 from typing import Any
 
 from keras_twostream import inspection, training
 from keras_twostream.cli._files import check_writable
 from keras_twostream.cli._train_setup import (
+    HEADS,
     load_anything,
     refuse_mixture,
 )
 from keras_twostream.data import read_annotations
+from keras_twostream.data.lists.rows import header_of
 from keras_twostream.scoring.predicting import refuse_untrained
 from keras_twostream.scoring.reporting import report_on, save_scores
 
@@ -31,8 +35,12 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
         split=flags["split"],
         subset=flags["subset"] or ("test" if flags["split"] else None),
         root=flags["root"],
+        label=_column(flags),
     )
     refuse_mixture(found, flags["data"], WHICH_TO_MEASURE)
+    order = Path(flags["model"]) / HEADS
+    if flags["head"] is not None and order.exists():
+        found = found.in_order_of(json.loads(order.read_text())[flags["head"]])
     if flags["head"] is None:
         names = inspection.class_names(model)
         found = found.in_order_of(names)
@@ -68,3 +76,12 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     if flags["out"] is not None:
         save_scores(scores, report, weights, flags["out"])
     return report
+
+
+def _column(flags: dict[str, Any]) -> str | None:
+    """Return the head's column, if the list is a table that has one."""
+    path, head = Path(flags["data"]), flags["head"]
+    if head is None or not path.is_file():
+        return None
+    first = path.read_text("utf-8", "replace").lstrip().partition("\n")[0]
+    return head if head.lower() in header_of(first) else None

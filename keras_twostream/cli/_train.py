@@ -112,6 +112,12 @@ def _pattern_with_group(_, __, value: str) -> str:
 )
 @click.option("--streams", metavar="rgb,flow", help="Streams to train.")
 @click.option(
+    "--heads",
+    metavar="COLUMN,COLUMN",
+    help="Columns of labels in a CSV, each with a head of its own; a video "
+    "counts for those that it has a label for.",
+)
+@click.option(
     "--option",
     multiple=True,
     metavar="NAME=VALUE",

@@ -1,6 +1,7 @@
 """One run of `keras-twostream train`."""
 
 import contextlib
+import dataclasses
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -60,6 +61,7 @@ def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
                 "subset",
                 "root",
                 "list_format",
+                "heads",
             )
         },
     )
@@ -77,7 +79,9 @@ def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
         before = setup.load_anything(str(inner["out"]))
     model, trained = _train(flags, command, stages[-1][1], lists, before)
     report = {"out": str(out), "model": str(out / "model"), **trained}
-    if lists.validation:
+    if lists.validation and lists.heads:
+        report["held_out"] = _measure_heads(model, lists, stages[-1][1], flags)
+    elif lists.validation:
         found = _measure(model, lists.validation, stages[-1][1], flags)
         hub.state_metrics(out / "model", _rows(found, flags))
         report["held_out"] = found
@@ -126,6 +130,8 @@ def _train(
                 click.echo(f"Going on with the run in {out}.", err=True)
             else:
                 _write_config(out, flags, command, recipe, model)
+                if lists.heads:
+                    _files.write_json(out / setup.HEADS, lists.heads)
             trained = training.train(
                 model,
                 lists.train,
@@ -277,6 +283,7 @@ def _model(
         recipe,
         options,
         spec,
+        lists.heads,
     )
     setup.start_streams(model, flags["init"])
     return model
@@ -312,6 +319,10 @@ def _callbacks(
 ) -> list[keras.callbacks.Callback]:
     if not flags["tensorboard"]:
         return []
+    if lists.heads:
+        raise click.UsageError(
+            "--tensorboard shows the classes of one head. Leave it out."
+        )
     shown = (lists.validation or lists.train)[:SHOWN]
     folder = flags["out"] / "tensorboard"
     if not lists.validation:
@@ -331,6 +342,10 @@ def _class_weight(lists: setup.Lists) -> dict[int, float]:
     Raises:
         click.UsageError: If videos show several classes.
     """
+    if lists.heads:
+        raise click.UsageError(
+            "--balance weighs the classes of one head. Leave it out."
+        )
     if lists.multi_label:
         raise click.UsageError(
             "--balance weighs each video by its class, and these show several "
@@ -388,6 +403,33 @@ def _measure(
     save_scores(scores, report, weights, flags["out"] / "evaluation")
     show(report, as_json=False, err=True)
     return report
+
+
+def _measure_heads(
+    model: keras.Model,
+    lists: setup.Lists,
+    recipe: training.Recipe,
+    flags: dict[str, Any],
+) -> dict[str, Any]:
+    """Score each head on the held-out videos that it has labels of."""
+    reports = {}
+    for head, classes in lists.heads.items():
+        own = [(path, x[head]) for path, x in lists.validation if head in x]
+        if not own:
+            continue
+        evaluator = training.VideoEvaluator(
+            own, num_clips=CLIPS, head=head, **_reading(flags, recipe)
+        )
+        scores = dataclasses.replace(evaluator(model), classes=classes)
+        weights = training.stream_weights(model)
+        report = {**report_on(scores, weights), "videos": len(scores.names)}
+        folder = flags["out"] / "evaluation" / head
+        save_scores(scores, report, weights, folder)
+        click.echo(head, err=True)
+        show(report, as_json=False, err=True)
+        reports[head] = report
+    _files.write_json(flags["out"] / "evaluation" / "metrics.json", reports)
+    return reports
 
 
 def _rows(

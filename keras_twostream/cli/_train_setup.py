@@ -1,15 +1,17 @@
 """The model and the videos of `keras-twostream train`."""
 
+import collections
 import dataclasses
 import importlib.metadata
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import keras
+import numpy as np
 
 from keras_twostream import __version__, hub, inspection, training
 from keras_twostream.cli._files import model_name
@@ -27,6 +29,7 @@ WHICH_TO_VALIDATE = (
     "Give --val a list of the one to validate on, or, with --subset or "
     '--split, the word "test".'
 )
+HEADS = "heads.json"  # in a run's folder: class names of several heads
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "opencv-python")
 
 
@@ -37,12 +40,16 @@ class Lists:
     Attributes:
         train: Videos to train on.
         validation: Videos to validate on; may be empty.
-        classes: Class names, by number.
+        classes: Class names, by number; of all heads, where there are several.
+        heads: Class names of each head, where there are several.
     """
 
     train: list[tuple[str, Any]]
     validation: list[tuple[str, Any]]
     classes: tuple[str, ...]
+    heads: Mapping[str, tuple[str, ...]] = dataclasses.field(
+        default_factory=dict
+    )
 
     @property
     def multi_label(self) -> bool:
@@ -61,6 +68,7 @@ def read_lists(
     root: str | None,
     list_format: str | None,
     seed: int,
+    heads: str | None = None,
 ) -> Lists:
     """Return the training and the validation list.
 
@@ -73,6 +81,13 @@ def read_lists(
             chosen, less than two classes, or labels that are not known.
     """
     options: dict[str, Any] = {"format": list_format, "root": root}
+    if heads:
+        columns = [name.strip() for name in heads.split(",")]
+        train = labels_of_heads(columns, data, subset=subset, **options)
+        if val is not None:
+            held = labels_of_heads(columns, val, train.heads, **options)
+            return dataclasses.replace(train, validation=held.train)
+        return _held_out_of_heads(train, val_share, recordings, seed)
     subset = subset or (None if split is None else "train")
     found = read_annotations(data, split=split, subset=subset, **options)
     refuse_mixture(found, data, WHICH_TO_TRAIN)
@@ -161,6 +176,61 @@ def class_names(found: Annotations) -> tuple[str, ...]:
     return tuple(map(str, range(len(counts))))
 
 
+def labels_of_heads(
+    columns: Sequence[str],
+    place: str,
+    heads: Mapping[str, tuple[str, ...]] | None = None,
+    **options: Any,
+) -> Lists:
+    """Return the videos of a CSV with a dict of labels for each of them.
+
+    Args:
+        columns: Columns of labels, the names of the heads.
+        place: The list.
+        heads: Class names of each head, in its order; the list's when None.
+        **options: Arguments of `read_annotations`.
+
+    Raises:
+        click.UsageError: If a column has several labels in a cell, or names
+            fewer than two classes.
+    """
+    names, rows = {}, collections.defaultdict(dict)
+    for column in columns:
+        found = read_annotations(place, label=column, **options)
+        if heads:
+            found = found.in_order_of(heads[column])
+        names[column] = class_names(found)
+        if found.several or len(names[column]) < 2:
+            raise click.UsageError(
+                f"The column {column} of {place} must have one label in each "
+                "cell, and two classes or more, to be a head's."
+            )
+        for path, item in zip(found.paths, found.items, strict=True):
+            if item.labels:
+                rows[path][column] = item.labels[0]
+    pairs = list(rows.items())
+    classes = tuple(x for own in names.values() for x in own)
+    return Lists(pairs, [], classes, names)
+
+
+def _held_out_of_heads(
+    lists: Lists, share: float, recordings: str, seed: int
+) -> Lists:
+    """Hold out a share of the classes of each video's first head."""
+    classes = [
+        [list(lists.heads).index(head), label]
+        for head, label in (next(iter(x.items())) for _, x in lists.train)
+    ]
+    numbers = np.unique(classes, axis=0, return_inverse=True)[1].ravel()
+    groups = [recording(path, recordings) for path, _ in lists.train]
+    inner, outer = training.hold_out(numbers, share, seed, groups)
+    return dataclasses.replace(
+        lists,
+        train=[lists.train[i] for i in inner],
+        validation=[lists.train[i] for i in outer],
+    )
+
+
 def build_model(
     name: str,
     weights: str | None,
@@ -168,6 +238,7 @@ def build_model(
     recipe: training.Recipe,
     options: Mapping[str, Any],
     spec: Mapping[str, Any],
+    heads: Mapping[str, Sequence[str]] | None = None,
 ) -> keras.Model:
     """Build the model to train; flags win over the recipe's options.
 
@@ -178,6 +249,7 @@ def build_model(
         recipe: The recipe, for its options and its clip.
         options: Options of the builder from flags.
         spec: Fields of the ClipSpec from flags.
+        heads: Class names of each head, where there are several.
     """
     name = model_name(name)
     options = {**_known(name, recipe.options), **options}
@@ -186,6 +258,9 @@ def build_model(
         options["clip_spec"] = {**options.get("clip_spec", {}), **spec}
     if weights is not None:
         options["weights"] = None if weights == "none" else weights
+    if heads:
+        options["heads"] = {head: len(x) for head, x in heads.items()}
+        return hub.load(name, **options)
     return hub.load(name, classes=list(classes), **options)
 
 

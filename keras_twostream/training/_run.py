@@ -29,6 +29,7 @@ from keras_twostream.training._compile import (
 from keras_twostream.training._identity import identity
 from keras_twostream.training._progress import Progress
 from keras_twostream.training._recipes import Recipe
+from keras_twostream.training._several_heads import HeadLabels
 from keras_twostream.training._throughput import ThroughputMonitor
 
 
@@ -90,7 +91,9 @@ def train(
 
     Args:
         model: A model of this library; it is compiled here.
-        items: An `Annotations`, or (path, label) pairs, to train on.
+        items: An `Annotations`, or (path, label) pairs, to train on. Where
+            the model has several heads, a label is a dict from head to class
+            number, without the heads that the video has no label for.
         recipe: The training settings.
         out: The run's folder.
         validation: As `items`, for the accuracy by clip after each epoch, from
@@ -130,7 +133,8 @@ class _Run:
         self.model, self.recipe, self.out = model, recipe, out
         self.settings = settings
         refuse_regions(model)
-        _refuse_several_heads(model)
+        self.several_heads = len(head_names(model)) > 1
+        _refuse_unfit_for_heads(self)
         self.epochs = settings.epochs or 0
         self.batch_size = settings.batch_size or recipe.batch_size
 
@@ -219,13 +223,16 @@ class _Run:
     def _fit(self, items, validation, steps, resume, callbacks) -> None:
         """Call `model.fit`, first for the rest of an interrupted epoch."""
         held_out = self._validation(validation) if validation else None
+        heads = HeadLabels(items, self.model) if self.several_heads else None
         flops = costs(self.model).flops
         monitor = ThroughputMonitor(self.batch_size, flops)
         table = self._boundaries(items)
         parts = resume.parts(steps, self.epochs)
         for part in rounds(parts, self.recipe.boundaries_every):
             self._search(table, resume)
-            dataset = self._training(items, resume.epoch, resume.step, table)
+            dataset = self._training(
+                items, resume.epoch, resume.step, table or heads
+            )
             progress = Progress(
                 self.batch_size, steps, self.epochs, resume.step
             )
@@ -242,7 +249,10 @@ class _Run:
 
     def _readable(self, items) -> list[tuple[str, Any]]:
         options = {"batch_size": 1, "training": True, **self.recipe.input}
-        skipped = self._videos(items, **options).skipped
+        plain = items
+        if self.several_heads:
+            plain = [(path, 0) for path, _ in items]
+        skipped = self._videos(plain, **options).skipped
         return [item for item in items if os.fspath(item[0]) not in skipped]
 
     def _filled_by(self, count: int) -> int:
@@ -286,7 +296,11 @@ class _Run:
         table.save(path)
 
     def _training(
-        self, items, epoch: int, step: int, table: BoundaryTable | None
+        self,
+        items,
+        epoch: int,
+        step: int,
+        table: BoundaryTable | HeadLabels | None,
     ) -> tf.data.Dataset:
         options = {} if table is None else {"num_classes": None}
         dataset = self._videos(
@@ -302,15 +316,21 @@ class _Run:
         skipped = dataset.skipped
         if table is not None:
             dataset = table.targets(dataset)
-        dataset = labelled(
-            dataset, output_names(self.model), self.settings.class_weight
-        )
+        if not self.several_heads:
+            dataset = labelled(
+                dataset, output_names(self.model), self.settings.class_weight
+            )
         dataset.skipped = skipped
         return dataset
 
     def _validation(self, items) -> tf.data.Dataset:
         bound = self.recipe.input.get("bound", layouts.BOUND)
-        videos = self._videos(items, training=False, bound=bound)
+        options: dict[str, Any] = {"training": False, "bound": bound}
+        if self.several_heads:
+            heads = HeadLabels(items, self.model)
+            videos = self._videos(heads.numbered, num_classes=None, **options)
+            return heads.targets(filled_up(videos, self.batch_size, items))
+        videos = self._videos(items, **options)
         dataset = filled_up(videos, self.batch_size, items)
         return labelled(dataset, output_names(self.model))
 
@@ -333,11 +353,16 @@ class _Run:
         return "val_auc" if self.settings.multi_label else "val_accuracy"
 
 
-def _refuse_several_heads(model: keras.Model) -> None:
-    heads = head_names(model)
-    if len(heads) > 1:
+def _refuse_unfit_for_heads(run: _Run) -> None:
+    """Refuse settings that are of one head's classes."""
+    unfit = {
+        "multi_label": run.settings.multi_label,
+        "class_weight": run.settings.class_weight,
+        "boundaries_every": run.recipe.boundaries_every,
+    }
+    given = [name for name, value in unfit.items() if value]
+    if run.several_heads and given:
         raise SpecError(
-            f"{model.name} has the heads {', '.join(heads)}, one per data "
-            "set, and these labels are of one. Build it with that head alone, "
-            "or call `fit` with a label for each: examples/multi_task.py."
+            f"{run.model.name} has several heads, and {given[0]} is of the "
+            "classes of one. Leave it out, or build the model with one head."
         )

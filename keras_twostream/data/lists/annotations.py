@@ -223,6 +223,7 @@ def read_annotations(
     split: int | str | None = None,
     subset: str | None = None,
     root: str | os.PathLike | None = None,
+    label: str | None = None,
 ) -> Annotations:
     """Read the list of a data set.
 
@@ -246,6 +247,7 @@ def read_annotations(
         subset: "train" or "test" for ucf101 and hmdb51, a value of the
             split column for kinetics, csv and json; all items when None.
         root: Folder that the videos are in; beside the list when None.
+        label: Name of the column of labels, in a CSV with several.
 
     Returns:
         `Annotations`.
@@ -260,7 +262,13 @@ def read_annotations(
     path = Path(path).expanduser()
     if not path.exists():
         raise SpecError(f"There is no annotation list {path}. Check the path.")
-    format = detect_format(path) if format is None else format
+    if format is None:
+        format = "csv" if label else detect_format(path)
+    if label and format != "csv":
+        raise SpecError(
+            "`label` names a column of a CSV. Received: "
+            f"label={label!r}, format={format!r}"
+        )
     if format not in FORMATS:
         raise SpecError(
             f"`format` must be one of {', '.join(FORMATS)}. Received: "
@@ -268,7 +276,7 @@ def read_annotations(
         )
     root = None if root is None else Path(root).expanduser()
     with explained(str(path)):
-        listing = FORMATS[format](Request(path, split, subset, root))
+        listing = FORMATS[format](Request(path, split, subset, root, label))
         check_names(listing.classes, "a class")
     if not listing.items:
         raise SpecError(

@@ -41,12 +41,14 @@ class Request:
         split: Number of the official split.
         subset: "train", "test", or a value of a split column; None for all.
         root: Folder that the videos are in.
+        label: Name of the column of labels, in a table with several.
     """
 
     path: Path
     split: int | str | None
     subset: str | None
     root: Path | None
+    label: str | None = None
 
     @property
     def videos(self) -> Path:

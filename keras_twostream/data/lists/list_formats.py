@@ -205,6 +205,8 @@ def read_csv(request: Request) -> Listing:
     path = request.path
     numbered = lines(path)
     columns = columns_of(numbered[0][1]) if numbered else {}
+    if request.label is not None:
+        columns["label"] = _column(request, numbered)
     for column in ("path", "label"):
         if column not in columns:
             raise SpecError(
@@ -214,6 +216,18 @@ def read_csv(request: Request) -> Listing:
             )
     rows = [(n, _csv_row(row, columns)) for n, row in table(path)]
     return _ours(request, _numbers_or_names(rows), "line")
+
+
+def _column(request: Request, numbered: Sequence[tuple[int, str]]) -> str:
+    """Return the name of the column of labels that was asked for."""
+    present = header_of(numbered[0][1]) if numbered else ()
+    name = str(request.label).lower()
+    if name not in present:
+        raise SpecError(
+            f"{request.path} has no column {request.label!r}. Its columns: "
+            f"{', '.join(present)}."
+        )
+    return name
 
 
 def _csv_row(row: dict[str, str], columns: dict[str, str]) -> dict[str, Any]:
