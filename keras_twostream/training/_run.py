@@ -18,6 +18,7 @@ from keras_twostream.errors import SpecError
 from keras_twostream.inspection import card, class_names, clip_spec
 from keras_twostream.scoring.plots import plot_curves
 from keras_twostream.scoring.scorer import head_names, refuse_regions
+from keras_twostream.training._ahead import build_ahead
 from keras_twostream.training._batches import filled_up, labelled
 from keras_twostream.training._boundaries import BoundaryTable, rounds
 from keras_twostream.training._checkpoint import KeepBest, Resume, RunLog
@@ -236,6 +237,7 @@ class _Run:
             progress = Progress(
                 self.batch_size, steps, self.epochs, resume.step
             )
+            build_ahead(self.model, dataset)
             self.model.fit(
                 monitor.watch(dataset),
                 **part,

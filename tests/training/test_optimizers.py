@@ -95,6 +95,15 @@ def test_adamw_is_kerass_where_all_variables_are_alike():
     assert ours == pytest.approx(kernel, rel=1e-5)
 
 
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_momentum_is_kerass(nesterov):
+    options = {"momentum": 0.9, "nesterov": nesterov}
+    ours = _apply(CaffeSGD(0.1, **options), [2.0, 1.0], [0.3, -0.4], 3)
+    theirs = keras.optimizers.SGD(0.1, **options)
+    expected = _apply(theirs, [2.0, 1.0], [0.3, -0.4], 3)
+    assert ours == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
 def test_two_batches_make_one_step(name):
     recipe = ADAMW.replace(optimizer=name, clip_norm=0.1)
