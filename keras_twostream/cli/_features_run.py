@@ -1,6 +1,5 @@
 """The work of `keras-twostream features`."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -8,13 +7,16 @@ from typing import Any
 import click
 import numpy as np
 
-from keras_twostream import _files, inspection, training
+from keras_twostream import _files, _schema, inspection, training
 from keras_twostream._opencv import cv2
 from keras_twostream.cli._files import check_writable, distinct
 from keras_twostream.cli._train_setup import load_anything
 from keras_twostream.data import Annotations, read_annotations
 from keras_twostream.data.lists.annotations import LIST_SUFFIXES
 from keras_twostream.errors import SpecError, VideoError
+
+_LARGEST = 2**24  # bytes of features.json
+_ANOTHER = "Choose another --out, or delete it."
 
 
 def run(flags: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +132,10 @@ def _claim(out: Path, made: dict[str, Any]) -> None:
     if not file.exists():
         _files.write_json(file, made)
         return
-    saved = json.loads(file.read_text("utf-8"))
+    text = _schema.read_text(file, _LARGEST, SpecError, _ANOTHER)
+    saved = _schema.parse_json(text, file, SpecError)
+    if not isinstance(saved, dict):
+        raise SpecError(f"{file} is damaged. {_ANOTHER}")
     other = [k for k in made if k in saved and saved[k] != made[k]]
     if other:
         raise click.UsageError(

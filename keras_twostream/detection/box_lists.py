@@ -16,9 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from keras_twostream.data.lists.rows import explained, text_of, xml_of
 from keras_twostream.detection.store import AnnotatedVideo
 from keras_twostream.detection.tracks import Track
 from keras_twostream.errors import SpecError, did_you_mean
+
+_LONGEST_GAP = 100_000  # frames that are interpolated between two boxes
 
 Rows = Mapping[tuple[str, Any], Sequence[tuple[int, Sequence[float]]]]
 
@@ -62,10 +65,11 @@ def read_boxes(
         )
     if not path.exists():
         raise SpecError(f"There is no {path}.")
-    if format == "jhmdb":
-        return _jhmdb(path, split, subset)
     folder = Path(root).expanduser() if root else path.parent
-    return FORMATS[format](path, folder)
+    with explained(str(path)):
+        if format == "jhmdb":
+            return _jhmdb(path, split, subset)
+        return FORMATS[format](path, folder)
 
 
 def read_tracks(
@@ -143,10 +147,7 @@ def _cvat(path: Path, root: Path) -> list[AnnotatedVideo]:
     otherwise. Boxes between two key frames are interpolated where the file
     lacks them; a track is absent from an "outside" box on.
     """
-    try:
-        document = ElementTree.parse(path).getroot()
-    except ElementTree.ParseError as error:
-        raise SpecError(f"{path} is not valid XML: {error}.") from error
+    document = xml_of(path)
     if document.tag != "annotations" or document.find("track") is None:
         raise SpecError(
             f'{path} has no tracks. Export from CVAT as "CVAT for video '
@@ -207,6 +208,11 @@ def _cvat_boxes(element: ElementTree.Element, path: Path):
 def _between(before, frame: int, corners: np.ndarray, number):
     """Interpolate boxes linearly between two key frames."""
     start, first, action = before
+    if frame - start > _LONGEST_GAP:
+        raise SpecError(
+            f"The boxes of track {number} jump from frame {start} to {frame}, "
+            f"over more than {_LONGEST_GAP:,} frames."
+        )
     for middle in range(start + 1, frame):
         share = (middle - start) / (frame - start)
         box = first + share * (corners - first)
@@ -224,7 +230,7 @@ def _size(corners: np.ndarray) -> list[float]:
 def _coco(path: Path, root: Path) -> list[AnnotatedVideo]:
     """Read COCO's JSON with `videos`, numbered frames and `track_id`."""
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(text_of(path))
         names = {row["id"]: row["name"] for row in content["categories"]}
         videos = {
             row["id"]: row.get("file_name", row.get("name"))
@@ -288,7 +294,7 @@ def _mot(path: Path, root: Path) -> list[AnnotatedVideo]:
     labelled "person".
     """
     rows: dict[tuple[str, Any], list] = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(text_of(path).splitlines(), 1):
         if not line.strip():
             continue
         try:
@@ -345,7 +351,7 @@ def _jhmdb_split(
     part = "1" if subset == "train" else "2"
     names = set()
     for file in (folder / "splits").glob(f"*_test_split{split}.txt"):
-        for line in file.read_text().splitlines():
+        for line in text_of(file).splitlines():
             words = line.split()
             if len(words) == 2 and words[1] == part:
                 names.add(words[0].removesuffix(".avi"))
@@ -416,7 +422,8 @@ def _natural(path: Path) -> list[Any]:
 
 
 def _first_numbers(file: Path) -> list[float]:
-    numbers = re.findall(r"-?\d+(?:\.\d+)?", file.read_text(errors="replace"))
+    with explained(str(file)):
+        numbers = re.findall(r"-?\d+(?:\.\d+)?", text_of(file))
     if len(numbers) < 4:
         raise SpecError(f"{file} does not start with x, y, width, height.")
     return [float(x) for x in numbers[:4]]

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 
 from keras_twostream import _files, inspection, registry, training
+from keras_twostream._arrays import read_arrays, whole
 from keras_twostream.detection.batches import RegionBatches
 from keras_twostream.detection.cutting import Cutter, run_on_regions
 from keras_twostream.detection.hinge import COST, HardNegativeSVM
@@ -34,6 +35,7 @@ TARGET_NORM = 20.0  # norm of one stream's features
 NEGATIVE = 0.3  # a region with less overlap is a negative of the class
 _VIDEOS, _REGIONS = 200, 200  # limits when norms are measured
 _EPOCH = 50  # steps between two lines of the log
+_BEGIN_ANEW = "Delete it, and that stage begins anew."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -242,10 +244,11 @@ class _Run:
                 place, {"weights": weights, "biases": biases, **norms}
             )
             self.report(f"The SVMs of {len(self.classes)} actions are trained.")
-        with np.load(place) as file:
-            features.scale({x: file[x] for x in features.streams})
-            head.kernel.assign(file["weights"])
-            head.bias.assign(file["biases"])
+        arrays = read_arrays(place, WeightsError, _BEGIN_ANEW)
+        with whole(place, WeightsError, _BEGIN_ANEW):
+            features.scale({x: arrays[x] for x in features.streams})
+            head.kernel.assign(arrays["weights"])
+            head.bias.assign(arrays["biases"])
 
 
 class RegionFeatures:
@@ -378,8 +381,9 @@ def _keep(network: keras.Model, place: Path) -> None:
 
 
 def _restore(network: keras.Model, place: Path) -> None:
-    with np.load(place) as file:
-        values = [file[f"{number}"] for number in range(len(file))]
+    arrays = read_arrays(place, WeightsError, _BEGIN_ANEW)
+    with whole(place, WeightsError, _BEGIN_ANEW):
+        values = [arrays[f"{number}"] for number in range(len(arrays))]
     shapes = [value.shape for value in values]
     if shapes != [tuple(weight.shape) for weight in network.weights]:
         raise WeightsError(

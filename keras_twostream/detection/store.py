@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from keras_twostream import _files
+from keras_twostream._arrays import read_arrays, whole
 from keras_twostream.detection.footage import Footage
 from keras_twostream.detection.geometry import clip, overlaps
 from keras_twostream.detection.proposals import propose
 from keras_twostream.detection.tracks import Track
-from keras_twostream.errors import SpecError, VideoError
+from keras_twostream.errors import SpecError, VideoError, WeightsError
 from keras_twostream.regions import RegionSpec
 from keras_twostream.spec import ClipSpec
 
@@ -140,8 +141,10 @@ class RegionStore:
 
     def __getitem__(self, number: int) -> VideoRegions:
         if number not in self._kept:
-            with np.load(self._place(self.videos[number])) as file:
-                self._kept[number] = VideoRegions(**dict(file))
+            place = self._place(self.videos[number])
+            arrays = read_arrays(place, WeightsError)
+            with whole(place, WeightsError, "Delete it and start again."):
+                self._kept[number] = VideoRegions(**arrays)
             while len(self._kept) > 1 and self._bytes() > _MEMORY:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(number)

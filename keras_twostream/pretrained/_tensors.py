@@ -12,7 +12,9 @@ import keras
 import numpy as np
 
 import keras_twostream
-from keras_twostream import _files, inspection
+from keras_twostream import _files, _schema, inspection
+from keras_twostream._arrays import whole
+from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import (
     _convert,
     _readers,
@@ -27,6 +29,7 @@ from keras_twostream.pretrained._variables import variables
 
 _TENSORS = "model.safetensors"
 _PROVENANCE = "provenance.json"
+_LARGEST = 2**22  # bytes of it
 
 
 def tensors(
@@ -152,7 +155,10 @@ def _is_whole(folder: Path) -> bool:
 
 def _stored(folder: Path, spec: WeightSpec) -> dict[str, np.ndarray]:
     path = folder / _TENSORS
-    provenance = json.loads((folder / _PROVENANCE).read_text(encoding="utf-8"))
     repair = f"Delete the folder {folder} and load {spec.name} again."
-    _verify.verify(path, provenance["sha256"], repair)
+    made = folder / _PROVENANCE
+    with whole(made, WeightsError, repair):
+        text = _schema.read_text(made, _LARGEST, hint=repair)
+        sha256 = str(_schema.parse_json(text, made)["sha256"])
+    _verify.verify(path, sha256, repair)
     return _safetensors.read(path)

@@ -11,6 +11,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from keras_twostream._arrays import whole
 from keras_twostream._files import write_array, write_bytes
 from keras_twostream.data import clips, layouts
 from keras_twostream.errors import SpecError
@@ -163,8 +164,11 @@ def has_features(
             return False
     if file_format == "npy":
         return True
-    with safetensors.safe_open(files[0], "numpy") as file:
-        return set(taps) <= set(file.keys())
+    try:
+        with safetensors.safe_open(files[0], "numpy") as file:
+            return set(taps) <= set(file.keys())
+    except (OSError, safetensors.SafetensorError):
+        return False  # damaged: it is written again
 
 
 def _files(target, taps: Sequence[str], file_format: str) -> list[Path]:
@@ -198,11 +202,12 @@ def video_features(
     rows: dict[str, list[np.ndarray]] = {tap: [] for tap in taps}
     for target in targets:
         files = _files(target, taps, file_format)
-        if file_format == "safetensors":
-            arrays = safetensors.numpy.load_file(files[0])
-        else:
-            loaded = [np.load(file, allow_pickle=False) for file in files]
-            arrays = dict(zip(taps, loaded, strict=True))
-        for tap in taps:
-            rows[tap].append(arrays[tap].mean(axis=0).ravel())
+        with whole(files[0], SpecError, "Write the features again."):
+            if file_format == "safetensors":
+                arrays = safetensors.numpy.load_file(files[0])
+            else:
+                loaded = [np.load(file, allow_pickle=False) for file in files]
+                arrays = dict(zip(taps, loaded, strict=True))
+            for tap in taps:
+                rows[tap].append(arrays[tap].mean(axis=0).ravel())
     return {tap: np.stack(parts) for tap, parts in rows.items()}

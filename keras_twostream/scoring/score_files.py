@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from keras_twostream._arrays import check_unpacked, whole
 from keras_twostream.errors import SpecError
 from keras_twostream.pretrained import read_pickle
-from keras_twostream.scoring.metrics import VideoScores
+from keras_twostream.scoring.metrics import KINDS, VideoScores
 
 
 def load_scores(path: str | os.PathLike, stream: str = "") -> VideoScores:
@@ -37,10 +38,13 @@ def load_scores(path: str | os.PathLike, stream: str = "") -> VideoScores:
     stream = stream or path.stem
     if not path.is_file():
         raise SpecError(f"There is no file of scores {path}.")
-    if path.suffix in (".pkl", ".pickle"):
-        return _from_mmaction(_unpickle(path.read_bytes(), path), stream, path)
-    if zipfile.is_zipfile(path):
-        return _from_npz(path, stream)
+    with whole(path, SpecError, "Write it again, or copy it again."):
+        if path.suffix in (".pkl", ".pickle"):
+            values = _unpickle(path.read_bytes(), path)
+            return _from_mmaction(values, stream, path)
+        if zipfile.is_zipfile(path):
+            check_unpacked(path, SpecError)
+            return _from_npz(path, stream)
     raise SpecError(
         f"{path} is not a file of scores. Give an .npz of keras-twostream or "
         "TSN, or a .pkl of mmaction2."
@@ -54,6 +58,7 @@ def _from_npz(path: Path, stream: str) -> VideoScores:
             for name in archive.namelist()
         }
     if "kind" in arrays:
+        _check_ours(arrays, path)
         return VideoScores(
             names=arrays["names"].tolist(),
             labels=arrays["labels"],
@@ -71,6 +76,25 @@ def _from_npz(path: Path, stream: str) -> VideoScores:
         f"{path} holds {', '.join(sorted(arrays))}, not scores of "
         "keras-twostream (scores/<stream>) or TSN (scores, labels)."
     )
+
+
+def _check_ours(arrays: Mapping[str, np.ndarray], path: Path) -> None:
+    """Refuse scores, labels and names that are not of the same videos."""
+    if str(arrays["kind"]) not in KINDS:
+        raise SpecError(
+            f"The scores in {path} must be of the kind {' or '.join(KINDS)}. "
+            f"Received: {str(arrays['kind'])!r}"
+        )
+    videos = len(arrays["names"])
+    for name, array in arrays.items():
+        if name == "labels" or name.startswith("scores/"):
+            if not array.ndim or len(array) != videos:
+                raise SpecError(
+                    f"{path} names {videos} videos, and `{name}` is of the "
+                    f"shape {array.shape}. Write it again."
+                )
+            if array.dtype.kind not in "iuf":
+                raise SpecError(f"`{name}` in {path} holds no numbers.")
 
 
 def _from_tsn(arrays: Mapping[str, Any], stream: str) -> VideoScores:

@@ -7,7 +7,6 @@ transformation carries its precondition closest to its effect; then train on
 those boundaries for some epochs.
 """
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,9 +16,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_twostream import _schema
 from keras_twostream._files import write_json
 from keras_twostream.errors import WeightsError
 from keras_twostream.layers import boundaries
+
+_LARGEST = 2**28  # bytes
+_AGAIN = "Resume with the folder of that run, or start a new one."
 
 
 class BoundaryTable:
@@ -124,7 +127,8 @@ class BoundaryTable:
         Raises:
             WeightsError: If they belong to other videos or clips.
         """
-        saved: Mapping[str, Any] = json.loads(Path(path).read_text("utf-8"))
+        text = _schema.read_text(Path(path), _LARGEST, hint=_AGAIN)
+        saved = _schema.parse_json(text, os.fspath(path))
         try:
             self.pairs[:] = [
                 (self._ends.index(end), self._starts.index(start))

@@ -17,9 +17,19 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_twostream import _schema
+from keras_twostream._arrays import read_arrays, whole
 from keras_twostream._files import write_arrays, write_table
 from keras_twostream.errors import WeightsError
 from keras_twostream.training._identity import difference
+
+_BEGIN_ANEW = "Delete it, and the run begins anew."
+_STATE = {
+    "epoch": _schema.Rule(int, low=0, high=2**40),
+    "step": _schema.Rule(int, low=0, high=2**40),
+    "identity": _schema.Rule(dict),
+    "companions": _schema.Rule(list),
+}
 
 
 class Resume(keras.callbacks.Callback):
@@ -75,25 +85,22 @@ class Resume(keras.callbacks.Callback):
             True if there was one.
 
         Raises:
-            WeightsError: If the checkpoint is of another model, optimiser or
-                run.
+            WeightsError: If the checkpoint is damaged, or of another model,
+                optimiser or run.
         """
         self.set_model(model)
         if not self.path.exists():
             return False
-        with np.load(self.path, allow_pickle=False) as file:
-            arrays = dict(file)
-        state = json.loads(str(arrays.pop("state")))
-        self._check(state.get("identity", {}))
+        state, arrays = read_checkpoint(self.path)
+        self._check(state["identity"])
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self._assign(model.variables, arrays, "model")
         self._assign(model.optimizer.variables, arrays, "optimizer")
         self._metrics = _group(arrays, "metrics")
         self.epoch, self.step = state["epoch"], state["step"]
-        for callback, values in zip(
-            self._companions, state["companions"], strict=True
-        ):
+        companions = zip(self._companions, state["companions"], strict=False)
+        for callback, values in companions:
             callback.state = values
         return True
 
@@ -211,6 +218,24 @@ class Resume(keras.callbacks.Callback):
             variable.assign(value)
 
 
+def read_checkpoint(
+    path: Path,
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the state and the arrays of a run's checkpoint.
+
+    Args:
+        path: The file that `Resume` wrote.
+
+    Raises:
+        WeightsError: If it is damaged.
+    """
+    arrays = read_arrays(path, WeightsError, _BEGIN_ANEW)
+    with whole(path, WeightsError, _BEGIN_ANEW):
+        text = str(arrays.pop("state"))
+        state = _schema.parse_json(text, path)
+        return _schema.check(state, _STATE, path), arrays
+
+
 def _seed_torch(seed: int, epoch: int, step: int) -> None:
     import torch
 
@@ -269,8 +294,9 @@ class KeepBest(keras.callbacks.Callback):
         A file that another run left at the same path is ignored.
         """
         if self.state["epoch"] is not None and self.path.exists():
-            with np.load(self.path, allow_pickle=False) as file:
-                model.set_weights([file[str(i)] for i in range(len(file))])
+            arrays = read_arrays(self.path, WeightsError, _BEGIN_ANEW)
+            with whole(self.path, WeightsError, _BEGIN_ANEW):
+                model.set_weights([arrays[str(i)] for i in range(len(arrays))])
 
     def _is_better(self, value: float) -> bool:
         best = self.state["best"]

@@ -203,7 +203,7 @@ TWICE = 2 * [
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.xml", "<annotations>", "not valid XML"),
+        ("a.xml", "<annotations>", "is no whole XML"),
         ("a.xml", "<annotations><image/></annotations>", "has no tracks"),
         (
             "a.xml",

@@ -7,6 +7,7 @@ import numpy as np
 from keras_twostream import flow
 from keras_twostream._opencv import cv2
 from keras_twostream.data.cache.contract import Contract
+from keras_twostream.data.video.headers import picture_size
 from keras_twostream.errors import VideoError
 
 _TYPES = {8: np.uint8, 16: np.uint16}
@@ -87,6 +88,9 @@ def _encode(image: np.ndarray, encoding: str, quality: int) -> bytes:
 
 
 def _decode(payload: np.ndarray, flags: int, shape) -> np.ndarray:
+    said = picture_size(payload)
+    if said is not None and said != tuple(shape[:2]):
+        raise ValueError(f"expected {shape}, its header says {said}")
     image = cv2.imdecode(payload, flags)
     if image is None or image.shape != shape:
         found = "nothing" if image is None else image.shape

@@ -10,7 +10,8 @@ from keras_twostream._opencv import cv2
 from keras_twostream.data.doctor.report import Report
 from keras_twostream.data.layouts import Layout, measure, read_layout
 from keras_twostream.data.layouts.measuring import likely_bound
-from keras_twostream.data.layouts.sources import zero_level
+from keras_twostream.data.layouts.sources import read_picture, zero_level
+from keras_twostream.errors import VideoError
 
 MEASURED = 5  # videos whose flow is recomputed for comparison
 
@@ -155,4 +156,7 @@ def _values(report: Report, layouts: list[Layout], bound: float) -> None:
 
 
 def _opens(path: str) -> bool:
-    return os.path.getsize(path) > 0 and cv2.imread(path) is not None
+    try:
+        return read_picture(path, cv2.IMREAD_COLOR) is not None
+    except VideoError:
+        return False

@@ -8,7 +8,8 @@ import numpy as np
 from keras_twostream import flow
 from keras_twostream._opencv import cv2
 from keras_twostream.data.layouts.layout import Layout
-from keras_twostream.data.layouts.sources import zero_level
+from keras_twostream.data.layouts.sources import read_picture, zero_level
+from keras_twostream.errors import VideoError
 
 COMMON_BOUNDS = (8.0, 10.0, 15.0, 16.0, 20.0, 32.0, 64.0)
 FEWEST_PIXELS = 500  # fewest moving pixels to measure
@@ -118,7 +119,10 @@ def _pair(
 
 
 def _of_one_size(paths: list[str], flags: int) -> np.ndarray | None:
-    images = [cv2.imread(path, flags) for path in paths]
+    try:
+        images = [read_picture(path, flags) for path in paths]
+    except VideoError:
+        return None
     if any(image is None or image.shape != images[0].shape for image in images):
         return None
     return np.stack(images)

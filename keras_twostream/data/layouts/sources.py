@@ -12,6 +12,9 @@ from keras_twostream import flow
 from keras_twostream._opencv import cv2
 from keras_twostream.data.layouts.layout import Layout, read_layout
 from keras_twostream.data.source import Source, check_adjacent
+from keras_twostream.data.video import limits, opening
+from keras_twostream.data.video.boundary import one_file
+from keras_twostream.data.video.headers import picture_size
 from keras_twostream.data.video.resizing import fitted, fitted_size, sizing
 from keras_twostream.errors import VideoError
 from keras_twostream.spec import ClipSpec
@@ -80,7 +83,8 @@ class LayoutSource(Source):
                 "`keras-twostream doctor` lists what is missing."
             )
         files = self._x[index], self._y[index]
-        levels = np.stack([_image(file) for file in files], axis=-1)
+        with one_file(files[0]):
+            levels = np.stack([_image(file) for file in files], axis=-1)
         zero = zero_level(next(iter(self._x.values())), self.layout.name)
         step, first = flow.levels_to_pixels(self._bound, zero=zero)
         field = levels * np.float32(step) + np.float32(first)
@@ -191,10 +195,29 @@ def _paths(files: dict[int, str]) -> list[str]:
 
 
 def _image(path: str, flags: int = cv2.IMREAD_GRAYSCALE) -> np.ndarray:
-    image = cv2.imread(path, flags)
+    image = read_picture(path, flags)
     if image is None:
         raise VideoError(f"Cannot read {path}: it is not a whole image.")
     return image
+
+
+def read_picture(path: str, flags: int) -> np.ndarray | None:
+    """Return a picture file as OpenCV reads it, None if it is damaged.
+
+    Args:
+        path: The file.
+        flags: OpenCV's flags of `imread`.
+
+    Raises:
+        VideoError: If it is no file, or has more pixels than the limit.
+    """
+    opening.check_file(path)
+    content = np.fromfile(path, np.uint8)
+    size = picture_size(content)
+    if size is not None:
+        limits.check_pixels(path, *size)
+    with one_file(path):
+        return cv2.imdecode(content, flags)
 
 
 def _other(path: str | os.PathLike, stream: str) -> Path:

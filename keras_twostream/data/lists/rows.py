@@ -4,6 +4,7 @@ import codecs
 import contextlib
 import csv
 import io
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -112,6 +113,23 @@ def lines(path: Path) -> list[tuple[int, str]]:
     """Return the number and text of each line that is not blank."""
     numbered = enumerate(text_of(path).splitlines(), 1)
     return [(n, line.strip()) for n, line in numbered if line.strip()]
+
+
+def xml_of(path: Path) -> ElementTree.Element:
+    """Return the root of an XML file.
+
+    Raises:
+        SpecError: If it is cut off, or declares entities, which may grow
+            without end.
+    """
+    text = text_of(path)
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise SpecError(f"{path} declares entities, which no list needs.")
+    with explained(str(path)):
+        try:
+            return ElementTree.fromstring(text)
+        except ElementTree.ParseError as error:
+            raise SpecError(f"{path} is no whole XML: {error}.") from error
 
 
 def header_of(line: str) -> list[str]:

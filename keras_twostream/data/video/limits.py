@@ -1,4 +1,4 @@
-"""Limits on the memory that a file may request.
+"""Limits on the memory that a file may request, and on what it may lack.
 
 Each is an environment variable that a user can raise:
 
@@ -6,6 +6,7 @@ Each is an environment variable that a user can raise:
 |---|---|---|
 | `KERAS_TWOSTREAM_MAX_PIXELS` | 50,000,000 | height times width of a frame |
 | `KERAS_TWOSTREAM_MAX_STRETCH` | 1,000 | places on a timeline, per frame |
+| `KERAS_TWOSTREAM_MAX_GAP` | 25 | % of frames, undecodable in a row |
 
 A picture of 8K has 33 million pixels. A video that shows each picture for 40
 seconds, read at 25 frames per second, has 1,000 places for each frame.
@@ -17,14 +18,16 @@ from keras_twostream.errors import SpecError, VideoError
 
 PIXELS = "KERAS_TWOSTREAM_MAX_PIXELS"
 STRETCH = "KERAS_TWOSTREAM_MAX_STRETCH"
-_DEFAULTS = {PIXELS: 50_000_000, STRETCH: 1_000}
+GAP = "KERAS_TWOSTREAM_MAX_GAP"
+_DEFAULTS = {PIXELS: 50_000_000, STRETCH: 1_000, GAP: 25}
+_SMALL_GAP = 2  # frames; a broken end loses as many in good recordings
 
 
 def limit(name: str) -> int:
     """Return the value of a limit.
 
     Args:
-        name: `PIXELS` or `STRETCH`.
+        name: `PIXELS`, `STRETCH` or `GAP`.
 
     Raises:
         SpecError: If the variable is not a number above 0.
@@ -80,4 +83,28 @@ def check_stretch(path: str, places: int, frames: int, rate: float) -> None:
             f"{frames:,} frames would be repeated to {places:,}, more than "
             f"{most:,} times each. Take a lower rate, or raise the limit: "
             f"{STRETCH}={needed}"
+        )
+
+
+def check_gap(path: str, missing: int, frames: int) -> None:
+    """Refuse a file of which too many frames in a row cannot be decoded.
+
+    Their neighbours would be repeated in their place.
+
+    Args:
+        path: The file, for the message.
+        missing: Number of frames in a row that cannot be decoded.
+        frames: Number of frames of the video.
+
+    Raises:
+        VideoError: If they are more than two and more than the limit.
+    """
+    most = limit(GAP)
+    if missing > max(_SMALL_GAP, frames * most / 100):
+        needed = -(-100 * missing // frames)
+        raise VideoError(
+            f"Cannot read {path}: {missing:,} of its {frames:,} frames, one "
+            "behind the other, cannot be decoded. It is damaged: download it "
+            "again. To have their neighbours repeated instead, raise the "
+            f"limit: {GAP}={needed}"
         )

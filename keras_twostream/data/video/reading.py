@@ -308,12 +308,14 @@ def _images(scan: Scan, rate, bring: _Bringing) -> Iterator[np.ndarray]:
     # Counted frames must come in the same order as when they were counted.
     threads = 1 if scan.stamps is None else 0
     with open_video(scan.path, threads) as film:
+        position = -1
         for position, frame in _placed(scan, film, film.frames()):
             reached = int(np.searchsorted(timeline, position, side="right"))
             if reached > done:
                 image = bring(film, frame)
                 yield from itertools.repeat(image, reached - done)
                 done = reached
+        _check_end(scan, position)
 
 
 def _read(scan: Scan, indices, rate, bring: _Bringing) -> np.ndarray:
@@ -331,13 +333,13 @@ def _unique_frames(scan: Scan, wanted: np.ndarray, bring) -> np.ndarray:
         with open_video(scan.path) as film:
             try:
                 frames = _after_seek(scan, film, key, int(wanted[0]))
-                return _filled(film, frames, wanted, bring)
+                return _filled(scan, film, frames, wanted, bring)
             except (_Contradiction, _Ended):
                 pass  # the container seeks to a wrong place
     with open_video(scan.path) as film:
         try:
             frames = _placed(scan, film, film.frames())
-            return _filled(film, frames, wanted, bring)
+            return _filled(scan, film, frames, wanted, bring)
         except _Ended:
             return _last_readable(scan, len(wanted), bring)
 
@@ -346,9 +348,9 @@ class _Ended(Exception):
     """An error: a damaged file ends before the first wanted frame."""
 
 
-def _filled(film, frames, wanted: np.ndarray, bring) -> np.ndarray:
-    """Yield the frames `wanted`, out of ascending (position, frame) pairs."""
-    images, filled = None, 0
+def _filled(scan: Scan, film, frames, wanted: np.ndarray, bring) -> np.ndarray:
+    """Return the frames `wanted`, out of ascending (position, frame) pairs."""
+    images, filled, position = None, 0, -1
     for position, frame in frames:
         while filled < len(wanted) and wanted[filled] <= position:
             image = bring(film, frame)
@@ -357,7 +359,8 @@ def _filled(film, frames, wanted: np.ndarray, bring) -> np.ndarray:
             images[filled] = image
             filled += 1
         if filled == len(wanted):
-            break
+            return images
+    _check_end(scan, position)
     if images is None:
         raise _Ended
     images[filled:] = images[filled - 1]
@@ -411,8 +414,25 @@ def _placed(
         passed_over = position >= 0 and place > position + 1
         if scan.listed and passed_over and not film.damaged:
             raise _Contradiction
+        if passed_over:
+            limits.check_gap(scan.path, place - position - 1, len(scan.times))
         position = place
         yield position, frame
+
+
+def _check_end(scan: Scan, position: int) -> None:
+    """Refuse a file whose last frames are missing without its header's word.
+
+    Args:
+        scan: The file; of one cut short, `probe` says so.
+        position: The last frame that could be decoded, -1 if none.
+
+    Raises:
+        VideoError: If too many are missing behind `position`.
+    """
+    if position >= 0 and not scan.truncated:
+        frames = len(scan.times)
+        limits.check_gap(scan.path, frames - position - 1, frames)
 
 
 def _first_of(film: Film | Flipbook) -> av.VideoFrame:

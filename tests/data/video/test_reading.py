@@ -24,6 +24,7 @@ from keras_twostream.data import (
     probe,
     read_frames,
 )
+from keras_twostream.data.video import limits
 from keras_twostream.data.video.opening import Film
 from keras_twostream.data.video.packets import Scan
 from keras_twostream.errors import SpecError, VideoError
@@ -182,7 +183,9 @@ def test_a_truncated_file_gives_what_can_be_read(tmp_path, suffix):
     assert 20 < len(list(iter_frames(path))) <= info.frames
 
 
-def test_the_last_readable_frame_stands_in_for_all_behind_it(tmp_path):
+@pytest.fixture
+def half_there(tmp_path):
+    """A video whose header lists 40 frames; the last 20 are zeroed."""
     noise = np.random.default_rng(0)
     frames = noise.integers(0, 256, (40, 64, 64, 3), np.uint8)
     index_first = {"movflags": "faststart"}
@@ -190,10 +193,32 @@ def test_the_last_readable_frame_stands_in_for_all_behind_it(tmp_path):
     content = path.read_bytes()
     half = len(content) // 2
     path.write_bytes(content[:half] + bytes(len(content) - half))
-    assert probe(path).frames == 40  # all are listed, and half are there
-    behind = read_frames(path, [30, 31, 32])
+    return path
+
+
+def test_half_a_video_is_not_taken_for_a_whole_one(half_there):
+    assert probe(half_there).frames == 40  # all are listed
+    for read in (read_frames, lambda path: list(iter_frames(path))):
+        with pytest.raises(VideoError, match="of its 40 frames, one behind"):
+            read(half_there)
+
+
+def test_the_last_readable_frame_stands_in_where_that_is_wanted(
+    half_there, monkeypatch
+):
+    monkeypatch.setenv(limits.GAP, "60")
+    behind = read_frames(half_there, [30, 31, 32])
     assert behind.shape == (3, 64, 64, 3)
-    np.testing.assert_array_equal(behind, read_frames(path, [39, 38, 30]))
+    again = read_frames(half_there, [39, 38, 30])
+    np.testing.assert_array_equal(behind, again)
+    assert 15 < len(list(iter_frames(half_there))) < 25
+
+
+@pytest.mark.parametrize("missing, frames", [(2, 3), (25, 100), (2, 2)])
+def test_small_gaps_are_closed(missing, frames):
+    limits.check_gap("v.mp4", missing, frames)
+    with pytest.raises(VideoError, match="v.mp4: .* of its"):
+        limits.check_gap("v.mp4", missing + 1, frames)
 
 
 @pytest.fixture

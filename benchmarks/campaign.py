@@ -1,0 +1,86 @@
+"""What files, kills, disks and sizes may do to the package, tried for real.
+
+    python benchmarks/campaign.py mutations WORK [--tries 250] [--seed 0]
+    python benchmarks/campaign.py kills WORK [--tries 50]
+    python benchmarks/campaign.py disks WORK
+    python benchmarks/campaign.py sizes WORK
+    python benchmarks/campaign.py report WORK > docs/reliability.md
+
+Every case runs in a process of its own, forked from one that has the libraries
+imported, with limits on memory and time. Outcomes go to WORK/*.jsonl; a call
+goes on where an earlier one stopped. Inputs that something was lost on stay in
+WORK/lost. `mutations WORK --only NAME --number N` repeats a single case.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+for pool in ("OMP_NUM", "OPENBLAS_NUM", "TF_NUM_INTRAOP"):
+    os.environ.setdefault(f"{pool}_THREADS", "1")
+TESTS = Path(__file__).resolve().parents[1] / "tests"
+
+
+def main() -> None:
+    sys.path.append(str(TESTS))  # its loopback Hub and writers of weights
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parts = parser.add_subparsers(dest="part", required=True)
+    for name, tries in (
+        ("mutations", 250),
+        ("kills", 50),
+        ("disks", 20),
+        ("sizes", 1),
+        ("report", 0),
+    ):
+        part = parts.add_parser(name)
+        part.add_argument("work", type=Path)
+        part.add_argument("--tries", type=int, default=tries)
+        part.add_argument("--seed", type=int, default=0)
+        part.add_argument("--only", default="", help="part of a sample's name")
+        if name == "mutations":
+            part.add_argument("--number", type=int, help="a single case")
+    given = parser.parse_args()
+    given.work = given.work.resolve()
+    PARTS[given.part](given)
+
+
+def _mutations(given: argparse.Namespace) -> None:
+    from campaign_parts import mutations
+    from campaign_parts.results import Results
+
+    results = Results(given.work / "mutations.jsonl")
+    for heavy in (False, True):
+        if heavy:
+            import torch  # noqa: F401
+
+            import keras_twostream.scoring.score_files  # noqa: F401
+        everything = list(mutations.all_samples(heavy))
+        chosen = [x for x in everything if given.only in x.name]
+        if given.number is None:
+            mutations.run(
+                chosen, given.tries, given.seed, results, given.work, everything
+            )
+            continue
+        for sample in chosen:
+            whole = mutations.reading_of(sample, given.work)
+            print(
+                sample.name,
+                mutations.try_one(
+                    sample,
+                    given.number,
+                    given.seed,
+                    whole,
+                    everything,
+                    given.work,
+                ),
+            )
+
+
+PARTS = {"mutations": _mutations}
+
+if __name__ == "__main__":
+    main()

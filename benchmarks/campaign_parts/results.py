@@ -1,0 +1,38 @@
+"""Outcomes of a campaign, one line of JSON each, that a new call goes on."""
+
+import collections
+import json
+from pathlib import Path
+from typing import Any
+
+
+class Results:
+    """A file of outcomes.
+
+    Args:
+        path: The file; made if missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        text = path.read_text("utf-8") if path.exists() else ""
+        lines = [line for line in text.split("\n") if line.endswith("}")]
+        self.rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        self._known = {(row["sample"], row["number"]) for row in self.rows}
+
+    def has(self, sample: str, number: int) -> bool:
+        """Return whether a case was tried."""
+        return (sample, number) in self._known
+
+    def add(self, **row: Any) -> None:
+        """Append a case."""
+        self.rows.append(row)
+        self._known.add((row["sample"], row["number"]))
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def verdicts(self, sample: str) -> dict[str, int]:
+        """Return how often each verdict was given on a sample."""
+        of_it = [x["verdict"] for x in self.rows if x["sample"] == sample]
+        return dict(collections.Counter(of_it))
