@@ -9,7 +9,8 @@
 Every case runs in a process of its own, forked from one that has the libraries
 imported, with limits on memory and time. Outcomes go to WORK/*.jsonl; a call
 goes on where an earlier one stopped. Inputs that something was lost on stay in
-WORK/lost. `mutations WORK --only NAME --number N` repeats a single case.
+WORK/lost. `mutations WORK --only NAME --number N` repeats a single case, and
+`--heavy` takes the formats whose readers need Keras.
 """
 
 import argparse
@@ -40,7 +41,11 @@ def main() -> None:
         part.add_argument("work", type=Path)
         part.add_argument("--tries", type=int, default=tries)
         part.add_argument("--seed", type=int, default=0)
-        part.add_argument("--only", default="", help="part of a sample's name")
+        if name in ("mutations", "kills"):
+            part.add_argument(
+                "--only", nargs="+", default=[""], help="starts of names"
+            )
+            part.add_argument("--heavy", action="store_true", help="with Keras")
         if name == "mutations":
             part.add_argument("--number", type=int, help="a single case")
     given = parser.parse_args()
@@ -53,34 +58,38 @@ def _mutations(given: argparse.Namespace) -> None:
     from campaign_parts.results import Results
 
     results = Results(given.work / "mutations.jsonl")
-    for heavy in (False, True):
-        if heavy:
-            import torch  # noqa: F401
+    if given.heavy:
+        import torch  # noqa: F401
 
-            import keras_twostream.scoring.score_files  # noqa: F401
-        everything = list(mutations.all_samples(heavy))
-        chosen = [x for x in everything if given.only in x.name]
-        if given.number is None:
-            mutations.run(
-                chosen, given.tries, given.seed, results, given.work, everything
-            )
-            continue
-        for sample in chosen:
-            whole = mutations.reading_of(sample, given.work)
-            print(
-                sample.name,
-                mutations.try_one(
-                    sample,
-                    given.number,
-                    given.seed,
-                    whole,
-                    everything,
-                    given.work,
-                ),
-            )
+        import keras_twostream.scoring.score_files  # noqa: F401
+    everything = list(mutations.all_samples(given.heavy))
+    chosen = [x for x in everything if x.name.startswith(tuple(given.only))]
+    if given.number is None:
+        mutations.run(
+            chosen, given.tries, given.seed, results, given.work, everything
+        )
+        return
+    for sample in chosen:
+        whole = mutations.reading_of(sample, given.work)
+        arguments = sample, given.number, given.seed, whole, everything
+        print(sample.name, mutations.try_one(*arguments, given.work))
 
 
-PARTS = {"mutations": _mutations}
+def _kills(given: argparse.Namespace) -> None:
+    from campaign_parts import activities, kills, servers
+    from campaign_parts.results import Results
+
+    results = Results(given.work / "kills.jsonl")
+    files = {"model.safetensors": activities.BODY, "w.pth": activities.BODY}
+    with servers.hub({"me/net": files}) as endpoint:
+        found = [*activities.light(endpoint)]
+        if given.heavy:
+            found = [*activities.heavy()]
+        chosen = [x for x in found if x.name.startswith(tuple(given.only))]
+        kills.run(chosen, given.tries, given.seed, results, given.work)
+
+
+PARTS = {"kills": _kills, "mutations": _mutations}
 
 if __name__ == "__main__":
     main()

@@ -1,5 +1,6 @@
 """Damaged files, thousands of them, each read in a process of its own."""
 
+import os
 import random
 import shutil
 import sys
@@ -86,8 +87,13 @@ def try_one(
     }
 
 
+def _place(work: Path) -> Path:
+    """Return the folder of this process's cases: several may share `work`."""
+    return work / f"case-{os.getpid()}"
+
+
 def _run(sample: Sample, data: bytes, work: Path) -> Outcome:
-    folder = work / "case" / "inside"
+    folder = _place(work) / "inside"
     shutil.rmtree(folder, ignore_errors=True)
     for name, content in {**sample.files, sample.file: data}.items():
         path = folder / name
@@ -104,10 +110,10 @@ def _judge(
     outcome: Outcome,
     work: Path,
 ) -> tuple[str, str]:
-    if list((work / "case").rglob(damage.CANARY)):
+    if list(_place(work).rglob(damage.CANARY)):
         return "executed", str(outcome.value)
     if outcome.verdict == "refused":
-        named = str(work / "case") in outcome.value
+        named = str(_place(work)) in outcome.value
         return ("refused" if named else "nameless"), outcome.value[:300]
     if outcome.verdict != "returned":
         return outcome.verdict, str(outcome.value)[:400]

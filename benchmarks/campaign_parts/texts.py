@@ -244,9 +244,9 @@ def _resume(folder: Path) -> Reading:
     """Extract again, into the damaged cache."""
     summary = extract(folder / "videos", folder / "cache", CONTRACT, workers=1)
     entries = CacheFolder(folder / "cache").entries()
+    here = [entries[name].frames for name in ("v0.mp4", "v1.mp4")]
     packed = sorted((folder / "cache").rglob("*.safetensors"))
     contents = {path.name: path.read_bytes() for path in packed}
-    here = {x: entries[x].sha256 for x in ("v0.mp4", "v1.mp4")}
     return Reading(
         len(summary.done) + summary.present,
         digest(contents, here),

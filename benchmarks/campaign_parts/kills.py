@@ -1,0 +1,139 @@
+"""Kills (SIGKILL) at random instants, after which the work is done again."""
+
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from campaign_parts.cases import Outcome, run_case
+from campaign_parts.results import Results
+
+
+class Activity(NamedTuple):
+    """Work that may be killed, and what must hold then.
+
+    Attributes:
+        name: Its name.
+        prepare: Function that fills an empty folder.
+        work: Function that does the work in it, all or what is left.
+        inspect: Function that raises where something half is taken for whole,
+            after a kill.
+        result: Function that returns a digest of what the work left.
+        kills: Kills of one piece of work, before it may end.
+    """
+
+    name: str
+    prepare: Callable[[Path], None]
+    work: Callable[[Path], None]
+    inspect: Callable[[Path], None]
+    result: Callable[[Path], str]
+    kills: int = 1
+
+
+def run(
+    activities: Iterable[Activity],
+    tries: int,
+    seed: int,
+    results: Results,
+    work: Path,
+) -> None:
+    """Kill every activity so many times; skip what was tried before.
+
+    Args:
+        activities: The activities.
+        tries: Kills of each.
+        seed: Seed of the instants.
+        results: Where outcomes go.
+        work: Folder for the cases.
+    """
+    for activity in activities:
+        folder = work / f"kill-{os.getpid()}" / "inside"
+        done = sum(results.verdicts(activity.name).values())
+        if done >= tries:
+            continue
+        _renew(activity, folder)
+        began = time.monotonic()
+        _must(_ask(activity.work, folder))
+        seconds = time.monotonic() - began
+        whole = _must(_ask(activity.result, folder))
+        while done < tries:
+            rng = random.Random(f"{seed}/{activity.name}/{done}")
+            for verdict, detail in _disturb(
+                activity, folder, rng, seconds, whole
+            ):
+                results.add(
+                    sample=activity.name,
+                    row=activity.name,
+                    number=done,
+                    kind="kill",
+                    verdict=verdict,
+                    detail=detail,
+                )
+                done += 1
+        print(activity.name, results.verdicts(activity.name), flush=True)
+
+
+def _disturb(
+    activity: Activity,
+    folder: Path,
+    rng: random.Random,
+    seconds: float,
+    whole: str,
+) -> list[tuple[str, str]]:
+    """Return the verdict on each kill of one piece of work."""
+    _renew(activity, folder)
+    verdicts = []
+    for _ in range(activity.kills):
+        if not _killed(activity, folder, rng.uniform(0, seconds)):
+            break
+        found = _ask(activity.inspect, folder)
+        fine = found.verdict == "returned"
+        verdicts.append(("right" if fine else "half", str(found.value or "")))
+    done = _ask(activity.work, folder)
+    if done.verdict != "returned":
+        return [("not resumed", str(done.value)) for _ in verdicts]
+    now = _must(_ask(activity.result, folder))
+    if now != whole:
+        return [("other result", f"{now} for {whole}") for _ in verdicts]
+    return verdicts
+
+
+def _killed(activity: Activity, folder: Path, after: float) -> bool:
+    """Start the work and kill it; return False if it ended before."""
+    child = os.fork()
+    if not child:
+        try:
+            os.setsid()
+            output = os.open(os.devnull, os.O_WRONLY)
+            for stream in (1, 2):
+                os.dup2(output, stream)
+            activity.work(folder)
+        finally:
+            os._exit(0)
+    time.sleep(after)
+    ended, _ = os.waitpid(child, os.WNOHANG)
+    if ended:
+        return False
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return True
+
+
+def _ask(question: Callable[[Path], object], folder: Path) -> Outcome:
+    return run_case(lambda: question(folder), folder, bounded=False)
+
+
+def _must(outcome: Outcome) -> str:
+    if outcome.verdict != "returned":
+        raise RuntimeError(f"Without a kill: {outcome}")
+    return outcome.value
+
+
+def _renew(activity: Activity, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    activity.prepare(folder)
