@@ -61,7 +61,10 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context):
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except (click.exceptions.Exit, click.Abort):
+            raise
+        except click.ClickException as error:
+            error.message = printable(error.message, keep="\n\t")
             raise
         except Exception as error:
             if ctx.meta.get("debug"):

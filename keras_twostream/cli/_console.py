@@ -34,6 +34,17 @@ out = _Console(highlight=False)
 err = _Console(stderr=True, highlight=False)
 
 
+def say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print text, with control characters of foreign names as escapes.
+
+    Args:
+        text: The text.
+        err: Whether it goes to standard error.
+        nl: Whether a line break follows.
+    """
+    click.echo(printable(text, keep="\n\t"), err=err, nl=nl)
+
+
 def print_json(document: Any) -> None:
     """Print the one JSON document of a command on standard output."""
     click.echo(json.dumps(document, indent=2))

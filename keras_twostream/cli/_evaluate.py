@@ -153,12 +153,14 @@ def show(report: dict[str, Any], as_json: bool, err: bool = False) -> None:
         return
     for stream, numbers in report["accuracy"].items():
         row = "  ".join(f"{k} {100 * v:5.1f} %" for k, v in numbers.items())
-        click.echo(f"{stream:12} {row}", err=err)
+        _console.say(f"{stream:12} {row}", err=err)
     for name, value in report.get("classes", {}).items():
-        click.echo(f"  {name:30} {100 * value:5.1f} %", err=err)
+        _console.say(f"  {name:30} {100 * value:5.1f} %", err=err)
     for row in report.get("sweep", [])[:5]:
         weights = " ".join(f"{k}={v:g}" for k, v in row["weights"].items())
         share = f"{100 * row['top1']:.1f} %"
-        click.echo(f"fused as {row['method']} with {weights}: {share}", err=err)
+        _console.say(
+            f"fused as {row['method']} with {weights}: {share}", err=err
+        )
     for path, reason in report.get("skipped", {}).items():
-        click.echo(f"Left out: {path}: {reason}", err=True)
+        _console.say(f"Left out: {path}: {reason}", err=True)

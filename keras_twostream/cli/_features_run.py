@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_twostream import _files, _schema, inspection, training
 from keras_twostream._opencv import cv2
+from keras_twostream.cli import _console
 from keras_twostream.cli._files import check_writable, distinct
 from keras_twostream.cli._train_setup import load_anything
 from keras_twostream.data import Annotations, read_annotations
@@ -111,10 +112,10 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
             report["done"].append(video)
         except (VideoError, SpecError, cv2.error) as error:
             report["failed"].append({"source": video, "reason": str(error)})
-            click.echo(f"Left out: {video}: {error}", err=True)
+            _console.say(f"Left out: {video}: {error}", err=True)
         rate = (done - report["present"]) / (time.perf_counter() - began)
-        click.echo(f"{done}/{len(targets)}  {rate:.1f} videos/s", err=True)
-    click.echo(
+        _console.say(f"{done}/{len(targets)}  {rate:.1f} videos/s", err=True)
+    _console.say(
         f"{len(report['done'])} done, {report['present']} were there already, "
         f"{len(report['failed'])} left out",
         err=True,

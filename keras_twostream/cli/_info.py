@@ -207,4 +207,4 @@ def _print_recipe(name: str, as_json: bool) -> None:
     if as_json:
         _console.print_json(values)
         return
-    click.echo(_files.to_toml(values))
+    _console.say(_files.to_toml(values))

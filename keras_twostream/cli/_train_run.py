@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from keras_twostream import _files, hub, inspection, training
+from keras_twostream.cli import _console
 from keras_twostream.cli import _train_setup as setup
 from keras_twostream.cli._evaluate import show
 from keras_twostream.cli._files import check_writable
@@ -74,7 +75,7 @@ def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
     for number, recipe in stages[:-1]:
         inner = {**flags, "out": out / f"stage{number}"}
         if not _is_saved(inner["out"]):
-            click.echo(f"Stage {number} of {len(stages)}", err=True)
+            _console.say(f"Stage {number} of {len(stages)}", err=True)
             _train(inner, command, recipe, lists, before)
         before = setup.load_anything(str(inner["out"]))
     model, trained = _train(flags, command, stages[-1][1], lists, before)
@@ -119,7 +120,7 @@ def _train(
         model = _model(flags, recipe, lists, before)
         # The weights, the best ones, and an optimizer's two moments.
         check_writable(out, room=16 * model.count_params())
-        click.echo(
+        _console.say(
             f"{model.name}: {model.count_params():,} parameters, "
             f"{len(lists.classes)} classes, {len(lists.train)} videos to "
             f"train on, {len(lists.validation)} to validate",
@@ -127,7 +128,7 @@ def _train(
         )
         with _held(out), _explained_stop(out):
             if (out / "checkpoint.npz").exists():  # the config is that run's
-                click.echo(f"Going on with the run in {out}.", err=True)
+                _console.say(f"Going on with the run in {out}.", err=True)
             else:
                 _write_config(out, flags, command, recipe, model)
                 if lists.heads:
@@ -140,7 +141,7 @@ def _train(
                 validation=lists.validation,
                 settings=_settings(flags, lists, flags["seed"] or 0),
                 callbacks=_callbacks(flags, lists, recipe),
-                announce=lambda line: click.echo(line, err=True),
+                announce=lambda line: _console.say(line, err=True),
             )
     inspection.update_card(model, head_trained=True)
     base = _base(model, flags["init"])
@@ -177,7 +178,7 @@ def _explained_stop(out: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(
+        _console.say(
             f"\nStopped. The same command goes on from the last checkpoint in "
             f"{out}.",
             err=True,
@@ -214,7 +215,7 @@ def _check_validation(flags: dict[str, Any], lists: setup.Lists) -> None:
             "classes of several recordings."
         )
     if flags["val_share"]:
-        click.echo(
+        _console.say(
             "No videos are held out: every class has one video, or one "
             "recording (see --recordings). The last weights are kept.",
             err=True,
@@ -476,4 +477,4 @@ def _save(
         license=flags["license_"],
         data_terms=flags["data_terms"],
     )
-    click.echo(f"The model is in {out / 'model'}.", err=True)
+    _console.say(f"The model is in {out / 'model'}.", err=True)

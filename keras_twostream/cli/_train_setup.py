@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from keras_twostream import __version__, hub, inspection, training
+from keras_twostream.cli import _console
 from keras_twostream.cli._files import model_name
 from keras_twostream.data import Annotations, read_annotations
 from keras_twostream.data.lists.files import in_words
@@ -123,7 +124,7 @@ def refuse_mixture(found: Annotations, place: str, advice: str) -> None:
 
 def _say_passed_over(found: Annotations, place: str) -> None:
     if found.passed_over:
-        click.echo(
+        _console.say(
             f"Passed over in {place}: {in_words(found.passed_over)}. "
             f"`keras-twostream doctor {place}` names them.",
             err=True,
@@ -168,7 +169,7 @@ def class_names(found: Annotations) -> tuple[str, ...]:
             "their names."
         )
     if unused:
-        click.echo(
+        _console.say(
             f"No video is of class {', '.join(map(str, unused))}: classes "
             "are numbered from 0.",
             err=True,
@@ -300,7 +301,7 @@ def start_streams(model: keras.Model, init: Mapping[str, str]) -> None:
         copied = training.copy_stream(
             source, model, stream, other if crossed else None
         )
-        click.echo(f"{stream}: {len(copied)} layers from {place}", err=True)
+        _console.say(f"{stream}: {len(copied)} layers from {place}", err=True)
 
 
 def versions() -> dict[str, str]:

@@ -39,7 +39,7 @@ def train(flags: Mapping[str, Any]) -> dict[str, Any]:
         out,
         recipe=recipe,
         settings=settings,
-        report=lambda line: click.echo(line, err=True),
+        report=lambda line: _console.say(line, err=True),
         **_options(flags),
     )
     folder = hub.save_pretrained(
@@ -120,15 +120,15 @@ def metrics_of(found: Mapping[str, Any], data: str) -> list[dict[str, Any]]:
 def show(report: Mapping[str, Any]) -> None:
     """Print the numbers of a measured detector."""
     names = ("frame_ap", "linked_frame_ap", "video_ap")
-    click.echo(f"{'':22}" + "".join(f"{name:>18}" for name in names))
+    _console.say(f"{'':22}" + "".join(f"{name:>18}" for name in names))
     for label, row in report["classes"].items():
-        click.echo(_row(label, row, names))
-    click.echo(_row("mean", report, names))
-    click.echo(f"AUC to a false-positive rate of 0.6: {report['auc']:.3f}")
+        _console.say(_row(label, row, names))
+    _console.say(_row("mean", report, names))
+    _console.say(f"AUC to a false-positive rate of 0.6: {report['auc']:.3f}")
     if report["accuracy"] is not None:
-        click.echo(f"Videos named right: {report['accuracy']:.3f}")
+        _console.say(f"Videos named right: {report['accuracy']:.3f}")
     for path, reason in report["skipped"].items():
-        click.echo(f"Left out: {path}: {reason}", err=True)
+        _console.say(f"Left out: {path}: {reason}", err=True)
 
 
 def _row(label: str, row: Mapping[str, Any], names: tuple[str, ...]) -> str:

@@ -48,7 +48,7 @@ def pull(
             files = _maintenance.pull(name, force=force, allow_http=allow_http)
         except TwoStreamError as error:
             failed.append({"name": name, "reason": str(error)})
-            click.echo(f"{name}: {error}", err=True)
+            _console.say(f"{name}: {error}", err=True)
         else:
             found[name] = [str(file.path) for file in files]
     if as_json:
@@ -100,7 +100,7 @@ def push(
     if as_json:
         _console.print_json({"address": address})
     else:
-        click.echo(f'keras_twostream.load("{address}")')
+        _console.say(f'keras_twostream.load("{address}")')
 
 
 @weights_command.command()
@@ -131,7 +131,7 @@ def verify(pattern: str, online: bool, allow_http: bool, as_json: bool) -> None:
         _console.print_json({"weights": table})
     else:
         for check in checks:
-            click.echo(_line(check))
+            _console.say(_line(check))
     if any(check.problems for check in checks):
         click.get_current_context().exit(1)
 
@@ -166,11 +166,11 @@ def results(write: bool) -> None:
     rows = _catalogue.read_rows(_catalogue.catalogue_folder())
     text = _table.results_text(rows)
     if not write:
-        click.echo(text, nl=False)
+        _console.say(text, nl=False)
         return
     path = _catalogue.catalogue_folder() / _table.RESULTS
     path.write_text(text, encoding="utf-8")
-    click.echo(str(path))
+    _console.say(str(path))
 
 
 @weights_command.command()
@@ -201,13 +201,13 @@ def convert(name: str, folder: str, half: bool, as_json: bool) -> None:
     if as_json:
         _console.print_json({"folder": str(saved)})
     else:
-        click.echo(f'keras_twostream.load("local:{saved}")')
+        _console.say(f'keras_twostream.load("local:{saved}")')
 
 
 def _say_places(found: Mapping[str, list[str]]) -> None:
     for name, paths in found.items():
         for path in paths:
-            click.echo(f"{name}: {path}")
+            _console.say(f"{name}: {path}")
 
 
 def _line(check) -> str:

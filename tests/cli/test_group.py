@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -180,6 +181,30 @@ def test_errors_steer_no_terminal(monkeypatch):
 def test_what_is_printed_steers_no_terminal(capsys):
     _console.out.print("a\x1b]0;title\x07b\u202ec")
     assert capsys.readouterr().out == "a\\x1b]0;title\\x07b\\u202ec\n"
+
+
+@pytest.mark.parametrize("kind", [click.UsageError, errors.SpecError])
+def test_names_in_errors_do_not_steer_the_terminal(kind, monkeypatch):
+    def fail():
+        raise kind("Cannot read a\x1b[2J\u202e.mp4")
+
+    command(fail, monkeypatch)
+    assert "a\\x1b[2J\\u202e.mp4" in run("list").stderr
+
+
+def test_what_is_said_does_not_steer_the_terminal(capsys):
+    _console.say("Left out: a\x1b[2J\r\n\tb", err=True)
+    assert capsys.readouterr().err == "Left out: a\\x1b[2J\\r\n\tb\n"
+
+
+def test_commands_print_through_the_console_alone():
+    folder = Path(cli.__file__).parent
+    found = {
+        path.name
+        for path in folder.glob("*.py")
+        if "click.echo(" in path.read_text()
+    }
+    assert found == {"__init__.py", "_console.py"}
 
 
 def full(*arguments, **options):

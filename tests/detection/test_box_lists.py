@@ -1,9 +1,11 @@
 """Readers of boxes: each format as its tool writes it, and broken ones."""
 
 import json
+import random
 
 import numpy as np
 import pytest
+from damage import damaged, never_hangs
 from scipy.io import loadmat, savemat
 
 from keras_twostream import actors
@@ -122,6 +124,34 @@ def test_mot_counts_from_one(tmp_path):
     (track,) = read_tracks(tmp_path / "a.txt")
     assert track.frames.tolist() == [0, 1]
     assert track.boxes.tolist() == [[10, 20, 19, 39], [11, 20, 20, 39]]
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("b.xml", CVAT),
+        ("b.json", json.dumps(coco())),
+        ("b.txt", "1,5,11,21,10,20,1,-1,-1,-1\n2,5,12,21,10,20\n"),
+    ],
+)
+def test_every_damaged_list_is_read_or_refused(tmp_path, name, content):
+    rng, path, refused = random.Random(name), tmp_path / name, 0
+    for _ in range(200):
+        path.write_bytes(damaged(content.encode(), rng))
+        try:
+            with never_hangs():
+                read_boxes(path)
+        except SpecError as error:
+            refused += 1
+            assert str(path) in str(error)
+    assert refused > 50
+
+
+def test_boxes_are_not_interpolated_for_years(tmp_path):
+    path = tmp_path / "b.xml"
+    path.write_text(CVAT.replace('frame="4"', 'frame="999999999999"'))
+    with pytest.raises(SpecError, match="b.xml: .* track 0 jump from frame 2"):
+        read_boxes(path)
 
 
 # === Data sets ===

@@ -2,9 +2,11 @@
 
 import os
 import pickle
+import random
 
 import numpy as np
 import pytest
+from damage import damaged
 
 from keras_twostream import training
 from keras_twostream.errors import SpecError
@@ -77,6 +79,44 @@ def test_broken_and_missing_files(tmp_path):
     np.savez(other, a=np.ones(2))
     with pytest.raises(SpecError, match="holds a, not scores"):
         training.load_scores(other)
+
+
+def saved_scores(path, **changes):
+    scores = training.VideoScores(
+        ["a", "b"], np.array([0, 1]), {"rgb": np.eye(2, dtype="f4")}
+    )
+    scores.save(path)
+    with np.load(path) as file:
+        np.savez(path, **{**dict(file), **changes})
+
+
+def test_every_damaged_file_of_scores_is_read_or_refused(tmp_path):
+    rng, path, refused = random.Random(0), tmp_path / "s.npz", 0
+    saved_scores(path)
+    whole = path.read_bytes()
+    for _ in range(200):
+        path.write_bytes(damaged(whole, rng))
+        try:
+            training.load_scores(path)
+        except SpecError as error:
+            refused += 1
+            assert str(path) in str(error)
+    assert refused > 100
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"labels": np.zeros(3, int)}, "names 2 videos, and `labels`"),
+        ({"scores/rgb": np.zeros((1, 2))}, "names 2 videos, and `scores/rgb`"),
+        ({"scores/rgb": np.array(["a", "b"])}, "holds no numbers"),
+        ({"kind": np.array("odds")}, "of the kind logits or softmax"),
+    ],
+)
+def test_scores_that_contradict_themselves(tmp_path, changes, message):
+    saved_scores(tmp_path / "s.npz", **changes)
+    with pytest.raises(SpecError, match=message):
+        training.load_scores(tmp_path / "s.npz")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

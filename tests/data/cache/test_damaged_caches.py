@@ -12,7 +12,12 @@ from damage import damaged, never_hangs
 from small_extraction import CONTRACT, content
 
 from keras_twostream import ClipSpec
-from keras_twostream.data.cache import CacheFolder, Contract, PackedSource
+from keras_twostream.data.cache import (
+    CacheFolder,
+    Contract,
+    PackedSource,
+    images,
+)
 from keras_twostream.data.cache.contract import RULES
 from keras_twostream.data.doctor import examine
 from keras_twostream.data.extraction import extract
@@ -145,6 +150,21 @@ def test_frames_of_an_impossible_size_are_refused(copy):
     path.write_bytes(whole.replace(about, b'\\"size\\": [-'))
     with pytest.raises(VideoError, match="`size` in .* must lie in 1..16384"):
         PackedSource(path, SPEC)
+
+
+@pytest.mark.parametrize("encoding", ["jpeg", "png"])
+def test_a_picture_that_claims_to_be_huge_is_not_decoded(encoding, monkeypatch):
+    contract = Contract(rgb_encoding=encoding)
+    payload = bytearray(
+        images.pack_frame(np.zeros((20, 30, 3), np.uint8), contract)
+    )
+    said = b"\0\x14\0\x1e" if encoding == "jpeg" else b"\0\0\0\x1e\0\0\0\x14"
+    place = payload.index(said)
+    payload[place : place + len(said)] = b"\xff" * len(said)
+    monkeypatch.setattr(images.cv2, "imdecode", pytest.fail)
+    with pytest.raises(ValueError, match="its header says"):
+        content = np.frombuffer(payload, np.uint8)
+        images.unpack_frame(content, (20, 30), contract)
 
 
 def test_damage_leaves_no_trace_in_the_original(cache, undisturbed):

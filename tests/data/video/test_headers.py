@@ -1,0 +1,51 @@
+"""The size in a picture's header, against the pictures that OpenCV writes."""
+
+import struct
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_twostream.data.video.headers import picture_size
+
+SIDES = st.integers(1, 300)
+
+
+@given(SIDES, SIDES, st.sampled_from(["png", "jpg", "bmp", "webp"]))
+def test_the_size_of_every_kind(height, width, kind):
+    image = np.zeros((height, width, 3), np.uint8)
+    content = cv2.imencode(f".{kind}", image)[1]
+    assert picture_size(content) == (height, width)
+    assert picture_size(content.tobytes()) == (height, width)
+
+
+@pytest.mark.parametrize("quality", [30, 100, 101])
+def test_lossy_and_lossless_webp(quality):
+    image = np.zeros((20, 30, 3), np.uint8)
+    options = [cv2.IMWRITE_WEBP_QUALITY, quality]
+    assert picture_size(cv2.imencode(".webp", image, options)[1]) == (20, 30)
+
+
+def test_progressive_jpeg_and_padding():
+    image = np.zeros((20, 30, 3), np.uint8)
+    content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1]
+    padded = content[:2].tobytes() + b"\xff" * 3 + content[2:].tobytes()
+    assert picture_size(content) == picture_size(padded) == (20, 30)
+
+
+def test_a_row_that_starts_at_the_top():
+    head = struct.pack("<2s16xii", b"BM", 30, -20)
+    assert picture_size(head) == (20, 30)
+
+
+@given(
+    st.sampled_from(
+        [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8", b"BM", b"RIFF....WEBPVP8X"]
+    ),
+    st.binary(max_size=40),
+)
+def test_any_bytes_have_a_size_or_none(start, rest):
+    size = picture_size(start + rest)
+    assert size is None or min(size) >= 0

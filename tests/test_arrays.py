@@ -1,0 +1,60 @@
+"""Arrays from damaged and forged files: read, or an error that names them."""
+
+import io
+import random
+import zipfile
+
+import numpy as np
+import pytest
+from damage import damaged
+
+from keras_twostream import _arrays
+from keras_twostream.errors import SpecError, WeightsError
+
+
+@pytest.fixture
+def path(tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.arange(6.0), b=np.ones((2, 3), "f4"))
+    return tmp_path / "a.npz"
+
+
+def test_whole_arrays_come_back(path):
+    found = _arrays.read_arrays(path, WeightsError)
+    assert found["a"].tolist() == [0, 1, 2, 3, 4, 5] and len(found) == 2
+
+
+def test_every_damaged_file_is_read_or_refused(path):
+    rng, whole, refused = random.Random(0), path.read_bytes(), 0
+    for _ in range(200):
+        path.write_bytes(damaged(whole, rng))
+        try:
+            _arrays.read_arrays(path, WeightsError)
+        except WeightsError as error:
+            refused += 1
+            assert str(path) in str(error)
+    assert refused > 100
+
+
+def test_pickled_objects_are_not_read(path):
+    np.savez(path, a=np.array([{}], object))
+    with pytest.raises(SpecError, match="a.npz cannot be read"):
+        _arrays.read_arrays(path, SpecError)
+
+
+def test_a_missing_file_is_named_with_the_advice(tmp_path):
+    with pytest.raises(SpecError, match="none.npz cannot be .* Go home."):
+        _arrays.read_arrays(tmp_path / "none.npz", SpecError, "Go home.")
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(path, monkeypatch):
+    file = io.BytesIO()
+    np.save(file, np.zeros(2**26 // 8 + 10**6))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", file.getvalue())
+    with pytest.raises(SpecError, match="unpack to 75 MB, more than 67 MB"):
+        _arrays.read_arrays(path, SpecError)
+    monkeypatch.setenv(_arrays.ARRAYS_LIMIT, "1050")
+    assert len(_arrays.read_arrays(path, SpecError)) == 1
+    monkeypatch.setenv(_arrays.ARRAYS_LIMIT, "many")
+    with pytest.raises(SpecError, match="must be a number above 0.*'many'"):
+        _arrays.read_arrays(path, SpecError)
