@@ -8,6 +8,7 @@ from keras_twostream import models as models
 from keras_twostream import pretrained as pretrained
 from keras_twostream import scoring as scoring
 from keras_twostream import training as training
+from keras_twostream import web as web
 from keras_twostream.deploy import with_flow as with_flow
 from keras_twostream.detection.detecting import detect as detect
 from keras_twostream.exporting import export as export

@@ -36,6 +36,7 @@ COMMANDS = {
     "fuse": ("_evaluate:fuse_command", "Fuse scores that are on disk."),
     "features": ("_features:features_command", "Write activations of clips."),
     "export": ("_export:export_command", "Write a model for LiteRT or ONNX."),
+    "web": ("_web:web_command", "Serve a page to drop videos on."),
     "weights": ("_weights:weights_command", "Pull, push and verify weights."),
 }
 

@@ -1,0 +1,198 @@
+"""The work behind the page: models, limits, answers."""
+
+import dataclasses
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_twostream import data, detection, hub, inspection
+from keras_twostream.errors import SpecError, UnknownNameError, VideoError
+from keras_twostream.inspection import sees_regions
+from keras_twostream.prediction import FUSED, Prediction
+from keras_twostream.scoring import predicting
+
+Progress = Callable[[float, float], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """The largest video that a visitor may hand in.
+
+    Attributes:
+        megabytes: Size of the file, in units of 1,000,000 bytes.
+        seconds: Length.
+    """
+
+    megabytes: float = 100
+    seconds: float = 120
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """The files and scores that the page shows about one video.
+
+    Attributes:
+        video: The annotated video.
+        sheet: The contact sheet; None from a detector.
+        scores: {class: probability} by stream, `FUSED` among them; empty from
+            a detector.
+        rows: Rows of the table under the video: action, start and end in
+            seconds, mean score.
+        title: One line in words.
+    """
+
+    video: Path
+    sheet: Path | None
+    scores: dict[str, dict[str, float]]
+    rows: list[list[Any]]
+    title: str
+
+
+class Desk:
+    """Answers about videos, by models that were named beforehand.
+
+    A visitor chooses among these names only, so that no folder of the server
+    can be named from the page. One video is worked on at a time.
+
+    Args:
+        models: Names that `keras_twostream.load` takes.
+        folder: Folder for the files of the answers.
+        limits: The largest video.
+
+    Raises:
+        SpecError: If there is no name.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[str],
+        folder: Path,
+        limits: Limits | None = None,
+    ) -> None:
+        if not models:
+            raise SpecError("A page needs at least one model.")
+        self.models = tuple(dict.fromkeys(models))
+        self.limits = limits or Limits()
+        self._folder = Path(folder)
+        self._loaded: dict[str, keras.Model] = {}
+        self._lock = threading.Lock()
+
+    def model(self, name: str) -> keras.Model:
+        """Return a model, loaded at its first use.
+
+        Raises:
+            UnknownNameError: If it is not one of `models`.
+            UntrainedHeadError: If its classifier is random.
+        """
+        if name not in self.models:
+            raise UnknownNameError(
+                f"This page has no model {name!r}. Choose one of its list."
+            )
+        if name not in self._loaded:
+            model = hub.load(name)
+            predicting.refuse_untrained(model)
+            self._loaded[name] = model
+        return self._loaded[name]
+
+    def answer(
+        self, video: str | None, name: str, progress: Progress
+    ) -> Answer:
+        """Name the actions of a video, or find who does them.
+
+        Args:
+            video: The file; None when the visitor chose none.
+            name: One of `models`.
+            progress: Function called with the parts done, and all parts.
+
+        Raises:
+            SpecError: If there is no video.
+            VideoError: If it is too large or cannot be read.
+            UnknownNameError: If the model is not one of `models`.
+        """
+        path = self._checked(video)
+        with self._lock:
+            model = self.model(name)
+            base = self._folder / uuid.uuid4().hex / path.stem
+            base.parent.mkdir(parents=True)
+            if sees_regions(model):
+                return _tubes(path, model, base, progress)
+            return _actions(path, model, base, progress)
+
+    def _checked(self, video: str | None) -> Path:
+        if not video:
+            raise SpecError("Choose a video, or record one, first.")
+        path = Path(video)
+        size = path.stat().st_size / 1e6
+        if size > self.limits.megabytes:
+            raise VideoError(
+                f"This video has {size:.0f} MB, and the page takes at most "
+                f"{self.limits.megabytes:g}. Cut it, or save it smaller."
+            )
+        seconds = data.probe(path).duration
+        if seconds > self.limits.seconds:
+            raise VideoError(
+                f"This video lasts {seconds:.0f} s, and the page takes at "
+                f"most {self.limits.seconds:g}. Cut the part that matters."
+            )
+        return path
+
+
+def _actions(
+    path: Path, model: keras.Model, base: Path, progress: Progress
+) -> Answer:
+    said = predicting.predict(path, model, progress=progress)
+    if not isinstance(said, Prediction):
+        raise SpecError("The page takes one video at a time.")
+    streams = [None, *said.streams]
+    return Answer(
+        video=Path(said.save_video(base.with_suffix(".annotated.mp4"))),
+        sheet=Path(said.save_sheet(base.with_suffix(".sheet.png"))),
+        scores={
+            stream or FUSED: {
+                words(label): score for label, score in said.top(5, stream)
+            }
+            for stream in streams
+        },
+        rows=[
+            [words(part.label), part.start, part.end, part.score]
+            for part in said.segments()
+        ],
+        title=_title(*said.top(1)[0]),
+    )
+
+
+def _title(label: str, score: float) -> str:
+    return f"{words(label)}, {score:.0%}"
+
+
+def _tubes(
+    path: Path, model: keras.Model, base: Path, progress: Progress
+) -> Answer:
+    from keras_twostream.detection.drawing import draw_tubes
+
+    total = data.count_frames(path)
+    tubes = detection.detect(
+        path, model, progress=lambda done: progress(done, total)
+    )
+    classes = inspection.class_names(model)
+    video = draw_tubes(path, tubes, base.with_suffix(".tubes.mp4"), classes)
+    found = [tube.to_json() for tube in tubes]
+    return Answer(
+        video=Path(video),
+        sheet=None,
+        scores={},
+        rows=[
+            [words(t["label"]), t["start"], t["end"], t["confidence"]]
+            for t in found
+        ],
+        title=f"{len(found)} tubes" if found else "Nobody was found",
+    )
+
+
+def words(label: str) -> str:
+    """Return a label as a reader would write it."""
+    return label.replace("_", " ")

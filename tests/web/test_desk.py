@@ -1,0 +1,72 @@
+"""The work behind the web page, without a page."""
+
+import pytest
+
+import keras_twostream as kts
+from keras_twostream import actors, web
+from keras_twostream.errors import SpecError, UnknownNameError, VideoError
+
+SHIPPED = "spatiotemporal_resnet.actors"
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    path = tmp_path_factory.mktemp("web") / "an_actor.mp4"
+    actors.write_clip(path, "wave_hand", seed=3, split="test")
+    return path
+
+
+def desk(folder, **limits):
+    return web.Desk([SHIPPED], folder, web.Limits(**limits))
+
+
+def test_a_desk_answers_as_predict_does(video, tmp_path):
+    parts = []
+    said = desk(tmp_path).answer(
+        str(video), SHIPPED, lambda done, total: parts.append(done / total)
+    )
+    expected = kts.predict(video, SHIPPED)
+    label, score = expected.top(1)[0]
+    assert said.title == f"{label.replace('_', ' ')}, {score:.0%}"
+    assert set(said.scores) == {"fused", *expected.streams}
+    best = max(said.scores["fused"].values())
+    assert best == pytest.approx(score, abs=1e-6)
+    assert said.video.is_file() and said.sheet.is_file()
+    assert parts[-1] == pytest.approx(1)
+    starts = [row[1] for row in said.rows]
+    assert starts == sorted(starts) and len(starts) == len(expected.segments())
+
+
+def test_answers_of_one_file_do_not_overwrite_each_other(video, tmp_path):
+    room = desk(tmp_path)
+    one, two = (
+        room.answer(str(video), SHIPPED, lambda *_: None) for _ in range(2)
+    )
+    assert one.video != two.video and one.video.is_file()
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"megabytes": 0.001}, "MB, and the page takes at most 0.001"),
+        ({"seconds": 0.5}, "s, and the page takes at most 0.5"),
+    ],
+)
+def test_a_large_video_is_refused(video, tmp_path, limits, words):
+    with pytest.raises(VideoError, match=words):
+        desk(tmp_path, **limits).answer(str(video), SHIPPED, lambda *_: None)
+
+
+def test_no_video_is_a_message(tmp_path):
+    with pytest.raises(SpecError, match="Choose a video"):
+        desk(tmp_path).answer(None, SHIPPED, lambda *_: None)
+
+
+def test_a_visitor_names_no_model_but_those_of_the_page(video, tmp_path):
+    with pytest.raises(UnknownNameError, match="Choose one of its list"):
+        desk(tmp_path).answer(str(video), "local:/etc", lambda *_: None)
+
+
+def test_a_page_has_a_model(tmp_path):
+    with pytest.raises(SpecError, match="at least one model"):
+        web.Desk([], tmp_path)
