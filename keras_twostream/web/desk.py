@@ -12,8 +12,9 @@ import keras
 from keras_twostream import data, detection, hub, inspection
 from keras_twostream.errors import SpecError, UnknownNameError, VideoError
 from keras_twostream.inspection import sees_regions
-from keras_twostream.prediction import FUSED, Prediction
+from keras_twostream.prediction import Prediction
 from keras_twostream.scoring import predicting
+from keras_twostream.spec import FUSED
 
 Progress = Callable[[float, float], None]
 

@@ -13,7 +13,7 @@ from keras_twostream.errors import (
     SpecError,
     TwoStreamError,
 )
-from keras_twostream.prediction import FUSED
+from keras_twostream.spec import FUSED
 from keras_twostream.web.desk import Answer, Desk, Limits
 
 LOOPBACK = "127.0.0.1"

@@ -54,7 +54,7 @@ def test_a_dropped_video_is_named(tab, tmp_path):
     tab.get_by_role("button", name="Name the actions").click()
     title = tab.locator("#title h2")
     title.wait_for(timeout=180_000)
-    assert title.inner_text().startswith("wave hand")
+    assert title.inner_text().startswith("wave hand,")
     assert tab.locator("video").count() == 2
     tab.locator("img[src*='sheet']").wait_for()
 
