@@ -13,7 +13,7 @@ from keras_twostream import actors
 
 IMAGES = Path(__file__).parent / "images"
 MODEL = "spatiotemporal_resnet.actors"
-ACTION, SEED = "wave_flag", 3  # a clip of the held-out split
+ACTION, SEED = "jump", 1  # a clip of the held-out split
 WIDTH, RATE = 800, 12.5
 
 
@@ -24,10 +24,12 @@ def main() -> None:
         video = Path(folder) / "an_actor.mp4"
         actors.write_clip(video, ACTION, seed=SEED, split="test")
         prediction = kts.predict(video, MODEL)
-        moving = prediction.save_video(Path(folder) / "annotated.mp4")
+        drawn = Path(folder) / "sheet.png"
+        moving = prediction.save_video(
+            Path(folder) / "annotated.mp4", sheet=drawn
+        )
         animate(moving, IMAGES / "annotated.webp")
-        prediction.save_sheet(Path(folder) / "sheet.png")
-        sheet = Image.open(Path(folder) / "sheet.png").convert("RGB")
+        sheet = Image.open(drawn).convert("RGB")
         sheet.thumbnail((1000, 1200))
         sheet.save(IMAGES / "sheet.webp", quality=80)
 

@@ -117,11 +117,10 @@ class Desk:
         path = self._checked(video)
         with self._lock:
             model = self.model(name)
-            base = self._folder / uuid.uuid4().hex / path.stem
-            base.parent.mkdir(parents=True)
-            if sees_regions(model):
-                return _tubes(path, model, base, progress)
-            return _actions(path, model, base, progress)
+            folder = self._folder / uuid.uuid4().hex
+            folder.mkdir(parents=True)
+            find = _tubes if sees_regions(model) else _actions
+            return find(path, model, folder, progress)
 
     def _checked(self, video: str | None) -> Path:
         if not video:
@@ -143,20 +142,21 @@ class Desk:
 
 
 def _actions(
-    path: Path, model: keras.Model, base: Path, progress: Progress
+    path: Path, model: keras.Model, folder: Path, progress: Progress
 ) -> Answer:
     said = predicting.predict(path, model, progress=progress)
     if not isinstance(said, Prediction):
         raise SpecError("The page takes one video at a time.")
-    streams = [None, *said.streams]
+    sheet = folder / f"{path.stem}.sheet.png"
+    video = folder / f"{path.stem}.annotated.mp4"
     return Answer(
-        video=Path(said.save_video(base.with_suffix(".annotated.mp4"))),
-        sheet=Path(said.save_sheet(base.with_suffix(".sheet.png"))),
+        video=said.save_video(video, sheet=sheet),
+        sheet=sheet,
         scores={
             stream or FUSED: {
                 words(label): score for label, score in said.top(5, stream)
             }
-            for stream in streams
+            for stream in (None, *said.streams)
         },
         rows=[
             [words(part.label), part.start, part.end, part.score]
@@ -171,7 +171,7 @@ def _title(label: str, score: float) -> str:
 
 
 def _tubes(
-    path: Path, model: keras.Model, base: Path, progress: Progress
+    path: Path, model: keras.Model, folder: Path, progress: Progress
 ) -> Answer:
     from keras_twostream.detection.drawing import draw_tubes
 
@@ -180,10 +180,10 @@ def _tubes(
         path, model, progress=lambda done: progress(done, total)
     )
     classes = inspection.class_names(model)
-    video = draw_tubes(path, tubes, base.with_suffix(".tubes.mp4"), classes)
+    video = folder / f"{path.stem}.tubes.mp4"
     found = [tube.to_json() for tube in tubes]
     return Answer(
-        video=Path(video),
+        video=draw_tubes(path, tubes, video, classes),
         sheet=None,
         scores={},
         rows=[
