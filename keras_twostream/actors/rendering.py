@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
-from multiprocessing import get_context
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +14,7 @@ from rich.progress import Progress
 
 from keras_twostream import _files
 from keras_twostream._opencv import cv2
+from keras_twostream._processes import FreshProcesses
 from keras_twostream.actors.classes import CLASSES
 from keras_twostream.actors.motions import FPS
 from keras_twostream.actors.painting import paint
@@ -229,7 +229,7 @@ def _work(jobs, workers: int | None):
         for job in jobs:
             yield _job(job)
         return
-    start = get_context("spawn")
+    start = FreshProcesses()
     # OpenCV's own threads would fight with the processes for the cores.
     with ProcessPoolExecutor(workers, start, cv2.setNumThreads, (1,)) as pool:
         yield from pool.map(_job, jobs, chunksize=8)

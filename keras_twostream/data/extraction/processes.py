@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import multiprocessing
 from collections.abc import (
     Callable,
     Generator,
@@ -14,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from keras_twostream._processes import FreshProcesses
 from keras_twostream.data.cache.contract import Contract
 from keras_twostream.data.extraction.jobs import Job
 from keras_twostream.data.extraction.work import (
@@ -83,7 +83,7 @@ class _Processes:
     tick: Tick
 
     def __post_init__(self) -> None:
-        self._context = multiprocessing.get_context("spawn")
+        self._context = FreshProcesses()
         self._tally: Any = self._context.Array("q", 4)
 
     def work(self, waiting, running) -> Iterator[Outcome]:
