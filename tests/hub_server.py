@@ -129,7 +129,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.path = unquote(urlsplit(self.path).path)
         self.hub.requests[f"{self.command} {self.path}"] += 1
         self.body = self._read_body()
-        if self.hub.answers:
+        # Since its version 2.4 the client asks this once, unforeseen.
+        aside = self.path.startswith("/api/agent-harnesses")
+        if self.hub.answers and not aside:
             status, headers = self.hub.answers.pop(0)
             if status:
                 return self._answer(status, b"", headers)

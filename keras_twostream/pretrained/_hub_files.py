@@ -9,8 +9,9 @@ import contextlib
 import logging
 import re
 import shutil
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -124,6 +125,17 @@ def fetch(
         ) from error
 
 
+def is_cached(repo_id: str, filename: str, revision: str) -> bool:
+    """Return whether a file of a repository is in the Hub's cache."""
+    try:
+        path = huggingface_hub.try_to_load_from_cache(
+            repo_id, filename, revision=revision
+        )
+    except HFValidationError:
+        return False
+    return isinstance(path, str)
+
+
 def newest(repo_id: str, filename: str) -> str:
     """Return the current commit of a repository's main branch.
 
@@ -181,15 +193,49 @@ def _download(
         logger.info(
             "Downloading %s of %s (%.1f MB)", filename, repo_id, size / 1e6
         )
-    path = huggingface_hub.hf_hub_download(
-        repo_id,
-        filename,
-        revision=revision,
-        force_download=force,
-        tqdm_class=_bar(f"{repo_id}/{filename}"),
-        **_agent(),
-    )
+    with _watching(f"{filename} of {repo_id}"):
+        path = huggingface_hub.hf_hub_download(
+            repo_id,
+            filename,
+            revision=revision,
+            force_download=force,
+            tqdm_class=_bar(f"{repo_id}/{filename}"),
+            **_agent(),
+        )
     return Path(path)
+
+
+@contextlib.contextmanager
+def _watching(where: str) -> Iterator[None]:
+    """Check the headers of the client's own requests too.
+
+    The client asks for the metadata again before it downloads, and a server
+    may answer otherwise than it did a moment before.
+    """
+    thread = threading.get_ident()
+
+    def check(response: Any) -> None:
+        headers = response.headers
+        commit = headers.get("X-Repo-Commit")
+        etag = headers.get("X-Linked-Etag") or headers.get("ETag")
+        asked = response.request.method == "HEAD" and commit and etag
+        # Other threads may use the same client for other things.
+        if asked and threading.get_ident() == thread:
+            etag = etag.removeprefix("W/").strip('"')
+            _hub_errors.check_headers(commit, etag, where)
+
+    client = huggingface_hub.get_session()
+    before = client.event_hooks
+    client.event_hooks = {
+        **before,
+        "response": [*before.get("response", ()), check],
+    }
+    try:
+        yield
+    finally:
+        hooks = client.event_hooks
+        hooks["response"].remove(check)
+        client.event_hooks = hooks
 
 
 def _stored(repo_id: str, filename: str, revision: str) -> Path | None:

@@ -116,6 +116,30 @@ def test_headers_that_are_no_hashes_write_nothing(
     assert server.bodies("config.json") == 0
 
 
+@pytest.mark.parametrize("name", ["ETag", "X-Repo-Commit"])
+def test_a_second_answer_that_differs_writes_nothing(
+    served, caches, monkeypatch, name
+):
+    server = served[0]
+    first = _hub_files._metadata
+
+    def then_otherwise(*arguments):
+        found = first(*arguments)
+        server.headers = {name: "../../x"}
+        return found
+
+    before = sorted(caches.rglob("*"))
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(WeightsError, match=f"{name} that is no hash"),
+    ):
+        patch.setattr(_hub_files, "_metadata", then_otherwise)
+        _hub_files.fetch("me/net", "config.json", "main")
+    assert sorted(caches.rglob("*")) == before
+    server.headers = {}
+    assert _hub_files.fetch("me/net", "config.json", "main").is_file()
+
+
 @given(st.text(max_size=64))
 def test_only_hashes_pass_as_headers(text):
     hexadecimal = set(text) <= set("0123456789abcdef")
