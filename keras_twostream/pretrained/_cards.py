@@ -83,7 +83,8 @@ def _metadata(config: Mapping[str, Any]) -> ModelCardData:
 def _result(row: Mapping[str, Any]) -> EvalResult:
     dataset = printable(row.get("dataset") or "unnamed")
     name = printable(row.get("name") or "accuracy")
-    protocol = printable(row.get("protocol") or "")
+    how = (row.get("streams"), row.get("protocol"))
+    protocol = printable(", ".join(str(part) for part in how if part))
     return EvalResult(
         task_type=_TASK,
         dataset_type=dataset,
@@ -174,7 +175,7 @@ _UNMEASURED = (
 def _expectations(config: Mapping[str, Any]) -> list[str]:
     lines = ["## What to expect", ""]
     if config["head_trained"]:
-        measured = "It names the classes below, as well as measured there."
+        measured = "It names the classes below, as well as its results say."
         lines.append(measured if config.get("metrics") else _UNMEASURED)
     else:
         known = {"inflated": _INFLATED, "converted": _CONVERTED}
@@ -214,7 +215,9 @@ def _metrics(config: Mapping[str, Any]) -> list[str]:
     rows = config.get("metrics") or ()
     if not rows:
         return []
-    header = ("dataset", "split", "name", "value", "protocol")
+    header = ["dataset", "split", "name", "value", "protocol"]
+    if any(row.get("streams") for row in rows):
+        header.insert(2, "streams")
     lines = ["## Results", "", _row(header), f"|{'---|' * len(header)}"]
     lines += [_row([row.get(key, "") for key in header]) for row in rows]
     return [*lines, ""]
