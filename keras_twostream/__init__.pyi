@@ -19,6 +19,7 @@ from keras_twostream.inspection import clip_spec as clip_spec
 from keras_twostream.inspection import taps as taps
 from keras_twostream.prediction import Prediction as Prediction
 from keras_twostream.pretrained import WeightSpec as WeightSpec
+from keras_twostream.pretrained import default_weights as default_weights
 from keras_twostream.pretrained import list_weights as list_weights
 from keras_twostream.pretrained import register_weights as register_weights
 from keras_twostream.registry import list_models as list_models

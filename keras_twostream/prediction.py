@@ -222,7 +222,7 @@ class Prediction:
 
     def __str__(self) -> str:
         named = ", ".join(f"{name} {percent(p)}" for name, p in self.top(3))
-        return printable(f"{self.source}: {named}")
+        return printable(f"{self.source}: {named} (by {self.model})")
 
     def __repr__(self) -> str:
         ((name, share),) = self.top(1)

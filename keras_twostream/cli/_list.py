@@ -7,11 +7,15 @@ from typing import Any
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from keras_twostream import pretrained, registry
 from keras_twostream.cli import _console, _words
 from keras_twostream.cli._options import debug_option, json_option
 from keras_twostream.errors import UnknownNameError, did_you_mean
+from keras_twostream.pretrained import _facts
+
+_Found = dict[str, list[pretrained.WeightSpec]]
 
 
 @click.command("list")
@@ -19,7 +23,7 @@ from keras_twostream.errors import UnknownNameError, did_you_mean
 @json_option
 @debug_option
 def list_command(pattern: str, as_json: bool) -> None:
-    """Name the models and their weights.
+    """Name the models and their weights: what they know, and how well.
 
     PATTERN is shell-style, such as "*resnet*", for models or for weights.
     """
@@ -32,7 +36,7 @@ def list_command(pattern: str, as_json: bool) -> None:
             f"{did_you_mean(pattern, [*names, *weights])}"
         )
     if as_json:
-        _console.print_json({"models": models})
+        _console.print_json(_document(models))
         return
     _console.out.print(_table(models))
     _console.out.print(
@@ -41,64 +45,46 @@ def list_command(pattern: str, as_json: bool) -> None:
     )
 
 
-def _matching(pattern: str) -> list[dict[str, Any]]:
+def _matching(pattern: str) -> _Found:
     """Return matching models with all weights, others with matching ones."""
     whole = registry.list_models(pattern)
-    found: dict[str, list[pretrained.WeightSpec]] = {
-        name: pretrained.list_weights(name) for name in whole
-    }
+    found: _Found = {name: pretrained.list_weights(name) for name in whole}
     for weight in pretrained.list_weights(pattern):
         if weight.architecture not in whole:
             found.setdefault(weight.architecture, []).append(weight)
-    return [_describe(name, found[name]) for name in sorted(found)]
+    return dict(sorted(found.items()))
 
 
-def _describe(
-    name: str, weights: list[pretrained.WeightSpec]
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "summary": _summary(name),
-        "source": registry.model_source(name),
-        "weights": [_weight(weight) for weight in weights],
-    }
+def _document(models: _Found) -> dict[str, Any]:
+    rows = [
+        {
+            "name": name,
+            "summary": _summary(name),
+            "source": registry.model_source(name),
+            "weights": [_facts.facts(weight) for weight in weights],
+        }
+        for name, weights in models.items()
+    ]
+    return {"models": rows}
 
 
-def _weight(weight: pretrained.WeightSpec) -> dict[str, Any]:
-    return {
-        "name": weight.name,
-        "origin": weight.origin,
-        "head_trained": weight.head_trained,
-        "classes": len(weight.classes or ()),
-        "size": weight.size,
-        "license": weight.license,
-        "default": weight.default,
-        "provider": weight.provider,
-        "note": weight.note,
-    }
-
-
-def _table(models: list[dict[str, Any]]) -> Table:
+def _table(models: _Found) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column()
-    for model in models:
-        table.add_row(f"[bold]{model['name']}[/bold]", model["summary"])
-        for weight in model["weights"]:
-            mark = "[green]●[/green]" if weight["head_trained"] else "○"
-            table.add_row(f"  {mark} {weight['name']}", _facts(weight))
-        if not model["weights"]:
+    for name, weights in models.items():
+        table.add_row(f"[bold]{name}[/bold]", _summary(name))
+        for weight in weights:
+            mark = "[green]●[/green]" if weight.head_trained else "○"
+            table.add_row(f"  {mark} {weight.name}", _words_of(weight))
+        if not weights:
             table.add_row("", "[dim]no public weights; train it anew[/dim]")
     return table
 
 
-def _facts(weight: dict[str, Any]) -> str:
-    facts = [weight["origin"], weight["license"]]
-    if weight["size"]:
-        facts.append(_words.size(weight["size"]))
-    if weight["default"]:
-        facts.append("default")
-    return f"[dim]{', '.join(facts)}[/dim]"
+def _words_of(weight: pretrained.WeightSpec) -> Text:
+    default = "default; " if weight.default else ""
+    return Text(default + _words.weight(weight), style="dim")
 
 
 def _summary(name: str) -> str:

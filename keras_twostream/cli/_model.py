@@ -7,6 +7,7 @@ from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.cli import _console, _words
 from keras_twostream.cli._files import model_name
 from keras_twostream.cli._options import check_device
+from keras_twostream.pretrained import WeightSpec, _facts, _select
 
 SHIPPED = "spatiotemporal_resnet.actors"
 
@@ -19,6 +20,7 @@ class Loaded:
         model: The Keras model.
         spec: Its clip, with the flow algorithm that was asked for.
         name: Name of its weights.
+        weight: The row or config that describes its weights.
         classes: Names of the actions it knows.
         synthetic: Whether it has only seen synthetic videos.
     """
@@ -26,13 +28,19 @@ class Loaded:
     model: Any
     spec: Any
     name: str
+    weight: WeightSpec
     classes: tuple[str, ...]
     synthetic: bool
+
+    def facts(self) -> dict[str, Any]:
+        """Return what its weights know, for JSON."""
+        return _facts.facts(self.weight)
 
     def introduce(self) -> None:
         """Print to standard error the model's actions and training data."""
         words = _words.knows(self.name, self.classes)
         _console.err.print(words, markup=False)
+        _console.err.print(_words.weight(self.weight), markup=False)
         if self.synthetic:
             _console.err.print(_words.SYNTHETIC, style="yellow")
 
@@ -53,7 +61,8 @@ def load(name: str, algorithm: str | None, watch: Stopwatch) -> Loaded:
         from keras_twostream.scoring import predicting
     check_device()
     with watch("load"), _console.quiet():
-        model = hub.load(model_name(name))
+        weight = _select.resolve(model_name(name), _select.DEFAULT, {})
+        model = hub.load(weight)
     predicting.refuse_untrained(model)
     spec = inspection.clip_spec(model)
     if algorithm is not None:
@@ -63,6 +72,7 @@ def load(name: str, algorithm: str | None, watch: Stopwatch) -> Loaded:
         model=model,
         spec=spec,
         name=card.get("weights") or name,
+        weight=weight,
         classes=tuple(inspection.class_names(model)),
         synthetic="synthetic" in card.get("data_terms", "").lower(),
     )

@@ -18,6 +18,7 @@ from keras_twostream.cli._options import (
     out_option,
 )
 from keras_twostream.errors import TwoStreamError
+from keras_twostream.pretrained import _first_answer
 from keras_twostream.timeline import THRESHOLD
 
 
@@ -32,9 +33,13 @@ from keras_twostream.timeline import THRESHOLD
 @click.option(
     "--model",
     "name",
-    default=_model.SHIPPED,
-    show_default=True,
-    help="A weight, hf://user/repo or local:folder.",
+    help="A weight, hf://user/repo or local:folder; by default the best of "
+    "real videos that is on this machine, else I3D on Kinetics-400.",
+)
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Download the default weights, if need be, without asking.",
 )
 @click.option(
     "--top",
@@ -66,7 +71,8 @@ from keras_twostream.timeline import THRESHOLD
 @debug_option
 def predict_command(
     files: tuple[Path, ...],
-    name: str,
+    name: str | None,
+    yes: bool,
     top: int,
     threshold: float,
     table: Path | None,
@@ -86,6 +92,7 @@ def predict_command(
         _files.check_writable(table.parent, by="")
     videos, failed = _files.expand(files)
     watch = Stopwatch()
+    name = name or _first_answer.agreed_weights(yes=yes).name
     loaded = _model.load(name, algorithm, watch)
     loaded.introduce()
     for reason in failed.values():
@@ -151,6 +158,7 @@ def _document(
 ) -> dict[str, Any]:
     return {
         "model": loaded.name,
+        "weights": loaded.facts(),
         "classes": list(loaded.classes),
         "synthetic": loaded.synthetic,
         "flow": loaded.spec.flow_algorithm,

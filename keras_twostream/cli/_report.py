@@ -31,7 +31,9 @@ def report(
         threshold: Least probability of an action in a segment's windows.
     """
     parts: list[RenderableType] = [
-        Text(prediction.source, style="bold"),
+        Text.assemble(
+            (prediction.source, "bold"), (f"  {prediction.model}", "dim")
+        ),
         _table(prediction, top),
     ]
     if truth is not None:

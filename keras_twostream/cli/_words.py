@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from keras_twostream._printing import readable
+from keras_twostream.pretrained import WeightSpec, _facts
 from keras_twostream.spec import ClipSpec
 
 _NAMED = 24  # up to this many classes are all named; of more, a few
@@ -15,6 +16,20 @@ def knows(name: str, classes: Sequence[str]) -> str:
     if len(named) > _NAMED:
         named = [*named[:6], f"... and {len(named) - 6} more"]
     return f"{name} knows {len(classes)} actions: {', '.join(named)}."
+
+
+def weight(spec: WeightSpec) -> str:
+    """Name what a weight was trained on, its accuracy, size and licence."""
+    parts = (
+        f"{_facts.knows(spec)}, {' + '.join(spec.streams)}",
+        _facts.accuracy(spec) or _untold(spec),
+        f"{_facts.megabytes(spec)}, {spec.license}, {_facts.pinned(spec)}",
+    )
+    return "; ".join(part for part in parts if part)
+
+
+def _untold(spec: WeightSpec) -> str:
+    return "no accuracy is stated" if spec.head_trained else ""
 
 
 SYNTHETIC = (

@@ -5,6 +5,9 @@ from keras_twostream.pretrained._catalogue import (
     register_weights as register_weights,
 )
 from keras_twostream.pretrained._catalogue import weight_spec as weight_spec
+from keras_twostream.pretrained._first_answer import (
+    default_weights as default_weights,
+)
 from keras_twostream.pretrained._pickles import read_pickle as read_pickle
 from keras_twostream.pretrained._spec import WeightFile as WeightFile
 from keras_twostream.pretrained._spec import WeightSpec as WeightSpec

@@ -63,6 +63,7 @@ _RULES: dict[str, _schema.Rule] = {
     "paper": _schema.Rule(str, **_OPTIONAL),
     "base": _schema.Rule(str, **_OPTIONAL),
     "default": _schema.Rule(bool, **_OPTIONAL),
+    "address_inferred": _schema.Rule(bool, **_OPTIONAL),
     "note": _schema.Rule(str, **_OPTIONAL),
 }
 _FILE_RULES = {

@@ -1,6 +1,7 @@
 """A weight's files on this machine: fetched if need be, and verified."""
 
 import dataclasses
+import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -44,6 +45,24 @@ def local_files(
         for file in spec.all_files
         if not file.stream or file.stream in streams
     ]
+
+
+def are_cached(spec: WeightSpec) -> bool:
+    """Return whether every file of a weight is on this machine already."""
+    return all(_is_cached(spec, file) for file in spec.all_files)
+
+
+def _is_cached(spec: WeightSpec, file: WeightFile) -> bool:
+    if spec.folder:
+        return os.path.isfile(os.path.join(spec.folder, file.filename))
+    if file.url:
+        from keras_twostream.pretrained import _web_files
+
+        return _web_files.is_cached(file.url)
+    from keras_twostream.pretrained import _hub_files
+
+    revision = spec.revision or "main"
+    return _hub_files.is_cached(spec.repo_id, file.filename, revision)
 
 
 def _local_file(

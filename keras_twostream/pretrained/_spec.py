@@ -130,6 +130,8 @@ class WeightSpec(_Pinned):
         paper: Publication of the weights.
         base: The weights they were made from.
         default: Whether `load(architecture)` means this weight.
+        address_inferred: Whether nobody has seen its address: it was
+            concluded from those of its publisher's other files.
         note: One sentence for `list_weights`.
         provider: The package that registered it.
     """
@@ -160,6 +162,7 @@ class WeightSpec(_Pinned):
     paper: str = ""
     base: str = ""
     default: bool = False
+    address_inferred: bool = False
     note: str = ""
     provider: str = OURS
 
@@ -205,6 +208,13 @@ class WeightSpec(_Pinned):
             if stream in {file.stream for file in self.files}
         ]
         return tuple(stated or STREAMS)
+
+    @property
+    def num_classes(self) -> int:
+        """Classes of the trained head; 0 without one, or where unknown."""
+        if not self.head_trained:
+            return 0
+        return len(self.classes or ()) or self.options.get("num_classes", 0)
 
     @property
     def all_files(self) -> tuple[WeightFile, ...]:

@@ -3,14 +3,13 @@
 import csv
 import html
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from keras_twostream.pretrained import _facts
 from keras_twostream.pretrained._spec import WeightSpec
 
 RESULTS = "results.csv"
-_COLUMNS = ("weight", "data", "streams", "knows", "best result", "pin",
-            "size", "license")  # fmt: skip
 _RESULT_COLUMNS = (
     "weight",
     "architecture",
@@ -26,13 +25,24 @@ _RESULT_COLUMNS = (
     "license",
 )
 
+# Columns narrow enough for a terminal; a notebook shows all.
+_SHOWN = ("weight", "knows", "streams", "size", "license")
+
 
 class WeightTable(list[WeightSpec]):
-    """A list of WeightSpecs that a notebook shows as a table."""
+    """A list of WeightSpecs that reads as a table."""
+
+    def __repr__(self) -> str:
+        rows = [_cells(spec) for spec in self]
+        if not rows:
+            return "No weights."
+        return "\n".join(
+            _aligned([dict(zip(_SHOWN, _SHOWN, strict=True)), *rows])
+        )
 
     def _repr_html_(self) -> str:
         rows = [_cells(spec) for spec in self]
-        lines = [_html_row("th", _COLUMNS)]
+        lines = [_html_row("th", row) for row in rows[:1]]
         lines += [_html_row("td", row.values()) for row in rows]
         return f"<table>{''.join(lines)}</table>"
 
@@ -64,47 +74,29 @@ def _results(spec: WeightSpec) -> Iterator[dict[str, Any]]:
             "metric": metric.get("name", "accuracy"),
             "value": metric.get("value"),
             "protocol": metric.get("protocol", ""),
-            "source": source_of(spec, metric),
+            "source": _facts.source_of(spec, metric),
             "license": spec.license,
         }
-
-
-def source_of(spec: WeightSpec, metric: Mapping[str, Any]) -> str:
-    """Return "published" for others' results, "measured" for our own."""
-    ours = "measured" if spec.origin == "trained" else "published"
-    return str(metric.get("source", ours))
 
 
 def _cells(spec: WeightSpec) -> dict[str, str]:
     return {
         "weight": spec.name + (" (default)" if spec.default else ""),
-        "data": spec.data,
+        "task": spec.task,
+        "knows": _facts.knows(spec),
         "streams": " + ".join(spec.streams),
-        "knows": _knows(spec),
-        "best result": _best(spec),
-        "pin": spec.pin,
-        "size": _size(spec),
+        "accuracy": _facts.accuracy(spec),
+        "size": _facts.megabytes(spec),
         "license": spec.license,
+        "pin": _facts.pinned(spec),
     }
 
 
-def _knows(spec: WeightSpec) -> str:
-    if not spec.head_trained:
-        return "features; train a classifier"
-    return f"{len(spec.classes)} actions" if spec.classes else "actions"
-
-
-def _best(spec: WeightSpec) -> str:
-    if not spec.metrics:
-        return ""
-    metric = max(spec.metrics, key=lambda row: row.get("value") or 0)
-    where = metric.get("dataset", "")
-    return f"{metric.get('value')} {metric.get('name', '')}, {where}"
-
-
-def _size(spec: WeightSpec) -> str:
-    sizes = [file.size for file in spec.all_files]
-    return f"{sum(sizes) / 1e6:.0f} MB" if all(sizes) else ""
+def _aligned(rows: list[dict[str, str]]) -> Iterator[str]:
+    """Yield the rows as lines of columns as wide as their longest cell."""
+    widths = {key: max(len(row[key]) for row in rows) for key in _SHOWN}
+    for row in rows:
+        yield "  ".join(row[k].ljust(w) for k, w in widths.items()).rstrip()
 
 
 def _html_row(tag: str, cells: Iterable[str]) -> str:

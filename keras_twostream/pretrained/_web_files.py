@@ -11,8 +11,6 @@ import urllib.request
 from pathlib import Path
 from typing import BinaryIO
 
-from huggingface_hub.utils import tqdm
-
 from keras_twostream import _files
 from keras_twostream._printing import printable
 from keras_twostream.errors import WeightsError
@@ -158,6 +156,9 @@ def _copy(
     start: int,
     expected: int,
 ) -> None:
+    # The client imports much that asking for what is cached needs not.
+    from huggingface_hub.utils import tqdm
+
     with tqdm(
         total=expected, initial=start, desc=name, unit="B", unit_scale=True
     ) as bar:

@@ -20,6 +20,7 @@ from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.data.lists.files import videos_in
 from keras_twostream.errors import SpecError, UntrainedHeadError, VideoError
 from keras_twostream.prediction import FRAMES, Prediction
+from keras_twostream.pretrained import WeightSpec, _first_answer
 from keras_twostream.scoring.scorer import (
     chances,
     head_names,
@@ -78,7 +79,7 @@ def clips(
 
 def predict(
     source: Source | Sequence[Source],
-    model: keras.Model | str,
+    model: keras.Model | str | WeightSpec | None = None,
     *,
     flow: str | None = None,
     hop: float | None = None,
@@ -90,7 +91,8 @@ def predict(
         source: A video file of any length, or (T, H, W, 3) RGB frames,
             0..255, at the model's frame rate; or a list of these, or a
             folder of videos.
-        model: A model whose head is trained, or a name for `load`.
+        model: A model whose head is trained, or a name for `load`; when None
+            `default_weights`, whose download a terminal is asked about.
         flow: Optical flow algorithm; the model's own when None.
         hop: Seconds from one window to the next; when None half a window,
             and 0.2 s or more.
@@ -103,6 +105,8 @@ def predict(
 
     Raises:
         UntrainedHeadError: If the model's classifier is random.
+        WeightsError: If no model is given, no weights that know real videos
+            are on this machine, and nobody agreed to a download.
         VideoError: If the file, or every file of a list, cannot be read.
         SpecError: If an argument is not as above, or the model has several
             heads.
@@ -110,11 +114,12 @@ def predict(
     Example:
 
     ```python
+    prediction = keras_twostream.predict("video.mp4")
     prediction = keras_twostream.predict("video.mp4", model)
     prediction.top(3)
     ```
     """
-    model = _loaded(model)
+    model = _loaded(_first_answer.agreed_weights() if model is None else model)
     refuse_regions(model)
     refuse_untrained(model)
     _refuse_several_heads(model)
@@ -293,8 +298,8 @@ def _padded(batch: dict[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
     }
 
 
-def _loaded(model: keras.Model | str) -> keras.Model:
-    return hub.load(model) if isinstance(model, str) else model
+def _loaded(model: keras.Model | str | WeightSpec) -> keras.Model:
+    return hub.load(model) if isinstance(model, str | WeightSpec) else model
 
 
 def _describe(source: str | os.PathLike | np.ndarray) -> str:

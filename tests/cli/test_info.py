@@ -69,7 +69,9 @@ def test_info_of_an_unknown_name_offers_close_ones():
 def test_list_shows_models_with_their_weights():
     result = run("list", "*_resnet")
     assert "● spatiotemporal_resnet.tested" in result.stdout
-    assert "trained, apache-2.0, 1.5 MB" in result.stdout
+    words = " ".join(result.stdout.split())
+    assert "2 actions of ours, rgb + flow; no accuracy is stated" in words
+    assert "1.5 MB, apache-2.0, pinned" in words
     assert "ST-ResNet: residual connections" in " ".join(result.stdout.split())
     assert "two_stream_vgg16" not in result.stdout
 

@@ -35,8 +35,11 @@ def video(tmp_path_factory):
     return actors.write_clip(folder / "wave.mp4", "wave_hand", size=(64, 80))
 
 
-def run(*arguments):
-    return CliRunner().invoke(cli.group, [str(each) for each in arguments])
+def run(command, *arguments):
+    words = [command, *map(str, arguments)]
+    if command == "predict":
+        words += ["--model", "spatiotemporal_resnet.actors"]
+    return CliRunner().invoke(cli.group, words)
 
 
 def test_the_answer_is_printed_with_both_pictures(video, tmp_path):
@@ -44,6 +47,7 @@ def test_the_answer_is_printed_with_both_pictures(video, tmp_path):
     assert result.exit_code == 0, result.output
     assert sum(name.replace("_", " ") in result.stdout for name in CLASSES) == 2
     assert "frames head" in result.stdout
+    assert "small.tested" in result.stdout
     written = sorted(path.name for path in (tmp_path / "new").iterdir())
     assert written == ["wave.annotated.mp4", "wave.sheet.png"]
     with av.open(str(tmp_path / "new" / "wave.annotated.mp4")) as container:

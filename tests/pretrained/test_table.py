@@ -44,8 +44,28 @@ def test_a_notebook_shows_a_table():
     assert "&lt;b&gt;" in page
     assert "<b>" not in page
     assert "temporal_segment.kinetics400 (default)" in page
-    assert "0.7464 top-1 accuracy, Kinetics-400" not in page  # not the best
+    assert "74.6% top-1 accuracy on Kinetics-400 validation" in page
+    assert "25 segments" in page  # the protocol
     assert "first download" in page
+
+
+def test_a_terminal_shows_a_table_too():
+    text = repr(_table.WeightTable(ROWS))
+    header, *lines = text.splitlines()
+    assert header.split() == ["weight", "knows", "streams", "size", "license"]
+    assert len(lines) == len(ROWS)
+    column = header.index("knows")
+    assert all(line[column - 1] == " " for line in lines)
+    [i3d] = [line for line in lines if line.startswith("i3d.kinetics400 ")]
+    assert "400 actions of Kinetics-400" in i3d and "101.6 MB" in i3d
+    assert repr(_table.WeightTable([])) == "No weights."
+
+
+def test_an_address_that_was_never_seen_is_marked():
+    inferred = {spec.name for spec in ROWS if spec.address_inferred}
+    assert inferred == {"temporal_segment.bn_inception_kinetics400"}
+    page = kts.list_weights("*.bn_inception_kinetics400")._repr_html_()
+    assert "its address is inferred and was never seen" in page
 
 
 def test_results_are_in_step_with_the_rows():

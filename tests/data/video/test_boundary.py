@@ -149,7 +149,10 @@ def test_prediction(bad):
 
 
 COMMANDS = {
-    "predict": ["predict", "SET", "--no-video", "--json"],
+    "predict": [
+        *["predict", "SET", "--no-video", "--json"],
+        *["--model", "spatiotemporal_resnet.actors"],
+    ],
     "evaluate": ["evaluate", "m", "--data", "SET", "--clips", "1", "--json"],
     "features": [
         *["features", "m", "--data", "SET", "--tap", "rgb.pool"],
