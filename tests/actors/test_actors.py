@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from keras_twostream import actors
-from keras_twostream.actors import body, textures
+from keras_twostream.actors import body, figure, rendering, textures
 from keras_twostream.actors.pose import joints
 from keras_twostream.actors.scene import open_scene
+from keras_twostream.actors.shapes import View, shade
 from keras_twostream.data import read_annotations, read_frames
 from keras_twostream.errors import SpecError, UnknownNameError
 
@@ -131,6 +132,56 @@ def test_scene_does_not_depend_on_the_class():
         np.testing.assert_array_equal(scene.backdrop, scenes[0].backdrop)
 
 
+def test_people_face_left_and_right():
+    assert {_act("bend", index)[0].facing for index in range(8)} == {-1, 1}
+
+
+def test_the_first_people_are_those_that_the_weights_have_seen():
+    """Other people under the same seed would make results incomparable."""
+    known, new = body.person(5), body.person(1_000_003)
+    assert (known.hair, known.pattern, known.sleeves) == ("short", "band", 0)
+    assert (known.colours["shirt"], known.legs) == ((30, 85, 5), 1)
+    assert new.colours["shirt"] == (229, 191, 250)
+    scene = _act("bend")[0]
+    assert (scene.frames, scene.crf, scene.tool) == (58, 34, "bottle")
+
+
+def test_clouds_are_smooth_and_reach_the_brightest_level():
+    clouds = textures._clouds(96, 128, np.random.default_rng(0)).astype(int)
+    assert clouds.max() == 255
+    assert np.abs(np.diff(clouds, axis=0)).max() < 64
+    assert np.abs(np.diff(clouds, axis=1)).max() < 64
+
+
+def test_the_nearest_part_is_painted_last():
+    square = np.array([[[2, 2], [2, 6], [6, 6], [6, 2]]]) << figure.SHIFT
+    far, near = (
+        (np.zeros(1), [(square, (255, 0, 0))]),
+        (
+            np.ones(1),
+            [(square, (0, 0, 255))],
+        ),
+    )
+    for parts in ([far, near], [near, far]):
+        frame = np.zeros((8, 8, 3), np.uint8)
+        figure.draw_parts(frame, parts, 0)
+        assert frame[4, 4].tolist() == [0, 0, 255]
+
+
+def test_shoes_hide_their_soles_but_for_the_edge():
+    scene, pose, _ = _act("bend")
+    view = View(0.0, 0.1, 400.0, np.array([[200.0, 380.0]]), 1)
+    places = joints(scene.body, pose)
+    parts = figure.figure_parts(scene.body, places, view, None, pose.lead)
+    frame = np.zeros((400, 400, 3), np.uint8)
+    figure.draw_parts(frame, figure.fixed_point(parts), 0)
+    shoe = scene.body.colours["shoes"]
+    seen = [
+        (frame == colour).all(-1).sum() for colour in (shoe, shade(shoe, -60))
+    ]
+    assert seen[0] > 2 * seen[1] > 0
+
+
 def test_generated_files_are_h264_with_every_frame(data):
     folder, clips = data
     path, label = clips[20]
@@ -185,6 +236,14 @@ def test_repeated_run_makes_only_what_is_missing(tmp_path):
     assert clips[0][0].stat().st_mtime_ns == kept
     assert clips[1][0].read_bytes() == content
     assert not list(tmp_path.rglob(".*"))
+
+
+def test_the_bar_ends_at_its_total():
+    with rendering._Reporter(True, "actors") as report:
+        for done in range(4):
+            report(done, 3)
+        (task,) = report.__self__.bar.tasks
+        assert (task.completed, task.total) == (3, 3)
 
 
 def test_another_data_set_s_clips_are_not_taken_for_these(data, tmp_path):
@@ -262,3 +321,6 @@ def test_wrong_arguments_are_named():
         actors.render("run", split="val")
     with pytest.raises(SpecError, match=r"even sizes.*size=\(33, 64\)"):
         actors.render("run", size=(33, 64))
+    with pytest.raises(SpecError, match="32 pixels or more"):
+        actors.render("run", size=(30, 64))
+    assert actors.render("run", size=(32, 32)).shape[1:3] == (32, 32)
