@@ -46,6 +46,15 @@ def test_the_same_as_json(tmp_path):
     assert facts["difference"] < 1e-4
 
 
+def test_an_agreement_of_zero_is_said(tmp_path, monkeypatch):
+    """It is the worst of all, and no number that is missing."""
+    path = tmp_path / "m.tflite"
+    facts = (path, "litert", "int8", 10**6, 0.01, 2.0, "frames", {}, {}, 0.0)
+    exported = exporting.Exported(*facts)
+    monkeypatch.setattr(exporting, "export", lambda *_, **__: exported)
+    assert "0% of the calibration clips" in run("small.tested", path).stdout
+
+
 def test_int8_without_videos_is_refused(tmp_path):
     result = run("small.tested", tmp_path / "m.tflite", "--precision", "int8")
     assert result.exit_code == 2

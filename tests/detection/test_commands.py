@@ -9,6 +9,7 @@ from tiny_detector import OPTIONS
 
 import keras_twostream as kts
 from keras_twostream import cli
+from keras_twostream.cli import _console, _detect
 
 
 def run(*words, status=0):
@@ -37,6 +38,14 @@ def test_detect_writes_json_and_a_video(folder, company, tmp_path):
     with av.open(file["video"]) as container:
         frames = sum(1 for _ in container.decode(video=0))
     assert frames == file["frames"]
+
+
+def test_a_tube_is_placed_where_it_begins(capsys, monkeypatch):
+    monkeypatch.setattr(_console, "out", _console._Console(width=200))
+    boxes = [[1, 2, 3, 4], [5, 6, 7, 8]]
+    tube = {"label": "sit_down", "confidence": 0.5, "start": 0, "end": 1}
+    _detect.show({"source": "a.mp4", "tubes": [{**tube, "boxes": boxes}]})
+    assert "(1, 2) to (3, 4) at first" in capsys.readouterr().out
 
 
 def test_files_that_cannot_be_read_are_named(folder, company, tmp_path):

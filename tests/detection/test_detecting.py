@@ -8,6 +8,7 @@ from keras_twostream import detection, inspection
 from keras_twostream.detection import Track, geometry
 from keras_twostream.detection import detecting as module
 from keras_twostream.detection.detecting import FrameScores, chosen, tubes_of
+from keras_twostream.detection.footage import Footage
 from keras_twostream.errors import SpecError, UntrainedHeadError
 
 TRUTH = {
@@ -127,6 +128,24 @@ def test_a_frame_without_regions_ends_a_tube():
     assert sorted(x.seconds for x in tubes) == [(0, 0.08), (0.12, 0.2)]
 
 
+def test_frames_behind_the_last_given_boxes_have_none():
+    boxes_of = module._boxes_by_frame([[(0, 0, 9, 9)], []])
+    assert [len(boxes_of(number)) for number in range(4)] == [1, 0, 0, 0]
+
+
+def test_overlap_counts_as_much_as_the_regions_say():
+    """Without it, the better score wins over the box that stays in place."""
+    near, far = [0.0, 0, 9, 9], [40.0, 40, 49, 49]
+    frames = [
+        FrameScores(0, np.array([near]), np.array([[1.0, -1.0]])),
+        FrameScores(1, np.array([near, far]), np.array([[0.5, -1], [1.0, -1]])),
+    ]
+    for weight, wanted in ((0.0, far), (2.0, near)):
+        tubes = tubes_of(frames, build(link_weight=weight))
+        best = next(x for x in tubes if x.label == "bend")
+        assert best.boxes[1].tolist() == wanted
+
+
 def test_an_exclusive_person_does_their_best_action_only():
     model = build()
     box, scores = np.array([[0.0, 0, 9, 9]]), np.array([[0.5, 1.0]])
@@ -135,6 +154,13 @@ def test_an_exclusive_person_does_their_best_action_only():
     (only,) = chosen(tubes, 0.0, exclusive=True)
     assert only.label == "jumping_jack"
     assert chosen(tubes, 1.1) == []
+
+
+def test_frames_that_are_none_are_refused():
+    spec = inspection.clip_spec(build())
+    for shape in ((0, 32, 32, 3), (32, 32, 3), (4, 32, 32, 1)):
+        with pytest.raises(SpecError, match=r"Frames must be an array \(T"):
+            Footage(np.zeros(shape, "uint8"), spec)
 
 
 def test_what_is_no_trained_detector_is_refused():

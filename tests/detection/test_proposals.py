@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_twostream import actors, flow
-from keras_twostream.detection import geometry, saliency
+from keras_twostream.detection import geometry, saliency, windows
 from keras_twostream.detection.proposals import propose, salient
 from keras_twostream.errors import MissingLibraryError, SpecError
 from keras_twostream.regions import RegionSpec
@@ -51,6 +51,20 @@ def test_windows_lie_in_the_frame_and_none_comes_twice(moments):
     assert boxes.min() >= 0 and boxes[:, 2].max() <= width - 1
     assert boxes[:, 3].max() <= height - 1
     assert len(np.unique(boxes, axis=0)) == 50
+
+
+def test_a_window_s_contrast_is_that_of_its_pixels_with_its_ring():
+    image = np.zeros((40, 60), "float32")
+    image[10:20, 20:40] = 2.0
+    inside = np.array([[20, 10, 39, 19]], "float32")
+    wanted = 2.0 / image.mean()  # the ring is black
+    np.testing.assert_allclose(windows._contrast(inside, image), wanted)
+    half = np.array([[20, 10, 39, 29]], "float32")
+    left, top, right, low = 16, 6, 43, 33  # a fifth of the sides further out
+    ring = image[top : low + 1, left : right + 1]
+    rest = (ring.sum() - 400) / (ring.size - 400)
+    wanted = (1.0 - rest) / image.mean()
+    np.testing.assert_allclose(windows._contrast(half, image), wanted)
 
 
 def test_only_what_moves_enough_stays():

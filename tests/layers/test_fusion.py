@@ -96,6 +96,11 @@ def test_bilinear_is_a_normalised_sum_of_outer_products(shape):
     np.testing.assert_allclose(np.linalg.norm(out, axis=1), 1, rtol=1e-5)
 
 
+def test_bilinear_takes_maps_of_different_widths():
+    a, b = np.ones((1, 2, 2, 3), "float32"), np.ones((1, 2, 2, 2), "float32")
+    np.testing.assert_allclose(fused("bilinear", [a, b]), 6**-0.5, rtol=1e-5)
+
+
 def test_bilinear_trains_where_features_are_zero():
     inputs = keras.Input((3, 3, 2))
     a, b = (keras.layers.Dense(2, activation="relu")(inputs) for _ in range(2))

@@ -282,6 +282,7 @@ def test_a_torch_file_that_runs_something_is_refused(tmp_path, monkeypatch):
     [
         ((9, 9), (0, 0), 0, "larger than its storage"),
         ((2, 2), (2, 1), 2, "reaches beyond its storage"),
+        ((2, 2), (2, 1), 1, "reaches beyond its storage"),
         ((2,), (-1,), 3, "larger than its storage"),
         ((2,), (1,), -1, "larger than its storage"),
     ],

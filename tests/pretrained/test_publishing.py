@@ -78,6 +78,11 @@ def test_the_base_is_found_by_its_name(loopback, trained):
     assert "base_model: timm/vgg16.tv_in1k" in card(loopback)
 
 
+def test_the_revision_of_a_base_is_no_part_of_its_name(loopback, trained):
+    push(trained, base=f"hf://me/base@{'a' * 40}")
+    assert "base_model: me/base\n" in card(loopback)
+
+
 NASTY = ["<img src=x>", "a|b", "*b* [c](d)", "# e", "- f", "1. g", "_h_", "`i`"]
 
 

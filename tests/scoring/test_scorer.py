@@ -1,5 +1,7 @@
 """One model of all logits, and one way to pool views."""
 
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -131,6 +133,13 @@ def test_a_list_and_a_folder_of_videos_are_answered(items, video_folder):
     assert {a.classes for a in folder} == {CLASSES}
     with pytest.raises(kts.errors.VideoError, match="None of the 1 videos"):
         kts.predict(["gone.mp4"], model)
+
+
+def test_each_video_of_a_list_has_its_own_seconds(items):
+    start = time.perf_counter()
+    answers = kts.predict([items[0][0]] * 4, small_model())
+    taken = time.perf_counter() - start
+    assert sum(sum(a.seconds.values()) for a in answers) <= taken
 
 
 # Three clips of two crops each, three classes.

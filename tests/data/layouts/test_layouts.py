@@ -135,6 +135,13 @@ def test_nothing_is_measured_where_nothing_moves(tmp_path):
     assert layouts.measure(layouts.read_layout(path)) is None
 
 
+def test_flow_of_other_frames_is_not_measured(tmp_path):
+    rng = np.random.default_rng(0)
+    fields = rng.uniform(-15, 15, FIELDS.shape).astype("float32")
+    path = write_layout("denseflow", tmp_path, FRAMES, fields)
+    assert layouts.measure(layouts.read_layout(path)) is None
+
+
 # === What cannot be read ===
 
 
