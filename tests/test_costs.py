@@ -38,6 +38,16 @@ def test_every_frame_of_a_clip_is_counted():
     assert found["rgb_fc"].macs == 3 * 4 * 5
 
 
+def test_height_and_width_keep_their_order():
+    inputs, clips = stream_inputs(SPEC)
+    x = FoldTime(name="rgb_fold")(clips["rgb"])
+    x = keras.layers.Conv2D(
+        4, (3, 1), data_format="channels_last", name="rgb_tall"
+    )(x)
+    found = {c.name: c for c in costs(keras.Model(inputs, x)).layers}
+    assert found["rgb_tall"].outputs == 3 * (8 - 2) * 10 * 4
+
+
 def test_totals_add_up():
     model = folded_convolution()
     measured = costs(model)

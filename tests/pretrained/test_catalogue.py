@@ -130,6 +130,9 @@ def test_a_changed_copy_is_a_new_weight():
         kts.register_weights(dataclasses.replace(spec, note="another"))
 
 
+BADLY_PINNED = pretrained.WeightFile("a", "https://a/b", git_blob="abc")
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
@@ -144,6 +147,7 @@ def test_a_changed_copy_is_a_new_weight():
         ({"repo_id": "", "url": "ftp://a/b"}, "must start with https://"),
         ({"url": "https://a/b"}, "exactly one source"),
         ({"folder": "here"}, "Empty the others: repo_id=''"),
+        ({"repo_id": "", "files": (BADLY_PINNED,)}, "`git_blob` of"),
     ],
 )
 def test_a_wrong_row_is_named(changes, text):

@@ -127,6 +127,14 @@ def test_endless_values_are_refused(value):
         read(pickle.dumps(value))
 
 
+def test_endless_keys_are_refused_like_endless_values():
+    key = (0,)
+    for _ in range(20):  # hashing walks them all: 40 would take for ever
+        key = (key, key)
+    with pytest.raises(SpecError, match="repeats or nests its values"):
+        read(pickle.dumps({key: 1}))
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -52,6 +52,7 @@ def test_the_card_holds_what_readers_and_the_hub_need(loopback, trained):
         "| UCF-101 | 1 | accuracy | 0.9 | 25 clips x 10 crops |",
         'model = kts.load("hf://me/published")',
         "Training data: the test's own",
+        "Trained with keras_twostream, from timm/resnet50.tv_in1k.",
         f"3: {', '.join(CLASSES)}",
     ):
         assert line in text

@@ -231,6 +231,15 @@ def test_a_video_is_known_by_both_of_its_ends(tmp_path, place):
 # === A folder ===
 
 
+def test_a_file_without_its_last_field_is_refused(packed, monkeypatch):
+    whole = packed_files.open_packed(packed[0])
+    cut = dataclasses.replace(whole, flow=whole.flow[:-1])
+    monkeypatch.setattr(packed_files, "open_packed", lambda path: cut)
+    with pytest.raises(VideoError, match="it holds 38 of 39 items of flow"):
+        cache.PackedSource(packed[0], SPEC)
+    assert cache.PackedSource(packed[0], SPEC.replace(streams=("rgb",)))
+
+
 @pytest.mark.parametrize("name", ["../v.mp4", "a/../../v.mp4", "/tmp/v.mp4"])
 def test_every_video_is_inside_the_folder(tmp_path, name):
     folder = cache.CacheFolder(tmp_path)

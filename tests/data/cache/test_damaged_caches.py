@@ -99,6 +99,15 @@ def test_a_line_behind_a_cut_off_one_is_kept(copy):
     assert len(left) == 5 and left.items() <= before.items()
 
 
+@pytest.mark.parametrize("text", ["{", "7", "[1]", ""])
+def test_damaged_roots_are_forgotten_and_written_anew(copy, text):
+    (copy / "roots.json").write_text(text)
+    folder = CacheFolder(copy)
+    assert folder.roots() == []
+    folder.add_roots(["here"])
+    assert folder.roots() == ["here"]
+
+
 def test_an_entry_outside_the_folder_is_none(copy):
     manifest = copy / "manifest.jsonl"
     line = json.loads(manifest.read_bytes().splitlines()[0])

@@ -1,5 +1,6 @@
 """The doctor: each disease is found, named, and has its advice."""
 
+import itertools
 import json
 import os
 import shutil
@@ -15,8 +16,9 @@ from numbered_videos import numbered_frames, write_video
 from keras_twostream import ClipSpec, flow
 from keras_twostream.data.cache import Contract, packing
 from keras_twostream.data.doctor import examine
+from keras_twostream.data.doctor import videos as doctor_of_videos
 from keras_twostream.data.extraction import extract
-from keras_twostream.data.video import READER_VERSION
+from keras_twostream.data.video import READER_VERSION, reading
 from keras_twostream.errors import SpecError
 
 FRAMES, FIELDS = moving_frames(), true_fields()
@@ -114,6 +116,17 @@ def test_a_video_cut_off_is_a_problem(shared, tmp_path):
     report = examine(broken)
     found = only_problem(report, "Files that promise more than they hold")
     assert found.where == (str(broken),)
+
+
+def test_a_single_frame_that_does_not_come_is_a_problem(videos, monkeypatch):
+    every = reading.iter_frames
+    monkeypatch.setattr(
+        reading, "iter_frames", lambda path: itertools.islice(every(path), 26)
+    )
+    assert doctor_of_videos._look(videos / "run" / "0.mp4", True)[1] is None
+    info, trouble = doctor_of_videos._look(videos / "run" / "1.mp4", True)
+    assert info.frames == 27
+    assert "26 of its 27 frames can be decoded" in trouble
 
 
 def test_class_folders_are_compared(videos):
@@ -388,6 +401,20 @@ def test_official_splits_are_compared(tmp_path):
         file.write("Run/v_Run_g01_c02.avi\n")
     found = only_problem(examine(tmp_path), "Groups of split 2")
     assert found.where == ("Run g01",)
+
+
+def test_a_class_that_is_only_tested_is_a_problem(tmp_path):
+    (tmp_path / "classInd.txt").write_text("1 Run\n2 Sit\n")
+    for split in (1, 2, 3):
+        sit = "" if split == 3 else "Sit/v_Sit_g01_c01.avi 2\n"
+        (tmp_path / f"trainlist0{split}.txt").write_text(
+            f"Run/v_Run_g01_c01.avi 1\n{sit}"
+        )
+        (tmp_path / f"testlist0{split}.txt").write_text(
+            "Run/v_Run_g02_c01.avi\nSit/v_Sit_g02_c01.avi\n"
+        )
+    start = "Classes without a training video in split 3"
+    assert only_problem(examine(tmp_path), start).where == ("Sit",)
 
 
 def test_nothing_known_is_an_error(tmp_path):
