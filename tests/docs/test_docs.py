@@ -41,6 +41,15 @@ def test_the_code_of_a_page_runs(page, place, monkeypatch):
         exec(compile(block, page, "exec"), names)
 
 
+@pytest.mark.full
+def test_the_code_of_the_readme_runs_as_printed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (DOCS.parent / "README.md").read_text("utf-8")
+    for block in BLOCK.findall(text):
+        exec(compile(block, "README.md", "exec"), {})
+    assert (tmp_path / "my_model" / "config.json").is_file()
+
+
 def test_the_pages_of_architectures_are_in_step():
     spec = importlib.util.spec_from_file_location(
         "write_architectures", DOCS / "write_architectures.py"
