@@ -9,8 +9,9 @@
 Every case runs in a process of its own, forked from one that has the libraries
 imported, with limits on memory and time. Outcomes go to WORK/*.jsonl; a call
 goes on where an earlier one stopped. Inputs that something was lost on stay in
-WORK/lost. `mutations WORK --only NAME --number N` repeats a single case, and
-`--heavy` takes the formats whose readers need Keras.
+WORK/lost, and the command fails; the next call tries them again.
+`mutations WORK --only NAME --number N` repeats a single case, and `--heavy`
+takes the formats whose readers need Keras.
 """
 
 import argparse
@@ -33,7 +34,7 @@ def main() -> None:
     for name, tries in (
         ("mutations", 250),
         ("kills", 50),
-        ("disks", 20),
+        ("disks", 10),
         ("sizes", 1),
         ("report", 0),
     ):
@@ -41,7 +42,7 @@ def main() -> None:
         part.add_argument("work", type=Path)
         part.add_argument("--tries", type=int, default=tries)
         part.add_argument("--seed", type=int, default=0)
-        if name in ("mutations", "kills"):
+        if name in ("mutations", "kills", "disks"):
             part.add_argument(
                 "--only", nargs="+", default=[""], help="starts of names"
             )
@@ -51,6 +52,21 @@ def main() -> None:
     given = parser.parse_args()
     given.work = given.work.resolve()
     PARTS[given.part](given)
+    lost = losses(given.work / f"{given.part}.jsonl")
+    if lost:
+        sys.exit("\n".join(["Lost:", *lost]))
+
+
+def losses(path: Path) -> list[str]:
+    """Return a line for each case of a file of results that was lost."""
+    from campaign_parts.results import LOST, Results
+
+    rows = Results(path).rows if path.exists() else []
+    return [
+        f"{row['sample']} {row['number']}: {row['verdict']} {row['detail']}"
+        for row in rows
+        if row["verdict"] in LOST
+    ]
 
 
 def _mutations(given: argparse.Namespace) -> None:
@@ -62,7 +78,7 @@ def _mutations(given: argparse.Namespace) -> None:
         import torch  # noqa: F401
 
         import keras_twostream.scoring.score_files  # noqa: F401
-    everything = list(mutations.all_samples(given.heavy))
+    everything = list(mutations.all_samples(given.heavy, given.only))
     chosen = [x for x in everything if x.name.startswith(tuple(given.only))]
     if given.number is None:
         mutations.run(
@@ -75,21 +91,42 @@ def _mutations(given: argparse.Namespace) -> None:
         print(sample.name, mutations.try_one(*arguments, given.work))
 
 
-def _kills(given: argparse.Namespace) -> None:
-    from campaign_parts import activities, kills, servers
+def _activities(given: argparse.Namespace) -> None:
+    """Run a part whose cases are the activities."""
+    from campaign_parts import activities, disks, kills, servers
     from campaign_parts.results import Results
 
-    results = Results(given.work / "kills.jsonl")
+    run = {"kills": kills.run, "disks": disks.run}[given.part]
+    results = Results(given.work / f"{given.part}.jsonl")
     files = {"model.safetensors": activities.BODY, "w.pth": activities.BODY}
     with servers.hub({"me/net": files}) as endpoint:
         found = [*activities.light(endpoint)]
         if given.heavy:
             found = [*activities.heavy()]
         chosen = [x for x in found if x.name.startswith(tuple(given.only))]
-        kills.run(chosen, given.tries, given.seed, results, given.work)
+        run(chosen, given.tries, given.seed, results, given.work)
 
 
-PARTS = {"kills": _kills, "mutations": _mutations}
+def _sizes(given: argparse.Namespace) -> None:
+    from campaign_parts import sizes
+    from campaign_parts.results import Results
+
+    sizes.run(given.seed, Results(given.work / "sizes.jsonl"), given.work)
+
+
+def _report(given: argparse.Namespace) -> None:
+    from campaign_parts import report
+
+    print(report.page(given.work))
+
+
+PARTS = {
+    "sizes": _sizes,
+    "report": _report,
+    "kills": _activities,
+    "disks": _activities,
+    "mutations": _mutations,
+}
 
 if __name__ == "__main__":
     main()

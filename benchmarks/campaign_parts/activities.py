@@ -14,6 +14,7 @@ from campaign_parts.sample import digest
 from campaign_parts.texts import CONTRACT, _mp4
 from keras_twostream.data.cache import CacheFolder, packed
 from keras_twostream.data.extraction import extract
+from keras_twostream.errors import SpecError
 from keras_twostream.pretrained import (
     _commit,
     _hub_files,
@@ -21,6 +22,7 @@ from keras_twostream.pretrained import (
     _sources,
     _web_files,
 )
+from keras_twostream.pretrained._disk import writable
 
 VIDEOS = 8
 BODY = np.random.default_rng(0).bytes(6_000_000)
@@ -73,7 +75,9 @@ def _videos(folder: Path) -> None:
 
 def _extract(folder: Path) -> None:
     summary = extract(folder / "videos", folder / "cache", CONTRACT, workers=1)
-    if summary.failed or summary.stopped:
+    if summary.stopped:
+        raise SpecError(summary.stopped)
+    if summary.failed:
         raise AssertionError(summary)
 
 
@@ -117,7 +121,8 @@ def _write_model(folder: Path, number: int) -> None:
         "note": str(number),
     }
     array = np.full(200_000, number, "float32")
-    _commit.replace_model(folder / "m", {"a": array}, described)
+    with writable(folder / "m", "Choose another."):
+        _commit.replace_model(folder / "m", {"a": array}, described)
 
 
 def _save_one(folder: Path) -> None:

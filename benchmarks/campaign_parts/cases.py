@@ -50,29 +50,50 @@ class Outcome(NamedTuple):
     seconds: float
 
 
+class Running(NamedTuple):
+    """A case under way: its process, and the pipe that it reports through."""
+
+    child: int
+    pipe: int
+    folder: Path
+    bounded: bool
+
+
 def run_case(
     work: Callable[[], Any], folder: Path, *, bounded: bool = True
 ) -> Outcome:
-    """Run a function in a child process.
+    """Run a function in a child process, and wait for it.
 
     Args:
         work: The function; it returns JSON-compatible values.
         folder: Where it may write; it becomes the working directory.
         bounded: Whether memory and time are limited.
     """
+    return finish(start(work, folder, bounded=bounded))
+
+
+def start(
+    work: Callable[[], Any], folder: Path, *, bounded: bool = True
+) -> Running:
+    """Start a case, see `run_case`."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
         os.close(reading)
         _be_the_child(work, folder, writing, bounded)
     os.close(writing)
-    report, ended = _listen(reading, WALL_SECONDS if bounded else None)
-    os.close(reading)
+    return Running(child, reading, folder, bounded)
+
+
+def finish(case: Running) -> Outcome:
+    """Return the outcome of a case that was started."""
+    report, ended = _listen(case.pipe, WALL_SECONDS if case.bounded else None)
+    os.close(case.pipe)
     if not ended:
-        os.kill(child, signal.SIGKILL)
-    _, status, usage = os.wait4(child, 0)
+        os.kill(case.child, signal.SIGKILL)
+    _, status, usage = os.wait4(case.child, 0)
     seconds = usage.ru_utime + usage.ru_stime
-    return _judged(report, ended, status, seconds, folder)
+    return _judged(report, ended, status, seconds, case.folder)
 
 
 def _listen(pipe: int, seconds: float | None) -> tuple[bytes, bool]:
@@ -109,7 +130,7 @@ def _last_words(folder: Path) -> str:
 
 
 def _output(folder: Path) -> Path:
-    return folder.with_name("output.txt")
+    return folder.parents[1] / "output.txt"  # the case's disk may be full
 
 
 # === In the child ===
@@ -124,7 +145,7 @@ def _be_the_child(
         _be_quiet(folder)
         if bounded:
             _limit()
-        seen = _watch(folder)
+        seen = _watch(folder) if bounded else []
         answer = _answer(work)
         if seen:
             answer = seen[0]

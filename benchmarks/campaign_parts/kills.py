@@ -1,5 +1,6 @@
 """Kills (SIGKILL) at random instants, after which the work is done again."""
 
+import itertools
 import os
 import random
 import shutil
@@ -52,28 +53,32 @@ def run(
     """
     for activity in activities:
         folder = work / f"kill-{os.getpid()}" / "inside"
-        done = sum(results.verdicts(activity.name).values())
-        if done >= tries:
+        numbers = [n for n in range(tries) if not results.has(activity.name, n)]
+        if not numbers:
             continue
         _renew(activity, folder)
         began = time.monotonic()
         _must(_ask(activity.work, folder))
         seconds = time.monotonic() - began
         whole = _must(_ask(activity.result, folder))
-        while done < tries:
-            rng = random.Random(f"{seed}/{activity.name}/{done}")
-            for verdict, detail in _disturb(
-                activity, folder, rng, seconds, whole
-            ):
+        for attempt in itertools.count():
+            if not numbers:
+                break
+            rng = random.Random(f"{seed}/{activity.name}/{attempt}")
+            verdicts = _disturb(activity, folder, rng, seconds, whole)
+            if not verdicts:  # it ended before the first kill
+                seconds *= 0.9
+            judged = zip(numbers, verdicts, strict=False)
+            for number, (verdict, detail) in judged:
                 results.add(
                     sample=activity.name,
                     row=activity.name,
-                    number=done,
+                    number=number,
                     kind="kill",
                     verdict=verdict,
                     detail=detail,
                 )
-                done += 1
+            del numbers[: len(verdicts)]
         print(activity.name, results.verdicts(activity.name), flush=True)
 
 

@@ -1,5 +1,6 @@
 """Damaged files, thousands of them, each read in a process of its own."""
 
+import importlib
 import os
 import random
 import shutil
@@ -11,13 +12,9 @@ from typing import Any
 
 from campaign_parts import damage
 from campaign_parts.cases import Outcome, run_case
-from campaign_parts.results import Results
+from campaign_parts.results import LOST, Results
 from campaign_parts.sample import Reading, Sample
 
-LOST = (
-    *("crash", "hang", "raw", "executed", "wrote outside"),
-    *("half", "wrong", "nameless"),
-)
 _HALF = 0.75  # of the items; fewer, from a cut file, in silence, are a half
 
 
@@ -140,13 +137,25 @@ def _keep(sample: Sample, number: int, data: bytes, work: Path) -> None:
         path.write_bytes(content)
 
 
-def all_samples(heavy: bool) -> Iterator[Sample]:
-    """Yield samples that need Keras, or those that do not."""
-    if not heavy:
-        from campaign_parts import texts, videos
+# What the names of each module's samples start with.
+_FAMILIES = {
+    "videos": ("video", "frames"),
+    "texts": ("list", "boxes", "recipe", "cache", "set"),
+    "tensors": ("weights", "model", "row"),
+    "answers": ("hub", "web"),
+}
+_HEAVY_FAMILIES = {"scores": ("scores",), "runs": ("run", "weights")}
 
-        yield from videos.samples()
-        yield from texts.samples()
-    from campaign_parts import tensors
 
-    yield from tensors.samples(heavy)
+def all_samples(heavy: bool, only: list[str]) -> Iterator[Sample]:
+    """Yield samples, by modules of which any is wanted.
+
+    Args:
+        heavy: Whether those that need Keras, or those that do not.
+        only: Starts of the names that are wanted.
+    """
+    families = _HEAVY_FAMILIES if heavy else _FAMILIES
+    for module, starts in families.items():
+        if any(x.startswith(starts) or not x for x in only):
+            found = importlib.import_module(f"campaign_parts.{module}")
+            yield from found.samples()

@@ -5,6 +5,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+LOST = (
+    *("crash", "hang", "raw", "executed", "wrote outside"),
+    *("half", "wrong", "nameless", "not resumed", "other result"),
+)
+
 
 class Results:
     """A file of outcomes.
@@ -18,11 +23,16 @@ class Results:
         self.path = path
         text = path.read_text("utf-8") if path.exists() else ""
         lines = [line for line in text.split("\n") if line.endswith("}")]
-        self.rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
-        self._known = {(row["sample"], row["number"]) for row in self.rows}
+        rows = [json.loads(line) for line in lines]
+        # A case that was lost may have been tried again: the last counts.
+        last = {(row["sample"], row["number"]): row for row in rows}
+        self.rows: list[dict[str, Any]] = list(last.values())
+        self._known = {
+            k for k, row in last.items() if row["verdict"] not in LOST
+        }
 
     def has(self, sample: str, number: int) -> bool:
-        """Return whether a case was tried."""
+        """Return whether a case was tried, and not lost."""
         return (sample, number) in self._known
 
     def add(self, **row: Any) -> None:

@@ -1,4 +1,4 @@
-"""The state of a training run, and a TensorFlow checkpoint."""
+"""The state of a training run, and what TensorFlow and PyTorch read."""
 
 import functools
 import tempfile
@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from campaign_parts import tensors
 from campaign_parts.sample import Reading, Sample, digest
 
 
 def samples() -> Iterator[Sample]:
-    """Yield a run's checkpoint, and both files of TensorFlow's."""
+    """Yield a run's checkpoint, and files of PyTorch and TensorFlow."""
     yield Sample(
         "run: checkpoint.npz",
         "weights, folders of models",
@@ -21,6 +22,16 @@ def samples() -> Iterator[Sample]:
         sealed=True,
         heavy=True,
     )
+    for file, data in tensors.of_torch().items():
+        yield Sample(
+            f"weights: {file}, PyTorch's reader",
+            "weights, folders of models",
+            file,
+            {file: data},
+            functools.partial(_read_by_torch, file=file),
+            sealed=True,
+            heavy=True,
+        )
     files = _of_tensorflow()
     for file in files:
         yield Sample(
@@ -33,6 +44,13 @@ def samples() -> Iterator[Sample]:
             exact=True,
             heavy=True,
         )
+
+
+def _read_by_torch(folder: Path, file: str) -> Reading:
+    from keras_twostream.pretrained import _readers
+
+    found = _readers.read(folder / file)
+    return Reading(len(found), digest(found))
 
 
 def _checkpoint() -> bytes:

@@ -32,6 +32,7 @@ def hub(repos: Mapping[str, Mapping[str, bytes]]) -> Iterator[str]:
 def _serve(repos: Mapping[str, Mapping[str, bytes]], pipe: int) -> None:
     from hub_server import LoopbackHub
 
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # clients are killed
     server = LoopbackHub()
     for name, files in repos.items():
         server.create(name, dict(files))

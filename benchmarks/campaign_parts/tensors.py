@@ -3,9 +3,8 @@
 import functools
 import io
 import json
-import pickle
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,18 +29,11 @@ _ARRAYS = {
 }
 
 
-def samples(heavy: bool) -> Iterator[Sample]:
-    """Yield the samples that need Keras, or those that do not."""
-    if heavy:
-        yield from _scores()
-        yield from _heavy_weights()
-    else:
-        yield from _weights()
-        yield from _model_folder()
-        yield _row()
-        from campaign_parts import answers
-
-        yield from answers.samples()
+def samples() -> Iterator[Sample]:
+    """Yield files of weights, a folder of a model, and a catalogue's row."""
+    yield from _weights()
+    yield from _model_folder()
+    yield _row()
 
 
 # === Files of weights ===
@@ -74,7 +66,7 @@ def _weights() -> Iterator[Sample]:
             functools.partial(_read_tensors, file=file, of=_keys(data, file)),
             sealed=True,
         )
-    for file, data in _of_torch().items():
+    for file, data in of_torch().items():
         yield Sample(
             f"weights: {file}, our reader",
             _ROW,
@@ -103,7 +95,7 @@ def _read_tensors(folder: Path, file: str, of: set[str]) -> Reading:
 
 
 @functools.cache
-def _of_torch() -> dict[str, bytes]:
+def of_torch() -> dict[str, bytes]:
     """Return files that PyTorch writes, made in a process of its own."""
     import multiprocessing
 
@@ -201,7 +193,7 @@ def _row() -> Sample:
     )
     return Sample(
         "row of the catalogue",
-        "recipes, configs, rows",
+        "rows of the catalogue",
         "weight.toml",
         {"weight.toml": text.encode()},
         _read_row,
@@ -212,79 +204,3 @@ def _row() -> Sample:
 def _read_row(folder: Path) -> Reading:
     spec = _catalogue.read_row(folder / "weight.toml")
     return Reading(1, digest(spec.name, spec.options, spec.repo_id))
-
-
-# === With Keras and TensorFlow ===
-
-
-def _heavy_weights() -> Iterator[Sample]:
-    for file, data in _of_torch().items():
-        yield Sample(
-            f"weights: {file}, PyTorch's reader",
-            _ROW,
-            file,
-            {file: data},
-            functools.partial(_read_by_torch, file=file),
-            sealed=True,
-            heavy=True,
-        )
-    from campaign_parts import runs
-
-    yield from runs.samples()
-
-
-def _read_by_torch(folder: Path, file: str) -> Reading:
-    found = _readers.read(folder / file)
-    return Reading(len(found), digest(found))
-
-
-# === Scores ===
-
-
-def _scores() -> Iterator[Sample]:
-    scores = _RNG.uniform(size=(6, 3)).astype("float32")
-    ours = {
-        "kind": np.array("logits"),
-        "names": np.array([f"v{i}" for i in range(6)]),
-        "labels": np.arange(6) % 3,
-        "classes": np.array(["a", "b", "c"]),
-        "scores/rgb": scores,
-    }
-    rows = np.empty((2, 2), dtype=object)
-    for i in range(2):
-        rows[i] = np.full((5, 1, 3), float(i), "float32"), i
-    dicts = [
-        {"pred_score": row, "gt_label": np.array([n % 3])}
-        for n, row in enumerate(scores)
-    ]
-    files = {
-        "ours.npz": _npz(ours),
-        "packed.npz": _npz(ours, np.savez_compressed),
-        "tsn.npz": _npz({"scores": rows, "labels": np.array([0, 1])}),
-        "mmaction.pkl": pickle.dumps(dicts, protocol=2),
-        "mmaction4.pkl": pickle.dumps(dicts, protocol=4),
-    }
-    for file, data in files.items():
-        yield Sample(
-            f"scores: {file}",
-            "scores",
-            file,
-            {file: data},
-            functools.partial(_read_scores, file=file),
-            sealed=True,
-            heavy=True,
-        )
-
-
-def _npz(arrays, save: Callable = np.savez) -> bytes:
-    file = io.BytesIO()
-    save(file, **arrays)
-    return file.getvalue()
-
-
-def _read_scores(folder: Path, file: str) -> Reading:
-    from keras_twostream.scoring.score_files import load_scores
-
-    found = load_scores(folder / file, "x")
-    values = (found.scores, found.labels, found.kind, list(found.classes))
-    return Reading(len(found.names), digest(values))

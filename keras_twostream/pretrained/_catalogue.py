@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_twostream import _schema, registry
+from keras_twostream._arrays import whole
 from keras_twostream.errors import (
     RegistrationError,
     UnknownNameError,
@@ -210,9 +211,10 @@ def read_row(path: Path) -> WeightSpec:
             values[field] = tuple(values[field])
     if not (values.get("repo_id") or values.get("url") or files):
         values["folder"] = str(path.parent)
-    return WeightSpec(
-        **values, files=tuple(WeightFile(**file) for file in files)
-    )
+    with whole(path, WeightsError, "Correct it."):
+        return WeightSpec(
+            **values, files=tuple(WeightFile(**file) for file in files)
+        )
 
 
 def read_rows(folder: Path) -> list[WeightSpec]:

@@ -106,13 +106,20 @@ def spec_of_config(
 
     Returns:
         A WeightSpec.
+
+    Raises:
+        WeightsError: If a field has a wrong value; the place is named.
     """
     known = {field.name for field in dataclasses.fields(WeightSpec)}
     values = {key: config[key] for key in config if key in known}
     for field in ("classes", "metrics"):
         if values.get(field) is not None:
             values[field] = tuple(values[field])
-    return WeightSpec(**{**values, **source, "name": name})
+    try:
+        return WeightSpec(**{**values, **source, "name": name})
+    except WeightsError as error:
+        place = source.get("folder") or source.get("repo_id", name)
+        raise WeightsError(f"{CONFIG} of {place}: {error}") from error
 
 
 def _refuse_controls(values: Mapping[str, Any], path: Path) -> None:

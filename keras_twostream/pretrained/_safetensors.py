@@ -1,5 +1,6 @@
 """Safetensors input and output, with errors that name the file."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import safetensors
 import safetensors.numpy
 
 from keras_twostream.errors import WeightsError
+
+_UNFINISHED = re.compile(r"\.tmp[A-Za-z0-9]{6}")  # safetensors' own names
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
@@ -34,6 +37,12 @@ def write(
 ) -> None:
     """Write tensors in the order of their keys.
 
+    Args:
+        tensors: Arrays by key.
+        path: The file. No other process may write into its folder: what
+            killed ones left there is removed.
+        metadata: Texts of the header.
+
     Raises:
         OSError: If the disk refuses, for instance because it is full.
         SafetensorError: Likewise.
@@ -41,8 +50,16 @@ def write(
     ordered = {
         key: np.ascontiguousarray(tensors[key]) for key in sorted(tensors)
     }
+    _remove_leftovers(path.parent)
     # safetensors writes a file that only its owner may read.
     path.touch()
     mode = path.stat().st_mode
     safetensors.numpy.save_file(ordered, path, metadata=dict(metadata))
     path.chmod(mode)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove the files that safetensors was killed in writing."""
+    for path in folder.glob(".tmp*"):
+        if _UNFINISHED.fullmatch(path.name):
+            path.unlink(missing_ok=True)

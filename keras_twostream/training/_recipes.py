@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_twostream._arrays import whole
 from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
@@ -304,9 +305,10 @@ def load_recipe(recipe: "str | os.PathLike | Recipe") -> Recipe:
 def _from_file(path: Path) -> Recipe:
     try:
         values = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise SpecError(f"{path} is not a TOML file: {error}") from error
-    return recipe_from_dict({"name": path.stem, **values})
+    with whole(path, SpecError, "See the recipes of the package."):
+        return recipe_from_dict({"name": path.stem, **values})
 
 
 def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:

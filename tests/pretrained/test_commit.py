@@ -127,6 +127,14 @@ def test_kills_at_random_instants_lose_nothing(save, folder):
     assert names(folder) == ["README.md", "config.json", "model.safetensors"]
 
 
+def test_what_safetensors_left_goes_with_the_next_save(save, folder):
+    for name in (".tmp8ZEa01", ".tmpabcdef", ".tmp_mine", ".tmp"):
+        (folder / name).write_bytes(b"half")
+    save(2)
+    kept = [name for name in names(folder) if name.startswith(".tmp")]
+    assert kept == [".tmp", ".tmp_mine"]
+
+
 # === Models ===
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,3 +171,14 @@ def test_checkpoints_are_read_where_links_are_forbidden(
         monkeypatch.setattr(os, name, refuse)
     read = _tf_checkpoint.read(tmp_path / f"{os.path.basename(prefix)}.index")
     assert any(np.array_equal(array, [1, 2]) for array in read.values())
+
+
+def test_a_checkpoint_that_is_cut_off_is_damaged(tmp_path):
+    tf = pytest.importorskip("tensorflow")
+    values = {"scores": tf.Variable([1.0, 2.0])}
+    prefix = tf.train.Checkpoint(**values).write(str(tmp_path / "net"))
+    (data,) = tmp_path.glob("net*.data-*")
+    for length in (0, 3, data.stat().st_size - 1):
+        data.write_bytes(data.read_bytes()[:length])
+        with pytest.raises(WeightsError, match="checkpoint .* is damaged"):
+            _tf_checkpoint.read(Path(f"{prefix}.index"))

@@ -104,6 +104,22 @@ def test_no_config_builds_a_huge_network(folder, option, value):
         kts.load(f"local:{folder}")
 
 
+def test_a_wrong_name_names_the_row(tmp_path):
+    path = tmp_path / "weight.toml"
+    path.write_text(
+        'name = "c3,d.mine"\nlicense = "mit"\ndata_terms = "none"\n'
+        'origin = "trained"\nrepo_id = "me/mine"\n'
+    )
+    with pytest.raises(WeightsError, match="weight.toml: A weight's name"):
+        _catalogue.read_row(path)
+
+
+def test_a_wrong_hash_names_the_folder(folder):
+    config_of(folder, sha256="x" * 64)
+    with pytest.raises(WeightsError, match="config.json of .*net: `sha256`"):
+        kts.load(f"local:{folder}")
+
+
 def test_a_long_clip_of_large_frames_is_too_much_together(folder):
     config_of(folder, clip_spec={"clip_length": 500, "crop": [500, 500]})
     with pytest.raises(WeightsError, match="`clip_length x crop`"):

@@ -66,6 +66,9 @@ def test_broken_toml(tmp_path):
     path.write_text("epochs = = 3")
     with pytest.raises(SpecError, match="is not a TOML file"):
         training.load_recipe(path)
+    path.write_text("epoch = 3")
+    with pytest.raises(SpecError, match="mine.toml: A recipe has no field"):
+        training.load_recipe(path)
 
 
 @pytest.mark.parametrize(

@@ -227,10 +227,8 @@ def _other(path: str | os.PathLike, stream: str) -> Path:
 
 
 def _array(path: Path, channels: int) -> np.ndarray:
-    try:
+    with one_file(path):  # NumPy's parser of headers raises anything
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise VideoError(f"Cannot read {path}: {error}.") from error
     fits = array.ndim == 5 and array.shape[::4] == (1, channels)
     if not fits or not array.size:
         raise VideoError(

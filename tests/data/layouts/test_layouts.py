@@ -1,8 +1,11 @@
 """Frames and flow of other tools: named, paired, scaled, mirrored."""
 
+import random
+
 import cv2
 import numpy as np
 import pytest
+from damage import damaged
 from foreign_layouts import (
     LAYOUTS,
     STEPS,
@@ -227,3 +230,27 @@ def test_common_names_of_frames_are_read(tmp_path, pattern):
     assert (source.frames, source.layout.name) == (3, "frames")
     shown = source.read(np.array([0, 2])).astype(int)
     assert np.abs(shown - FRAMES[[0, 2]]).mean() < 10
+
+
+def test_every_damaged_array_is_read_or_refused(tmp_path):
+    path = write_layout("i3d_npy", tmp_path, FRAMES, FIELDS)
+    whole, rng, refused = path.read_bytes(), random.Random(0), 0
+    for number in range(150):
+        data = damaged(whole[:128], rng) + whole[128:]
+        if number == 0:  # NumPy's parser raises a TokenError
+            data = whole.replace(b"(", b"{", 1).replace(b"}", b"{")
+        path.write_bytes(data)
+        try:
+            open_source(path, SPEC)
+        except VideoError as error:
+            refused += 1
+            assert str(path) in str(error)
+    assert refused > 50
+
+
+def test_a_picture_that_claims_to_be_huge_is_not_decoded(tmp_path):
+    content = bytearray(cv2.imencode(".png", np.zeros((4, 4), "u1"))[1])
+    content[16:24] = b"\0\0\xff\xff" * 2
+    (tmp_path / "img_00001.png").write_bytes(content)
+    with pytest.raises(VideoError, match="65535x65535 = 4,294,836,225 pixels"):
+        open_source(tmp_path, SPEC.replace(streams=("rgb",)))
