@@ -95,6 +95,15 @@ def test_a_name_is_registered_once():
         kts.register_model(paper="none")(two_stream)
 
 
+def test_a_model_made_of_another_is_known_by_its_own_name():
+    outer, inner = (registry.Build(name, {}) for name in ("outer", "inner"))
+    with registry._building(outer):
+        with registry._building(inner):
+            assert registry.current_build() is outer
+        assert registry.current_build() is outer
+    assert registry.current_build() is None
+
+
 def test_an_unknown_name_brings_the_nearest():
     with pytest.raises(UnknownNameError, match="Did you mean two_stream"):
         registry.model_entry("two_streams")

@@ -103,6 +103,10 @@ def test_a_clip_in_words():
     )
 
 
+def test_one_field_is_no_fields():
+    assert "flow: 1 field at each step" in _words.clip(ClipSpec(flow_length=1))
+
+
 def test_many_classes_are_named_by_a_few():
     words = _words.knows("m", [f"class_{n}" for n in range(400)])
     assert words.startswith("m knows 400 actions: class 0, class 1")

@@ -75,6 +75,10 @@ def test_boxes_are_cut_to_the_image():
     assert cut.tolist() == [[0, 2, 29, 19]]
 
 
+def test_a_box_may_be_a_single_pixel():
+    assert geometry.as_boxes([[5, 7, 5, 7]]).tolist() == [[5, 7, 5, 7]]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

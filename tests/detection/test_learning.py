@@ -181,6 +181,7 @@ def test_a_detector_is_one_model_that_saves_and_loads(detector, tmp_path):
         np.asarray(again.predict_on_batch(batch)), before, rtol=1e-4, atol=1e-5
     )
     assert inspection.class_names(again) == CLASSES
+    assert inspection.head_is_trained(detector)
     assert inspection.region_spec(again) == inspection.region_spec(detector)
     assert inspection.region_spec(again) == RegionSpec.from_json(
         OPTIONS["regions"]

@@ -35,6 +35,11 @@ def test_the_magnitude_is_the_byte_image_s():
     assert moving[2, 2] == 0
 
 
+def test_the_magnitude_has_whole_levels():
+    flow = np.float32([[[1.03, 0.0], [1.04, 0.0]]])  # 16.48, 16.64 levels
+    assert (128 * saliency.magnitude(flow)).tolist() == [[16, 17]]
+
+
 def test_salient_pixels_as_the_formula_says(flow):
     moving = saliency.magnitude(flow)
     salient = saliency.salient_pixels(moving)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from keras_twostream._opencv import cv2, import_opencv
 from keras_twostream.errors import MissingLibraryError
-from keras_twostream.flow import compute
+from keras_twostream.flow import _opencv_flow, compute
 from keras_twostream.flow._opencv_flow import DIS_PRESETS
 
 
@@ -46,6 +46,18 @@ def test_narrow_frames_have_flow(preset, size):
     flow = compute(frames, "dis", preset=preset)
     assert flow.shape == (1, *size, 2)
     np.testing.assert_allclose(flow, 0, atol=0.1)
+
+
+def test_farneback_weighs_its_window_by_a_gaussian_where_asked():
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 255, (2, 32, 48), np.uint8)
+    options = (None, 0.5, 5, 15, 3, 5, 1.2)
+    wanted = cv2.calcOpticalFlowFarneback(
+        a, b, *options, cv2.OPTFLOW_FARNEBACK_GAUSSIAN
+    )
+    found = _opencv_flow.farneback(a, b, gaussian=True)
+    np.testing.assert_array_equal(found, wanted)
+    assert (found != _opencv_flow.farneback(a, b)).any()
 
 
 def _scene(size, kind):

@@ -10,7 +10,7 @@ from moving_texture import frames_moving, inner_error
 
 from keras_twostream import flow
 from keras_twostream.errors import SpecError
-from keras_twostream.flow import _tvl1
+from keras_twostream.flow import _compiled, _tvl1
 
 _QUICK = {"scales": 2, "warps": 4, "iterations": 8}
 _ONE_SCALE = {"scales": 1, "warps": 6, "iterations": 8}
@@ -90,6 +90,30 @@ def test_tvl1_refuses(shapes, options, message):
     images = [np.zeros(shape, "float32") for shape in shapes]
     with pytest.raises(SpecError, match=message):
         flow.tvl1(*images, **options)
+
+
+def test_compiled_flow_has_the_parameters_asked_for(monkeypatch):
+    def scaled(first, second, warps=5, theta=0.3):
+        return keras.ops.stack([first * warps, second * theta], axis=-1)
+
+    monkeypatch.setattr(_compiled, "tvl1", scaled)
+    compiled = _compiled._compiled.__wrapped__((("warps", 2), ("theta", 0.5)))
+    ones = np.ones((1, 2, 2), "float32")
+    np.testing.assert_allclose(compiled(ones, ones)[0, 0, 0], [2.0, 0.5])
+
+
+def test_flow_grows_with_its_axis_from_level_to_level():
+    state = keras.ops.ones((2, 1, 4, 6))
+    (larger,) = _tvl1._to_level((state,), np.zeros((1, 8, 18), "float32"))
+    x, y = keras.ops.convert_to_numpy(larger)
+    np.testing.assert_allclose(x, 3.0, rtol=1e-5)
+    np.testing.assert_allclose(y, 2.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [{"scales": 0}, {"tau": -1}, {"texture": 2}])
+def test_the_layer_refuses_what_the_function_refuses(wrong):
+    with pytest.raises(SpecError, match=f"`{next(iter(wrong))}`"):
+        flow.TVL1(**wrong)
 
 
 # === The layer ===

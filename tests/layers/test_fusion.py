@@ -128,6 +128,15 @@ def test_it_survives_saving(tmp_path):
     )
 
 
+def test_options_come_back_from_the_config():
+    layer = StreamFusion("conv", activation="tanh", kernel_initializer="zeros")
+    again = StreamFusion.from_config(layer.get_config())
+    ones = np.ones((1, 2, 2, 3), "float32")
+    assert not numpy(again([ones, ones])).any()
+    again.bias.assign(keras.ops.ones((3,)))
+    np.testing.assert_allclose(numpy(again([ones, ones])), np.tanh(1.0), 1e-5)
+
+
 @pytest.mark.parametrize(
     ("method", "shapes", "message"),
     [

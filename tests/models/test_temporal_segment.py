@@ -8,6 +8,7 @@ import keras_twostream as kts
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import head_layers
 from keras_twostream.layers import CeilMaxPooling2D
+from keras_twostream.models import _temporal_segment
 from keras_twostream.models.backbones import bn_inception
 
 pytestmark = pytest.mark.agnostic
@@ -98,6 +99,14 @@ def test_the_clip_and_the_fusion_are_the_paper_s(model):
     assert model.get_layer("rgb_dropout").rate == pytest.approx(0.8)
     assert model.get_layer("flow_dropout").rate == pytest.approx(0.7)
     assert model.get_layer("flow_fc_consensus").method == "attention"
+
+
+def test_the_head_starts_as_small_as_the_authors():
+    head = _temporal_segment._consensus_head("average", 2)
+    features = keras.Input((256,))
+    model = keras.Model(features, head(features, 64, "fc"))
+    found = np.std(keras.ops.convert_to_numpy(model.get_layer("fc").kernel))
+    assert found == pytest.approx(0.001, rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,14 @@ def test_values_may_come_one_by_one(tmp_path):
     assert found["a.kernel"].tolist() == [1, 2, 3]
 
 
+def test_sizes_that_an_old_file_leaves_out_are_one():
+    # Field 2, channels: 3; field 5, the values.
+    values = b"\x2a\x0c" + np.arange(3, dtype="<f4").tobytes()
+    blob = _caffe._blob(memoryview(b"\x10\x03" + values))
+    assert blob.shape == (1, 3, 1, 1)
+    assert blob.ravel().tolist() == [0, 1, 2]
+
+
 def bn_file(path, fourth):
     arrays = [values(1, 3) for _ in range(3)]
     layers = [

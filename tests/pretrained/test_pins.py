@@ -148,6 +148,21 @@ def test_lock_fills_the_hash_in(plain_site):
     assert locked.pin == "whole hash"
 
 
+def test_the_index_of_a_checkpoint_pins_its_data():
+    """It holds the data's checksums, see `WeightSpec.pin`."""
+    index, data = (
+        WeightFile(f"rgb.{name}", f"https://a/{name}", sha256, 9, stream="rgb")
+        for name, sha256 in (("index", "0" * 64), ("data", ""))
+    )
+    row = dict(license="mit", data_terms="ours", origin="converted")
+    spec = WeightSpec("i3d.any", files=(index, data), **row)
+    assert list(_maintenance._unlocked(spec)) == []
+    flow = dataclasses.replace(data, stream="flow")
+    spec = dataclasses.replace(spec, files=(index, flow))
+    (lacking,) = _maintenance._unlocked(spec)
+    assert lacking.startswith("sha256 of rgb.data")
+
+
 @pytest.mark.parametrize("field", ["sha1", "sha256_prefix"])
 def test_a_pin_of_another_length_is_refused(field):
     with pytest.raises(WeightsError, match=f"`{field}` of tiny.web must be"):

@@ -7,6 +7,7 @@ from small_net import clips
 
 from keras_twostream import inspection, models, pretrained
 from keras_twostream.errors import SpecError, WeightsError
+from keras_twostream.pretrained.keymaps import _applications
 
 
 def kernel(model, layer):
@@ -124,6 +125,18 @@ def test_an_inception_of_keras_applications_gives_the_same_features():
     clip = frame(107)
     expected = source(clip[:, 0] / 127.5 - 1)
     assert_same_tap(target, "rgb.pool", clip, expected)
+
+
+def test_a_bias_before_a_normalisation_is_taken_off_its_mean():
+    tensors = {
+        "conv1.bias": np.float32([1, 2]),
+        "bn_conv1.moving_mean": np.float32([5, 7]),
+        "fc.bias": np.float32([3]),
+    }
+    folded = _applications.fold_bias(tensors)
+    assert folded["bn_conv1.moving_mean"].tolist() == [4, 5]
+    assert folded["fc.bias"].tolist() == [3]
+    assert "conv1.bias" not in folded
 
 
 def test_another_network_is_refused(trained):

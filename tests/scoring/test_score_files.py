@@ -3,6 +3,7 @@
 import os
 import pickle
 import random
+import zipfile
 
 import numpy as np
 import pytest
@@ -79,6 +80,11 @@ def test_broken_and_missing_files(tmp_path):
     np.savez(other, a=np.ones(2))
     with pytest.raises(SpecError, match="holds a, not scores"):
         training.load_scores(other)
+    newer = tmp_path / "newer.npz"
+    with zipfile.ZipFile(newer, "w") as archive:
+        archive.writestr("scores.npy", b"\x93NUMPY\x09\x00 ")
+    with pytest.raises(SpecError, match="an array of an unknown version"):
+        training.load_scores(newer)
 
 
 def saved_scores(path, **changes):

@@ -48,7 +48,10 @@ def test_the_search_finds_what_trying_all_finds(net):
     items = [("a", 0), ("b", 1), ("c", 1)]
     table, batch = BoundaryTable(items, 8), clips(3)
     tensors = tf.data.Dataset.from_tensors((batch, np.arange(3)))
-    table.search(net, tensors)
+    before = table.pairs.copy()
+    changed = table.search(net, tensors)
+    assert changed == (table.pairs != before).any(axis=1).sum() > 0
+    assert table.search(net, tensors) == 0
     colours, embedding = (
         net.get_layer(f"rgb_{name}") for name in ("colours", "embedding")
     )

@@ -7,7 +7,7 @@ import pytest
 import keras_twostream as kts
 from keras_twostream import inspection, training
 from keras_twostream.errors import SpecError
-from keras_twostream.training import _xla
+from keras_twostream.training import _compile, _xla
 
 
 def _clips(batch=4):
@@ -43,6 +43,14 @@ def test_one_loss_per_stream(build):
     ).history
     total = history["rgb_loss"][0] + 0.5 * history["flow_loss"][0]
     assert history["loss"][0] == pytest.approx(total, rel=1e-4)
+
+
+def test_each_stream_has_a_metric_of_its_own(build):
+    """One for both would count the videos of both."""
+    model = build(outputs="streams")
+    made = _compile._per_output(model, keras.metrics.Mean)
+    assert set(made) == {"rgb", "flow"}
+    assert made["rgb"] is not made["flow"]
 
 
 @pytest.mark.agnostic

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_twostream import visual
+from keras_twostream import flow, visual
 from keras_twostream.errors import MissingLibraryError
 from keras_twostream.spec import ClipSpec
 from keras_twostream.visual import _parts, _theme, _video
@@ -159,6 +159,15 @@ def test_a_bar_is_as_long_as_its_score():
     filled = (np.asarray(canvas) == colour).all(axis=-1)
     # The title has the colour too, but no row of it is as long.
     assert filled.sum(axis=1).max() == 50
+
+
+def test_the_legend_shows_motion_to_the_right_at_its_right():
+    wheel, inside = map(np.asarray, _parts._wheel(20))
+    ways = np.float32([[[0.9, 0], [0, 0.9], [-0.9, 0], [0, -0.9]]])
+    wanted = _parts.on_dark(flow.to_rgb(ways, 1.0))[0].astype(int)
+    edges = [wheel[10, 18], wheel[18, 10], wheel[10, 1], wheel[1, 10]]
+    assert np.abs(np.array(edges, int) - wanted).max() < 40
+    assert inside[10, 10] == 255 and inside[0, 0] == 0
 
 
 def test_text_that_is_too_long_ends_in_an_ellipsis():

@@ -15,7 +15,7 @@ from numbered_videos import numbered_frames, write_video
 
 from keras_twostream import ClipSpec, flow
 from keras_twostream.data.cache import Contract, packing
-from keras_twostream.data.doctor import examine
+from keras_twostream.data.doctor import examine, lists
 from keras_twostream.data.doctor import videos as doctor_of_videos
 from keras_twostream.data.extraction import extract
 from keras_twostream.data.video import READER_VERSION, reading
@@ -96,6 +96,7 @@ def test_files_that_are_passed_over_are_counted(videos):
         (videos / name).write_text("x")
     (remark,) = examine(videos).findings
     assert remark.text == "Files that are not read: 2 files of .strange."
+    assert not remark.problem
     assert remark.where == tuple(
         str(videos / name) for name in ("run/3.strange", "sit/4.strange")
     )
@@ -415,6 +416,17 @@ def test_a_class_that_is_only_tested_is_a_problem(tmp_path):
         )
     start = "Classes without a training video in split 3"
     assert only_problem(examine(tmp_path), start).where == ("Sit",)
+
+
+def test_a_split_that_may_not_be_read_is_a_problem(tmp_path, monkeypatch):
+    def refuse(path, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(lists, "read_annotations", refuse)
+    monkeypatch.setattr(lists, "detect_format", lambda path: "ucf101")
+    texts = list(problems(lists.examine_splits(tmp_path, None)))
+    assert len(texts) == 3
+    assert texts[1].startswith("Split 2 cannot be read: [Errno 13]")
 
 
 def test_nothing_known_is_an_error(tmp_path):

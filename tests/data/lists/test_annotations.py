@@ -1,10 +1,13 @@
 """Lists of the data sets in use, with the quirks of the real ones."""
 
+import codecs
 import json
+from pathlib import Path
 
 import pytest
 
-from keras_twostream.data import read_annotations
+from keras_twostream.data import Annotations, read_annotations
+from keras_twostream.data.lists.items import Item
 from keras_twostream.errors import SpecError
 
 
@@ -227,14 +230,29 @@ def test_only_minus_one_says_that_a_label_is_not_known(tmp_path, name, text):
     assert read_annotations(listed).labels == [-1]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_lists_that_state_their_encoding(tmp_path, encoding):
+def test_a_video_without_a_label_is_named_where_labels_are_needed():
+    items = Item("a.mp4", (0,)), Item("b.mp4", ())
+    found = Annotations(items, ("x", "y"), Path())
+    found.check_labels(2, unlabelled=True)
+    with pytest.raises(SpecError, match=r"b\.mp4 has no label\. Give it one"):
+        found.check_labels(2)
+
+
+@pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+    ],
+)
+def test_lists_that_state_their_encoding(tmp_path, mark, encoding):
     for name, text in (
         ("a.txt", "été.mp4 0\n"),
         ("a.csv", "path,label\nété.mp4,x\n"),
         ("a.json", '{"items": [{"path": "été.mp4", "label": "x"}]}'),
     ):
-        (tmp_path / name).write_bytes(text.encode(encoding))
+        (tmp_path / name).write_bytes(mark + text.encode(encoding))
         found = read_annotations(tmp_path / name)
         assert [item.path for item in found.items] == ["été.mp4"]
 

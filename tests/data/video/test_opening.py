@@ -8,7 +8,7 @@ import pytest
 from numbered_videos import block_numbers, blocks, numbered_frames, write_video
 
 from keras_twostream.data import count_frames, iter_frames, probe, read_frames
-from keras_twostream.data.video import limits
+from keras_twostream.data.video import limits, opening
 from keras_twostream.errors import SpecError, VideoError
 
 
@@ -94,6 +94,8 @@ def test_the_best_stream_is_read_and_no_thumbnail(attached, tmp_path):
     info = probe(path)
     assert (info.frames, info.height, info.width) == (9, 48, 80)
     assert block_numbers(read_frames(path)) == list(range(9))
+    with opening.open_video(str(path)) as film:
+        assert film.first is attached  # thumbnails are not counted
 
 
 def test_an_unknown_codec_is_named(tmp_path):
