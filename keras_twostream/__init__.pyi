@@ -26,6 +26,7 @@ from keras_twostream.registry import list_models as list_models
 from keras_twostream.registry import register_model as register_model
 from keras_twostream.scoring.predicting import clips as clips
 from keras_twostream.scoring.predicting import predict as predict
+from keras_twostream.scoring.streaming import stream as stream
 from keras_twostream.spec import ClipSpec as ClipSpec
 
 __version__: str

@@ -235,7 +235,7 @@ class Prediction:
         from keras_twostream import visual
 
         note = "The file ends before it should." if self.truncated else ""
-        return visual.page(self._story(), self.segments(), note)
+        return visual.page(self.story(), self.segments(), note)
 
     def plot(self, count: int = 5) -> "Figure":
         """Return a figure: the likeliest classes, and their time.
@@ -248,7 +248,7 @@ class Prediction:
         """
         from keras_twostream import visual
 
-        return visual.plot(self._story(), count)
+        return visual.plot(self.story(), count)
 
     def to_dataframe(self, stream: str | None = None) -> "DataFrame":
         """Return the windows as a table of pandas.
@@ -357,14 +357,19 @@ class Prediction:
                 "save_video(path, source=...), a file or the frames."
             )
         return visual.draw(
-            self._story(truth),
+            self.story(truth),
             self.source if source is None else source,
             self.spec,
             progress=progress,
             **files,
         )
 
-    def _story(self, truth: str | None = None) -> "Story":
+    def story(self, truth: str | None = None) -> "Story":
+        """Return the scores as the pictures tell them.
+
+        Args:
+            truth: The true action, where it is known.
+        """
         from keras_twostream import visual
 
         return visual.Story(

@@ -203,7 +203,7 @@ def test_nothing_is_cut_off_the_sheet(tmp_path, words):
 
 def test_actions_of_one_video_have_colours_of_their_own():
     timeline = np.eye(40)[[3, 11, 19, 27]]
-    story = predicted(tuple(map(str, range(40))), timeline)._story()
+    story = predicted(tuple(map(str, range(40))), timeline).story()
     colours = {_parts.action_colour(n) for n in story.colours.values()}
     assert len(colours) == 4
     assert isinstance(story, visual.Story)

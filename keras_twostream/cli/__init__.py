@@ -35,6 +35,7 @@ COMMANDS = {
     "evaluate": ("_evaluate:evaluate_command", "Measure a model on videos."),
     "fuse": ("_evaluate:fuse_command", "Fuse scores that are on disk."),
     "features": ("_features:features_command", "Write activations of clips."),
+    "live": ("_live:live_command", "Name the action before a camera."),
     "export": ("_export:export_command", "Write a model for LiteRT or ONNX."),
     "web": ("_web:web_command", "Serve a page to drop videos on."),
     "weights": ("_weights:weights_command", "Pull, push and verify weights."),

@@ -5,10 +5,11 @@ are decoded, given their flow and scored in one pass, so that memory stays
 flat; the scores of all windows together name the action of the video.
 """
 
+import dataclasses
 import os
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,24 +120,40 @@ def predict(
     prediction.top(3)
     ```
     """
-    model = _loaded(_first_answer.agreed_weights() if model is None else model)
-    refuse_regions(model)
-    refuse_untrained(model)
-    _refuse_several_heads(model)
-    spec = inspection.clip_spec(model)
-    if flow is not None:
-        spec = spec.replace(flow_algorithm=flow)
+    model, spec = ready(model, flow)
 
     def answer(one: Source) -> Prediction:
         watch = Stopwatch()
         windows = data.Windows(one, spec, hop, watch)
-        logits = _score(windows, _kept_scorer(model), watch, progress)
+        logits = _score(windows, kept_scorer(model), watch, progress)
         return _prediction(one, model, windows, logits, watch, spec)
 
     if isinstance(source, Sequence) and not isinstance(source, str | bytes):
         return _all(list(source), answer)
     inside = _of_folder(source)
     return answer(source) if inside is None else _all(inside, answer)
+
+
+def ready(
+    model: keras.Model | str | None, flow: str | None = None
+) -> tuple[keras.Model, ClipSpec]:
+    """Return a model that can name actions, and the clip it is given.
+
+    Args:
+        model: A model, a name for `load`, or None for the weights that the
+            user has agreed to.
+        flow: Optical flow algorithm; the model's own when None.
+
+    Raises:
+        UntrainedHeadError: If the model's classifier is random.
+        SpecError: If it has several heads, or sees regions.
+    """
+    model = _loaded(_first_answer.agreed_weights() if model is None else model)
+    refuse_regions(model)
+    refuse_untrained(model)
+    _refuse_several_heads(model)
+    spec = inspection.clip_spec(model)
+    return model, spec if flow is None else spec.replace(flow_algorithm=flow)
 
 
 def _of_folder(source: Source) -> list[Source] | None:
@@ -186,28 +203,55 @@ def _prediction(
     spec: ClipSpec,
 ) -> Prediction:
     """Return the prediction from the logits (N, C) of a video's windows."""
-    card = inspection.card(model)
-    distances = logits.pop(DISTANCES, None)
-    several, method = bool(card.get("multi_label")), pooling(model)
-    timelines = {name: chances(rows, several) for name, rows in logits.items()}
-    whole = {name: pool(rows, method) for name, rows in logits.items()}
+    seen, distances = len(logits[FUSED]), logits.get(DISTANCES)
+    found = prediction_of(
+        _describe(source), model, spec, windows.spans[:seen], logits
+    )
+    around = None
+    if distances is not None:
+        around = _states_in(windows, distances, found.timeline)
+    return dataclasses.replace(
+        found,
+        truncated=windows.truncated or seen < len(windows),
+        seconds=watch.seconds,
+        states=around,
+    )
+
+
+def prediction_of(
+    source: str,
+    model: keras.Model,
+    spec: ClipSpec,
+    spans: np.ndarray,
+    logits: Mapping[str, np.ndarray],
+) -> Prediction:
+    """Return the prediction of a video from the logits of its windows.
+
+    Args:
+        source: Name of the video.
+        model: The model.
+        spec: The clip that it was given.
+        spans: (N, 2) first and last second of each window.
+        logits: (N, C) by output of `kept_scorer`.
+    """
+    card, method = inspection.card(model), pooling(model)
+    several = bool(card.get("multi_label"))
+    scores = {n: rows for n, rows in logits.items() if n != DISTANCES}
+    timelines = {name: chances(rows, several) for name, rows in scores.items()}
+    whole = {name: pool(rows, method) for name, rows in scores.items()}
     if method == "logits":
         whole = {name: chances(mean, several) for name, mean in whole.items()}
-    seen, around = len(logits[FUSED]), None
-    if distances is not None:
-        around = _states_in(windows, distances, timelines[FUSED])
     return Prediction(
-        source=_describe(source),
+        source=source,
         model=card.get("weights") or model.name,
         classes=tuple(inspection.class_names(model)),
         probabilities=whole.pop(FUSED),
         streams=whole,
-        windows=windows.spans[:seen],
+        windows=spans,
         timeline=timelines.pop(FUSED),
         stream_timelines=timelines,
-        truncated=windows.truncated or seen < len(windows),
-        seconds=watch.seconds,
-        states=around,
+        truncated=False,
+        seconds={},
         spec=spec,
     )
 
@@ -277,7 +321,7 @@ def _score(
     }
 
 
-def _kept_scorer(model: keras.Model) -> keras.Model:
+def kept_scorer(model: keras.Model) -> keras.Model:
     """Return the model's one scorer; a second video compiles nothing."""
     if model not in _scorers:
         network, distances = scorer(model), distances_of(model)

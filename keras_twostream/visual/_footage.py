@@ -38,8 +38,17 @@ def footage(
         motion = shown.motion
         if following is not None or motion is None:
             motion = shown.follow(_motion(frame, following, spec))
-        image = flow.to_rgb(motion, shown.full_speed)
-        yield number / rate, frame, on_dark(image)
+        yield number / rate, frame, colours(motion, shown.full_speed)
+
+
+def colours(motion: np.ndarray, full_speed: float) -> np.ndarray:
+    """Return flow in the colours of the pictures.
+
+    Args:
+        motion: (H, W, 2) flow in pixels.
+        full_speed: Pixels that have the full colour.
+    """
+    return on_dark(flow.to_rgb(motion, full_speed))
 
 
 def rate_of(source: str | os.PathLike | np.ndarray, spec: ClipSpec) -> float:

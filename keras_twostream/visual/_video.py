@@ -54,14 +54,14 @@ def annotated_video(
     Raises:
         MissingLibraryError: If FFmpeg can write neither.
     """
-    stage = _Stage(story)
+    stage = Stage(story)
     with video_writer(Path(path), rate, SIZE) as (written, write):
         for second, frame, motion in footage:
             write(stage.draw(second, frame, motion))
     return written
 
 
-class _Stage:
+class Stage:
     """A panel that is drawn once, and the parts that change on it."""
 
     def __init__(self, story: Story) -> None:

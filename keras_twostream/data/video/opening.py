@@ -20,7 +20,7 @@ from keras_twostream.errors import VideoError
 # Formats to open. Any other format is refused before a byte of it is
 # acted on: playlists (concat, hls, sdp, dash, imf) name other files and
 # addresses, and FFmpeg plays text as a terminal.
-_FORMATS = """
+FORMATS = """
 3dostr 4xm amv apng apv asf asf_o av1 avi avs avs2 avs3 bethsoftvid bink c93
 cavsvideo cdxl cine dhav dirac dnxhd dv dxa ea evc film_cpk flic flv gif gxf
 h261 h263 h264 hevc idcin ipmovie ivf ivr jpeg_pipe jv kux live_flv lxf m4v
@@ -229,7 +229,7 @@ def _film(
 
 def _open(path: str):
     options = {
-        "format_whitelist": ",".join(_FORMATS),
+        "format_whitelist": ",".join(FORMATS),
         "protocol_whitelist": "file",
         "max_pixels": str(limits.limit(limits.PIXELS)),
     }

@@ -1,0 +1,271 @@
+"""`keras-twostream live`: the action in front of a camera."""
+
+import contextlib
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keras_twostream._printing import percent, readable
+from keras_twostream._stopwatch import Stopwatch
+from keras_twostream.cli import _console, _files, _model
+from keras_twostream.cli._options import (
+    debug_option,
+    device_option,
+    flow_option,
+)
+from keras_twostream.errors import VideoError
+from keras_twostream.pretrained import _first_answer
+
+Sink = Callable[[Any], None]  # takes each LivePrediction
+
+
+@click.command("live")
+@click.argument("source")
+@click.option(
+    "--model",
+    "name",
+    help="A weight, hf://user/repo or local:folder; by default that of "
+    "`predict`.",
+)
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Download the default weights, if need be, without asking.",
+)
+@click.option(
+    "--hop",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="From one answer to the next; half a clip by default.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, min_open=True),
+    help="Stop after this time; never by default.",
+)
+@click.option(
+    "--patience",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="Wait this long for a source that went away.",
+)
+@click.option(
+    "--pace",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Speed at which a file is played; 0 for every window of it.",
+)
+@click.option(
+    "--video",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    callback=lambda _, __, path: path and Path(os.path.expanduser(path)),
+    help="Write what is shown to a video.",
+)
+@click.option("--window", is_flag=True, help="Show it in a window; q ends.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON document per line, one for each window.",
+)
+@flow_option
+@device_option
+@debug_option
+def live_command(
+    source: str,
+    name: str | None,
+    yes: bool,
+    algorithm: str | None,
+    as_json: bool,
+    video: Path | None,
+    window: bool,
+    seconds: float | None,
+    **options: Any,
+) -> None:
+    """Name the action in front of a camera, while it happens.
+
+    SOURCE is the number of a camera (0 is the first), an address
+    (rtsp://..., http://...), or a video file, which is played at its own pace.
+    """
+    if window:
+        check_window()
+    if video is not None:
+        _files.check_writable(video.parent, by="")
+    name = name or _first_answer.agreed_weights(yes=yes).name
+    loaded = _model.load(name, algorithm, Stopwatch())
+    loaded.introduce()
+
+    from keras_twostream.scoring.streaming import stream
+
+    answers = stream(
+        int(source) if source.isdecimal() else os.path.expanduser(source),
+        loaded.model,
+        flow=algorithm,
+        hop=options["hop"],
+        pace=options["pace"] or None,
+        patience=options["patience"],
+    )
+    tally = _Tally()
+    try:
+        with contextlib.ExitStack() as stack:
+            sinks: list[Sink] = [_print_json if as_json else _print, tally.add]
+            if video is not None or window:
+                sinks.append(stack.enter_context(_pictures(video, window)))
+            _follow(answers, sinks, seconds)
+    except VideoError as error:
+        _console.err.print(str(error), style="red", markup=False)
+        click.get_current_context().exit(1)
+    finally:
+        tally.report()
+
+
+def _follow(answers: Any, sinks: list[Sink], seconds: float | None) -> None:
+    """Give each answer to all sinks, until time is up or a window closes."""
+    with contextlib.closing(answers):
+        begun = time.monotonic()
+        try:
+            for answer in answers:
+                for sink in sinks:
+                    sink(answer)
+                if seconds and time.monotonic() - begun > seconds:
+                    return
+        except StopIteration:  # the window was closed
+            return
+
+
+# === Lines ===
+
+
+def _print_json(answer: Any) -> None:
+    click.echo(json.dumps(answer.to_line()))
+    sys.stdout.flush()
+
+
+def _print(answer: Any) -> None:
+    ((name, share),) = answer.top(1)
+    second = answer.windows[0, 1]
+    _console.out.print(
+        f"{second:8.1f} s  {percent(share):>6}  {readable(name)}"
+        f"   {answer.latency * 1000:.0f} ms late",
+        markup=False,
+    )
+
+
+class _Tally:
+    """The numbers of a stream, reported at its end."""
+
+    def __init__(self) -> None:
+        self._count, self._dropped = 0, 0
+        self._latency, self._worst, self._work = 0.0, 0.0, 0.0
+
+    def add(self, answer: Any) -> None:
+        """Count one answer."""
+        self._count += 1
+        self._latency += answer.latency
+        self._work += answer.ms_per_frame
+        self._worst = max(self._worst, answer.latency)
+        self._dropped = answer.dropped
+
+    def report(self) -> None:
+        """Print the means to standard error."""
+        if not self._count:
+            return
+        _console.err.print(
+            f"{self._count} windows, {self._work / self._count:.1f} ms of work "
+            f"a frame, {1000 * self._latency / self._count:.0f} ms late on "
+            f"average and {1000 * self._worst:.0f} ms at most, "
+            f"{self._dropped} frames dropped"
+        )
+
+
+# === Pictures ===
+
+
+def check_window() -> None:
+    """Refuse `--window` where OpenCV can open none.
+
+    Raises:
+        click.UsageError: Without a display, or a build without windows.
+    """
+    from keras_twostream._opencv import cv2
+
+    built = re.search(r"GUI:\s*(\w+)", cv2.getBuildInformation())
+    displays = ("DISPLAY", "WAYLAND_DISPLAY")
+    linux = sys.platform.startswith("linux")
+    if linux and not any(os.environ.get(name) for name in displays):
+        reason = "There is no display here"
+    elif built is None or built[1] == "NONE":
+        reason = "This build of OpenCV has no windows (opencv-python has)"
+    else:
+        return
+    raise click.UsageError(f"{reason}. Write a file with --video, or lines.")
+
+
+@contextlib.contextmanager
+def _pictures(video: Path | None, window: bool) -> Iterator[Sink]:
+    """Give a function that draws each answer, into a file and a window."""
+    from keras_twostream import visual
+
+    broadcast = visual.Broadcast()
+    with contextlib.ExitStack() as stack:
+        write = None
+        if video is not None:
+            write = stack.enter_context(_written(video))
+
+        def draw(answer: Any) -> None:
+            picture = broadcast.draw(
+                answer.story(), answer.picture, answer.motion
+            )
+            if write is not None:
+                write(picture, float(answer.windows[0, 1]))
+            if window:
+                _show(picture)
+
+        yield draw
+
+
+_RATE = 10  # pictures per second in a written video
+
+
+@contextlib.contextmanager
+def _written(video: Path) -> Iterator[Callable[[Any, float], None]]:
+    """Give a function that adds a picture, for as long as it is shown."""
+    from keras_twostream import visual
+
+    with visual.video_writer(video, _RATE, visual.SIZE) as (_, append):
+        last: list[Any] = []
+
+        def write(picture: Any, second: float) -> None:
+            if last:
+                shown = max(1, round((second - last[1]) * _RATE))
+                for _ in range(min(shown, 60 * _RATE)):
+                    append(last[0])
+            last[:] = [picture, second]
+
+        yield write
+        if last:
+            append(last[0])
+
+
+def _show(picture: Any) -> None:
+    """Show a picture in the window; end where it was closed, or q pressed."""
+    from keras_twostream._opencv import cv2
+
+    title = "keras-twostream"
+    cv2.imshow(title, picture[..., ::-1])
+    pressed = cv2.waitKey(1) & 0xFF
+    if pressed in (ord("q"), 27):
+        raise StopIteration
+    if cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) < 1:
+        raise StopIteration

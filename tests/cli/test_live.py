@@ -1,0 +1,66 @@
+"""`live`, with a small network in place of the shipped one."""
+
+import json
+
+import av
+import pytest
+from click.testing import CliRunner
+from small_model import small_model
+
+from keras_twostream import actors, cli, hub
+from keras_twostream.cli import _live, _model
+
+
+@pytest.fixture(autouse=True)
+def _shipped(monkeypatch):
+    model = small_model()
+    monkeypatch.setattr(hub, "load", lambda name: model)
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("videos")
+    return actors.write_clip(folder / "wave.mp4", "wave_hand", size=(64, 80))
+
+
+def run(*arguments):
+    words = ["live", *map(str, arguments), "--model", _model.SHIPPED]
+    return CliRunner().invoke(cli.group, words)
+
+
+def test_each_window_is_a_line_of_json(video, tmp_path):
+    drawn = tmp_path / "new" / "live.mp4"
+    result = run(video, "--pace", 0, "--hop", 0.5, "--json", "--video", drawn)
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    ends = [line["end"] for line in lines]
+    assert len(lines) > 1 and ends == sorted(set(ends))
+    assert {"top", "streams", "latency", "ms_per_frame"} <= set(lines[0])
+    assert f"{len(lines)} windows" in result.stderr
+    words = " ".join(result.stderr.split())
+    assert f"{len(lines)} windows" in words and "0 frames dropped" in words
+    with av.open(str(drawn)) as container:
+        frames = sum(1 for _ in container.decode(video=0))
+    assert frames == pytest.approx(10 * (ends[-1] - ends[0]), abs=2)
+
+
+def test_it_stops_when_time_is_up(video):
+    result = run(video, "--pace", 0, "--seconds", 1e-6)
+    assert result.exit_code == 0, result.output
+    assert len(result.stdout.splitlines()) == 1
+    assert "ms late" in result.stdout
+
+
+def test_a_source_that_is_not_there_is_named():
+    result = run("gone.mp4")
+    assert result.exit_code == 1
+    assert "gone.mp4" in result.stderr
+
+
+def test_a_window_needs_a_display(video, monkeypatch):
+    monkeypatch.setattr(_live.sys, "platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    result = run(video, "--window")
+    assert result.exit_code == 2
+    assert "There is no display here" in result.stderr
