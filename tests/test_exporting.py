@@ -64,6 +64,15 @@ def test_halves_are_close(tmp_path, suffix):
     exported = kts.export(small_model(), path, precision="float16", batch=1)
     assert 0 < exported.difference < 1e-2
     assert exported.inputs["rgb"][0] == 1
+    if not suffix:
+        import tensorflow as tf
+
+        kinds = {x.dtype for x in tf.saved_model.load(str(path)).trained}
+        assert kinds == {tf.float16}
+    if suffix == ".onnx":
+        onnx = pytest.importorskip("onnx")
+        kinds = {x.data_type for x in onnx.load(path).graph.initializer}
+        assert onnx.TensorProto.FLOAT16 in kinds
 
 
 @tensorflow_only
@@ -111,6 +120,15 @@ def test_wrong_scores_are_not_kept(tmp_path, monkeypatch):
     with pytest.raises(SpecError, match="differ by .* float16 is allowed"):
         kts.export(small_model(), tmp_path / "m", precision="float16")
     assert not list(tmp_path.iterdir())
+
+
+@tensorflow_only
+def test_a_file_drops_nothing_out():
+    inputs = keras.Input((64,), name="rgb")
+    network = keras.Model(inputs, keras.layers.Dropout(0.5)(inputs))
+    _, serve = _artefacts._program(network, half=False)
+    ones = np.ones((1, 64), "float32")
+    np.testing.assert_array_equal(serve(ones), ones)
 
 
 @tensorflow_only

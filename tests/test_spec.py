@@ -81,6 +81,15 @@ def test_a_subset_of_streams_keeps_its_weights():
     assert spec.stream_weights == (2.0,)
 
 
+def test_sizes_given_as_lists_are_tuples():
+    spec = ClipSpec(
+        streams=["rgb"], crop=[8, 9], resize_to=[10, 11], cut_to=[9, 10]
+    )
+    assert spec.crop == (8, 9)
+    assert spec.resize_to == (10, 11)
+    assert spec.cut_to == (9, 10)
+
+
 def test_another_flow_drops_the_parameters_of_the_old_one():
     spec = ClipSpec(
         flow_algorithm="farneback", flow_parameters={"iterations": 2}

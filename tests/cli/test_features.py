@@ -13,6 +13,7 @@ from tiny_net import tiny_net
 import keras_twostream as kts
 from keras_twostream import actors, cli, hub, training
 from keras_twostream.cli._features_run import _targets
+from keras_twostream.scoring import activations
 
 
 @pytest.fixture
@@ -95,6 +96,15 @@ def test_features_of_other_weights_are_refused(run, tmp_path):
     command += ["--clips", "1", "--tap", "rgb.fc"]
     assert run(*command).exit_code == 0
     assert "other weights" in run(*command).stderr
+
+
+def test_averages_of_a_normalisation_are_weights_too():
+    inputs = keras.Input((3,))
+    normalise = keras.layers.BatchNormalization()
+    model = keras.Model(inputs, normalise(inputs))
+    before = activations._digest(model)
+    normalise.moving_mean.assign([1.0, 2.0, 3.0])
+    assert activations._digest(model) != before
 
 
 def test_file_without_a_tap_is_not_done(tmp_path):

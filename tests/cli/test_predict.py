@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import types
+from pathlib import Path
 
 import av
 import pytest
@@ -9,8 +11,9 @@ from click.testing import CliRunner
 from small_model import CLASSES, small_model
 
 from keras_twostream import actors, cli, data, hub, inspection
-from keras_twostream.cli import _demo, _files
+from keras_twostream.cli import _demo, _files, _job
 from keras_twostream.data.source import Part
+from keras_twostream.errors import VideoError
 from keras_twostream.prediction import Prediction
 from keras_twostream.scoring import predicting
 
@@ -181,6 +184,21 @@ def test_the_flow_algorithm_is_the_one_asked_for(video):
         "predict", video, "--no-video", "--json", "--flow", "farneback"
     )
     assert json.loads(result.stdout)["flow"] == "farneback"
+
+
+def test_files_are_predicted_with_the_flow_of_the_clip(monkeypatch):
+    spec = types.SimpleNamespace(flow_algorithm="farneback")
+    loaded = types.SimpleNamespace(model="net", spec=spec)
+    asked = {}
+
+    def stop(source, model, **options):
+        asked.update(options)
+        raise VideoError("seen enough")
+
+    monkeypatch.setattr(_job.predicting, "predict", stop)
+    with pytest.raises(VideoError, match="seen enough"):
+        _job.run(loaded, Path("a.mp4"), None)
+    assert asked["flow"] == "farneback"
 
 
 # === Files ===

@@ -1,6 +1,7 @@
 """Training a detector: what a batch holds, what SVMs learn from, resuming."""
 
 import dataclasses
+import types
 
 import keras
 import numpy as np
@@ -50,6 +51,23 @@ def test_the_store_holds_proposals_true_boxes_and_overlaps(store, company):
     for name, box in zip(names[:2], regions.boxes[true][:2], strict=True):
         (track,) = (x for x in company[0].tracks if x.label == name)
         np.testing.assert_allclose(box, track.boxes[count // 4], atol=0.01)
+
+
+def test_given_boxes_are_brought_to_the_size_of_the_frames():
+    none = np.zeros((0, 4), "float32"), np.zeros(0, int)
+    store = types.SimpleNamespace(
+        _regions=RegionSpec(proposals="boxes", saliency="none"),
+        classes=("run",),
+        _truth=lambda *_: none,
+    )
+    footage = types.SimpleNamespace(to_frame=lambda boxes: boxes / 2)
+    given = np.array([[10.0, 20, 30, 40]])
+    video = types.SimpleNamespace(boxes_given=lambda number: given)
+    frame, field = np.zeros((40, 60, 3), "uint8"), np.zeros((40, 60, 2), "f4")
+    boxes, _, _ = RegionStore._regions_in(
+        store, video, footage, 0, frame, field
+    )
+    assert boxes.tolist() == [[5, 10, 15, 20]]
 
 
 def test_what_is_in_the_store_is_not_found_again(store, company, monkeypatch):

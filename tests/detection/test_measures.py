@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.io import loadmat
 from sklearn.metrics import roc_curve
 
-from keras_twostream.detection import measures
+from keras_twostream.detection import AnnotatedVideo, measures, measuring
 from keras_twostream.detection.measures import Detections
 from keras_twostream.detection.tracks import Track, Tube, track_overlap
 
@@ -150,6 +150,16 @@ def test_a_video_is_found_once():
     found = {"a": [tube("run", 0, 2.0), tube("run", 1, 1.0)]}
     curve = measures.roc(found, truths, limit=1.0)
     assert curve.false_positives.tolist() == [0, 1]  # the second is a mistake
+
+
+def test_accuracy_leaves_out_videos_of_several_actions():
+    videos = [
+        AnnotatedVideo(name, [track(label, 0) for label in labels])
+        for name, labels in (("a", ["run"]), ("b", ["run", "jump"]))
+    ]
+    tubes = {"a": [tube("jump", 0, 2.0)], "b": [tube("run", 0, 2.0)]}
+    assert measuring._accuracy(tubes, videos) == 0
+    assert measuring._accuracy(tubes, videos[1:]) is None
 
 
 @given(st.integers(0, 10**6))

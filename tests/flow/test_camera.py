@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_twostream import flow
-from keras_twostream.flow._camera import camera_motion
+from keras_twostream.flow._camera import camera_motion, without_camera
 
 SIZE = 120, 160
 
@@ -40,6 +40,15 @@ def test_the_camera_is_taken_out(scene, algorithm):
     steady = flow.compute(frames, algorithm, warped=True)[0, 95:115, 10:150]
     np.testing.assert_allclose(np.median(plain, (0, 1)), [-4, 0], atol=0.3)
     np.testing.assert_allclose(np.median(steady, (0, 1)), 0, atol=0.2)
+
+
+def test_the_flow_that_is_given_stays_as_it_is(scene):
+    frames, pairs = frames_with_a_mover(scene), np.array([[0, 1]])
+    plain = flow.compute(frames, "dis")
+    before = plain.copy()
+    steady = without_camera(frames, pairs, plain, lambda *_: 0 * plain)
+    assert not steady.any()
+    np.testing.assert_array_equal(plain, before)
 
 
 def test_what_moves_by_itself_stays(scene):

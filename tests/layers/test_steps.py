@@ -96,3 +96,8 @@ def test_the_flow_image_stays_within_a_byte():
 def test_layers_come_back_from_their_config(layer):
     again = type(layer).from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
+
+
+def test_the_levels_of_a_flow_image_come_back():
+    config = FlowImage(levels=64.0).get_config()
+    assert FlowImage.from_config(config).levels == 64.0

@@ -31,6 +31,16 @@ def test_the_sizes_are_the_paper_s():
     assert shapes["places"] == (2048,)
 
 
+def test_a_crop_that_is_no_square_keeps_its_order():
+    steps = cnn_m.steps("rgb", (0.0, 0.0), (224, 160))
+    x = keras.Input((224, 160, 3))
+    for name, step in steps.items():
+        if name == "full6":
+            assert step.keywords["window"] == x.shape[1:3]
+            break
+        x = step(x)
+
+
 def test_the_temporal_net_lacks_the_second_normalisation(flow_model):
     names = [layer.name for layer in flow_model.layers]
     assert "flow_norm1" in names

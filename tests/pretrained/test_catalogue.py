@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import tomllib
+import types
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from small_net import logits
 
 import keras_twostream as kts
 from keras_twostream import inspection, pretrained, registry
+from keras_twostream.cli import _weights
 from keras_twostream.cli._weights import weights_command
 from keras_twostream.errors import (
     RegistrationError,
@@ -254,6 +256,11 @@ def test_verify_names_rows_that_need_a_lock():
     assert "c3d.imagenet: fine; `weights lock` would pin revision" in (
         result.output
     )
+
+
+def test_verify_names_all_that_is_wrong():
+    check = types.SimpleNamespace(name="a.b", problems=["No.", "Nor this."])
+    assert _weights._line(check) == "a.b: No. Nor this."
 
 
 def test_verify_of_nothing_is_a_mistake():

@@ -2,8 +2,10 @@
 
 import json
 import os
+import types
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from small_net import logits
@@ -143,6 +145,19 @@ def test_a_cache_that_is_only_read_needs_no_lock(converted, monkeypatch):
     first = converted()
     monkeypatch.setattr(_tensors, "locked", refuse)
     np.testing.assert_equal(converted(), first)
+
+
+def test_what_another_process_made_meanwhile_is_not_made_again(
+    tmp_path, monkeypatch
+):
+    made = iter([False, True])
+    monkeypatch.setattr(_tensors, "_folder", lambda *_: tmp_path / "made")
+    monkeypatch.setattr(_tensors, "_is_whole", lambda folder: next(made))
+    monkeypatch.setattr(_tensors, "_stored", lambda *_: {"a": 1})
+    monkeypatch.setattr(_tensors, "_converted", None)
+    spec = types.SimpleNamespace(layout="foreign")
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    assert _tensors.tensors(spec, model, set(), True) == {"a": 1}
 
 
 def test_trouble_inside_a_lock_is_left_as_it_is(tmp_path):

@@ -236,7 +236,9 @@ def test_a_clone_can_be_published(trained, tmp_path):
 
 def test_a_weight_of_another_architecture_is_refused():
     with pytest.raises(
-        WeightsError, match="spatiotemporal_resnet.actors is not for 'tiny'"
+        WeightsError,
+        match="spatiotemporal_resnet.actors is not for 'tiny'. Write "
+        r"load\('spatiotemporal_resnet'",
     ):
         kts.load("tiny", weights="spatiotemporal_resnet.actors")
 

@@ -84,6 +84,13 @@ def test_a_foreign_key_is_refused(name):
         keymaps.torchvision_resnet([*blocks, name])
 
 
+def test_a_foreign_key_is_no_r2plus1d():
+    known = ["stem.0.weight", "layer1.0.conv1.0.3.weight", "fc.weight"]
+    assert keymaps.r2plus1d(known)["fc.weight"] == "head.kernel"
+    with pytest.raises(WeightsError, match=r"conv9.*R\(2\+1\)D"):
+        keymaps.r2plus1d([*known, "conv9.weight"])
+
+
 @pytest.fixture(scope="module")
 def i3d_shapes():
     model = registry.model_entry("i3d").builder(400, streams=("rgb",))

@@ -66,6 +66,18 @@ def test_a_known_hash_makes_the_way_safe(plain_site, pin):
         _sources.local_files(spec, force=True)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_only_a_plain_address_may_lead_to_plain_ones(scheme, monkeypatch):
+    row = dict(license="mit", data_terms="ours", origin="converted")
+    spec = WeightSpec("i3d.any", url=f"{scheme}://a/b", **row)
+    asked = {}
+    monkeypatch.setattr(
+        _web_files, "fetch", lambda url, **options: asked.update(options)
+    )
+    _sources._fetched(spec, spec.all_files[0], False)
+    assert asked["plain"] == (scheme == "http")
+
+
 @pytest.mark.parametrize("pin", [{}, {"sha256_prefix": SHA256[:8]}])
 def test_without_one_a_plain_address_needs_a_flag(plain_site, pin):
     _, url = plain_site

@@ -268,6 +268,11 @@ def test_json_says_the_same(model, frames):
         "probability": pytest.approx(score, abs=1e-4),
     }
     assert len(document["top"]) == len(document["streams"]["flow"]) == 2
+    name, score = prediction.top(1, "flow")[0]
+    assert document["streams"]["flow"][0] == {
+        "action": name,
+        "probability": pytest.approx(score, abs=1e-4),
+    }
     assert [row["second"] for row in document["per_second"]] == [0, 1]
     assert document["segments"] == [
         {

@@ -12,6 +12,8 @@ from keras_twostream import inspection, training
 from keras_twostream.layers import ScoreFusion
 from keras_twostream.scoring.scorer import (
     ClipTotals,
+    _by_class,
+    _fusion_inputs,
     accumulator,
     chances,
     logits_of,
@@ -133,6 +135,23 @@ def test_a_list_and_a_folder_of_videos_are_answered(items, video_folder):
     assert {a.classes for a in folder} == {CLASSES}
     with pytest.raises(kts.errors.VideoError, match="None of the 1 videos"):
         kts.predict(["gone.mp4"], model)
+
+
+def test_fused_scores_that_are_no_streams_are_not_taken_for_them():
+    scores = [keras.Input((3,)) for _ in range(3)]
+    fused = ScoreFusion((1.0, 1.0, 1.0))(scores)
+    streams = "rgb", "flow"
+    assert _fusion_inputs(fused, streams) == {}
+    fused = ScoreFusion((1.0, 1.0))(scores[:2])
+    assert set(_fusion_inputs(fused, streams)) == set(streams)
+
+
+def test_a_class_scores_what_its_best_boundaries_score():
+    boundaries = keras.Input((2, 2, 3))
+    model = keras.Model(boundaries, _by_class(boundaries))
+    scores = np.random.default_rng(0).normal(size=(4, 2, 2, 3)).astype("f4")
+    found = model.predict_on_batch(scores)
+    np.testing.assert_allclose(found, scores.max(axis=(1, 2)), rtol=1e-6)
 
 
 def test_each_video_of_a_list_has_its_own_seconds(items):

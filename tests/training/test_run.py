@@ -10,7 +10,9 @@ from foreign_layouts import moving_frames, true_fields, write_layout
 
 from keras_twostream import training
 from keras_twostream.errors import SpecError, WeightsError
+from keras_twostream.spec import ClipSpec
 from keras_twostream.training import RunSettings
+from keras_twostream.training._identity import difference, identity
 from keras_twostream.training._run import _Run
 
 pytestmark = pytest.mark.agnostic
@@ -199,6 +201,12 @@ def test_run_goes_on_with_its_videos_and_recipe_only(
         train(items, RECIPE.replace(learning_rate=0.5))
     with pytest.raises(WeightsError, match="other clip.temporal_stride"):
         train(items, temporal_stride=2)
+
+
+def test_videos_to_validate_on_are_part_of_a_run_s_identity():
+    found = identity([("a", 0)], [("b", 1)], RECIPE, ClipSpec())
+    other = identity([("a", 0)], [("c", 1)], RECIPE, ClipSpec())
+    assert difference(found, other) == "validation videos"
 
 
 def test_checkpoint_without_identity_goes_on(

@@ -7,6 +7,7 @@ import pytest
 import keras_twostream as kts
 from keras_twostream import training
 from keras_twostream.errors import WeightsError
+from keras_twostream.training import _streams
 
 pytestmark = pytest.mark.agnostic
 
@@ -45,6 +46,11 @@ def test_flow_starts_from_rgb_by_its_mean(build):
     first = keras.ops.convert_to_numpy(target.get_layer("flow_conv1").kernel)
     mean = kernel.mean(axis=2, keepdims=True).repeat(first.shape[2], axis=2)
     np.testing.assert_allclose(first, mean, rtol=1e-5)
+
+
+def test_a_kernel_over_time_becomes_its_sum_on_still_frames():
+    kernel = np.arange(3.0).reshape(3, 1, 1, 1, 1)
+    assert _streams._fitted(kernel, (1, 1, 1, 1)).item() == 3.0
 
 
 @pytest.fixture(scope="module")

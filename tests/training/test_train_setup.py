@@ -3,15 +3,21 @@
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 from click import UsageError
 from click.testing import CliRunner
 
 from keras_twostream import _files, hub, training
-from keras_twostream.cli import _train_run
+from keras_twostream.cli import _settings, _train_run
 from keras_twostream.cli._settings import _as_flag, assignments
 from keras_twostream.cli._train import train_command
-from keras_twostream.cli._train_setup import Lists, build_model, read_lists
+from keras_twostream.cli._train_setup import (
+    Lists,
+    build_model,
+    read_lists,
+    recording,
+)
 from keras_twostream.errors import SpecError
 from keras_twostream.training._schedules import learning_rate
 
@@ -92,6 +98,24 @@ def test_whole_recordings_are_held_out(tmp_path):
         for part in (lists.train, lists.validation)
     ]
     assert not groups[0] & groups[1]
+
+
+def test_recordings_of_one_name_in_two_folders_are_two():
+    names = {recording(f"{folder}/v_g01_c01.mp4", "(g01)") for folder in "ab"}
+    assert names == {"a/g01", "b/g01"}
+
+
+def test_a_table_of_a_config_is_a_flag_given_several_times(tmp_path):
+    @click.command()
+    @_settings.config_option("any")
+    @click.option("--field", multiple=True)
+    def command(field):
+        click.echo(" ".join(field))
+
+    file = tmp_path / "a.toml"
+    file.write_text("[any.field]\nbound = 32\nname = 'dis'\n")
+    result = CliRunner().invoke(command, ["--config", str(file)])
+    assert result.output == 'bound=32 name="dis"\n'
 
 
 def _write_csv(path, *rows):
@@ -200,6 +224,15 @@ def test_recordings_need_a_pattern_with_a_group(tmp_path, pattern, message):
     )
     assert result.exit_code == 2
     assert message in " ".join(result.output.replace("│", " ").split())
+
+
+def test_a_saved_run_without_validation_is_complete(tmp_path, monkeypatch):
+    monkeypatch.setattr(_train_run, "_is_saved", lambda out: True)
+    lists = Lists([("a", 0)], [("b", 0)], ("x", "y"))
+    _train_run._refuse_complete(tmp_path, lists)  # it is to be measured
+    lists = Lists([("a", 0)], [], ("x", "y"))
+    with pytest.raises(UsageError, match="is complete"):
+        _train_run._refuse_complete(tmp_path, lists)
 
 
 def test_a_saved_model_takes_the_recipe_s_options(build, registered, tmp_path):

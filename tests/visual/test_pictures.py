@@ -140,6 +140,19 @@ def test_the_sheet_has_room_for_its_moments(tmp_path, count):
         assert image.height > rows * 300
 
 
+def test_a_row_that_is_not_full_is_as_high_as_a_full_one(tmp_path):
+    heights = []
+    for count in (3, 4, 5):
+        path = visual.contact_sheet(tmp_path / "s.png", STORY, moments(count))
+        with Image.open(path) as image:
+            heights.append(image.height)
+    assert heights[0] == heights[1] < heights[2]
+
+
+def test_a_margin_is_taken_off_all_four_sides():
+    assert Box(10, 20, 100, 60).inset(4) == Box(14, 24, 92, 52)
+
+
 def test_a_portrait_video_does_not_make_an_endless_sheet(tmp_path):
     path = visual.contact_sheet(
         tmp_path / "s.png", STORY, moments(8, height=640, width=100)

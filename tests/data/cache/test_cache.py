@@ -240,6 +240,15 @@ def test_a_file_without_its_last_field_is_refused(packed, monkeypatch):
     assert cache.PackedSource(packed[0], SPEC.replace(streams=("rgb",)))
 
 
+def test_an_impossible_count_of_frames_says_what_to_do(packed, tmp_path):
+    content, path = packed[0].read_bytes(), tmp_path / "v.safetensors"
+    wrong = content.replace(b'frames\\": 40', b'frames\\": -4')
+    assert wrong != content
+    path.write_bytes(wrong)
+    with pytest.raises(VideoError, match="Delete it and extract again"):
+        packed_files.open_packed(path)
+
+
 @pytest.mark.parametrize("name", ["../v.mp4", "a/../../v.mp4", "/tmp/v.mp4"])
 def test_every_video_is_inside_the_folder(tmp_path, name):
     folder = cache.CacheFolder(tmp_path)

@@ -224,6 +224,12 @@ def test_view_crops():
         view_crops(128, 170, SIZE, "5-crop")
 
 
+def test_ten_crops_of_a_small_frame_lie_inside_it():
+    for crop in view_crops(20, 30, (24, 24), "10-crop"):
+        assert (crop.height, crop.width) == (20, 20)
+        assert 0 <= crop.left <= 10 and crop.top == 0
+
+
 def test_colour_changes_rgb_within_bounds():
     frames = clip()["rgb"]
     plain = augment.draw_colour(generator(0, 0, 0), strength=0)

@@ -10,7 +10,7 @@ tf = pytest.importorskip("tensorflow")
 from keras_twostream import ClipSpec
 from keras_twostream.data import read_annotations
 from keras_twostream.data.cache import Contract, open_packed
-from keras_twostream.data.cutting import cropping
+from keras_twostream.data.cutting import cropping, packed_footage
 from keras_twostream.data.cutting.packed_footage import PackedFootage
 from keras_twostream.data.extraction import extract
 from keras_twostream.data.feeding.pipeline import video_dataset
@@ -121,6 +121,14 @@ def test_a_damaged_image_sets_its_file_aside(videos, tmp_path, stream):
     assert clips == 6
     assert list(dataset.skipped) == [packed.path]
     assert packed.path in dataset.skipped[packed.path]
+
+
+@pytest.mark.parametrize("count", [3, 130])
+def test_planes_lie_side_by_side_however_many(count):
+    planes = [np.full((2, 3), k, np.float32) for k in range(count)]
+    result = np.empty((2, 3, count), np.float32)
+    packed_footage._side_by_side(planes, result)
+    assert (result == np.arange(count)).all()
 
 
 def test_a_batch_stays_as_it_is_while_others_are_read(videos, tmp_path):

@@ -1,9 +1,12 @@
 """Memory of batches comes back, and not before its time."""
 
 import gc
+import threading
+import time
 
 import numpy as np
 
+from keras_twostream.data.feeding import memory
 from keras_twostream.data.feeding.memory import Recycled
 
 
@@ -38,3 +41,25 @@ def test_other_sizes_get_other_memory():
     recycled = Recycled()
     recycled.array((4,), np.uint8)
     assert recycled.array((400,), np.uint8).nbytes == 400
+
+
+def test_threads_that_ask_at_once_get_memory_of_their_own(monkeypatch):
+    recycled, held = memory.Recycled(), []
+    recycled.array((8,), np.uint8)  # one block is free now
+    count = memory._references
+
+    def slowly(blocks):
+        found = count(blocks)
+        time.sleep(0.05)  # another thread looks meanwhile
+        return found
+
+    def ask():
+        held.append(recycled.array((8,), np.uint8))
+
+    monkeypatch.setattr(memory, "_references", slowly)
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not np.shares_memory(*held)

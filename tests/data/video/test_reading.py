@@ -296,8 +296,9 @@ def test_wrong_calls(video):
         read_frames(video, [40])
     with pytest.raises(SpecError, match="at least one frame"):
         read_frames(video, [])
-    with pytest.raises(SpecError, match="`rate` must be greater than 0"):
-        read_frames(video, rate=0)
+    for rate in (0, -1, float("inf"), float("nan")):
+        with pytest.raises(SpecError, match="`rate` must be greater than 0"):
+            read_frames(video, rate=rate)
 
 
 @pytest.mark.parametrize("name", READABLE)
