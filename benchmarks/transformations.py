@@ -1,15 +1,17 @@
 """Actions ~ Transformations: boundaries found by EM against fixed ones.
 
 Draws actors who sit down, stand up, pick something up or put it down, at a
-moment that the renderer knows, and trains the same small network three times:
-with every video cut in its middle, with the boundaries that EM finds anew
-before each epoch, and with the best boundaries at every step. Prints what they
-name rightly on actors who were never seen, and how far the boundaries that
-they find lie from the true ones.
+moment that the renderer knows. The features of single frames, from the network
+that ships, go through the paper's layers: means of precondition and effect,
+an embedding, a transformation for each action, cosine distances. These train
+three times: with every video cut in its middle, with the boundaries that EM
+finds anew before each epoch, and with the best boundaries at every step. Prints
+what they name rightly on actors who were never seen, and how far the
+boundaries that they find lie from the true ones.
 
     python benchmarks/transformations.py --folder changes --out table.md
 
-A stopped run continues where it was.
+A stopped run continues where it was: features and results are kept.
 """
 
 import argparse
@@ -22,71 +24,75 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import keras_twostream as kts
-from keras_twostream import actors, data, training
+from keras_twostream import actors, data
 from keras_twostream.layers import (
     ActionTransformations,
     DistanceLogits,
-    FoldTime,
     SegmentMeans,
     TakeSteps,
-    UnfoldTime,
     boundaries,
-    classifier,
-    stream_inputs,
 )
-from keras_twostream.spec import ClipSpec
+from keras_twostream.training import BoundaryTable, ContrastiveCosine
 
-STEPS = 25
+STEPS, FPS = 25, 25
 SCALE = 20.0
-FILTERS = (16, 32, 48, 64)
-SPEC = ClipSpec(
-    streams=("rgb",),
-    clip_length=STEPS,
-    short_side=64,
-    crop=(64, 64),
-    sampling="whole",
-)
-# Epochs between two searches for boundaries.
-METHODS = {"fixed": 10**6, "EM": 1, "best at every step": 0}
-FPS = 25
+TAP, CELL = "rgb.res4", 2  # features, and how many of them make a cell
+BATCH = 16
+# Epochs between two searches for boundaries; 0 takes the best at every step.
+METHODS = {"fixed": None, "EM": 1, "best at every step": 0}
 
 
-@kts.register_model(paper="none")
-def small_transformation(num_classes: int = 4) -> keras.Model:
-    """Build a siamese network with four convolutions in place of VGG-16."""
-    inputs, clips = stream_inputs(SPEC, fixed_size=True)
-    x = FoldTime(name="rgb_fold")(clips["rgb"])
-    for number, filters in enumerate(FILTERS, 1):
-        x = keras.layers.Conv2D(
-            filters, 3, 2, padding="same", name=f"rgb_conv{number}"
-        )(x)
-        x = keras.layers.BatchNormalization(name=f"rgb_bn{number}")(x)
-        x = keras.layers.ReLU(name=f"rgb_relu{number}")(x)
-    x = keras.layers.Flatten(name="rgb_flat")(x)
-    x = UnfoldTime(STEPS, name="rgb_unfold")(x)
+def small_transformation(shape: tuple[int, ...]) -> keras.Model:
+    """Build the network from features of frames to logits of boundaries."""
+    frames = keras.Input(shape)
+    x = keras.layers.LayerNormalization()(frames)
     before, after = boundaries(STEPS)
-    x = SegmentMeans(before + after, name="rgb_means")(x)
-    x = keras.layers.Dense(64, name="rgb_embedding")(x)
+    x = SegmentMeans(before + after)(x)
+    x = keras.layers.Dropout(0.3)(x)
+    x = keras.layers.Dense(64)(x)
     states = [
-        TakeSteps(0, len(before), name="rgb_precondition")(x),
-        TakeSteps(len(before), len(before + after), name="rgb_effect")(x),
+        TakeSteps(0, len(before))(x),
+        TakeSteps(len(before), len(before + after))(x),
     ]
-    scores = classifier(
-        {"rgb": states},
-        num_classes,
-        fusion="logits",
-        stream_weights=(1.0,),
-        name="transformation",
-        head=_logits,
+    distances = ActionTransformations(len(actors.CHANGES))(states)
+    return keras.Model(frames, DistanceLogits(SCALE, True)(distances))
+
+
+def features(listed: Path) -> np.ndarray:
+    """Return (videos, 25, D) features of the frames of a list's videos."""
+    place = listed.with_suffix(".npy")
+    if place.exists():
+        return np.load(place)
+    clip = {"crop": (88, 88), "clip_length": 1}
+    network = kts.load(
+        "spatiotemporal_resnet.actors", streams=("rgb",), clip_spec=clip
     )
-    return keras.Model(inputs, scores, name="small_transformation")
+    tap = kts.taps(network, [TAP])
+    spec = kts.clip_spec(network).replace(clip_length=STEPS, sampling="whole")
+    found = data.read_annotations(listed)
+    items = [(path, number) for number, path in enumerate(found.paths)]
+    rows = [
+        _pooled(tap, clips["rgb"])
+        for clips, _ in data.video_dataset(
+            items, spec, 4, training=False, num_classes=None, workers=1
+        )
+    ]
+    np.save(place, np.concatenate(rows))
+    return np.load(place)
 
 
-def _logits(states, classes: int, name: str):
-    distances = ActionTransformations(classes, name=name)(states)
-    return DistanceLogits(SCALE, True, name=f"{name}_logits")(distances)
+def _pooled(tap: keras.Model, clips) -> np.ndarray:
+    """Return (B, 25, D) means over cells of the features of each frame."""
+    frames = np.asarray(clips)
+    folded = frames.reshape(-1, 1, *frames.shape[2:])
+    maps = np.asarray(tap.predict_on_batch({"rgb": folded})[TAP])[:, 0]
+    rows, columns = (size // CELL for size in maps.shape[1:3])
+    maps = maps[:, : rows * CELL, : columns * CELL]
+    cells = maps.reshape(len(maps), rows, CELL, columns, CELL, -1)
+    return cells.mean((2, 4)).reshape(len(frames), STEPS, -1)
 
 
 def main() -> None:
@@ -117,81 +123,85 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, default=Path("changes"))
     parser.add_argument("--train", type=int, default=320, help="videos")
     parser.add_argument("--test", type=int, default=160, help="videos")
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, help="a Markdown file")
     return parser.parse_args()
 
 
 def _row(method: str, seed: int, lists, arguments) -> dict:
     """Return the numbers of one run, trained or read."""
-    folder = arguments.folder / f"{method.replace(' ', '_')}_{seed}"
-    place = folder / "measured.json"
+    name = f"{method.replace(' ', '_')}_{seed}.json"
+    place = arguments.folder / name
     if not place.exists():
-        model = _trained(method, seed, lists["train"], folder, arguments)
+        model = _trained(method, seed, lists["train"], arguments.epochs)
         found = measure(model, lists["test"])
         row = {"method": method, "seed": seed, **found}
         place.write_text(json.dumps(row))
     return json.loads(place.read_text())
 
 
-def _trained(method, seed, listed: Path, folder: Path, arguments):
+def _trained(method: str, seed: int, listed: Path, epochs: int):
+    """Return the trained network: M steps of an epoch, E steps between."""
     keras.utils.set_random_seed(seed)
-    model = small_transformation(len(actors.CHANGES))
-    recipe = training.Recipe(
-        "changes",
-        optimizer="adamw",
-        learning_rate=2e-3,
-        weight_decay=0.02,
-        clip_norm=5.0,
-        epochs=arguments.epochs,
-        batch_size=16,
-        boundaries_every=METHODS[method],
-        input={"sampler": "whole", "mirror": True},
-    )
-    training.train(
-        model,
-        data.read_annotations(listed),
-        recipe,
-        folder,
-        settings=training.RunSettings(
-            seed=seed, keep="last", cache="memory", workers=1
+    values, table = features(listed), _table(listed)
+    model = small_transformation(values.shape[1:])
+    model.compile(
+        keras.optimizers.AdamW(
+            keras.optimizers.schedules.CosineDecay(
+                1e-3, epochs * -(-len(values) // BATCH)
+            ),
+            weight_decay=0.02,
         ),
+        ContrastiveCosine(SCALE),
     )
+    numbered = tf.data.Dataset.from_tensor_slices(
+        (values, np.arange(len(values)))
+    )
+    every = METHODS[method]
+    for epoch in range(epochs):
+        if every and epoch and epoch % every == 0:
+            table.search(model, numbered.batch(BATCH))
+        batches = numbered.shuffle(len(values), seed + epoch).batch(BATCH)
+        if every == 0:
+            batches = table.targets(batches).map(lambda x, y: (x, y[:, 0]))
+        else:
+            batches = table.targets(batches)
+        model.fit(batches, verbose=0)
     return model
+
+
+def _table(listed: Path) -> BoundaryTable:
+    found = data.read_annotations(listed)
+    return BoundaryTable(found.pairs(), STEPS)
 
 
 def measure(model: keras.Model, listed: Path) -> dict:
     """Return accuracies, and the boundaries' mean distances in frames.
 
     A network answers with the class and the boundaries that lie closest; "in
-    the middle" it may only look at the middle, as fixed boundaries do.
+    the middle" it may only look at the middle, as fixed boundaries do. The
+    boundaries are those of the true class.
     """
-    found = data.read_annotations(listed)
-    truth = json.loads(listed.read_text())["items"]
-    items = [(path, number) for number, path in enumerate(found.paths)]
-    batches = data.video_dataset(
-        items, SPEC, 16, training=False, num_classes=None, workers=1
-    )
-    middle = training.BoundaryTable(items, STEPS).pairs[0]
-    right, right_in_middle, errors, apart = [], [], [], []
-    for clips, numbers in batches:
-        logits = np.asarray(model.predict_on_batch(clips))
-        for number, scores in zip(np.asarray(numbers), logits, strict=True):
-            label, item = found.labels[number], truth[number]
-            best = np.unravel_index(scores.argmax(), scores.shape)
-            right.append(best[-1] == label)
-            right_in_middle.append(scores[tuple(middle)].argmax() == label)
-            own = scores[..., label]
-            pair = np.unravel_index(own.argmax(), own.shape)
-            errors.append(_errors(pair, item))
-            apart.append(_errors(middle, item))
+    table, truth = _table(listed), json.loads(listed.read_text())["items"]
+    p, e = table.pairs[0]
+    logits = model.predict(features(listed), batch_size=BATCH, verbose=0)
+    videos, labels = np.arange(len(logits)), table.labels
+    in_middle = logits[:, p, e].argmax(-1)
+    own = logits[videos, :, :, labels].reshape(len(logits), -1)
+    pairs = np.unravel_index(own.argmax(-1), logits.shape[1:3])
+    errors = [
+        _errors(pair, item)
+        for pair, item in zip(np.stack(pairs, axis=1), truth, strict=True)
+    ]
     return {
-        "accuracy": float(np.mean(right)),
-        "accuracy_in_middle": float(np.mean(right_in_middle)),
+        "accuracy": float(np.mean(logits.max((1, 2)).argmax(-1) == labels)),
+        "accuracy_in_middle": float(np.mean(in_middle == labels)),
         "error": np.mean(errors, axis=0).tolist(),
-        "error_of_middle": np.mean(apart, axis=0).tolist(),
-        "videos": len(right),
+        "error_of_middle": np.mean(
+            [_errors((p, e), item) for item in truth], axis=0
+        ).tolist(),
+        "videos": len(labels),
     }
 
 

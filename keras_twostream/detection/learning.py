@@ -30,6 +30,7 @@ from keras_twostream.detection.store import (
 )
 from keras_twostream.errors import SpecError, WeightsError
 from keras_twostream.layers import Rescale
+from keras_twostream.training._boundaries import rounds
 
 TARGET_NORM = 20.0  # norm of one stream's features
 NEGATIVE = 0.3  # a region with less overlap is a negative of the class
@@ -191,7 +192,9 @@ class _Run:
             self._identity(store, steps),
         )
         resume.restore(network)
-        for part in resume.parts(length, epochs):
+        # A data set of Keras is the same in every epoch, and so it takes a
+        # new one for each.
+        for part in rounds(resume.parts(length, epochs), 1):
             batches = self._batches(network, store, length, resume)
             network.fit(
                 batches,

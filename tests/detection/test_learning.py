@@ -10,7 +10,13 @@ from tiny_detector import OPTIONS, trained
 
 import keras_twostream as kts
 from keras_twostream import inspection
-from keras_twostream.detection import RegionSpec, Track, geometry
+from keras_twostream.detection import (
+    DetectorSettings,
+    RegionSpec,
+    Track,
+    geometry,
+    train_detector,
+)
 from keras_twostream.detection.batches import RegionBatches
 from keras_twostream.detection.cutting import Cutter
 from keras_twostream.detection.learning import RegionFeatures
@@ -203,7 +209,7 @@ def test_a_detector_is_one_model_that_saves_and_loads(detector, tmp_path):
     assert inspection.region_spec(again) == inspection.region_spec(detector)
     assert inspection.region_spec(again) == RegionSpec.from_json(
         OPTIONS["regions"]
-    ).replace(saliency="inclusion")
+    ).replace(saliency="none")
 
 
 def test_a_finished_run_is_not_repeated(
@@ -243,3 +249,25 @@ def test_the_svms_of_one_stream_are_trained_on_anothers_network(
 def test_a_network_of_another_width_is_refused(company, detector, tmp_path):
     with pytest.raises(WeightsError, match="no layer .* of this shape"):
         trained(company, tmp_path, network=detector, width=0.03)
+
+
+def test_every_epoch_has_batches_of_its_own(company, tmp_path, monkeypatch):
+    """A data set of Keras starts anew with each epoch."""
+    seen = []
+    draw = RegionBatches.__getitem__
+
+    def drawn(batches, index):
+        seen.append(batches._start + index)
+        return draw(batches, index)
+
+    monkeypatch.setattr(RegionBatches, "__getitem__", drawn)
+    monkeypatch.setattr("keras_twostream.detection.learning._EPOCH", 2)
+    settings = DetectorSettings(frames=2, steps=6, batch_size=8)
+    train_detector(
+        company,
+        tmp_path,
+        settings=settings,
+        recipe="action_tubes_actors",
+        **OPTIONS,
+    )
+    assert set(range(6)) <= set(seen)
