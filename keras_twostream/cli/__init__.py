@@ -18,6 +18,7 @@ from keras_twostream import __version__, _acceleration
 from keras_twostream._printing import printable
 from keras_twostream.errors import TwoStreamError, did_you_mean
 
+INTERRUPTED = 130  # 128 and the number of Ctrl-C's signal, as in shells
 BACKENDS = ("tensorflow", "jax", "torch")
 
 # Name -> place and description of the command. Commands whose module is missing
@@ -38,6 +39,10 @@ COMMANDS = {
     "live": ("_live:live_command", "Name the action before a camera."),
     "export": ("_export:export_command", "Write a model for LiteRT or ONNX."),
     "web": ("_web:web_command", "Serve a page to drop videos on."),
+    "completion": (
+        "_completion:completion_command",
+        "Print a shell's completion script.",
+    ),
     "weights": ("_weights:weights_command", "Pull, push and verify weights."),
 }
 
@@ -63,8 +68,11 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context):
         try:
             return super().invoke(ctx)
-        except (click.exceptions.Exit, click.Abort):
+        except click.exceptions.Exit:
             raise
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("Stopped.", err=True)
+            ctx.exit(INTERRUPTED)
         except click.ClickException as error:
             error.message = printable(error.message, keep="\n\t")
             raise
@@ -132,7 +140,7 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run the command line; the exit status is 0, 1 or 2."""
+    """Run the command line; the exit status is 0, 1, 2, or 130 on Ctrl-C."""
     # TensorFlow reports on its build to standard error otherwise.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     _acceleration.prefer_fast()

@@ -234,3 +234,36 @@ def test_a_full_disk_is_known_before_anything_is_loaded(
     assert result.exit_code == 2, result.output
     assert "Cannot write into" in result.stderr
     assert "No space left on device" in result.stderr
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, click.Abort])
+def test_ctrl_c_is_no_traceback_and_exit_130(error, monkeypatch):
+    def interrupted():
+        raise error
+
+    command(interrupted, monkeypatch)
+    result = run("list", "--debug")
+    assert result.exit_code == 130
+    assert result.stderr == "Stopped.\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands(shell):
+    script = run("completion", shell).stdout
+    assert "keras-twostream" in script
+    # The script asks the program, through this variable.
+    asking = f"_KERAS_TWOSTREAM_COMPLETE={shell}_complete"
+    assert asking in script
+    done = subprocess.run(
+        [sys.executable, "-m", "keras_twostream"],
+        env={
+            **os.environ,
+            "_KERAS_TWOSTREAM_COMPLETE": f"{shell}_complete",
+            "COMP_WORDS": "keras-twostream pred",
+            "COMP_CWORD": "pred" if shell == "fish" else "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "predict" in done.stdout, done.stderr
