@@ -1,4 +1,5 @@
 from keras_twostream import data as data
+from keras_twostream import deploy as deploy
 from keras_twostream import detection as detection
 from keras_twostream import errors as errors
 from keras_twostream import flow as flow

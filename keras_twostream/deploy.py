@@ -1,7 +1,7 @@
-"""One model from raw frames to logits, with flow computed inside the graph.
+"""Models for deployment: flow inside the graph, normalisation folded away.
 
 A two-stream network deploys as one file that needs neither OpenCV nor a flow
-extraction step: `with_flow(model).save("deployed.keras")`.
+extraction step: `with_flow(folded(model)).save("deployed.keras")`.
 """
 
 import warnings
@@ -16,8 +16,11 @@ from keras_twostream.errors import SpecError
 from keras_twostream.flow._planes import warp
 from keras_twostream.flow._raft_layer import RAFT
 from keras_twostream.flow._tvl1_layer import TVL1
+from keras_twostream.folding import folded
 from keras_twostream.inspection import clip_spec
 from keras_twostream.spec import IN_GRAPH_FLOW, ClipSpec
+
+__all__ = ["folded", "with_flow"]
 
 # === Parts ===
 

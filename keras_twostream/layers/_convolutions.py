@@ -113,7 +113,7 @@ class GroupedConv2D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class SpatialConv(keras.layers.Layer):
-    """Convolution of each frame on its own: a 1 x k x k kernel, no bias.
+    """Convolution of each frame on its own: a 1 x k x k kernel.
 
     The same numbers as `keras.layers.Conv3D((1, k, k))` after a symmetric
     padding of k // 2; computed as a 2-D convolution, whose gradient is twice
@@ -123,6 +123,7 @@ class SpatialConv(keras.layers.Layer):
         filters: Output channels.
         kernel_size: k, odd.
         strides: Step through height and width.
+        use_bias: Whether to add a bias.
         kernel_initializer: Initialiser of the `(1, k, k, in, out)` kernel.
 
     Input shape:
@@ -138,6 +139,7 @@ class SpatialConv(keras.layers.Layer):
         kernel_size: int = 3,
         strides: int = 1,
         *,
+        use_bias: bool = False,
         kernel_initializer: Any = "he_normal",
         **kwargs: Any,
     ) -> None:
@@ -145,6 +147,7 @@ class SpatialConv(keras.layers.Layer):
         self.filters = filters
         self.kernel_size = kernel_size
         self.strides = strides
+        self.use_bias = use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):
@@ -154,6 +157,11 @@ class SpatialConv(keras.layers.Layer):
             shape=(1, side, side, input_shape[-1], self.filters),
             initializer=self.kernel_initializer,
         )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias", shape=(self.filters,), initializer="zeros"
+            )
 
     def call(self, clip):
         _, time, height, width, channels = ops.shape(clip)
@@ -163,6 +171,8 @@ class SpatialConv(keras.layers.Layer):
         frames = ops.conv(
             frames, self.kernel[0], self.strides, "valid", "channels_last"
         )
+        if self.bias is not None:
+            frames = frames + self.bias
         return ops.reshape(frames, (-1, time, *ops.shape(frames)[1:]))
 
     def compute_output_shape(self, input_shape):
@@ -176,6 +186,7 @@ class SpatialConv(keras.layers.Layer):
             "filters": self.filters,
             "kernel_size": self.kernel_size,
             "strides": self.strides,
+            "use_bias": self.use_bias,
             "kernel_initializer": keras.initializers.serialize(
                 self.kernel_initializer
             ),

@@ -192,11 +192,12 @@ def draw_clip(name, shape, rng):
     return blocks.repeat(8, 2).repeat(8, 3)[:, :, :height, :width]
 
 
-def logits(row):
+def logits(row, change=lambda model: model):
     """Every clip's logits, by output: (CLIPS, CLASSES) each."""
     model = built(row)
     rng = np.random.default_rng(zlib.crc32(row.encode()))
     draw_weights(model, rng, GAINS.get(row, GAINS.get(row.split()[0], 1.0)))
+    model = change(model)
     crop = kts.clip_spec(model).crop
     clips = {
         x.name: draw_clip(x.name, (x.shape[1], *crop, x.shape[-1]), rng)
@@ -214,6 +215,33 @@ def test_the_logits_are_the_golden_ones(row):
     actual, expected = logits(row), golden[row]
     assert set(actual) == set(expected)
     for name, values in expected.items():
+        tolerance = 1e-4 * np.abs(values).max()
+        np.testing.assert_allclose(
+            actual[name], values, rtol=0, atol=tolerance, err_msg=name
+        )
+
+
+def without_norms(model):
+    copy = kts.deploy.folded(model)
+    found = [type(layer).__name__ for layer in copy.layers]
+    assert "BatchNormalization" not in found
+    return copy
+
+
+QUICK = ("spatiotemporal_resnet 18", "c3d batch_norm", "r2plus1d")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        row if row in QUICK else pytest.param(row, marks=pytest.mark.full)
+        for row in CASES
+    ],
+)
+def test_folded_networks_have_the_golden_logits(row):
+    actual = logits(row, without_norms)
+    for name, values in golden[row].items():
+        # The golden numbers have been rounded, and are of one machine.
         tolerance = 1e-4 * np.abs(values).max()
         np.testing.assert_allclose(
             actual[name], values, rtol=0, atol=tolerance, err_msg=name
