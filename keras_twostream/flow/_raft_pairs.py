@@ -54,6 +54,24 @@ def raft_pairs(
     return fields
 
 
+def fetch(
+    network: str, *, updates: int = UPDATES, weights: str = _weights.DEFAULT
+) -> None:
+    """Build a network and fill it, for a long job that should not fail late.
+
+    Args:
+        network: "raft_small" or "raft_large".
+        updates: As in `flow.RAFT`.
+        weights: As in `flow.RAFT`.
+
+    Raises:
+        SpecError: If a parameter is not as above.
+        WeightsError: If the weights cannot be fetched or verified.
+    """
+    check_parameters(network, updates)
+    _parts(network, updates, weights)
+
+
 @functools.lru_cache(maxsize=4)
 def _parts(network: str, updates: int, weights: str) -> list[keras.Model]:
     """Return models of features, of context, and of flow from both."""

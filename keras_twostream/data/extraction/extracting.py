@@ -104,6 +104,7 @@ def extract(
         SpecError: If there is no video, or `out` has another contract or
             cannot be written.
         MissingLibraryError: If Ray or fsspec is needed and not installed.
+        WeightsError: If the weights of learned flow cannot be fetched.
 
     Example:
         >>> extract("videos", "cache", Contract.of(kts.clip_spec(model)))
@@ -114,6 +115,7 @@ def extract(
             f"Received: engine={engine!r}"
         )
     jobs = _find(source, root, format)
+    _fetch_flow(contract)
     folder = open_folder(addresses.without_file(out))
     roots = {root_of(job.video, job.name) for job in jobs}
     folder.agree(contract, roots)
@@ -130,6 +132,17 @@ def extract(
     except OSError as error:
         summary.stopped = work.cannot_write(folder.place, error)
     return summary
+
+
+def _fetch_flow(contract: Contract) -> None:
+    """Fetch learned flow's weights now, not once for each video."""
+    if "flow" in contract.streams and contract.flow_algorithm.startswith(
+        "raft"
+    ):
+        # Keras is not imported for the other algorithms.
+        from keras_twostream.flow._raft_pairs import fetch
+
+        fetch(contract.flow_algorithm, **contract.flow_parameters)
 
 
 def _find(

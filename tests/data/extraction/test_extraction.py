@@ -1,5 +1,6 @@
 """Extraction: resumed after anything, every failure with its reason."""
 
+import dataclasses
 import errno
 import os
 import signal
@@ -16,7 +17,8 @@ from keras_twostream import ClipSpec
 from keras_twostream.data.cache import CacheFolder, Contract
 from keras_twostream.data.cache import packing as packing
 from keras_twostream.data.extraction import extract, find_jobs, work
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, WeightsError
+from keras_twostream.flow import _weights
 
 # What a user's script does; stated here because processes import it.
 SCRIPT = """
@@ -46,6 +48,19 @@ def test_a_second_run_does_nothing_twice(videos, tmp_path):
     assert (first.frames, first.flows) == (87, 81)
     assert (len(second.done), second.present) == (0, 6)
     assert content(tmp_path) == before
+
+
+def test_missing_weights_of_flow_end_a_run_before_its_first_video(
+    videos, tmp_path, monkeypatch
+):
+    def refuse(network, weights, variables):
+        raise WeightsError(f"{network} cannot be fetched")
+
+    monkeypatch.setattr(_weights, "_fills", [refuse])
+    contract = dataclasses.replace(CONTRACT, flow_algorithm="raft_small")
+    with pytest.raises(WeightsError, match="raft_small cannot be fetched"):
+        extract(videos, tmp_path / "out", contract, workers=1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_anew_every_video_is_done_again(videos, tmp_path):
