@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
 import numpy as np
 
+from keras_twostream._read_ahead import ahead
 from keras_twostream.data.cutting import cropping, placement
 from keras_twostream.data.cutting.clip_frames import ClipFrames, frames_of
 from keras_twostream.data.cutting.clip_sources import ArraySource
@@ -86,27 +87,64 @@ class Windows:
         Raises:
             VideoError: If no frame can be decoded.
         """
+        for clip_frames in self._frames(size):
+            yield self._cut(clip_frames)
+
+    def batches_ahead(self, size: int) -> Iterator[dict[str, np.ndarray]]:
+        """Yield `batches`, decoded and cut by two threads of their own.
+
+        A batch is used while the flow of the next one is computed, and the
+        one after that is decoded.
+
+        Args:
+            size: Windows in a batch.
+
+        Yields:
+            A dict of arrays, the model's inputs.
+
+        Raises:
+            VideoError: If no frame can be decoded.
+        """
+        if len(self) <= size:
+            yield from self.batches(size)
+            return
+        with closing(ahead(self._clips_of(size))) as clips:
+            yield from clips
+
+    def _clips_of(self, size: int) -> Iterator[dict[str, np.ndarray]]:
+        with closing(ahead(self._frames(size))) as batches:
+            for clip_frames in batches:
+                yield self._cut(clip_frames)
+
+    def _frames(self, size: int) -> Iterator[tuple[np.ndarray, ClipFrames]]:
+        """Yield each batch's frames and their places in its clips."""
         reel = _Reel(self._decode())
         for first in range(0, len(self), size):
             with self._watch("decode"):
                 numbers = self._chosen(first, size).needed
                 reel.wind(numbers, self._begin(first + size))
-            count = self._before(reel.end, first, size)
-            if not count:
+                count = self._before(reel.end, first, size)
+                chosen = self._chosen(first, count) if count else None
+                frames = reel.take(chosen.needed) if chosen else None
+            if chosen is None or frames is None:
                 return
-            chosen = self._chosen(first, count)
-            frames = reel.take(chosen.needed)
-            with self._watch("flow"):
-                footage = Footage(frames, chosen.needed, chosen, self._spec)
-                height, width = footage.size
-                (crop,) = cropping.view_crops(
-                    height,
-                    width,
-                    self._spec.crop,
-                    rounding=self._spec.crop_rounding,
-                )
-                clips = footage.crop(crop)
-            yield clips
+            yield frames, chosen
+
+    def _cut(
+        self, clip_frames: tuple[np.ndarray, ClipFrames]
+    ) -> dict[str, np.ndarray]:
+        """Return a batch's clips, their flow included."""
+        frames, chosen = clip_frames
+        with self._watch("flow"):
+            footage = Footage(frames, chosen.needed, chosen, self._spec)
+            height, width = footage.size
+            (crop,) = cropping.view_crops(
+                height,
+                width,
+                self._spec.crop,
+                rounding=self._spec.crop_rounding,
+            )
+            return footage.crop(crop)
 
     def times(self, window: int) -> np.ndarray:
         """Return the seconds at which a window's steps begin, and its end.

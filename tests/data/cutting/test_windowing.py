@@ -157,3 +157,15 @@ def test_one_window_is_seen_however_little_can_be_decoded(monkeypatch):
 def test_a_hop_that_goes_nowhere_is_refused(frames, hop):
     with pytest.raises(SpecError, match="`hop` must be seconds"):
         data.Windows(frames, SPEC, hop=hop)
+
+
+@pytest.mark.parametrize("size", [2, 100])
+def test_batches_ahead_are_the_same(frames, size):
+    windows = data.Windows(frames, SPEC)
+    expected = list(windows.batches(size))
+    found = list(windows.batches_ahead(size))
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert list(one) == list(other)
+        for stream, clip in one.items():
+            np.testing.assert_array_equal(clip, other[stream])
