@@ -28,7 +28,7 @@ def left_out() -> str | None:
         return None
     if "tensorflow" not in sys.modules or ONEDNN in os.environ:
         return None
-    if _onednn_is_on() or _has_gpu():
+    if _onednn_is_on() or has_gpu():
         return None
     return (
         "TensorFlow was imported before keras_twostream and runs without "
@@ -58,7 +58,7 @@ def _onednn_is_on() -> bool:
     return bool(_pywrap_util_port.IsMklEnabled())
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))

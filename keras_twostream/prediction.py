@@ -45,10 +45,12 @@ class Prediction:
         timeline: (N, C) probabilities of each window.
         stream_timelines: (N, C) by stream.
         truncated: Whether the file ends before it should.
-        seconds: Seconds spent on decode, flow and network.
+        seconds: Seconds spent on decode, flow and network, which in a long
+            video work at the same time.
         states: States before and after the action, in the window where the
             model is surest; None unless it is Actions ~ Transformations.
         spec: The model's clip, with the flow algorithm that was asked for.
+        engine: The runtime of the network, "keras" or "onnxruntime".
     """
 
     source: str
@@ -63,6 +65,7 @@ class Prediction:
     seconds: dict[str, float]
     states: States | None = None
     spec: ClipSpec | None = None
+    engine: str = "keras"
 
     @property
     def duration(self) -> float:
@@ -194,6 +197,7 @@ class Prediction:
             ],
             **self._states(),
             "truncated": self.truncated,
+            "engine": self.engine,
             "seconds": {
                 part: round(value, 3) for part, value in self.seconds.items()
             },

@@ -13,6 +13,7 @@ from keras_twostream.cli._options import (
     cover_dense,
     debug_option,
     device_option,
+    engine_option,
     json_option,
     list_options,
     views_options,
@@ -56,6 +57,7 @@ from keras_twostream.spec import SCORE_FUSIONS
 @click.option("--workers", type=click.IntRange(1), help="Videos read at once.")
 @click.option("--cache", metavar="DIR", help="A packed cache of the videos.")
 @bound_option
+@engine_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

@@ -59,6 +59,7 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
                 "workers",
                 "cache",
                 "bound",
+                "engine",
             )
         },
     )
@@ -68,6 +69,7 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     weights = training.stream_weights(model)
     report = report_on(scores, weights)
     report["skipped"] = evaluator.skipped
+    report["engine"] = evaluator.engine
     report["protocol"] = {
         "clips": flags["num_clips"] or "all",
         "crops": flags["crops"],

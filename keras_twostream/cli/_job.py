@@ -38,6 +38,7 @@ def run(
     video: Path,
     base: Path | None,
     truth: str | None = None,
+    engine: str = "auto",
 ) -> Result:
     """Predict one file, and draw it; keep the answer if drawing fails.
 
@@ -46,6 +47,7 @@ def run(
         video: The file.
         base: Path of the pictures without their endings, or None for none.
         truth: The true action, where it is known.
+        engine: The runtime of the network, see `predict`.
 
     Raises:
         VideoError: If the file cannot be read.
@@ -63,6 +65,7 @@ def run(
             video,
             loaded.model,
             flow=loaded.spec.flow_algorithm,
+            engine=engine,
             progress=advance,
         )
         # A list answers a folder, and this is a file.

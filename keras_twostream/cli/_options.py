@@ -13,6 +13,7 @@ from keras_twostream.spec import FLOW_ALGORITHMS, SAMPLINGS
 
 Command = Callable[..., Any]  # a function that click makes a command of
 
+ENGINES = ("auto", "keras", "onnxruntime")
 CROPS = (
     "centre",
     "3-crop",
@@ -53,6 +54,18 @@ def flow_option(function: Command) -> Command:
         "algorithm",
         type=click.Choice(FLOW_ALGORITHMS),
         help="Optical flow; by default what the weights were trained with.",
+    )(function)
+
+
+def engine_option(function: Command) -> Command:
+    """Add `--engine NAME`: the runtime of the network."""
+    return click.option(
+        "--engine",
+        type=click.Choice(ENGINES),
+        default="auto",
+        show_default=True,
+        help="What runs the network; auto is ONNX Runtime on a CPU, for "
+        "networks exported before and jobs of 200 clips or more.",
     )(function)
 
 

@@ -13,6 +13,7 @@ from keras_twostream.cli import _console, _files, _model
 from keras_twostream.cli._options import (
     debug_option,
     device_option,
+    engine_option,
     flow_option,
     json_option,
     out_option,
@@ -67,6 +68,7 @@ from keras_twostream.timeline import THRESHOLD
 @out_option
 @json_option
 @flow_option
+@engine_option
 @device_option
 @debug_option
 def predict_command(
@@ -80,6 +82,7 @@ def predict_command(
     out: Path,
     as_json: bool,
     algorithm: str | None,
+    engine: str,
 ) -> None:
     """Name the actions in your videos.
 
@@ -101,7 +104,7 @@ def predict_command(
     for video, stem in zip(videos, _files.stems(videos), strict=True):
         base = None if no_video else out / stem
         try:
-            result = _one(loaded, video, base)
+            result = _one(loaded, video, base, engine)
         except Exception as error:
             failed[video] = _reason(f"Cannot predict {video}", error)
         else:
@@ -123,11 +126,13 @@ def predict_command(
         click.get_current_context().exit(1)
 
 
-def _one(loaded: _model.Loaded, video: Path, base: Path | None) -> Any:
+def _one(
+    loaded: _model.Loaded, video: Path, base: Path | None, engine: str
+) -> Any:
     """Predict and draw one file."""
     from keras_twostream.cli import _job
 
-    return _job.run(loaded, video, base)
+    return _job.run(loaded, video, base, engine=engine)
 
 
 def _show(result: Any, top: int, threshold: float) -> None:

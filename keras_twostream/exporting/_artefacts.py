@@ -2,24 +2,20 @@
 
 import importlib.util
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
-from keras_twostream.errors import MissingLibraryError, SpecError
-from keras_twostream.exporting._network import Shapes
+from keras_twostream import onnx_files
+from keras_twostream.errors import SpecError
+from keras_twostream.onnx_files import Clips, Runner, Shapes
 
 FORMATS = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
 PRECISIONS = ("float32", "float16", "int8")
 
-Clips = dict[str, np.ndarray]
-Runner = Callable[[Clips], Clips]
-
 _SIGNATURE = "serving_default"
-_OPSET = 18
 
 
 def check_libraries(format: str) -> None:
@@ -28,13 +24,8 @@ def check_libraries(format: str) -> None:
     Raises:
         MissingLibraryError: If ONNX is asked for without its libraries.
     """
-    needed = ("onnx", "onnxruntime", "tf2onnx") if format == "onnx" else ()
-    missing = [n for n in needed if importlib.util.find_spec(n) is None]
-    if missing:
-        raise MissingLibraryError(
-            f"An ONNX file needs {', '.join(missing)}. Install "
-            "keras-twostream[export]: pip install 'keras-twostream[export]'"
-        )
+    if format == "onnx":
+        onnx_files.check_installed("An ONNX file")
 
 
 def write(
@@ -65,7 +56,7 @@ def write(
         elif format == "litert":
             _write_litert(network, shapes, path, precision, examples)
         else:
-            _write_onnx(network, shapes, path, precision == "float16")
+            onnx_files.write(network, shapes, path, precision == "float16")
     except Exception as error:  # converters raise any type of error
         raise SpecError(
             f"{network.name} cannot be written as {format}: "
@@ -79,7 +70,7 @@ def runner(path: Path, format: str) -> Runner:
     openers = {
         "saved_model": _open_saved_model,
         "litert": _open_litert,
-        "onnx": _open_onnx,
+        "onnx": onnx_files.open_file,
     }
     return openers[format](path)
 
@@ -98,48 +89,9 @@ def _write_saved_model(
 ) -> None:
     import tensorflow as tf
 
-    module, serve = _program(network, half)
-    signature = serve.get_concrete_function(_tensor_specs(shapes))
+    module, serve = onnx_files.program(network, half)
+    signature = serve.get_concrete_function(onnx_files.tensor_specs(shapes))
     tf.saved_model.save(module, str(folder), {_SIGNATURE: signature})
-
-
-def _program(network: keras.Model, half: bool) -> tuple[Any, Any]:
-    """Return a `tf.Module` of the weights, and the function it serves."""
-    import tensorflow as tf
-
-    def stored(variable: Any) -> Any:
-        narrow = half and variable.dtype == "float32"
-        value = tf.convert_to_tensor(variable.value)
-        return tf.Variable(tf.cast(value, tf.float16) if narrow else value)
-
-    def full(stores: Sequence[Any], variables: Sequence[Any]) -> list[Any]:
-        pairs = zip(stores, variables, strict=True)
-        return [tf.cast(store, like.dtype) for store, like in pairs]
-
-    module = tf.Module()
-    module.trained = [stored(v) for v in network.trainable_variables]
-    module.others = [stored(v) for v in network.non_trainable_variables]
-
-    @tf.function(autograph=False)
-    def serve(clips: Any) -> Any:
-        trained = full(module.trained, network.trainable_variables)
-        others = full(module.others, network.non_trainable_variables)
-        scores, _ = network.stateless_call(
-            trained, others, clips, training=False
-        )
-        return scores
-
-    module.serve = serve
-    return module, serve
-
-
-def _tensor_specs(shapes: Shapes) -> dict[str, Any]:
-    import tensorflow as tf
-
-    return {
-        name: tf.TensorSpec(shape, "float32", name=name)
-        for name, shape in shapes.items()
-    }
 
 
 def _open_saved_model(folder: Path) -> Runner:
@@ -206,54 +158,3 @@ def _interpreter() -> Any:
             return tf.lite.Interpreter(**options)
 
     return quiet
-
-
-# === ONNX ===
-
-
-def _write_onnx(
-    network: keras.Model, shapes: Shapes, path: Path, half: bool
-) -> None:
-    import tf2onnx
-
-    # tf2onnx was written for NumPy 1, which had this name.
-    if "object" not in vars(np):
-        np.object = object  # type: ignore[attr-defined]
-    _, serve = _program(network, half=False)
-    proto, _ = tf2onnx.convert.from_function(
-        serve, input_signature=[_tensor_specs(shapes)], opset=_OPSET
-    )
-    if half:
-        _halve(proto.graph)
-    path.write_bytes(proto.SerializeToString())
-
-
-def _halve(graph: Any) -> None:
-    """Store the weights as float16, with a cast to float32 before their use."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    casts = []
-    for weight in graph.initializer:
-        if weight.data_type != TensorProto.FLOAT or not weight.dims:
-            continue
-        name, narrow = weight.name, f"{weight.name}_float16"
-        halves = numpy_helper.to_array(weight).astype("float16")
-        weight.CopyFrom(numpy_helper.from_array(halves, narrow))
-        casts.append(
-            helper.make_node("Cast", [narrow], [name], to=TensorProto.FLOAT)
-        )
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
-
-
-def _open_onnx(path: Path) -> Runner:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(
-        str(path), providers=["CPUExecutionProvider"]
-    )
-    names = [output.name for output in session.get_outputs()]
-    return lambda clips: dict(
-        zip(names, session.run(names, clips), strict=True)
-    )

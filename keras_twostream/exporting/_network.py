@@ -6,12 +6,11 @@ import keras
 
 from keras_twostream import deploy, inspection
 from keras_twostream.errors import SpecError
+from keras_twostream.onnx_files import Shapes
 from keras_twostream.scoring.scorer import head_names, scorer
 from keras_twostream.spec import FUSED, ClipSpec
 
 LOGITS, PROBABILITIES = "logits", "probabilities"
-
-Shapes = dict[str, tuple[int | None, ...]]
 
 
 def with_named_ends(model: keras.Model, flow: bool) -> keras.Model:

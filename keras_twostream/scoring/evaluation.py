@@ -21,11 +21,13 @@ from keras_twostream.data.source import Part
 from keras_twostream.errors import (
     SpecError,
 )
+from keras_twostream.folding import Folding, folds
 from keras_twostream.inspection import (
     check_whole_frames,
     class_names,
     clip_spec,
 )
+from keras_twostream.scoring.engines import Engine, check_engine
 from keras_twostream.scoring.metrics import VideoScores, sweep
 from keras_twostream.scoring.scorer import (
     ClipTotals,
@@ -44,6 +46,7 @@ class VideoEvaluator:
     Views are folded into batches of one size, and the last one is padded and
     masked. Sums stay on the device until a single transfer at the end. The
     compiled step is kept, so that evaluating each epoch compiles once.
+    Normalisation is folded into the layers before it (`deploy.folded`).
 
     Args:
         items: An `Annotations`, or (path, label) pairs; a label is the number
@@ -63,10 +66,12 @@ class VideoEvaluator:
             wrote (see `data.layouts`); the same as in training.
         step: Frames from one dense clip to the next; the clip's span when
             None.
+        engine: "auto", "keras" or "onnxruntime", as in `predict`.
 
     Attributes:
         skipped: Dict from path to the reason, for videos that cannot be read;
             they are left out of the scores.
+        engine: The engine asked for; after a call the one that was used.
     """
 
     def __init__(
@@ -82,13 +87,18 @@ class VideoEvaluator:
         cache: str | os.PathLike | None = None,
         bound: float = layouts.BOUND,
         step: int | None = None,
+        engine: str = "auto",
     ) -> None:
+        check_engine(engine)
+        self._engine = self.engine = engine
         self._items = as_pairs(items, "evaluate_videos(model, items)")
         self._sources = [_source(path, cache) for path, _ in self._items]
         views = Views(num_clips, protocol, crops, bound=bound, step=step)
         self._reading = batch_size, views, workers
         self._head = head
         self._compiled: tuple[Any, ...] = (None, None, None)
+        self._fold = True
+        self._folding: Folding | None = None
         self.skipped: dict[str, str] = {}
 
     def __call__(self, model: keras.Model) -> VideoScores:
@@ -105,14 +115,22 @@ class VideoEvaluator:
         """
         spec = clip_spec(model)
         network, add = self.prepare(model)
+        if self._folding is not None:
+            self._folding.refresh()
         reader = ViewReader(self._sources, spec, *self._reading)
         widths = {
             name: output.shape[-1] for name, output in network.output.items()
         }
         method = pooling(model)
+        engine = Engine(self._engine, network, self._clips())
+        add = engine.adding(add, method)
         scores = _swept(reader, add, widths, len(self._items), method)
-        self.skipped = reader.skipped
+        self.skipped, self.engine = reader.skipped, engine.used
         return self._scores(scores, reader.views > 0, method, model)
+
+    def _clips(self) -> int:
+        """Return about how many clips there are to score."""
+        return len(self._items) * (self._reading[1].count or 10)
 
     def prepare(self, model: keras.Model) -> tuple[keras.Model, Any]:
         """Check `head` and the labels against `model`, before any work.
@@ -128,6 +146,10 @@ class VideoEvaluator:
             paths = [path for path, _ in self._items]
             shown = [several(label) for _, label in self._items]
             check_labels(paths, shown, _class_count(network.output))
+            self._folding = None
+            if self._fold and folds(network):
+                self._folding = Folding(network)
+                network = self._folding.network
             add = accumulator(network, pooling(model))
             self._compiled = (model, network, add)
         return self._compiled[1:]
@@ -225,6 +247,9 @@ class VideoEvaluation(keras.callbacks.Callback):
                 f"`every` must be 1 or more. Received: every={every!r}"
             )
         self._evaluator = VideoEvaluator(items, **options)
+        # Weights that change each epoch would be folded each time.
+        self._evaluator._fold = False
+        self._evaluator._engine = "keras"
         self._every, self._path, self.prefix = every, path, prefix
         self.scores: VideoScores | None = None
 

@@ -5,6 +5,7 @@ are decoded, given their flow and scored in one pass, so that memory stays
 flat; the scores of all windows together name the action of the video.
 """
 
+import contextlib
 import dataclasses
 import os
 import warnings
@@ -20,8 +21,10 @@ from keras_twostream import data, hub, inspection, pretrained
 from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.data.lists.files import videos_in
 from keras_twostream.errors import SpecError, UntrainedHeadError, VideoError
+from keras_twostream.folding import Folding, folds
 from keras_twostream.prediction import FRAMES, Prediction
 from keras_twostream.pretrained import WeightSpec, _first_answer
+from keras_twostream.scoring.engines import Engine, check_engine
 from keras_twostream.scoring.scorer import (
     chances,
     head_names,
@@ -36,7 +39,7 @@ from keras_twostream.timeline import States
 
 BATCH = 4  # windows scored at once, in videos that have more than one
 
-_scorers: weakref.WeakKeyDictionary[keras.Model, keras.Model] = (
+_scorers: weakref.WeakKeyDictionary[keras.Model, keras.Model | Folding] = (
     weakref.WeakKeyDictionary()
 )
 
@@ -84,6 +87,7 @@ def predict(
     *,
     flow: str | None = None,
     hop: float | None = None,
+    engine: str = "auto",
     progress: Progress | None = None,
 ) -> Prediction | list[Prediction]:
     """Name the action in a video, its times, and the stream that decides.
@@ -97,6 +101,10 @@ def predict(
         flow: Optical flow algorithm; the model's own when None.
         hop: Seconds from one window to the next; when None half a window,
             and 0.2 s or more.
+        engine: "keras"; "onnxruntime", for which the network is exported
+            once and kept in the cache folder; or "auto", ONNX Runtime on a
+            CPU where it is installed, for networks exported before and
+            videos of 200 windows or more, and Keras otherwise.
         progress: Function called after each batch with the seconds of video
             done, and the seconds in all.
 
@@ -110,7 +118,8 @@ def predict(
             are on this machine, and nobody agreed to a download.
         VideoError: If the file, or every file of a list, cannot be read.
         SpecError: If an argument is not as above, or the model has several
-            heads.
+            heads or cannot be exported for ONNX Runtime.
+        MissingLibraryError: If ONNX Runtime is asked for and not installed.
 
     Example:
 
@@ -120,13 +129,17 @@ def predict(
     prediction.top(3)
     ```
     """
+    check_engine(engine)
     model, spec = ready(model, flow)
 
     def answer(one: Source) -> Prediction:
         watch = Stopwatch()
         windows = data.Windows(one, spec, hop, watch)
-        logits = _score(windows, kept_scorer(model), watch, progress)
-        return _prediction(one, model, windows, logits, watch, spec)
+        network = kept_scorer(model)
+        runtime = Engine(engine, network, len(windows))
+        logits = _score(windows, network, runtime, watch, progress)
+        found = _prediction(one, model, windows, logits, watch, spec)
+        return dataclasses.replace(found, engine=runtime.used)
 
     if isinstance(source, Sequence) and not isinstance(source, str | bytes):
         return _all(list(source), answer)
@@ -298,6 +311,7 @@ def _refuse_several_heads(model: keras.Model) -> None:
 def _score(
     windows: data.Windows,
     network: keras.Model,
+    runtime: Engine,
     watch: Stopwatch,
     progress: Progress | None,
 ) -> dict[str, np.ndarray]:
@@ -305,15 +319,17 @@ def _score(
     size = 1 if len(windows) == 1 else BATCH
     parts: list[dict[str, np.ndarray]] = []
     done, duration = 0, float(windows.spans[-1, 1])
-    for batch in windows.batches(size):
-        count = len(next(iter(batch.values())))
-        with watch("network"):
-            # One batch shape avoids a second compilation for the last windows.
-            scores = network.predict_on_batch(_padded(batch, size))
-        parts.append({name: s[:count] for name, s in scores.items()})
-        done += count
-        if progress is not None:
-            progress(float(windows.spans[done - 1, 1]), duration)
+    with contextlib.closing(windows.batches_ahead(size)) as batches:
+        for batch in batches:
+            count = len(next(iter(batch.values())))
+            with watch("network"):
+                # One batch shape avoids another compilation for the last one.
+                full = _padded(batch, size)
+                scores = runtime(full) or network.predict_on_batch(full)
+            parts.append({name: s[:count] for name, s in scores.items()})
+            done += count
+            if progress is not None:
+                progress(float(windows.spans[done - 1, 1]), duration)
     # In the order of the streams, which a step on JAX does not keep.
     return {
         name: np.concatenate([scores[name] for scores in parts])
@@ -322,14 +338,18 @@ def _score(
 
 
 def kept_scorer(model: keras.Model) -> keras.Model:
-    """Return the model's one scorer; a second video compiles nothing."""
+    """Return the model's one scorer; a second video compiles nothing.
+
+    Normalisation is folded into the layers before it, where there is any.
+    """
     if model not in _scorers:
         network, distances = scorer(model), distances_of(model)
         if distances is not None:
             outputs = {**network.output, DISTANCES: distances}
             network = keras.Model(model.inputs, outputs, name=network.name)
-        _scorers[model] = network
-    return _scorers[model]
+        _scorers[model] = Folding(network) if folds(network) else network
+    kept = _scorers[model]
+    return kept.refresh() if isinstance(kept, Folding) else kept
 
 
 def _padded(batch: dict[str, np.ndarray], size: int) -> dict[str, np.ndarray]:

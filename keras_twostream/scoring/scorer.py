@@ -4,6 +4,7 @@ Prediction, evaluation and the callback that watches `fit` all use it, so that a
 video gets the same scores everywhere.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -325,23 +326,27 @@ def accumulator(network: keras.Model, method: str) -> Callable[..., Any]:
         index of each view's video, `mask` (B,) is 0 for padding.
     """
 
-    def add(
-        sums: Mapping[str, Any],
-        scores: Mapping[str, Any],
-        video: Any,
-        mask: Any,
-    ) -> dict[str, Any]:
-        return {
-            name: total
-            + ops.segment_sum(
-                terms(scores[name], method) * ops.expand_dims(mask, -1),
-                video,
-                num_segments=total.shape[0],
-            )
-            for name, total in sums.items()
-        }
-
+    add = functools.partial(add_scores, method=method)
     return _COMPILERS[keras.backend.backend()](network, add)
+
+
+def add_scores(
+    sums: Mapping[str, Any],
+    scores: Mapping[str, Any],
+    video: Any,
+    mask: Any,
+    method: str,
+) -> dict[str, Any]:
+    """Return sums with a batch's scores added; see `accumulator`."""
+    return {
+        name: total
+        + ops.segment_sum(
+            terms(scores[name], method) * ops.expand_dims(mask, -1),
+            video,
+            num_segments=total.shape[0],
+        )
+        for name, total in sums.items()
+    }
 
 
 # === Keras has no function that compiles for every backend ===

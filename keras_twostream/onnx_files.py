@@ -1,0 +1,142 @@
+"""Networks as ONNX files, and the runtime that runs them."""
+
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_twostream.errors import MissingLibraryError
+
+NEEDED = ("onnx", "onnxruntime", "tf2onnx")
+
+Clips = dict[str, np.ndarray]
+Runner = Callable[[Clips], Clips]
+Shapes = dict[str, tuple[int | None, ...]]
+
+VERSION = 18  # of the operations in our files, ONNX's opset
+
+
+def missing() -> list[str]:
+    """Return the names of ONNX's libraries that are not installed."""
+    return [n for n in NEEDED if importlib.util.find_spec(n) is None]
+
+
+def check_installed(what: str) -> None:
+    """Refuse work that ONNX's libraries are missing for.
+
+    Args:
+        what: Subject of the error's first sentence.
+
+    Raises:
+        MissingLibraryError: If one of them is not installed.
+    """
+    if absent := missing():
+        raise MissingLibraryError(
+            f"{what} needs {', '.join(absent)}. Install "
+            "keras-twostream[export]: pip install 'keras-twostream[export]'"
+        )
+
+
+def program(network: keras.Model, half: bool) -> tuple[Any, Any]:
+    """Return a `tf.Module` of the weights, and the function it serves.
+
+    Args:
+        network: A model with a dict of inputs and a dict of outputs.
+        half: Whether to store weights as float16; arithmetic is in float32.
+    """
+    import tensorflow as tf
+
+    def stored(variable: Any) -> Any:
+        narrow = half and variable.dtype == "float32"
+        value = tf.convert_to_tensor(variable.value)
+        return tf.Variable(tf.cast(value, tf.float16) if narrow else value)
+
+    def full(stores: Sequence[Any], variables: Sequence[Any]) -> list[Any]:
+        pairs = zip(stores, variables, strict=True)
+        return [tf.cast(store, like.dtype) for store, like in pairs]
+
+    module = tf.Module()
+    module.trained = [stored(v) for v in network.trainable_variables]
+    module.others = [stored(v) for v in network.non_trainable_variables]
+
+    @tf.function(autograph=False)
+    def serve(clips: Any) -> Any:
+        trained = full(module.trained, network.trainable_variables)
+        others = full(module.others, network.non_trainable_variables)
+        scores, _ = network.stateless_call(
+            trained, others, clips, training=False
+        )
+        return scores
+
+    module.serve = serve
+    return module, serve
+
+
+def tensor_specs(shapes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return TensorFlow's description of float32 inputs, by name."""
+    import tensorflow as tf
+
+    return {
+        name: tf.TensorSpec(shape, "float32", name=name)
+        for name, shape in shapes.items()
+    }
+
+
+def write(
+    network: keras.Model, shapes: Shapes, path: Path, half: bool = False
+) -> None:
+    """Write a network as an ONNX file.
+
+    Args:
+        network: A model with a dict of inputs and a dict of outputs.
+        shapes: Shape of each input, by name.
+        path: The new file.
+        half: Whether to store weights as float16.
+    """
+    import tf2onnx
+
+    # tf2onnx was written for NumPy 1, which had this name.
+    if "object" not in vars(np):
+        np.object = object  # type: ignore[attr-defined]
+    _, serve = program(network, half=False)
+    proto, _ = tf2onnx.convert.from_function(
+        serve, input_signature=[tensor_specs(shapes)], opset=VERSION
+    )
+    if half:
+        _halve(proto.graph)
+    path.write_bytes(proto.SerializeToString())
+
+
+def _halve(graph: Any) -> None:
+    """Store the weights as float16, with a cast to float32 before their use."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for weight in graph.initializer:
+        if weight.data_type != TensorProto.FLOAT or not weight.dims:
+            continue
+        name, narrow = weight.name, f"{weight.name}_float16"
+        halves = numpy_helper.to_array(weight).astype("float16")
+        weight.CopyFrom(numpy_helper.from_array(halves, narrow))
+        casts.append(
+            helper.make_node("Cast", [narrow], [name], to=TensorProto.FLOAT)
+        )
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def open_file(path: Path) -> Runner:
+    """Return a function that runs an ONNX file on this machine's CPU."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        str(path), providers=["CPUExecutionProvider"]
+    )
+    names = [output.name for output in session.get_outputs()]
+    return lambda clips: dict(
+        zip(names, session.run(names, clips), strict=True)
+    )
