@@ -8,6 +8,7 @@ of the clip, and ends between half and two thirds.
 """
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -64,8 +65,8 @@ def render_change(
     before, after = frames[:start], frames[end:]
     ```
     """
-    frames, bounds, _ = _draw(label, seed, split, index, size)
-    return frames, bounds
+    shot = _prepared(label, seed, split, index, size)
+    return shot.frames(), shot.bounds
 
 
 def generate_changes(
@@ -97,15 +98,15 @@ def generate_changes(
     for index in range(count):
         label = CHANGES[index % len(CHANGES)]
         place = folder / split / label / f"{split}_{index:06d}.mp4"
-        frames, (start, end), crf = _draw(label, seed, split, index, size)
+        shot = _prepared(label, seed, split, index, size)
         if not place.exists():
-            encode_clip(place, frames, crf)
+            encode_clip(place, shot.frames(), shot.scene.crf)
         items.append(
             {
                 "path": place.relative_to(folder).as_posix(),
                 "label": label,
-                "change": [start, end],
-                "frames": len(frames),
+                "change": list(shot.bounds),
+                "frames": shot.scene.frames,
             }
         )
     listed = folder / f"{split}.json"
@@ -113,8 +114,33 @@ def generate_changes(
     return listed
 
 
-def _draw(label, seed, split, index, size):
-    """Return frames, the change's two boundaries, and the rate factor."""
+@dataclass(frozen=True)
+class _Shot:
+    """A clip before it is drawn.
+
+    Attributes:
+        scene: Person, place and camera.
+        figure: The person's movements, forwards.
+        backwards: Whether time runs the other way.
+        bounds: First frame of the change, and the first one after it.
+    """
+
+    scene: Scene
+    figure: Figure
+    backwards: bool
+    bounds: tuple[int, int]
+
+    def frames(self) -> np.ndarray:
+        """Return (T, height, width, 3) uint8."""
+        count = self.scene.frames
+        figures, still = [in_fixed_point(self.figure)], np.zeros(count)
+        order = range(count)[::-1] if self.backwards else range(count)
+        return np.stack(
+            [draw_frame(self.scene, time, figures, still) for time in order]
+        )
+
+
+def _prepared(label: str, seed: int, split: str, index: int, size) -> _Shot:
     for name, known in ((label, CHANGES), (split, SPLITS)):
         if name not in known:
             raise UnknownNameError(
@@ -125,17 +151,12 @@ def _draw(label, seed, split, index, size):
     setting, acting = rng.spawn(2)
     scene = Scene(tuple(size), split, setting, _SHORTEST)
     scene.pan = 0.0
-    count = scene.frames
-    start, end = _bounds(count, acting)
+    start, end = _bounds(scene.frames, acting)
     base = CHANGES_REVERSED.get(label, label)
-    figure = in_fixed_point(
-        filmed(_figure(scene, base, start, end, acting), scene)
-    )
-    still, order = np.zeros(count), np.arange(count)
+    figure = filmed(_figure(scene, base, start, end, acting), scene)
     if base != label:
-        order, start, end = order[::-1], count - end, count - start
-    frames = [draw_frame(scene, time, [figure], still) for time in order]
-    return np.stack(frames), (start, end), scene.crf
+        start, end = scene.frames - end, scene.frames - start
+    return _Shot(scene, figure, base != label, (start, end))
 
 
 def _bounds(count: int, rng: np.random.Generator) -> tuple[int, int]:
