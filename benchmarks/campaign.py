@@ -102,6 +102,11 @@ def _activities(given: argparse.Namespace) -> None:
     with servers.hub({"me/net": files}) as endpoint:
         found = [*activities.light(endpoint)]
         if given.heavy:
+            import tiny_net  # noqa: F401
+
+            import keras_twostream.pretrained._tensors
+            import keras_twostream.training._run  # noqa: F401
+
             found = [*activities.heavy()]
         chosen = [x for x in found if x.name.startswith(tuple(given.only))]
         run(chosen, given.tries, given.seed, results, given.work)

@@ -25,20 +25,23 @@ class Results:
         lines = [line for line in text.split("\n") if line.endswith("}")]
         rows = [json.loads(line) for line in lines]
         # A case that was lost may have been tried again: the last counts.
-        last = {(row["sample"], row["number"]): row for row in rows}
-        self.rows: list[dict[str, Any]] = list(last.values())
-        self._known = {
-            k for k, row in last.items() if row["verdict"] not in LOST
-        }
+        self._last: dict[tuple[str, int], dict[str, Any]] = {}
+        for row in rows:
+            self._last[row["sample"], row["number"]] = row
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The outcomes, one for each case."""
+        return list(self._last.values())
 
     def has(self, sample: str, number: int) -> bool:
         """Return whether a case was tried, and not lost."""
-        return (sample, number) in self._known
+        row = self._last.get((sample, number))
+        return row is not None and row["verdict"] not in LOST
 
     def add(self, **row: Any) -> None:
         """Append a case."""
-        self.rows.append(row)
-        self._known.add((row["sample"], row["number"]))
+        self._last[row["sample"], row["number"]] = row
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 

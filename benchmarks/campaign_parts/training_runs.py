@@ -55,9 +55,9 @@ def _inspect(folder: Path) -> str:
 
 
 def _result(folder: Path) -> str:
-    """Return the last epoch's numbers and the sums of the weights."""
+    """Return the last epoch's loss and accuracy, and unfinished files."""
     last = json.loads((folder / "run/metrics.json").read_text())["last"]
-    kept = {k: f"{v:.4f}" for k, v in sorted(last.items()) if k != "seconds"}
+    kept = {name: round(last[name], 3) for name in ("loss", "accuracy")}
     left = [p.name for p in (folder / "run").iterdir()]
     parts = [name for name in left if name.endswith(".part")]
     return json.dumps([kept, parts])

@@ -139,16 +139,25 @@ def explain_push(error: Exception, repo_id: str) -> WeightsError:
     return WeightsError(printable(text, keep="\n"))
 
 
-def check_headers(commit: str | None, etag: str | None, where: str) -> None:
+def check_headers(
+    commit: str | None, etag: str | None, where: str, size: int | None = 0
+) -> None:
     """Refuse an answer whose headers are not the Hub's.
 
-    The client makes file names of them, so that they must be hashes.
+    The client makes file names of them, so that they must be hashes. Without
+    a size, it would wait for bytes until its time is up, and again.
+
+    Args:
+        commit: The commit.
+        etag: The file's hash.
+        where: The file, for the error.
+        size: Bytes of the file.
 
     Raises:
         WeightsError: If they are missing, as on a network's sign-in page, or
             no hashes.
     """
-    if not commit or not etag:
+    if not commit or not etag or size is None or size < 0:
         raise WeightsError(
             f"What answered for {where} is not the Hub: this may be the "
             "sign-in page of your network, or a proxy. Open a web page to sign "

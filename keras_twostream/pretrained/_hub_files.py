@@ -108,7 +108,10 @@ def fetch(
             tries=1 if stored else _TRIES,
         )
         _hub_errors.check_headers(
-            found.commit_hash, found.etag, f"{filename} of {repo_id}"
+            found.commit_hash,
+            found.etag,
+            f"{filename} of {repo_id}",
+            found.size,
         )
         etag, size = found.etag or "", found.size or size
         _check_space(size, repo_id, filename)

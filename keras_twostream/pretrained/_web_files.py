@@ -142,11 +142,23 @@ def _receive(url: str, part: Path, name: str, plain: bool) -> None:
         _check_answer(url, response, plain)
         if response.status != 206:  # the server sends the whole file again
             start = 0
-        left = int(response.headers.get("Content-Length") or 0)
+        left = _length(url, response)
         with open(part, "r+b") as file:
             file.truncate(start)
             file.seek(start)
             _copy(response, file, name, start, start + left)
+
+
+def _length(url: str, response: http.client.HTTPResponse) -> int:
+    """Return how many bytes an answer promises, 0 if it does not say."""
+    stated = (response.headers.get("Content-Length") or "0").strip()
+    if not stated.isdecimal():
+        raise WeightsError(
+            f"{url} answered with a length that is no number: "
+            f"'{printable(stated)[:80]}'. Nothing was written. Try another "
+            "network or proxy."
+        )
+    return int(stated)
 
 
 def _copy(

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 
 import keras_twostream as kts
 from keras_twostream.errors import WeightsError
-from keras_twostream.pretrained import _folder, _hub_errors, _hub_files
+from keras_twostream.pretrained import (
+    _folder,
+    _hub_errors,
+    _hub_files,
+    _web_files,
+)
 
 
 @pytest.fixture
@@ -102,6 +107,7 @@ def test_a_refused_upload_says_what_to_renew(served, folder, status, text):
         ({"X-Repo-Commit": "a" * 39 + "\x7f"}, "X-Repo-Commit that is no hash"),
         ({"X-Repo-Commit": ""}, "sign-in page"),
         ({"ETag": ""}, "sign-in page"),
+        ({"Content-Length": ""}, "sign-in page"),
     ],
 )
 def test_headers_that_are_no_hashes_write_nothing(
@@ -138,6 +144,17 @@ def test_a_second_answer_that_differs_writes_nothing(
     assert sorted(caches.rglob("*")) == before
     server.headers = {}
     assert _hub_files.fetch("me/net", "config.json", "main").is_file()
+
+
+@pytest.mark.parametrize("length", ["../", "-1", "1e3"])
+def test_a_length_that_is_no_number_writes_nothing(served, caches, length):
+    server = served[0]
+    server.headers = {"Content-Length": length}
+    url = f"{server.endpoint}/me/net/resolve/main/config.json"
+    with pytest.raises(WeightsError, match="a length that is no number"):
+        _web_files.fetch(url, plain=True)
+    files = [path for path in caches.rglob("*config.json") if path.is_file()]
+    assert files == [caches / "net" / "config.json"]
 
 
 @given(st.text(max_size=64))
