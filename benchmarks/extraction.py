@@ -175,7 +175,7 @@ def only(count: int) -> None:
     def few(*arguments, **settings):
         return itertools.islice(iter_frames(*arguments, **settings), count)
 
-    packing._video.iter_frames = few
+    packing.reading.iter_frames = few
     packing._verify = lambda *arguments: None
 
 
@@ -225,7 +225,11 @@ def size_rows(video: Path, count: int) -> list[str]:
 
 
 def unpacked(payload: bytes, contract: Contract) -> np.ndarray:
-    return images.unpack_field(np.frombuffer(payload, np.uint8), SIZE, contract)
+    content = np.frombuffer(payload, np.uint8)
+    levels = images.unpack_levels(content, SIZE, contract)
+    field = np.empty((*SIZE, 2), np.float32)
+    images.to_pixels(levels, contract, field)
+    return field
 
 
 def loose_images(frames, fields) -> list[np.ndarray]:
