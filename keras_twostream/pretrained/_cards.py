@@ -18,6 +18,7 @@ UNSPECIFIED = "unspecified"
 
 _TASK = "video-classification"
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+_AT_AN_EDGE = re.compile(r"(?<![^\W_])_+|_+(?![^\W_])")  # emphasis
 _SEAL = re.compile(r"<!-- keras-twostream card ([0-9a-f]{16}) -->\n\Z")
 
 
@@ -114,8 +115,8 @@ def _markdown(text: Any) -> str:
     """Return text escaped to show literally, without markup, on one line."""
     plain = html.escape(printable(" ".join(str(text).split())), quote=False)
     plain = re.sub(r"([\\`*\[\]|]|~(?=\S)|(?<=\S)~)", r"\\\1", plain)
-    plain = re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", plain)  # emphasis at edges
-    return re.sub(r"^(\d*)([-+#=.)])(?=\s|[-=#])", r"\1\\\2", plain)
+    plain = _AT_AN_EDGE.sub(lambda run: r"\_" * len(run[0]), plain)
+    return re.sub(r"^(\d*)([-+#=.)])(?=\s|[-=#]|$)", r"\1\\\2", plain)
 
 
 def _title(config: Mapping[str, Any]) -> str:

@@ -84,7 +84,19 @@ def test_the_revision_of_a_base_is_no_part_of_its_name(loopback, trained):
     assert "base_model: me/base\n" in card(loopback)
 
 
-NASTY = ["<img src=x>", "a|b", "*b* [c](d)", "# e", "- f", "1. g", "_h_", "`i`"]
+NASTY = [
+    "<img src=x>",
+    "a|b",
+    "*b* [c](d)",
+    "# e",
+    "- f",
+    "1. g",
+    "_h_",
+    "`i`",
+    "__0__",
+    "-",
+    "1.",
+]
 
 
 @pytest.mark.parametrize("text", NASTY)
