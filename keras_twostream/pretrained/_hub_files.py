@@ -227,18 +227,13 @@ def _watching(where: str) -> Iterator[None]:
             etag = etag.removeprefix("W/").strip('"')
             _hub_errors.check_headers(commit, etag, where)
 
-    client = huggingface_hub.get_session()
-    before = client.event_hooks
-    client.event_hooks = {
-        **before,
-        "response": [*before.get("response", ()), check],
-    }
+    # The list itself is changed: other threads may be doing the same.
+    hooks = huggingface_hub.get_session().event_hooks["response"]
+    hooks.append(check)
     try:
         yield
     finally:
-        hooks = client.event_hooks
-        hooks["response"].remove(check)
-        client.event_hooks = hooks
+        hooks.remove(check)
 
 
 def _stored(repo_id: str, filename: str, revision: str) -> Path | None:
