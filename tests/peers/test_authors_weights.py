@@ -139,6 +139,30 @@ def test_flow_of_320_pixels_resized_is_flow_of_256_within_16():
     assert spec.clip_spec["flow_bound"] == 16.0
 
 
+def test_the_bound_holds_on_a_real_clip(shared):
+    paths = sorted((shared / "ucf101_six" / "HorseRace").glob("*.mp4"))
+    if not paths:
+        pytest.skip("the clips of UCF-101 are not here")
+    pair = kts.data.read_frames(paths[0], [20, 21])
+    bound = weight_spec("temporal_segment.kinetics400").clip_spec["flow_bound"]
+
+    def images(side, bound):
+        size = (round(pair.shape[2] * side / pair.shape[1]), side)
+        frames = [cv2.resize(frame, size) for frame in pair]
+        field = kts.flow.compute(np.stack(frames), algorithm="dis")[0]
+        return levels(field, bound) - 127.5
+
+    ours = images(256, bound)
+    theirs = cv2.resize(images(320, 20.0), ours.shape[1::-1])
+    # The same levels, but for what two scales of one flow differ by.
+    ratio = np.sqrt((theirs**2).mean() / (ours**2).mean())
+    assert ratio == pytest.approx(1, abs=0.1)  # 0.98 to 1.09 on eight clips
+    other = images(256, 20.0)
+    assert np.sqrt((theirs**2).mean() / (other**2).mean()) > 1.15
+    assert np.std(ours) > 2  # it moves
+    assert np.mean(np.abs(ours) > 127) < 0.01  # and stays within the bound
+
+
 @pytest.mark.full
 def test_c3d_of_openmmlab(served_row):
     torch.manual_seed(0)
@@ -512,14 +536,14 @@ def test_vgg16_of_matconvnet(served_row, tmp_path):
 
 @pytest.mark.full
 @pytest.mark.parametrize(
-    ("name", "multiplies"),
+    ("name", "multiplies", "longest"),
     [
-        ("spatiotemporal_resnet.ucf101_split1", False),
-        ("spatiotemporal_multiplier.ucf101_split1", True),
+        ("spatiotemporal_resnet.ucf101_split1", False, (1, 2)),
+        ("spatiotemporal_multiplier.ucf101_split1", True, (1, 1)),
     ],
 )
 def test_the_true_shapes_of_both_streams(
-    served_row, tmp_path, name, multiplies
+    served_row, tmp_path, name, multiplies, longest
 ):
     torch.manual_seed(0)
     net = STResNet(
@@ -532,13 +556,13 @@ def test_the_true_shapes_of_both_streams(
     clips, inputs = two_clips()
     with torch.no_grad():
         net.train()(*inputs)
-        expected = sum(net.eval()(*inputs, (1, 1))).numpy() / 2
+        expected = sum(net.eval()(*inputs, longest)).numpy() / 2
     layers = [
         *dagnn_layers(net.rgb, "_spatial", "prediction"),
         *dagnn_layers(net.flow, "_temporal", "prediction"),
     ]
     spec = served_row(name, mat_file(layers, tmp_path / "net.mat"))
-    model = kts.load(spec, clip_length=STEPS, temporal_pool=1)
+    model = kts.load(spec, clip_length=STEPS, temporal_pool=longest[0])
     assert_same(logits(model, clips), expected)
 
 
