@@ -3,6 +3,8 @@
     python benchmarks/accuracy.py baseline ucf101_six
     python benchmarks/accuracy.py train ucf101_six --cache cache
     python benchmarks/accuracy.py fusion ucf101_six --cache cache
+    python benchmarks/accuracy.py probe ucf101_six [--values bvlc.safetensors]
+    python benchmarks/accuracy.py curve ucf101_six [--values bvlc.safetensors]
     python benchmarks/accuracy.py report ucf101_six > benchmarks/accuracy.md
     python benchmarks/accuracy.py publish ucf101_six
 
@@ -15,7 +17,7 @@ import argparse
 import itertools
 from pathlib import Path
 
-from accuracy_parts.results import INITS, SPLITS, SYSTEMS, Results
+from accuracy_parts.results import INITS, PROBES, SPLITS, SYSTEMS, Results
 
 
 def main() -> None:
@@ -31,6 +33,12 @@ def main() -> None:
         stage.add_argument("--splits", nargs="+", type=int, default=SPLITS)
         stage.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
         stage.add_argument("--epochs", type=int, default=20)
+    probe = _stage(stages, "probe", "a linear classifier on frozen features")
+    curve = _stage(stages, "curve", "the same with 5 to 50 videos a class")
+    for stage in (probe, curve):
+        stage.add_argument("--starts", nargs="+", default=PROBES)
+        stage.add_argument("--frames", type=int, default=3, help="clips")
+        stage.add_argument("--values", type=Path, help="BVLC's, safetensors")
     _stage(stages, "report", "tables in markdown")
     _stage(stages, "publish", "the checkpoint for weights/")
     given = parser.parse_args()
@@ -63,6 +71,25 @@ def _fusion(given: argparse.Namespace, results: Results) -> None:
         fusion.measure(study, split, seed)
 
 
+def _features(given: argparse.Namespace):
+    from accuracy_parts.probe import Features
+
+    work = given.work / "probe"
+    return Features(given.data, work, given.frames, given.values)
+
+
+def _probe(given: argparse.Namespace, results: Results) -> None:
+    from accuracy_parts import probe
+
+    probe.run(_features(given), given.starts, results)
+
+
+def _curve(given: argparse.Namespace, results: Results) -> None:
+    from accuracy_parts import probe
+
+    print(probe.curve(_features(given), given.starts))
+
+
 def _study(given: argparse.Namespace, results: Results):
     from accuracy_parts.runs import Study
 
@@ -87,6 +114,8 @@ STAGES = {
     "baseline": _baseline,
     "train": _train,
     "fusion": _fusion,
+    "probe": _probe,
+    "curve": _curve,
     "report": _report,
     "publish": _publish,
 }

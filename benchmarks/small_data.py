@@ -6,7 +6,9 @@ Draws videos of six classes that differ by motion alone: a textured thing
 slides left, right, up or down, or turns either way, before a textured wall
 that shakes, at sizes, lengths and frame rates of all sorts. Things and walls
 are drawn without regard to the class. Then calls `train` with no flag but
-the data and the folder, and `evaluate` on 240 videos of other seeds.
+the data and the folder, and `evaluate` on 240 videos of other seeds. What is
+there already is not done again. For real footage cut to few videos a class,
+and for its direction in time, see `accuracy.py curve`.
 """
 
 import argparse
@@ -47,9 +49,13 @@ def row(given, count: int, videos: Path, test: Path) -> str:
     out = given.work / f"run{count}_{start}"
     flags = ["--weights", given.weights] if given.weights else []
     began = time.perf_counter()
-    call("train", "--data", videos, "--out", out, *flags)
-    minutes = (time.perf_counter() - began) / 60
-    call("evaluate", out, "--data", test, "--out", out / "test")
+    if not (out / "model").is_dir():
+        call("train", "--data", videos, "--out", out, *flags)
+        minutes = (time.perf_counter() - began) / 60
+        (out / "minutes.txt").write_text(f"{minutes:.1f}")
+    if not (out / "test" / "metrics.json").is_file():
+        call("evaluate", out, "--data", test, "--out", out / "test")
+    minutes = float((out / "minutes.txt").read_text())
     epochs = json.loads((out / "metrics.json").read_text())["epochs"]
     inner, outer = (top1(out / name) for name in ("evaluation", "test"))
     return (

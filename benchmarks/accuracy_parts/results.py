@@ -17,6 +17,7 @@ SPLITS = (1, 2, 3)
 LONG = "st_resnet, 60 epochs"
 SYSTEMS = ("st_resnet", "rgb", "flow", "multiplier", LONG)
 INITS = ("actors", "random", "cross_modality")
+PROBES = ("imagenet", "random", "actors")  # starts of frozen features
 # What makes two lines the same measurement.
 KEY = ("system", "init", "split", "seed")
 
