@@ -6,9 +6,10 @@ import webbrowser
 
 import click
 
-from keras_twostream.cli import _console, _model
+from keras_twostream.cli import _console
 from keras_twostream.cli._files import model_name
 from keras_twostream.cli._options import debug_option, device_option
+from keras_twostream.pretrained import _first_answer
 
 
 @click.command("web")
@@ -16,10 +17,13 @@ from keras_twostream.cli._options import debug_option, device_option
     "--model",
     "names",
     multiple=True,
-    default=(_model.SHIPPED,),
-    show_default=True,
     help="A weight, hf://user/repo, local:folder or a run's folder; repeat it "
-    "to give the visitor a choice.",
+    "to give the visitor a choice. By default what `predict` takes.",
+)
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Download the default weights, if need be, without asking.",
 )
 @click.option(
     "--host",
@@ -47,6 +51,7 @@ from keras_twostream.cli._options import debug_option, device_option
 @debug_option
 def web_command(
     names: tuple[str, ...],
+    yes: bool,
     host: str,
     port: int | None,
     max_seconds: float,
@@ -58,6 +63,7 @@ def web_command(
     Nothing but the models named here, and what a visitor hands in, can be
     reached through it. It ends with Ctrl-C.
     """
+    names = names or (_first_answer.agreed_weights(yes=yes).name,)
     with _console.quiet():
         from keras_twostream import web
 
