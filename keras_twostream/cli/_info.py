@@ -1,6 +1,5 @@
 """`keras-twostream info`: a model, its inputs and its cost."""
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -8,10 +7,11 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from keras_twostream import _files, pretrained, registry
-from keras_twostream.cli import _console, _words
+from keras_twostream import _files, pretrained
+from keras_twostream.cli import _console, _networks, _words
 from keras_twostream.cli._files import model_name
 from keras_twostream.cli._options import debug_option, json_option
+from keras_twostream.pretrained import _facts as _facts_of
 
 _PLUMBING = ("input", "fold", "unfold")
 _FEWEST_STAGES, _MOST_STAGES = 4, 16
@@ -39,95 +39,22 @@ def info_command(name: str, recipe: bool, as_json: bool) -> None:
 
 
 def _facts(name: str) -> dict[str, Any]:
-    from keras_twostream import costs, inspection
-
-    model = _build(name)
-    card = inspection.card(model)
-    architecture = card["architecture"]
-    measured = costs.costs(model)
+    found = dict(_networks.facts(name))
+    architecture = found.pop("architecture")
+    weights = _weights(name, architecture)
+    if "." in name and ":" not in name:
+        found["classes"] = weights[0].classes
     return {
         "name": name,
-        "paper": registry.model_entry(architecture).paper,
-        "options": _plain(registry.model_entry(architecture).options),
-        "built_with": _changed(architecture, card["options"]),
-        "clip": _words.clip(inspection.clip_spec(model)),
-        "clip_spec": inspection.clip_spec(model).to_json(),
-        "parameters": measured.parameters,
-        "parameters_by_stream": _by_stream(model),
-        "weight_bytes": measured.weight_bytes,
-        "activation_bytes": measured.activation_bytes,
-        "flops": measured.flops,
-        "taps": inspection.tap_names(model),
-        "classes": card.get("classes"),
-        "weights": [_weight(w) for w in _weights(name, architecture)],
+        **found,
+        "weights": [_facts_of.facts(weight) for weight in weights],
     }
-
-
-def _build(name: str) -> Any:
-    """Build the model without its weights, unless it lies in a folder."""
-    if ":" in name:
-        from keras_twostream import hub
-
-        return hub.load(name)
-    if "." not in name:
-        return registry.model_entry(name).builder()
-    from keras_twostream import inspection
-
-    spec = pretrained.weight_spec(name)
-    entry = registry.model_entry(spec.architecture)
-    options = dict(spec.options)
-    if "clip_spec" in entry.options:
-        options["clip_spec"] = {
-            **spec.clip_spec,
-            **(options.get("clip_spec") or {}),
-        }
-    model = entry.builder(**options)
-    inspection.update_card(model, classes=spec.classes)
-    return model
 
 
 def _weights(name: str, architecture: str) -> list[pretrained.WeightSpec]:
-    pattern = architecture if "." not in name or ":" in name else name
-    return pretrained.list_weights(pattern)
-
-
-def _weight(weight: pretrained.WeightSpec) -> dict[str, Any]:
-    return {
-        "name": weight.name,
-        "origin": weight.origin,
-        "license": weight.license,
-        "data_terms": weight.data_terms,
-        "source": weight.source,
-        "size": weight.size,
-        "head_trained": weight.head_trained,
-        "metrics": [dict(row) for row in weight.metrics],
-        "note": weight.note,
-    }
-
-
-def _by_stream(model: Any) -> dict[str, int]:
-    """Count trainable parameters of the layers named after a stream."""
-    found: dict[str, int] = {}
-    for weight in model.trainable_weights:
-        stream = weight.path.partition("_")[0]
-        if stream in ("rgb", "flow", "fused"):
-            size = math.prod(weight.shape)
-            found[stream] = found.get(stream, 0) + size
-    return found if len(found) > 1 else {}
-
-
-def _changed(architecture: str, built: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options that differ from the builder's own."""
-    defaults = _plain(registry.model_entry(architecture).options)
-    return {k: v for k, v in built.items() if v != defaults.get(k)}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
+    if "." in name and ":" not in name:
+        return [pretrained.weight_spec(name)]
+    return pretrained.list_weights(architecture)
 
 
 # === Printing ===
@@ -194,7 +121,8 @@ def _options(options: Mapping[str, Any], without: str = "") -> str:
 
 def _weight_lines(weights: Iterable[Mapping[str, Any]]) -> list[str]:
     return [
-        f"{weight['name']}: {weight['origin']}, {weight['license']}; "
+        f"{weight['name']}: "
+        f"{_words.weight(pretrained.weight_spec(weight['name']))}; "
         f"data: {weight['data_terms']}"
         for weight in weights
     ]

@@ -174,6 +174,17 @@ def results(write: bool) -> None:
 
 
 @weights_command.command()
+@click.option("--anew", is_flag=True, help="Build those that are kept, too.")
+@debug_option
+def networks(anew: bool) -> None:
+    """Write weights/networks.json, from which `info` is quick."""
+    from keras_twostream.cli import _networks
+
+    for name in _networks.keep(anew=anew):
+        click.echo(name)
+
+
+@weights_command.command()
 @click.argument("name")
 @click.argument("folder")
 @click.option("--half", is_flag=True, help="Store float16.")

@@ -1,12 +1,14 @@
 """`info` and `list`: facts in words and as JSON."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
 
 from keras_twostream import cli, pretrained, training
-from keras_twostream.cli import _words
+from keras_twostream.cli import _networks, _words
 from keras_twostream.spec import ClipSpec
 
 
@@ -89,6 +91,70 @@ def test_list_finds_weights_by_their_names_too():
 def test_list_says_where_there_are_no_weights():
     words = " ".join(run("list", "two_stream").stdout.split())
     assert "two-stream network. no public weights; train it anew" in words
+
+
+# === Kept facts ===
+
+WITHOUT_BACKEND = """
+import sys, time
+from keras_twostream.cli import group
+group(["info", {name!r}, "--json"], standalone_mode=False)
+heavy = {{"keras", "tensorflow", "jax", "torch", "cv2", "av"}}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+assert time.process_time() < 3, time.process_time()
+"""
+
+
+@pytest.mark.parametrize("name", ["i3d", "i3d.kinetics400"])
+def test_info_of_the_catalogue_needs_no_backend(name):
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_BACKEND.format(name=name)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    # The sizes of the data files that the checkpoints of kinetics-i3d index.
+    assert facts["weight_bytes"] == 50_818_176 + 50_730_368
+    assert facts["clip_spec"]["crop"] == [224, 224]
+    [row] = [w for w in facts["weights"] if w["name"] == "i3d.kinetics400"]
+    assert row["size"] == 101_570_465
+    assert row["accuracy"]["value"] == 0.742
+    assert len(facts["classes"] or ()) == (400 if "." in name else 0)
+
+
+def test_kept_facts_are_those_of_a_built_network():
+    name = "spatiotemporal_resnet.actors"
+    kept = _networks._kept()[_networks._key(name)]
+    assert kept == _networks.described(_networks.build(name))
+
+
+@pytest.mark.full
+def test_all_kept_facts_are_those_of_built_networks():
+    kept = _networks._kept()
+    names = {_networks._key(name): name for name in _networks._names()}
+    assert set(kept) <= set(names), "run `keras-twostream weights networks`"
+    for key, name in names.items():
+        assert kept[key] == _networks.described(_networks.build(name)), name
+
+
+def test_a_stopped_run_goes_on(tmp_path, monkeypatch):
+    built = []
+    monkeypatch.setattr(_networks, "_place", lambda: tmp_path / "kept.json")
+    monkeypatch.setattr(_networks, "_names", lambda: ["c3d", "i3d"])
+    monkeypatch.setattr(_networks, "build", built.append)
+    monkeypatch.setattr(
+        _networks, "described", lambda _: {"architecture": built[-1]}
+    )
+    _networks._kept.cache_clear()
+    next(run := _networks.keep())
+    run.close()
+    _networks._kept.cache_clear()
+    assert list(_networks.keep()) == ["i3d"]
+    assert built == ["c3d", "i3d"]
+    assert _networks.facts("c3d") == {"architecture": "c3d"}
+    assert list(_networks.keep(anew=True)) == ["c3d", "i3d"]
+    _networks._kept.cache_clear()
 
 
 # === Words ===
