@@ -76,7 +76,9 @@ def test_halves_are_close(tmp_path, suffix):
 
 
 @tensorflow_only
-@pytest.mark.parametrize("suffix", [".tflite", ".onnx"])
+@pytest.mark.parametrize(
+    "suffix", [".tflite", pytest.param(".onnx", marks=pytest.mark.full)]
+)
 def test_flow_is_inside_where_it_is_asked_for(tmp_path, suffix):
     _need_onnx(suffix)
     spec = SPEC.replace(flow_algorithm="tvl1", flow_parameters=_QUICK)

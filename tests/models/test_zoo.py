@@ -170,6 +170,18 @@ def _undrawn(monkeypatch):
         )
 
 
+# JAX compiles each network, which takes minutes for all: there the gate has
+# three of them, and golden logits of every one, and .ci/full has the rest.
+FEW = ("c3d", "spatiotemporal_resnet", "two_stream")
+every_backend = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=() if EAGER or name in FEW else pytest.mark.full
+        )
+        for name in kts.list_models()
+    ],
+)
 every_model = pytest.mark.parametrize("name", kts.list_models())
 # Detectors answer to `detect`.
 CLIP_MODELS = [name for name in kts.list_models() if name != "action_tubes"]
@@ -189,7 +201,7 @@ def test_parameters_are_exactly_the_paper_s(name, options, count):
 
 
 @pytest.mark.agnostic
-@every_model
+@every_backend
 def test_it_gives_finite_logits_and_reloads(name, batch, tmp_path):
     model, (clips, _) = tiny(name), batch
     before = outputs(model, clips)
@@ -204,7 +216,7 @@ def test_it_gives_finite_logits_and_reloads(name, batch, tmp_path):
 
 
 @pytest.mark.agnostic
-@every_model
+@every_backend
 def test_a_training_step_moves_the_weights(name, batch):
     model, (clips, labels) = tiny(name), batch
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -223,7 +235,7 @@ def test_a_training_step_moves_the_weights(name, batch):
 
 
 @pytest.mark.agnostic
-@every_model
+@every_backend
 def test_it_runs_in_mixed_precision_with_exact_ends(name, batch):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

@@ -266,6 +266,7 @@ def test_callback_writes_logs_that_later_callbacks_find(build, items, tmp_path):
     assert saved.report()["fused"]["top1"] == history["video_top1"][0]
 
 
+@pytest.mark.usefixtures("untraced")
 def test_two_evaluations_keep_their_numbers_apart(build, items):
     model = build()
     training.compile(model, "actors", steps=2)

@@ -99,6 +99,7 @@ def test_the_recipe_compiles_the_contrastive_loss(net):
         training.compile(net, RECIPE, steps=10, multi_label=True)
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("batch_size", [2, 3, 5])
 def test_any_batch_fits(net, batch_size):
     # Eight frames have 3 preconditions and 3 effects.
@@ -168,6 +169,7 @@ def train(model, items, out, callbacks=()):
     )
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_killed_run_goes_on_with_its_boundaries(items, tmp_path):
     keras.utils.set_random_seed(3)
     whole = net_of_states()

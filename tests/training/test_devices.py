@@ -38,8 +38,9 @@ def learn(count, batch):
         assert len(names) == count
         return [float(x) for w in model.get_weights() for x in w.ravel()]
 
-# The last batches are of 10, 6 and 1.
-print(json.dumps([[learn(1, n), learn(2, n)] for n in (10, 7, 19)]))
+import sys
+sizes = map(int, sys.argv[1].split(","))
+print(json.dumps([[learn(1, n), learn(2, n)] for n in sizes]))
 """
 
 
@@ -62,16 +63,22 @@ def _run(backend, *arguments):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+# The last batches are of 1, 10 and 6.
+@pytest.mark.parametrize(
+    "sizes", ["19", pytest.param("10,7", marks=pytest.mark.full)]
+)
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_two_devices_learn_as_one(backend):
+def test_two_devices_learn_as_one(backend, sizes):
     if backend == "jax":
         pytest.importorskip("jax")
-    for one, two in _run(backend, "-c", SCRIPT):
+    for one, two in _run(backend, "-c", SCRIPT, sizes):
         assert two == pytest.approx(one, rel=1e-4, abs=1e-6)
 
 
 # Four videos to validate on, so that a batch of six is filled up.
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize(
+    "backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.full)]
+)
 def test_train_command_on_two_devices(backend, video_folder, tmp_path):
     if backend == "jax":
         pytest.importorskip("jax")

@@ -20,6 +20,8 @@ from keras_twostream import hub, inspection, registry
 from keras_twostream.cli import group
 from keras_twostream.models.backbones import resnet
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL = [
     "--weights", "none", "--epochs", "1", "--batch-size", "4", "--workers",
@@ -67,7 +69,10 @@ def four_videos(video_folder, tmp_path):
 
 @pytest.mark.parametrize(
     "name, frames",
-    [("finetune_own_videos.py", 3), ("two_stage_st_resnet.py", 11)],
+    [
+        ("finetune_own_videos.py", 3),
+        pytest.param("two_stage_st_resnet.py", 11, marks=pytest.mark.full),
+    ],
 )
 def test_example_saves_a_model(run, video_folder, tmp_path, name, frames):
     run(name, video_folder, tmp_path / "model", 1)
@@ -76,6 +81,7 @@ def test_example_saves_a_model(run, video_folder, tmp_path, name, frames):
     assert inspection.clip_spec(model).clip_length == frames
 
 
+@pytest.mark.full
 def test_one_network_learns_two_data_sets(
     run, video_folder, tmp_path, capsys, monkeypatch
 ):
@@ -116,6 +122,7 @@ def test_segment_network(run, commands, four_videos, tmp_path, capsys):
     assert protocol == {"clips": 25, "crops": "10-crop", "videos": 2}
 
 
+@pytest.mark.full
 def test_ucf101_split1(run, commands, video_folder, tmp_path):
     lists = _as_ucf101(video_folder, tmp_path)
     arguments = [tmp_path / "UCF-101", lists, tmp_path / "runs", "--quick"]
@@ -201,6 +208,7 @@ runpy.run_path({path!r}, run_name="__main__")
 """
 
 
+@pytest.mark.full
 def test_two_workers_train_one_model(video_folder, tmp_path):
     pytest.importorskip("jax")
     with socket.socket() as probe:

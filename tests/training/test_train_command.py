@@ -29,6 +29,8 @@ from keras_twostream.data.cutting.cropping import VIEW_CROPS
 from keras_twostream.errors import SpecError
 from keras_twostream.training import VideoScores
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 BASE = [
     "--model", "tiny_net", "--weights", "none", "--recipe", "actors",
     "--epochs", "1", "--batch-size", "4", "--workers", "1",
