@@ -30,7 +30,7 @@ def stream_layers(model: keras.Model) -> dict[str, StreamInput]:
     if not found:
         raise SpecError(
             f"The model {model.name!r} has no keras_twostream stream input, "
-            "so what it eats is unknown. Build it with a function of "
+            "so its clip is unknown. Build it with a function of "
             "keras_twostream.models, or load it with keras_twostream.load."
         )
     return found
@@ -88,9 +88,9 @@ def region_spec(model: keras.Model) -> RegionSpec:
     """
     if not sees_regions(model):
         raise SpecError(
-            f"{model.name} eats clips, and finds no regions in them. Detectors "
-            "are models of action_tubes: keras-twostream train --task tubes "
-            "makes one."
+            f"{model.name} takes clips, and finds no regions in them. "
+            "Detectors are models of action_tubes: keras-twostream train "
+            "--task tubes makes one."
         )
     return RegionSpec.from_json(card(model)["options"]["regions"] or {})
 

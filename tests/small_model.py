@@ -1,4 +1,4 @@
-"""A network of a few hundred parameters that eats clips of both streams."""
+"""A network of a few hundred parameters that takes clips of both streams."""
 
 import keras
 

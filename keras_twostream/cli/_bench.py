@@ -19,7 +19,7 @@ from keras_twostream.cli._settings import assignments
 @click.command("bench-data")
 @click.argument("data", metavar="DATA", type=click.Path(path_type=Path))
 @click.option("--cache", metavar="memory|DIR", help="As in train.")
-@click.option("--model", help="Cut the clips that this model eats.")
+@click.option("--model", help="Cut the clips that this model takes.")
 @click.option(
     "--spec",
     "fields",

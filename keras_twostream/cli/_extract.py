@@ -22,7 +22,7 @@ from keras_twostream.spec import STREAMS, ClipSpec
 @click.command("extract")
 @click.argument("source", metavar="SRC")
 @click.argument("out", metavar="OUT")
-@click.option("--model", help="Extract what this model or weight eats.")
+@click.option("--model", help="Extract what this model or weight takes.")
 @click.option(
     "--spec",
     "fields",

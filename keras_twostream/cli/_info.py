@@ -67,7 +67,7 @@ def _table(facts: Mapping[str, Any]) -> Table:
     rows = {
         "name": Text(facts["name"], style="bold"),
         "paper": facts["paper"],
-        "eats": facts["clip"],
+        "takes": facts["clip"],
         "parameters": _parameters(facts),
         "memory": (
             f"{_words.size(facts['weight_bytes'])} of weights, and "

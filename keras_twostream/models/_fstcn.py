@@ -72,7 +72,7 @@ SPEC = ClipSpec(
     crop=(204, 204),
     score_fusion="sci_max",
 )
-# What the auxiliary network of the first two training stages eats.
+# What the auxiliary network of the first two training stages takes.
 FRAME_SPEC = SPEC.replace(
     clip_length=1,
     temporal_stride=1,

@@ -57,10 +57,10 @@ def scorer(model: keras.Model, head: str | None = None) -> keras.Model:
     refuse_regions(model)
     _acceleration.notice()
     spec = clip_spec(model)
-    eaten = [tensor.name for tensor in model.inputs]
-    if set(eaten) - set(spec.streams):
+    taken = [tensor.name for tensor in model.inputs]
+    if set(taken) - set(spec.streams):
         raise SpecError(
-            f"{model.name} eats {', '.join(eaten)}, and scoring feeds "
+            f"{model.name} takes {', '.join(taken)}, and scoring feeds "
             f"{' and '.join(spec.streams)}. Give the model that is inside it."
         )
     outputs = _outputs(model, _chosen_head(model, head))

@@ -156,7 +156,7 @@ def test_a_detector_remembers_its_regions(tmp_path):
 
 def test_a_clip_model_has_no_regions():
     net = kts.models.c3d(2, variant="small", clip_spec={"crop": (32, 32)})
-    with pytest.raises(SpecError, match="eats clips.*train --task tubes"):
+    with pytest.raises(SpecError, match="takes clips.*train --task tubes"):
         kts.inspection.region_spec(net)
 
 

@@ -188,7 +188,7 @@ def test_scoring_trains_no_head(frames):
 def test_a_model_that_eats_frames_is_refused(model, frames):
     with pytest.warns(UserWarning, match="dis flow"):
         deployed = kts.with_flow(model)
-    with pytest.raises(errors.SpecError, match="eats frames.*inside it"):
+    with pytest.raises(errors.SpecError, match="takes frames.*inside it"):
         kts.predict(frames, deployed)
 
 

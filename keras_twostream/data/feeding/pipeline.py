@@ -176,7 +176,7 @@ def _check_arguments(items: Any, spec: Any, batch_size: Any) -> None:
         raise SpecError(f"`items` comes before `spec`: {_CALL}.")
     if isinstance(spec, keras.Model):
         raise SpecError(
-            "`spec` is a model. Pass the clip that it eats: "
+            "`spec` is a model. Pass the clip that it takes: "
             "video_dataset(items, kts.clip_spec(model), batch_size)."
         )
     if not isinstance(spec, ClipSpec):
