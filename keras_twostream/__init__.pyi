@@ -12,6 +12,8 @@ from keras_twostream import training as training
 from keras_twostream import web as web
 from keras_twostream.deploy import with_flow as with_flow
 from keras_twostream.detection.detecting import detect as detect
+from keras_twostream.explaining import Explanation as Explanation
+from keras_twostream.explaining import explain as explain
 from keras_twostream.exporting import export as export
 from keras_twostream.hub import load as load
 from keras_twostream.hub import push_to_hub as push_to_hub

@@ -37,6 +37,7 @@ COMMANDS = {
     "fuse": ("_evaluate:fuse_command", "Fuse scores that are on disk."),
     "features": ("_features:features_command", "Write activations of clips."),
     "live": ("_live:live_command", "Name the action before a camera."),
+    "explain": ("_explain:explain_command", "Show why a model answers so."),
     "export": ("_export:export_command", "Write a model for LiteRT or ONNX."),
     "web": ("_web:web_command", "Serve a page to drop videos on."),
     "completion": (

@@ -190,6 +190,22 @@ class StreamInput(keras.layers.Layer):
             return levels / constants.get("std", 1.0)
         return flow / (2 * bound) / constants["std"]
 
+    def neutral(self, channels: int) -> np.ndarray:
+        """Return a pixel that says nothing: the mean colour, or no motion.
+
+        Args:
+            channels: C of the stream, 3F or 2L.
+
+        Returns:
+            (C,) float32, in the units of the input; it becomes 0 inside.
+        """
+        if self.stream == "flow":
+            return np.zeros(channels, np.float32)
+        constants = self.normalization
+        mean = np.array(constants["mean"], np.float32) * constants["scale"]
+        mean = mean[::-1] if constants.get("bgr") else mean
+        return np.tile(mean, channels // 3)
+
     def trained(self, heads: set[str]) -> bool:
         """Return whether head layers of these names are marked as trained."""
         mark = tuple(self.trained_heads or ())

@@ -148,7 +148,9 @@ def predict(
 
 
 def ready(
-    model: keras.Model | str | None, flow: str | None = None
+    model: keras.Model | str | None,
+    flow: str | None = None,
+    regions: bool = False,
 ) -> tuple[keras.Model, ClipSpec]:
     """Return a model that can name actions, and the clip it is given.
 
@@ -156,13 +158,15 @@ def ready(
         model: A model, a name for `load`, or None for the weights that the
             user has agreed to.
         flow: Optical flow algorithm; the model's own when None.
+        regions: Whether a model may see regions of frames.
 
     Raises:
         UntrainedHeadError: If the model's classifier is random.
         SpecError: If it has several heads, or sees regions.
     """
     model = _loaded(_first_answer.agreed_weights() if model is None else model)
-    refuse_regions(model)
+    if not regions:
+        refuse_regions(model)
     refuse_untrained(model)
     _refuse_several_heads(model)
     spec = inspection.clip_spec(model)
@@ -218,7 +222,7 @@ def _prediction(
     """Return the prediction from the logits (N, C) of a video's windows."""
     seen, distances = len(logits[FUSED]), logits.get(DISTANCES)
     found = prediction_of(
-        _describe(source), model, spec, windows.spans[:seen], logits
+        describe(source), model, spec, windows.spans[:seen], logits
     )
     around = None
     if distances is not None:
@@ -324,7 +328,7 @@ def _score(
             count = len(next(iter(batch.values())))
             with watch("network"):
                 # One batch shape avoids another compilation for the last one.
-                full = _padded(batch, size)
+                full = padded(batch, size)
                 scores = runtime(full) or network.predict_on_batch(full)
             parts.append({name: s[:count] for name, s in scores.items()})
             done += count
@@ -343,7 +347,7 @@ def kept_scorer(model: keras.Model) -> keras.Model:
     Normalisation is folded into the layers before it, where there is any.
     """
     if model not in _scorers:
-        network, distances = scorer(model), distances_of(model)
+        network, distances = scorer(model, regions=True), distances_of(model)
         if distances is not None:
             outputs = {**network.output, DISTANCES: distances}
             network = keras.Model(model.inputs, outputs, name=network.name)
@@ -352,7 +356,13 @@ def kept_scorer(model: keras.Model) -> keras.Model:
     return kept.refresh() if isinstance(kept, Folding) else kept
 
 
-def _padded(batch: dict[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
+def padded(batch: dict[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
+    """Return a batch filled up with copies of its last clip.
+
+    Args:
+        batch: Clips by stream.
+        size: Clips in the result.
+    """
     missing = size - len(next(iter(batch.values())))
     if not missing:
         return batch
@@ -366,7 +376,8 @@ def _loaded(model: keras.Model | str | WeightSpec) -> keras.Model:
     return hub.load(model) if isinstance(model, str | WeightSpec) else model
 
 
-def _describe(source: str | os.PathLike | np.ndarray) -> str:
+def describe(source: str | os.PathLike | np.ndarray) -> str:
+    """Return the path of a video, or "frames"."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
     return FRAMES

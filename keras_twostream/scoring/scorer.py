@@ -33,7 +33,9 @@ _FAINT = 1e-12  # keeps the logarithm of a probability finite
 # === One model of all logits ===
 
 
-def scorer(model: keras.Model, head: str | None = None) -> keras.Model:
+def scorer(
+    model: keras.Model, head: str | None = None, *, regions: bool = False
+) -> keras.Model:
     """Return a model that gives the fused scores and each stream's own.
 
     Probabilities at the end of a model are taken back to logits, so that no
@@ -42,6 +44,8 @@ def scorer(model: keras.Model, head: str | None = None) -> keras.Model:
     Args:
         model: A model of this library.
         head: The output to score, for models with one per data set.
+        regions: Whether a model of regions is scored, too: its clips show one
+            region each.
 
     Returns:
         A model with the same inputs that returns a dict of logits (B, C):
@@ -54,7 +58,8 @@ def scorer(model: keras.Model, head: str | None = None) -> keras.Model:
             `head` names none.
         UnknownNameError: If the model has no such head.
     """
-    refuse_regions(model)
+    if not regions:
+        refuse_regions(model)
     _acceleration.notice()
     spec = clip_spec(model)
     taken = [tensor.name for tensor in model.inputs]

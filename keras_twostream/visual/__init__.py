@@ -3,6 +3,12 @@
 from keras_twostream.visual._broadcast import Broadcast
 from keras_twostream.visual._drawing import draw
 from keras_twostream.visual._footage import colours, footage
+from keras_twostream.visual._heat import (
+    Reasons,
+    heat_image,
+    heat_sheet,
+    heat_video,
+)
 from keras_twostream.visual._page import page
 from keras_twostream.visual._plot import plot
 from keras_twostream.visual._sheet import contact_sheet
@@ -19,6 +25,7 @@ __all__ = [
     "SIZE",
     "Broadcast",
     "Mark",
+    "Reasons",
     "Stage",
     "Story",
     "annotated_video",
@@ -26,6 +33,9 @@ __all__ = [
     "contact_sheet",
     "draw",
     "footage",
+    "heat_image",
+    "heat_sheet",
+    "heat_video",
     "page",
     "plot",
     "tube_video",

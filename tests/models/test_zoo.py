@@ -18,7 +18,10 @@ import keras_twostream as kts
 from keras_twostream import cli, inspection
 from keras_twostream.costs import costs
 from keras_twostream.errors import SpecError
+from keras_twostream.explaining._spatial_maps import last_maps
 from keras_twostream.layers import ScoreFusion
+from keras_twostream.scoring.predicting import kept_scorer
+from keras_twostream.scoring.scorer import scorer
 
 CLASSES = ("bend", "drink", "jump", "run", "wave")
 # TensorFlow traces a deep network for longer than it runs it here.
@@ -285,6 +288,66 @@ def test_its_costs_are_known(name):
     idle = {layer.name for layer in measured.layers if not layer.macs}
     working = {x.name for x in model.layers if getattr(x, "filters", 0)}
     assert working and not working & idle
+
+
+# The layers whose maps explain each stream, at the crops of `TINY`.
+LAST_MAPS = {
+    "action_transformation": ["rgb_conv5_3", "flow_conv5_3"],
+    "action_tubes": ["rgb_conv5", "flow_conv5"],
+    "c3d": ["rgb_conv5a"],
+    "context_fovea": ["rgb_conv5"],
+    "fstcn": ["rgb_temporal_conv", "rgb_spatial_conv"],
+    "i3d": ["rgb_Mixed_4f", "flow_Mixed_4f"],
+    "r2plus1d": ["rgb_layer4"],
+    "spatiotemporal_multiplier": ["rgb_res4", "flow_res4"],
+    "spatiotemporal_resnet": ["rgb_res4", "flow_res4"],
+    "temporal_segment": ["rgb_inception_5b", "flow_inception_5b"],
+    "two_stream": ["rgb_conv5", "flow_conv5"],
+    "two_stream_fusion": ["fused_conv5_3", "flow_conv5_3"],
+    "two_stream_googlenet": ["rgb_inception_5b", "flow_inception_5b"],
+    "two_stream_vgg16": ["rgb_conv5_3", "flow_conv5_3"],
+}
+
+
+@pytest.mark.parametrize("name", LAST_MAPS)
+def test_the_last_maps_are_found(name):
+    model = tiny(name)
+    spec, network = kts.clip_spec(model), scorer(model, regions=True)
+    shapes = {
+        x.name: (1, spec.clip_length, *spec.crop, x.shape[-1])
+        for x in model.inputs
+    }
+    found = last_maps(network.output["fused"], network.inputs, shapes)
+    names = [inspection.operation_of(maps.tensor).name for maps in found]
+    assert sorted(names) == sorted(LAST_MAPS[name])
+
+
+def explained(name, clips):
+    model = tiny(name)
+    inspection.update_card(model, head_trained=True)
+    kept_scorer(model).run_eagerly = EAGER
+    first = {stream: clip[:1] for stream, clip in clips.items()}
+    return kts.explain(first, model, label=1)
+
+
+@pytest.mark.agnostic
+@pytest.mark.parametrize("name", ["c3d", "spatiotemporal_resnet"])
+def test_a_stream_s_maps_are_of_the_clip(name, batch):
+    why, (clips, _) = explained(name, batch[0]), batch
+    assert set(why.maps) == set(kts.clip_spec(tiny(name)).streams)
+    for stream, maps in why.maps.items():
+        assert maps.shape == clips[stream].shape[1:4]
+        assert np.isfinite(maps).all() and maps.max() <= 1
+    difference = why.logit - why.neutral_logit
+    total = sum(why.contributions.values())
+    assert total == pytest.approx(difference, abs=1e-5)
+
+
+@pytest.mark.full
+@pytest.mark.agnostic
+@every_model
+def test_every_architecture_is_explained(name, batch):
+    test_a_stream_s_maps_are_of_the_clip(name, batch)
 
 
 @every_model

@@ -10,7 +10,9 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_twostream._opencv import cv2
+from keras_twostream.data.video import resizing
 from keras_twostream.errors import SpecError
+from keras_twostream.spec import ClipSpec
 
 FLOW_VALUES = ("scaled", "unscaled")
 # In quarters of the free space: corners and centre first, then the edges'
@@ -199,6 +201,28 @@ def view_crops(
     if name == "centre":
         return [_middle(height, width, size, rounding)]
     return VIEW_CROPS[name](height, width, size)
+
+
+def seen_part(
+    size: tuple[int, int], spec: ClipSpec
+) -> tuple[float, float, float, float]:
+    """Return the part of a video's frames that the centre crop shows.
+
+    Args:
+        size: (height, width) of the video's own frames.
+        spec: The clip.
+
+    Returns:
+        Top, left, bottom and right edge, as shares of the frame.
+    """
+    resized = resizing.fit_size(size, spec.short_side, spec.resize_to)
+    kept = resizing.fitted_size(size, **resizing.sizing(spec))
+    crop = _middle(*kept, spec.crop, spec.crop_rounding)
+    (height, width), (rows, columns) = resized, kept
+    top = (height - rows) // 2 + crop.top
+    left = (width - columns) // 2 + crop.left
+    bottom, right = top + crop.height, left + crop.width
+    return top / height, left / width, bottom / height, right / width
 
 
 def _whole(height: int, width: int, size) -> list[Crop]:

@@ -41,6 +41,7 @@ class Windows:
 
     Attributes:
         rate: Frames per second of the timeline.
+        size: (height, width) of the video's own frames.
         frames: Frames on the timeline.
         truncated: Whether the file is shorter than its header states.
         spans: (N, 2) first and last second of each window.
@@ -155,9 +156,20 @@ class Windows:
         Returns:
             (T + 1,) seconds, ascending.
         """
-        frames = self._placements[window] + self._spec.rgb_frames()[0, 0]
-        seconds = np.append(frames / self.rate, self.spans[window, 1])
+        seconds = np.append(self.steps(window) / self.rate, np.inf)
         return np.minimum(seconds, self.spans[window, 1])
+
+    def steps(self, window: int) -> np.ndarray:
+        """Return the frame of each of a window's steps.
+
+        Args:
+            window: Number of the window.
+
+        Returns:
+            (T,) ints, ascending; in a video shorter than a window also beyond
+            its end.
+        """
+        return self._placements[window] + self._spec.rgb_frames()[0, 0]
 
     def _chosen(self, first: int, count: int) -> ClipFrames:
         placements = self._placements[first : first + count]
@@ -180,10 +192,13 @@ class Windows:
             self.rate = self._spec.frame_rate or info.fps
             self.frames = reading.count_frames(source, self._spec.frame_rate)
             self.truncated = info.truncated
+            self.size = info.height, info.width
             return
         self._in_memory = ArraySource(source, self._spec)
         self.rate = self._spec.frame_rate or 25.0
         self.frames, self.truncated = self._in_memory.frames, False
+        height, width = np.shape(source)[1:3]
+        self.size = height, width
 
     def _window(self) -> tuple[int, np.ndarray]:
         """Return a window's length in frames, and its steps from its start."""

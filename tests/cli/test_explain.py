@@ -1,0 +1,45 @@
+"""`explain`, with a small network in place of a loaded one."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from small_model import small_model
+
+from keras_twostream import actors, cli, hub
+from keras_twostream.cli import _explain
+from keras_twostream.explaining import METHODS
+
+
+@pytest.fixture
+def video(tmp_path, monkeypatch):
+    monkeypatch.setattr(hub, "load", lambda name, **_: small_model())
+    return str(
+        actors.write_clip(tmp_path / "a.mp4", "wave_hand", size=(64, 80))
+    )
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli.group, ["explain", *arguments])
+
+
+def test_it_writes_a_video_a_sheet_and_json(video, tmp_path):
+    out = tmp_path / "out"
+    done = run(video, "--label", "drink", "--out", str(out), "--json")
+    assert done.exit_code == 0, done.output
+    (file,) = json.loads(done.stdout)["files"]
+    assert file["label"] == "drink"
+    assert all(Path(file[kind]).is_file() for kind in ("sheet", "video"))
+    written = json.loads(Path(file["json"]).read_text())
+    assert written["contributions"] == file["contributions"]
+
+
+def test_an_unknown_action_is_named(video, tmp_path):
+    refused = run(video, "--label", "drnk", "--out", str(tmp_path))
+    assert refused.exit_code == 2
+    assert "has no action 'drnk'. Did you mean drink" in refused.stderr
+
+
+def test_the_methods_are_those_of_the_library():
+    assert _explain.METHODS == METHODS
