@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from keras_twostream.errors import MissingLibraryError
+
 
 def lazy_names(
     package: str, file: str
@@ -34,12 +36,25 @@ def lazy_names(
             raise AttributeError(
                 f"module {package!r} has no attribute {name!r}"
             )
-        parent = home[name]
-        if package == parent or package.startswith(f"{parent}."):
-            return importlib.import_module(f"{parent}.{name}")
-        return getattr(importlib.import_module(parent), name)
+        try:
+            return _imported(package, home[name], name)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "tensorflow":
+                raise
+            raise MissingLibraryError(
+                f"{package}.{name} uses TensorFlow (tf.data or TensorBoard) "
+                "on every backend, and it is not installed. Install it with: "
+                "pip install tensorflow"
+            ) from error
 
     return getattribute, lambda: sorted(home), list(home)
+
+
+def _imported(package: str, parent: str, name: str) -> Any:
+    """Import the module that holds a name, and return what it names."""
+    if package == parent or package.startswith(f"{parent}."):
+        return importlib.import_module(f"{parent}.{name}")
+    return getattr(importlib.import_module(parent), name)
 
 
 def _imports(stub: Path) -> dict[str, str]:

@@ -5,14 +5,16 @@ pinned index protects the data file too. TensorFlow's own reader checks them.
 """
 
 import contextlib
+import importlib
 import os
 import shutil
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
-from keras_twostream.errors import WeightsError
+from keras_twostream.errors import MissingLibraryError, WeightsError
 
 _DATA = "data-00000-of-00001"
 
@@ -53,9 +55,18 @@ def _name(file: Path, path: Path) -> None:
     shutil.copyfile(file, path)
 
 
-def _tensors(prefix: Path, index: Path) -> dict[str, np.ndarray]:
-    import tensorflow as tf
+def _import_tensorflow() -> ModuleType:
+    try:
+        return importlib.import_module("tensorflow")
+    except ModuleNotFoundError as error:
+        raise MissingLibraryError(
+            "Checkpoints of TensorFlow are read by TensorFlow, which is not "
+            "installed. Install it with: pip install tensorflow"
+        ) from error
 
+
+def _tensors(prefix: Path, index: Path) -> dict[str, np.ndarray]:
+    tf = _import_tensorflow()
     try:
         reader = tf.train.load_checkpoint(str(prefix))
         names = reader.get_variable_to_shape_map()
