@@ -27,7 +27,7 @@ _BEGIN_ANEW = "Delete it, and the run begins anew."
 _STATE = {
     "epoch": _schema.Rule(int, low=0, high=2**40),
     "step": _schema.Rule(int, low=0, high=2**40),
-    "identity": _schema.Rule(dict),
+    "identity": _schema.Rule(dict, required=False),  # the first lack it
     "companions": _schema.Rule(list),
 }
 
@@ -92,16 +92,17 @@ class Resume(keras.callbacks.Callback):
         if not self.path.exists():
             return False
         state, arrays = read_checkpoint(self.path)
-        self._check(state["identity"])
+        self._check(state.get("identity", {}))
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self._assign(model.variables, arrays, "model")
         self._assign(model.optimizer.variables, arrays, "optimizer")
         self._metrics = _group(arrays, "metrics")
         self.epoch, self.step = state["epoch"], state["step"]
-        companions = zip(self._companions, state["companions"], strict=False)
-        for callback, values in companions:
-            callback.state = values
+        saved = state["companions"]
+        with whole(self.path, WeightsError, _BEGIN_ANEW):
+            for callback, values in zip(self._companions, saved, strict=True):
+                callback.state = values
         return True
 
     def parts(self, steps: int, epochs: int) -> Iterator[dict[str, int]]:
