@@ -35,7 +35,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from keras_twostream import flow
+from keras_twostream import data, flow
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "peers"))
 
@@ -175,6 +175,14 @@ def table(rows: dict[str, list[float]]) -> str:
 # === RAFT and DIS ===
 
 
+def clip_of(video: Path | None, count: int) -> np.ndarray:
+    """(count, 256, 340, 3) uint8: a video's first frames, or moving noise."""
+    if video is None:
+        return moving_clip(count)
+    frames = itertools.islice(data.iter_frames(video), count)
+    return np.stack([cv2.resize(frame, SPEED_SIZE) for frame in frames])
+
+
 def moving_clip(count: int) -> np.ndarray:
     """(count, 256, 340, 3) uint8: smooth noise that moves to the right."""
     width, height = SPEED_SIZE
@@ -206,7 +214,7 @@ def timed(
 
 
 def measure_raft(
-    rounds: int, pairs: int, updates: int, threads: int
+    rounds: int, pairs: int, video: Path | None, updates: int, threads: int
 ) -> Iterator[str]:
     """Rows of a table of both networks, ours and torchvision's."""
     import tensorflow as tf
@@ -218,7 +226,7 @@ def measure_raft(
 
     torch.set_num_threads(threads)
     tf.config.threading.set_intra_op_parallelism_threads(threads)
-    frames = moving_clip(pairs + 1)
+    frames = clip_of(video, pairs + 1)
     # Sides that both take, so that neither pads.
     frames = np.pad(frames, [(0, 0), (0, 0), (2, 2), (0, 0)], mode="edge")
     images = torch.from_numpy(frames.astype("float32") / 127.5 - 1)
@@ -260,9 +268,9 @@ def of_torch(net: Any, images: Any, updates: int) -> np.ndarray:
     return torch.cat(fields).permute(0, 2, 3, 1).numpy()
 
 
-def measure_dis(rounds: int, pairs: int) -> Iterator[str]:
+def measure_dis(rounds: int, pairs: int, video: Path | None) -> Iterator[str]:
     """Rows of a table of each preset, ours and a plain loop's."""
-    frames = moving_clip(pairs + 1)
+    frames = clip_of(video, pairs + 1)
     for number, preset in enumerate(("ultrafast", "fast", "medium")):
 
         def plain(number: int = number) -> np.ndarray:
@@ -300,6 +308,7 @@ def main() -> None:
     raft.add_argument("--threads", type=int, default=os.cpu_count())
     for command, pairs in ((raft, 4), (commands.add_parser("dis"), 32)):
         command.add_argument("--pairs", type=int, default=pairs)
+        command.add_argument("--video", type=Path)
     for command in commands.choices.values():
         command.add_argument("--rounds", type=int, default=5)
     given = vars(parser.parse_args())

@@ -114,7 +114,9 @@ def _continuous(
     decoded = _seconds([packet.dts for packet in packets], tick)
     if np.isnan(decoded).all():
         decoded = shown
-    known = np.flatnonzero(~np.isnan(decoded))
+    # An edit list leaps among packets that are decoded only for others.
+    kept = np.array([packet.shown for packet in packets])
+    known = np.flatnonzero(~np.isnan(decoded) & kept)
     if not len(known):
         return None, 0
     keys = np.array([packet.key for packet in packets])

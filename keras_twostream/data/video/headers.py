@@ -23,7 +23,8 @@ def picture_size(content: bytes | np.ndarray) -> tuple[int, int] | None:
     Returns:
         The size, or None where the header states none, or is damaged.
     """
-    data = memoryview(content).cast("B")
+    view = content.data if isinstance(content, np.ndarray) else content
+    data = memoryview(view).cast("B")
     try:
         if data[:8] == _PNG:
             width, height = struct.unpack_from(">II", data, 16)
