@@ -100,3 +100,8 @@ def _limit(error: type[TwoStreamError]) -> int:
             f"0. Received: {text!r}"
         )
     return int(text)
+
+
+def bytes_of(values: np.ndarray) -> memoryview:
+    """Return an array's bytes, of bfloat16 too, which has no buffer."""
+    return np.ascontiguousarray(values).view(np.uint8).data

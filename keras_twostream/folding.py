@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_twostream._arrays import bytes_of
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import keep_card, operation_of
 from keras_twostream.layers import (
@@ -160,7 +161,7 @@ class Folding:
         mark = 1
         for layer in [*self._layers, *self._norms.values()]:
             for weight in layer.get_weights():
-                mark = zlib.crc32(np.ascontiguousarray(weight), mark)
+                mark = zlib.crc32(bytes_of(weight), mark)
         return mark
 
 

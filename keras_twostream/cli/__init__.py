@@ -75,7 +75,9 @@ class _Commands(click.Group):
             click.echo("Stopped.", err=True)
             ctx.exit(INTERRUPTED)
         except click.ClickException as error:
-            error.message = printable(error.message, keep="\n\t")
+            # click calls it final, and prints it as it is.
+            text = printable(error.message, keep="\n\t")
+            error.__dict__["message"] = text
             raise
         except Exception as error:
             if ctx.meta.get("debug"):

@@ -84,11 +84,11 @@ def read_lists(
     options: dict[str, Any] = {"format": list_format, "root": root}
     if heads:
         columns = [name.strip() for name in heads.split(",")]
-        train = labels_of_heads(columns, data, subset=subset, **options)
-        if val is not None:
-            held = labels_of_heads(columns, val, train.heads, **options)
-            return dataclasses.replace(train, validation=held.train)
-        return _held_out_of_heads(train, val_share, recordings, seed)
+        lists = labels_of_heads(columns, data, subset=subset, **options)
+        if val is None:
+            return _held_out_of_heads(lists, val_share, recordings, seed)
+        other = labels_of_heads(columns, val, lists.heads, **options)
+        return dataclasses.replace(lists, validation=other.train)
     subset = subset or (None if split is None else "train")
     found = read_annotations(data, split=split, subset=subset, **options)
     refuse_mixture(found, data, WHICH_TO_TRAIN)
@@ -195,7 +195,8 @@ def labels_of_heads(
         click.UsageError: If a column has several labels in a cell, or names
             fewer than two classes.
     """
-    names, rows = {}, collections.defaultdict(dict)
+    names: dict[str, tuple[str, ...]] = {}
+    rows: dict[str, dict[str, int]] = collections.defaultdict(dict)
     for column in columns:
         found = read_annotations(place, label=column, **options)
         if heads:

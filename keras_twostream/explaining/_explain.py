@@ -160,8 +160,8 @@ def _steps(
                 speed = np.linalg.norm(motion, axis=-1)
                 full = max(1.0, float(np.percentile(speed, 99)))
                 shown["flow"] = visual.colours(motion, full)
-            frame = shown.get("rgb", shown.get("flow"))
-            yield step / rate, frame, shown.get("flow", frame)
+            rows = list(shown.values())
+            yield step / rate, rows[0], rows[-1]
 
     return pictures
 

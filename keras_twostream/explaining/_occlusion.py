@@ -6,6 +6,7 @@ ECCV 2014. No gradient is needed, so any network can be explained.
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -84,10 +85,10 @@ class Occlusion:
             for size, count in zip(clip[stream].shape[1:4], grid, strict=True)
         ]
         for number, place in enumerate(places):
-            region = tuple(
-                slice(ends[part.start], ends[part.stop])
+            region: list[Any] = [
+                slice(int(ends[part.start]), int(ends[part.stop]))
                 for ends, part in zip(edges, place, strict=True)
-            )
+            ]
             copies[stream][(number, *region)] = self._neutral[stream]
         return copies
 

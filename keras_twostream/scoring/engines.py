@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from keras_twostream import _acceleration, _files, onnx_files
+from keras_twostream._arrays import bytes_of
 from keras_twostream.errors import SpecError, did_you_mean
 from keras_twostream.onnx_files import Clips
 from keras_twostream.pretrained._verify import cache_folder
@@ -158,7 +159,7 @@ def export_path(network: keras.Model, shapes: Any) -> Path:
     facts = [network.get_config(), sorted(shapes.items()), onnx_files.VERSION]
     digest.update(json.dumps(facts, default=str, sort_keys=True).encode())
     for weight in network.get_weights():
-        digest.update(np.ascontiguousarray(weight))
+        digest.update(bytes_of(weight))
     return _folder() / f"{digest.hexdigest()[:32]}.onnx"
 
 

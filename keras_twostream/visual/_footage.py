@@ -55,8 +55,9 @@ def rate_of(source: str | os.PathLike | np.ndarray, spec: ClipSpec) -> float:
     """Return the frames per second of `footage`."""
     if spec.frame_rate is not None:
         return spec.frame_rate
-    in_memory = isinstance(source, np.ndarray)
-    return 25.0 if in_memory else reading.probe(source).fps
+    if isinstance(source, np.ndarray):
+        return 25.0
+    return reading.probe(source).fps
 
 
 def length_of(source: str | os.PathLike | np.ndarray, spec: ClipSpec) -> int:

@@ -53,7 +53,8 @@ def _bars(axes: Axes, story: Story, shown: list[int]) -> None:
             color=_unit(_theme.STREAM_COLOURS[stream]),
             label=_title(stream, len(streams)),
         )
-        axes.bar_label(bars, map(percent, scores), padding=3, fontsize="small")
+        words = [percent(score) for score in scores]
+        axes.bar_label(bars, words, padding=3, fontsize="small")
     axes.set_yticks(range(len(shown)), [_wrapped(story, n) for n in shown])
     axes.set(xlim=(0, 1.15), xticks=[0, 0.5, 1], xlabel="probability")
     axes.invert_yaxis()

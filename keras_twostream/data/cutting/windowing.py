@@ -1,7 +1,7 @@
 """Clips that cover a video of any length, in constant memory."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
@@ -91,7 +91,9 @@ class Windows:
         for clip_frames in self._frames(size):
             yield self._cut(clip_frames)
 
-    def batches_ahead(self, size: int) -> Iterator[dict[str, np.ndarray]]:
+    def batches_ahead(
+        self, size: int
+    ) -> Generator[dict[str, np.ndarray], None, None]:
         """Yield `batches`, decoded and cut by two threads of their own.
 
         A batch is used while the flow of the next one is computed, and the

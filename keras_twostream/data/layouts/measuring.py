@@ -120,10 +120,11 @@ def _pair(
 
 def _of_one_size(paths: list[str], flags: int) -> np.ndarray | None:
     try:
-        images = [read_picture(path, flags) for path in paths]
+        pictures = [read_picture(path, flags) for path in paths]
     except VideoError:
         return None
-    if any(image is None or image.shape != images[0].shape for image in images):
+    images = [picture for picture in pictures if picture is not None]
+    if len(images) < len(paths) or len({x.shape for x in images}) != 1:
         return None
     return np.stack(images)
 

@@ -358,7 +358,7 @@ def _filled(scan: Scan, film, frames, wanted: np.ndarray, bring) -> np.ndarray:
                 images = np.empty((len(wanted), *image.shape), np.uint8)
             images[filled] = image
             filled += 1
-        if filled == len(wanted):
+        if images is not None and filled == len(wanted):
             return images
     _check_end(scan, position)
     if images is None:
