@@ -31,7 +31,7 @@ from keras_twostream.folding import Folding  # noqa: E402
 from keras_twostream.scoring.engines import with_scores_apart  # noqa: E402
 from keras_twostream.scoring.scorer import scorer  # noqa: E402
 
-# Regions and every network that eats clips as its paper says.
+# Regions and every network that takes clips as its paper says.
 SKIPPED = ("action_tubes",)
 SHIPPED = "spatiotemporal_resnet.actors"
 

@@ -65,7 +65,7 @@ def _network(name: str, jit: bool | str) -> keras.Model:
 
 
 def random_clips(model: keras.Model, batch: int) -> tuple[dict, dict]:
-    """Noise of the size that the model eats, and a label for each head."""
+    """Noise of the size that the model takes, and a label for each head."""
     spec, rng = kts.clip_spec(model), np.random.default_rng(0)
     shape = (batch, spec.clip_length, *spec.crop)
     clips = {

@@ -200,7 +200,7 @@ def _clip(config: Mapping[str, Any]) -> list[str]:
     rows = [_row((key, spec[key])) for key in wanted if key in spec]
     if not rows:
         return []
-    return ["## What it eats", "", "| | |", "|---|---|", *rows, ""]
+    return ["## The clip it takes", "", "| | |", "|---|---|", *rows, ""]
 
 
 def _classes(config: Mapping[str, Any]) -> list[str]:

@@ -85,7 +85,7 @@ def video_with_red(rows, columns, count=8, size=(32, 32)):
 
 
 def clip_of(spec, seed=0):
-    """A random clip that a model of the spec eats."""
+    """A random clip that a model of the spec takes."""
     rng = np.random.default_rng(seed)
     shape = (1, spec.clip_length, *spec.crop)
     clips = {
