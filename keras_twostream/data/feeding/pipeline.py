@@ -6,6 +6,7 @@ without any state of an iterator being saved.
 """
 
 import os
+import warnings
 from typing import Any
 
 import keras
@@ -32,6 +33,8 @@ from keras_twostream.spec import ClipSpec
 
 PREFETCHED_BATCHES = 2
 _CALL = "video_dataset(items, spec, batch_size)"
+# What Keras says of every tf.data.Dataset in `fit`, unless told not to shuffle.
+_OF_KERAS = "`shuffle=True` was passed, but will be ignored"
 
 
 def video_dataset(
@@ -121,6 +124,7 @@ def video_dataset(
         ...                         training=True)
         >>> model.fit(dataset, epochs=30)
     """
+    warnings.filterwarnings("ignore", _OF_KERAS, UserWarning)
     _check_arguments(items, spec, batch_size)
     paths, labels = _paths_and_labels(items, num_classes)
     reader = ClipReader(

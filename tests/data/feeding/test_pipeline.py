@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -406,3 +407,20 @@ def test_a_model_is_no_clip():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     with pytest.raises(SpecError, match=r"Pass the clip .*clip_spec\(model\)"):
         video_dataset([("a.mp4", 0)], model, 4)
+
+
+def test_fit_does_not_speak_of_shuffling(items):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        dataset = video_dataset(items, RGB, 2, training=True)
+        flat_clips = dataset.map(
+            lambda clip, label: (
+                tf.reduce_mean(tf.cast(clip["rgb"], tf.float32), [1, 2, 3]),
+                label,
+            )
+        )
+        model = keras.Sequential([keras.layers.Dense(10)])
+        model.compile(
+            "sgd", "sparse_categorical_crossentropy", run_eagerly=True
+        )
+        model.fit(flat_clips, verbose=0, steps_per_epoch=1)
