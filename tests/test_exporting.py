@@ -6,7 +6,7 @@ import pytest
 from small_model import SPEC, small_model
 
 import keras_twostream as kts
-from keras_twostream import exporting
+from keras_twostream import exporting, onnx_files
 from keras_twostream.errors import (
     MissingLibraryError,
     SpecError,
@@ -128,7 +128,7 @@ def test_wrong_scores_are_not_kept(tmp_path, monkeypatch):
 def test_a_file_drops_nothing_out():
     inputs = keras.Input((64,), name="rgb")
     network = keras.Model(inputs, keras.layers.Dropout(0.5)(inputs))
-    _, serve = _artefacts._program(network, half=False)
+    _, serve = onnx_files.program(network, half=False)
     ones = np.ones((1, 64), "float32")
     np.testing.assert_array_equal(serve(ones), ones)
 

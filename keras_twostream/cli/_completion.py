@@ -3,6 +3,8 @@
 import click
 from click.shell_completion import get_completion_class
 
+from keras_twostream.cli import _console
+
 PROGRAM = "keras-twostream"
 SHELLS = ("bash", "zsh", "fish")
 _VARIABLE = "_KERAS_TWOSTREAM_COMPLETE"
@@ -25,4 +27,4 @@ def completion_command(shell: str) -> None:
         raise click.UsageError(f"This click has no completion for {shell}.")
     # The functions alone: bash need not be there to print its script.
     completer = kind(group, {}, PROGRAM, _VARIABLE)
-    click.echo(completer.source_template % completer.source_vars())
+    _console.say(completer.source_template % completer.source_vars())

@@ -45,9 +45,14 @@ def say(text: str, *, err: bool = False, nl: bool = True) -> None:
     click.echo(printable(text, keep="\n\t"), err=err, nl=nl)
 
 
-def print_json(document: Any) -> None:
-    """Print the one JSON document of a command on standard output."""
-    click.echo(json.dumps(document, indent=2))
+def print_json(document: Any, *, indent: int | None = 2) -> None:
+    """Print a JSON document on standard output.
+
+    Args:
+        document: JSON-compatible values.
+        indent: Spaces of a level; None puts the document on one line.
+    """
+    click.echo(json.dumps(document, indent=indent))
 
 
 def progress() -> Progress:

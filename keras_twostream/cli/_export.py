@@ -118,7 +118,9 @@ def _show(exported: Any) -> None:
     say(
         f"{exported.path}: {exported.format}, {exported.precision}, "
         f"{exported.bytes / 1e6:.1f} MB, "
-        f"{exported.milliseconds:.0f} ms a clip here"
+        f"{exported.milliseconds:.0f} ms a clip here",
+        markup=False,
+        soft_wrap=True,
     )
     for word, shapes in (("in", exported.inputs), ("out", exported.outputs)):
         for name, shape in shapes.items():

@@ -1,7 +1,6 @@
 """`keras-twostream live`: the action in front of a camera."""
 
 import contextlib
-import json
 import os
 import re
 import sys
@@ -148,8 +147,7 @@ def _follow(answers: Any, sinks: list[Sink], seconds: float | None) -> None:
 
 
 def _print_json(answer: Any) -> None:
-    click.echo(json.dumps(answer.to_line()))
-    sys.stdout.flush()
+    _console.print_json(answer.to_line(), indent=None)
 
 
 def _print(answer: Any) -> None:

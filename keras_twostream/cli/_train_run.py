@@ -426,7 +426,7 @@ def _measure_heads(
         report = {**report_on(scores, weights), "videos": len(scores.names)}
         folder = flags["out"] / "evaluation" / head
         save_scores(scores, report, weights, folder)
-        click.echo(head, err=True)
+        _console.say(head, err=True)
         show(report, as_json=False, err=True)
         reports[head] = report
     _files.write_json(flags["out"] / "evaluation" / "metrics.json", reports)

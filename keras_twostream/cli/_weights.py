@@ -181,7 +181,7 @@ def networks(anew: bool) -> None:
     from keras_twostream.cli import _networks
 
     for name in _networks.keep(anew=anew):
-        click.echo(name)
+        _console.say(name)
 
 
 @weights_command.command()
