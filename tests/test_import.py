@@ -1,5 +1,6 @@
 """`import keras_twostream` is light, and still enough for Keras."""
 
+import os
 import subprocess
 import sys
 
@@ -60,8 +61,11 @@ def test_import_and_listing_load_nothing_heavy():
     "order",
     [
         "import keras_twostream, keras",
-        "import keras, keras_twostream",
-        "import keras_twostream; from keras.layers import Dense",
+        pytest.param("import keras, keras_twostream", marks=pytest.mark.full),
+        pytest.param(
+            "import keras_twostream; from keras.layers import Dense",
+            marks=pytest.mark.full,
+        ),
     ],
 )
 def test_layers_register_with_keras_in_any_import_order(order):
@@ -86,7 +90,13 @@ def test_every_module_may_be_the_first_to_import_keras():
     assert _run(IN_ANY_ORDER) == "True"
 
 
-@pytest.mark.parametrize("name", ["flow.tvl1", "training.CrossEntropy"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "flow.tvl1",
+        pytest.param("training.CrossEntropy", marks=pytest.mark.full),
+    ],
+)
 def test_first_use_of_a_name_in_a_fresh_interpreter(name):
     package, _, attribute = name.partition(".")
     code = (
@@ -97,3 +107,57 @@ def test_first_use_of_a_name_in_a_fresh_interpreter(name):
         "print(get('keras_twostream>StreamInput').__name__)"
     )
     assert _run(code) == "StreamInput"
+
+
+# Python as it is where TensorFlow is not installed.
+WITHOUT_TENSORFLOW = """
+import sys
+
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] != "tensorflow":
+            return self.finder.find_spec(name, path, target)
+
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
+import keras_twostream as kts
+from keras_twostream import actors
+
+folder = sys.argv[1]
+video = folder + "/wave.mp4"
+actors.write_clip(video, "wave_hand", index=0)
+model = kts.load("spatiotemporal_resnet.actors")
+before = kts.predict(video, model)
+kts.save_pretrained(model, folder + "/model", license="mit")
+again = kts.load("local:" + folder + "/model")
+after = kts.predict(video, again)
+assert abs(before.probabilities - after.probabilities).max() < 1e-5
+for package, attribute in (
+    ("data", "video_dataset"),
+    ("training", "TensorBoardImages"),
+    ("training", "train"),
+):
+    try:
+        getattr(getattr(kts, package), attribute)
+    except kts.errors.MissingLibraryError as error:
+        assert "pip install tensorflow" in str(error), error
+    else:
+        raise AssertionError(attribute)
+assert callable(kts.training.evaluate_videos)
+print(before.classes[before.probabilities.argmax()])
+"""
+
+
+@pytest.mark.agnostic
+@pytest.mark.skipif(
+    os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow",
+    reason="Keras itself runs on TensorFlow",
+)
+def test_other_backends_predict_without_tensorflow(tmp_path):
+    code = WITHOUT_TENSORFLOW.replace("sys.argv[1]", repr(str(tmp_path)))
+    assert _run(code).splitlines()[-1] == "wave_hand"
