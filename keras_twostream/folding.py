@@ -118,9 +118,14 @@ class Folding:
 
         # Without the compilation, which the copy has no use for.
         bare = keras.Model(model.inputs, model.output, name=model.name)
-        return keras.models.clone_model(
+        copy = keras.models.clone_model(
             bare, clone_function=clone, call_function=call
         )
+        if not isinstance(model.output, dict):
+            return copy
+        # A clone on PyTorch has its outputs in the order of the alphabet.
+        outputs = {name: copy.output[name] for name in model.output}
+        return keras.Model(copy.inputs, outputs, name=copy.name)
 
     def _clone(self, layer: Any) -> Any:
         if id(layer) in self._copies:

@@ -158,7 +158,9 @@ def test_each_video_of_a_list_has_its_own_seconds(items):
     start = time.perf_counter()
     answers = kts.predict([items[0][0]] * 4, small_model())
     taken = time.perf_counter() - start
-    assert sum(sum(a.seconds.values()) for a in answers) <= taken
+    # Parts overlap, but no part takes longer than all of it.
+    for part in answers[0].seconds:
+        assert sum(answer.seconds[part] for answer in answers) <= taken
 
 
 # Three clips of two crops each, three classes.
