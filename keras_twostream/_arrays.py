@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,12 @@ from keras_twostream.errors import TwoStreamError
 ARRAYS_LIMIT = "KERAS_TWOSTREAM_MAX_UNPACKED"
 _DEFAULT_LIMIT = 100  # bytes of arrays, for each byte of their file
 _FREE = 2**26  # bytes of arrays that any file may hold
+_PIECE = 2**20  # bytes that are unpacked at once to be counted
+
+# MAT-File Level 5: what stands before the variables, and the type of one that
+# is compressed (MAT-File Format, tables 1-1 and 1-2).
+_MATLAB_HEADER = 128
+_COMPRESSED = 15
 
 
 def read_arrays(
@@ -82,14 +90,69 @@ def check_unpacked(path: Path, error: type[TwoStreamError]) -> None:
     """
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(member.file_size for member in archive.infolist())
-    most = max(_FREE, _limit(error) * os.path.getsize(path))
-    if unpacked > most:
-        raise error(
-            f"{path} would unpack to {unpacked / 1e6:,.0f} MB, more than "
-            f"{most / 1e6:,.0f} MB. If you trust the file, raise the limit of "
-            f"bytes for each of its bytes: {ARRAYS_LIMIT}="
-            f"{unpacked // os.path.getsize(path) + 1}"
-        )
+    if unpacked > _most(path, error):
+        needed = unpacked // os.path.getsize(path) + 1
+        raise _too_large(path, f"{unpacked / 1e6:,.0f} MB", needed, error)
+
+
+def read_matlab(
+    path: str | os.PathLike, error: type[TwoStreamError]
+) -> dict[str, Any]:
+    """Return the variables of a .mat file, as `scipy.io.loadmat` does.
+
+    Its compressed variables are unpacked in pieces first, and counted, for
+    such a file does not state their size.
+
+    Args:
+        path: A .mat file up to MATLAB's version 7.
+        error: The error's class.
+
+    Raises:
+        TwoStreamError: Raised as `error`, if it is too large when it is
+            unpacked.
+        Exception: Whatever SciPy raises of a damaged file.
+    """
+    import scipy.io
+
+    path, unpacked = Path(path), 0
+    most = _most(path, error)
+    for piece in _inflated(path.read_bytes()):
+        unpacked += piece
+        if unpacked > most:  # how much more it is, nobody has counted
+            needed = 10 * _limit(error)
+            raise _too_large(path, "an unstated size", needed, error)
+    return scipy.io.loadmat(path)
+
+
+def _inflated(content: bytes) -> Iterator[int]:
+    """Yield the bytes of each piece of a MATLAB 5 file's variables."""
+    order = {b"IM": "<", b"MI": ">"}.get(content[126:128])
+    place = _MATLAB_HEADER
+    while order and place + 8 <= len(content):
+        kind, size = struct.unpack_from(f"{order}II", content, place)
+        body = content[place + 8 : place + 8 + size]
+        place += 8 + size
+        if kind != _COMPRESSED:
+            yield len(body)
+            continue
+        stream = zlib.decompressobj()
+        while body and not stream.eof:
+            yield len(stream.decompress(body, _PIECE))
+            body = stream.unconsumed_tail
+
+
+def _most(path: Path, error: type[TwoStreamError]) -> int:
+    return max(_FREE, _limit(error) * os.path.getsize(path))
+
+
+def _too_large(
+    path: Path, size: str, needed: int, error: type[TwoStreamError]
+) -> TwoStreamError:
+    return error(
+        f"{path} would unpack to {size}, more than "
+        f"{_most(path, error) / 1e6:,.0f} MB. If you trust the file, raise "
+        f"the limit of bytes for each of its bytes: {ARRAYS_LIMIT}={needed}"
+    )
 
 
 def _limit(error: type[TwoStreamError]) -> int:

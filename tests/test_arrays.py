@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import scipy.io
 from damage import damaged
 
 from keras_twostream import _arrays
@@ -58,3 +59,27 @@ def test_a_bomb_is_refused_before_it_is_unpacked(path, monkeypatch):
     monkeypatch.setenv(_arrays.ARRAYS_LIMIT, "many")
     with pytest.raises(SpecError, match="must be a number above 0.*'many'"):
         _arrays.read_arrays(path, SpecError)
+
+
+def test_matlab_s_variables_come_back(tmp_path):
+    for packed in (False, True):
+        path = tmp_path / f"{packed}.mat"
+        scipy.io.savemat(path, {"a": np.arange(4.0)}, do_compression=packed)
+        assert _arrays.read_matlab(path, SpecError)["a"].tolist() == [
+            [0, 1, 2, 3]
+        ]
+
+
+def test_a_bomb_of_matlab_is_refused_before_it_is_unpacked(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "bomb.mat"
+    zeros = np.zeros((80, 1_000_000), np.uint8)
+    scipy.io.savemat(path, {"a": zeros}, do_compression=True)
+    assert path.stat().st_size < 200_000
+    monkeypatch.setattr(scipy.io, "loadmat", lambda path: pytest.fail("read"))
+    with pytest.raises(SpecError, match="bomb.mat would unpack to .* 67 MB"):
+        _arrays.read_matlab(path, SpecError)
+    monkeypatch.setenv(_arrays.ARRAYS_LIMIT, "2000")
+    monkeypatch.setattr(scipy.io, "loadmat", lambda path: {"a": 1})
+    assert _arrays.read_matlab(path, SpecError) == {"a": 1}

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_twostream._arrays import read_matlab
 from keras_twostream.data.lists.rows import explained, text_of, xml_of
 from keras_twostream.detection.store import AnnotatedVideo
 from keras_twostream.detection.tracks import Track
@@ -359,11 +360,11 @@ def _jhmdb_split(
 
 
 def _matlab(file: Path, name: str) -> np.ndarray:
-    from scipy.io import loadmat
-
     try:
-        return loadmat(file)[name]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return read_matlab(file, SpecError)[name]
+    except SpecError:
+        raise
+    except Exception as error:  # a damaged file raises anything
         raise SpecError(f"{file} has no readable {name}: {error}.") from error
 
 

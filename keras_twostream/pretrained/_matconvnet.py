@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 
+from keras_twostream._arrays import read_matlab
 from keras_twostream.errors import WeightsError
 
 ROLES = {
@@ -52,9 +52,11 @@ def read(path: Path) -> dict[str, np.ndarray]:
             has parameters.
     """
     try:
-        file = scipy.io.loadmat(path)
+        file = read_matlab(path, WeightsError)
         net = _only(file["net"]) if "net" in file else file
         layers = [*_layers(net)]
+    except WeightsError:
+        raise
     except NotImplementedError as error:
         raise WeightsError(
             f"{path} is in MATLAB's version 7.3, which is HDF5. Save it "
