@@ -63,13 +63,18 @@ class LayoutSource(Source):
 
     def read(self, indices: np.ndarray) -> np.ndarray:
         """Return frames, see `Source.read`."""
-        images = [
-            fitted(
-                _image(self._rgb[index], cv2.IMREAD_COLOR_RGB), **self._sizing
+        return np.stack([self._frame(self._rgb[index]) for index in indices])
+
+    def _frame(self, file: str) -> np.ndarray:
+        image = _image(file, cv2.IMREAD_COLOR_RGB)
+        frame = fitted(image, **self._sizing)
+        if frame.shape[:2] != self.size:
+            raise VideoError(
+                f"{file} has {image.shape[1]}x{image.shape[0]} pixels, which "
+                "is another shape than that of its video's first frame. Write "
+                "the frames again, all of one size."
             )
-            for index in indices
-        ]
-        return np.stack(images)
+        return frame
 
     def fields(self, pairs: np.ndarray) -> np.ndarray:
         """Return flow fields, see `Source.fields`."""

@@ -168,6 +168,16 @@ def test_a_missing_field_is_named(tmp_path):
         open_source(path, SPEC).fields(np.array([[3, 4]]))
 
 
+def test_a_frame_of_another_shape_is_named(tmp_path):
+    path = write_layout("denseflow", tmp_path, FRAMES, FIELDS)
+    file = sorted(path.glob("img_*"))[2]
+    cv2.imwrite(str(file), np.zeros((40, 90, 3), np.uint8))
+    source = open_source(path, SPEC)
+    for wanted in ([0, 2], [2, 2]):
+        with pytest.raises(VideoError, match=f"{file.name} has 90x40 pixels"):
+            source.read(np.array(wanted))
+
+
 def test_only_neighbours_have_flow(written):
     source = open_source(written[1], SPEC)
     with pytest.raises(SpecError, match="from each frame to the next"):
