@@ -22,7 +22,11 @@ from typing import Any, BinaryIO
 import numpy as np
 import tomli_w
 
+from keras_twostream.errors import TwoStreamError
+
 PART = ".part"
+FULL = (errno.ENOSPC, errno.EDQUOT)
+LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 _under_way: list[str] = []  # names of this process's parts
 
@@ -134,6 +138,33 @@ def probe(folder: Path, room: int = 1 << 20) -> None:
             f"the disk has {free / 1e6:.1f} MB left, and "
             f"{room / 1e6:.1f} MB are needed",
         )
+
+
+@contextlib.contextmanager
+def room(
+    folder: str | os.PathLike, error: type[TwoStreamError], advice: str
+) -> Iterator[None]:
+    """Turn an error of a full or locked disk into one that says what to do.
+
+    Args:
+        folder: The folder that the block writes into, for the message.
+        error: The error's class.
+        advice: What to do once there is room.
+
+    Raises:
+        TwoStreamError: Raised as `error`.
+    """
+    try:
+        yield
+    except TwoStreamError:
+        raise
+    except OSError as cause:
+        if cause.errno not in FULL + LOCKED:
+            raise
+        raise error(
+            f"Cannot write into {folder}: {cause.strerror}. Make room, or "
+            f"make it writable, and {advice}"
+        ) from cause
 
 
 # === By format ===

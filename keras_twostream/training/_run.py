@@ -9,12 +9,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_twostream._files import write_json
+from keras_twostream import _files
 from keras_twostream.costs import costs
 from keras_twostream.data import layouts, video_dataset
 from keras_twostream.data.lists.annotations import Annotations, as_pairs
 from keras_twostream.data.lists.labels import several
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, WeightsError
 from keras_twostream.inspection import card, class_names, clip_spec
 from keras_twostream.scoring.plots import plot_curves
 from keras_twostream.scoring.scorer import head_names, refuse_regions
@@ -32,6 +32,8 @@ from keras_twostream.training._progress import Progress
 from keras_twostream.training._recipes import Recipe
 from keras_twostream.training._several_heads import HeadLabels
 from keras_twostream.training._throughput import ThroughputMonitor
+
+_AGAIN = "train again: the run goes on from its last checkpoint."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,13 +114,14 @@ def train(
         SpecError: If a setting is wrong.
         VideoError: If no video can be read.
         WeightsError: If the folder's checkpoint is of another model, other
-            videos or other settings.
+            videos or other settings, or the folder cannot be written.
     """
     call = "train(model, items, recipe, out)"
     pairs = as_pairs(items, call)
     held_out = as_pairs(validation, call) if len(validation) else []
     run = _Run(model, recipe, Path(out), settings or RunSettings(), announce)
-    return run.go(pairs, held_out, list(callbacks))
+    with _files.room(out, WeightsError, _AGAIN):
+        return run.go(pairs, held_out, list(callbacks))
 
 
 class _Run:
@@ -179,7 +182,7 @@ class _Run:
             "best": best.state,
             "last": log.state[-1] if log.state else {},
         }
-        write_json(self.out / "metrics.json", metrics)
+        _files.write_json(self.out / "metrics.json", metrics)
         if log.state:
             plot_curves(log.state, self.out / "curves.png")
         return metrics

@@ -1,7 +1,9 @@
 """Runs: killed ones resumed, their folder, their identity."""
 
 import csv
+import errno
 import json
+import os
 
 import keras
 import numpy as np
@@ -88,6 +90,24 @@ def test_killed_run_ends_as_an_undisturbed_one(
         )
     rows = list(csv.DictReader((tmp_path / "cut" / "log.csv").open()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_refuses_is_said_and_loses_nothing(
+    build, items, tmp_path, untraced, monkeypatch, code
+):
+    def refuse(*_):
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as broken:
+        broken.setattr("keras_twostream.training._run.plot_curves", refuse)
+        with pytest.raises(
+            WeightsError, match="Cannot write into .*train again"
+        ):
+            _train(build(), items, tmp_path / "run")
+    found = _train(build(seed=9), items, tmp_path / "run")
+    assert found["epochs"] == 2
+    assert len((tmp_path / "run" / "log.csv").read_text().splitlines()) == 3
 
 
 def test_last_batch_of_an_epoch_is_no_place_to_go_on(build, tmp_path):

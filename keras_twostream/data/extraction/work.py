@@ -1,13 +1,13 @@
 """Extraction of one video in one process, without Keras or TensorFlow."""
 
 import dataclasses
-import errno
 import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import MutableSequence
 
+from keras_twostream._files import FULL, LOCKED
 from keras_twostream._opencv import cv2
 from keras_twostream.data.cache import addresses
 from keras_twostream.data.cache.contract import Contract
@@ -21,8 +21,6 @@ from keras_twostream.errors import MissingLibraryError, TwoStreamError
 # Indices into the tally that processes share: bytes of the videos begun, their
 # frames, frames done, and a flag to stop.
 BEGUN, EXPECTED, DONE, STOP = range(4)
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 _shared: MutableSequence[int] = [0, 0, 0, 0]
 
@@ -121,7 +119,7 @@ def _naming(job: Job, reason: str) -> str:
 
 def _failed_write(job: Job, folder: str, error: OSError) -> Outcome:
     inside = str(error.filename or "").startswith(folder)
-    if error.errno in _FULL or (error.errno in _LOCKED and inside):
+    if error.errno in FULL or (error.errno in LOCKED and inside):
         return Outcome(job, reason=cannot_write(folder, error), fatal=True)
     return Outcome(job, reason=f"Cannot extract {job.video}: {error}")
 
@@ -129,9 +127,9 @@ def _failed_write(job: Job, folder: str, error: OSError) -> Outcome:
 def cannot_write(folder: str, error: OSError) -> str:
     """Return why a run that cannot write into its cache ends."""
     again = "run the same command again: it goes on where it stopped."
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return f"The disk of {folder} is full. Make room and {again}"
-    if error.errno in _LOCKED:
+    if error.errno in LOCKED:
         return (
             f"Cannot write into {folder}: {error.strerror}. Make it writable "
             f"and {again}"
