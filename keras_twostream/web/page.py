@@ -58,7 +58,8 @@ def build(desk: Desk) -> Any:
                 button = gr.Button("Name the actions", variant="primary")
             with gr.Column():
                 title = gr.Markdown(elem_id="title")
-                shown = gr.Video(label="Annotated", interactive=False)
+                # Its label would lie on the heading of the picture.
+                shown = gr.Video(show_label=False, interactive=False)
         with gr.Row():
             labels = [
                 gr.Label(label=heading, num_top_classes=5)
