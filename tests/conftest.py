@@ -19,6 +19,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the processors
 
 import hypothesis
 import pytest
+from eagerly import eagerly
 
 from keras_twostream import _acceleration
 
@@ -42,16 +43,8 @@ def shared() -> Path:
 @pytest.fixture
 def untraced():
     """TensorFlow traces a step for longer than it runs here."""
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
+    with eagerly():
         yield
-        return
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""What is explained: the windows of a video, or the clips of a model.
+"""Material to explain: the windows of a video, or the clips of a model.
 
 Both say where a clip lies: which of the frames each of its steps is, and which
 part of a frame it shows.

@@ -1,4 +1,4 @@
-"""What a weight knows, how well, how large it is, and who may use it."""
+"""Facts of a weight: its classes, accuracy, size and terms of use."""
 
 from collections.abc import Mapping
 from typing import Any

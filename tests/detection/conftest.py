@@ -1,7 +1,7 @@
 """A few actors on disk, and a tiny detector trained on them."""
 
-import keras
 import pytest
+from eagerly import eagerly
 from tiny_detector import CLASSES, trained
 
 from keras_twostream import actors
@@ -9,16 +9,8 @@ from keras_twostream.detection import read_boxes
 
 
 @pytest.fixture(autouse=True)
-def _quick():
+def _quick(untraced):
     """TensorFlow traces a network for longer than it runs it here."""
-    if keras.backend.backend() != "tensorflow":
-        yield
-        return
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")
@@ -41,15 +33,8 @@ def run_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def _detector(company, run_folder):
-    if keras.backend.backend() != "tensorflow":
+    with eagerly():
         return trained(company, run_folder)
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    try:
-        return trained(company, run_folder)
-    finally:
-        tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

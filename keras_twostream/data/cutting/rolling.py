@@ -95,7 +95,7 @@ class Rolling:
 
     @property
     def is_full(self) -> bool:
-        """Whether there are frames enough for a window."""
+        """Check if there are frames enough for a window."""
         return len(self._frames) == self.length
 
     def snapshot(self) -> tuple[int, list[np.ndarray]]:

@@ -103,7 +103,7 @@ class Line:
 
     @property
     def is_file(self) -> bool:
-        """Whether the source is a file, which ends and is never lost."""
+        """Check if the source is a file, which ends and is never lost."""
         return not isinstance(self.source, int) and not _ADDRESS.match(
             os.fspath(self.source)
         )
