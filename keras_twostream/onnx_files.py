@@ -101,13 +101,63 @@ def write(
     # tf2onnx was written for NumPy 1, which had this name.
     if "object" not in vars(np):
         np.object = object  # type: ignore[attr-defined]
-    _, serve = program(network, half=False)
+    signature, serve = _open_program(network, shapes)
     proto, _ = tf2onnx.convert.from_function(
-        serve, input_signature=[tensor_specs(shapes)], opset=VERSION
+        serve, input_signature=[signature], opset=VERSION
     )
+    _store(proto.graph, network)
     if half:
         _halve(proto.graph)
     path.write_bytes(proto.SerializeToString())
+
+
+def _open_program(network: keras.Model, shapes: Shapes) -> tuple[Any, Any]:
+    """Return a signature, and the function of clips and weights it is of.
+
+    tf2onnx copies constants many times: a network of 1 GB took it over 20 GB.
+    So it sees the weights as inputs, and ONNX Runtime folds them.
+    """
+    import tensorflow as tf
+
+    variables = _by_input(network)
+    specs = {
+        name: tf.TensorSpec(variable.shape, variable.dtype, name=name)
+        for name, variable in variables.items()
+    }
+    count = len(network.trainable_variables)
+
+    @tf.function(autograph=False)
+    def serve(inputs: Any) -> Any:
+        values = [inputs[name] for name in variables]
+        clips = {name: inputs[name] for name in shapes}
+        scores, _ = network.stateless_call(
+            values[:count], values[count:], clips, training=False
+        )
+        return scores
+
+    return {**specs, **tensor_specs(shapes)}, serve
+
+
+def _by_input(network: keras.Model) -> dict[str, Any]:
+    """Return the variables by the names of the inputs that stand for them."""
+    variables = [*network.trainable_variables, *network.non_trainable_variables]
+    return {f"weight_{i}": variable for i, variable in enumerate(variables)}
+
+
+def _store(graph: Any, network: keras.Model) -> None:
+    """Make initializers of the inputs that stand for weights."""
+    from onnx import numpy_helper
+
+    variables = _by_input(network)
+    used = {name for node in graph.node for name in node.input}
+    clips = [value for value in graph.input if value.name not in variables]
+    graph.initializer.extend(
+        numpy_helper.from_array(keras.ops.convert_to_numpy(variable), name)
+        for name, variable in variables.items()
+        if name in used
+    )
+    del graph.input[:]
+    graph.input.extend(clips)
 
 
 def _halve(graph: Any) -> None:

@@ -134,6 +134,28 @@ def test_a_file_drops_nothing_out():
 
 
 @tensorflow_only
+def test_the_converter_to_onnx_copies_no_weights(tmp_path, monkeypatch):
+    _need_onnx(".onnx")
+    import tf2onnx
+
+    sizes = []
+    convert = tf2onnx.convert.from_function
+
+    def measured(function, input_signature, **options):
+        graph = function.get_concrete_function(*input_signature).graph
+        sizes.append(graph.as_graph_def().ByteSize())
+        return convert(function, input_signature=input_signature, **options)
+
+    monkeypatch.setattr(tf2onnx.convert, "from_function", measured)
+    inputs = keras.Input((512,), name="rgb")
+    output = keras.layers.Dense(512, name="logits")(inputs)
+    network = keras.Model({"rgb": inputs}, {"scores": output})
+    onnx_files.write(network, {"rgb": (1, 512)}, tmp_path / "m.onnx")
+    weights = 4 * (512 * 512 + 512)
+    assert sizes[0] < 20_000 < weights < (tmp_path / "m.onnx").stat().st_size
+
+
+@tensorflow_only
 def test_a_failing_converter_leaves_the_old_file(tmp_path, monkeypatch):
     def fail(network, shapes, path, *_):
         path.write_bytes(b"half")
