@@ -5,6 +5,7 @@
     python benchmarks/accuracy.py fusion ucf101_six --cache cache
     python benchmarks/accuracy.py probe ucf101_six [--values bvlc.safetensors]
     python benchmarks/accuracy.py curve ucf101_six [--values bvlc.safetensors]
+    python benchmarks/accuracy.py finetune ucf101_six --cache cache
     python benchmarks/accuracy.py report ucf101_six > benchmarks/accuracy.md
     python benchmarks/accuracy.py publish ucf101_six
 
@@ -17,7 +18,14 @@ import argparse
 import itertools
 from pathlib import Path
 
-from accuracy_parts.results import INITS, PROBES, SPLITS, SYSTEMS, Results
+from accuracy_parts.results import (
+    GOOGLENET,
+    INITS,
+    PROBES,
+    SPLITS,
+    SYSTEMS,
+    Results,
+)
 
 
 def main() -> None:
@@ -28,7 +36,10 @@ def main() -> None:
     train.add_argument("--systems", nargs="+", default=SYSTEMS)
     train.add_argument("--inits", nargs="+", default=INITS[:2])
     fuse = _stage(stages, "fusion", "six operators on the same towers")
-    for stage in (train, fuse):
+    fine = _stage(stages, "finetune", "GoogLeNet from ImageNet and from none")
+    fine.add_argument("--systems", nargs="+", default=tuple(GOOGLENET))
+    fine.add_argument("--inits", nargs="+", default=("imagenet", "random"))
+    for stage in (train, fuse, fine):
         stage.add_argument("--cache", required=True, help="packed cache")
         stage.add_argument("--splits", nargs="+", type=int, default=SPLITS)
         stage.add_argument("--seeds", nargs="+", type=int, default=(0, 1, 2))
@@ -38,6 +49,7 @@ def main() -> None:
     for stage in (probe, curve):
         stage.add_argument("--starts", nargs="+", default=PROBES)
         stage.add_argument("--frames", type=int, default=3, help="clips")
+    for stage in (probe, curve, fine):
         stage.add_argument("--values", type=Path, help="BVLC's, safetensors")
     _stage(stages, "report", "tables in markdown")
     _stage(stages, "publish", "the checkpoint for weights/")
@@ -94,7 +106,8 @@ def _study(given: argparse.Namespace, results: Results):
     from accuracy_parts.runs import Study
 
     cache, epochs = getattr(given, "cache", ""), getattr(given, "epochs", 0)
-    return Study(given.data, cache, given.work, results, epochs)
+    values = getattr(given, "values", None)
+    return Study(given.data, cache, given.work, results, epochs, values)
 
 
 def _report(given: argparse.Namespace, results: Results) -> None:
@@ -114,6 +127,7 @@ STAGES = {
     "baseline": _baseline,
     "train": _train,
     "fusion": _fusion,
+    "finetune": _train,
     "probe": _probe,
     "curve": _curve,
     "report": _report,

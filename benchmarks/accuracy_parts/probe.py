@@ -14,24 +14,18 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from safetensors.numpy import load_file
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import keras_twostream as kts
+from accuracy_parts.googlenet import FIELDS, googlenet
 from accuracy_parts.lists import read_split
 from accuracy_parts.results import SPLITS, Results
 from accuracy_parts.runs import START
 from keras_twostream.data import clips, count_frames, read_frames
 
 STREAMS = ("rgb", "flow")
-# ImageNet's photographs need their size; flow is smooth, and dear at size.
-FIELDS = {
-    "rgb": {"short_side": 256, "crop": [224, 224]},
-    # A bound half that of 256 px, at half the size.
-    "flow": {"short_side": 128, "crop": [112, 112], "flow_bound": 10.0},
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,29 +84,7 @@ def _network(start: str, stream: str, values: Path | None):
 def _model(start: str, stream: str, values: Path | None) -> keras.Model:
     if start == "actors":
         return kts.load(START)
-    options = {"streams": (stream,), "clip_spec": FIELDS[stream]}
-    if start == "imagenet" and values is None:
-        return kts.load(
-            "two_stream_googlenet.bvlc_imagenet", num_classes=1000, **options
-        )
-    keras.utils.set_random_seed(0)
-    model = kts.load(
-        "two_stream_googlenet", weights=None, normalization="caffe", **options
-    )
-    if start == "imagenet":
-        _assign(model, stream, load_file(values))
-    return model
-
-
-def _assign(model, stream: str, values: dict[str, np.ndarray]) -> None:
-    """Give the layers below the head their values."""
-    for name in {key.partition(".")[0] for key in values} - {"predictions"}:
-        kernel, bias = values[f"{name}.kernel"], values[f"{name}.bias"]
-        layer = model.get_layer(f"{stream}_{name}")
-        channels = layer.kernel.shape[-2]
-        if channels != kernel.shape[-2]:
-            kernel = kts.pretrained.cross_modality(kernel, channels)
-        layer.set_weights([kernel, bias])
+    return googlenet(start, stream, FIELDS[stream], values)
 
 
 def _features(

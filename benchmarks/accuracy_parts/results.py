@@ -18,6 +18,8 @@ LONG = "st_resnet, 60 epochs"
 SYSTEMS = ("st_resnet", "rgb", "flow", "multiplier", LONG)
 INITS = ("actors", "random", "cross_modality")
 PROBES = ("imagenet", "random", "actors")  # starts of frozen features
+# GoogLeNet, from BVLC's weights for ImageNet or from none.
+GOOGLENET = {"googlenet rgb": "rgb", "googlenet flow": "flow"}
 # What makes two lines the same measurement.
 KEY = ("system", "init", "split", "seed")
 
