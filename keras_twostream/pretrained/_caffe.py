@@ -7,18 +7,15 @@ no field may claim more bytes than the message around it has.
 
 import math
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from keras_twostream.errors import WeightsError
+from keras_twostream.pretrained import _wire
 
 _LARGEST = 1 << 30  # bytes of an unpacked file, at most
 _SUFFIX = ".caffemodel"
-_VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
-_LONGEST_VARINT = 10
 # Fields of NetParameter, and in it of a layer.
 _LAYER, _OLD_LAYER = 100, 2
 _FIELDS = {_LAYER: (1, 2, 7), _OLD_LAYER: (4, 5, 6)}  # name, type, blobs
@@ -36,13 +33,6 @@ ROLES = {
 }
 
 
-class _Field(NamedTuple):
-    number: int
-    wire: int
-    value: int
-    data: memoryview
-
-
 def read(path: Path) -> dict[str, np.ndarray]:
     """Read arrays by "layer.role", in Caffe's axis order, outputs first.
 
@@ -58,7 +48,9 @@ def read(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         net = memoryview(_content(path))
-        layers = [field for field in _fields(net) if field.number in _FIELDS]
+        layers = [
+            field for field in _wire.fields(net) if field.number in _FIELDS
+        ]
         found: dict[str, np.ndarray] = {}
         for layer in layers:
             found |= _layer(layer, path)
@@ -85,10 +77,10 @@ def _content(path: Path) -> bytes:
         return archive.read(found[0])
 
 
-def _layer(layer: _Field, path: Path) -> dict[str, np.ndarray]:
+def _layer(layer: _wire.Field, path: Path) -> dict[str, np.ndarray]:
     number_of = _FIELDS[layer.number]
     name, kind, blobs = "", "", []
-    for field in _fields(layer.data):
+    for field in _wire.fields(layer.data):
         if field.number == number_of[0]:
             name = bytes(field.data).decode()
         elif field.number == number_of[1]:
@@ -123,7 +115,7 @@ def _blob(data: memoryview) -> np.ndarray:
     """Return the values of a BlobProto in their shape."""
     parts: list[np.ndarray] = []
     old, shape = {}, None
-    for field in _fields(data):
+    for field in _wire.fields(data):
         if field.number == _DATA:  # packed, or one value at a time
             parts.append(np.frombuffer(field.data, "<f4"))
         elif field.number == _DOUBLES:
@@ -143,52 +135,12 @@ def _blob(data: memoryview) -> np.ndarray:
 def _dimensions(data: memoryview) -> list[int]:
     """Return the numbers of a BlobShape, packed or not."""
     found: list[int] = []
-    for field in _fields(data):
-        if field.wire == _VARINT:
+    for field in _wire.fields(data):
+        if field.wire == _wire.VARINT:
             found.append(field.value)
             continue
         place = 0
         while place < len(field.data):
-            value, place = _varint(field.data, place)
+            value, place = _wire.varint(field.data, place)
             found.append(value)
     return found
-
-
-# === Protobuf's wire format ===
-
-
-def _fields(message: memoryview) -> Iterator[_Field]:
-    """Yield the fields of a message, nested messages as bytes.
-
-    Raises:
-        ValueError: If a field ends beyond the message, or is of a kind that
-            these messages do not have.
-    """
-    place, none = 0, memoryview(b"")
-    while place < len(message):
-        key, place = _varint(message, place)
-        wire = key & 7
-        if wire == _VARINT:
-            value, place = _varint(message, place)
-            yield _Field(key >> 3, wire, value, none)
-            continue
-        if wire == _BYTES:
-            length, place = _varint(message, place)
-        elif wire in (_EIGHT_BYTES, _FOUR_BYTES):
-            length = 8 if wire == _EIGHT_BYTES else 4
-        else:
-            raise ValueError(f"a field of the kind {wire}")
-        if length > len(message) - place:
-            raise ValueError("it is cut off")
-        yield _Field(key >> 3, wire, 0, message[place : place + length])
-        place += length
-
-
-def _varint(data: memoryview, place: int) -> tuple[int, int]:
-    """Return a number of up to 64 bits, and the position after it."""
-    value = 0
-    for count, byte in enumerate(data[place : place + _LONGEST_VARINT]):
-        value |= (byte & 0x7F) << (7 * count)
-        if not byte & 0x80:
-            return value, place + count + 1
-    raise ValueError("a number does not end")
