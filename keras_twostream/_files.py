@@ -141,15 +141,20 @@ def probe(folder: Path, room: int = 1 << 20) -> None:
 
 
 @contextlib.contextmanager
-def room(
-    folder: str | os.PathLike, error: type[TwoStreamError], advice: str
+def refused(
+    folder: str | os.PathLike,
+    error: type[TwoStreamError],
+    advice: str,
+    kinds: tuple[type[Exception], ...] = (),
 ) -> Iterator[None]:
     """Turn an error of a full or locked disk into one that says what to do.
 
     Args:
         folder: The folder that the block writes into, for the message.
         error: The error's class.
-        advice: What to do once there is room.
+        advice: See `refusal`.
+        kinds: Errors that mean the same in this block, besides an OSError of
+            a full or locked disk.
 
     Raises:
         TwoStreamError: Raised as `error`.
@@ -158,13 +163,32 @@ def room(
         yield
     except TwoStreamError:
         raise
-    except OSError as cause:
-        if cause.errno not in FULL + LOCKED:
+    except (OSError, *kinds) as cause:
+        if not isinstance(cause, kinds) and not _is_refusal(cause):
             raise
-        raise error(
-            f"Cannot write into {folder}: {cause.strerror}. Make room, or "
-            f"make it writable, and {advice}"
-        ) from cause
+        raise error(refusal(folder, cause, advice)) from cause
+
+
+def refusal(folder: str | os.PathLike, error: Exception, advice: str) -> str:
+    """Return a sentence that says why a disk refused, and what to do.
+
+    Args:
+        folder: The folder that was written into.
+        error: The disk's error.
+        advice: What else to do, or to do afterwards: "or ..." or "and ...".
+    """
+    number = getattr(error, "errno", None)
+    remedy = "See to that"
+    if number in FULL:
+        remedy = "Make room"
+    elif number in LOCKED:
+        remedy = "Make it writable"
+    reason = getattr(error, "strerror", None) or error
+    return f"Cannot write into {folder}: {reason}. {remedy}, {advice}."
+
+
+def _is_refusal(error: Exception) -> bool:
+    return getattr(error, "errno", None) in FULL + LOCKED
 
 
 # === By format ===

@@ -1,6 +1,7 @@
 """Whole-file writers: a reader sees the old file or the new one, complete."""
 
 import csv
+import errno
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_twostream import _files
+from keras_twostream.errors import VideoError, WeightsError
 
 
 def refuse(*args, **kwargs):
@@ -155,6 +157,38 @@ def test_a_probe_finds_what_refuses_files(tmp_path, monkeypatch, cause):
         folder.touch()
     with pytest.raises(OSError):
         _files.probe(folder, room)
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "Make room, or wait."),
+        (errno.EDQUOT, "Make room, or wait."),
+        (errno.EROFS, "Make it writable, or wait."),
+        (errno.EIO, "See to that, or wait."),
+    ],
+)
+def test_a_refusal_names_the_folder_the_reason_and_the_remedy(number, remedy):
+    error = OSError(number, "Alas", "/some/file")
+    words = _files.refusal("/here", error, "or wait")
+    assert words == f"Cannot write into /here: Alas. {remedy}"
+
+
+def test_only_refusals_are_told_as_such():
+    def block(error, kinds=()):
+        with _files.refused("/here", WeightsError, "or wait", kinds):
+            raise error
+
+    with pytest.raises(WeightsError, match="Make room, or wait"):
+        block(OSError(errno.ENOSPC, "full"))
+    with pytest.raises(FileNotFoundError):
+        block(FileNotFoundError(errno.ENOENT, "gone"))
+    with pytest.raises(WeightsError, match="gone. See to that, or wait"):
+        block(FileNotFoundError(errno.ENOENT, "gone"), (OSError,))
+    with pytest.raises(VideoError, match="cut off"):  # also an OSError
+        block(VideoError("cut off"), (OSError,))
+    with pytest.raises(KeyError):
+        block(KeyError("x"), (OSError,))
 
 
 # === Formats ===

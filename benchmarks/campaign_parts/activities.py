@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-from campaign_parts.kills import Activity
+from campaign_parts.activity import Activity
 from campaign_parts.sample import digest
 from campaign_parts.texts import CONTRACT, _mp4
 from keras_twostream.data.cache import CacheFolder, packed
@@ -121,7 +121,7 @@ def _write_model(folder: Path, number: int) -> None:
         "note": str(number),
     }
     array = np.full(200_000, number, "float32")
-    with writable(folder / "m", "Choose another."):
+    with writable(folder / "m", "choose another"):
         _commit.replace_model(folder / "m", {"a": array}, described)
 
 

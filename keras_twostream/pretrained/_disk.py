@@ -1,22 +1,24 @@
 """Errors of the disk, with the place and a remedy."""
 
-import contextlib
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from safetensors import SafetensorError
 
+from keras_twostream import _files
 from keras_twostream.errors import WeightsError
 
 ELSEWHERE = "write to another folder"
 OTHER_CACHE = "set KERAS_TWOSTREAM_HOME to a folder that has room"
 
 
-@contextlib.contextmanager
-def writable(folder: Path, way_out: str = ELSEWHERE) -> Iterator[None]:
+def writable(
+    folder: Path, way_out: str = ELSEWHERE
+) -> AbstractContextManager[None]:
     """Turn a disk error of the block into one that says what to do.
 
-    The block writes into a folder and reads nothing from elsewhere.
+    The block writes into a folder and reads nothing from elsewhere, so any
+    OSError in it is one of writing.
 
     Args:
         folder: The folder, for the error.
@@ -25,10 +27,5 @@ def writable(folder: Path, way_out: str = ELSEWHERE) -> Iterator[None]:
     Raises:
         WeightsError: If the disk refuses, for instance because it is full.
     """
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(
-            f"Could not write into the folder {folder}: {error}. Free some "
-            f"space on the disk, make the folder writable, or {way_out}."
-        ) from error
+    kinds = (OSError, SafetensorError)
+    return _files.refused(folder, WeightsError, f"or {way_out}", kinds)

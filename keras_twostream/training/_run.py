@@ -33,7 +33,7 @@ from keras_twostream.training._recipes import Recipe
 from keras_twostream.training._several_heads import HeadLabels
 from keras_twostream.training._throughput import ThroughputMonitor
 
-_AGAIN = "train again: the run goes on from its last checkpoint."
+_AGAIN = "and train again: the run goes on from its last checkpoint"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +120,7 @@ def train(
     pairs = as_pairs(items, call)
     held_out = as_pairs(validation, call) if len(validation) else []
     run = _Run(model, recipe, Path(out), settings or RunSettings(), announce)
-    with _files.room(out, WeightsError, _AGAIN):
+    with _files.refused(out, WeightsError, _AGAIN):
         return run.go(pairs, held_out, list(callbacks))
 
 

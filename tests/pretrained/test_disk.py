@@ -3,7 +3,6 @@
 import json
 import os
 import types
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -19,7 +18,6 @@ from keras_twostream.pretrained import (
     _safetensors,
     _saving,
     _tensors,
-    _tf_checkpoint,
     _verify,
 )
 
@@ -78,7 +76,7 @@ def test_saving_again_replaces_the_weights(trained, folder):
 def test_late_facts_never_leave_half_a_file(folder, monkeypatch):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(WeightsError, match="Could not write into the folder"):
+    with pytest.raises(WeightsError, match="Cannot write into .*Make room, or"):
         _saving.state_facts(folder, {"license": "apache-2.0"})
     after = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert after == before
@@ -100,7 +98,9 @@ def test_late_facts_reach_the_card_after_an_interrupt(folder, monkeypatch):
 
 def test_a_file_is_no_folder_to_save_into(trained, tmp_path):
     (tmp_path / "taken").touch()
-    with pytest.raises(WeightsError, match="folder .*taken: .*another folder"):
+    with pytest.raises(
+        WeightsError, match="Cannot write into .*taken: .*another folder"
+    ):
         hub.save_pretrained(trained, tmp_path / "taken")
 
 
@@ -126,7 +126,7 @@ def converted(caches, trained, monkeypatch):
 def test_a_cache_that_cannot_be_made_names_the_variable(converted, caches):
     (caches / "ours").write_text("no folder")
     with pytest.raises(
-        WeightsError, match="folder .*ours.converted: .*KERAS_TWOSTREAM_HOME"
+        WeightsError, match="into .*ours.converted: .*KERAS_TWOSTREAM_HOME"
     ):
         converted()
 
@@ -173,27 +173,3 @@ def test_a_check_that_cannot_be_remembered_is_made_again(caches, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"")
     _verify.verify(path, _verify.sha256_of(path), "")
-
-
-@pytest.mark.parametrize("refused", [("symlink",), ("symlink", "link")])
-def test_checkpoints_are_read_where_links_are_forbidden(
-    tmp_path, monkeypatch, refused
-):
-    tf = pytest.importorskip("tensorflow")
-    values = {"scores": tf.Variable([1.0, 2.0])}
-    prefix = tf.train.Checkpoint(**values).write(str(tmp_path / "net"))
-    for name in refused:
-        monkeypatch.setattr(os, name, refuse)
-    read = _tf_checkpoint.read(tmp_path / f"{os.path.basename(prefix)}.index")
-    assert any(np.array_equal(array, [1, 2]) for array in read.values())
-
-
-def test_a_checkpoint_that_is_cut_off_is_damaged(tmp_path):
-    tf = pytest.importorskip("tensorflow")
-    values = {"scores": tf.Variable([1.0, 2.0])}
-    prefix = tf.train.Checkpoint(**values).write(str(tmp_path / "net"))
-    (data,) = tmp_path.glob("net*.data-*")
-    for length in (0, 3, data.stat().st_size - 1):
-        data.write_bytes(data.read_bytes()[:length])
-        with pytest.raises(WeightsError, match="checkpoint .* is damaged"):
-            _tf_checkpoint.read(Path(f"{prefix}.index"))

@@ -113,9 +113,9 @@ class CacheFolder:
             self._check(self.contract() or contract, contract)
             self.add_roots(roots)
         except OSError as error:
+            advice = "or choose another folder"
             raise SpecError(
-                f"Cannot write into {self.place} ({error.strerror or error}). "
-                "Choose a folder that you may write to."
+                _files.refusal(self.place, error, advice)
             ) from error
 
     def _check(self, present: Contract, contract: Contract) -> None:

@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import MutableSequence
 
-from keras_twostream._files import FULL, LOCKED
+from keras_twostream._files import FULL, LOCKED, refusal
 from keras_twostream._opencv import cv2
 from keras_twostream.data.cache import addresses
 from keras_twostream.data.cache.contract import Contract
@@ -126,15 +126,8 @@ def _failed_write(job: Job, folder: str, error: OSError) -> Outcome:
 
 def cannot_write(folder: str, error: OSError) -> str:
     """Return why a run that cannot write into its cache ends."""
-    again = "run the same command again: it goes on where it stopped."
-    if error.errno in FULL:
-        return f"The disk of {folder} is full. Make room and {again}"
-    if error.errno in LOCKED:
-        return (
-            f"Cannot write into {folder}: {error.strerror}. Make it writable "
-            f"and {again}"
-        )
-    return f"Cannot write into {folder}: {error}. See to that and {again}"
+    again = "and run the same command again: it goes on where it stopped"
+    return refusal(folder, error, again)
 
 
 def _add(tally: MutableSequence[int], place: int, count: int) -> None:

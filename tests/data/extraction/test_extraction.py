@@ -170,7 +170,7 @@ def test_a_full_disk_stops_the_run_with_one_clear_error(
 ):
     monkeypatch.setattr(packing.images, "pack_field", full)
     summary = extract(videos, tmp_path, CONTRACT, workers=1)
-    assert "is full. Make room and run the same command" in summary.stopped
+    assert "device. Make room, and run the same command" in summary.stopped
     assert summary.done == [] and summary.failed == {}
     assert not list(tmp_path.rglob("*v0*"))
 
@@ -186,7 +186,7 @@ def test_a_cache_that_is_locked_stops_the_run(
     monkeypatch.setattr(packing, "_files", files)
     summary = extract(videos, tmp_path, CONTRACT, workers=1)
     assert f"Cannot write into {tmp_path}: " in summary.stopped
-    assert "Make it writable and run the same command" in summary.stopped
+    assert "Make it writable, and run the same command" in summary.stopped
     assert summary.done == [] and summary.failed == {}
 
 
@@ -213,7 +213,7 @@ def test_a_disk_too_full_for_the_manifest_stops_the_run_too(
     with monkeypatch.context() as patch:
         patch.setattr(CacheFolder, method, full)
         summary = extract(videos, tmp_path, CONTRACT, workers=1)
-    assert "is full. Make room and run the same command" in summary.stopped
+    assert "device. Make room, and run the same command" in summary.stopped
     assert len(summary.done) == done
     assert extract(videos, tmp_path, CONTRACT, workers=1).stopped is None
     assert content(tmp_path) == undisturbed
@@ -221,7 +221,7 @@ def test_a_disk_too_full_for_the_manifest_stops_the_run_too(
 
 def test_a_place_that_cannot_be_written_is_an_error(videos, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(SpecError, match="Choose a folder that you may write"):
+    with pytest.raises(SpecError, match="Cannot write into .*choose another"):
         extract(videos, tmp_path / "file" / "cache", CONTRACT)
 
 
