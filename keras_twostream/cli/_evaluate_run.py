@@ -7,15 +7,12 @@ from typing import Any
 
 from keras_twostream import inspection, training
 from keras_twostream.cli._files import check_writable
-from keras_twostream.cli._train_setup import (
-    HEADS,
-    load_anything,
-    refuse_mixture,
-)
+from keras_twostream.cli._train_setup import HEADS, load_anything
 from keras_twostream.data import read_annotations
 from keras_twostream.data.lists.rows import header_of
 from keras_twostream.scoring.predicting import refuse_untrained
 from keras_twostream.scoring.reporting import report_on, save_scores
+from keras_twostream.training._lists import refuse_mixture
 
 WHICH_TO_MEASURE = (
     "Choose the one to measure with --subset, or the test part of a numbered "

@@ -10,7 +10,6 @@ from typing import Any
 import click
 import filelock
 import keras
-import numpy as np
 
 from keras_twostream import _files, hub, inspection, training
 from keras_twostream.cli import _console
@@ -21,6 +20,7 @@ from keras_twostream.cli._settings import parse_value
 from keras_twostream.data import layouts
 from keras_twostream.scoring.reporting import report_on, save_scores
 from keras_twostream.training import RunSettings
+from keras_twostream.training._lists import Lists, read_lists
 
 CLIPS = 10  # clips of each held-out video, at the end
 SHOWN = 8  # videos shown in TensorBoard
@@ -49,7 +49,7 @@ def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
     seed = flags["seed"] or 0
     keras.utils.set_random_seed(seed)
     training.set_precision(flags["precision"])
-    lists = setup.read_lists(
+    lists = read_lists(
         flags["data"],
         seed=seed,
         **{
@@ -66,6 +66,8 @@ def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
             )
         },
     )
+    for note in lists.notes:
+        _console.say(note, err=True)
     _refuse_complete(out, lists)
     _check_validation(flags, lists)
     stages = list(enumerate(_recipe(flags).staged(), 1))
@@ -103,7 +105,7 @@ def _train(
     flags: dict[str, Any],
     command: list[str],
     recipe: training.Recipe,
-    lists: setup.Lists,
+    lists: Lists,
     before: keras.Model | None,
 ) -> tuple[keras.Model, dict[str, Any]]:
     """Train and save one stage, and return its network and numbers.
@@ -186,7 +188,7 @@ def _explained_stop(out: Path) -> Iterator[None]:
         raise
 
 
-def _refuse_complete(out: Path, lists: setup.Lists) -> None:
+def _refuse_complete(out: Path, lists: Lists) -> None:
     """Refuse a complete run; a saved but unmeasured one is measured."""
     measured = (out / "evaluation" / "metrics.json").exists()
     if _is_saved(out) and (measured or not lists.validation):
@@ -200,7 +202,7 @@ def _is_saved(out: Path) -> bool:
     return (out / "model" / "config.json").exists()
 
 
-def _check_validation(flags: dict[str, Any], lists: setup.Lists) -> None:
+def _check_validation(flags: dict[str, Any], lists: Lists) -> None:
     """Refuse --patience without validation; report that nothing is held out.
 
     Raises:
@@ -261,7 +263,7 @@ def _default_recipe(flags: dict[str, Any]) -> str:
 def _model(
     flags: dict[str, Any],
     recipe: training.Recipe,
-    lists: setup.Lists,
+    lists: Lists,
     before: keras.Model | None,
 ) -> keras.Model:
     options = dict(flags["option"])
@@ -290,9 +292,7 @@ def _model(
     return model
 
 
-def _settings(
-    flags: dict[str, Any], lists: setup.Lists, seed: int
-) -> RunSettings:
+def _settings(flags: dict[str, Any], lists: Lists, seed: int) -> RunSettings:
     return RunSettings(
         epochs=flags["epochs"],
         batch_size=flags["batch_size"]
@@ -305,7 +305,7 @@ def _settings(
         cache=flags["cache"],
         jit_compile=parse_value(flags["jit"]),
         multi_label=lists.multi_label,
-        class_weight=_class_weight(lists) if flags["balance"] else None,
+        class_weight=lists.class_weight() if flags["balance"] else None,
         devices=flags["devices"] or 1,
     )
 
@@ -316,7 +316,7 @@ def _asked_batch(flags: dict[str, Any]) -> int | None:
 
 
 def _callbacks(
-    flags: dict[str, Any], lists: setup.Lists, recipe: training.Recipe
+    flags: dict[str, Any], lists: Lists, recipe: training.Recipe
 ) -> list[keras.callbacks.Callback]:
     if not flags["tensorboard"]:
         return []
@@ -335,27 +335,6 @@ def _callbacks(
         evaluation,
         training.TensorBoardImages(folder, shown, evaluation),
     ]
-
-
-def _class_weight(lists: setup.Lists) -> dict[int, float]:
-    """Return inverse frequencies, so that the mean weight of a clip is one.
-
-    Raises:
-        click.UsageError: If videos show several classes.
-    """
-    if lists.heads:
-        raise click.UsageError(
-            "--balance weighs the classes of one head. Leave it out."
-        )
-    if lists.multi_label:
-        raise click.UsageError(
-            "--balance weighs each video by its class, and these show several "
-            "classes at once. Leave it out."
-        )
-    labels = np.array([label for _, label in lists.train])
-    counts = np.bincount(labels, minlength=len(lists.classes))
-    mean = len(labels) / np.count_nonzero(counts)
-    return {i: mean / n for i, n in enumerate(counts.tolist()) if n}
 
 
 def _write_config(out, flags, command, recipe, model) -> None:
@@ -408,7 +387,7 @@ def _measure(
 
 def _measure_heads(
     model: keras.Model,
-    lists: setup.Lists,
+    lists: Lists,
     recipe: training.Recipe,
     flags: dict[str, Any],
 ) -> dict[str, Any]:

@@ -1,0 +1,271 @@
+"""The videos of a run: read, checked, and held out by whole recordings."""
+
+import collections
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_twostream.data import Annotations, read_annotations
+from keras_twostream.data.lists.files import in_words
+from keras_twostream.data.source import Part
+from keras_twostream.errors import SpecError
+from keras_twostream.training._hold_out import hold_out
+
+WHICH_TO_TRAIN = (
+    "Choose the one to train on with --subset, or with --split where the "
+    "list has numbered splits."
+)
+WHICH_TO_VALIDATE = (
+    "Give --val a list of the one to validate on, or, with --subset or "
+    '--split, the word "test".'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Lists:
+    """The videos of a run.
+
+    Attributes:
+        train: Videos to train on.
+        validation: Videos to validate on; may be empty.
+        classes: Class names, by number; of all heads, where there are several.
+        heads: Class names of each head, where there are several.
+        notes: Sentences about what the user may not expect of the list.
+    """
+
+    train: list[tuple[str, Any]]
+    validation: list[tuple[str, Any]]
+    classes: tuple[str, ...]
+    heads: Mapping[str, tuple[str, ...]] = dataclasses.field(
+        default_factory=dict
+    )
+    notes: tuple[str, ...] = ()
+
+    @property
+    def multi_label(self) -> bool:
+        """Check if some video shows several classes at once."""
+        return any(isinstance(label, tuple) for _, label in self.train)
+
+    def class_weight(self) -> dict[int, float]:
+        """Return inverse frequencies, so that a clip's mean weight is one.
+
+        Raises:
+            SpecError: If a video has several labels.
+        """
+        if self.heads:
+            raise SpecError(
+                "Class weights are those of one head. Leave --balance out."
+            )
+        if self.multi_label:
+            raise SpecError(
+                "Class weights weigh each video by its class, and these show "
+                "several classes at once. Leave --balance out."
+            )
+        labels = np.array([label for _, label in self.train])
+        counts = np.bincount(labels, minlength=len(self.classes))
+        mean = len(labels) / np.count_nonzero(counts)
+        return {i: mean / n for i, n in enumerate(counts.tolist()) if n}
+
+
+def read_lists(
+    data: str,
+    *,
+    val: str | None,
+    val_share: float,
+    recordings: str,
+    split: int | None,
+    subset: str | None,
+    root: str | None,
+    list_format: str | None,
+    seed: int,
+    heads: str | None = None,
+) -> Lists:
+    """Return the training and the validation list.
+
+    Validation is `val` if given, or else a share of every class of the training
+    list, in whole recordings. The test part of a list is used only on request:
+    it must not choose the best epoch.
+
+    Args:
+        data: A list or a folder of videos.
+        val: The same for validation; "test" is the test part of `data`, where
+            `split` or `subset` chooses its training part.
+        val_share: Share of each class to hold out, without `val`.
+        recordings: Pattern for `recording`.
+        split: Number of an official split.
+        subset: Part of a list that has several.
+        root: Folder that the lists' paths are relative to.
+        list_format: The format, where it is not to be recognised.
+        seed: Seed of the draw of what is held out.
+        heads: Columns of labels, separated by commas, one for each head.
+
+    Raises:
+        SpecError: If the list holds several subsets and none is chosen, less
+            than two classes, or labels that are not known.
+    """
+    options: dict[str, Any] = {"format": list_format, "root": root}
+    if heads:
+        columns = [name.strip() for name in heads.split(",")]
+        lists = labels_of_heads(columns, data, subset=subset, **options)
+        if val is None:
+            return _held_out_of_heads(lists, val_share, recordings, seed)
+        other = labels_of_heads(columns, val, lists.heads, **options)
+        return dataclasses.replace(lists, validation=other.train)
+    subset = subset or (None if split is None else "train")
+    found = read_annotations(data, split=split, subset=subset, **options)
+    refuse_mixture(found, data, WHICH_TO_TRAIN)
+    classes = class_names(found)
+    notes = _notes(found, data)
+    if val is not None:
+        chosen: dict[str, Any] = {"split": split, "subset": "test"}
+        inside = val == "test" and subset is not None
+        place, chosen = (data, chosen) if inside else (val, {})
+        held = read_annotations(place, **chosen, **options)
+        refuse_mixture(held, place, WHICH_TO_VALIDATE)
+        held = held.in_order_of(found.classes)
+    else:
+        groups = [recording(path, recordings) for path in found.paths]
+        inner, outer = hold_out(found.labels, val_share, seed, groups)
+        found, held = found.take(inner), found.take(outer)
+    several = found.several or held.several
+    if len(classes) < 2 and not several:
+        raise SpecError(_one_class(data, classes))
+    for part in (found, held):
+        part.check_labels(len(classes), unlabelled=several)
+    train, validation = found.pairs(several), held.pairs(several)
+    return Lists(train, validation, classes, notes=notes)
+
+
+def refuse_mixture(found: Annotations, place: str, advice: str) -> None:
+    """Refuse a list of several subsets, of which one is wanted.
+
+    Raises:
+        SpecError: If there are several; it ends with the advice.
+    """
+    if len(found.subsets) > 1:
+        names = ", ".join(found.subsets)
+        raise SpecError(f"{place} holds several subsets: {names}. {advice}")
+
+
+def recording(path: str, pattern: str) -> str:
+    """Return the recording of a video: the pattern's first group in its name.
+
+    A video that the pattern does not match is a recording of its own.
+    """
+    file = Path(Part.of(path).path)
+    match = re.search(pattern, file.stem)
+    if match is None or match[1] is None:
+        return str(file)
+    return str(file.parent / match[1])
+
+
+def class_names(found: Annotations) -> tuple[str, ...]:
+    """Return the list's class names, or numbers where it has none.
+
+    Raises:
+        SpecError: If most of the numbers have no video.
+    """
+    if found.classes:
+        return found.classes
+    count, unused = len(found.counts()), _unused(found)
+    if len(unused) > count / 2:
+        raise SpecError(
+            f"The labels are numbers up to {count - 1}, and no video has "
+            f"{len(unused)} of them. Number the classes from 0, or write "
+            "their names."
+        )
+    return tuple(map(str, range(count)))
+
+
+def _unused(found: Annotations) -> list[int]:
+    """Return the numbers below the largest that no video has."""
+    return np.flatnonzero(found.counts() == 0).tolist()
+
+
+def _notes(found: Annotations, place: str) -> tuple[str, ...]:
+    notes = []
+    if not found.classes and _unused(found):
+        numbers = ", ".join(map(str, _unused(found)))
+        notes.append(
+            f"No video is of class {numbers}: classes are numbered from 0."
+        )
+    if found.passed_over:
+        notes.append(
+            f"Passed over in {place}: {in_words(found.passed_over)}. "
+            f"`keras-twostream doctor {place}` names them."
+        )
+    return tuple(notes)
+
+
+def _one_class(data: str, classes: tuple[str, ...]) -> str:
+    if not Path(data).is_dir():
+        return f"{data} has one class, {classes[0]}; training needs two."
+    return (
+        f"{data} holds one class, {classes[0]}; training needs two. Expected "
+        f"{data}/<class>/<video>: give the folder right above the classes."
+    )
+
+
+# === Several heads ===
+
+
+def labels_of_heads(
+    columns: Sequence[str],
+    place: str,
+    heads: Mapping[str, tuple[str, ...]] | None = None,
+    **options: Any,
+) -> Lists:
+    """Return the videos of a CSV with a dict of labels for each of them.
+
+    Args:
+        columns: Columns of labels, the names of the heads.
+        place: The list.
+        heads: Class names of each head, in its order; the list's when None.
+        **options: Arguments of `read_annotations`.
+
+    Raises:
+        SpecError: If a column has several labels in a cell, or names fewer
+            than two classes.
+    """
+    names: dict[str, tuple[str, ...]] = {}
+    rows: dict[str, dict[str, int]] = collections.defaultdict(dict)
+    notes: dict[str, None] = {}
+    for column in columns:
+        found = read_annotations(place, label=column, **options)
+        if heads:
+            found = found.in_order_of(heads[column])
+        names[column] = class_names(found)
+        notes |= dict.fromkeys(_notes(found, place))
+        if found.several or len(names[column]) < 2:
+            raise SpecError(
+                f"The column {column} of {place} must have one label in each "
+                "cell, and two classes or more, to be a head's."
+            )
+        for path, item in zip(found.paths, found.items, strict=True):
+            if item.labels:
+                rows[path][column] = item.labels[0]
+    pairs = list(rows.items())
+    classes = tuple(x for own in names.values() for x in own)
+    return Lists(pairs, [], classes, names, tuple(notes))
+
+
+def _held_out_of_heads(
+    lists: Lists, share: float, recordings: str, seed: int
+) -> Lists:
+    """Hold out a share of the classes of each video's first head."""
+    classes = [
+        [list(lists.heads).index(head), label]
+        for head, label in (next(iter(x.items())) for _, x in lists.train)
+    ]
+    numbers = np.unique(classes, axis=0, return_inverse=True)[1].ravel()
+    groups = [recording(path, recordings) for path, _ in lists.train]
+    inner, outer = hold_out(numbers, share, seed, groups)
+    return dataclasses.replace(
+        lists,
+        train=[lists.train[i] for i in inner],
+        validation=[lists.train[i] for i in outer],
+    )
