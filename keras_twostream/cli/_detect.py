@@ -10,20 +10,16 @@ from keras_twostream.cli import _console, _files, _model
 from keras_twostream.cli._options import (
     debug_option,
     device_option,
+    files_argument,
     json_option,
+    no_video_option,
     out_option,
 )
 from keras_twostream.errors import TwoStreamError
 
 
 @click.command("detect")
-@click.argument(
-    "files",
-    nargs=-1,
-    required=True,
-    metavar="FILE...",
-    type=click.Path(path_type=Path),
-)
+@files_argument
 @click.option(
     "--model",
     "name",
@@ -49,7 +45,7 @@ from keras_twostream.errors import TwoStreamError
     is_flag=True,
     help="Show what else people may do, not only their likeliest action.",
 )
-@click.option("--no-video", is_flag=True, help="Draw nothing, only find.")
+@no_video_option
 @out_option
 @json_option
 @device_option
@@ -176,8 +172,5 @@ def _document(
         "classes": list(loaded.classes),
         "synthetic": loaded.synthetic,
         "files": done,
-        "failed": [
-            {"source": str(path), "reason": reason}
-            for path, reason in failed.items()
-        ],
+        "failed": _files.failures(failed),
     }

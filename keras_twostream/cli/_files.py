@@ -1,7 +1,7 @@
 """The input files of a command, and the names of its output files."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
@@ -29,6 +29,14 @@ def expand(paths: Iterable[Path]) -> tuple[list[Path], dict[Path, str]]:
             kinds = ", ".join(sorted(VIDEO_SUFFIXES))
             empty[path] = f"No video in the folder {path}; looked for {kinds}."
     return list(dict.fromkeys(files)), empty
+
+
+def failures(failed: Mapping[Path, str]) -> list[dict[str, str]]:
+    """Return the files that failed and why, as `--json` prints them."""
+    return [
+        {"source": str(path), "reason": reason}
+        for path, reason in failed.items()
+    ]
 
 
 def check_writable(

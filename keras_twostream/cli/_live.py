@@ -17,7 +17,9 @@ from keras_twostream.cli import _console, _files, _model
 from keras_twostream.cli._options import (
     debug_option,
     device_option,
+    file_option,
     flow_option,
+    yes_option,
 )
 from keras_twostream.errors import VideoError
 from keras_twostream.pretrained import _first_answer
@@ -33,11 +35,7 @@ Sink = Callable[[Any], None]  # takes each LivePrediction
     help="A weight, hf://user/repo or local:folder; by default that of "
     "`predict`.",
 )
-@click.option(
-    "--yes",
-    is_flag=True,
-    help="Download the default weights, if need be, without asking.",
-)
+@yes_option
 @click.option(
     "--hop",
     type=click.FloatRange(0, min_open=True),
@@ -64,13 +62,7 @@ Sink = Callable[[Any], None]  # takes each LivePrediction
     type=click.FloatRange(0),
     help="Speed at which a file is played; 0 for every window of it.",
 )
-@click.option(
-    "--video",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    callback=lambda _, __, path: path and Path(os.path.expanduser(path)),
-    help="Write what is shown to a video.",
-)
+@file_option("--video", "video", "Write what is shown to a video.")
 @click.option("--window", is_flag=True, help="Show it in a window; q ends.")
 @click.option(
     "--json",

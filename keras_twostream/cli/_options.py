@@ -25,6 +25,47 @@ CROPS = (
 )
 
 
+def files_argument(function: Command) -> Command:
+    """Add FILE..., the videos, and folders of them, that a command reads."""
+    return click.argument(
+        "files",
+        nargs=-1,
+        required=True,
+        metavar="FILE...",
+        type=click.Path(path_type=Path),
+    )(function)
+
+
+def file_option(
+    flag: str, name: str, text: str
+) -> Callable[[Command], Command]:
+    """Return a decorator that adds a file to write; "~" is the user's home."""
+    return click.option(
+        flag,
+        name,
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        callback=lambda _, __, path: path and Path(os.path.expanduser(path)),
+        help=text,
+    )
+
+
+def no_video_option(function: Command) -> Command:
+    """Add `--no-video`: answers without pictures."""
+    return click.option(
+        "--no-video", is_flag=True, help="Draw nothing, only answer."
+    )(function)
+
+
+def yes_option(function: Command) -> Command:
+    """Add `--yes`, where a command has weights by default."""
+    return click.option(
+        "--yes",
+        is_flag=True,
+        help="Download the default weights, if need be, without asking.",
+    )(function)
+
+
 def out_option(function: Command) -> Command:
     """Add `--out DIR`: the output folder, made when it is missing."""
     return click.option(

@@ -14,9 +14,13 @@ from keras_twostream.cli._options import (
     debug_option,
     device_option,
     engine_option,
+    file_option,
+    files_argument,
     flow_option,
     json_option,
+    no_video_option,
     out_option,
+    yes_option,
 )
 from keras_twostream.errors import TwoStreamError
 from keras_twostream.pretrained import _first_answer
@@ -24,24 +28,14 @@ from keras_twostream.timeline import THRESHOLD
 
 
 @click.command("predict")
-@click.argument(
-    "files",
-    nargs=-1,
-    required=True,
-    metavar="FILE...",
-    type=click.Path(path_type=Path),
-)
+@files_argument
 @click.option(
     "--model",
     "name",
     help="A weight, hf://user/repo or local:folder; by default the best of "
     "real videos that is on this machine, else I3D on Kinetics-400.",
 )
-@click.option(
-    "--yes",
-    is_flag=True,
-    help="Download the default weights, if need be, without asking.",
-)
+@yes_option
 @click.option(
     "--top",
     default=5,
@@ -56,15 +50,12 @@ from keras_twostream.timeline import THRESHOLD
     type=click.FloatRange(0, 1),
     help="Least probability of an action in a segment of the video.",
 )
-@click.option(
+@file_option(
     "--csv",
     "table",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    callback=lambda _, __, path: path and Path(os.path.expanduser(path)),
-    help="Write the segments of all files: path, start, end, label, score.",
+    "Write the segments of all files: path, start, end, label, score.",
 )
-@click.option("--no-video", is_flag=True, help="Draw nothing, only name.")
+@no_video_option
 @out_option
 @json_option
 @flow_option
@@ -168,10 +159,7 @@ def _document(
         "synthetic": loaded.synthetic,
         "flow": loaded.spec.flow_algorithm,
         "files": done,
-        "failed": [
-            {"source": str(path), "reason": reason}
-            for path, reason in failed.items()
-        ],
+        "failed": _files.failures(failed),
         "seconds": {k: round(v, 3) for k, v in watch.seconds.items()},
     }
 

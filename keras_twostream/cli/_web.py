@@ -8,7 +8,11 @@ import click
 
 from keras_twostream.cli import _console
 from keras_twostream.cli._files import model_name
-from keras_twostream.cli._options import debug_option, device_option
+from keras_twostream.cli._options import (
+    debug_option,
+    device_option,
+    yes_option,
+)
 from keras_twostream.pretrained import _first_answer
 
 
@@ -20,11 +24,7 @@ from keras_twostream.pretrained import _first_answer
     help="A weight, hf://user/repo, local:folder or a run's folder; repeat it "
     "to give the visitor a choice. By default what `predict` takes.",
 )
-@click.option(
-    "--yes",
-    is_flag=True,
-    help="Download the default weights, if need be, without asking.",
-)
+@yes_option
 @click.option(
     "--host",
     default="127.0.0.1",
