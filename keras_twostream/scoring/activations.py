@@ -13,7 +13,8 @@ import safetensors.numpy
 
 from keras_twostream._arrays import whole
 from keras_twostream._files import write_array, write_bytes
-from keras_twostream.data import clips, layouts
+from keras_twostream.data import layouts
+from keras_twostream.data.cutting.clip_sources import Views, view_clips
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
 
@@ -49,13 +50,7 @@ class FeatureExtractor:
         step: int | None = None,
     ) -> None:
         self._tapped, self._spec = tapped, spec
-        self._cut: dict[str, Any] = {
-            "count": num_clips,
-            "crops": crops,
-            "protocol": protocol,
-            "bound": bound,
-            "step": step,
-        }
+        self._views = Views(num_clips, protocol, crops, bound=bound, step=step)
         self._batch_size = batch_size
 
     def __call__(self, path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -70,10 +65,10 @@ class FeatureExtractor:
         Raises:
             VideoError: If the video cannot be read.
         """
-        views = clips(path, self._spec, **self._cut)
-        count = len(next(iter(views.values())))
+        clips = view_clips(path, self._spec, self._views)
+        count = len(next(iter(clips.values())))
         parts = [
-            self._batch(views, start, count)
+            self._batch(clips, start, count)
             for start in range(0, count, self._batch_size)
         ]
         return {
@@ -91,15 +86,20 @@ class FeatureExtractor:
             "taps": sorted(self._tapped.output),
             "weights": _digest(self._tapped),
             "spec": self._spec.to_json(),
-            "clips": self._cut["count"],
-            **{k: self._cut[k] for k in ("crops", "protocol", "bound", "step")},
+            "clips": self._views.count,
+            "crops": self._views.crops,
+            "protocol": self._views.protocol,
+            "bound": self._views.bound,
+            "step": self._views.step,
         }
 
-    def _batch(self, views, start: int, count: int) -> dict[str, np.ndarray]:
+    def _batch(
+        self, clips: dict[str, np.ndarray], start: int, count: int
+    ) -> dict[str, np.ndarray]:
         size = self._batch_size
         places = np.minimum(np.arange(start, start + size), count - 1)
         outputs = self._tapped.predict_on_batch(
-            {stream: array[places] for stream, array in views.items()}
+            {stream: array[places] for stream, array in clips.items()}
         )
         kept = min(size, count - start)
         return {

@@ -92,6 +92,19 @@ def clips(
         >>> clips("video.mp4", spec, count=10, crops="3-crop")
     """
     views = Views(count, protocol, crops, short, bound, step)
+    return view_clips(source, spec, views)
+
+
+def view_clips(
+    source: str | os.PathLike[str] | np.ndarray, spec: ClipSpec, views: Views
+) -> dict[str, np.ndarray]:
+    """Return the test clips of a video, as `clips` does.
+
+    Args:
+        source: As in `clips`.
+        spec: The clip.
+        views: The choice of clips and crops.
+    """
     with _boundary(source):
         footage, chosen = view_footage(source, spec, views)
         by_crop = [footage.crop(crop) for crop in chosen]
