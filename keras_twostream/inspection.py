@@ -117,12 +117,25 @@ def update_card(
     for layer in stream_layers(model).values():
         layer.card = {**layer.card, **changes}
         if head_trained is not None:
-            heads = tuple(sorted(head_layers(model)))
-            layer.trained_heads = heads if head_trained else None
+            layer.mark(_heads(model) if head_trained else ())
 
 
 def keep_card(model: keras.Model, copy: keras.Model) -> None:
-    """Copy the classes and the state of the head to a copy of the model."""
+    """Copy the classes and the state of the head to a copy of the model.
+
+    Args:
+        model: A model of this library.
+        copy: A model of the same network, such as `keras.models.clone_model`
+            gives, that has been given the weights of `model`.
+
+    Example:
+
+    ```python
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    keras_twostream.inspection.keep_card(model, clone)
+    ```
+    """
     facts = card(model)
     fields = ("classes", "multi_label", "base")
     kept = {key: facts[key] for key in fields if key in facts}
@@ -176,8 +189,7 @@ def head_trouble(model: keras.Model) -> str:
     if not all(map(_is_finite, heads)):
         return "holds numbers that are not finite: its training diverged"
     inputs = stream_layers(model).values()
-    names = {layer.name for layer in heads}
-    if _stepped(model) or all(layer.trained(names) for layer in inputs):
+    if _stepped(model) or all(layer.trained(heads) for layer in inputs):
         return ""
     if any(layer.trained_heads for layer in inputs):
         return "is another one than the one that was trained"

@@ -133,6 +133,37 @@ def test_a_head_put_on_later_is_untrained(model, tmp_path, classes):
     assert inspection.head_is_trained(model)
 
 
+def same_head(model):
+    """The model with heads of the same names and shapes, drawn anew."""
+    scores = []
+    for name in ("rgb_fc", "flow_fc"):
+        old = model.get_layer(name)
+        scores.append(keras.layers.Dense(old.units, name=name)(old.input))
+    fused = model.get_layer("scores")
+    fresh = type(fused).from_config(fused.get_config())
+    return keras.Model(model.inputs, fresh(scores))
+
+
+def test_a_head_of_the_same_name_is_another(model):
+    changed = same_head(model)
+    changed.set_weights(model.get_weights())  # they fit
+    assert not inspection.head_is_trained(changed)
+    with pytest.raises(UntrainedHeadError, match="another one than the"):
+        kts.predict(np.zeros((8, 32, 32, 3), "uint8"), changed)
+    assert inspection.head_is_trained(model)
+    # A step of training makes it the head that is trained, and so does a word.
+    clips = {
+        "rgb": np.zeros((1, 2, 24, 24, 3), "float32"),
+        "flow": np.zeros((1, 2, 24, 24, 4), "float32"),
+    }
+    trained = same_head(small_model())
+    trained(clips, training=True)
+    assert inspection.head_is_trained(trained)
+    inspection.update_card(changed, head_trained=True)
+    assert inspection.head_is_trained(changed)
+    assert inspection.head_is_trained(model)
+
+
 def test_a_head_put_on_later_can_be_trained(model):
     changed = changed_head(model, 3)
     changed.compile("sgd", "mse")

@@ -10,7 +10,8 @@ does not claim it.
 """
 
 import json
-from collections.abc import Mapping, MutableMapping
+import weakref
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import keras
@@ -124,7 +125,9 @@ class StreamInput(keras.layers.Layer):
     """Normalise one stream and carry the model's identity.
 
     It sees every training step, of `fit` and of any loop that calls the model
-    with `training=True`, and notes that the head is trained.
+    with `training=True`, and notes that the head is trained. Where a whole
+    model was marked, as `keras_twostream.load` does, it also knows the head's
+    layers, so that another layer of the same name is not taken for trained.
 
     Args:
         stream: "rgb" or "flow".
@@ -158,10 +161,12 @@ class StreamInput(keras.layers.Layer):
         self.clip_spec = dict(clip_spec)
         self.card = dict(card or {})
         self.trained_heads: tuple[str, ...] | None = None
+        self._marked: weakref.WeakSet[Any] | None = None
 
     def call(self, clip: Any, training: bool | None = None) -> Any:
-        if training and self.trained_heads is None:
-            self.trained_heads = _EVERY_HEAD
+        if training:
+            self.trained_heads = self.trained_heads or _EVERY_HEAD
+            self._marked = None  # a step trains whatever head there is
         clip = ops.cast(clip, "float32")
         if self.stream == "flow":
             return self._normalize_flow(clip)
@@ -206,10 +211,22 @@ class StreamInput(keras.layers.Layer):
         mean = mean[::-1] if constants.get("bgr") else mean
         return np.tile(mean, channels // 3)
 
-    def trained(self, heads: set[str]) -> bool:
-        """Return whether head layers of these names are marked as trained."""
+    def mark(self, heads: Sequence[Any]) -> None:
+        """Mark a model's head layers as trained, or none where none are given.
+
+        Several models may share this layer, so earlier marks of layers hold.
+        """
+        self.trained_heads = tuple(sorted(x.name for x in heads)) or None
+        known = self._marked or ()
+        self._marked = weakref.WeakSet([*known, *heads]) if heads else None
+
+    def trained(self, heads: Sequence[Any]) -> bool:
+        """Return whether all of these head layers are marked as trained."""
         mark = tuple(self.trained_heads or ())
-        return mark == _EVERY_HEAD or (bool(mark) and heads <= set(mark))
+        names = {layer.name for layer in heads}
+        if not mark or not (mark == _EVERY_HEAD or names <= set(mark)):
+            return False
+        return self._marked is None or all(x in self._marked for x in heads)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
@@ -222,7 +239,7 @@ class StreamInput(keras.layers.Layer):
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
         """Take the mark that was saved with the weights being loaded."""
-        self.trained_heads = None
+        self.trained_heads, self._marked = None, None
         if _MARK in store.keys():
             text = np.asarray(store[_MARK]).tobytes().decode()
             self.trained_heads = tuple(map(str, json.loads(text)))
