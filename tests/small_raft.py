@@ -1,8 +1,8 @@
 """A RAFT of few channels, for tests of what its size does not change."""
 
-from keras_twostream.flow import _raft
+from keras_twostream.flow._raft_encoder import Size
 
-SMALL_RAFT = _raft.Size(
+SMALL_RAFT = Size(
     widths=(4, 4, 8, 8),
     bottleneck=True,
     features=8,

@@ -13,7 +13,7 @@ from keras_twostream import ClipSpec, flow, with_flow
 from keras_twostream.data import clips
 from keras_twostream.deploy import StackFlow
 from keras_twostream.errors import SpecError
-from keras_twostream.flow import _raft
+from keras_twostream.flow import _raft_encoder
 from keras_twostream.layers import StreamInput
 
 _SPEC = ClipSpec(
@@ -104,7 +104,7 @@ def test_parameters_of_the_spec_hold_unless_given():
 def test_learned_flow_goes_into_the_file_with_its_weights(
     monkeypatch, tmp_path
 ):
-    monkeypatch.setitem(_raft.SIZES, "raft_small", SMALL_RAFT)
+    monkeypatch.setitem(_raft_encoder.SIZES, "raft_small", SMALL_RAFT)
     spec = _SPEC.replace(
         clip_length=1,
         flow_length=2,

@@ -9,7 +9,8 @@ from keras import ops
 from keras_twostream.errors import SpecError, did_you_mean
 from keras_twostream.flow import _weights
 from keras_twostream.flow._clip_pairs import as_pairs, frame_numbers
-from keras_twostream.flow._raft import SIZES, STRIDE, Encoder, Refinement
+from keras_twostream.flow._raft import Refinement
+from keras_twostream.flow._raft_encoder import SIZES, STRIDE, Encoder
 
 SMALLEST = 128  # px of a side, so that the coarsest correlations have 2 places
 UPDATES = 12

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_twostream.flow import _weights
 from keras_twostream.flow._compiled import batch_size
-from keras_twostream.flow._raft import STRIDE
+from keras_twostream.flow._raft_encoder import STRIDE
 from keras_twostream.flow._raft_layer import (
     RAFT,
     UPDATES,

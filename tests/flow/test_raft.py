@@ -13,7 +13,7 @@ from small_raft import SMALL_RAFT
 
 from keras_twostream import _acceleration, flow
 from keras_twostream.errors import SpecError, UnknownNameError, WeightsError
-from keras_twostream.flow import _raft
+from keras_twostream.flow import _raft, _raft_encoder
 from keras_twostream.pretrained import _flow_networks, _maintenance
 
 UPDATES = 2
@@ -105,7 +105,7 @@ def test_every_pixel_is_a_convex_combination_of_its_neighbours():
 
 @pytest.fixture
 def few_channels(monkeypatch):
-    monkeypatch.setitem(_raft.SIZES, "raft_small", SMALL_RAFT)
+    monkeypatch.setitem(_raft_encoder.SIZES, "raft_small", SMALL_RAFT)
 
 
 @pytest.mark.agnostic
@@ -222,7 +222,7 @@ def test_both_networks_have_weights_to_pull(monkeypatch):
         "local_files",
         lambda spec, **_: pulled.append(spec.url),
     )
-    for name in _raft.SIZES:
+    for name in _raft_encoder.SIZES:
         assert _flow_networks.flow_weight(name).default
         _maintenance.pull(name)
     folder = "https://download.pytorch.org/models"
