@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from campaign_parts.cases import Outcome, finish, run_case, start
-from campaign_parts.kills import Activity
+from campaign_parts.activity import Activity
+from campaign_parts.cases import Outcome, finish, start
 from campaign_parts.results import Results
 
 _ROOM = 256 << 20  # bytes of a disk that is large enough
@@ -65,10 +65,10 @@ def _full(
     activity: Activity, folder: Path, rng: random.Random
 ) -> tuple[str, str]:
     whole, before, after = _undisturbed(activity, folder)
-    _renew(activity, folder)
+    activity.renew(folder)
     size = before + int(rng.uniform(0.02, 0.98) * (after - before))
     _remount(folder.parent, f"size={max(size, before) // _PAGE * _PAGE}")
-    refused = _work(activity, folder)
+    refused = activity.ask(activity.work, folder)
     return _recovered(activity, folder, refused, whole)
 
 
@@ -76,15 +76,15 @@ def _read_only(
     activity: Activity, folder: Path, _: random.Random
 ) -> tuple[str, str]:
     whole, _, _ = _undisturbed(activity, folder)
-    _renew(activity, folder)
+    activity.renew(folder)
     _remount(folder.parent, "ro")
-    refused = _work(activity, folder)
+    refused = activity.ask(activity.work, folder)
     return _recovered(activity, folder, refused, whole)
 
 
 def _two(activity: Activity, folder: Path, _: random.Random) -> tuple[str, str]:
     whole, _, _ = _undisturbed(activity, folder)
-    _renew(activity, folder)
+    activity.renew(folder)
     both = [
         start(lambda: activity.work(folder), folder, bounded=False)
         for _ in range(2)
@@ -104,10 +104,10 @@ def _recovered(
         return _same(activity, folder, whole, "right")
     if refused.verdict != "refused":
         return refused.verdict, str(refused.value)
-    found = run_case(lambda: activity.inspect(folder), folder, bounded=False)
+    found = activity.ask(activity.inspect, folder)
     if found.verdict != "returned":
         return "half", str(found.value)
-    again = run_case(lambda: activity.work(folder), folder, bounded=False)
+    again = activity.ask(activity.work, folder)
     if again.verdict != "returned":
         return "not resumed", str(again.value)
     return _same(activity, folder, whole, "refused", str(refused.value))
@@ -120,7 +120,7 @@ def _same(
     verdict: str,
     detail: str = "",
 ) -> tuple[str, str]:
-    now = run_case(lambda: activity.result(folder), folder, bounded=False)
+    now = activity.ask(activity.result, folder)
     if now.verdict != "returned" or now.value != whole:
         return "other result", f"{now.value} for {whole}"
     return verdict, detail
@@ -128,24 +128,14 @@ def _same(
 
 def _undisturbed(activity: Activity, folder: Path) -> tuple[str, int, int]:
     """Return the result, and the bytes in use before and after the work."""
-    _renew(activity, folder)
+    activity.renew(folder)
     before = _used(folder)
-    outcome = _work(activity, folder)
+    outcome = activity.ask(activity.work, folder)
     after = _used(folder)
-    now = run_case(lambda: activity.result(folder), folder, bounded=False)
+    now = activity.ask(activity.result, folder)
     if (outcome.verdict, now.verdict) != ("returned", "returned"):
         raise RuntimeError(f"On a large disk: {outcome}, {now}")
     return now.value, before, after
-
-
-def _work(activity: Activity, folder: Path) -> Outcome:
-    return run_case(lambda: activity.work(folder), folder, bounded=False)
-
-
-def _renew(activity: Activity, folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    activity.prepare(folder)
 
 
 # === Disks ===

@@ -3,36 +3,14 @@
 import itertools
 import os
 import random
-import shutil
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
-from campaign_parts.cases import Outcome, run_case
+from campaign_parts.activity import Activity
+from campaign_parts.cases import Outcome
 from campaign_parts.results import Results
-
-
-class Activity(NamedTuple):
-    """Work that may be killed, and what must hold then.
-
-    Attributes:
-        name: Its name.
-        prepare: Function that fills an empty folder.
-        work: Function that does the work in it, all or what is left.
-        inspect: Function that raises where something half is taken for whole,
-            after a kill.
-        result: Function that returns a digest of what the work left.
-        kills: Kills of one piece of work, before it may end.
-    """
-
-    name: str
-    prepare: Callable[[Path], None]
-    work: Callable[[Path], None]
-    inspect: Callable[[Path], None]
-    result: Callable[[Path], str]
-    kills: int = 1
 
 
 def run(
@@ -56,11 +34,11 @@ def run(
         numbers = [n for n in range(tries) if not results.has(activity.name, n)]
         if not numbers:
             continue
-        _renew(activity, folder)
+        activity.renew(folder)
         began = time.monotonic()
-        _must(_ask(activity.work, folder))
+        _must(activity.ask(activity.work, folder))
         seconds = time.monotonic() - began
-        whole = _must(_ask(activity.result, folder))
+        whole = _must(activity.ask(activity.result, folder))
         for attempt in itertools.count():
             if not numbers:
                 break
@@ -90,18 +68,18 @@ def _disturb(
     whole: str,
 ) -> list[tuple[str, str]]:
     """Return the verdict on each kill of one piece of work."""
-    _renew(activity, folder)
+    activity.renew(folder)
     verdicts = []
     for _ in range(activity.kills):
         if not _killed(activity, folder, rng.uniform(0, seconds)):
             break
-        found = _ask(activity.inspect, folder)
+        found = activity.ask(activity.inspect, folder)
         fine = found.verdict == "returned"
         verdicts.append(("right" if fine else "half", str(found.value or "")))
-    done = _ask(activity.work, folder)
+    done = activity.ask(activity.work, folder)
     if done.verdict != "returned":
         return [("not resumed", str(done.value)) for _ in verdicts]
-    now = _must(_ask(activity.result, folder))
+    now = _must(activity.ask(activity.result, folder))
     if now != whole:
         return [("other result", f"{now} for {whole}") for _ in verdicts]
     return verdicts
@@ -128,17 +106,7 @@ def _killed(activity: Activity, folder: Path, after: float) -> bool:
     return True
 
 
-def _ask(question: Callable[[Path], object], folder: Path) -> Outcome:
-    return run_case(lambda: question(folder), folder, bounded=False)
-
-
 def _must(outcome: Outcome) -> str:
     if outcome.verdict != "returned":
         raise RuntimeError(f"Without a kill: {outcome}")
     return outcome.value
-
-
-def _renew(activity: Activity, folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    activity.prepare(folder)

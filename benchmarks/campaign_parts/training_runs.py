@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from campaign_parts import videos
-from campaign_parts.kills import Activity
+from campaign_parts.activity import Activity
 
 EPOCHS, KILLS = 2, 8
 

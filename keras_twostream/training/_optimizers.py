@@ -78,7 +78,8 @@ class _InOneKernel:
     """Updates by the backend's own kernel, where there is one.
 
     There is none but on TensorFlow, and on several devices Keras's update is
-    kept, which knows how to divide variables among them.
+    kept, which knows how to divide variables among them. A subclass says in
+    `_fits` whether its options have a kernel, and calls it in `_update`.
     """
 
     _alone = False
@@ -90,6 +91,18 @@ class _InOneKernel:
         base: Any = super()
         base.apply(grads, trainable_variables)
 
+    def update_step(self: Any, gradient, variable, learning_rate):
+        if not (self._alone and self._fits()):
+            base: Any = super()
+            base.update_step(gradient, variable, learning_rate)
+            return
+        self._update(
+            self._get_variable_index(variable),
+            var=variable.handle,
+            grad=ops.cast(gradient, variable.dtype),
+            lr=ops.cast(learning_rate, variable.dtype),
+        )
+
     def _share(self) -> None:
         """Compute what the updates of all variables have in common."""
 
@@ -97,21 +110,17 @@ class _InOneKernel:
 class _MomentumKernel(_InOneKernel):
     """Momentum in one kernel."""
 
-    def update_step(self: Any, gradient, variable, learning_rate):
-        if not (self._alone and self.momentum):
-            base: Any = super()
-            base.update_step(gradient, variable, learning_rate)
-            return
+    def _fits(self: Any) -> bool:
+        return bool(self.momentum)
+
+    def _update(self: Any, place: int, **common: Any) -> None:
         import tensorflow as tf
 
-        place = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyKerasMomentum(
-            var=variable.handle,
             accum=self.momentums[place].value.handle,
-            lr=ops.cast(learning_rate, variable.dtype),
-            grad=ops.cast(gradient, variable.dtype),
             momentum=self.momentum,
             use_nesterov=self.nesterov,
+            **common,
         )
 
 
@@ -135,20 +144,16 @@ class _AdamKernel(_InOneKernel):
             shared[f"{beta}_power"] = ops.power(shared[beta], step)
         self._shared = shared
 
-    def update_step(self: Any, gradient, variable, learning_rate):
-        if not self._alone or self.amsgrad:
-            base: Any = super()
-            base.update_step(gradient, variable, learning_rate)
-            return
+    def _fits(self: Any) -> bool:
+        return not self.amsgrad
+
+    def _update(self: Any, place: int, **common: Any) -> None:
         import tensorflow as tf
 
-        place = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
             m=self._momentums[place].value.handle,
             v=self._velocities[place].value.handle,
-            lr=ops.cast(learning_rate, variable.dtype),
-            grad=ops.cast(gradient, variable.dtype),
+            **common,
             **self._shared,
         )
 
