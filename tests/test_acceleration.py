@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,10 +39,27 @@ def test_the_library_asks_for_it_where_it_brings_keras():
     assert _run(BY_US) == ["1"]
 
 
-def test_what_the_user_has_set_stays():
-    assert _run(BY_US, **{ONEDNN: "0"}) == ["0"]
+@pytest.mark.parametrize(
+    ("imported", "before", "after"),
+    [
+        (False, None, "1"),
+        (False, "0", "0"),
+        (True, None, None),
+        (True, "0", "0"),
+    ],
+)
+def test_what_the_user_has_set_or_begun_stays(
+    monkeypatch, imported, before, after
+):
+    environ = {} if before is None else {ONEDNN: before}
+    modules = {"tensorflow": None} if imported else {}
+    monkeypatch.setattr(_acceleration, "os", SimpleNamespace(environ=environ))
+    monkeypatch.setattr(_acceleration, "sys", SimpleNamespace(modules=modules))
+    _acceleration.prefer_fast()
+    assert environ.get(ONEDNN) == after
 
 
+@pytest.mark.full
 def test_who_imports_tensorflow_first_is_told():
     assert _run(BY_USER, KERAS_BACKEND="tensorflow") == ["None", "True"]
 

@@ -19,7 +19,6 @@ SHIPPED = "spatiotemporal_resnet.actors"
 SMALL = {"crop": (32, 32), "short_side": 32}
 NETWORKS = {
     "c3d": {"variant": "small", "clip_spec": SMALL},
-    "i3d": {"streams": ("rgb",), "clip_length": 8, "clip_spec": SMALL},
 }
 OTHERS = {"tensorflow", "jax", "torch"} - {keras.backend.backend()}
 

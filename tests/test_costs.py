@@ -15,7 +15,8 @@ from keras_twostream.layers import (
 )
 from keras_twostream.spec import ClipSpec
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
+
 SPEC = ClipSpec(streams=("rgb",), clip_length=3, crop=(8, 10))
 
 
@@ -48,6 +49,7 @@ def test_height_and_width_keep_their_order():
     assert found["rgb_tall"].outputs == 3 * (8 - 2) * 10 * 4
 
 
+@pytest.mark.agnostic
 def test_totals_add_up():
     model = folded_convolution()
     measured = costs(model)

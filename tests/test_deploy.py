@@ -100,7 +100,7 @@ def test_parameters_of_the_spec_hold_unless_given():
     assert layer.parameters["scales"] == 2
 
 
-@pytest.mark.agnostic
+@pytest.mark.portable
 def test_learned_flow_goes_into_the_file_with_its_weights(
     monkeypatch, tmp_path
 ):

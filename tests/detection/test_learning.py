@@ -23,7 +23,7 @@ from keras_twostream.detection.learning import RegionFeatures
 from keras_twostream.detection.store import AnnotatedVideo, RegionStore
 from keras_twostream.errors import SpecError, VideoError, WeightsError
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 CLASSES = ["bend", "jumping_jack"]
 
@@ -125,6 +125,7 @@ def test_labels_say_what_each_region_overlaps(store, detector):
         assert label == wanted
 
 
+@pytest.mark.agnostic
 def test_a_batch_is_a_function_of_its_number(store, detector):
     first = batches(store, detector)[2]
     again = batches(store, detector, start=2)[0]
@@ -136,6 +137,7 @@ def test_a_batch_is_a_function_of_its_number(store, detector):
     np.testing.assert_array_equal(first[1]["rgb"], first[1]["flow"])
 
 
+@pytest.mark.agnostic
 def test_a_mirrored_region_has_its_horizontal_motion_reversed(detector):
     cutter = Cutter(detector)
     rng = np.random.default_rng(0)
@@ -151,6 +153,7 @@ def test_a_mirrored_region_has_its_horizontal_motion_reversed(detector):
     np.testing.assert_allclose(flow[1], flow[0][:, ::-1] * (-1, 1), atol=1e-4)
 
 
+@pytest.mark.agnostic
 def test_outside_the_frame_the_network_sees_zeros(detector):
     frames = np.full((1, 64, 96, 3), 200, "uint8")
     fields = np.full((1, 64, 96, 2), 3.0, "float32")
@@ -176,6 +179,7 @@ def test_videos_without_foreground_are_refused(company, detector, tmp_path):
 # === The classifiers ===
 
 
+@pytest.mark.agnostic
 def test_features_are_brought_to_a_mean_norm_of_twenty(store, detector):
     features = RegionFeatures(detector)
     scales = [detector.get_layer(f"{x}_scale") for x in ("rgb", "flow")]
@@ -192,6 +196,7 @@ def test_features_are_brought_to_a_mean_norm_of_twenty(store, detector):
         layer.set_weights(weights)
 
 
+@pytest.mark.agnostic
 def test_a_detector_is_one_model_that_saves_and_loads(detector, tmp_path):
     rng = np.random.default_rng(0)
     batch = {

@@ -6,24 +6,13 @@ import json
 import keras
 import numpy as np
 import pytest
+from tiny_net import tiny_net
 
 import keras_twostream as kts
 from keras_twostream.errors import SpecError
 from keras_twostream.layers import StreamInput, stream_inputs
 
 pytestmark = pytest.mark.agnostic
-
-
-def tiny(**options):
-    return kts.models.spatiotemporal_resnet(
-        3,
-        depth=18,
-        width=4,
-        clip_length=2,
-        flow_length=2,
-        clip_spec={"crop": (32, 32), "short_side": 40},
-        **options,
-    )
 
 
 def numbers(stream, normalization, value, **options):
@@ -90,34 +79,34 @@ def nested(model, path):
     "change", [pytest.param(f, id=name) for name, f in survivors()]
 )
 def test_the_clip_and_the_identity_survive(change, tmp_path):
-    model = tiny()
+    model = tiny_net(3, dropout=0.1)
     changed = change(model, tmp_path)
     assert kts.clip_spec(changed) == kts.clip_spec(model)
     card = kts.inspection.card(changed)
-    assert card["architecture"] == "spatiotemporal_resnet"
-    assert card["options"]["width"] == 4
+    assert card["architecture"] == "tiny_net"
+    assert card["options"]["dropout"] == 0.1
     assert json.loads(json.dumps(card)) == card
 
 
 def test_the_input_stays_float32_under_mixed_precision():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = tiny()
+        model = tiny_net(3)
     finally:
         keras.config.set_dtype_policy("float32")
     layer = model.get_layer("rgb_input")
     assert isinstance(layer, StreamInput)
     assert layer.compute_dtype == "float32"
-    assert model.get_layer("rgb_res5").compute_dtype == "bfloat16"
+    assert model.get_layer("rgb_conv2").compute_dtype == "bfloat16"
     assert model.output.dtype == "float32"
 
 
 def test_streams_come_by_name_in_any_order():
-    model = tiny()
+    model = tiny_net(3)
     rng = np.random.default_rng(0)
     clips = {
-        "rgb": rng.uniform(0, 255, (1, 2, 32, 32, 3)).astype("float32"),
-        "flow": rng.normal(0, 3, (1, 2, 32, 32, 4)).astype("float32"),
+        "rgb": rng.uniform(0, 255, (1, 2, 24, 24, 3)).astype("float32"),
+        "flow": rng.normal(0, 3, (1, 2, 24, 24, 4)).astype("float32"),
     }
     expected = model.predict_on_batch(clips)
     swapped = {"flow": clips["flow"], "rgb": clips["rgb"]}
@@ -130,9 +119,9 @@ def test_streams_come_by_name_in_any_order():
 
 
 def test_a_missing_stream_is_an_error():
-    model = tiny()
+    model = tiny_net(3)
     with pytest.raises((ValueError, KeyError), match="flow"):
-        model({"rgb": np.zeros((1, 2, 32, 32, 3), "float32")})
+        model({"rgb": np.zeros((1, 2, 24, 24, 3), "float32")})
 
 
 def test_openmmlab_divides_levels_of_flow():

@@ -10,7 +10,7 @@ import keras_twostream as kts
 from keras_twostream.errors import SpecError
 from keras_twostream.layers import boundaries
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 SMALL = {
     "streams": ("flow",),
@@ -59,6 +59,7 @@ def test_no_segment_is_empty(length):
         assert 0 <= start < stop <= length
 
 
+@pytest.mark.agnostic
 def test_features_are_averaged_first_then_embedded(model, clip):
     frames, before, after = taps(
         model, clip, "flow_unfold", "flow_precondition", "flow_effect"
@@ -72,6 +73,7 @@ def test_features_are_averaged_first_then_embedded(model, clip):
             )
 
 
+@pytest.mark.agnostic
 def test_logits_are_scaled_distances_at_the_best_boundaries(model, clip):
     before, after = taps(model, clip, "flow_precondition", "flow_effect")
     (matrices,) = weights(model, "flow_transformation")
@@ -85,6 +87,7 @@ def test_logits_are_scaled_distances_at_the_best_boundaries(model, clip):
         assert logits[b, n] == pytest.approx(-7 * min(distances), abs=1e-4)
 
 
+@pytest.mark.agnostic
 def test_every_boundary_on_request(clip):
     net = kts.models.action_transformation(3, every_boundary=True, **SMALL)
     before, after = boundaries(6)

@@ -7,7 +7,7 @@ import pytest
 import keras_twostream as kts
 from keras_twostream.errors import SpecError
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 SMALL = {"streams": ("flow",), "clip_spec": {"crop": (67, 67)}}
 
@@ -49,6 +49,7 @@ def test_pools_come_before_normalisation(model):
     assert model.get_layer("flow_norm1").k == 1.0
 
 
+@pytest.mark.agnostic
 def test_flow_in_pixels_becomes_the_byte_image(model):
     flow = np.zeros((1, 1, 67, 67, 2), "float32")
     flow[..., 0] = 3.0
@@ -68,6 +69,7 @@ def test_biases_start_at_one_where_the_authors_have_them(model):
     assert not biases["conv1"].any() and not biases["conv3"].any()
 
 
+@pytest.mark.agnostic
 def test_the_svms_see_both_streams_scaled_and_joined():
     detector = kts.models.action_tubes(
         3, head="svm", width=0.05, clip_spec={"crop": (67, 67)}

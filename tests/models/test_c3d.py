@@ -7,7 +7,7 @@ import pytest
 import keras_twostream as kts
 from keras_twostream.errors import SpecError
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,7 @@ def test_the_first_pool_keeps_all_frames_and_the_fifth_rounds_up(small):
     assert small.get_layer("rgb_fc6").kernel.shape == (4096, 2048)
 
 
+@pytest.mark.agnostic
 def test_pool5_pads_the_end_only(small):
     x = np.random.default_rng(0).normal(size=(1, 2, 7, 7, 1))
     out = numpy(small.get_layer("rgb_pool5")(x.astype("float32")))
@@ -82,6 +83,7 @@ def test_an_unknown_variant_lists_the_choices():
         kts.models.c3d(variant="large")
 
 
+@pytest.mark.agnostic
 def test_pool5_may_be_padded_on_both_sides():
     """Windows begin at -1, 1, 3 and 5, as in OpenMMLab's network."""
     from keras_twostream.models import _c3d

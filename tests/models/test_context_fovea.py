@@ -7,7 +7,7 @@ import pytest
 import keras_twostream as kts
 from keras_twostream.errors import SpecError
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 
 def build(small=True, **options):
@@ -54,6 +54,7 @@ def test_normalisation_is_the_paper_s(multiresolution):
     np.testing.assert_allclose(out[..., 2:-2], expected, rtol=1e-5)
 
 
+@pytest.mark.agnostic
 def test_late_fusion_shares_its_towers():
     model = build(fusion="late")
     spec = kts.clip_spec(model)

@@ -9,7 +9,7 @@ from keras_twostream import training
 from keras_twostream.errors import SpecError
 from keras_twostream.models import _fstcn as fstcn
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 SMALL = {"clip_length": 3, "clip_spec": {"crop": (76, 76)}}
 
@@ -30,6 +30,7 @@ def tap(model, name, clip):
     return net.predict_on_batch({"rgb": clip})
 
 
+@pytest.mark.agnostic
 def test_the_shared_layers_see_a_frame_and_absolute_differences(model, clip):
     seen = tap(model, "rgb_frame_and_differences", clip)
     std = np.array([0.229, 0.224, 0.225])
@@ -60,6 +61,7 @@ def test_spatial_layers_exist_once(model):
     ]
 
 
+@pytest.mark.agnostic
 def test_a_still_clip_moves_nothing(model, clip):
     still = clip.copy()
     still[..., 3:] = still[..., :3]
@@ -114,6 +116,7 @@ def convolved(plane, kernel, bias):
     return out
 
 
+@pytest.mark.agnostic
 def test_the_plane_is_of_time_and_channels():
     steps, height, width, channels = 2, 1, 3, 4
     rng = np.random.default_rng(0)
@@ -140,6 +143,7 @@ def test_the_plane_is_of_time_and_channels():
         )
 
 
+@pytest.mark.agnostic
 def test_the_line_runs_through_time_at_each_position():
     steps, height, width, channels = 4, 2, 3, 5
     rng = np.random.default_rng(0)
@@ -166,6 +170,7 @@ def test_the_line_runs_through_time_at_each_position():
     )
 
 
+@pytest.mark.agnostic
 @pytest.mark.parametrize("name", ["rgb_SCL1_norm", "rgb_SCL2_norm"])
 def test_responses_are_normalised_by_five_channels(model, name):
     norm = model.get_layer(name)
@@ -183,6 +188,7 @@ def test_the_permutation_starts_as_the_identity(model):
     np.testing.assert_array_equal(matrix, np.eye(128))
 
 
+@pytest.mark.agnostic
 def test_the_auxiliary_network_scores_each_frame():
     net = kts.models.fstcn(4, auxiliary=True, clip_spec={"crop": (76, 76)})
     spec = kts.clip_spec(net)

@@ -24,8 +24,6 @@ import pytest
 import keras_twostream as kts
 from keras_twostream.pretrained._variables import variables
 
-pytestmark = pytest.mark.agnostic
-
 FILE = Path(__file__).with_name("golden_logits.json")
 CLIPS = 2
 CLASSES = 5
@@ -215,6 +213,7 @@ def _mark(row):
     return () if EAGER or row in kts.list_models() else pytest.mark.full
 
 
+@pytest.mark.agnostic
 @pytest.mark.parametrize(
     "row", [pytest.param(row, marks=_mark(row)) for row in CASES]
 )
@@ -235,9 +234,12 @@ def without_norms(model):
     return copy
 
 
-QUICK = ("spatiotemporal_resnet 18", "c3d batch_norm", "r2plus1d")
+QUICK = ("c3d batch_norm",)
+if EAGER:
+    QUICK += ("spatiotemporal_resnet 18", "r2plus1d")
 
 
+@pytest.mark.agnostic
 @pytest.mark.parametrize(
     "row",
     [

@@ -7,7 +7,7 @@ import pytest
 import keras_twostream as kts
 from keras_twostream.data import views
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,7 @@ def test_the_names_are_the_checkpoint_s(model):
     assert len(model.weights) == 230
 
 
+@pytest.mark.agnostic
 def test_logits_are_averaged_over_time(model):
     flow = np.random.default_rng(0).normal(size=(1, 24, 32, 32, 2)) * 5
     head = "flow_Logits_Conv3d_0c_1x1"

@@ -7,7 +7,7 @@ import keras_twostream as kts
 from keras_twostream.errors import SpecError
 from keras_twostream.models._r2plus1d import middle_channels
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 import keras_twostream as kts
 from keras_twostream.errors import SpecError
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 
 def build(**options):
@@ -46,6 +46,7 @@ def consumers(model, name):
     return [x.operation.name for x in nodes if x.operation.name in names]
 
 
+@pytest.mark.agnostic
 @pytest.mark.parametrize("stage", [2, 5])
 def test_motion_gates_the_appearance_before_its_relu(activations, stage):
     appearance = activations[f"rgb.res{stage}a"]
@@ -69,6 +70,7 @@ def test_the_gate_feeds_only_the_residual_branch(model, stage):
     assert rectified == [f"rgb_res{stage}b"]
 
 
+@pytest.mark.agnostic
 def test_time_starts_as_the_identity_in_both_streams(model, activations):
     temporal = [x for x in model.layers if x.name.endswith("_temporal")]
     assert len(temporal) == 8

@@ -8,7 +8,7 @@ from keras import ops
 import keras_twostream as kts
 from keras_twostream.errors import SpecError
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 
 def build(num_classes=5, **options):
@@ -38,6 +38,11 @@ def clips(model, size=32, static=False):
     }
 
 
+@pytest.fixture(scope="module")
+def model():
+    return build()
+
+
 def activations(model, names, batch):
     out = kts.taps(model, names).predict_on_batch(batch)
     return {name: np.asarray(out[name]) for name in names}
@@ -47,9 +52,11 @@ def test_every_stage_has_the_paper_s_shape():
     model = kts.models.spatiotemporal_resnet(width=8, clip_length=2)
     names = [f"rgb.{n}" for n in ("conv1_relu", "pool1")]
     names += [f"{s}.res{n}" for n in (2, 3, 4, 5) for s in ("rgb", "flow")]
-    out = activations(model, names, clips(model, 224))
-    assert {a.shape[:2] for a in out.values()} == {(2, 2)}
-    sides = {n: (a.shape[2], a.shape[4]) for n, a in out.items()}
+    shapes = kts.taps(model, names).compute_output_shape(
+        [(2, 2, 224, 224, x.shape[-1]) for x in model.inputs]
+    )
+    assert {shape[:2] for shape in shapes.values()} == {(2, 2)}
+    sides = {n: (shape[2], shape[4]) for n, shape in shapes.items()}
     assert sides["rgb.conv1_relu"] == (112, 8)
     assert sides["rgb.pool1"] == (56, 8)
     for stream in ("rgb", "flow"):
@@ -59,25 +66,33 @@ def test_every_stage_has_the_paper_s_shape():
         assert sides[f"{stream}.res5"] == (7, 256)
 
 
+@pytest.fixture(scope="module")
+def injections(model):
+    """What goes into and comes out of each stage's injection."""
+    names = []
+    for stage in (2, 3, 4, 5):
+        a, b = f"rgb.res{stage}a", f"rgb.res{stage}b"
+        names += [a, f"{a}_relu", f"flow.res{stage}a_relu", f"{b}_injected"]
+        names += [b, f"rgb.bn{stage}b_branch2c"]
+    return activations(model, names, clips(model))
+
+
+@pytest.mark.agnostic
 @pytest.mark.parametrize("stage", [2, 3, 4, 5])
-def test_injection_feeds_only_the_residual_branch(stage):
-    model = build()
+def test_injection_feeds_only_the_residual_branch(model, injections, stage):
     a, b = f"rgb.res{stage}a", f"rgb.res{stage}b"
-    names = [a, f"{a}_relu", f"flow.res{stage}a_relu", f"{b}_injected"]
-    names += [b, f"rgb.bn{stage}b_branch2c"]
-    out = activations(model, names, clips(model))
     # The branch sees the appearance sum before its ReLU, plus the motion
     # after its own; the shortcut carries the rectified appearance alone.
     np.testing.assert_allclose(
-        out[f"{b}_injected"],
-        out[a] + out[f"flow.res{stage}a_relu"],
+        injections[f"{b}_injected"],
+        injections[a] + injections[f"flow.res{stage}a_relu"],
         rtol=1e-4,
         atol=1e-4,
     )
-    assert (out[a] < 0).any()
+    assert (injections[a] < 0).any()
     np.testing.assert_allclose(
-        out[b],
-        out[f"{a}_relu"] + out[f"rgb.bn{stage}b_branch2c"],
+        injections[b],
+        injections[f"{a}_relu"] + injections[f"rgb.bn{stage}b_branch2c"],
         rtol=1e-4,
         atol=1e-4,
     )
@@ -89,8 +104,9 @@ def test_injection_feeds_only_the_residual_branch(stage):
     assert len(consumers) == 1 and "branch2a" in consumers[0]
 
 
-def test_the_motion_stream_is_untouched():
-    joint, alone = build(), build(streams=("flow",))
+@pytest.mark.agnostic
+def test_the_motion_stream_is_untouched(model):
+    joint, alone = model, build(streams=("flow",))
     for layer in alone.layers:
         layer.set_weights(joint.get_layer(layer.name).get_weights())
     batch = clips(joint)
@@ -102,6 +118,7 @@ def test_the_motion_stream_is_untouched():
     )
 
 
+@pytest.mark.agnostic
 def test_gradients_of_appearance_reach_the_motion_stream():
     if keras.backend.backend() != "torch":
         pytest.skip("one backend's tape is enough to see a graph's edges")
@@ -138,6 +155,7 @@ def test_only_second_blocks_see_time_and_start_as_an_average():
         )
 
 
+@pytest.mark.agnostic
 def test_a_static_clip_gives_the_same_frames_away_from_its_ends():
     model = build(clip_length=5, streams=("rgb",), depth=18)
     out = activations(model, ["rgb.res2"], clips(model, static=True))
@@ -152,11 +170,12 @@ def test_basic_and_small_networks_build(depth):
     assert model.output_shape == (None, 5)
 
 
-def test_the_authors_stride_in_the_first_1x1():
-    ours = build().get_layer("rgb_res3a_branch2a")
-    torchvision = build(stride_in="3x3").get_layer("rgb_res3a_branch2b")
+def test_the_authors_stride_in_the_first_1x1(model):
+    other = build(stride_in="3x3")
+    ours = model.get_layer("rgb_res3a_branch2a")
+    torchvision = other.get_layer("rgb_res3a_branch2b")
     assert ours.strides == torchvision.strides == (2, 2)
-    assert build().count_params() == build(stride_in="3x3").count_params()
+    assert model.count_params() == other.count_params()
 
 
 def test_weights_fit_any_clip_length_and_pooling():

@@ -11,7 +11,7 @@ from keras_twostream.layers import CeilMaxPooling2D
 from keras_twostream.models import _temporal_segment
 from keras_twostream.models.backbones import bn_inception
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 RNG = np.random.default_rng(0)
 
@@ -64,6 +64,7 @@ def test_every_convolution_has_a_bias_and_a_normalisation(tower):
         assert bn.epsilon == pytest.approx(1e-5)
 
 
+@pytest.mark.agnostic
 def test_segments_that_are_copies_score_as_one(model):
     clips = {
         "rgb": RNG.uniform(0, 255, (1, 1, 32, 32, 3)),
@@ -80,6 +81,7 @@ def test_segments_that_are_copies_score_as_one(model):
         )
 
 
+@pytest.mark.agnostic
 def test_differences_are_made_inside():
     model = build(modality="rgb_diff", clip_length=2)
     assert model.inputs[0].shape == (None, 2, None, None, 18)
@@ -128,6 +130,7 @@ def test_weights_of_as_many_segments_as_classes_are_no_head():
     assert head_layers(model) == {"rgb_fc"}
 
 
+@pytest.mark.agnostic
 @pytest.mark.parametrize("side", [8, 7])
 def test_strided_pools_stand_where_the_convolutions_beside_them_do(side):
     frames = keras.Input((side, side, 4))

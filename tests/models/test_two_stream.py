@@ -7,7 +7,7 @@ import pytest
 import keras_twostream as kts
 from keras_twostream.models.backbones import cnn_m
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,7 @@ def test_the_temporal_net_lacks_the_second_normalisation(flow_model):
     assert "rgb_norm2" in [layer.name for layer in spatial.layers]
 
 
+@pytest.mark.agnostic
 def test_normalisation_is_krizhevskys(flow_model):
     norm = flow_model.get_layer("flow_norm1")
     out = norm(np.full((1, 1, 1, 96), 100.0, "float32"))

@@ -6,7 +6,7 @@ import pytest
 import keras_twostream as kts
 from keras_twostream.errors import SpecError, UnknownNameError
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 
 def build(**options):
@@ -62,6 +62,7 @@ def test_the_flow_tower_ends_at_the_fusion():
     assert not {"flow_pool5", "flow_full6", "flow_fc8"} & names(model)
 
 
+@pytest.mark.agnostic
 def test_2d_pooling_averages_the_scores_of_the_steps():
     model = build(temporal_pool="2d", clip_length=2)
     single = build(temporal_pool=None)
@@ -76,6 +77,7 @@ def test_2d_pooling_averages_the_scores_of_the_steps():
     )
 
 
+@pytest.mark.agnostic
 def test_unequal_towers_are_padded_to_the_larger():
     model = build(
         backbones=("vgg16", "cnn_m"), temporal_pool=None, fusion="max"
@@ -88,6 +90,7 @@ def test_unequal_towers_are_padded_to_the_larger():
     np.testing.assert_allclose(fused, np.maximum(rgb, padded), rtol=1e-6)
 
 
+@pytest.mark.agnostic
 @pytest.mark.parametrize("backbone", ["cnn_m", "vgg16"])
 def test_whole_frames_are_scored_at_every_place(backbone):
     model = build(backbones=("vgg16", backbone), temporal_pool=None)
@@ -124,6 +127,7 @@ def test_dense_layers_have_no_time_to_convolve():
         build(fusion="conv3d", fuse_at="fc6", temporal_pool="2d")
 
 
+@pytest.mark.agnostic
 def test_several_layers_and_the_scores():
     model = build(
         fusion="conv", fuse_at=("fc8", "conv3", "fc6"), temporal_pool=None

@@ -5,7 +5,7 @@ import pytest
 
 from keras_twostream.models.backbones import googlenet
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 
 @pytest.fixture(scope="module", params=[False, True])

@@ -8,7 +8,7 @@ from keras_twostream.models import _two_stream_inception_v3
 from keras_twostream.models.backbones import inception_v3
 from keras_twostream.registry import model_entry
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 
 @pytest.fixture(scope="module")

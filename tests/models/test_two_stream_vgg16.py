@@ -7,7 +7,7 @@ import keras_twostream as kts
 from keras_twostream.models import _two_stream_vgg16
 from keras_twostream.models.backbones import vgg
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import keras_twostream as kts
 from keras_twostream import hub, inspection
 from keras_twostream.errors import SpecError, UnknownNameError, WeightsError
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 
 def copied(folder, tmp_path):
@@ -34,6 +34,7 @@ def rewrite(folder, change):
     edit_config(folder, sha256="")
 
 
+@pytest.mark.agnostic
 def test_a_reloaded_folder_gives_the_same_numbers(trained, folder):
     loaded = kts.load(f"local:{folder}")
     np.testing.assert_array_equal(logits(loaded), logits(trained))
@@ -48,6 +49,7 @@ def test_keys_are_layer_and_variable(folder):
     assert "flow_bn1.moving_variance" in keys
 
 
+@pytest.mark.agnostic
 def test_half_precision_halves_the_file(trained, folder, tmp_path):
     half = hub.save_pretrained(trained, tmp_path / "half", dtype="float16")
     size = (half / "model.safetensors").stat().st_size
@@ -57,6 +59,7 @@ def test_half_precision_halves_the_file(trained, folder, tmp_path):
     )
 
 
+@pytest.mark.agnostic
 def test_another_class_count_gets_a_fresh_head_and_says_so(folder, caplog):
     model = kts.load(f"local:{folder}", num_classes=5)
     assert model.output_shape == (None, 5)
@@ -76,6 +79,7 @@ def test_other_names_of_equal_number_get_a_fresh_head(folder):
     assert not inspection.head_is_trained(model)
 
 
+@pytest.mark.agnostic
 def test_one_stream_of_two(trained, folder):
     model = kts.load(f"local:{folder}", streams=("flow",))
     ours, theirs = (
@@ -101,6 +105,7 @@ def several(folder, tmp_path):
     return hub.save_pretrained(model, tmp_path / "several")
 
 
+@pytest.mark.agnostic
 def test_heads_for_data_sets_replace_the_one(trained, several):
     model = kts.load(f"local:{several}")
     assert {k: v.shape[-1] for k, v in model.output.items()} == {
@@ -174,6 +179,7 @@ def test_missing_and_unexpected_keys_are_both_shown(folder, tmp_path):
     assert "unknown to the model (1):\n    rgb_conv9.kernel" in text
 
 
+@pytest.mark.agnostic
 def test_a_wrong_shape_names_the_key_and_both_shapes(folder, tmp_path):
     def widen(tensors):
         tensors["rgb_conv1.kernel"] = np.zeros((7, 7, 4, 8), "float32")
@@ -226,6 +232,7 @@ def test_a_foreign_model_is_not_published(tmp_path):
         hub.save_pretrained(model, tmp_path)
 
 
+@pytest.mark.agnostic
 def test_a_clone_can_be_published(trained, tmp_path):
     clone = keras.models.clone_model(trained)
     clone.set_weights(trained.get_weights())
@@ -243,6 +250,7 @@ def test_a_weight_of_another_architecture_is_refused():
         kts.load("tiny", weights="spatiotemporal_resnet.actors")
 
 
+@pytest.mark.agnostic
 def test_random_weights_are_asked_for_by_name():
     model = kts.load("tiny", weights=None, classes=["a", "b"], width=4)
     assert inspection.class_names(model) == ["a", "b"]
@@ -292,6 +300,7 @@ def test_an_untrained_head_is_announced(trained, tmp_path, caplog):
     assert "untrained, as it was saved" in caplog.text
 
 
+@pytest.mark.agnostic
 def test_clips_give_different_logits(trained):
     # Guards the tests above: equal logits must not be a constant.
     assert np.abs(logits(trained) - logits(trained, clips(1))).max() > 1e-3

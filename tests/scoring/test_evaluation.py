@@ -18,9 +18,10 @@ from keras_twostream.inspection import clip_spec
 from keras_twostream.scoring import view_batches
 from keras_twostream.scoring.view_batches import ViewReader
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 
+@pytest.mark.agnostic
 @pytest.mark.parametrize(
     "crops", ["3-crop", "4-crop", "10-crop", "whole_mirrored"]
 )
@@ -45,6 +46,7 @@ def probabilities(model, path, count):
     return keras.ops.convert_to_numpy(keras.ops.softmax(logits))
 
 
+@pytest.mark.agnostic
 def test_softmax_fusion_averages_probabilities(build, items):
     model = build(clip_spec={"score_fusion": "softmax"}, streams=("rgb",))
     scores = training.evaluate_videos(
@@ -55,6 +57,7 @@ def test_softmax_fusion_averages_probabilities(build, items):
     np.testing.assert_allclose(scores.scores["rgb"][0], expected, atol=1e-5)
 
 
+@pytest.mark.agnostic
 def test_sci_fusion_weighs_views_by_their_concentration(build, items):
     model = build(clip_spec={"score_fusion": "sci"}, streams=("rgb",))
     scores = training.evaluate_videos(
@@ -207,6 +210,7 @@ def test_few_frame_sizes_wait_for_a_full_batch(build, monkeypatch):
     assert reader.views.tolist() == [1] * 10
 
 
+@pytest.mark.agnostic
 @pytest.mark.parametrize("outputs", ["fused", "streams"])
 def test_a_head_is_named_where_there_are_several(build, items, outputs):
     model = build(heads={"ucf101": 2, "hmdb51": 3}, outputs=outputs)
@@ -241,6 +245,8 @@ def test_no_items():
         training.VideoEvaluator([])
 
 
+@pytest.mark.agnostic
+@pytest.mark.usefixtures("untraced")
 def test_callback_writes_logs_that_later_callbacks_find(build, items, tmp_path):
     model = build()
     training.compile(model, "actors", steps=2)
@@ -266,6 +272,7 @@ def test_callback_writes_logs_that_later_callbacks_find(build, items, tmp_path):
     assert saved.report()["fused"]["top1"] == history["video_top1"][0]
 
 
+@pytest.mark.agnostic
 @pytest.mark.usefixtures("untraced")
 def test_two_evaluations_keep_their_numbers_apart(build, items):
     model = build()

@@ -13,7 +13,7 @@ from keras_twostream import errors, inspection, pretrained
 from keras_twostream.prediction import Prediction
 from keras_twostream.scoring.scorer import scorer
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,7 @@ def window_logits(model, frames):
     )
 
 
+@pytest.mark.agnostic
 def test_the_timeline_is_what_the_model_says_of_each_window(model, frames):
     prediction = kts.predict(frames, model)
     assert len(prediction.timeline) % 4, "the last batch must be padded"
@@ -49,6 +50,7 @@ def test_the_timeline_is_what_the_model_says_of_each_window(model, frames):
     )
 
 
+@pytest.mark.agnostic
 def test_several_classes_at_once_are_each_a_chance_by_itself(frames):
     model = small_model()
     kts.training.compile(model, "finetune", steps=1, multi_label=True)
@@ -57,6 +59,7 @@ def test_several_classes_at_once_are_each_a_chance_by_itself(frames):
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits.mean(0))), 1e-4)
 
 
+@pytest.mark.agnostic
 @pytest.mark.parametrize("method", ["logits", "softmax", "sci"])
 def test_the_whole_video_is_scored_as_the_paper_fuses(method, frames):
     model = small_model(SPEC.replace(score_fusion=method))
@@ -75,6 +78,7 @@ def test_the_whole_video_is_scored_as_the_paper_fuses(method, frames):
     assert np.abs(pooled["logits"] - pooled["softmax"]).max() > 1e-3
 
 
+@pytest.mark.agnostic
 def test_streams_are_scored_apart(model, frames):
     clip = kts.clips(frames, model)
     scores = scorer(model).predict_on_batch(clip)
@@ -95,6 +99,7 @@ def test_one_stream_is_its_own_score(frames):
     )
 
 
+@pytest.mark.agnostic
 def test_a_softmax_output_is_not_softened_twice(model, frames):
     soft = small_model(activation="softmax")
     soft.set_weights(model.get_weights())
@@ -152,6 +157,7 @@ def test_an_untrained_head_is_refused_with_names_that_have_one(
         kts.predict(frames, small_model(trained=False))
 
 
+@pytest.mark.agnostic
 def test_a_fitted_head_is_accepted(frames):
     model = small_model(trained=False)
     model.compile("sgd", "mse")
@@ -160,6 +166,7 @@ def test_a_fitted_head_is_accepted(frames):
     assert kts.predict(frames, model).top(1)[0][0] in CLASSES
 
 
+@pytest.mark.agnostic
 def test_a_head_stays_trained(frames, tmp_path):
     model = small_model(trained=False)
     model.compile("sgd", "mse")
@@ -176,6 +183,7 @@ def test_a_head_stays_trained(frames, tmp_path):
         assert inspection.head_is_trained(again)
 
 
+@pytest.mark.agnostic
 def test_scoring_trains_no_head(frames):
     model = small_model(trained=False)
     model(kts.clips(frames, model), training=False)

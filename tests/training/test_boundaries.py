@@ -14,7 +14,7 @@ from keras_twostream.errors import SpecError, WeightsError
 from keras_twostream.layers import boundaries
 from keras_twostream.training import BoundaryTable, ContrastiveCosine
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 RECIPE = training.load_recipe("action_transformation").replace(
     options={}, epochs=3, batch_size=4, learning_rate=0.5
@@ -44,6 +44,7 @@ def test_every_length_has_a_middle(length):
     assert (before, after) == (length // 2, length // 2 + 1)
 
 
+@pytest.mark.agnostic
 def test_the_search_finds_what_trying_all_finds(net):
     items = [("a", 0), ("b", 1), ("c", 1)]
     table, batch = BoundaryTable(items, 8), clips(3)
@@ -99,6 +100,7 @@ def test_the_recipe_compiles_the_contrastive_loss(net):
         training.compile(net, RECIPE, steps=10, multi_label=True)
 
 
+@pytest.mark.agnostic
 @pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("batch_size", [2, 3, 5])
 def test_any_batch_fits(net, batch_size):
@@ -114,6 +116,7 @@ def test_any_batch_fits(net, batch_size):
     assert history["loss"][-1] < history["loss"][0]
 
 
+@pytest.mark.agnostic
 def test_a_trained_network_takes_its_best_boundaries(net):
     used = training.fused_copy(net)
     batch = clips(3)

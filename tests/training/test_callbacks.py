@@ -10,6 +10,8 @@ from keras_twostream.data import video_dataset
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import clip_spec
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 
 def _tags(folder):
     """Tag -> kinds of what was written for TensorBoard."""

@@ -76,9 +76,8 @@ def test_two_devices_learn_as_one(backend, sizes):
 
 
 # Four videos to validate on, so that a batch of six is filled up.
-@pytest.mark.parametrize(
-    "backend", ["tensorflow", pytest.param("jax", marks=pytest.mark.full)]
-)
+@pytest.mark.full
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_train_command_on_two_devices(backend, video_folder, tmp_path):
     if backend == "jax":
         pytest.importorskip("jax")
@@ -88,6 +87,7 @@ def test_train_command_on_two_devices(backend, video_folder, tmp_path):
     assert (tmp_path / "2" / "model" / "config.json").exists()
 
 
+@pytest.mark.full
 def test_two_processes_learn_as_one():
     pytest.importorskip("jax")
     address = f"localhost:{_free_port()}"

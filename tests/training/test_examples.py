@@ -74,8 +74,8 @@ def four_videos(video_folder, tmp_path):
         pytest.param("two_stage_st_resnet.py", 11, marks=pytest.mark.full),
     ],
 )
-def test_example_saves_a_model(run, video_folder, tmp_path, name, frames):
-    run(name, video_folder, tmp_path / "model", 1)
+def test_example_saves_a_model(run, four_videos, tmp_path, name, frames):
+    run(name, four_videos, tmp_path / "model", 1)
     model = hub.load(f"local:{tmp_path / 'model'}")
     assert inspection.class_names(model) == ["slides", "stands"]
     assert inspection.clip_spec(model).clip_length == frames
@@ -111,6 +111,7 @@ def test_finetuning_is_short():
     assert len(text.splitlines()) < 40
 
 
+@pytest.mark.full
 def test_segment_network(run, commands, four_videos, tmp_path, capsys):
     run("segment_network.py", four_videos, tmp_path / "runs", *SMALL)
     assert commands == ["train", "evaluate"] * 2 + ["fuse"]

@@ -4,8 +4,6 @@ import pytest
 
 from keras_twostream.training._progress import duration
 
-pytestmark = pytest.mark.agnostic
-
 
 @pytest.mark.parametrize(
     ("seconds", "text"),

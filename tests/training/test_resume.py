@@ -8,7 +8,7 @@ from keras_twostream import training
 from keras_twostream.data import video_dataset
 from keras_twostream.inspection import clip_spec
 
-pytestmark = pytest.mark.agnostic
+pytestmark = [pytest.mark.portable, pytest.mark.usefixtures("untraced")]
 
 
 class _Killed(Exception):
@@ -95,6 +95,7 @@ def test_not_a_number_is_never_the_best(build, tmp_path):
     assert best.state == {"best": 0.7, "epoch": 3}
 
 
+@pytest.mark.agnostic
 def test_best_weights_of_another_run_are_not_loaded(build, tmp_path):
     former = training.KeepBest(tmp_path / "b.npz", "val_loss")
     former.set_model(build(seed=1))

@@ -17,7 +17,7 @@ from keras_twostream.training import RunSettings
 from keras_twostream.training._identity import difference, identity
 from keras_twostream.training._run import _Run
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 RECIPE = training.load_recipe("actors").replace(
     options={}, spec={}, epochs=2, batch_size=4
@@ -68,11 +68,15 @@ def _ready(model):
     return model
 
 
-@pytest.mark.parametrize("epoch, batch", [(0, 2), (1, 1)])
+@pytest.mark.agnostic
+@pytest.mark.parametrize(
+    "epoch, batch, traced",
+    [(0, 2, False), pytest.param(1, 1, True, marks=pytest.mark.full)],
+)
 def test_killed_run_ends_as_an_undisturbed_one(
-    build, items, tmp_path, request, epoch, batch
+    build, items, tmp_path, request, epoch, batch, traced
 ):
-    if epoch == 0:  # the other one is traced, as runs of users are
+    if not traced:
         request.getfixturevalue("untraced")
     whole = build()
     expected = _train(whole, items, tmp_path / "whole")
@@ -110,6 +114,7 @@ def test_a_disk_that_refuses_is_said_and_loses_nothing(
     assert len((tmp_path / "run" / "log.csv").read_text().splitlines()) == 3
 
 
+@pytest.mark.agnostic
 def test_last_batch_of_an_epoch_is_no_place_to_go_on(build, tmp_path):
     model = _ready(build())
     resume = training.Resume(tmp_path / "c.npz", every_seconds=0.0)
@@ -179,6 +184,7 @@ def test_checkpoint_of_another_model_is_refused(
         _train(build(3), items, tmp_path)
 
 
+@pytest.mark.agnostic
 def test_checkpoint_of_another_hand_made_model_is_refused(build, tmp_path):
     for classes, words in ((2, ""), (3, "saved with another model")):
         resume = training.Resume(tmp_path / "checkpoint.npz")
@@ -247,6 +253,7 @@ def test_checkpoint_without_identity_goes_on(
     _train(build(), items, tmp_path, seed=1)
 
 
+@pytest.mark.agnostic
 def test_early_stopping_keeps_the_best(build, items, tmp_path):
     best = training.KeepBest(tmp_path / "b.npz", "val_accuracy", patience=1)
     model = build()

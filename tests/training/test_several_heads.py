@@ -15,6 +15,8 @@ from keras_twostream.cli._train import train_command
 from keras_twostream.errors import SpecError
 from keras_twostream.training._several_heads import HeadLabels
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 HEADS = {"motion": 2, "number": 3}
 
 

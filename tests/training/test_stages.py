@@ -10,6 +10,8 @@ from keras_twostream import hub, inspection, training
 from keras_twostream.cli._train import train_command
 from keras_twostream.errors import SpecError, WeightsError
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 TWO_STAGES = """
 epochs = 1
 batch_size = 4

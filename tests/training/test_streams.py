@@ -9,7 +9,7 @@ from keras_twostream import training
 from keras_twostream.errors import WeightsError
 from keras_twostream.training import _streams
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 SMALL = {"clip_length": 2, "flow_length": 1, "clip_spec": {"crop": (32, 32)}}
 
@@ -18,6 +18,7 @@ def weights(model, layer):
     return model.get_layer(layer).get_weights()
 
 
+@pytest.mark.agnostic
 def test_streams_start_from_another_run(build):
     source, target = build(streams=("rgb",), seed=1), build(seed=2)
     names = training.copy_stream(source, target, "rgb")
@@ -38,6 +39,7 @@ def test_a_stream_that_is_not_there_is_refused(build):
         training.copy_stream(build(streams=("rgb",)), build(), "flow")
 
 
+@pytest.mark.agnostic
 def test_flow_starts_from_rgb_by_its_mean(build):
     source, target = build(streams=("rgb",), seed=1), build(seed=2)
     names = training.copy_stream(source, target, "flow", "rgb")

@@ -8,7 +8,7 @@ import keras_twostream as kts
 from keras_twostream.errors import SpecError
 from keras_twostream.models.backbones import resnet
 
-pytestmark = pytest.mark.agnostic
+pytestmark = pytest.mark.portable
 
 
 def mean(maps, window, crop=(224, 224)):
@@ -17,6 +17,7 @@ def mean(maps, window, crop=(224, 224)):
     return net.predict_on_batch(maps)
 
 
+@pytest.mark.agnostic
 def test_windows_of_a_whole_frame_weigh_its_middle_most():
     height, width = 8, 11
     maps = np.zeros((1, 1, height, width, height * width), "float32")
@@ -29,6 +30,7 @@ def test_windows_of_a_whole_frame_weigh_its_middle_most():
     np.testing.assert_allclose(mean(maps, None)[0], 1.0, rtol=1e-6)
 
 
+@pytest.mark.agnostic
 @pytest.mark.parametrize(("side", "cells"), [(224, 7), (112, 4)])
 def test_windows_change_nothing_at_the_crop(side, cells):
     maps = np.random.default_rng(0).normal(size=(2, 3, cells, cells, 5))

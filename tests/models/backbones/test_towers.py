@@ -1,10 +1,6 @@
 """Towers that run step by step."""
 
-import pytest
-
 from keras_twostream.models.backbones.towers import Tower
-
-pytestmark = pytest.mark.agnostic
 
 
 def test_a_tower_runs_to_the_step_that_is_named():
