@@ -82,12 +82,15 @@ def _conv(
 
 
 def _even(number: float) -> int:
-    """Two groups share the channels."""
+    """Return the nearest even number, as two groups share the channels."""
     return max(2, 2 * round(number / 2))
 
 
 def _kernels(stddev: float, width: float) -> keras.initializers.Initializer:
-    """The authors' Gaussian; a narrow network would not wake up from it."""
+    """Return the authors' Gaussian, or He's for a narrower network.
+
+    Features of a narrow network would vanish under the authors' small kernels.
+    """
     if width == 1.0:
         return keras.initializers.RandomNormal(stddev=stddev)
     return keras.initializers.HeNormal()

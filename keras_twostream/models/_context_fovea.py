@@ -80,14 +80,17 @@ def _tower(clip, prefix: str, windows: Mapping, last_pool: bool):
 
 
 def _see_more_frames(x, name: str, steps: int, length: int, stride: int):
-    """Windows of frames for the next convolution: a 3-D one, as it were."""
+    """Stack windows of frames as channels of the next convolution.
+
+    A 2-D convolution of stacked frames is one through time, too.
+    """
     x = UnfoldTime(steps, name=f"{name}_unfold")(x)
     x = StackFrames(length, stride, name=f"{name}_window")(x)
     return FoldTime(name=f"{name}_fold")(x), x.shape[1]
 
 
 def _pixels(clip, stream: str, windows: Mapping, multiresolution: bool):
-    """The whole frame in one tower, or context and fovea in one each."""
+    """Run the whole frame through a tower, or context and fovea each."""
     if not multiresolution:
         return _tower(clip, stream, windows, last_pool=True)
     halves = ContextFovea(name=f"{stream}_crops")(clip)

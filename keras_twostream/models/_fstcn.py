@@ -116,19 +116,19 @@ def _spatial_layers(x):
 
 
 def _parallel(x, path: str):
-    """The convolution that each path has for itself: to 4 x 4 x 128."""
+    """The convolution at the start of a path: to 4 x 4 x 128."""
     x = FoldTime(name=f"{path}_fold")(x)
     x = _conv(x, f"{path}_conv", 128, 3)
     return _pool(x, f"{path}_pool", stride=3)
 
 
 def _line(x, name: str, size: int):
-    """Each position's channels through time: (B, T, h, w, 128)."""
+    """A convolution through time at each position of (B, T, h, w, 128)."""
     return TemporalConv(32, size, use_bias=True, name=name)(x)
 
 
 def _plane(x, name: str, size: int):
-    """The plane of time and channel: (B, T, 128, h * w)."""
+    """A convolution over the plane of time and channel, (B, T, 128, h * w)."""
     return layers.Conv2D(
         32, size, padding="same", data_format="channels_last", name=name
     )(x)
@@ -140,7 +140,7 @@ TRANSFORMATIONS = {"line": _line, "plane": _plane}
 def _temporal(
     x, steps: int, transformation: str, permutation: bool, dropout: float
 ):
-    """T-P operator and TCL."""
+    """The paper's T-P operator and temporal layers (TCL)."""
     x = UnfoldTime(steps, name="rgb_temporal_unfold")(x)
     if permutation:
         x = ChannelPermutation(name="rgb_temporal_P")(x)

@@ -50,7 +50,7 @@ DROPOUT = {"rgb": 0.0, "flow": 0.8}
 
 
 def _residual_branch(x, block: resnet.Block, clip_length: int):
-    """The convolutions of a block; frames mix before the last of the second."""
+    """The convolutions of a block; the second block also mixes frames."""
     steps = resnet.convolutions(block)
     for branch, filters, size, stride in steps[:-1]:
         name = block.part(branch)
@@ -100,7 +100,7 @@ def _stage(
 
 
 def _rest(x, gated, tower: list[resnet.Block], clip_length: int):
-    """The second block of a stage, on its gated input, to the last one."""
+    """Run a stage from its second block, whose branch sees gated input."""
     for block in tower[1:]:
         branch_input = gated if block.index == 1 else x
         x = _block(x, branch_input, block, clip_length)

@@ -115,7 +115,7 @@ def _stage(
 
 
 def _pool_time(x, stream: str, clip_length: int, temporal_pool: int | None):
-    """The maximum over time, in training's second stage."""
+    """The maximum over time, which the second stage of training adds."""
     x = UnfoldTime(clip_length, name=f"{stream}_unfold")(x)
     if temporal_pool is not None:
         x = MaxPooling3D(

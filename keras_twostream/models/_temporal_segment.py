@@ -48,7 +48,7 @@ BACKBONES = ("bn_inception", "resnet50")
 
 
 def _features(x, stream: str, backbone: str, stride_in: str):
-    """(B * K, H, W, C) to (B * K, D)."""
+    """The features (B * K, D) of segments' frames (B * K, H, W, C)."""
     if backbone == "bn_inception":
         return bn_inception.features(x, stream)
     return resnet.features(x, stream, depth=50, stride_in=stride_in)

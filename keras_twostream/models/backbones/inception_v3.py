@@ -114,7 +114,7 @@ def _module(x, name, branches, pool, pool_filters):
 
 
 def _strided_module(x, name, branches):
-    """Chains that stride, and a maximum that does."""
+    """Join chains and a maximum, all at stride 2."""
     ends = [_chain(x, name, branch) for branch in branches]
     ends.append(units.max_pool(x, f"{name}_pool", 3, 2))
     return units.concat(ends, name)
