@@ -4,7 +4,7 @@ The answers come from the config of the model's `StreamInput` layers, which
 survives `.keras` saving, cloning, nesting and deep copies.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -108,12 +108,15 @@ def update_card(
     Args:
         model: A model of this library.
         head_trained: Whether the head that the model has now is trained.
-        **changes: Fields of the card, as `classes`.
+        **changes: Fields of the card, as `classes`, or for several heads
+            `head_classes`, a dict from head to its class names.
 
     Raises:
         SpecError: If a class name is empty or holds control characters.
     """
     check_names(changes.get("classes") or (), "a class")
+    for names in (changes.get("head_classes") or {}).values():
+        check_names(names, "a class")
     for layer in stream_layers(model).values():
         layer.card = {**layer.card, **changes}
         if head_trained is not None:
@@ -137,25 +140,27 @@ def keep_card(model: keras.Model, copy: keras.Model) -> None:
     ```
     """
     facts = card(model)
-    fields = ("classes", "multi_label", "base")
+    fields = ("classes", "head_classes", "multi_label", "base")
     kept = {key: facts[key] for key in fields if key in facts}
     update_card(copy, head_trained=head_is_trained(model), **kept)
 
 
-def class_names(model: keras.Model) -> list[str]:
+def class_names(model: keras.Model, head: str | None = None) -> list[str]:
     """Return the class names, or class numbers where none were given.
 
-    Streams with a head each have the same classes. With heads for several data
-    sets, those of the first are given.
+    Args:
+        model: A model of this library.
+        head: The head, of one with heads for several data sets; the first when
+            None. Streams with a head each have the same classes.
 
     Raises:
         SpecError: If the model names other classes than it has outputs.
+        UnknownNameError: If there is no such head.
     """
-    outputs = model.output
-    if isinstance(outputs, dict):
-        outputs = next(iter(outputs.values()))
-    count = keras.tree.flatten(outputs)[0].shape[-1]
-    names = card(model).get("classes")
+    output = _output_of(model, head)
+    tensors = model.output if output is None else model.output[output]
+    count = keras.tree.flatten(tensors)[0].shape[-1]
+    names = _names_of(card(model), output)
     if not names:
         return [str(number) for number in range(count)]
     if len(names) != count:
@@ -166,6 +171,27 @@ def class_names(model: keras.Model) -> list[str]:
             "classes=[...]), or load the network with `classes=[...]`."
         )
     return list(names)
+
+
+def _output_of(model: keras.Model, head: str | None) -> str | None:
+    """Return the name of a head's first output; None of the only one."""
+    names = list(model.output) if isinstance(model.output, dict) else []
+    if head is None:
+        return names[0] if names else None
+    for name in names:
+        if name == head or name.endswith(f"_{head}"):
+            return name
+    raise UnknownNameError(
+        f"{model.name} has no head {head!r}.{did_you_mean(head, names)}"
+    )
+
+
+def _names_of(facts: Mapping[str, Any], output: str | None) -> Sequence[str]:
+    """Return the class names of an output from the model's card."""
+    for head, names in (facts.get("head_classes") or {}).items():
+        if output == head or (output or "").endswith(f"_{head}"):
+            return names
+    return facts.get("classes") or ()
 
 
 # === Heads ===

@@ -1,13 +1,12 @@
 """The work of `evaluate`."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 from keras_twostream import inspection, training
 from keras_twostream.cli._files import check_writable
-from keras_twostream.cli._train_setup import HEADS, load_anything
+from keras_twostream.cli._train_setup import load_anything
 from keras_twostream.data import read_annotations
 from keras_twostream.data.lists.rows import header_of
 from keras_twostream.scoring.predicting import refuse_untrained
@@ -35,11 +34,9 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
         label=_column(flags),
     )
     refuse_mixture(found, flags["data"], WHICH_TO_MEASURE)
-    order = Path(flags["model"]) / HEADS
-    if flags["head"] is not None and order.exists():
-        found = found.in_order_of(json.loads(order.read_text())[flags["head"]])
-    if flags["head"] is None:
-        names = inspection.class_names(model)
+    head = flags["head"]
+    if head is None or inspection.card(model).get("head_classes"):
+        names = inspection.class_names(model, head)
         found = found.in_order_of(names)
         found.check_labels(len(names), unlabelled=found.several)
     evaluator = training.VideoEvaluator(
@@ -61,7 +58,7 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
         },
     )
     scores = evaluator(model)
-    if flags["head"] is not None:  # the model names its first head's classes
+    if head is not None and found.classes:  # in the model's order, or its own
         scores = dataclasses.replace(scores, classes=found.classes)
     weights = training.stream_weights(model)
     report = report_on(scores, weights)

@@ -133,8 +133,6 @@ def _train(
                 _console.say(f"Going on with the run in {out}.", err=True)
             else:
                 _write_config(out, flags, command, recipe, model)
-                if lists.heads:
-                    _files.write_json(out / setup.HEADS, lists.heads)
             trained = training.train(
                 model,
                 lists.train,
@@ -145,7 +143,11 @@ def _train(
                 callbacks=_callbacks(flags, lists, recipe),
                 announce=lambda line: _console.say(line, err=True),
             )
-    inspection.update_card(model, head_trained=True)
+    inspection.update_card(
+        model,
+        head_trained=True,
+        head_classes={head: list(x) for head, x in lists.heads.items()},
+    )
     base = _base(model, flags["init"])
     model = training.fused_copy(model)
     _save(model, out, base, flags)

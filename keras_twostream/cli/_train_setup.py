@@ -13,7 +13,6 @@ from keras_twostream.cli._files import model_name
 from keras_twostream.registry import list_models, model_entry
 from keras_twostream.spec import STREAMS
 
-HEADS = "heads.json"  # in a run's folder: class names of several heads
 PACKAGES = ("keras", "tensorflow", "jax", "torch", "numpy", "opencv-python")
 
 

@@ -7,13 +7,16 @@ import numpy as np
 from keras import ops
 
 from keras_twostream import inspection
-from keras_twostream.detection.warping import warp
+from keras_twostream.detection.warping import warp, warp_on_host
+from keras_twostream.training._devices import has_gpu
 
 _SIZES = (16, 64, 128)  # batch sizes
 
 
 class Cutter:
     """A function that warps regions of frames into a network's inputs.
+
+    A GPU warps them by itself.
 
     Args:
         model: A model of action_tubes.
@@ -22,6 +25,7 @@ class Cutter:
     def __init__(self, model: keras.Model) -> None:
         self.spec = inspection.clip_spec(model)
         self._context = inspection.region_spec(model).context
+        self._warp = warp if has_gpu() else warp_on_host
         self._fill = {
             stream: _zero(layer.normalization)
             for stream, layer in inspection.stream_layers(model).items()
@@ -51,7 +55,7 @@ class Cutter:
         images = {"rgb": frames, "flow": fields}
         batch = {}
         for stream in self.spec.streams:
-            crops = warp(
+            crops = self._warp(
                 images[stream],
                 places,
                 boxes,

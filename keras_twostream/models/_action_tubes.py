@@ -20,6 +20,11 @@ actions (`head="softmax"`; fused logits are the mean of the two fc8). A
 detector has linear SVMs in its place (`head="svm"`): fc7 of each stream times
 20 over its mean norm, joined, and one Dense layer with a column per action.
 How regions are found and linked is the option `regions`.
+
+The paper's streams start from trained networks. From random weights, regions
+in 0..255 leave a narrow network at "background" for thousands of steps; with
+`batch_norm=True` every layer but the last is normalised over the batch, and
+the local response normalisation goes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,6 +35,7 @@ from keras import layers
 
 from keras_twostream.errors import SpecError
 from keras_twostream.layers import (
+    BatchNormalization,
     CeilMaxPooling2D,
     FlowImage,
     FoldTime,
@@ -67,18 +73,28 @@ def _conv(
     stride: int = 1,
     padding: str = "same",
     bias: str = "zeros",
+    batch_norm: bool = False,
 ):
-    return GroupedConv2D(
+    x = GroupedConv2D(
         _even(filters * width),
         size,
         groups,
         strides=stride,
         padding=padding,
-        activation="relu",
+        activation=None if batch_norm else "relu",
         kernel_initializer=_kernels(0.01, width),
         bias_initializer=bias,
         name=name,
     )(x)
+    return _normalised(x, name) if batch_norm else x
+
+
+def _normalised(x, name: str):
+    """Batch normalisation ("_bn") and the ReLU after it ("_relu")."""
+    x = BatchNormalization(
+        axis=-1, momentum=0.9, epsilon=1e-3, name=f"{name}_bn"
+    )(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
 
 
 def _even(number: float) -> int:
@@ -96,40 +112,43 @@ def _kernels(stddev: float, width: float) -> keras.initializers.Initializer:
     return keras.initializers.HeNormal()
 
 
-def _pool_norm(x, stream: str, index: int):
+def _pool_norm(x, stream: str, index: int, batch_norm: bool):
     x = CeilMaxPooling2D(3, 2, name=f"{stream}_pool{index}")(x)
+    if batch_norm:
+        return x
     return LocalResponseNormalization(k=1.0, name=f"{stream}_norm{index}")(x)
 
 
-def _convolutions(x, stream: str, width: float):
+def _convolutions(x, stream: str, width: float, batch_norm: bool):
     """conv1 to pool5: 227 x 227 to 6 x 6 x 384."""
 
     def conv(x, index: int, filters: int, size: int, **options: Any):
-        return _conv(
-            x, f"{stream}_conv{index}", filters, size, width, **options
-        )
+        name = f"{stream}_conv{index}"
+        options["batch_norm"] = batch_norm
+        return _conv(x, name, filters, size, width, **options)
 
     x = conv(x, 1, 96, 7, stride=2, padding="valid")
-    x = _pool_norm(x, stream, 1)
+    x = _pool_norm(x, stream, 1, batch_norm)
     x = conv(x, 2, 384, 5, groups=2, stride=2, padding="valid", bias="ones")
-    x = _pool_norm(x, stream, 2)
+    x = _pool_norm(x, stream, 2, batch_norm)
     x = conv(x, 3, 512, 3)
     x = conv(x, 4, 512, 3, groups=2, bias="ones")
     x = conv(x, 5, 384, 3, groups=2, bias="ones")
     return CeilMaxPooling2D(3, 2, name=f"{stream}_pool5")(x)
 
 
-def _dense(x, stream: str, dropout: float, width: float):
+def _dense(x, stream: str, dropout: float, width: float, batch_norm: bool):
     """fc6 and fc7."""
     x = layers.Flatten(data_format="channels_last", name=f"{stream}_flat")(x)
     for name in (f"{stream}_fc6", f"{stream}_fc7"):
         x = layers.Dense(
             _even(4096 * width),
-            activation="relu",
+            activation=None if batch_norm else "relu",
             kernel_initializer=_kernels(0.005, width),
             bias_initializer="ones",
             name=name,
         )(x)
+        x = _normalised(x, name) if batch_norm else x
         x = layers.Dropout(dropout, name=f"{name}_dropout")(x)
     return x
 
@@ -159,6 +178,7 @@ def action_tubes(
     include_top: bool = True,
     head: str = "softmax",
     width: float = 1.0,
+    batch_norm: bool = False,
     dropout: float = 0.5,
     heads: Mapping[str, int] | None = None,
     outputs: str = "fused",
@@ -180,6 +200,8 @@ def action_tubes(
             "svm" for the detector's linear SVMs.
         width: Of every layer, in widths of the paper's. Networks of another
             width start from He et al.'s initialisation.
+        batch_norm: Batch normalisation of every layer but the last, in place
+            of local response normalisation, to train from random weights.
         dropout: After fc6 and fc7.
         heads: Outputs by data set, for several heads.
         outputs: "fused", or "streams" for a dict of one head each.
@@ -212,8 +234,8 @@ def action_tubes(
         image = FoldTime(name=f"{stream}_fold")(region)
         if stream == "flow":
             image = FlowImage(name="flow_image")(image)
-        image = _convolutions(image, stream, width)
-        x[stream] = _dense(image, stream, dropout, width)
+        image = _convolutions(image, stream, width, batch_norm)
+        x[stream] = _dense(image, stream, dropout, width, batch_norm)
     if not include_top:
         return keras.Model(inputs, x, name="action_tubes")
     if head == "svm":

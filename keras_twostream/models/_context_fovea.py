@@ -101,8 +101,10 @@ def _pixels(clip, stream: str, windows: Mapping, multiresolution: bool):
     return units.concat(ends, f"{stream}_context_fovea"), steps
 
 
-def _dense(x, stream: str, dropout: float):
+def _dense(x, stream: str, dropout: float, input_dropout: float):
     x = units.flatten(x, f"{stream}_flat")
+    if input_dropout:
+        x = units.dropout(x, f"{stream}_flat_dropout", input_dropout)
     for layer in ("fc6", "fc7"):
         x = units.dense(x, f"{stream}_{layer}", 4096)
         x = units.dropout(x, f"{stream}_{layer}_dropout", dropout)
@@ -126,6 +128,7 @@ def context_fovea(
     multiresolution: bool = False,
     clip_length: int | None = None,
     dropout: float = 0.5,
+    input_dropout: float = 0.0,
     normalization: str = "constant",
     heads: Mapping[str, int] | None = None,
     outputs: str = "fused",
@@ -147,6 +150,8 @@ def context_fovea(
         clip_length: T; the paper's 1, 10, 2, 10 when None. Scores of single
             frames are averaged; late and slow fusion know no other T.
         dropout: After fc6 and fc7.
+        input_dropout: Before fc6, as where all three dense layers are
+            retrained (section 5).
         normalization: Of the inputs, a name in `layers.NORMALIZATIONS`.
         heads: Classes by data set, for several heads.
         outputs: "fused", or "streams" for a dict of one head each.
@@ -190,7 +195,7 @@ def context_fovea(
     if fusion == "late":
         frames = UnfoldTime(steps, name="rgb_late")(frames)
         steps = 1
-    frames = _dense(frames, "rgb", dropout)
+    frames = _dense(frames, "rgb", dropout, input_dropout)
     x["rgb"] = UnfoldTime(steps, name="rgb_unfold")(frames)
     scores = classifier(
         x,

@@ -204,12 +204,18 @@ def _clip(config: Mapping[str, Any]) -> list[str]:
 
 
 def _classes(config: Mapping[str, Any]) -> list[str]:
-    names = config.get("classes")
-    if not names:
-        return []
-    shown = ", ".join(map(_markdown, names[:60]))
-    shown += ", ..." if len(names) > 60 else ""
-    return ["## Classes", "", f"{len(names)}: {shown}", ""]
+    rows = [("", config.get("classes") or ())]
+    rows += [
+        (f"{_markdown(head)}, ", names)
+        for head, names in (config.get("head_classes") or {}).items()
+    ]
+    lines = []
+    for head, names in rows:
+        if names:
+            shown = ", ".join(map(_markdown, names[:60]))
+            shown += ", ..." if len(names) > 60 else ""
+            lines += [f"{head}{len(names)}: {shown}", ""]
+    return ["## Classes", "", *lines] if lines else []
 
 
 def _metrics(config: Mapping[str, Any]) -> list[str]:

@@ -57,6 +57,7 @@ _RULES: dict[str, _schema.Rule] = {
     "layout": _schema.Rule(str, **_OPTIONAL),
     "options": _schema.Rule(dict, **_OPTIONAL),
     "classes": _schema.Rule(list, item=str, **_OPTIONAL),
+    "head_classes": _schema.Rule(dict, **_OPTIONAL),
     "head_trained": _schema.Rule(bool, **_OPTIONAL),
     "clip_spec": _schema.Rule(dict, **_OPTIONAL),
     "adaptation": _schema.Rule(dict, **_OPTIONAL),

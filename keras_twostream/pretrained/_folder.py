@@ -43,6 +43,7 @@ _FIELDS: dict[str, _schema.Rule] = {
     "architecture": _schema.Rule(str),
     "options": _schema.Rule(dict),
     "classes": _schema.Rule(list, item=str, none=True, required=False),
+    "head_classes": _schema.Rule(dict, required=False),
     "head_trained": _schema.Rule(bool),
     "multi_label": _schema.Rule(bool, required=False),
     "clip_spec": _schema.Rule(dict),

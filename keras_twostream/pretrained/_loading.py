@@ -51,6 +51,8 @@ def load_spec(
     if keep_head:
         _check_classes(spec, model)
     names = classes or (spec.classes if keep_head else None)
+    if keep_head and spec.head_classes:
+        inspection.update_card(model, head_classes=dict(spec.head_classes))
     inspection.update_card(
         model,
         weights=spec.name,

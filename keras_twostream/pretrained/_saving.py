@@ -168,6 +168,10 @@ def _described(model: keras.Model, card: Mapping[str, Any]) -> dict[str, Any]:
         "architecture": card["architecture"],
         "options": card["options"],
         "classes": card.get("classes") and inspection.class_names(model),
+        "head_classes": {
+            head: inspection.class_names(model, head)
+            for head in card.get("head_classes") or {}
+        },
         "head_trained": inspection.head_is_trained(model),
         "multi_label": card.get("multi_label", False),
         "clip_spec": inspection.clip_spec(model).to_json(),

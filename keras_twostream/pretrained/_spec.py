@@ -2,9 +2,10 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keras_twostream._printing import is_printable, printable
 from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained._bounds import check_sizes
 from keras_twostream.spec import STREAMS
@@ -119,6 +120,8 @@ class WeightSpec(_Pinned):
             or a key map such as "torchvision_resnet".
         options: The builder's arguments the weights were made with.
         classes: Names of the head's classes, or None.
+        head_classes: Names of the classes of each head, by data set, where
+            there are several heads.
         head_trained: Whether the head in the file is of use as it is.
         multi_label: Whether a video may show several of the classes.
         clip_spec: Fields of the ClipSpec that differ from the builder's.
@@ -154,6 +157,9 @@ class WeightSpec(_Pinned):
     layout: str = OURS
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     classes: tuple[str, ...] | None = None
+    head_classes: Mapping[str, Sequence[str]] = dataclasses.field(
+        default_factory=dict
+    )
     head_trained: bool = False
     multi_label: bool = False
     clip_spec: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -287,12 +293,29 @@ def _check(spec: WeightSpec) -> None:
             f"Received: {spec.origin!r}"
         )
     _check_source(spec)
+    _check_heads(spec)
     check_sizes(spec.name, spec.options, spec.clip_spec)
     for field, length in _HEX.items():
         _check_hex(spec.name, field, getattr(spec, field), length)
     for file in spec.files:
         for field in ("sha256", "sha1", "git_blob", "sha256_prefix"):
             _check_hex(spec.name, field, getattr(file, field), _HEX[field])
+
+
+def _check_heads(spec: WeightSpec) -> None:
+    stated = spec.options.get("heads")
+    heads = stated if isinstance(stated, Mapping) else {}
+    for head, names in spec.head_classes.items():
+        listed = isinstance(names, list | tuple)
+        texts = listed and all(
+            isinstance(name, str) and is_printable(name) for name in names
+        )
+        if not texts or heads.get(head) != len(names):
+            raise WeightsError(
+                f"`head_classes` of {spec.name} must name as many classes as "
+                f"each of its heads has: {dict(heads)}. Received: "
+                f"{printable(head)!r}, {printable(names)[:80]}"
+            )
 
 
 def _check_source(spec: WeightSpec) -> None:

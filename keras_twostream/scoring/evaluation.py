@@ -168,7 +168,7 @@ class VideoEvaluator:
             labels=labels[read],
             scores={name: each[read] for name, each in scores.items()},
             kind="logits" if method == "logits" else "softmax",
-            classes=class_names(model) if self._head is None else (),
+            classes=class_names(model, self._head),
         )
 
 

@@ -13,14 +13,21 @@ from keras_twostream.training._partial_batch_norm import (
 )
 from keras_twostream.training._recipes import Recipe
 
-# Names of the layers that a recipe froze, for the next one to thaw.
+# Names of the layers that a recipe froze, and the rates of the dropout that it
+# turned off, for the next one to undo.
 _frozen: weakref.WeakKeyDictionary[keras.Model, list[str]] = (
+    weakref.WeakKeyDictionary()
+)
+_rates: weakref.WeakKeyDictionary[keras.Model, dict[str, float]] = (
     weakref.WeakKeyDictionary()
 )
 
 
 def freeze(model: keras.Model, recipe: Recipe) -> list[str]:
     """Freeze the layers that a recipe freezes.
+
+    Where it trains the last layers alone, there is no dropout before the
+    others: they are fixed features.
 
     Returns:
         Names of the newly frozen layers.
@@ -30,6 +37,9 @@ def freeze(model: keras.Model, recipe: Recipe) -> list[str]:
     """
     for name in _frozen.pop(model, ()):
         model.get_layer(name).trainable = True
+    for name, rate in _rates.pop(model, {}).items():
+        model.get_layer(name).rate = rate
+    _rates[model] = _without_dropout(model, recipe.retrain)
     wanted = _named(model, recipe) + _below(model, recipe.frozen_below)
     wanted += _earlier(model, recipe.retrain)
     frozen = [layer.name for layer in wanted if layer.trainable]
@@ -73,6 +83,19 @@ def _earlier(model: keras.Model, retrained: int) -> list[keras.layers.Layer]:
         for layer in model.layers
         if layer.weights and places[layer.name] > retrained
     ]
+
+
+def _without_dropout(model: keras.Model, retrained: int) -> dict[str, float]:
+    """Turn off dropout before layers that do not train; return its rates."""
+    if not retrained:
+        return {}
+    places, rates = places_from_end(model), {}
+    for layer in model.layers:
+        # A dropout has the place of the kernel before it.
+        fixed = places[layer.name] > retrained + 1
+        if fixed and isinstance(layer, keras.layers.Dropout):
+            rates[layer.name], layer.rate = layer.rate, 0.0
+    return rates
 
 
 def places_from_end(model: keras.Model) -> dict[str, int]:

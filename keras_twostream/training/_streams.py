@@ -100,8 +100,6 @@ def _built_options(model: keras.Model) -> dict[str, Any]:
 
     An option is left out where it has no effect: only a network of residual
     blocks has a place for its strides.
-
-    Only a network of residual blocks has a place for its strides.
     """
     try:
         options = dict(card(model).get("options", {}))

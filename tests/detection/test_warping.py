@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_twostream.detection.warping import warp
+from keras_twostream.detection.warping import warp, warp_on_host
 
 pytestmark = pytest.mark.agnostic
 
@@ -60,6 +60,8 @@ def test_regions_are_those_of_r_cnn(size, context):
     for crop, place, box in zip(crops, places, BOXES, strict=True):
         wanted = crop_with_opencv(images[place], box, size, context, fill)
         np.testing.assert_allclose(crop, wanted, atol=0.05)
+    fast = warp_on_host(images, places, np.array(BOXES), size, context, fill)
+    np.testing.assert_allclose(fast, crops, atol=0.05)
 
 
 def test_the_context_is_sixteen_pixels_of_the_crop():

@@ -107,6 +107,20 @@ def test_a_width_is_a_share_of_every_layer():
     }
 
 
+def test_batch_norm_stands_before_every_rectifier_but_the_last_layer_s():
+    net = kts.models.action_tubes(4, width=0.05, batch_norm=True, **SMALL)
+    names = [layer.name for layer in net.layers]
+    for name in ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7"):
+        first = names.index(f"flow_{name}")
+        assert names[first + 1 : first + 3] == [
+            f"flow_{name}_bn",
+            f"flow_{name}_relu",
+        ]
+        assert net.get_layer(f"flow_{name}").activation.__name__ == "linear"
+    assert not any("norm" in name for name in names)
+    assert "flow_fc8_bn" not in names
+
+
 def test_features_in_place_of_scores():
     net = kts.models.action_tubes(include_top=False, **SMALL)
     flow = np.zeros((2, 1, 67, 67, 2), "float32")

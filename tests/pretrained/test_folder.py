@@ -118,6 +118,31 @@ def test_heads_for_data_sets_replace_the_one(trained, several):
     )
 
 
+def test_the_classes_of_every_head_travel_with_the_weights(several, tmp_path):
+    names = {"ucf101": list("abcdefg"), "hmdb51": list("vwxyz")}
+    model = kts.load(f"local:{several}")
+    inspection.update_card(model, head_classes=names)
+    folder = hub.save_pretrained(model, tmp_path / "named")
+    again = kts.load(f"local:{folder}")
+    for head, classes in names.items():
+        assert inspection.class_names(again, head) == classes
+    assert inspection.class_names(again) == names["ucf101"]
+    assert "hmdb51, 5: v, w, x, y, z" in (folder / "README.md").read_text()
+    with pytest.raises(UnknownNameError, match="no head 'hmdb52'.*hmdb51"):
+        inspection.class_names(again, "hmdb52")
+    other = kts.load(f"local:{folder}", heads={"ucf101": 2})
+    assert inspection.class_names(other, "ucf101") == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    "classes", [{"ucf101": ["a"]}, {"other": ["a"]}, {"ucf101": "abcdefg"}]
+)
+def test_names_that_do_not_fit_the_heads_are_refused(several, classes):
+    edit_config(several, head_classes=classes)
+    with pytest.raises(WeightsError, match="`head_classes` of .* must name as"):
+        kts.load(f"local:{several}")
+
+
 def test_one_head_replaces_those_for_data_sets(several):
     for changes in ({"classes": ["x", "y", "z"]}, {"heads": None}):
         model = kts.load(f"local:{several}", **changes)

@@ -126,6 +126,19 @@ def test_the_last_layers_of_each_stream_train_alone(build, count, expected):
     }
 
 
+def test_dropout_stands_only_before_layers_that_train():
+    """Karpathy et al. 2014, section 5: what does not train is a feature."""
+    recipe = training.load_recipe("context_fovea_transfer")
+    model = kts.models.context_fovea(
+        2, **recipe.options, clip_spec={"crop": (32, 32)}
+    )
+    names = ("flat_dropout", "fc6_dropout", "fc7_dropout")
+    for retrain, rates in ((1, (0, 0, 0.9)), (3, (0.9,) * 3), (0, (0.9,) * 3)):
+        training.compile(model, recipe, steps=2, retrain=retrain)
+        found = [model.get_layer(f"rgb_{name}").rate for name in names]
+        assert tuple(found) == rates
+
+
 def test_pattern_that_freezes_nothing_is_refused(build):
     with pytest.raises(SpecError, match="freezes layers that match 'fc99'"):
         training.compile(build(), "actors", steps=2, frozen=["fc99"])

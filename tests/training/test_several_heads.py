@@ -9,7 +9,7 @@ import tensorflow as tf
 from click.testing import CliRunner
 
 import keras_twostream as kts
-from keras_twostream import data, training
+from keras_twostream import data, inspection, training
 from keras_twostream.cli._evaluate import evaluate_command
 from keras_twostream.cli._train import train_command
 from keras_twostream.errors import SpecError
@@ -105,6 +105,9 @@ def test_two_columns_of_a_table_train_two_heads(
     assert set(report) <= {"motion", "number"} and "motion" in report
     model = kts.load(f"local:{out / 'model'}")
     assert {name: x.shape[-1] for name, x in model.output.items()} == HEADS
+    names = inspection.class_names(model, "motion")
+    assert names == ["slides", "stands"] == inspection.class_names(model)
+    assert inspection.class_names(model, "number") == ["a", "b", "c"]
     part = video_folder / "part.csv"  # a list that lacks the class "a"
     lines = table.read_text().splitlines()
     part.write_text("\n".join([lines[0], *(x for x in lines if ",b" in x)]))
