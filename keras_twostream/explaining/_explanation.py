@@ -113,7 +113,7 @@ class Explanation:
     def to_json(self) -> dict[str, Any]:
         """Return the explanation as JSON-compatible values.
 
-        Maps appear as their centres, once a second.
+        Maps appear as their centres, in the middle of each second.
         """
         shares = {s: values.tolist() for s, values in self.timelines.items()}
         return {

@@ -1,5 +1,6 @@
 """Explanations: a planted cue is found, shares add up, maps lie on frames."""
 
+import dataclasses
 import json
 
 import av
@@ -20,14 +21,15 @@ from keras_twostream.errors import (
     UnknownNameError,
     UntrainedHeadError,
 )
-from keras_twostream.explaining import METHODS
+from keras_twostream.explaining import METHODS, _material
 from keras_twostream.explaining._contributions import (
     coalitions,
     shapley_values,
 )
 from keras_twostream.explaining._gradients import gradient
 from keras_twostream.explaining._material import VideoMaterial
-from keras_twostream.explaining._projection import Projection
+from keras_twostream.explaining._occlusion import Occlusion
+from keras_twostream.explaining._projection import FrameMaps, Projection
 from keras_twostream.explaining._spatial_maps import Place
 from keras_twostream.layers import FoldTime, UnfoldTime, stream_inputs
 from keras_twostream.spec import ClipSpec
@@ -200,6 +202,18 @@ def test_a_step_s_map_falls_on_its_own_frames():
     np.testing.assert_allclose(heat, np.arange(7) / 6, atol=1e-4)
 
 
+def test_a_step_of_flow_is_in_the_middle_of_its_fields():
+    spec = SPEC.replace(temporal_stride=6, flow_length=4, streams=("flow",))
+    frames = np.zeros((spec.span(), 32, 32, 3), "uint8")
+    projection = Projection(VideoMaterial(frames, spec, None), ["flow"])
+    maps = np.stack([np.zeros((2, 2)), np.ones((2, 2))])
+    projection.add(0, [("flow", Place(), maps)])
+    heat = projection.finished()["flow"].mean((1, 2))
+    middles = [pairs.mean() for pairs in spec.flow_pairs()]
+    expected = np.interp(np.arange(spec.span()), middles, [0, 1])
+    np.testing.assert_allclose(heat, expected, atol=1e-4)
+
+
 def test_a_long_video_is_explained_window_by_window():
     frames = video_with_red(slice(0, 8), slice(0, 8), count=40)
     frames[20:] = 127  # the cue is gone in the second half
@@ -208,6 +222,50 @@ def test_a_long_video_is_explained_window_by_window():
     assert len(why.windows) > 4 and heat[5] > 0.6 and heat[35] == 0
     first, *_, last = why.timelines["rgb"]
     assert first > 0 and last == pytest.approx(0, abs=1e-4)
+    # The whole is the mean of the windows, the quiet ones included.
+    difference = why.logit - why.neutral_logit
+    assert why.contributions == {"rgb": pytest.approx(difference, rel=1e-4)}
+
+
+def test_frames_of_one_window_and_of_several_count_alike():
+    spec = SPEC.replace(streams=("rgb",))
+    material = VideoMaterial(np.zeros((40, 32, 32, 3), "uint8"), spec, None)
+    projection = Projection(material, ["rgb"])
+    for clip in range(len(material.spans)):
+        projection.add(clip, [("rgb", Place(), np.ones((2, 2, 2)))])
+    maps = projection.finished()["rgb"]
+    np.testing.assert_allclose(maps, 1, atol=1e-6)
+
+
+def test_clips_too_many_to_keep_are_cut_a_second_time(monkeypatch):
+    frames = np.zeros((40, 32, 32, 3), "uint8")
+    material = VideoMaterial(frames, SPEC.replace(streams=("rgb",)), None)
+    monkeypatch.setattr(_material, "_KEPT", 3 * 2 * 32 * 32 * 3)  # 3 clips
+    for _ in range(2):
+        batches = material.batches(2)
+        assert sum(len(x["rgb"]) for x in batches) == len(material.spans)
+
+
+def test_probabilities_of_several_actions_at_once_are_their_own():
+    model = detector_of_red(("rgb",))
+    head = model.get_layer("rgb_fc")
+    head.set_weights([np.zeros((1, 2), "f4"), np.array([1, 2], "f4")])
+    inspection.update_card(model, multi_label=True)
+    clip = clip_of(SPEC.replace(streams=("rgb",)))
+    for label, logit in (("dark", 1), ("red", 2)):
+        why = kts.explain(clip, model, label=label)
+        expected = 1 / (1 + np.exp(-logit))
+        assert why.probability == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_rim_is_covered_as_often_as_the_middle():
+    def mean(clips):
+        return clips["rgb"].mean(axis=(1, 2, 3))
+
+    look = Occlusion(mean, {"rgb": np.zeros(3)}, (1, 3, 3), 4)
+    ((_, _, maps),) = look({"rgb": np.ones((1, 1, 6, 6, 3), "f4")}, 0)
+    # Each patch of 4 by 4 pixels is 16 of the 36 that the mean is of.
+    np.testing.assert_allclose(maps, np.full((1, 1, 3, 3), 16 / 36), rtol=1e-5)
 
 
 @pytest.mark.agnostic
@@ -219,6 +277,7 @@ def test_other_weights_look_elsewhere(build):
         inspection.update_card(model, head_trained=True)
         found.append(kts.explain(clip, model, label=1).maps["rgb"])
     np.testing.assert_array_equal(found[0], found[2])
+    assert min(maps.min() for maps in found) >= 0
     assert np.corrcoef(found[0].ravel(), found[1].ravel())[0, 1] < 0.9
 
 
@@ -292,6 +351,15 @@ def test_what_glows_is_brighter():
     glowing = overlay(image, heat)
     np.testing.assert_array_equal(glowing[0, 0], image[0, 0])
     assert glowing[3, 3].sum() > 2 * image[3, 3].sum()
+
+
+def test_centres_are_those_of_the_middle_of_each_second(why):
+    small = np.eye(20, dtype="float32")[:, None]  # moves a cell each frame
+    maps = FrameMaps({"rgb": small}, (1, 20))
+    moving = dataclasses.replace(why, maps=maps, rate=10.0)
+    rows = moving.to_json()["per_second"]
+    # Frames 5 and 15, in the middle of a cell of 20.
+    assert [row["centres"]["rgb"][0] for row in rows] == [0.275, 0.775]
 
 
 # === The trained network ===
