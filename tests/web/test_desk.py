@@ -1,10 +1,22 @@
 """The work behind the web page, without a page."""
 
+import threading
+import time
+import types
+
 import pytest
+from small_model import small_model
 
 import keras_twostream as kts
-from keras_twostream import actors, web
-from keras_twostream.errors import SpecError, UnknownNameError, VideoError
+from keras_twostream import actors, hub, web
+from keras_twostream.errors import (
+    SpecError,
+    UnknownNameError,
+    UntrainedHeadError,
+    VideoError,
+)
+from keras_twostream.web import desk as work
+from keras_twostream.web import page
 
 SHIPPED = "spatiotemporal_resnet.actors"
 
@@ -29,8 +41,9 @@ def test_a_desk_answers_as_predict_does(video, tmp_path):
     label, score = expected.top(1)[0]
     assert said.title == f"{label.replace('_', ' ')}, {score:.0%}"
     assert set(said.scores) == {"fused", *expected.streams}
-    best = max(said.scores["fused"].values())
-    assert best == pytest.approx(score, abs=1e-6)
+    names = [name.replace("_", " ") for name, _ in expected.top(5)]
+    assert list(said.scores["fused"]) == names
+    assert said.scores["fused"][names[0]] == pytest.approx(score, abs=1e-6)
     assert said.video.is_file() and said.sheet.is_file()
     assert parts[-1] == pytest.approx(1)
     starts = [row[1] for row in said.rows]
@@ -70,3 +83,48 @@ def test_a_visitor_names_no_model_but_those_of_the_page(video, tmp_path):
 def test_a_page_has_a_model(tmp_path):
     with pytest.raises(SpecError, match="at least one model"):
         web.Desk([], tmp_path)
+
+
+def test_a_random_classifier_is_refused_before_any_video(tmp_path, monkeypatch):
+    monkeypatch.setattr(hub, "load", lambda name: small_model(trained=False))
+    with pytest.raises(UntrainedHeadError):
+        desk(tmp_path).model(SHIPPED)
+
+
+def test_one_video_is_worked_on_at_a_time(video, tmp_path, monkeypatch):
+    at_work, most = [], []
+
+    def answer(*_):
+        at_work.append(1)
+        time.sleep(0.1)
+        most.append(len(at_work))
+        at_work.pop()
+
+    monkeypatch.setattr(hub, "load", lambda name: small_model())
+    monkeypatch.setattr(work, "_actions", answer)
+    ask = (str(video), SHIPPED, lambda *_: None)
+    shared = desk(tmp_path)
+    threads = [
+        threading.Thread(target=shared.answer, args=ask) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1, 1]
+
+
+def test_an_error_names_the_upload_without_its_folder(tmp_path):
+    class Shown(Exception):
+        def __init__(self, words, print_exception):
+            super().__init__(words)
+
+    gradio = types.SimpleNamespace(
+        Error=Shown, Progress=lambda: lambda *_, **__: None
+    )
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    answer = page._answering(desk(tmp_path), gradio)
+    with pytest.raises(Shown, match="broken.mp4") as shown:
+        answer(str(broken), SHIPPED)
+    assert str(tmp_path) not in str(shown.value)
