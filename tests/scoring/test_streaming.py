@@ -7,6 +7,7 @@ import itertools
 import re
 import threading
 import time
+import types
 
 import av
 import keras
@@ -19,7 +20,7 @@ import keras_twostream as kts
 from keras_twostream import errors
 from keras_twostream.data.cutting import rolling
 from keras_twostream.data.video import live
-from keras_twostream.scoring import predicting
+from keras_twostream.scoring import predicting, streaming
 
 FRAMES = 60
 
@@ -219,6 +220,75 @@ def test_no_window_spans_a_loss():
     assert not window.is_full
     window.push(small)
     assert window.snapshot()[0] == window.newest == SPEC.span() + 100
+
+
+def test_a_camera_that_was_turned_fills_its_window_anew():
+    window = rolling.Rolling(SPEC)
+    for _ in range(SPEC.span()):
+        window.push(np.zeros((32, 48, 3), np.uint8))
+    window.push(np.zeros((48, 32, 3), np.uint8))
+    assert not window.is_full and len(window.snapshot()[1]) == 1
+
+
+def test_no_window_spans_a_source_that_was_opened_again():
+    image = np.zeros((32, 48, 3), np.uint8)
+    buffer = streaming._Buffer(live.Line("http://camera/"), SPEC, None)
+    for number in range(SPEC.span() + 1):
+        joined = 0 < number < SPEC.span()
+        arrival = live.Arrival(image, number / 25, 0.0, joined)
+        for _ in buffer._pushed(arrival):
+            pass
+        assert buffer.rolling.is_full == (number == SPEC.span() - 1)
+
+
+def test_waits_double_until_a_frame_comes(monkeypatch):
+    there = [True, False, False, True, *[False] * 6]
+    waits = []
+
+    @contextlib.contextmanager
+    def opened(line):
+        if not there.pop(0):
+            raise OSError("away")
+        yield iter(pictures(1))
+
+    monkeypatch.setattr(live, "_opened", opened)
+    monkeypatch.setattr(live, "_sleep", lambda wait, _: waits.append(wait))
+    line = live.Line("http://camera/", patience=100)
+    frames = list(live.arrivals(line, lambda: not there))
+    assert [frame.joined for frame in frames] == [False, False]
+    assert waits == [0.5, 1, 2, 0.5, 1, 2, 4, 8, 8, 8]
+
+
+def test_a_damaged_packet_is_passed_over():
+    class Packet:
+        def __init__(self, frames):
+            self.frames = frames
+
+        def decode(self):
+            if not self.frames:
+                raise av.InvalidDataError(1, "damaged")
+            return self.frames
+
+    container = types.SimpleNamespace(
+        demux=lambda stream: map(Packet, ([1], [], [2, 3]))
+    )
+    assert list(live._undamaged(container, None)) == [1, 2, 3]
+
+
+def test_seconds_begin_with_the_first_frame(tmp_path):
+    path = tmp_path / "late.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", 25)
+        stream.height, stream.width, stream.pix_fmt = 48, 72, "yuv420p"
+        for number, image in enumerate(pictures(3)):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts = 100 + number  # the recording begins after 4 s
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with av.open(str(path)) as container:
+        assert next(container.decode(video=0)).time > 3
+    seconds = [x.second for x in live.arrivals(live.Line(path, pace=None))]
+    np.testing.assert_allclose(seconds, [0, 0.04, 0.08], atol=2e-3)
 
 
 def test_a_playlist_is_refused(model, tmp_path):
