@@ -117,6 +117,26 @@ def test_a_plot_has_bars_and_curves(tmp_path):
     assert figure._repr_png_().startswith(b"\x89PNG")
 
 
+def test_a_rounding_error_is_no_second():
+    windows = np.array([[0, 1], [1, 2], [2, np.nextafter(3, 4)]])
+    assert len(predicted(windows=windows).per_second()) == 3
+
+
+def test_segments_in_json_are_as_sure_as_was_asked():
+    document = predicted().to_json(threshold=0.75)
+    assert [
+        (x["start"], x["end"], x["label"]) for x in document["segments"]
+    ] == [(0, 0.75, "wave_hand"), (1.25, 2, "sit_down")]
+    assert predicted().to_json(threshold=0.9)["segments"] == []
+
+
+def test_pictures_tell_the_whole_video_s_own_probabilities():
+    whole = np.array([0.2, 0.3, 0.5])  # as multi-view pooling gives them
+    story = predicted(probabilities=whole).story()
+    np.testing.assert_array_equal(story.whole["fused"], whole)
+    np.testing.assert_array_equal(story.whole["flow"], TIMES[-1])
+
+
 # === Pictures ===
 
 

@@ -86,6 +86,36 @@ def test_an_export_that_differs_is_not_kept(clips, home, monkeypatch):
     assert not list(home.rglob("*.onnx"))
 
 
+def test_scores_that_are_no_numbers_differ():
+    scores = np.ones((2, 3))
+    engines._compare("rgb", scores, scores)
+    with pytest.raises(SpecError, match="scores of rgb differ"):
+        engines._compare("rgb", np.full((2, 3), np.nan), scores)
+
+
+@tensorflow
+def test_each_shape_of_batch_has_a_runner_of_its_own(clips, monkeypatch):
+    made = []
+
+    def runner(engine, clips, shapes):
+        made.append(len(clips["rgb"]))
+        return lambda clips: {"fused": np.zeros(len(clips["rgb"]))}
+
+    monkeypatch.setattr(Engine, "_runner", runner)
+    engine = Engine("onnxruntime", scorer(small_model()), clips=3)
+    last = {name: clip[:1] for name, clip in clips.items()}
+    for batch in (clips, last, clips):
+        assert len(engine(batch)["fused"]) == len(batch["rgb"])
+    assert made == [2, 1]
+
+
+@tensorflow
+def test_a_gpu_keeps_keras(clips, home, monkeypatch):
+    monkeypatch.setattr(engines._acceleration, "has_gpu", lambda: True)
+    assert Engine("auto", scorer(small_model()), engines.LONG)(clips) is None
+    assert not list(home.rglob("*.onnx"))
+
+
 @tensorflow
 def test_a_prediction_names_its_engine():
     model = small_model()
