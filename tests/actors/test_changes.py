@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_twostream import actors, data
+from keras_twostream.actors import changes
 from keras_twostream.errors import SpecError, UnknownNameError
 
 
@@ -34,6 +35,14 @@ def test_the_state_changes_between_the_boundaries_only(clips, label):
     after = largest_difference(frames[end], frames[end + 8])
     across = largest_difference(frames[start - 1], frames[end])
     assert across > 2 * max(before, after)
+
+
+@pytest.mark.parametrize("count", [60, 120])
+def test_a_change_is_never_shorter_than_promised(count):
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        start, end = changes._bounds(count, rng)
+        assert end - start >= 0.08 * count - 1  # both are rounded
 
 
 @pytest.mark.parametrize(

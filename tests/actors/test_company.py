@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from keras_twostream import actors, data
+from keras_twostream.actors import company
+from keras_twostream.actors.scene import Scene
 from keras_twostream.errors import SpecError, UnknownNameError
 
 PAIR = ("wave_flag", "bend")
@@ -58,6 +60,41 @@ def test_a_reversed_action_shows_the_same_boxes_backwards():
     heights = down[:, 0, 3] - down[:, 0, 1], up[:, 0, 3] - up[:, 0, 1]
     assert heights[0][0] > 1.2 * heights[0][-1]
     np.testing.assert_allclose(heights[0], heights[1][::-1], atol=6)
+
+
+def test_the_nearest_person_is_painted_last(monkeypatch):
+    orders = []
+
+    def feet(stage, time, figures, still):
+        orders.append([figure.view.origin[:, 1].mean() for figure in figures])
+        return np.zeros((2, 2, 3), np.uint8)
+
+    monkeypatch.setattr(company, "draw_frame", feet)
+    for index in range(4):
+        actors.render_company(("bend", "run", "jump"), index=index)
+    assert all(order == sorted(order) for order in orders)
+
+
+def test_arms_circle_as_the_camera_sees_it_whoever_faces_it(monkeypatch):
+    facings, standing = [], company._standing
+
+    def noted(*arguments):
+        scene = standing(*arguments)
+        facings.append(scene.facing)
+        return scene
+
+    monkeypatch.setattr(company, "_standing", noted)
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        stage = Scene((112, 112), "train", rng)
+        stage.pan = 0.0
+        figure = company._figure(stage, "circle_arms_clockwise", 0, 1, rng)
+        _, fills = figure.parts[3]  # an arm, whose hand is drawn last
+        hand = fills[-1][0].mean(axis=1)
+        x, y = (hand - hand.mean(axis=0)).T
+        turn = np.diff(np.unwrap(np.arctan2(y, x)))  # y goes down
+        assert np.median(turn) > 0, facings
+    assert set(facings) == {-1, 1}
 
 
 def test_the_list_names_every_box(tmp_path):

@@ -96,6 +96,23 @@ def test_coco_with_videos_and_tracks(tmp_path):
     assert track.boxes.tolist() == [[4, 5, 13, 24], [5, 5, 14, 24]]
 
 
+def test_a_box_of_a_part_of_a_pixel_is_that_pixel(tmp_path):
+    annotations = [{**coco()["annotations"][1], "bbox": [4, 5, 0.25, 20]}]
+    (tmp_path / "a.json").write_text(json.dumps(coco(annotations=annotations)))
+    (track,) = read_tracks(tmp_path / "a.json")
+    assert track.boxes.tolist() == [[4, 5, 4, 24]]
+
+
+def test_instances_of_youtube_vis_are_tracks(tmp_path):
+    annotations = [
+        {**row, "instance_id": row.pop("track_id")}
+        for row in coco()["annotations"]
+    ]
+    (tmp_path / "a.json").write_text(json.dumps(coco(annotations=annotations)))
+    (track,) = read_tracks(tmp_path / "a.json")
+    assert track.frames.tolist() == [0, 1]
+
+
 def test_frames_are_numbered_by_their_files_where_nothing_else_says(tmp_path):
     images = [
         {"id": 10 + i, "video_id": 1, "file_name": f"a/img_{i:05d}.jpg"}

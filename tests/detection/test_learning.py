@@ -20,7 +20,7 @@ from keras_twostream.detection import (
 from keras_twostream.detection.batches import RegionBatches
 from keras_twostream.detection.cutting import Cutter
 from keras_twostream.detection.learning import RegionFeatures
-from keras_twostream.detection.store import AnnotatedVideo, RegionStore
+from keras_twostream.detection.store import AnnotatedVideo, RegionStore, _name
 from keras_twostream.errors import SpecError, VideoError, WeightsError
 
 pytestmark = pytest.mark.portable
@@ -79,6 +79,21 @@ def test_given_boxes_are_brought_to_the_size_of_the_frames():
 def test_what_is_in_the_store_is_not_found_again(store, company, monkeypatch):
     monkeypatch.setattr(RegionStore, "_regions_of", None)
     store.fill()
+
+
+def test_regions_of_another_flow_are_not_taken_for_these():
+    video, spec = AnnotatedVideo("a.mp4", ()), kts.ClipSpec()
+    names = {
+        _name(video, other, RegionSpec(), 8)
+        for other in (
+            spec.replace(flow_algorithm="farneback"),
+            spec.replace(
+                flow_algorithm="farneback", flow_parameters={"levels": 2}
+            ),
+            spec.replace(flow_algorithm="dis"),
+        )
+    }
+    assert len(names) == 3
 
 
 def test_a_video_that_cannot_be_read_is_left_out(company, detector, tmp_path):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.io import loadmat
 
 from keras_twostream.detection.linking import link, path_score
+from keras_twostream.detection.tracks import Tube
 from keras_twostream.errors import SpecError
 
 HERE, THERE = (0, 0, 9, 9), (50, 50, 59, 59)
@@ -129,3 +130,10 @@ def test_linking_the_authors_boxes_finds_their_tubes(shared):
     for number, (path, mine) in enumerate(zip(paths, found, strict=True)):
         assert mine.places.tolist() == [number] * len(boxes)
         assert mine.score == pytest.approx(path.total_score, abs=1e-6)
+
+
+def test_a_tube_ends_after_its_last_frame():
+    boxes = np.tile([0.0, 0, 9, 9], (25, 1))
+    tube = Tube("run", np.arange(50, 75), boxes, 1.0, np.ones(25), rate=25.0)
+    assert tube.seconds == (2, 3)
+    assert (tube.to_json()["start"], tube.to_json()["end"]) == (2, 3)
