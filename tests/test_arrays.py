@@ -2,7 +2,9 @@
 
 import io
 import random
+import struct
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -61,6 +63,20 @@ def test_a_bomb_is_refused_before_it_is_unpacked(path, monkeypatch):
         _arrays.read_arrays(path, SpecError)
 
 
+def test_arrays_of_a_bomb_are_counted_together(path):
+    zeros = np.zeros(5_000_000)  # 40 MB, which one array may have
+    np.savez_compressed(path, a=zeros, b=zeros)
+    with pytest.raises(SpecError, match="unpack to 80 MB, more than 67 MB"):
+        _arrays.read_arrays(path, SpecError)
+
+
+def test_an_error_that_names_the_file_is_not_wrapped(path):
+    with pytest.raises(SpecError) as refused:
+        with _arrays.whole(path, WeightsError, "Go home."):
+            raise SpecError(f"{path} has no classes.")
+    assert str(refused.value) == f"{path} has no classes."
+
+
 def test_matlab_s_variables_come_back(tmp_path):
     for packed in (False, True):
         path = tmp_path / f"{packed}.mat"
@@ -83,3 +99,13 @@ def test_a_bomb_of_matlab_is_refused_before_it_is_unpacked(
     monkeypatch.setenv(_arrays.ARRAYS_LIMIT, "2000")
     monkeypatch.setattr(scipy.io, "loadmat", lambda path: {"a": 1})
     assert _arrays.read_matlab(path, SpecError) == {"a": 1}
+
+
+def test_a_bomb_of_a_big_endian_matlab_is_refused(tmp_path, monkeypatch):
+    body = zlib.compress(bytes(80_000_000), 9)
+    head = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x01\x00MI"
+    path = tmp_path / "bomb.mat"
+    path.write_bytes(head + struct.pack(">II", 15, len(body)) + body)
+    monkeypatch.setattr(scipy.io, "loadmat", lambda path: pytest.fail("read"))
+    with pytest.raises(SpecError, match="bomb.mat would unpack to"):
+        _arrays.read_matlab(path, SpecError)

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from keras_twostream._processes import FreshProcesses
+
 pytestmark = pytest.mark.agnostic
 
 SCRIPT = """
@@ -30,3 +32,12 @@ def test_a_script_without_a_guard_may_start_processes(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["begun", "9 done 0 failed"]
+
+
+def test_the_script_is_back_once_a_process_runs():
+    script = sys.modules["__main__"]
+    process = FreshProcesses().Process(target=print)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert sys.modules["__main__"] is script

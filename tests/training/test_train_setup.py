@@ -119,3 +119,16 @@ def test_a_saved_model_takes_the_recipe_s_options(build, registered, tmp_path):
         {},
     )
     assert set(model.output) == {"rgb", "flow"}
+
+
+def test_a_config_keeps_what_was_set_to_nothing(build, tmp_path):
+    flags = {"seed": 0, "val_share": 0.0, "balance": False, "epochs": None}
+    _train_run._write_config(
+        tmp_path,
+        {**flags, "changes": {}, "out": tmp_path},
+        ["train", "--val-share", "0"],
+        training.load_recipe("finetune"),
+        build(),
+    )
+    written = tomllib.loads((tmp_path / "config.toml").read_text())
+    assert written["train"] == {"seed": 0, "val_share": 0.0, "balance": False}
