@@ -46,6 +46,16 @@ from keras_twostream.cli._options import (
     default="safetensors",
     show_default=True,
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where: this process, or the Ray cluster that it belongs to.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1), help="Videos at once on a cluster."
+)
 @list_options
 @bound_option
 @json_option

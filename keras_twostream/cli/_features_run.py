@@ -1,16 +1,20 @@
 """The work of `keras-twostream features`."""
 
+import dataclasses
+import functools
+import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from keras_twostream import _files, _schema, inspection, training
+from keras_twostream import _cluster, _files, _schema, inspection, training
 from keras_twostream._opencv import cv2
 from keras_twostream.cli import _console
-from keras_twostream.cli._files import check_writable, distinct
+from keras_twostream.cli._files import check_writable, distinct, model_name
 from keras_twostream.cli._train_setup import load_anything
 from keras_twostream.data import Annotations, read_annotations
 from keras_twostream.data.lists.annotations import LIST_SUFFIXES
@@ -80,47 +84,148 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
         without its ending.
     """
     check_writable(flags["out"])
-    model = load_anything(flags["model"])
-    extractor = training.FeatureExtractor(
-        inspection.taps(model, flags["taps"]),
-        inspection.clip_spec(model),
-        num_clips=flags["num_clips"],
-        crops=flags["crops"],
-        protocol=flags["protocol"],
-        batch_size=flags["batch_size"],
-        bound=flags["bound"],
-        step=flags["step"],
-    )
+    settings = _settings(flags)
     videos = _videos(flags)
     targets = _targets(videos, flags["out"])
+    extractor = _extractor(settings)
     _claim(flags["out"], extractor.made)
-    kind = flags["file_format"]
+    waiting = {
+        video: target
+        for video, target in targets.items()
+        if not training.has_features(
+            target, settings.taps, settings.file_format, video
+        )
+    }
     report: dict[str, Any] = {
         "out": str(flags["out"]),
         "done": [],
-        "present": 0,
+        "present": len(targets) - len(waiting),
         "failed": [],
         "files": {video: str(file) for video, file in targets.items()},
     }
     began = time.perf_counter()
-    for done, (video, target) in enumerate(targets.items(), 1):
-        if training.has_features(target, flags["taps"], kind, video):
-            report["present"] += 1
-            continue
-        try:
-            training.write_features(target, extractor(video), kind)
+    if flags["engine"] == "local":
+        results = _here(waiting, extractor, settings.file_format)
+    else:
+        results = _on_cluster(waiting, settings, flags["workers"])
+    for done, (video, reason) in enumerate(results, 1):
+        if reason:
+            report["failed"].append({"source": video, "reason": reason})
+            _console.say(f"Left out: {video}: {reason}", err=True)
+        else:
             report["done"].append(video)
-        except (VideoError, SpecError, cv2.error) as error:
-            report["failed"].append({"source": video, "reason": str(error)})
-            _console.say(f"Left out: {video}: {error}", err=True)
-        rate = (done - report["present"]) / (time.perf_counter() - began)
-        _console.say(f"{done}/{len(targets)}  {rate:.1f} videos/s", err=True)
+        rate = done / (time.perf_counter() - began)
+        _console.say(f"{done}/{len(waiting)}  {rate:.1f} videos/s", err=True)
     _console.say(
         f"{len(report['done'])} done, {report['present']} were there already, "
         f"{len(report['failed'])} left out",
         err=True,
     )
     return report
+
+
+# === Work, here or on a cluster ===
+
+
+@dataclasses.dataclass(frozen=True)
+class _Settings:
+    """What every process needs to know to make the same features."""
+
+    model: str
+    taps: tuple[str, ...]
+    num_clips: int | None
+    crops: str
+    protocol: str | None
+    batch_size: int
+    bound: float
+    step: int | None
+    file_format: str
+
+
+def _settings(flags: dict[str, Any]) -> _Settings:
+    names = [field.name for field in dataclasses.fields(_Settings)]
+    values = {name: flags[name] for name in names}
+    values["taps"] = tuple(values["taps"])
+    place = model_name(values["model"])
+    if place.startswith("local:"):  # a process elsewhere has another folder
+        place = f"local:{os.path.abspath(place.removeprefix('local:'))}"
+    return _Settings(**{**values, "model": place})
+
+
+def _here(
+    waiting: dict[str, Path],
+    extractor: training.FeatureExtractor,
+    file_format: str,
+) -> Iterator[tuple[str, str]]:
+    """Yield each video, with the reason why it has no features, or ""."""
+    for video, target in waiting.items():
+        yield video, _write(video, target, extractor, file_format)
+
+
+def _on_cluster(
+    waiting: dict[str, Path], settings: _Settings, workers: int | None
+) -> Iterator[tuple[str, str]]:
+    """Yield as `_here`, in the order in which the cluster ends."""
+    ray = _cluster.connect("--engine ray")
+    jobs = {
+        (os.path.abspath(video), os.path.abspath(target)): video
+        for video, target in waiting.items()
+    }
+    results = _cluster.spread(
+        ray, work, jobs, (settings,), workers=workers, on_gpu=True
+    )
+    for job, result in results:
+        yield jobs[job], str(result)
+
+
+def work(job: tuple[str, str], settings: _Settings) -> str:
+    """Write the features of one video, in a process of a cluster.
+
+    Args:
+        job: The video, and its target as `write_features` takes it.
+        settings: The settings of the run.
+
+    Returns:
+        The reason why the video cannot be read; empty where it could.
+    """
+    video, target = job
+    return _write(video, target, _kept(settings), settings.file_format)
+
+
+def _write(
+    video: str,
+    target: str | Path,
+    extractor: training.FeatureExtractor,
+    file_format: str,
+) -> str:
+    try:
+        training.write_features(target, extractor(video), file_format)
+    except (VideoError, SpecError, cv2.error) as error:
+        return str(error)
+    return ""
+
+
+@functools.lru_cache(maxsize=1)
+def _kept(settings: _Settings) -> training.FeatureExtractor:
+    """Load the model for the first video of a process alone."""
+    return _extractor(settings)
+
+
+def _extractor(settings: _Settings) -> training.FeatureExtractor:
+    model = load_anything(settings.model)
+    return training.FeatureExtractor(
+        inspection.taps(model, settings.taps),
+        inspection.clip_spec(model),
+        num_clips=settings.num_clips,
+        crops=settings.crops,
+        protocol=settings.protocol,
+        batch_size=settings.batch_size,
+        bound=settings.bound,
+        step=settings.step,
+    )
+
+
+# === Files ===
 
 
 def _claim(out: Path, made: dict[str, Any]) -> None:

@@ -1,6 +1,8 @@
 """`features` and `evaluate`, with a small network in place of a loaded one."""
 
 import json
+import sys
+import types
 from pathlib import Path
 
 import keras
@@ -46,6 +48,67 @@ def test_features_say_as_json_what_was_done(run, tmp_path):
     again = run(*command)
     assert again.exit_code == 0
     assert json.loads(again.stdout)["present"] == 1
+
+
+class _Ray:
+    """A cluster of this process, whose node dies at every job of one name."""
+
+    class exceptions:
+        RayError = ChildProcessError
+
+    def __init__(self, dies):
+        self.dies = dies
+
+    def init(self, **_):
+        pass
+
+    def cluster_resources(self):
+        return {"CPU": 1}
+
+    def remote(self, work):
+        task = types.SimpleNamespace(remote=lambda *call: (work, *call))
+        return types.SimpleNamespace(options=lambda **_: task)
+
+    def wait(self, running, timeout):
+        return running[-1:], running[:-1]
+
+    def get(self, reference):
+        work, job, *rest = reference
+        if self.dies in job[0]:
+            raise ChildProcessError("out of memory")
+        return work(job, *rest)
+
+
+def test_a_cluster_makes_the_same_features(run, tmp_path, monkeypatch):
+    videos = tmp_path / "videos" / "wave"
+    for seed in range(4):
+        path = videos / f"{seed}.mp4"
+        actors.write_clip(path, "wave_hand", seed, size=(64, 80))
+    command = ["features", "m", "--data", videos.parent, "--tap", "rgb.pool"]
+    command += ["--clips", "1", "--json"]
+    assert run(*command, "--out", tmp_path / "here").exit_code == 0
+    cluster = _Ray(dies="2.mp4")
+    monkeypatch.setitem(sys.modules, "ray", cluster)
+    there = [*command, "--out", tmp_path / "there", "--engine", "ray"]
+    first = run(*there)
+    assert first.exit_code == 1
+    (failed,) = json.loads(first.stdout)["failed"]
+    assert "2.mp4" in failed["source"] and "out of memory" in failed["reason"]
+    cluster.dies = "nothing"
+    again = json.loads(run(*there).stdout)
+    assert again["present"] == 3 and len(again["done"]) == 1
+    for path in sorted((tmp_path / "here").rglob("*.safetensors")):
+        other = tmp_path / "there" / path.relative_to(tmp_path / "here")
+        assert path.read_bytes() == other.read_bytes()
+
+
+def test_a_cluster_needs_ray(run, tmp_path, monkeypatch):
+    video = actors.write_clip(tmp_path / "a.mp4", "wave_hand", size=(64, 80))
+    monkeypatch.setitem(sys.modules, "ray", None)
+    command = ["features", "m", "--data", video, "--tap", "rgb.pool"]
+    command += ["--out", tmp_path / "out", "--engine", "ray"]
+    found = run(*command)
+    assert found.exit_code == 2 and "keras-twostream[ray]" in found.stderr
 
 
 @pytest.mark.parametrize("file_format", ["safetensors", "npy"])
