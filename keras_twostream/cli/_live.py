@@ -17,6 +17,7 @@ from keras_twostream.cli import _console, _files, _model
 from keras_twostream.cli._options import (
     debug_option,
     device_option,
+    engine_option,
     file_option,
     flow_option,
     yes_option,
@@ -71,6 +72,7 @@ Sink = Callable[[Any], None]  # takes each LivePrediction
     help="Print one JSON document per line, one for each window.",
 )
 @flow_option
+@engine_option
 @device_option
 @debug_option
 def live_command(
@@ -78,6 +80,7 @@ def live_command(
     name: str | None,
     yes: bool,
     algorithm: str | None,
+    engine: str,
     as_json: bool,
     video: Path | None,
     window: bool,
@@ -106,6 +109,7 @@ def live_command(
         hop=options["hop"],
         pace=options["pace"] or None,
         patience=options["patience"],
+        engine=engine,
     )
     tally = _Tally()
     try:

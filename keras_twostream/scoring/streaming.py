@@ -21,6 +21,7 @@ from keras_twostream.data.video.live import Line, LiveSource, arrivals
 from keras_twostream.errors import SpecError
 from keras_twostream.prediction import Prediction
 from keras_twostream.scoring import predicting
+from keras_twostream.scoring.engines import Engine, check_engine
 from keras_twostream.spec import ClipSpec
 
 _LOSS = 2.0  # seconds without a frame; no window spans more
@@ -68,6 +69,7 @@ def stream(
     hop: float | None = None,
     pace: float | None = 1.0,
     patience: float = 30.0,
+    engine: str = "auto",
 ) -> Iterator[LivePrediction]:
     """Name the actions of a camera or a stream while it runs.
 
@@ -86,6 +88,9 @@ def stream(
         pace: Seconds of a file that are played in one second; None reads it
             as fast as it is scored, and drops nothing.
         patience: Seconds after which a source that went away is given up.
+        engine: As in `predict`. "auto" takes ONNX Runtime if the network was
+            exported before, and "onnxruntime" exports it before the source is
+            opened.
 
     Yields:
         A `LivePrediction` for each window: a prediction of that window, with
@@ -94,7 +99,9 @@ def stream(
     Raises:
         UntrainedHeadError: If the model's classifier is random.
         VideoError: If the source cannot be opened, or is lost for good.
-        SpecError: If an argument is not as above.
+        SpecError: If an argument is not as above, or the model cannot be
+            exported for ONNX Runtime.
+        MissingLibraryError: If ONNX Runtime is asked for and not installed.
 
     Example:
 
@@ -103,22 +110,22 @@ def stream(
         print(answer.top(1), f"{answer.latency:.2f} s late")
     ```
     """
+    check_engine(engine)
     model, spec = predicting.ready(model, flow)
     if hop is not None and not hop > 0:
         raise SpecError(
             f"`hop` must be seconds, more than 0. Received: hop={hop!r}"
         )
     line = Line(source, pace, patience)
-    return _answers(line, model, spec, hop)
+    return _answers(line, _Watcher(model, spec, line.name, engine), hop)
 
 
 def _answers(
-    line: Line, model: keras.Model, spec: ClipSpec, hop: float | None
+    line: Line, watcher: "_Watcher", hop: float | None
 ) -> Iterator[LivePrediction]:
-    watcher = _Watcher(model, spec, line.name)
     watcher.warm_up()
     paced = not (line.is_file and line.pace is None)
-    buffer = _Buffer(line, spec, hop)
+    buffer = _Buffer(line, watcher.spec, hop)
     windows = buffer.newest() if paced else buffer.every()
     try:
         for window in windows:
@@ -228,22 +235,34 @@ class _Buffer:
 class _Watcher:
     """A model that answers about windows."""
 
-    def __init__(self, model: keras.Model, spec: ClipSpec, name: str) -> None:
-        self._model, self._spec, self._name = model, spec, name
+    def __init__(
+        self, model: keras.Model, spec: ClipSpec, name: str, engine: str
+    ) -> None:
+        self._model, self.spec, self._name = model, spec, name
         self._network = predicting.kept_scorer(model)
+        self._runtime = Engine(engine, self._network, clips=1)
 
     def warm_up(self) -> None:
         """Compile before the first frame, so that it need not wait."""
-        spec = self._spec
-        self._network.predict_on_batch(
+        # An export is compared with Keras on this clip, so it is not empty.
+        rng, spec = np.random.default_rng(0), self.spec
+        shape = 1, spec.clip_length, *spec.crop
+        levels = {
+            stream: rng.uniform(0, 255, (*shape, spec.channels(stream)))
+            for stream in spec.streams
+        }
+        self._scores(
             {
-                stream: np.zeros(
-                    (1, spec.clip_length, *spec.crop, spec.channels(stream)),
-                    np.uint8 if stream == "rgb" else np.float32,
+                stream: values.astype(
+                    np.uint8 if stream == "rgb" else "float32"
                 )
-                for stream in spec.streams
+                for stream, values in levels.items()
             }
         )
+
+    def _scores(self, clip: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        scores = self._runtime(clip) or self._network.predict_on_batch(clip)
+        return {name: np.asarray(rows) for name, rows in scores.items()}
 
     def answer(self, window: _Window, rolling: Rolling) -> LivePrediction:
         """Score one window."""
@@ -251,18 +270,19 @@ class _Watcher:
         with watch("flow"):
             clip = rolling.clip(window.first, window.frames)
         with watch("network"):
-            logits = {
-                name: np.asarray(scores)
-                for name, scores in self._network.predict_on_batch(clip).items()
-            }
+            logits = self._scores(clip)
         end = window.first + len(window.frames)
         spans = np.array([[window.first, end]]) / rolling.rate
         plain = predicting.prediction_of(
-            self._name, self._model, self._spec, spans, logits
+            self._name, self._model, self.spec, spans, logits
         )
         done = time.monotonic()
         return LivePrediction(
-            **{**vars(plain), "seconds": watch.seconds},
+            **{
+                **vars(plain),
+                "seconds": watch.seconds,
+                "engine": self._runtime.used,
+            },
             picture=window.picture,
             motion=rolling.motion(),
             latency=done - window.moment,

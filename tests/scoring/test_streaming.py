@@ -17,10 +17,10 @@ from PIL import Image
 from small_model import SPEC, small_model
 
 import keras_twostream as kts
-from keras_twostream import errors
+from keras_twostream import errors, onnx_files
 from keras_twostream.data.cutting import rolling
 from keras_twostream.data.video import live
-from keras_twostream.scoring import predicting, streaming
+from keras_twostream.scoring import engines, predicting, streaming
 
 FRAMES = 60
 
@@ -68,6 +68,32 @@ def test_each_window_is_answered_as_predict_does(model, video):
         )
         assert answer.picture.shape == (48, 72, 3)
     assert answers[-1].dropped == 0
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow" or bool(onnx_files.missing()),
+    reason="exported on TensorFlow, with ONNX's libraries",
+)
+def test_onnx_runtime_answers_alike(model, video, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_TWOSTREAM_HOME", str(tmp_path))
+    monkeypatch.setattr(engines, "_opened", {})
+    found = {}
+    for engine in ("auto", "onnxruntime"):
+        answers = kts.stream(video, model, pace=None, engine=engine)
+        found[engine] = next(answers)
+        answers.close()
+    assert found["auto"].engine == "keras"  # nothing was exported before
+    assert found["onnxruntime"].engine == "onnxruntime"
+    np.testing.assert_allclose(
+        found["onnxruntime"].probabilities,
+        found["auto"].probabilities,
+        atol=1e-4,
+    )
+
+
+def test_an_unknown_engine_is_refused_before_the_source_is_opened(model):
+    with pytest.raises(errors.SpecError, match="`engine` must be one of"):
+        kts.stream("rtsp://nowhere", model, engine="onnx")
 
 
 def test_flow_is_computed_once_for_each_pair(model, video, monkeypatch):
