@@ -95,22 +95,19 @@ def costs(model: keras.Model) -> Costs:
 def _walk(model: keras.Model, inputs: list[Any]) -> list[LayerCost]:
     found: list[LayerCost] = []
 
-    def count(layer: Any, *args: Any, **kwargs: Any) -> Any:
-        outputs = layer(*args, **kwargs)
-        if isinstance(layer, keras.Model):
-            shapes = [x.shape for x in keras.tree.flatten(args)]
-            fixed = [keras.Input(batch_shape=shape) for shape in shapes]
-            found.extend(_walk(layer, fixed))
-        else:
-            found.append(_cost(layer, args, outputs))
-        return outputs
+    def counting(layer: Any) -> Any:
+        def shapes(*args: Any, **kwargs: Any) -> Any:
+            outputs = layer.compute_output_spec(*args, **kwargs)
+            if isinstance(layer, keras.Model):
+                found.extend(_walk(layer, keras.tree.flatten(args)))
+            else:
+                found.append(_cost(layer, args, outputs))
+            return outputs
 
-    # A copy is called, so that the model's own graph stays as it is.
-    keras.models.clone_model(
-        model,
-        input_tensors=keras.tree.pack_sequence_as(model.input, inputs),
-        call_function=count,
-    )
+        return shapes
+
+    # Shapes alone go through the model's own graph: no layer is called.
+    model._run_through_graph(inputs, operation_fn=counting)
     return found
 
 

@@ -72,19 +72,22 @@ class BatchNormalization(keras.layers.BatchNormalization):
         shape, rows = ops.shape(wide), wide
         if len(shape) != 4:  # as the kernel wants; places are alike to it
             rows = ops.reshape(wide, (-1, 1, 1, shape[-1]))
-        ones = ops.ones_like(self.moving_mean)
+        channels = shape[-1:]
+        gamma = _tensor(self.gamma) if self.scale else ops.ones(channels)
+        beta = _tensor(self.beta) if self.center else ops.zeros(channels)
+        # Its moving average takes n / (n - 1) of the variance.
+        larger = _unbiased(shape)
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             rows,
-            _tensor(self.gamma) if self.scale else ones,
-            _tensor(self.beta) if self.center else ops.zeros_like(ones),
+            gamma,
+            beta,
+            _tensor(self.moving_mean),
+            _tensor(self.moving_variance) * larger,
             epsilon=self.epsilon,
+            exponential_avg_factor=1.0 - self.momentum,
         )
-        # Its own moving average takes n / (n - 1) of the variance.
-        variance = variance * _biased(shape)
-        self._move(self.moving_mean, _tensor(self.moving_mean), mean)
-        self._move(
-            self.moving_variance, _tensor(self.moving_variance), variance
-        )
+        self.moving_mean.assign(mean)
+        self.moving_variance.assign(variance / larger)
         if len(shape) != 4:
             outputs = ops.reshape(outputs, shape)
         return ops.cast(outputs, self.compute_dtype)
@@ -93,9 +96,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
         average.assign(before + (seen - before) * (1.0 - self.momentum))
 
 
-def _biased(shape: tuple) -> Any:
-    """Return (n - 1) / n of the n values of each channel."""
+def _unbiased(shape: tuple) -> Any:
+    """Return n / (n - 1) of the n values of each channel; 1 of a single one."""
     *sides, _ = shape
     if all(isinstance(side, int) for side in sides):
-        return 1.0 - 1.0 / max(math.prod(sides), 1)
-    return 1.0 - 1.0 / ops.cast(ops.prod(ops.stack(sides)), "float32")
+        count = math.prod(sides)
+        return count / max(count - 1, 1)
+    count = ops.cast(ops.prod(ops.stack(sides)), "float32")
+    return count / ops.maximum(count - 1.0, 1.0)

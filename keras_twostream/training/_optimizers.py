@@ -32,6 +32,7 @@ class _ByVariable:
     """
 
     _var_key: Callable[[Any], Any]  # from Keras's optimiser, the other base
+    _decay: Callable[[Any, Any], None]  # from the kernels
 
     def __init__(
         self, *args: Any, multipliers: Mapping[str, float] | None = None, **kw
@@ -62,9 +63,7 @@ class _ByVariable:
         if factor != 1.0:  # each operation has to be traced
             learning_rate = learning_rate * factor
         if self.weight_decay and is_decayed(path):
-            value = ops.convert_to_tensor(variable)
-            rate = ops.cast(learning_rate, value.dtype)
-            self.assign_sub(variable, rate * self.weight_decay * value)
+            self._decay(variable, learning_rate)
         super().update_step(gradient, variable, learning_rate)
 
     def _apply_weight_decay(self, variables):
@@ -83,6 +82,7 @@ class _InOneKernel:
     """
 
     _alone = False
+    _rates: dict[Any, Any]
 
     def apply(self, grads, trainable_variables=None):
         self._alone = _is_alone()
@@ -105,6 +105,53 @@ class _InOneKernel:
 
     def _share(self) -> None:
         """Compute what the updates of all variables have in common."""
+
+    def _clip_gradients(self: Any, grads):
+        """Clip as Keras does, with one operation for each square."""
+        base: Any = super()
+        if not (self._alone and self.global_clipnorm) or self.clipnorm:
+            return base._clip_gradients(grads)
+        import tensorflow as tf
+
+        halves = [tf.nn.l2_loss(x) for x in grads if x is not None]
+        norm = tf.sqrt(2.0 * tf.add_n(halves))
+        most = self.global_clipnorm
+        # As in Keras, NaN where the norm is not finite.
+        scale = most * tf.minimum(1.0 / norm, 1.0 / most) + (norm - norm)
+        return [x if x is None else x * scale for x in grads]
+
+    def _backend_update_step(self: Any, grads, trainable_variables, rate):
+        """Update each variable without asking how devices divide them."""
+        if not self._alone:
+            base: Any = super()
+            base._backend_update_step(grads, trainable_variables, rate)
+            return
+        self._rates = {}
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            own = isinstance(variable, keras.Variable)
+            self.update_step(
+                gradient, variable.value if own else variable, rate
+            )
+
+    def _decay(self: Any, variable, learning_rate) -> None:
+        """Subtract learning rate x weight decay x the variable."""
+        if not self._alone:
+            value = ops.convert_to_tensor(variable)
+            rate = ops.cast(learning_rate, value.dtype)
+            self.assign_sub(variable, rate * self.weight_decay * value)
+            return
+        import tensorflow as tf
+
+        # Most variables have the same rate, whose product is one operation.
+        key = id(learning_rate), variable.dtype
+        if key not in self._rates:
+            rate = ops.cast(learning_rate, variable.dtype)
+            self._rates[key] = rate * self.weight_decay, learning_rate
+        tf.raw_ops.ResourceApplyGradientDescent(
+            var=variable.handle,
+            alpha=self._rates[key][0],
+            delta=variable.value(),
+        )
 
 
 class _MomentumKernel(_InOneKernel):
