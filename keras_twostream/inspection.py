@@ -367,10 +367,10 @@ def _output(model: keras.Model, name: str) -> Any:
             f"{model.name} has no activation named {name!r}."
             f"{did_you_mean(name, tap_names(model))}"
         )
-    return keras.tree.map_structure(_unfolded, layer.output)
+    return keras.tree.map_structure(unfolded, layer.output)
 
 
-def _unfolded(tensor: Any) -> Any:
+def unfolded(tensor: Any) -> Any:
     """Return a tensor with an axis of time, if time is in its batch."""
     steps = folded_steps(tensor)
     return tensor if steps is None else UnfoldTime(steps)(tensor)

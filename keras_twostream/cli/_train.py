@@ -22,6 +22,8 @@ from keras_twostream.cli._settings import (
     parse_text,
 )
 
+DEFAULT_MODEL = "spatiotemporal_resnet.actors"
+
 
 def _pattern_with_group(_, __, value: str) -> str:
     """Check a regular expression whose first group names the recording."""
@@ -56,8 +58,8 @@ def _pattern_with_group(_, __, value: str) -> str:
 )
 @click.option(
     "--model",
-    default="spatiotemporal_resnet.actors",
-    show_default=True,
+    default=None,
+    show_default=f"{DEFAULT_MODEL}, or the teacher",
     help="A model, a weight to start from, or a run's or model's folder.",
 )
 @click.option(
@@ -149,6 +151,12 @@ def _pattern_with_group(_, __, value: str) -> str:
     metavar="STREAM=RUN",
     help="Start a stream from another run's model, or flow=rgb:RUN.",
 )
+@click.option(
+    "--distill",
+    metavar="TEACHER",
+    help="A trained two-stream model, or a run's folder, from which one stream "
+    "(rgb) learns motion, so that it needs no flow when it is used.",
+)
 @click.option("--patience", type=click.IntRange(1), help="Early stopping.")
 @click.option(
     "--keep",
@@ -226,6 +234,7 @@ def train_command(as_json: bool, **flags: Any) -> None:
     ):
         flags[name] = assignments(flags[name], flag)
     flags["init"] = assignments(flags["init"], "--init", parse_text)
+    flags["model"] = flags["model"] or flags["distill"] or DEFAULT_MODEL
     report = _run(flags, command)
     if as_json:
         _console.print_json(report)
@@ -233,6 +242,8 @@ def train_command(as_json: bool, **flags: Any) -> None:
 
 def _run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
     if flags.pop("task") == "tubes":
+        if flags.pop("distill"):
+            raise click.UsageError("--distill is of networks that see clips.")
         from keras_twostream.cli import _tubes_run
 
         return _tubes_run.train(flags)

@@ -119,7 +119,8 @@ def _train(
     """
     out = flags["out"]
     with _devices(flags["devices"], recipe):
-        model = _model(flags, recipe, lists, before)
+        teacher = _teacher(flags)
+        model = _model(flags, recipe, lists, before, teacher)
         # The weights, the best ones, and an optimizer's two moments.
         check_writable(out, room=16 * model.count_params())
         _console.say(
@@ -139,6 +140,7 @@ def _train(
                 recipe,
                 out,
                 validation=lists.validation,
+                teacher=teacher,
                 settings=_settings(flags, lists, flags["seed"] or 0),
                 callbacks=_callbacks(flags, lists, recipe),
                 announce=lambda line: _console.say(line, err=True),
@@ -257,9 +259,17 @@ def _recipe(flags: dict[str, Any]) -> training.Recipe:
 def _default_recipe(flags: dict[str, Any]) -> str:
     """Return the paper's recipe for random weights, else one for small data."""
     architecture = flags["model"].partition(".")[0]
+    if flags["distill"]:
+        return "distillation"
     if flags["weights"] == "none" and architecture in training.list_recipes():
         return architecture
     return "finetune"
+
+
+def _teacher(flags: dict[str, Any]) -> keras.Model | None:
+    if not flags["distill"]:
+        return None
+    return setup.load_anything(flags["distill"])
 
 
 def _model(
@@ -267,6 +277,7 @@ def _model(
     recipe: training.Recipe,
     lists: Lists,
     before: keras.Model | None,
+    teacher: keras.Model | None,
 ) -> keras.Model:
     options = dict(flags["option"])
     if before is not None:
@@ -275,10 +286,13 @@ def _model(
             {**recipe.options, **options},
             {**recipe.spec, **dict(flags["spec"])},
         )
-    if flags["streams"]:
-        names = flags["streams"].split(",")
+    streams = flags["streams"] or ("rgb" if teacher else None)
+    if streams:
+        names = streams.split(",")
         options["streams"] = tuple(name.strip() for name in names)
     spec = dict(flags["spec"])
+    if teacher is not None:
+        spec = {**training.clip_of_teacher(teacher), **spec}
     if lists.multi_label:  # probabilities that add up to one cannot say it
         spec.setdefault("score_fusion", "logits")
     model = setup.build_model(

@@ -36,6 +36,10 @@ from keras_twostream.training._compile import default_recipe as default_recipe
 from keras_twostream.training._devices import devices as devices
 from keras_twostream.training._devices import has_gpu as has_gpu
 from keras_twostream.training._devices import set_precision as set_precision
+from keras_twostream.training._distillation import Student as Student
+from keras_twostream.training._distillation import (
+    clip_of_teacher as clip_of_teacher,
+)
 from keras_twostream.training._hold_out import hold_out as hold_out
 from keras_twostream.training._losses import (
     ContrastiveCosine as ContrastiveCosine,

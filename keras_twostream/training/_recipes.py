@@ -25,9 +25,11 @@ TABLES = (
     "options",
     "spec",
     "input",
+    "distill",
 )
 # Entries of the tables that do not depend on the model.
 ENTRIES = {
+    "distill": ("features", "scores", "temperature"),
     "schedule": ("name", "at", "factor", "warmup", "end"),
     "input": (
         "augment",
@@ -125,6 +127,10 @@ class Recipe:
         spec: Fields of the ClipSpec that training changes.
         input: Options of `data.video_dataset`: augment, mirror, colour,
             sampler, flow_values, short, bound.
+        distill: Weights of the losses by which a student follows its teacher:
+            "features", of the mean squared difference before the classifier,
+            and "scores", of the divergence of class probabilities at a
+            "temperature". For runs with a teacher alone.
         stages: Changes of each further stage of training against the stage
             before: tables of fields, or of "table.entry".
     """
@@ -160,6 +166,7 @@ class Recipe:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     spec: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     input: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    distill: Mapping[str, float] = dataclasses.field(default_factory=dict)
     stages: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
@@ -391,7 +398,10 @@ def _check_numbers(recipe: Recipe) -> None:
             "The optimiser adam has no weight decay; adamw has. Received: "
             f"weight_decay={recipe.weight_decay!r}"
         )
-    for table in ("multipliers", "loss_weights"):
+    if "temperature" in recipe.distill:
+        warmth = recipe.distill["temperature"]
+        _check_number("distill.temperature", warmth, *POSITIVE)
+    for table in ("multipliers", "loss_weights", "distill"):
         for entry, value in getattr(recipe, table).items():
             _check_number(f"{table}.{entry}", value, *NOT_NEGATIVE)
 

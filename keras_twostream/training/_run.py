@@ -15,10 +15,15 @@ from keras_twostream.data import layouts, video_dataset
 from keras_twostream.data.lists.annotations import Annotations, as_pairs
 from keras_twostream.data.lists.labels import several
 from keras_twostream.errors import SpecError, WeightsError
-from keras_twostream.inspection import card, class_names, clip_spec
+from keras_twostream.inspection import (
+    card,
+    class_names,
+    clip_spec,
+    update_card,
+)
 from keras_twostream.scoring.plots import plot_curves
 from keras_twostream.scoring.scorer import head_names, refuse_regions
-from keras_twostream.training._ahead import build_ahead
+from keras_twostream.training._ahead import build_ahead, step_alone
 from keras_twostream.training._batches import filled_up, labelled
 from keras_twostream.training._boundaries import BoundaryTable, rounds
 from keras_twostream.training._checkpoint import KeepBest, Resume, RunLog
@@ -26,6 +31,11 @@ from keras_twostream.training._compile import (
     boundary_scale,
     compile,
     output_names,
+)
+from keras_twostream.training._distillation import (
+    Student,
+    fed_clip,
+    fingerprint,
 )
 from keras_twostream.training._identity import identity
 from keras_twostream.training._progress import Progress
@@ -83,6 +93,7 @@ def train(
     out: str | os.PathLike,
     *,
     validation: Annotations | Sequence[tuple[str, Any]] = (),
+    teacher: keras.Model | None = None,
     settings: RunSettings | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     announce: Callable[[str], None] = lambda line: None,
@@ -101,6 +112,9 @@ def train(
         out: The run's folder.
         validation: As `items`, for the accuracy by clip after each epoch, from
             one centred clip per video.
+        teacher: A trained model that the model learns from, too, with the
+            weights of `recipe.distill`; it is frozen and stays as it is. The
+            model has one stream, and takes the teacher's clip of it.
         settings: See `RunSettings`.
         callbacks: More callbacks, called before those that keep the best
             weights and save. Their state is not part of a checkpoint.
@@ -111,7 +125,8 @@ def train(
         The contents of `metrics.json`.
 
     Raises:
-        SpecError: If a setting is wrong.
+        SpecError: If a setting is wrong, or the teacher does not fit.
+        UntrainedHeadError: If the teacher's classifier is random.
         VideoError: If no video can be read.
         WeightsError: If the folder's checkpoint is of another model, other
             videos or other settings, or the folder cannot be written.
@@ -119,7 +134,8 @@ def train(
     call = "train(model, items, recipe, out)"
     pairs = as_pairs(items, call)
     held_out = as_pairs(validation, call) if len(validation) else []
-    run = _Run(model, recipe, Path(out), settings or RunSettings(), announce)
+    settings = settings or RunSettings()
+    run = _Run(model, recipe, Path(out), settings, announce, teacher)
     with _files.refused(out, WeightsError, _AGAIN):
         return run.go(pairs, held_out, list(callbacks))
 
@@ -132,11 +148,16 @@ class _Run:
         out: Path,
         settings: RunSettings,
         announce: Callable[[str], None] = lambda line: None,
+        teacher: keras.Model | None = None,
     ) -> None:
         self.announce = announce
         self.model, self.recipe, self.out = model, recipe, out
-        self.settings = settings
+        self.settings, self.teacher = settings, teacher
         refuse_regions(model)
+        _refuse_no_teacher(recipe, teacher)
+        self.clip = fed_clip(model, teacher)
+        if teacher is not None:
+            self.model = Student(model, teacher, recipe.distill)
         self.several_heads = len(head_names(model)) > 1
         _refuse_unfit_for_heads(self)
         self.epochs = settings.epochs or 0
@@ -176,6 +197,8 @@ class _Run:
         self._fit(items, validation, steps, resume, callbacks)
         if self.settings.keep == "best":
             best.load_best(self.model)
+        if self.teacher is not None:  # the optimiser is the pair's
+            update_card(self.model, head_trained=True)
         metrics = {
             "monitor": best.monitor,
             "epochs": resume.epoch,
@@ -208,6 +231,9 @@ class _Run:
         weights = self.settings.class_weight or {}
         made = card(self.model)
         options = made.get("options", {})
+        taught = {}
+        if self.teacher is not None:
+            taught["teacher"] = fingerprint(self.teacher)
         return identity(
             items,
             validation,
@@ -222,6 +248,7 @@ class _Run:
             seed=self.settings.seed,
             multi_label=self.settings.multi_label,
             class_weight={str(k): float(v) for k, v in weights.items()},
+            **taught,
         )
 
     def _fit(self, items, validation, steps, resume, callbacks) -> None:
@@ -241,6 +268,7 @@ class _Run:
                 self.batch_size, steps, self.epochs, resume.step
             )
             build_ahead(self.model, dataset)
+            step_alone(self.model)
             self.model.fit(
                 monitor.watch(dataset),
                 **part,
@@ -348,14 +376,21 @@ class _Run:
         }
         if self.settings.multi_label:
             items = [(path, several(label)) for path, label in items]
-        return video_dataset(
-            items, clip_spec(self.model), **{**usual, **options}
-        )
+        clip = self.clip if options["training"] else clip_spec(self.model)
+        return video_dataset(items, clip, **{**usual, **options})
 
     def _monitor(self) -> str:
         if output_names(self.model) is not None:
             return "val_loss"
         return "val_auc" if self.settings.multi_label else "val_accuracy"
+
+
+def _refuse_no_teacher(recipe: Recipe, teacher: keras.Model | None) -> None:
+    if recipe.distill and teacher is None:
+        raise SpecError(
+            f"The recipe {recipe.name!r} distils, and there is no teacher. "
+            "Give train(..., teacher=model), or on the command line --distill."
+        )
 
 
 def _refuse_unfit_for_heads(run: _Run) -> None:

@@ -1,0 +1,267 @@
+"""A two-stream teacher, rgb alone, and rgb that learned from the teacher.
+
+    python benchmarks/distillation.py WORK [--real UCF101_SIX] [--steps 300]
+
+Three sets of videos, of which two tell classes apart by motion:
+
+    actors     the seventeen classes of the drawn actors; the shipped network
+               is the teacher
+    direction  real clips forwards or backwards, each mirrored as well: the
+               class is the way in which time runs
+    six        the same clips by their six classes
+
+Both rgb networks begin with the teacher's rgb stream and take the same steps
+on the same clips; one has the teacher's features and scores to follow. The
+teacher of real clips is trained here, from random weights. Milliseconds are
+of one clip, its optical flow and the folded network, without decoding. What
+is in WORK already is not done again, and a run that was killed goes on.
+"""
+
+import argparse
+import itertools
+import json
+import statistics
+import time
+from pathlib import Path
+
+import av
+import cv2
+import keras
+import numpy as np
+
+import keras_twostream as kts
+from keras_twostream import actors, training
+
+SETS = ("actors", "direction", "six")
+NETWORKS = ("teacher", "rgb alone", "distilled rgb")
+DRAWN = {"train": 408, "test": 340}
+REAL = {"train": 25, "test": 10}  # videos of each of six classes
+TEST_GROUPS = tuple(f"_g{number:02d}_" for number in range(1, 8))
+SMALL = {
+    "depth": 18,
+    "width": 16,
+    "clip_length": 4,
+    "flow_length": 4,
+    "clip_spec": {
+        "temporal_stride": 4,
+        "train_strides": (3, 5),
+        "short_side": 72,
+        "crop": (64, 64),
+        "flow_algorithm": "farneback",
+        "flow_bound": 10.0,
+    },
+}
+SIZE = (128, 96)
+TIMED = 15
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--real", type=Path, help="six classes of UCF-101")
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--sets", nargs="+", default=SETS, choices=SETS)
+    parser.add_argument("--few", action="store_true", help="a trial")
+    given = parser.parse_args()
+    print("| set | network | videos right | ms a clip |\n|---|---|---|---|")
+    for name in given.sets:
+        if name != "actors" and given.real is None:
+            continue
+        print(*Study(name, given).rows(), sep="\n", flush=True)
+
+
+class Study:
+    """One set of videos: its networks, measured once each."""
+
+    def __init__(self, name: str, given: argparse.Namespace) -> None:
+        self._name, self._steps = name, given.steps
+        self._work = given.work / name
+        self._work.mkdir(parents=True, exist_ok=True)
+        self._results = self._work / "results.json"
+        self._cache = str(self._work / "cache")  # the first run fills it
+        make = {"actors": drawn, "direction": both_ways, "six": by_class}[name]
+        self._lists = {
+            part: make(self._work / "videos", part, given)
+            for part in ("train", "test")
+        }
+        self._classes = self._lists["train"].classes
+
+    def rows(self) -> list[str]:
+        """Return a row for each network, then the share of the gap closed."""
+        found = [self._measured(network) for network in NETWORKS]
+        rows = [
+            f"| {self._name} | {network} | {x['top1']:.1%} | {x['ms']:.0f} |"
+            for network, x in zip(NETWORKS, found, strict=True)
+        ]
+        best, alone, distilled = (x["top1"] for x in found)
+        if best > alone:
+            share = (distilled - alone) / (best - alone)
+            rows.append(f"| {self._name} | gap closed | {share:.0%} | |")
+        return rows
+
+    def _measured(self, network: str) -> dict[str, float]:
+        known = {}
+        if self._results.exists():
+            known = json.loads(self._results.read_text())
+        if network not in known:
+            model = self._trained(network)
+            known[network] = {
+                "top1": self._accuracy(model),
+                "ms": milliseconds(model, self._lists["test"].paths[0]),
+            }
+            self._results.write_text(json.dumps(known, indent=1))
+        return known[network]
+
+    def _accuracy(self, model: keras.Model) -> float:
+        scores = training.evaluate_videos(
+            model, self._lists["test"], num_clips=3, cache=self._cache
+        )
+        return scores.report()["fused"]["top1"]
+
+    def _trained(self, network: str) -> keras.Model:
+        folder = self._work / network.replace(" ", "_")
+        if (folder / "model").exists():
+            return kts.load(f"local:{folder / 'model'}")
+        if network == "teacher" and self._name == "actors":
+            return kts.load("spatiotemporal_resnet.actors")
+        keras.utils.set_random_seed(0)
+        if network == "teacher":
+            return self._run(folder, self._new(), "finetune")
+        teacher = self._trained("teacher")
+        options = kts.inspection.card(teacher)["options"]
+        student = kts.models.spatiotemporal_resnet(
+            **{**options, "streams": ("rgb",), "outputs": "fused"}
+        )
+        kts.inspection.update_card(student, classes=list(self._classes))
+        training.copy_stream(teacher, student, "rgb")
+        if network == "rgb alone":
+            return self._run(folder, student, "finetune")
+        return self._run(folder, student, "distillation", teacher)
+
+    def _new(self) -> keras.Model:
+        model = kts.models.spatiotemporal_resnet(
+            len(self._classes), outputs="streams", **SMALL
+        )
+        kts.inspection.update_card(model, classes=list(self._classes))
+        return model
+
+    def _run(
+        self,
+        folder: Path,
+        model: keras.Model,
+        recipe: str,
+        teacher: keras.Model | None = None,
+    ) -> keras.Model:
+        videos = self._lists["train"]
+        each = len(videos.paths) // training.load_recipe(recipe).batch_size
+        training.train(
+            model,
+            videos,
+            training.load_recipe(recipe).replace(least_steps=0),
+            folder,
+            teacher=teacher,
+            settings=training.RunSettings(
+                epochs=-(-self._steps // max(each, 1)),
+                keep="last",
+                cache=self._cache,
+                batch_size=min(16, len(videos.paths)),
+            ),
+        )
+        kts.inspection.update_card(model, head_trained=True)
+        model = training.fused_copy(model)
+        kts.save_pretrained(model, folder / "model")
+        return model
+
+
+# === Videos ===
+
+
+def drawn(
+    folder: Path, part: str, given: argparse.Namespace
+) -> kts.data.Annotations:
+    count = 17 if given.few else DRAWN[part]
+    actors.generate(folder, count, part, progress=False)
+    return kts.data.read_annotations(folder / f"{part}.json")
+
+
+def both_ways(
+    folder: Path, part: str, given: argparse.Namespace
+) -> kts.data.Annotations:
+    for path in chosen(part, given):
+        frames = None
+        for way, mirrored in itertools.product(("forwards", "backwards"), "nm"):
+            place = folder / part / way / f"{path.stem}_{mirrored}.mp4"
+            if place.exists():
+                continue
+            if frames is None:
+                frames = small(path)
+            one = frames[::-1] if way == "backwards" else frames
+            write(place, one[:, :, ::-1] if mirrored == "m" else one)
+    return kts.data.read_annotations(folder / part)
+
+
+def by_class(
+    folder: Path, part: str, given: argparse.Namespace
+) -> kts.data.Annotations:
+    for path in chosen(part, given):
+        place = folder / part / path.parent.name / path.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if not place.exists():
+            place.symlink_to(path.resolve())
+    return kts.data.read_annotations(folder / part)
+
+
+def chosen(part: str, given: argparse.Namespace) -> list[Path]:
+    """Return videos of each class, of recordings that the other part lacks."""
+    found = []
+    for folder in sorted(given.real.iterdir()):
+        inside = [
+            path
+            for path in sorted(folder.glob("*.mp4"))
+            if (part == "test") == any(g in path.name for g in TEST_GROUPS)
+        ]
+        count = 2 if given.few else REAL[part]
+        places = np.linspace(0, len(inside) - 1, min(count, len(inside)))
+        found += [inside[int(place)] for place in places]
+    return found
+
+
+def small(path: Path) -> np.ndarray:
+    frames = kts.data.read_frames(path)
+    return np.stack(
+        [cv2.resize(x, SIZE, interpolation=cv2.INTER_AREA) for x in frames]
+    )
+
+
+def write(path: Path, frames: np.ndarray) -> None:
+    """Write a file at 25 frames a second; it gets its name when whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part.mp4")
+    with av.open(str(part), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for picture in frames:
+            picture = np.ascontiguousarray(picture)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    part.rename(path)
+
+
+# === Time ===
+
+
+def milliseconds(model: keras.Model, path: str) -> float:
+    """Return the median time of one clip: flow, cutting and the network."""
+    network = kts.deploy.folded(model)
+    frames = kts.data.read_frames(path)[: kts.clip_spec(model).span() + 1]
+    times = []
+    for _ in range(TIMED):
+        start = time.perf_counter()
+        network.predict_on_batch(kts.clips(frames, model))
+        times.append(time.perf_counter() - start)
+    return 1e3 * statistics.median(times)
+
+
+if __name__ == "__main__":
+    main()
