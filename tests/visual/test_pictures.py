@@ -49,6 +49,13 @@ def test_the_video_is_one_that_browsers_play(written):
         assert sum(1 for _ in container.decode(video=0)) == 6
 
 
+def test_given_frames_come_at_the_rate_of_the_model():
+    spec = ClipSpec(short_side=32, crop=(24, 24), frame_rate=10.0)
+    frames = np.zeros((3, 32, 40, 3), np.uint8)
+    seconds = [second for second, _, _ in visual.footage(frames, spec)]
+    assert seconds == pytest.approx([0, 0.1, 0.2])
+
+
 def test_the_index_stands_before_the_frames(written):
     content = written.read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")

@@ -132,6 +132,12 @@ def test_fields_and_frames_of_several_sizes_are_measured(tmp_path):
     assert layouts.measure(layouts.read_layout(path)).shift == 0
 
 
+def test_a_damaged_picture_is_left_out_of_the_measurement(tmp_path):
+    path = write_layout("denseflow", tmp_path, FRAMES, flow.compute(FRAMES))
+    (path / "flow_x_00001.png").write_bytes(b"no picture")
+    assert layouts.measure(layouts.read_layout(path)).correlation > 0.9
+
+
 def test_nothing_is_measured_where_nothing_moves(tmp_path):
     still = np.repeat(FRAMES[:1], 6, axis=0)
     path = write_layout("denseflow", tmp_path, still, np.zeros_like(FIELDS))
