@@ -1,8 +1,10 @@
 """Write the page of every architecture from what the package says of it.
 
+    keras-twostream weights networks --anew
     python docs/write_architectures.py
 
-A test holds the pages to what this writes.
+Tables of stages and figures come from the facts of built networks, which the
+first command renews. A test holds the pages to what the second writes.
 """
 
 import csv
@@ -11,9 +13,13 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from keras_twostream import list_models, list_weights, training
+from keras_twostream.cli import _networks, _words
+from keras_twostream.outlines import Stage
 from keras_twostream.registry import model_entry
+from keras_twostream.visual import network_figure
 
 PAGES = Path(__file__).parent / "architectures"
 RESULTS = Path(__file__).parents[1] / "weights" / "results.csv"
@@ -36,6 +42,13 @@ PROTOCOLS = {
     "two_stream_fusion": "evaluate RUN --data LIST --clips 20 "
     "--crops whole_mirrored",
 }
+INDEX = """# Architectures
+
+With the paper's own options; multiply-adds are those of one clip.
+
+| name | what | parameters | multiply-adds | paper |
+|---|---|---:|---:|---|
+"""
 FRAMES = "evaluate RUN --data LIST --clips 25 --crops 10-crop"
 
 
@@ -49,27 +62,22 @@ def pages() -> dict[str, str]:
     return {
         "index.md": _index(names),
         **{f"{name}.md": _page(name) for name in names},
+        **{f"figures/{name}.svg": _figure(name) for name in names},
     }
 
 
 def _index(names: list[str]) -> str:
     rows = [
         f"| [`{name}`]({name}.md) | {_first_line(name)} | "
-        f"{model_entry(name).paper} |"
+        f"{_costs(_networks.facts(name))} | {model_entry(name).paper} |"
         for name in names
     ]
-    return (
-        "\n".join(
-            [
-                "# Architectures",
-                "",
-                "| name | what | paper |",
-                "|---|---|---|",
-                *rows,
-            ]
-        )
-        + "\n"
-    )
+    return INDEX + "\n".join(rows) + "\n"
+
+
+def _costs(facts: dict[str, Any]) -> str:
+    adds = _words.scaled(facts["flops"] / 2)
+    return f"{facts['parameters'] / 1e6:.1f} M | {adds}"
 
 
 def _page(name: str) -> str:
@@ -77,6 +85,7 @@ def _page(name: str) -> str:
         f"# {name}",
         model_entry(name).paper + ".",
         "```text\n" + _module_text(name) + "\n```",
+        _network(name),
         "## Options\n\n" + "\n".join(_options(name)),
         "## Weights\n\n" + "\n".join(_weights(name)),
         "## Accuracy\n\n" + "\n".join(_results(name)),
@@ -91,6 +100,66 @@ def _page(name: str) -> str:
             "--model RUN\n```"
         )
     return "\n\n".join(parts) + "\n"
+
+
+# === The network ===
+
+
+def _figure(name: str) -> str:
+    return network_figure(_stages(name), f"The stages of {name}")
+
+
+def _network(name: str) -> str:
+    """Return figure, cost and table of the network as its paper has it."""
+    facts = _networks.facts(name)
+    cost = (
+        f"{facts['parameters']:,} trainable parameters; "
+        f"{_words.scaled(facts['flops'] / 2)} multiply-adds, that is "
+        f"{_words.scaled(facts['flops'], 'FLOPs')}, for one clip with the "
+        "default options. Shapes are steps × height × width × channels; "
+        "the number at the right of a box is its multiply-adds."
+    )
+    return "\n\n".join(
+        [
+            "## The network",
+            f"![The stages of {name}](figures/{name}.svg)",
+            cost,
+            "\n".join(_stage_rows(_stages(name))),
+        ]
+    )
+
+
+def _stages(name: str) -> list[Stage]:
+    return [Stage.from_json(x) for x in _networks.facts(name)["stages"]]
+
+
+def _stage_rows(stages: list[Stage]) -> Iterator[str]:
+    """Yield a table; streams of equal shape share a row."""
+    yield "| stage | output | parameters | multiply-adds |"
+    yield "|---|---|---:|---:|"
+    rows: dict[Any, list[Stage]] = {}
+    for stage in stages:
+        rows.setdefault((stage.name, stage.shape), []).append(stage)
+    for (name, shape), alike in rows.items():
+        alike.sort(key=lambda stage: stage.stream, reverse=True)
+        streams = ", ".join(x.stream for x in alike if x.stream)
+        yield (
+            f"| `{name}`{f' ({streams})' if streams else ''} | "
+            f"{' × '.join(map(str, shape))} | "
+            f"{_sum(f'{x.parameters:,}' for x in alike)} | "
+            f"{_sum(_words.scaled(x.macs) for x in alike)} |"
+        )
+
+
+def _sum(terms: Iterator[str]) -> str:
+    """Return numbers joined by plus, one where all are alike, "" for zeros."""
+    numbers = [x for x in terms if x != "0"]
+    if len(numbers) > 1 and len(set(numbers)) == 1:
+        return f"{len(numbers)} × {numbers[0]}"
+    return " + ".join(numbers)
+
+
+# === What the package says ===
 
 
 def _module_text(name: str) -> str:
@@ -172,7 +241,7 @@ def _recipe(name: str) -> str:
 
 def main() -> None:
     """Write the pages."""
-    PAGES.mkdir(exist_ok=True)
+    (PAGES / "figures").mkdir(parents=True, exist_ok=True)
     for file, text in pages().items():
         (PAGES / file).write_text(text, "utf-8")
 

@@ -1,9 +1,9 @@
 """The cost of a model: parameters, memory and arithmetic, layer by layer.
 
 The graph is walked once with one clip's shapes. Arithmetic counts multiply-
-adds of everything that has a kernel (convolutions, also through time, and
-dense layers); additions, normalisation and activations are left out, as is
-usual.
+adds of everything that has a kernel (convolutions, also through time or of
+each channel apart, and dense layers); additions, normalisation and
+activations are left out, as is usual.
 """
 
 import dataclasses
@@ -25,11 +25,14 @@ class LayerCost:
         name: The layer's name, the paper's.
         macs: Multiply-adds.
         outputs: Numbers in its outputs.
+        shape: Of its first output, for one clip; steps of a clip that are
+            in the batch come first.
     """
 
     name: str
     macs: int
     outputs: int
+    shape: tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,16 +133,25 @@ def _fixed(shape: tuple, crop: tuple[int, int]) -> tuple[int, ...]:
 
 
 def _cost(layer: Any, inputs: Any, outputs: Any) -> LayerCost:
-    size = sum(math.prod(x.shape) for x in keras.tree.flatten(outputs))
-    kernel = getattr(layer, "kernel", None)
-    macs = 0
+    shape, *others = (x.shape for x in keras.tree.flatten(outputs))
+    size = sum(map(math.prod, (shape, *others)))
     if hasattr(layer, "macs"):
         macs = layer.macs([x.shape for x in keras.tree.flatten(inputs)])
-    elif kernel is not None:
-        # Each kernel entry works once per place of the output.
-        channels = keras.tree.flatten(outputs)[0].shape[-1]
-        macs = math.prod(kernel.shape) * (size // channels)
-    return LayerCost(layer.name, macs, size)
+    else:
+        # Each kernel entry works once per place: of the output, or of the
+        # input where the kernel spreads it.
+        placed = shape
+        if type(layer).__name__.endswith("Transpose"):
+            placed = keras.tree.flatten(inputs)[0].shape
+        macs = _kernels(layer) * math.prod(placed[:-1])
+    return LayerCost(layer.name, macs, size, tuple(shape))
+
+
+def _kernels(layer: Any) -> int:
+    """Return the entries of a layer's kernels."""
+    names = ("kernel", "depthwise_kernel", "pointwise_kernel")
+    kernels = (getattr(layer, name, None) for name in names)
+    return sum(math.prod(x.shape) for x in kernels if x is not None)
 
 
 def _size(weights: list[Any]) -> int:

@@ -1,6 +1,7 @@
 """`keras-twostream info`: a model, its inputs and its cost."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -20,9 +21,26 @@ _FEWEST_STAGES, _MOST_STAGES = 4, 16
 @click.command("info")
 @click.argument("name")
 @click.option("--recipe", is_flag=True, help="Print how the paper trains it.")
+@click.option(
+    "--stages",
+    is_flag=True,
+    help="Print shapes, parameters and multiply-adds by stage.",
+)
+@click.option(
+    "--figure",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.svg",
+    help="Draw the network.",
+)
 @json_option
 @debug_option
-def info_command(name: str, recipe: bool, as_json: bool) -> None:
+def info_command(
+    name: str,
+    recipe: bool,
+    stages: bool,
+    figure: Path | None,
+    as_json: bool,
+) -> None:
     """Describe a model or a weight.
 
     NAME is as `keras-twostream list` prints it, or a run's or model's folder.
@@ -32,10 +50,12 @@ def info_command(name: str, recipe: bool, as_json: bool) -> None:
         return
     with _console.quiet():
         facts = _facts(model_name(name))
+        if figure:
+            _draw(facts, figure)
     if as_json:
         _console.print_json(facts)
         return
-    _console.out.print(_table(facts))
+    _console.out.print(_stage_table(facts) if stages else _table(facts))
 
 
 def _facts(name: str) -> dict[str, Any]:
@@ -87,6 +107,37 @@ def _table(facts: Mapping[str, Any]) -> Table:
                 title, Text(words) if isinstance(words, str) else words
             )
     return table
+
+
+def _stage_table(facts: Mapping[str, Any]) -> Table:
+    """Return the stages of a network, and the sums of what they cost."""
+    table = Table(box=None, padding=(0, 2, 0, 0), show_footer=True)
+    footers = (
+        "all",
+        "",
+        f"{facts['parameters']:,}",
+        _words.scaled(facts["flops"] / 2),
+    )
+    heads = ("stage", "gives", "parameters", "multiply-adds")
+    for number, (head, foot) in enumerate(zip(heads, footers, strict=True)):
+        right = "left" if number < 2 else "right"
+        table.add_column(head, foot, justify=right, no_wrap=True)
+    for stage in facts["stages"]:
+        name = ".".join(filter(None, (stage["stream"], stage["name"])))
+        cells = (
+            f"{stage['parameters']:,}" if stage["parameters"] else "",
+            _words.scaled(stage["macs"]) if stage["macs"] else "",
+        )
+        table.add_row(name, " × ".join(map(str, stage["shape"])), *cells)
+    return table
+
+
+def _draw(facts: Mapping[str, Any], path: Path) -> None:
+    from keras_twostream.outlines import Stage
+    from keras_twostream.visual import network_figure
+
+    stages = list(map(Stage.from_json, facts["stages"]))
+    _files.write_text(path, network_figure(stages, facts["name"]))
 
 
 def _parameters(facts: Mapping[str, Any]) -> str:

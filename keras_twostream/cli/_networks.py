@@ -68,7 +68,7 @@ def build(name: str) -> Any:
 
 def described(model: Any) -> dict[str, Any]:
     """Return the facts of a built model as JSON-compatible values."""
-    from keras_twostream import costs, inspection
+    from keras_twostream import costs, inspection, outlines
 
     card = inspection.card(model)
     entry = registry.model_entry(card["architecture"])
@@ -86,6 +86,9 @@ def described(model: Any) -> dict[str, Any]:
             "weight_bytes": measured.weight_bytes,
             "activation_bytes": measured.activation_bytes,
             "flops": measured.flops,
+            "stages": [
+                stage.to_json() for stage in outlines.stages(model, measured)
+            ],
             "taps": inspection.tap_names(model),
             "classes": card.get("classes"),
         }

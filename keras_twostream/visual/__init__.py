@@ -9,6 +9,7 @@ from keras_twostream.visual._heat import (
     heat_sheet,
     heat_video,
 )
+from keras_twostream.visual._network import network_figure
 from keras_twostream.visual._page import page
 from keras_twostream.visual._plot import plot
 from keras_twostream.visual._sheet import contact_sheet
@@ -36,6 +37,7 @@ __all__ = [
     "heat_image",
     "heat_sheet",
     "heat_video",
+    "network_figure",
     "page",
     "plot",
     "tube_video",

@@ -123,6 +123,30 @@ def test_info_of_the_catalogue_needs_no_backend(name):
     assert len(facts["classes"] or ()) == (400 if "." in name else 0)
 
 
+@pytest.mark.parametrize(
+    ("name", "published", "apart"),
+    [("c3d", 38.5, 0.1), ("two_stream_vgg16", 15.5, 0.05), ("i3d", 108, 0.5)],
+)
+def test_a_stream_costs_the_published_billions(name, published, apart):
+    kept = _networks._kept()[_networks._key(name)]
+    macs = sum(x["macs"] for x in kept["stages"] if x["stream"] == "rgb")
+    assert macs / 1e9 == pytest.approx(published, abs=apart)
+
+
+def test_stages_are_a_table_with_sums():
+    words = run("info", "c3d", "--stages").stdout.splitlines()
+    row = next(line for line in words if line.strip().startswith("rgb.conv1"))
+    assert "16 × 112 × 112 × 64" in row and "1.04 G" in row
+    assert words[-1].split() == ["all", "79,991,015", "38.5", "G"]
+
+
+def test_the_network_is_drawn(tmp_path):
+    path = tmp_path / "c3d.svg"
+    assert run("info", "c3d", "--figure", str(path)).exit_code == 0
+    text = path.read_text("utf-8")
+    assert text.startswith("<svg") and "16 × 112 × 112 × 64" in text
+
+
 def test_kept_facts_are_those_of_a_built_network():
     name = "spatiotemporal_resnet.actors"
     kept = _networks._kept()[_networks._key(name)]
