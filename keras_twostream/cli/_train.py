@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from keras_twostream.cli import _console
+from keras_twostream.cli import _console, _train_resume
 from keras_twostream.cli._options import (
     check_device,
     debug_option,
@@ -105,7 +105,8 @@ def _pattern_with_group(_, __, value: str) -> str:
 @click.option(
     "--epochs",
     type=click.IntRange(1),
-    help="Passes over the videos; the recipe's otherwise.",
+    help="Passes over the videos; the recipe's otherwise. Another number makes "
+    "a run in --out longer or shorter.",
 )
 @click.option(
     "--batch-size",
@@ -215,6 +216,11 @@ def _pattern_with_group(_, __, value: str) -> str:
     default="unspecified",
     help="Terms of the training videos, for the model card.",
 )
+@click.option(
+    "--verbose",
+    is_flag=True,
+    help="Print every number of an epoch, also of each stream.",
+)
 @json_option
 @seed_option
 @device_option
@@ -224,7 +230,6 @@ def train_command(as_json: bool, **flags: Any) -> None:
 
     Example: keras-twostream train --data my_videos --out run
     """
-    check_device()
     command = ["keras-twostream", *sys.argv[1:]]
     for name, flag in (
         ("option", "--option"),
@@ -235,6 +240,9 @@ def train_command(as_json: bool, **flags: Any) -> None:
         flags[name] = assignments(flags[name], flag)
     flags["init"] = assignments(flags["init"], "--init", parse_text)
     flags["model"] = flags["model"] or flags["distill"] or DEFAULT_MODEL
+    if flags["task"] == "clips":
+        _train_resume.refuse(flags)
+    check_device()
     report = _run(flags, command)
     if as_json:
         _console.print_json(report)

@@ -12,7 +12,7 @@ import filelock
 import keras
 
 from keras_twostream import _files, hub, inspection, training
-from keras_twostream.cli import _console
+from keras_twostream.cli import _console, _train_resume
 from keras_twostream.cli import _train_setup as setup
 from keras_twostream.cli._evaluate import show
 from keras_twostream.cli._files import check_writable
@@ -24,13 +24,6 @@ from keras_twostream.training._lists import Lists, read_lists
 
 CLIPS = 10  # clips of each held-out video, at the end
 SHOWN = 8  # videos shown in TensorBoard
-# Parameters whose flag has another name.
-FLAGS = {
-    "changes": "set",
-    "inputs": "input",
-    "list_format": "format",
-    "license_": "license",
-}
 
 
 def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
@@ -68,7 +61,8 @@ def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
     )
     for note in lists.notes:
         _console.say(note, err=True)
-    _refuse_complete(out, lists)
+    if not lists.validation:
+        _train_resume.refuse_complete(out, flags["epochs"])
     _check_validation(flags, lists)
     stages = list(enumerate(_recipe(flags).staged(), 1))
     if flags["stage"]:
@@ -76,7 +70,7 @@ def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
     before = None
     for number, recipe in stages[:-1]:
         inner = {**flags, "out": out / f"stage{number}"}
-        if not _is_saved(inner["out"]):
+        if not _train_resume.is_saved(inner["out"]):
             _console.say(f"Stage {number} of {len(stages)}", err=True)
             _train(inner, command, recipe, lists, before)
         before = setup.load_anything(str(inner["out"]))
@@ -132,6 +126,7 @@ def _train(
         with _held(out), _explained_stop(out):
             if (out / "checkpoint.npz").exists():  # the config is that run's
                 _console.say(f"Going on with the run in {out}.", err=True)
+                _note_epochs(out / "config.toml", flags["epochs"])
             else:
                 _write_config(out, flags, command, recipe, model)
             trained = training.train(
@@ -190,20 +185,6 @@ def _explained_stop(out: Path) -> Iterator[None]:
             err=True,
         )
         raise
-
-
-def _refuse_complete(out: Path, lists: Lists) -> None:
-    """Refuse a complete run; a saved but unmeasured one is measured."""
-    measured = (out / "evaluation" / "metrics.json").exists()
-    if _is_saved(out) and (measured or not lists.validation):
-        raise click.UsageError(
-            f"The run in {out} is complete: its model is in {out / 'model'}. "
-            "Choose another --out; --model with this one starts from it."
-        )
-
-
-def _is_saved(out: Path) -> bool:
-    return (out / "model" / "config.json").exists()
 
 
 def _check_validation(flags: dict[str, Any], lists: Lists) -> None:
@@ -323,6 +304,7 @@ def _settings(flags: dict[str, Any], lists: Lists, seed: int) -> RunSettings:
         multi_label=lists.multi_label,
         class_weight=lists.class_weight() if flags["balance"] else None,
         devices=flags["devices"] or 1,
+        verbose=flags["verbose"],
     )
 
 
@@ -356,7 +338,7 @@ def _callbacks(
 def _write_config(out, flags, command, recipe, model) -> None:
     """Write `config.toml`, which `--config` takes to repeat the run."""
     settings = {
-        FLAGS.get(name, name): _as_toml(value)
+        _train_resume.FLAGS.get(name, name): _train_resume.plain(value)
         for name, value in flags.items()
         if value not in (None, {}, ()) and name != "out"
     }
@@ -372,11 +354,12 @@ def _write_config(out, flags, command, recipe, model) -> None:
     )
 
 
-def _as_toml(value: Any) -> Any:
-    """Return a flag's value for TOML; None in a table becomes "none"."""
-    if isinstance(value, Mapping):
-        return {k: "none" if x is None else x for k, x in value.items()}
-    return str(value) if isinstance(value, Path) else value
+def _note_epochs(config: Path, epochs: int | None) -> None:
+    """Write another length into a run's config."""
+    if epochs and config.is_file():
+        values = _train_resume.read_config(config)
+        values.setdefault("train", {})["epochs"] = epochs
+        _files.write_toml(config, values)
 
 
 def _measure(
@@ -392,7 +375,7 @@ def _measure(
     scores = evaluator(model)
     weights = training.stream_weights(model)
     report = {
-        **report_on(scores, weights),
+        **report_on(scores, weights, validation=flags["val"] != "test"),
         "videos": len(scores.names),
         "skipped": evaluator.skipped,
     }

@@ -16,16 +16,20 @@ from keras_twostream.scoring.metrics import (
 from keras_twostream.scoring.plots import plot_confusion
 
 
-def report_on(scores: VideoScores, weights: dict[str, float]) -> dict[str, Any]:
-    """Return accuracies, also by class, and a sweep over fusion weights.
+def report_on(
+    scores: VideoScores, weights: dict[str, float], *, validation: bool = False
+) -> dict[str, Any]:
+    """Return accuracies, also by class.
 
     Args:
         scores: The scores of a model.
         weights: Weights of the streams in the fusion.
+        validation: Whether the videos are there to choose by: then the report
+            has a sweep over fusion weights. Never sweep on a test set.
     """
     report: dict[str, Any] = {"accuracy": scores.report(weights)}
     report["classes"] = _per_class(scores, weights)
-    if len(scores.streams) > 1 and np.ndim(scores.labels) == 1:
+    if validation and len(scores.streams) > 1 and np.ndim(scores.labels) == 1:
         report["sweep"] = sweep(scores.streams, scores.labels, scores.kind)
     return report
 

@@ -106,7 +106,7 @@ def head_names(model: keras.Model) -> list[str]:
     """Return the names of the heads; none if the only one has no name."""
     names = list(model.output) if isinstance(model.output, dict) else []
     streams = clip_spec(model).streams
-    if set(names) <= set(streams):
+    if set(names) <= {*streams, FUSED}:
         return []
     prefixes = tuple(f"{stream}_" for stream in streams)
     if all(name.startswith(prefixes) for name in names):

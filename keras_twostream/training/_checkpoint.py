@@ -18,10 +18,10 @@ import keras
 import numpy as np
 
 from keras_twostream import _schema
-from keras_twostream._arrays import read_arrays, whole
+from keras_twostream._arrays import check_unpacked, read_arrays, whole
 from keras_twostream._files import write_arrays, write_table
 from keras_twostream.errors import WeightsError
-from keras_twostream.training._identity import difference
+from keras_twostream.training._identity import LENGTH, difference
 
 _BEGIN_ANEW = "Delete it, and the run begins anew."
 _STATE = {
@@ -232,9 +232,33 @@ def read_checkpoint(
     """
     arrays = read_arrays(path, WeightsError, _BEGIN_ANEW)
     with whole(path, WeightsError, _BEGIN_ANEW):
-        text = str(arrays.pop("state"))
-        state = _schema.parse_json(text, path)
-        return _schema.check(state, _STATE, path), arrays
+        return _checked(arrays.pop("state"), path), arrays
+
+
+def planned_epochs(path: Path) -> int | None:
+    """Return the epochs that the run of a checkpoint was to have.
+
+    Args:
+        path: The file that `Resume` wrote; of its arrays none is read.
+
+    Returns:
+        A number, or None where there is no checkpoint or it has none.
+
+    Raises:
+        WeightsError: If the file is damaged.
+    """
+    if not path.exists():
+        return None
+    with whole(path, WeightsError, _BEGIN_ANEW):
+        check_unpacked(path, WeightsError)
+        with np.load(path, allow_pickle=False) as arrays:
+            state = _checked(arrays["state"], path)
+    epochs = state.get("identity", {}).get(LENGTH)
+    return epochs if isinstance(epochs, int) and epochs > 0 else None
+
+
+def _checked(state: np.ndarray, path: Path) -> dict[str, Any]:
+    return _schema.check(_schema.parse_json(str(state), path), _STATE, path)
 
 
 def _seed_torch(seed: int, epoch: int, step: int) -> None:

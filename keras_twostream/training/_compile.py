@@ -12,6 +12,7 @@ from keras_twostream.layers import (
     DistanceLogits,
     ScoreFusion,
 )
+from keras_twostream.spec import FUSED
 from keras_twostream.training._devices import has_gpu
 from keras_twostream.training._freezing import freeze
 from keras_twostream.training._losses import (
@@ -91,7 +92,7 @@ def compile(
     freeze(model, recipe)
     model.compile(
         optimizer=optimizer(recipe, steps),
-        loss=_per_output(model, lambda: _loss(model, recipe, multi_label)),
+        loss=_per_loss(model, lambda: _loss(model, recipe, multi_label)),
         loss_weights=_loss_weights(model, recipe),
         weighted_metrics=_per_output(model, lambda: [_accuracy(multi_label)]),
         jit_compile=_jit(jit_compile),
@@ -143,6 +144,19 @@ def _per_output(model: keras.Model, make: Any) -> Any:
     return {name: make() for name in names}
 
 
+def _per_loss(model: keras.Model, make: Any) -> Any:
+    names = _learning(model)
+    return make() if names is None else {name: make() for name in names}
+
+
+def _learning(model: keras.Model) -> list[str] | None:
+    """Return the outputs that have a loss; a mean of others has none."""
+    names = output_names(model)
+    if names is None or len(names) == 1:
+        return names
+    return [name for name in names if name != FUSED]
+
+
 def _loss(
     model: keras.Model, recipe: Recipe, multi_label: bool
 ) -> keras.losses.Loss:
@@ -175,7 +189,7 @@ def boundary_scale(model: keras.Model) -> float | None:
 
 
 def _loss_weights(model: keras.Model, recipe: Recipe) -> Any:
-    names = output_names(model)
+    names = _learning(model)
     if names is None or not recipe.loss_weights:
         return None
     return {name: recipe.loss_weights.get(name, 1.0) for name in names}

@@ -12,6 +12,7 @@ import numpy as np
 from keras_twostream.spec import ClipSpec
 from keras_twostream.training._recipes import Recipe
 
+LENGTH = "epochs"  # a run may be made longer or shorter
 # Fields of a recipe that may change within a run.
 _FREE = ("name", "source", "notes", "patience")
 
@@ -49,9 +50,10 @@ def identity(
 def difference(saved: Mapping[str, Any], own: Mapping[str, Any]) -> str:
     """Return the first name whose values differ; empty if there is none.
 
-    A name that one side lacks is ignored: another version wrote it.
+    A name that one side lacks is ignored: another version wrote it. So is the
+    run's length.
     """
-    shared = (name for name in own if name in saved)
+    shared = (name for name in own if name in saved and name != LENGTH)
     return next((name for name in shared if saved[name] != own[name]), "")
 
 

@@ -1,10 +1,17 @@
 """Progress of `fit` as lines of text, for terminals and log files alike."""
 
+import re
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 import keras
+
+from keras_twostream.spec import FUSED
+
+_ALONE = ("accuracy", "auc")
+_ACCURACY = re.compile(r"(.+_)?(accuracy|auc)")
 
 
 class Progress(keras.callbacks.Callback):
@@ -17,6 +24,8 @@ class Progress(keras.callbacks.Callback):
         first_step: Batches of the first epoch that are already done.
         file: Output stream; standard error when None.
         every_seconds: Seconds between two lines within an epoch.
+        verbose: Whether a line has every number of `fit`, and not the loss
+            and the accuracy alone.
     """
 
     def __init__(
@@ -27,11 +36,13 @@ class Progress(keras.callbacks.Callback):
         first_step: int = 0,
         file: TextIO | None = None,
         every_seconds: float = 20.0,
+        verbose: bool = False,
     ) -> None:
         super().__init__()
         self._batch_size, self._steps = batch_size, steps
         self._epochs, self._offset = epochs, first_step
         self._file, self._every = file, every_seconds
+        self._numbers = every_number if verbose else main_numbers
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
@@ -49,7 +60,7 @@ class Progress(keras.callbacks.Callback):
         left += (self._epochs - self._epoch - 1) * self._steps
         self._say(
             f"epoch {self._epoch + 1}/{self._epochs} "
-            f"step {step}/{self._steps}  {_numbers(logs)}  "
+            f"step {step}/{self._steps}  {self._numbers(logs or {})}  "
             f"{self._batch_size / pace:.1f} clips/s, "
             f"{duration(left * pace)} left"
         )
@@ -58,7 +69,7 @@ class Progress(keras.callbacks.Callback):
         self._offset = 0
         seconds = time.perf_counter() - self._began
         self._say(
-            f"epoch {epoch + 1}/{self._epochs}  {_numbers(logs)}  "
+            f"epoch {epoch + 1}/{self._epochs}  {self._numbers(logs or {})}  "
             f"{duration(seconds)}"
         )
 
@@ -75,6 +86,28 @@ def duration(seconds: float) -> str:
     return f"{minutes}:{seconds:02}"
 
 
-def _numbers(logs: dict[str, Any] | None) -> str:
-    items = (logs or {}).items()
-    return "  ".join(f"{name} {float(value):.4f}" for name, value in items)
+def every_number(logs: Mapping[str, Any]) -> str:
+    """Return all numbers by name, as `fit` calls them."""
+    return "  ".join(f"{k} {float(value):.4f}" for k, value in logs.items())
+
+
+def main_numbers(logs: Mapping[str, Any]) -> str:
+    """Return accuracy and loss, those of the validation in parentheses.
+
+    The accuracy is that of the fused score; where there is none, as with
+    heads for several data sets, that of each head.
+    """
+    names = [name for name in logs if _ACCURACY.fullmatch(name)]
+    own = [name for name in names if not name.startswith("val_")]
+    fused = [n for n in own if n.removeprefix(f"{FUSED}_") in _ALONE]
+    return "  ".join(
+        f"{name.removeprefix(f'{FUSED}_')} {float(logs[name]):.4f}"
+        + _of_validation(logs, name)
+        for name in (*(fused or own), "loss")
+        if name in logs
+    )
+
+
+def _of_validation(logs: Mapping[str, Any], name: str) -> str:
+    value = logs.get(f"val_{name}")
+    return "" if value is None else f" (validation {float(value):.4f})"

@@ -22,11 +22,16 @@ from keras_twostream.inspection import (
     update_card,
 )
 from keras_twostream.scoring.plots import plot_curves
-from keras_twostream.scoring.scorer import head_names, refuse_regions
+from keras_twostream.scoring.scorer import head_names, refuse_regions, scorer
 from keras_twostream.training._ahead import build_ahead, step_alone
 from keras_twostream.training._batches import filled_up, labelled
 from keras_twostream.training._boundaries import BoundaryTable, rounds
-from keras_twostream.training._checkpoint import KeepBest, Resume, RunLog
+from keras_twostream.training._checkpoint import (
+    KeepBest,
+    Resume,
+    RunLog,
+    planned_epochs,
+)
 from keras_twostream.training._compile import (
     boundary_scale,
     compile,
@@ -40,9 +45,13 @@ from keras_twostream.training._distillation import (
 from keras_twostream.training._identity import identity
 from keras_twostream.training._progress import Progress
 from keras_twostream.training._recipes import Recipe
+from keras_twostream.training._schedules import rate_at
 from keras_twostream.training._several_heads import HeadLabels
 from keras_twostream.training._throughput import ThroughputMonitor
 
+# Seconds for each layer of a network until its first step is done: 13.5 s for
+# the 397 layers of ST-ResNet-50 (benchmarks/startup.md).
+_BUILDING = 0.035
 _AGAIN = "and train again: the run goes on from its last checkpoint"
 
 
@@ -51,7 +60,9 @@ class RunSettings:
     """Settings of a run, beside its recipe.
 
     Attributes:
-        epochs: Passes over the training list; the recipe's when None.
+        epochs: Passes over the training list. When None, as many as the run
+            in the folder had, or the recipe. A number lengthens or shortens
+            that run; its schedule is stretched over the new length.
         batch_size: Clips in a batch; the recipe's when None.
         seed: Seed of everything random.
         patience: Epochs without a better validation before stopping, where
@@ -64,6 +75,8 @@ class RunSettings:
         multi_label: Whether labels are several classes at once.
         class_weight: Dict from class number to the weight of its clips.
         devices: Number of devices that share a batch in equal parts.
+        verbose: Whether a line of progress has every number, and not the loss
+            and the accuracy alone.
     """
 
     epochs: int | None = None
@@ -78,6 +91,7 @@ class RunSettings:
     multi_label: bool = False
     class_weight: dict[int, float] | None = None
     devices: int = 1
+    verbose: bool = False
 
     def __post_init__(self) -> None:
         if self.keep not in ("best", "last"):
@@ -104,7 +118,9 @@ def train(
     `metrics.json`. The model ends with its best (or last) weights.
 
     Args:
-        model: A model of this library; it is compiled here.
+        model: A model of this library. It is compiled here; one whose streams
+            have a loss each is trained through another model of its layers,
+            which also fuses their scores.
         items: An `Annotations`, or (path, label) pairs, to train on. Where
             the model has several heads, a label is a dict from head to class
             number, without the heads that the video has no label for.
@@ -151,12 +167,14 @@ class _Run:
         teacher: keras.Model | None = None,
     ) -> None:
         self.announce = announce
-        self.model, self.recipe, self.out = model, recipe, out
+        self.recipe, self.out = recipe, out
         self.settings, self.teacher = settings, teacher
         refuse_regions(model)
         _refuse_no_teacher(recipe, teacher)
         self.clip = fed_clip(model, teacher)
-        if teacher is not None:
+        if teacher is None:
+            self.model = with_fused(model)
+        else:
             self.model = Student(model, teacher, recipe.distill)
         self.several_heads = len(head_names(model)) > 1
         _refuse_unfit_for_heads(self)
@@ -169,12 +187,13 @@ class _Run:
             self.batch_size = self.recipe.fitted_batch(len(items))
         self.batch_size = self._filled_by(len(items))
         steps = len(items) // self.batch_size
-        self.epochs = self.epochs or self.recipe.passes(steps)
+        planned = planned_epochs(self.out / "checkpoint.npz")
+        self.epochs = self.epochs or planned or self.recipe.passes(steps)
         self._announce(listed, len(items), steps)
         compile(
             self.model,
             self.recipe,
-            steps=max(1, self.epochs * steps // self.recipe.accumulate),
+            steps=self._optimizer_steps(self.epochs, steps),
             multi_label=self.settings.multi_label,
             jit_compile=self.settings.jit_compile,
         )
@@ -194,14 +213,16 @@ class _Run:
         resume.restore(self.model)
         callbacks = [*callbacks, best, log, resume]
         self.model.stop_training = best.exhausted(resume.epoch - 1)
+        self._announce_length(planned, steps, resume)
         self._fit(items, validation, steps, resume, callbacks)
         if self.settings.keep == "best":
             best.load_best(self.model)
-        if self.teacher is not None:  # the optimiser is the pair's
-            update_card(self.model, head_trained=True)
+        # The optimiser is that of another model of its layers.
+        update_card(self.model, head_trained=True)
         metrics = {
             "monitor": best.monitor,
             "epochs": resume.epoch,
+            "planned": self.epochs,
             "best": best.state,
             "last": log.state[-1] if log.state else {},
         }
@@ -217,8 +238,44 @@ class _Run:
             f"{readable} videos in batches of {self.batch_size}: {steps} steps "
             f"an epoch, {self.epochs} epochs"
             + (f"; {left_out} videos cannot be read" if left_out else "")
-            + ". The first step builds the graph, which can take a minute."
+            + ". The first step builds the graph: about "
+            f"{max(2, round(_BUILDING * len(self.model.layers)))} s on two "
+            "idle cores."
         )
+
+    def _announce_length(
+        self, planned: int | None, steps: int, resume: Resume
+    ) -> None:
+        """Announce what another number of epochs changes in a run."""
+        if self.model.stop_training and resume.epoch < self.epochs:
+            self.announce(
+                f"It had stopped early, after {resume.epoch} epochs; a larger "
+                "patience lets it go on."
+            )
+        elif planned and planned != self.epochs:
+            self.announce(
+                f"{resume.epoch} of {planned} epochs are done, and the run is "
+                f"now to have {self.epochs}. "
+                + self._new_rate(planned, steps, resume)
+            )
+
+    def _new_rate(self, planned: int, steps: int, resume: Resume) -> str:
+        """Return a sentence about the learning rate at the next step."""
+        if resume.epoch >= self.epochs:
+            return "So it ends here."
+        step = resume.epoch * steps + resume.step
+        step //= self.recipe.accumulate
+        before, now = (
+            rate_at(self.recipe, self._optimizer_steps(epochs, steps), step)
+            for epochs in (planned, self.epochs)
+        )
+        return (
+            f"The learning rate follows the schedule of {self.epochs} epochs "
+            f"from here: {now:.2g} at the next step, in place of {before:.2g}."
+        )
+
+    def _optimizer_steps(self, epochs: int, steps: int) -> int:
+        return max(1, epochs * steps // self.recipe.accumulate)
 
     def _patience(self) -> int | None:
         """Return the user's patience, or the recipe's, scaled by epochs."""
@@ -265,7 +322,11 @@ class _Run:
                 items, resume.epoch, resume.step, table or heads
             )
             progress = Progress(
-                self.batch_size, steps, self.epochs, resume.step
+                self.batch_size,
+                steps,
+                self.epochs,
+                resume.step,
+                verbose=self.settings.verbose,
             )
             build_ahead(self.model, dataset)
             step_alone(self.model)
@@ -391,6 +452,21 @@ def _refuse_no_teacher(recipe: Recipe, teacher: keras.Model | None) -> None:
             f"The recipe {recipe.name!r} distils, and there is no teacher. "
             "Give train(..., teacher=model), or on the command line --distill."
         )
+
+
+def with_fused(model: keras.Model) -> keras.Model:
+    """Return a model that also gives the fused score of its streams.
+
+    Args:
+        model: A model; only one that gives a score per stream needs it.
+
+    Returns:
+        The same layers with the output "fused", or the model itself.
+    """
+    names = output_names(model)
+    if names is None or len(names) < 2 or head_names(model):
+        return model
+    return keras.Model(model.inputs, scorer(model).output, name=model.name)
 
 
 def _refuse_unfit_for_heads(run: _Run) -> None:

@@ -117,3 +117,15 @@ def learning_rate(recipe: Recipe, steps: int | None) -> Any:
         schedule.get("warmup", ONE_CYCLE_WARMUP if one_cycle else 0.0),
         schedule.get("end", ONE_CYCLE_END if one_cycle else 0.0),
     )
+
+
+def rate_at(recipe: Recipe, steps: int, step: int) -> float:
+    """Return the learning rate at one step of a run.
+
+    Args:
+        recipe: The recipe.
+        steps: Optimiser steps of the run.
+        step: Optimiser steps that are done.
+    """
+    rate = learning_rate(recipe, steps)
+    return float(rate(step) if callable(rate) else rate)

@@ -1,8 +1,15 @@
-"""Times as a run prints them."""
+"""Lines as a run prints them."""
+
+import io
 
 import pytest
 
-from keras_twostream.training._progress import duration
+from keras_twostream.training._progress import (
+    Progress,
+    duration,
+    every_number,
+    main_numbers,
+)
 
 
 @pytest.mark.parametrize(
@@ -11,3 +18,41 @@ from keras_twostream.training._progress import duration
 )
 def test_seconds_are_rounded_to_whole_ones(seconds, text):
     assert duration(seconds) == text
+
+
+LOGS = {
+    "flow_accuracy": 0.5,
+    "flow_loss": 1.5,
+    "fused_accuracy": 0.75,
+    "loss": 2.5,
+    "rgb_accuracy": 0.25,
+    "val_flow_accuracy": 0.4,
+    "val_fused_accuracy": 0.625,
+    "val_loss": 2.75,
+}
+
+
+def test_a_line_has_the_fused_accuracy_and_the_loss():
+    assert main_numbers(LOGS) == (
+        "accuracy 0.7500 (validation 0.6250)  loss 2.5000 (validation 2.7500)"
+    )
+
+
+def test_within_an_epoch_there_is_no_validation():
+    assert main_numbers({"auc": 0.5, "loss": 1}) == "auc 0.5000  loss 1.0000"
+
+
+def test_heads_of_several_data_sets_are_all_told():
+    words = main_numbers({"a_accuracy": 1, "b_accuracy": 0, "loss": 1})
+    assert words == "a_accuracy 1.0000  b_accuracy 0.0000  loss 1.0000"
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_the_rest_is_told_on_request(verbose):
+    said = io.StringIO()
+    progress = Progress(2, 3, 4, file=said, verbose=verbose)
+    progress.on_epoch_begin(0)
+    progress.on_epoch_end(0, LOGS)
+    assert said.getvalue().startswith("epoch 1/4  ")
+    assert ("rgb_accuracy 0.2500" in said.getvalue()) == verbose
+    assert (every_number(LOGS) in said.getvalue()) == verbose

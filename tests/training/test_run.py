@@ -12,10 +12,12 @@ from foreign_layouts import moving_frames, true_fields, write_layout
 
 from keras_twostream import training
 from keras_twostream.errors import SpecError, WeightsError
+from keras_twostream.inspection import head_is_trained
 from keras_twostream.spec import ClipSpec
 from keras_twostream.training import RunSettings
 from keras_twostream.training._identity import difference, identity
-from keras_twostream.training._run import _Run
+from keras_twostream.training._run import _Run, with_fused
+from keras_twostream.training._schedules import rate_at
 
 pytestmark = pytest.mark.portable
 
@@ -326,3 +328,91 @@ def test_several_heads_are_refused(build, items, tmp_path):
 def test_an_unknown_keep_is_refused():
     with pytest.raises(SpecError, match="`keep` must be best or last"):
         RunSettings(keep="first")
+
+
+# === The length of a run ===
+
+
+class _Told(list):
+    """Sentences that a run announced, as one text."""
+
+    @property
+    def text(self):
+        return " ".join(self)
+
+
+def _lengths(build, items, out, epochs):
+    """Train for some epochs, and return metrics and what was said."""
+    told = _Told()
+    found = training.train(
+        build(),
+        items,
+        RECIPE,
+        out,
+        settings=RunSettings(epochs=epochs, workers=1, keep="last"),
+        announce=told.append,
+    )
+    return found, told.text
+
+
+@pytest.mark.usefixtures("untraced")
+def test_a_run_can_become_longer_and_shorter(build, items, tmp_path):
+    _, told = _lengths(build, items, tmp_path, 1)
+    assert "now to have" not in told
+    found, told = _lengths(build, items, tmp_path, 2)
+    assert found["epochs"] == 2 and found["planned"] == 2
+    assert "1 of 1 epochs are done, and the run is now to have 2" in told
+    assert "follows the schedule of 2 epochs" in told
+    found, told = _lengths(build, items, tmp_path, 1)
+    assert found["epochs"] == 2
+    assert "now to have 1. So it ends here." in told
+    found, told = _lengths(build, items, tmp_path, None)
+    assert found["epochs"] == 2 and "now to have" not in told
+
+
+def test_the_rate_after_a_change_of_length_is_that_of_the_new_one():
+    recipe = training.load_recipe("actors").replace(
+        learning_rate=1.0, schedule={"name": "cosine"}
+    )
+    assert rate_at(recipe, 10, 10) == pytest.approx(0.0, abs=1e-6)
+    assert rate_at(recipe, 20, 10) == pytest.approx(0.5)
+    assert rate_at(recipe.replace(schedule={"name": "constant"}), 1, 9) == 1.0
+
+
+# === The fused score of streams that learn apart ===
+
+
+@pytest.mark.usefixtures("untraced")
+def test_the_fused_accuracy_is_logged_beside_the_streams(
+    build, items, tmp_path, capsys
+):
+    model = build(outputs="streams")
+    found = _train(model, items, tmp_path)
+    for name in ("fused", "rgb", "flow"):
+        assert 0 <= found["last"][f"{name}_accuracy"] <= 1
+        assert 0 <= found["last"][f"val_{name}_accuracy"] <= 1
+    assert "fused_loss" not in found["last"]
+    parts = found["last"]["rgb_loss"], found["last"]["flow_loss"]
+    assert found["last"]["loss"] == pytest.approx(sum(parts), rel=1e-3)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert f"accuracy {found['last']['fused_accuracy']:.4f}" in last
+    assert "rgb" not in last
+    assert head_is_trained(model)
+
+
+def test_the_fused_score_is_the_weighted_mean_of_the_streams(build, items):
+    spec = {"stream_weights": [1.0, 3.0]}
+    model = build(outputs="streams", clip_spec=spec)
+    clips = {x.name: np.random.rand(2, *x.shape[1:]) for x in model.inputs}
+    out = with_fused(model).predict_on_batch(clips)
+    expected = (out["rgb"] + 3 * out["flow"]) / 4
+    np.testing.assert_allclose(out["fused"], expected, atol=1e-5)
+
+
+def test_variables_keep_their_order_with_the_fused_score(build):
+    """A checkpoint of an earlier version lists them by this order."""
+    model = build(outputs="streams")
+    paths = [weight.path for weight in model.weights]
+    assert [weight.path for weight in with_fused(model).weights] == paths
+    alone = build()
+    assert with_fused(alone) is alone

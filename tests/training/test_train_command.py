@@ -180,7 +180,7 @@ def test_refused_resume_leaves_the_config(
     registered, video_folder, tmp_path, monkeypatch
 ):
     def refuse(*arguments, **settings):
-        raise RuntimeError("another seed")
+        raise RuntimeError("other videos")
 
     monkeypatch.setattr(training, "train", refuse)
     command = [train_command, "--data", video_folder, "--out", tmp_path, *BASE]
@@ -189,7 +189,7 @@ def test_refused_resume_leaves_the_config(
     before = (tmp_path / "config.toml").read_text()
     (tmp_path / "checkpoint.npz").touch()
     with pytest.raises(RuntimeError):
-        _invoke(*command, "--seed", 1)
+        _invoke(*command, "--verbose")
     assert (tmp_path / "config.toml").read_text() == before
 
 
@@ -200,6 +200,21 @@ def test_complete_run_is_not_overwritten(run_folder, video_folder):
     )
     assert result.exit_code == 2
     assert "is complete" in result.output
+    assert "--epochs above its 1" in result.output
+
+
+def test_a_complete_run_can_be_made_longer(run_folder, video_folder):
+    result = _invoke(
+        train_command,
+        *("--data", video_folder, "--out", run_folder, *BASE),
+        *("--epochs", 2),
+    )
+    assert result.exit_code == 0
+    words = " ".join(result.output.split())
+    assert "1 of 1 epochs are done, and the run is now to have 2" in words
+    assert json.loads((run_folder / "metrics.json").read_text())["epochs"] == 2
+    config = tomllib.loads((run_folder / "config.toml").read_text())
+    assert config["train"]["epochs"] == 2
 
 
 def test_two_processes_do_not_train_into_one_folder(
