@@ -51,7 +51,7 @@ from keras_twostream.errors import TwoStreamError
 @device_option
 @debug_option
 def detect_command(
-    files: tuple[Path, ...],
+    files: tuple[str, ...],
     name: str,
     boxes: Path | None,
     threshold: float,
@@ -165,7 +165,7 @@ def show(report: dict[str, Any]) -> None:
 def _document(
     loaded: _model.Loaded,
     done: list[dict[str, Any]],
-    failed: dict[Path, str],
+    failed: dict[str | Path, str],
 ) -> dict[str, Any]:
     return {
         "model": loaded.name,

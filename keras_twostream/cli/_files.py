@@ -7,34 +7,77 @@ from pathlib import Path
 import click
 
 from keras_twostream import _files as whole_files
+from keras_twostream.data.lists.bare import is_list, listed_videos
 from keras_twostream.data.lists.files import VIDEO_SUFFIXES, videos_in
+from keras_twostream.data.video.fetching import (
+    fetched,
+    is_address,
+    source_of,
+    without_secrets,
+)
+from keras_twostream.errors import TwoStreamError, VideoError
 
 
-def expand(paths: Iterable[Path]) -> tuple[list[Path], dict[Path, str]]:
-    """Return video files, with folders replaced by the videos in them.
+def expand(
+    places: Iterable[str | Path],
+) -> tuple[list[Path], dict[str | Path, str]]:
+    """Return video files, with folders, lists and addresses resolved.
 
     Args:
-        paths: Files and folders.
+        places: Files, folders of videos, lists of videos, and http or https
+            addresses, which are downloaded.
 
     Returns:
-        The files in order, and the reason for each folder without any.
+        The files in order, and the reason for each place without any.
     """
     files: list[Path] = []
-    empty: dict[Path, str] = {}
-    # os leaves a name such as "~1.mp4" as it is when there is no such user.
-    for path in (Path(os.path.expanduser(path)) for path in paths):
-        inside = videos_in(path) if path.is_dir() else [path]
-        files += inside
-        if not inside:
-            kinds = ", ".join(sorted(VIDEO_SUFFIXES))
-            empty[path] = f"No video in the folder {path}; looked for {kinds}."
+    empty: dict[str | Path, str] = {}
+    for place in places:
+        try:
+            files += _inside(place)
+        except TwoStreamError as error:
+            shown = str(place)
+            if is_address(place):
+                shown = without_secrets(shown)
+            empty[shown] = str(error)
     return list(dict.fromkeys(files)), empty
 
 
-def failures(failed: Mapping[Path, str]) -> list[dict[str, str]]:
+def _inside(place: str | Path) -> list[Path]:
+    """Return the videos of one place.
+
+    Raises:
+        TwoStreamError: If there are none.
+    """
+    if is_address(place):
+        return [fetched(str(place))]
+    # os leaves a name such as "~1.mp4" as it is when there is no such user.
+    path = Path(os.path.expanduser(place))
+    if path.is_dir():
+        inside = list(videos_in(path))
+        if not inside:
+            kinds = ", ".join(sorted(VIDEO_SUFFIXES))
+            raise VideoError(
+                f"No video in the folder {path}; looked for {kinds}."
+            )
+        return inside
+    if is_list(path) and path.is_file():
+        return [file for x in listed_videos(path) for file in _inside(x)]
+    return [path]
+
+
+def shown(path: Path) -> str:
+    """Return the place that a user gave for a file: its path or address."""
+    return source_of(path) or str(path)
+
+
+def failures(failed: Mapping[str | Path, str]) -> list[dict[str, str]]:
     """Return the files that failed and why, as `--json` prints them."""
     return [
-        {"source": str(path), "reason": reason}
+        {
+            "source": shown(path) if isinstance(path, Path) else path,
+            "reason": reason,
+        }
         for path, reason in failed.items()
     ]
 

@@ -26,14 +26,10 @@ CROPS = (
 
 
 def files_argument(function: Command) -> Command:
-    """Add FILE..., the videos, and folders of them, that a command reads."""
-    return click.argument(
-        "files",
-        nargs=-1,
-        required=True,
-        metavar="FILE...",
-        type=click.Path(path_type=Path),
-    )(function)
+    """Add FILE..., the videos that a command reads, for `_files.expand`."""
+    return click.argument("files", nargs=-1, required=True, metavar="FILE...")(
+        function
+    )
 
 
 def file_option(

@@ -63,7 +63,7 @@ from keras_twostream.timeline import THRESHOLD
 @device_option
 @debug_option
 def predict_command(
-    files: tuple[Path, ...],
+    files: tuple[str, ...],
     name: str | None,
     yes: bool,
     top: int,
@@ -77,8 +77,9 @@ def predict_command(
 ) -> None:
     """Name the actions in your videos.
 
-    FILE is a video of any length and format, or a folder of them. Beside the
-    names it writes, for each, an annotated video and a contact sheet.
+    FILE is a video of any length and format, a folder or a list of them, or
+    an address (https://...). Beside the names it writes, for each, an
+    annotated video and a contact sheet.
     """
     if not no_video:
         _files.check_writable(out, "draw nothing with --no-video")
@@ -100,7 +101,8 @@ def predict_command(
             failed[video] = _reason(f"Cannot predict {video}", error)
         else:
             document = result.prediction.to_json(top, threshold)
-            done.append({**document, **result.pictures})
+            shown = {"source": _files.shown(video)}
+            done.append({**document, **shown, **result.pictures})
             segments += _rows(result.prediction, threshold)
             if not as_json:
                 _show(result, top, threshold)
@@ -134,8 +136,10 @@ def _show(result: Any, top: int, threshold: float) -> None:
 
 def _rows(prediction: Any, threshold: float) -> list[dict[str, Any]]:
     """Return a row for each segment, as lists of parts of videos have them."""
+    source = prediction.source
+    path = _files.source_of(Path(source)) or os.path.abspath(source)
     return [
-        {"path": os.path.abspath(prediction.source), **segment}
+        {"path": path, **segment}
         for segment in prediction.to_json(1, threshold)["segments"]
     ]
 
@@ -149,7 +153,7 @@ def _write(table: Path, rows: list[dict[str, Any]]) -> None:
 def _document(
     loaded: _model.Loaded,
     done: list[dict[str, Any]],
-    failed: dict[Path, str],
+    failed: dict[str | Path, str],
     watch: Stopwatch,
 ) -> dict[str, Any]:
     return {

@@ -20,6 +20,7 @@ import numpy as np
 from keras_twostream import data, hub, inspection, pretrained
 from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.data.lists.files import videos_in
+from keras_twostream.data.video.fetching import fetched, is_address
 from keras_twostream.errors import SpecError, UntrainedHeadError, VideoError
 from keras_twostream.folding import Folding, folds
 from keras_twostream.prediction import FRAMES, Prediction
@@ -93,9 +94,9 @@ def predict(
     """Name the action in a video, its times, and the stream that decides.
 
     Args:
-        source: A video file of any length, or (T, H, W, 3) RGB frames,
-            0..255, at the model's frame rate; or a list of these, or a
-            folder of videos.
+        source: A video file of any length, its http or https address, or
+            (T, H, W, 3) RGB frames, 0..255, at the model's frame rate; or a
+            list of these, or a folder of videos.
         model: A model whose head is trained, or a name for `load`; when None
             `default_weights`, whose download a terminal is asked about.
         flow: Optical flow algorithm; the model's own when None.
@@ -133,6 +134,7 @@ def predict(
     model, spec = ready(model, flow)
 
     def answer(one: Source) -> Prediction:
+        one = fetched(one) if is_address(one) else one
         watch = Stopwatch()
         windows = data.Windows(one, spec, hop, watch)
         network = kept_scorer(model)

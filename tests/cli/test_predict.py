@@ -1,7 +1,9 @@
 """`predict` and `demo`, with a small network in place of the shipped one."""
 
+import http.server
 import json
 import shutil
+import threading
 import types
 from pathlib import Path
 
@@ -223,6 +225,47 @@ def test_a_folder_without_videos_fails(tmp_path):
     result = run("predict", tmp_path, "--no-video")
     assert result.exit_code == 1
     assert f"No video in the folder {tmp_path}" in result.stderr
+
+
+@pytest.fixture
+def site(video):
+    """The address of the folder of the video, on a server of this machine."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(video.parent))
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_addresses_and_lists_are_answered_as_files(video, site, tmp_path):
+    listed = tmp_path / "list.txt"
+    address = f"{site}/wave.mp4?key=secret"
+    listed.write_text(f"# two of three are there\n{video}\n{address}\n")
+    gone = f"{site}/gone.mp4?key=secret"
+    result = run("predict", listed, gone, "--no-video", "--json")
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    one, two = document["files"]
+    assert (one["source"], two["source"]) == (str(video), f"{site}/wave.mp4")
+    assert one["top"] == two["top"]
+    (failed,) = document["failed"]
+    assert failed["source"] == f"{site}/gone.mp4"
+    assert "404" in failed["reason"] or "Not Found" in failed["reason"]
+    assert "secret" not in result.output
+
+
+def test_python_takes_an_address_too(video, site, model):
+    one, two = predicting.predict([video, f"{site}/wave.mp4"], model)
+    assert one.top(1) == two.top(1)
+    assert Path(two.source).name == "wave.mp4"
 
 
 def test_files_of_one_name_get_pictures_of_their_own(tmp_path):

@@ -7,6 +7,7 @@ Each is an environment variable that a user can raise:
 | `KERAS_TWOSTREAM_MAX_PIXELS` | 50,000,000 | height times width of a frame |
 | `KERAS_TWOSTREAM_MAX_STRETCH` | 1,000 | places on a timeline, per frame |
 | `KERAS_TWOSTREAM_MAX_GAP` | 25 | % of frames, undecodable in a row |
+| `KERAS_TWOSTREAM_MAX_DOWNLOAD` | 2,000 | MB of a video at an address |
 
 A picture of 8K has 33 million pixels. A video that shows each picture for 40
 seconds, read at 25 frames per second, has 1,000 places for each frame.
@@ -19,7 +20,8 @@ from keras_twostream.errors import SpecError, VideoError
 PIXELS = "KERAS_TWOSTREAM_MAX_PIXELS"
 STRETCH = "KERAS_TWOSTREAM_MAX_STRETCH"
 GAP = "KERAS_TWOSTREAM_MAX_GAP"
-_DEFAULTS = {PIXELS: 50_000_000, STRETCH: 1_000, GAP: 25}
+DOWNLOAD = "KERAS_TWOSTREAM_MAX_DOWNLOAD"
+_DEFAULTS = {PIXELS: 50_000_000, STRETCH: 1_000, GAP: 25, DOWNLOAD: 2_000}
 _SMALL_GAP = 2  # frames; a broken end loses as many in good recordings
 
 
@@ -27,7 +29,7 @@ def limit(name: str) -> int:
     """Return the value of a limit.
 
     Args:
-        name: `PIXELS`, `STRETCH` or `GAP`.
+        name: `PIXELS`, `STRETCH`, `GAP` or `DOWNLOAD`.
 
     Raises:
         SpecError: If the variable is not a number above 0.
