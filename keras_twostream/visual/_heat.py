@@ -22,6 +22,7 @@ Moment = tuple[float, np.ndarray, np.ndarray, Mapping[str, np.ndarray]]
 _WIDTH, _COLUMNS, _TALLEST = 1600, 4, 300  # of the sheet
 _MARGIN, _GAP, _CAPTION, _REASONS = 40, 20, 34, 190
 _STRENGTH = 0.75  # of the colour, where the map is 1
+_BRIGHTEST = 0.7  # share of white that the fastest motion has
 _TITLES = {"rgb": "frame", "flow": "motion"}
 
 
@@ -168,11 +169,22 @@ def _glowing(
     maps: Mapping[str, np.ndarray],
 ) -> None:
     """Draw each stream's picture with its map."""
-    shown = dict(zip(_TITLES, pictures, strict=True))
+    frame, motion = pictures
+    shown = {"rgb": frame, "flow": _grey(motion)}
     draw = ImageDraw.Draw(canvas)
     for box, (stream, heat) in zip(boxes, maps.items(), strict=True):
         drawn = _parts.picture(canvas, box, overlay(shown[stream], heat))
         _parts.tag(draw, drawn, _TITLES[stream], 13)
+
+
+def _grey(motion: np.ndarray) -> np.ndarray:
+    """Return coloured motion in greys, the brighter the faster.
+
+    The hues of directions would be taken for those of the map over them.
+    """
+    speed = 255 - motion.min(axis=-1, keepdims=True).astype(np.float32)
+    grey = np.rint(_BRIGHTEST * speed).astype(np.uint8)
+    return np.repeat(grey, 3, axis=-1)
 
 
 def _headline(canvas: Image.Image, reasons: Reasons, size: int) -> None:

@@ -9,12 +9,14 @@ from typing import Any
 
 import keras
 
-from keras_twostream import data, detection, hub, inspection
+from keras_twostream import data, detection, explaining, hub, inspection
 from keras_twostream.errors import SpecError, UnknownNameError, VideoError
 from keras_twostream.inspection import sees_regions
 from keras_twostream.prediction import Prediction
 from keras_twostream.scoring import predicting
 from keras_twostream.spec import FUSED
+
+_STREAMS = {"rgb": "frames", "flow": "motion"}
 
 Progress = Callable[[float, float], None]
 
@@ -50,6 +52,21 @@ class Answer:
     sheet: Path | None
     scores: dict[str, dict[str, float]]
     rows: list[list[Any]]
+    title: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Reasons:
+    """The files and words that the page shows about an answer's reasons.
+
+    Attributes:
+        sheet: Moments with the maps of each stream over them.
+        video: The same over the whole video.
+        title: The action and what each stream contributes, in words.
+    """
+
+    sheet: Path
+    video: Path
     title: str
 
 
@@ -117,10 +134,38 @@ class Desk:
         path = self._checked(video)
         with self._lock:
             model = self.model(name)
-            folder = self._folder / uuid.uuid4().hex
-            folder.mkdir(parents=True)
             find = _tubes if sees_regions(model) else _actions
-            return find(path, model, folder, progress)
+            return find(path, model, self._new_folder(), progress)
+
+    def reasons(
+        self, video: str | None, name: str, progress: Progress
+    ) -> Reasons:
+        """Show where each stream looks, and what each contributes.
+
+        Args:
+            video: The file; None when the visitor chose none.
+            name: One of `models`.
+            progress: Function called with the parts done, and all parts.
+
+        Raises:
+            SpecError: If there is no video, or the model is a detector.
+            VideoError: If it is too large or cannot be read.
+            UnknownNameError: If the model is not one of `models`.
+        """
+        path = self._checked(video)
+        with self._lock:
+            model = self.model(name)
+            if sees_regions(model):
+                raise SpecError(
+                    "This model finds people and names what they do; its "
+                    "tubes are the explanation. Choose a model of whole clips."
+                )
+            return _reasons(path, model, self._new_folder(), progress)
+
+    def _new_folder(self) -> Path:
+        folder = self._folder / uuid.uuid4().hex
+        folder.mkdir(parents=True)
+        return folder
 
     def _checked(self, video: str | None) -> Path:
         if not video:
@@ -163,6 +208,23 @@ def _actions(
             for part in said.segments()
         ],
         title=_title(*said.top(1)[0]),
+    )
+
+
+def _reasons(
+    path: Path, model: keras.Model, folder: Path, progress: Progress
+) -> Reasons:
+    why = explaining.explain(path, model, progress=progress)
+    if not isinstance(why, explaining.Explanation):
+        raise SpecError("The page takes one video at a time.")
+    shares = ", ".join(
+        f"{_STREAMS.get(stream, stream)} {share:+.2f}"
+        for stream, share in why.contributions.items()
+    )
+    return Reasons(
+        sheet=why.save_sheet(folder / f"{path.stem}.reasons.png"),
+        video=why.save_video(folder / f"{path.stem}.reasons.mp4"),
+        title=f"Why {words(why.label)}? Shares of its score: {shares}",
     )
 
 

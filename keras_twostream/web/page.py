@@ -14,7 +14,7 @@ from keras_twostream.errors import (
     TwoStreamError,
 )
 from keras_twostream.spec import FUSED
-from keras_twostream.web.desk import Answer, Desk, Limits
+from keras_twostream.web.desk import Answer, Desk, Limits, Reasons
 
 LOOPBACK = "127.0.0.1"
 WAITING = 16  # visitors in the queue; the next one is asked to come back
@@ -72,10 +72,20 @@ def build(desk: Desk) -> Any:
             interactive=False,
         )
         sheet = gr.Image(label="Contact sheet", interactive=False)
+        why = gr.Button("Show where each stream looks")
+        reasons = gr.Markdown(elem_id="reasons")
+        maps = gr.Image(label="Where each stream looks", visible=False)
+        overlay = gr.Video(show_label=False, interactive=False, visible=False)
         button.click(
-            _answering(desk, gr),
+            _answering(gr, lambda *given: _outputs(desk.answer(*given), gr)),
             inputs=[video, model],
             outputs=[title, shown, *labels, table, sheet],
+            api_visibility="private",
+        )
+        why.click(
+            _answering(gr, lambda *given: _shown(desk.reasons(*given), gr)),
+            inputs=[video, model],
+            outputs=[reasons, maps, overlay],
             api_visibility="private",
         )
     return page.queue(max_size=WAITING, default_concurrency_limit=1)
@@ -159,8 +169,14 @@ def _limits(limits: Limits) -> str:
     return f"Video, at most {limits.seconds:g} s and {limits.megabytes:g} MB"
 
 
-def _answering(desk: Desk, gr: Any) -> Callable[..., tuple]:
-    """Return the function of the button, whose errors are messages."""
+def _answering(gr: Any, work: Callable[..., tuple]) -> Callable[..., tuple]:
+    """Return the function of a button, whose errors are messages.
+
+    Args:
+        gr: Gradio.
+        work: Function of a video, a model's name and a progress, which returns
+            what the button's outputs show.
+    """
 
     bar = gr.Progress()
 
@@ -171,7 +187,7 @@ def _answering(desk: Desk, gr: Any) -> Callable[..., tuple]:
 
         progress(0, desc="Opening")
         try:
-            return _outputs(desk.answer(video, model, advance), gr)
+            return work(video, model, advance)
         except TwoStreamError as error:
             words = _public(str(error), video)
             raise gr.Error(words, print_exception=False) from None
@@ -202,3 +218,11 @@ def _outputs(answer: Answer, gr: Any) -> tuple:
     )
     rows = [[row[0], *(round(x, 2) for x in row[1:])] for row in answer.rows]
     return f"## {answer.title}", str(answer.video), *labels, rows, sheet
+
+
+def _shown(reasons: Reasons, gr: Any) -> tuple:
+    return (
+        f"### {reasons.title}",
+        gr.Image(str(reasons.sheet), visible=True),
+        gr.Video(str(reasons.video), visible=True),
+    )

@@ -382,3 +382,15 @@ def test_the_shipped_network_looks_at_the_person(method):
             mask[top : bottom + 1, left : right + 1] = True
         ratios.append(maps[inside].mean() / maps[~inside].mean())
     assert np.mean(ratios) > 1.5, ratios
+
+
+def test_motion_is_grey_beneath_its_map():
+    from keras_twostream import flow
+    from keras_twostream.visual._heat import _grey
+
+    fields = np.zeros((4, 6, 2), np.float32)
+    fields[0, 0], fields[1, 1] = (8, 0), (0, -4)
+    grey = _grey(flow.to_rgb(fields, max_px=8)).astype(int)
+    assert (grey == grey[..., :1]).all()
+    fast, half, still = grey[0, 0, 0], grey[1, 1, 0], grey[3, 3, 0]
+    assert fast > half > still == 0

@@ -50,6 +50,16 @@ def test_a_desk_answers_as_predict_does(video, tmp_path):
     assert starts == sorted(starts) and len(starts) == len(expected.segments())
 
 
+def test_a_desk_shows_where_each_stream_looks(video, tmp_path):
+    why = desk(tmp_path).reasons(str(video), SHIPPED, lambda *_: None)
+    expected = kts.explain(video, SHIPPED)
+    assert why.title.startswith(f"Why {expected.label.replace('_', ' ')}?")
+    for name, stream in (("frames", "rgb"), ("motion", "flow")):
+        share = expected.contributions[stream]
+        assert f"{name} {share:+.2f}" in why.title
+    assert why.sheet.is_file() and why.video.is_file()
+
+
 def test_answers_of_one_file_do_not_overwrite_each_other(video, tmp_path):
     room = desk(tmp_path)
     one, two = (

@@ -59,6 +59,19 @@ def test_a_dropped_video_is_named(tab, tmp_path):
     tab.locator("img[src*='sheet']").wait_for()
 
 
+def test_the_page_shows_where_each_stream_looks(tab, tmp_path):
+    video = tmp_path / "an_actor.mp4"
+    actors.write_clip(video, "wave_hand", seed=3, split="test")
+    tab.set_input_files("input[type=file]", str(video))
+    tab.locator("video").first.wait_for()
+    tab.get_by_role("button", name="Show where each stream looks").click()
+    title = tab.locator("#reasons h3")
+    title.wait_for(timeout=180_000)
+    assert title.inner_text().startswith("Why wave hand? Shares of its score:")
+    tab.locator("img[src*='reasons']").wait_for()
+    tab.locator("video[src*='reasons']").wait_for()
+
+
 def test_a_broken_video_is_a_message(tab, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"not a video" * 100)
