@@ -36,10 +36,10 @@ def expand(
         try:
             files += _inside(place)
         except TwoStreamError as error:
-            shown = str(place)
+            named = str(place)
             if is_address(place):
-                shown = without_secrets(shown)
-            empty[shown] = str(error)
+                named = without_secrets(named)
+            empty[named] = str(error)
     return list(dict.fromkeys(files)), empty
 
 

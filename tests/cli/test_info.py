@@ -125,7 +125,7 @@ def test_info_of_the_catalogue_needs_no_backend(name):
 
 @pytest.mark.parametrize(
     ("name", "published", "apart"),
-    [("c3d", 38.5, 0.1), ("two_stream_vgg16", 15.5, 0.05), ("i3d", 108, 0.5)],
+    [("c3d", 38.5, 0.1), ("two_stream_vgg16", 15.5, 0.05)],
 )
 def test_a_stream_costs_the_published_billions(name, published, apart):
     kept = _networks._kept()[_networks._key(name)]

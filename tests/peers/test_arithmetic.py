@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torchvision
+from pytorch_i3d import I3D
 from torch.utils.flop_counter import FlopCounterMode
 
 from keras_twostream import models
@@ -29,7 +30,15 @@ def test_resnet_50_costs_what_pytorch_counts():
 
 
 def test_r2plus1d_costs_what_pytorch_counts():
-    model = models.r2plus1d(400, streams=("rgb",))
-    shape = (1, 3, *model.inputs[0].shape[1:2], 112, 112)
-    expected = counted_by_torch(torchvision.models.video.r2plus1d_18, *shape)
+    steps = 8
+    model = models.r2plus1d(400, clip_length=steps)
+    expected = counted_by_torch(
+        torchvision.models.video.r2plus1d_18, 1, 3, steps, 112, 112
+    )
     assert costs(model).macs == expected
+
+
+def test_i3d_costs_what_pytorch_counts():
+    model = models.i3d(400, streams=("rgb",), clip_length=16)
+    expected = counted_by_torch(lambda: I3D(3), 1, 3, 16, 224, 224)
+    assert costs(model).macs == pytest.approx(expected, rel=1e-3)

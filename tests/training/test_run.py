@@ -403,7 +403,10 @@ def test_the_fused_accuracy_is_logged_beside_the_streams(
 def test_the_fused_score_is_the_weighted_mean_of_the_streams(build, items):
     spec = {"stream_weights": [1.0, 3.0]}
     model = build(outputs="streams", clip_spec=spec)
-    clips = {x.name: np.random.rand(2, *x.shape[1:]) for x in model.inputs}
+    clips = {
+        x.name: np.random.rand(2, *(side or 24 for side in x.shape[1:]))
+        for x in model.inputs
+    }
     out = with_fused(model).predict_on_batch(clips)
     expected = (out["rgb"] + 3 * out["flow"]) / 4
     np.testing.assert_allclose(out["fused"], expected, atol=1e-5)
