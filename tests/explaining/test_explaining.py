@@ -229,7 +229,8 @@ def test_a_long_video_is_explained_window_by_window():
 
 def test_frames_of_one_window_and_of_several_count_alike():
     spec = SPEC.replace(streams=("rgb",))
-    material = VideoMaterial(np.zeros((40, 32, 32, 3), "uint8"), spec, None)
+    material = VideoMaterial(np.zeros((20, 32, 32, 3), "uint8"), spec, 0.04)
+    assert material.spans[1, 0] < material.spans[0, 1]  # they overlap
     projection = Projection(material, ["rgb"])
     for clip in range(len(material.spans)):
         projection.add(clip, [("rgb", Place(), np.ones((2, 2, 2)))])
