@@ -6,8 +6,9 @@ that ships, go through the paper's layers: means of precondition and effect,
 an embedding, a transformation for each action, cosine distances. These train
 three times: with every video cut in its middle, with the boundaries that EM
 finds anew before each epoch, and with the best boundaries at every step. Prints
-what they name rightly on actors who were never seen, and how far the
-boundaries that they find lie from the true ones.
+what they name rightly on actors who were never seen, how far the boundaries
+that they find lie from the true ones, and how the distance of the true class
+grows as a boundary moves away from the true one.
 
     python benchmarks/transformations.py --folder changes --out table.md
 
@@ -112,7 +113,7 @@ def main() -> None:
         for method in METHODS:
             rows.append(_row(method, seed, lists, arguments))
             print(json.dumps(rows[-1]), flush=True)
-    text = table(rows)
+    text = table(rows, lists["test"]) + profile_table(rows)
     print(text)
     if arguments.out:
         arguments.out.write_text(text)
@@ -194,15 +195,43 @@ def measure(model: keras.Model, listed: Path) -> dict:
         _errors(pair, item)
         for pair, item in zip(np.stack(pairs, axis=1), truth, strict=True)
     ]
+    distances = own.reshape(logits.shape[:3]) / -SCALE
     return {
+        "profile": _profile(distances, truth),
         "accuracy": float(np.mean(logits.max((1, 2)).argmax(-1) == labels)),
         "accuracy_in_middle": float(np.mean(in_middle == labels)),
         "error": np.mean(errors, axis=0).tolist(),
-        "error_of_middle": np.mean(
-            [_errors((p, e), item) for item in truth], axis=0
-        ).tolist(),
         "videos": len(labels),
     }
+
+
+def _profile(distances: np.ndarray, truth: list[dict]) -> dict:
+    """Return the mean rise of the true class's distance, by steps of T.
+
+    Args:
+        distances: (videos, P, E) of the true class.
+        truth: Items of the list.
+
+    Returns:
+        For "start" and "end", pairs of the steps that a boundary lies behind
+        the true one and the mean rise above the best boundary's distance.
+    """
+    before, after = boundaries(STEPS)
+    found = {}
+    for name, axis, places in (
+        ("start", 2, [stop for _, stop in before]),
+        ("end", 1, [start for start, _ in after]),
+    ):
+        best = distances.min(axis=axis)
+        rises = best - best.min(axis=1, keepdims=True)
+        true = [x["change"][axis == 1] / x["frames"] * STEPS for x in truth]
+        steps = np.rint(np.array(places)[None] - np.array(true)[:, None])
+        found[name] = [
+            (step, float(rises[steps == step].mean()))
+            for step in range(-4, 5)
+            if (steps == step).any()
+        ]
+    return found
 
 
 def _errors(pair, item: dict) -> tuple[float, float]:
@@ -213,7 +242,42 @@ def _errors(pair, item: dict) -> tuple[float, float]:
     return abs(start - item["change"][0]), abs(end - item["change"][1])
 
 
-def table(rows: list[dict]) -> str:
+def constants(listed: Path) -> dict[str, np.ndarray]:
+    """Return errors in frames of boundaries that no video has chosen.
+
+    Returns:
+        The mean errors of start and end: at the middle of the video, in the
+        middle of the range that the paper searches, and anywhere in it.
+    """
+    truth = json.loads(listed.read_text())["items"]
+    before, after = (range(len(part)) for part in boundaries(STEPS))
+    p, e = _table(listed).pairs[0]
+    choices = {
+        "the middle of the video": [(p, e)],
+        "the middle of the range": [(len(before) // 2, len(after) // 2)],
+        "anywhere in the range": [(i, j) for i in before for j in after],
+    }
+    return {
+        name: np.mean([_errors(x, item) for x in pairs for item in truth], 0)
+        for name, pairs in choices.items()
+    }
+
+
+def profile_table(rows: list[dict]) -> str:
+    """Return how the distance grows around the true boundary, as Markdown."""
+    lines = ["", "| steps behind the true one | start | end |", "|---|---|---|"]
+    profiles = [row["profile"] for row in rows if "profile" in row]
+    for step in range(-4, 5):
+        cells = []
+        for name in ("start", "end"):
+            seen = [dict(map(tuple, x[name])).get(step) for x in profiles]
+            seen = [value for value in seen if value is not None]
+            cells.append(f"{np.mean(seen):.4f}" if seen else "")
+        lines.append(f"| {step} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n" if profiles else ""
+
+
+def table(rows: list[dict], listed: Path) -> str:
     """Return the rows as Markdown, means over the seeds."""
     lines = [
         "| boundaries in training | accuracy | in the middle | start | end |",
@@ -230,8 +294,8 @@ def table(rows: list[dict]) -> str:
             f"| {method} | {accuracy:.3f} | {middle:.3f} | {start:.3f} "
             f"| {end:.3f} |"
         )
-    start, end = np.array(rows[0]["error_of_middle"]) / FPS
-    lines.append(f"| the middle itself | | | {start:.3f} | {end:.3f} |")
+    for name, (start, end) in constants(listed).items():
+        lines.append(f"| {name} | | | {start / FPS:.3f} | {end / FPS:.3f} |")
     return "\n".join(lines) + "\n"
 
 

@@ -48,7 +48,9 @@ class Prediction:
         seconds: Seconds spent on decode, flow and network, which in a long
             video work at the same time.
         states: States before and after the action, in the window where the
-            model is surest; None unless it is Actions ~ Transformations.
+            model is surest; None unless it is Actions ~ Transformations. They
+            say which frames the answer rests on; the change may begin later
+            and end sooner.
         spec: The model's clip, with the flow algorithm that was asked for.
         engine: The runtime of the network, "keras" or "onnxruntime".
     """

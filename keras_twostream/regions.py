@@ -38,6 +38,9 @@ class RegionSpec:
         context: Pixels of the crop around the region.
         suppression: Overlap with a better box of the class from which a box
             is dropped before linking.
+        voting: Overlap from which other boxes vote on the place of a box
+            that is kept (`detection.geometry.voted`); 0 for no vote, as in
+            the paper.
         link_weight: Weight of the overlap of consecutive boxes, lambda in the
             paper.
 
@@ -53,6 +56,7 @@ class RegionSpec:
     stabilise: bool = False
     context: int = 16
     suppression: float = 0.3
+    voting: float = 0.0
     link_weight: float = 1.0
 
     def __post_init__(self) -> None:
@@ -63,6 +67,7 @@ class RegionSpec:
         _check_number("context", self.context, least=0, whole=True)
         _check_number("least_saliency", self.least_saliency, least=0)
         _check_number("suppression", self.suppression, least=0)
+        _check_number("voting", self.voting, least=0)
         _check_number("link_weight", self.link_weight, least=0)
 
     def replace(self, **changes: Any) -> "RegionSpec":

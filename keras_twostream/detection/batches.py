@@ -1,8 +1,10 @@
-"""Batches of regions for the region network, a quarter of them foreground.
+"""Batches of regions for the region network, some of them foreground.
 
 Gkioxari & Malik 2015, section 3.2, after R-CNN: a region that overlaps a true
-box by half or more has its class, and every other region is background. A
-batch is a function of the seed and its number, so that training can resume
+box by half or more has its class, and every other region is background. In the
+paper a quarter of a batch is foreground.
+
+A batch is a function of the seed and its number, so that training can resume
 anywhere. Unlike Caffe's window layer, which draws every region anew from all
 videos, a batch takes its regions from a few frames, which are sent to the
 device once.
@@ -35,6 +37,7 @@ class RegionBatches(keras.utils.PyDataset):
         steps: Number of batches in an epoch.
         frames: Number of frames that a batch's regions come from.
         mirror: Whether to flip half of the regions.
+        foreground: Share of the regions that overlap a true box.
         seed: Seed of everything random.
         start: Number of batches drawn before.
 
@@ -52,6 +55,7 @@ class RegionBatches(keras.utils.PyDataset):
         *,
         frames: int = 16,
         mirror: bool = True,
+        foreground: float = FOREGROUND,
         seed: int = 0,
         start: int = 0,
     ) -> None:
@@ -59,6 +63,7 @@ class RegionBatches(keras.utils.PyDataset):
         self._store, self._cutter, self._outputs = store, cutter, outputs
         self._size, self._steps = batch_size, steps
         self._frames, self._mirror = frames, mirror
+        self._foreground = foreground
         self._seed, self._start = seed, start
         self._pools = _pools(store)
 
@@ -76,7 +81,7 @@ class RegionBatches(keras.utils.PyDataset):
 
     def _chosen(self, rng: np.random.Generator) -> list[tuple]:
         """Draw (video, frame, box, label) of each region, foreground first."""
-        wanted = round(FOREGROUND * self._size)
+        wanted = round(self._foreground * self._size)
         videos = rng.choice(len(self._store), self._frames)
         places = [self._frame_of(int(video), rng) for video in videos]
         shares = [_share(wanted, self._frames, i) for i in range(len(places))]

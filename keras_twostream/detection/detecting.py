@@ -11,13 +11,14 @@ import numpy as np
 from keras_twostream import hub, inspection
 from keras_twostream.detection.cutting import Cutter, run_on_regions
 from keras_twostream.detection.footage import Footage, Source
-from keras_twostream.detection.geometry import as_boxes, suppress
+from keras_twostream.detection.geometry import as_boxes, suppress, voted
 from keras_twostream.detection.linking import link
 from keras_twostream.detection.measures import Detections
 from keras_twostream.detection.proposals import check_given, propose
 from keras_twostream.detection.store import boxes_at
 from keras_twostream.detection.tracks import Track, Tube, track_overlap
 from keras_twostream.errors import SpecError
+from keras_twostream.regions import RegionSpec
 from keras_twostream.scoring.predicting import refuse_untrained
 
 SAME = 0.5  # least overlap of tubes around one person
@@ -195,12 +196,10 @@ def detections_of(
     spec, rows = inspection.region_spec(model), []
     for frame in frames:
         for number, name in enumerate(inspection.class_names(model)):
-            kept = suppress(
-                frame.boxes, frame.scores[:, number], spec.suppression
-            )
+            boxes, scores = _kept(frame, number, spec)
             rows += [
-                (frame.frame, name, frame.boxes[i], frame.scores[i, number])
-                for i in kept
+                (frame.frame, name, box, score)
+                for box, score in zip(boxes, scores, strict=True)
             ]
     if not rows:
         return Detections.of_tubes([])
@@ -243,6 +242,15 @@ def _runs(frames: Sequence[FrameScores]) -> Iterator[list[FrameScores]]:
         yield run
 
 
+def _kept(
+    frame: FrameScores, number: int, spec: RegionSpec
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return boxes of a class without near duplicates, and their scores."""
+    scores = frame.scores[:, number]
+    kept = suppress(frame.boxes, scores, spec.suppression)
+    return voted(frame.boxes, scores, kept, spec.voting), scores[kept]
+
+
 def _linked(
     run: Sequence[FrameScores],
     number: int,
@@ -252,11 +260,7 @@ def _linked(
 ) -> list[Tube]:
     """Return the tubes of one class through a run of frames."""
     spec = inspection.region_spec(model)
-    kept = [
-        suppress(x.boxes, x.scores[:, number], spec.suppression) for x in run
-    ]
-    boxes = [x.boxes[keep] for x, keep in zip(run, kept, strict=True)]
-    scores = [x.scores[keep, number] for x, keep in zip(run, kept, strict=True)]
+    boxes, scores = zip(*(_kept(x, number, spec) for x in run), strict=True)
     tubes = []
     for path in link(boxes, scores, spec.link_weight):
         steps = range(len(run))

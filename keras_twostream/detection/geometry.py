@@ -123,3 +123,30 @@ def suppress(
         shared = aligned_overlaps(boxes[best], boxes[order])
         order = order[shared <= threshold]
     return np.array(kept, int)
+
+
+def voted(
+    boxes: np.ndarray, scores: np.ndarray, kept: np.ndarray, threshold: float
+) -> np.ndarray:
+    """Return kept boxes where all boxes around each of them vote it to be.
+
+    Box voting (Gidaris & Komodakis 2015, section 3.2): the mean of the boxes
+    that overlap a kept one, here with weights of exp(score - its score), 1 at
+    most.
+
+    Args:
+        boxes: (N, 4).
+        scores: (N,).
+        kept: (K,) indices, from `suppress`.
+        threshold: Least overlap of a box that votes; 0 for no vote.
+
+    Returns:
+        (K, 4) float32.
+    """
+    if not threshold or not len(kept):
+        return boxes[kept]
+    votes = overlaps(boxes[kept], boxes) >= threshold
+    apart = np.minimum(scores[None] - scores[kept, None], 0)
+    weights = votes * np.exp(apart)
+    totals = weights.sum(axis=1, keepdims=True)
+    return (weights @ boxes / totals).astype(np.float32)

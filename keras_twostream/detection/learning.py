@@ -20,7 +20,7 @@ import numpy as np
 
 from keras_twostream import _files, inspection, registry, training
 from keras_twostream._arrays import read_arrays, whole
-from keras_twostream.detection.batches import RegionBatches
+from keras_twostream.detection.batches import FOREGROUND, RegionBatches
 from keras_twostream.detection.cutting import Cutter, run_on_regions
 from keras_twostream.detection.hinge import COST, HardNegativeSVM
 from keras_twostream.detection.store import (
@@ -214,6 +214,7 @@ class _Run:
             self.settings.batch_size or self.recipe.batch_size,
             length,
             mirror=self.recipe.input.get("mirror", True),
+            foreground=self.recipe.input.get("foreground", FOREGROUND),
             seed=self.settings.seed,
             start=resume.epoch * length + resume.step,
         )

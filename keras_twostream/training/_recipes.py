@@ -36,6 +36,7 @@ ENTRIES = {
         "bound",
         "colour",
         "flow_values",
+        "foreground",
         "mirror",
         "sampler",
         "short",
@@ -126,7 +127,8 @@ class Recipe:
         options: Options of the builder, such as dropout.
         spec: Fields of the ClipSpec that training changes.
         input: Options of `data.video_dataset`: augment, mirror, colour,
-            sampler, flow_values, short, bound.
+            sampler, flow_values, short, bound. Of a detector: mirror, and
+            foreground, the share of regions that overlap a true box.
         distill: Weights of the losses by which a student follows its teacher:
             "features", of the mean squared difference before the classifier,
             and "scores", of the divergence of class probabilities at a
@@ -398,6 +400,8 @@ def _check_numbers(recipe: Recipe) -> None:
             "The optimiser adam has no weight decay; adamw has. Received: "
             f"weight_decay={recipe.weight_decay!r}"
         )
+    if "foreground" in recipe.input:
+        _check_number("foreground", recipe.input["foreground"], *SHARE)
     if "temperature" in recipe.distill:
         warmth = recipe.distill["temperature"]
         _check_number("distill.temperature", warmth, *POSITIVE)

@@ -93,3 +93,21 @@ def test_a_box_may_be_a_single_pixel():
 def test_what_is_no_box_is_refused(values, message):
     with pytest.raises(SpecError, match=message):
         geometry.as_boxes(values)
+
+
+def test_boxes_around_a_kept_one_vote_on_its_place():
+    boxes = np.array(
+        [[0, 0, 9, 9], [2, 0, 11, 9], [40, 40, 49, 49], [0, 0, 9, 2]], "f4"
+    )
+    scores = np.array([2.0, 1.0, 0.5, 5.0])
+    kept = np.array([0, 2])
+    moved = geometry.voted(boxes, scores, kept, 0.5)
+    share = np.exp(-1) / (1 + np.exp(-1))
+    np.testing.assert_allclose(moved[0], [2 * share, 0, 9 + 2 * share, 9])
+    np.testing.assert_array_equal(moved[1], boxes[2])
+    np.testing.assert_array_equal(
+        geometry.voted(boxes, scores, kept, 0), boxes[kept]
+    )
+    certain = np.array([2.0, 9.0, 0.5, 5.0])  # suppressed by a third box
+    moved = geometry.voted(boxes, certain, kept[:1], 0.5)
+    np.testing.assert_allclose(moved, [[1, 0, 10, 9]])

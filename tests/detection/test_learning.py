@@ -127,6 +127,12 @@ def test_a_quarter_of_a_batch_is_foreground(store, detector):
         assert (labels[:8] < 2).all() and (labels[8:] == 2).all()
 
 
+def test_a_recipe_may_ask_for_more_foreground(store, detector):
+    half = batches(store, detector, foreground=0.5)
+    labels = [label for *_, label in half._chosen(np.random.default_rng(0))]
+    assert (np.array(labels[:16]) < 2).all() and labels[16:] == [2] * 16
+
+
 def test_labels_say_what_each_region_overlaps(store, detector):
     for video, frame, box, label in batches(store, detector)._chosen(
         np.random.default_rng(0)
@@ -229,7 +235,7 @@ def test_a_detector_is_one_model_that_saves_and_loads(detector, tmp_path):
     assert inspection.region_spec(again) == inspection.region_spec(detector)
     assert inspection.region_spec(again) == RegionSpec.from_json(
         OPTIONS["regions"]
-    ).replace(saliency="none")
+    ).replace(saliency="none", voting=0.5)
 
 
 def test_a_finished_run_is_not_repeated(
