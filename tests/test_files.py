@@ -181,6 +181,8 @@ def test_only_refusals_are_told_as_such():
 
     with pytest.raises(WeightsError, match="Make room, or wait"):
         block(OSError(errno.ENOSPC, "full"))
+    with pytest.raises(WeightsError, match="Make it writable, or wait"):
+        block(PermissionError(errno.EACCES, "locked"))
     with pytest.raises(FileNotFoundError):
         block(FileNotFoundError(errno.ENOENT, "gone"))
     with pytest.raises(WeightsError, match="gone. See to that, or wait"):

@@ -13,6 +13,7 @@ from keras_twostream import ClipSpec, flow
 from keras_twostream.data import cache, read_frames
 from keras_twostream.data.cache import packed as packed_files
 from keras_twostream.data.cache import packing
+from keras_twostream.data.cache.contract import VERSION
 from keras_twostream.errors import SpecError, VideoError
 
 SPEC = ClipSpec(
@@ -246,6 +247,15 @@ def test_an_impossible_count_of_frames_says_what_to_do(packed, tmp_path):
     assert wrong != content
     path.write_bytes(wrong)
     with pytest.raises(VideoError, match="Delete it and extract again"):
+        packed_files.open_packed(path)
+
+
+def test_a_file_of_a_newer_version_is_not_called_damaged(packed, tmp_path):
+    content, path = packed[0].read_bytes(), tmp_path / "v.safetensors"
+    ours = f'version\\": {VERSION}'.encode()
+    assert content.count(ours) == 1
+    path.write_bytes(content.replace(ours, b'version\\": 9'))
+    with pytest.raises(SpecError, match="made by a newer keras_twostream"):
         packed_files.open_packed(path)
 
 
