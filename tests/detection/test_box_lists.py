@@ -104,10 +104,9 @@ def test_a_box_of_a_part_of_a_pixel_is_that_pixel(tmp_path):
 
 
 def test_instances_of_youtube_vis_are_tracks(tmp_path):
-    annotations = [
-        {**row, "instance_id": row.pop("track_id")}
-        for row in coco()["annotations"]
-    ]
+    annotations = coco()["annotations"]
+    for row in annotations:
+        row["instance_id"] = row.pop("track_id")
     (tmp_path / "a.json").write_text(json.dumps(coco(annotations=annotations)))
     (track,) = read_tracks(tmp_path / "a.json")
     assert track.frames.tolist() == [0, 1]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from keras_twostream.detection import hinge
 from keras_twostream.detection.hinge import HardNegativeSVM, fit_hinge
 
 
@@ -69,3 +70,13 @@ def test_clear_negatives_are_not_remembered_and_easy_ones_forgotten():
     svm.add(np.array([[-100.0, 0.0], [9.0, 0.0]]))
     assert len(svm.negatives) == before + 1
     assert svm.negatives[-1].tolist() == [9, 0]
+
+
+def test_negatives_are_taken_above_one_margin_and_kept_for_longer(monkeypatch):
+    # The authors' limits: -1.0001 to be taken, -1.2 to be dropped again.
+    monkeypatch.setattr(hinge, "fit_hinge", lambda *_: (np.ones(1), 0.0))
+    svm = HardNegativeSVM(np.ones((1, 1)))
+    svm.add(np.array([[-1.1], [-1.3], [0.0]]))  # the first ones are all taken
+    assert svm.negatives.ravel().tolist() == [-1.1, 0]
+    svm.add(np.array([[-1.1], [-0.9]]))
+    assert svm.negatives.ravel().tolist() == [-1.1, 0, -0.9]
