@@ -32,6 +32,7 @@ import numpy as np
 import keras_twostream as kts
 from keras_twostream import actors, training
 
+SHIPPED = "spatiotemporal_resnet.actors"
 SETS = ("actors", "direction", "six")
 NETWORKS = ("teacher", "rgb alone", "distilled rgb")
 DRAWN = {"train": 408, "test": 340}
@@ -123,17 +124,15 @@ class Study:
         if (folder / "model").exists():
             return kts.load(f"local:{folder / 'model'}")
         if network == "teacher" and self._name == "actors":
-            return kts.load("spatiotemporal_resnet.actors")
+            return kts.load(SHIPPED)
         keras.utils.set_random_seed(0)
         if network == "teacher":
             return self._run(folder, self._new(), "finetune")
         teacher = self._trained("teacher")
-        options = kts.inspection.card(teacher)["options"]
-        student = kts.models.spatiotemporal_resnet(
-            **{**options, "streams": ("rgb",), "outputs": "fused"}
-        )
-        kts.inspection.update_card(student, classes=list(self._classes))
-        training.copy_stream(teacher, student, "rgb")
+        name = f"local:{self._work / 'teacher' / 'model'}"
+        if self._name == "actors":
+            name = SHIPPED
+        student = kts.load(name, streams=("rgb",))
         if network == "rgb alone":
             return self._run(folder, student, "finetune")
         return self._run(folder, student, "distillation", teacher)

@@ -148,6 +148,13 @@ def check_engine(asked: str) -> None:
         )
 
 
+def has_exports(asked: str) -> bool:
+    """Return whether a job may be scored by an export, there or to be made."""
+    if asked != "auto":
+        return asked == "onnxruntime"
+    return any(_folder().glob("*.onnx")) and _may_be_onnx()
+
+
 def export_path(network: keras.Model, shapes: Any) -> Path:
     """Return the place of a network's export in the cache folder.
 

@@ -25,7 +25,11 @@ from keras_twostream.errors import SpecError, UntrainedHeadError, VideoError
 from keras_twostream.folding import Folding, folds
 from keras_twostream.prediction import FRAMES, Prediction
 from keras_twostream.pretrained import WeightSpec, _first_answer
-from keras_twostream.scoring.engines import Engine, check_engine
+from keras_twostream.scoring.engines import (
+    Engine,
+    check_engine,
+    has_exports,
+)
 from keras_twostream.scoring.scorer import (
     chances,
     head_names,
@@ -40,9 +44,7 @@ from keras_twostream.timeline import States
 
 BATCH = 4  # windows scored at once, in videos that have more than one
 
-_scorers: weakref.WeakKeyDictionary[keras.Model, keras.Model | Folding] = (
-    weakref.WeakKeyDictionary()
-)
+FOLDED_FROM = 64  # windows of one model that folding it is worth
 
 Progress = Callable[[float, float], None]
 Source = str | os.PathLike | np.ndarray
@@ -137,7 +139,9 @@ def predict(
         one = fetched(one) if is_address(one) else one
         watch = Stopwatch()
         windows = data.Windows(one, spec, hop, watch)
-        network = kept_scorer(model)
+        # Exports are of folded networks.
+        many = None if has_exports(engine) else len(windows)
+        network = kept_scorer(model, many)
         runtime = Engine(engine, network, len(windows))
         logits = _score(windows, network, runtime, watch, progress)
         found = _prediction(one, model, windows, logits, watch, spec)
@@ -343,19 +347,46 @@ def _score(
     }
 
 
-def kept_scorer(model: keras.Model) -> keras.Model:
-    """Return the model's one scorer; a second video compiles nothing.
+class _Scorer:
+    """A model's scorer, and its folded copy once that is worth making."""
 
-    Normalisation is folded into the layers before it, where there is any.
-    """
-    if model not in _scorers:
+    def __init__(self, model: keras.Model) -> None:
         network, distances = scorer(model, regions=True), distances_of(model)
         if distances is not None:
             outputs = {**network.output, DISTANCES: distances}
             network = keras.Model(model.inputs, outputs, name=network.name)
-        _scorers[model] = Folding(network) if folds(network) else network
-    kept = _scorers[model]
-    return kept.refresh() if isinstance(kept, Folding) else kept
+        self._plain, self._windows = network, 0
+        self._folding: Folding | None = None
+
+    def network(self, windows: int | None) -> keras.Model:
+        """Return the network for so many windows more."""
+        self._windows += FOLDED_FROM if windows is None else windows
+        if self._windows < FOLDED_FROM:
+            return self._plain
+        if self._folding is None and folds(self._plain):
+            self._folding = Folding(self._plain)
+        return self._folding.refresh() if self._folding else self._plain
+
+
+_scorers: weakref.WeakKeyDictionary[keras.Model, _Scorer] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def kept_scorer(model: keras.Model, windows: int | None = None) -> keras.Model:
+    """Return the model's one scorer; a second video compiles nothing.
+
+    Normalisation is folded into the layers before it, where there is any, once
+    the model has `FOLDED_FROM` windows to score: making the copy takes longer
+    than it saves in a few.
+
+    Args:
+        model: A model of this library.
+        windows: Windows that it is about to score; many when None.
+    """
+    if model not in _scorers:
+        _scorers[model] = _Scorer(model)
+    return _scorers[model].network(windows)
 
 
 def padded(batch: dict[str, np.ndarray], size: int) -> dict[str, np.ndarray]:

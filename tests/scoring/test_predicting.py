@@ -7,10 +7,12 @@ import keras
 import numpy as np
 import pytest
 from small_model import CLASSES, SPEC, small_model
+from tiny_net import tiny_net
 
 import keras_twostream as kts
 from keras_twostream import errors, inspection, pretrained
 from keras_twostream.prediction import Prediction
+from keras_twostream.scoring.predicting import FOLDED_FROM, kept_scorer
 from keras_twostream.scoring.scorer import scorer
 
 pytestmark = pytest.mark.portable
@@ -48,6 +50,34 @@ def test_the_timeline_is_what_the_model_says_of_each_window(model, frames):
     np.testing.assert_allclose(
         prediction.timeline, softmax(window_logits(model, frames)), atol=1e-4
     )
+
+
+@pytest.mark.agnostic
+def test_a_copy_without_normalisation_waits_for_enough_windows():
+    model = tiny_net()
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.moving_mean.assign(rng.normal(0, 1, layer.moving_mean.shape))
+    clips = {
+        "rgb": rng.uniform(0, 255, (1, 2, 24, 24, 3)).astype("float32"),
+        "flow": rng.normal(0, 3, (1, 2, 24, 24, 4)).astype("float32"),
+    }
+    first = kept_scorer(model, FOLDED_FROM // 2)
+    assert kept_scorer(model, 1) is first  # nothing compiled again
+    later = kept_scorer(model, FOLDED_FROM)
+    assert kept_scorer(model, 1) is later
+    norms = [
+        [isinstance(x, keras.layers.BatchNormalization) for x in y.layers]
+        for y in (first, later)
+    ]
+    assert [sum(each) for each in norms] == [4, 0]
+    found, expected = (
+        later.predict_on_batch(clips),
+        first.predict_on_batch(clips),
+    )
+    for name, logits in expected.items():
+        np.testing.assert_allclose(found[name], logits, atol=1e-4)
 
 
 @pytest.mark.agnostic
