@@ -158,6 +158,9 @@ def _pair(one: _Row, other: _Row) -> list[str | int]:
 def _is_asked(one: _Row, other: _Row) -> bool:
     """Starts of one system, systems of one start, networks and row one."""
     names = {one.system, other.system}
+    frozen = {name for name in names if name.startswith("probe")}
+    if frozen and frozen != names:
+        return "baseline fused" in names
     return (
         one.system == other.system
         or one.init == other.init
