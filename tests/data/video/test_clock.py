@@ -81,6 +81,14 @@ def test_frames_that_are_shown_late_are_no_join():
     assert times.joins == 0
 
 
+def test_a_key_frame_that_is_decoded_early_is_no_join():
+    # Its stamp of decoding steps back, but it is shown after all before it.
+    listed = packets([0, 40, 80, 120], [0, 40, 10, 50], keys=(0, 2))
+    times = seconds(listed)
+    np.testing.assert_allclose(times.seconds, [0, 0.04, 0.08, 0.12])
+    assert times.joins == 0
+
+
 def test_a_hole_closes_up_and_a_slide_show_stays():
     hole = seconds(packets([0, 40, 80, 60_000, 60_040, 60_080]))
     np.testing.assert_allclose(hole.seconds, np.arange(6) * 0.04)
