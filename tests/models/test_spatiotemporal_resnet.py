@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from weightless import weightless
 
 import keras_twostream as kts
 from keras_twostream.errors import SpecError
@@ -49,7 +50,8 @@ def activations(model, names, batch):
 
 
 def test_every_stage_has_the_paper_s_shape():
-    model = kts.models.spatiotemporal_resnet(width=8, clip_length=2)
+    with weightless():
+        model = kts.models.spatiotemporal_resnet(width=8, clip_length=2)
     names = [f"rgb.{n}" for n in ("conv1_relu", "pool1")]
     names += [f"{s}.res{n}" for n in (2, 3, 4, 5) for s in ("rgb", "flow")]
     shapes = kts.taps(model, names).compute_output_shape(

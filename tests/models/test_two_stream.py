@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from weightless import weightless
 
 import keras_twostream as kts
 from keras_twostream.models.backbones import cnn_m
@@ -12,7 +13,8 @@ pytestmark = pytest.mark.portable
 
 @pytest.fixture(scope="module")
 def flow_model():
-    return kts.models.two_stream(7, streams=("flow",), flow_length=2)
+    with weightless():
+        return kts.models.two_stream(7, streams=("flow",), flow_length=2)
 
 
 def test_the_sizes_are_the_paper_s():
@@ -45,7 +47,8 @@ def test_the_temporal_net_lacks_the_second_normalisation(flow_model):
     names = [layer.name for layer in flow_model.layers]
     assert "flow_norm1" in names
     assert "flow_norm2" not in names
-    spatial = kts.models.two_stream(3, streams=("rgb",))
+    with weightless():
+        spatial = kts.models.two_stream(3, streams=("rgb",))
     assert "rgb_norm2" in [layer.name for layer in spatial.layers]
 
 
@@ -63,20 +66,19 @@ def test_the_classifier_reads_full7(flow_model):
 
 
 def test_stacking_is_recorded_in_the_clip():
-    model = kts.models.two_stream(
-        3, streams=("flow",), flow_length=4, stacking="bidirectional"
-    )
+    with weightless():
+        model = kts.models.two_stream(
+            3, streams=("flow",), flow_length=4, stacking="bidirectional"
+        )
     assert kts.clip_spec(model).stacking == "bidirectional"
     assert model.inputs[0].shape == (None, 1, None, None, 8)
 
 
 def test_heads_share_the_tower_and_are_named_after_data_sets():
-    model = kts.models.two_stream(
-        streams=("flow",), flow_length=1, heads={"ucf101": 5, "hmdb51": 3}
-    )
-    clip = np.zeros((1, 1, 224, 224, 2), "float32")
-    out = model.predict_on_batch({"flow": clip})
-    assert {k: v.shape for k, v in out.items()} == {
-        "ucf101": (1, 5),
-        "hmdb51": (1, 3),
-    }
+    with weightless():
+        model = kts.models.two_stream(
+            streams=("flow",), flow_length=1, heads={"ucf101": 5, "hmdb51": 3}
+        )
+    shapes = {name: scores.shape for name, scores in model.output.items()}
+    assert shapes == {"ucf101": (None, 5), "hmdb51": (None, 3)}
+    assert [x.name for x in model.layers].count("flow_full7") == 1

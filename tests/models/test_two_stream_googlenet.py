@@ -2,6 +2,7 @@
 
 import keras
 import pytest
+from weightless import weightless
 
 from keras_twostream.models.backbones import googlenet
 
@@ -11,7 +12,8 @@ pytestmark = pytest.mark.portable
 @pytest.fixture(scope="module", params=[False, True])
 def tower(request):
     inputs = keras.Input((224, 224, 3))
-    outputs = googlenet.features(inputs, "rgb", batch_norm=request.param)
+    with weightless():
+        outputs = googlenet.features(inputs, "rgb", batch_norm=request.param)
     return request.param, keras.Model(inputs, outputs)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from moving_texture import frames_moving
+from weightless import weightless
 
 import keras_twostream as kts
 from keras_twostream import cli, inspection
@@ -162,17 +163,6 @@ def batch(name, videos):
     return clips, np.asarray(labels)
 
 
-@pytest.fixture
-def _undrawn(monkeypatch):
-    """Weights are zero: drawing billions of them takes minutes."""
-    for kind in ("RandomNormal", "RandomUniform", "VarianceScaling"):
-        monkeypatch.setattr(
-            getattr(keras.initializers, kind),
-            "__call__",
-            lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype),
-        )
-
-
 # JAX compiles each network, which takes minutes for all: there the gate has
 # two of them, and golden logits of every one, and .ci/full has the rest.
 FEW = ("spatiotemporal_resnet", "two_stream")
@@ -195,10 +185,10 @@ def test_every_model_has_a_row():
     assert {name for name, _, _ in COUNTS} <= set(TINY)
 
 
-@pytest.mark.usefixtures("_undrawn")
 @pytest.mark.parametrize(("name", "options", "count"), COUNTS)
 def test_parameters_are_exactly_the_paper_s(name, options, count):
-    model = getattr(kts.models, name)(**options)
+    with weightless():
+        model = getattr(kts.models, name)(**options)
     shapes = [weight.shape for weight in model.trainable_weights]
     assert sum(int(np.prod(shape)) for shape in shapes) == count
 
@@ -370,10 +360,10 @@ def test_every_tap_has_clips_first(name):
             assert shape[0] == 2, tap
 
 
-@pytest.mark.usefixtures("_undrawn")
 @every_model
 def test_crops_of_112_pixels_go_in(name):
-    model = getattr(kts.models, name)(5, **{**TINY[name], **at(112)})
+    with weightless():
+        model = getattr(kts.models, name)(5, **{**TINY[name], **at(112)})
     assert kts.clip_spec(model).crop == (112, 112)
     assert model.output_shape == (None, 5)
 
@@ -393,30 +383,31 @@ SMALLEST = {
 }
 
 
-@pytest.mark.usefixtures("_undrawn")
 @pytest.mark.parametrize("name", SMALLEST)
 def test_a_crop_too_small_names_the_smallest(name):
     smallest, stream = SMALLEST[name], kts.clip_spec(tiny(name)).streams[:1]
     build = functools.partial(getattr(kts.models, name), 5, streams=stream)
-    assert build(**{**TINY[name], **at(smallest)}).output_shape == (None, 5)
+    with weightless():
+        model = build(**{**TINY[name], **at(smallest)})
+    assert model.output_shape == (None, 5)
     with pytest.raises(SpecError, match=f"a crop of {smallest} x {smallest} "):
         build(**{**TINY[name], **at(smallest - 1)})
 
 
-@pytest.mark.usefixtures("_undrawn")
 @every_model
 def test_streams_can_be_chosen(name):
     entry = kts.registry.model_entry(name)
     for stream in entry.options["streams"]:
-        model = build(name, streams=(stream,))
+        with weightless():
+            model = build(name, streams=(stream,))
         assert [tensor.name for tensor in model.inputs] == [stream]
         assert model.output_shape == (None, len(CLASSES))
 
 
-@pytest.mark.usefixtures("_undrawn")
 @every_model
 def test_heads_are_the_layers_that_change_with_the_classes(name):
-    more = getattr(kts.models, name)(len(CLASSES) + 2, **TINY[name])
+    with weightless():
+        more = getattr(kts.models, name)(len(CLASSES) + 2, **TINY[name])
     pairs = zip(tiny(name).layers, more.layers, strict=True)
     changed = {
         layer.name
