@@ -159,11 +159,12 @@ def refused(
     Raises:
         TwoStreamError: Raised as `error`.
     """
+    told: tuple[type[Exception], ...] = (OSError, *kinds)
     try:
         yield
     except TwoStreamError:
         raise
-    except (OSError, *kinds) as cause:
+    except told as cause:
         if not isinstance(cause, kinds) and not _is_refusal(cause):
             raise
         raise error(refusal(folder, cause, advice)) from cause

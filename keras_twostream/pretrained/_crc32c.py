@@ -21,8 +21,9 @@ def crc32c(data: bytes | bytearray | memoryview | np.ndarray) -> int:
     state = _ONES
     for start in range(0, len(whole), _CHUNK):
         part = whole[start : start + _CHUNK]
-        advanced = _apply(_zeros(len(part)), np.uint32([state]))
-        state = int(advanced[0]) ^ _from_zero(part)
+        before = np.array([state], np.uint32)
+        (advanced,) = _apply(_zeros(len(part)), before)
+        state = int(advanced) ^ _from_zero(part)
     return state ^ _ONES
 
 
@@ -77,8 +78,8 @@ def _table() -> np.ndarray:
     """Return the state that each byte leads to from the state of zero."""
     states = np.arange(256, dtype=np.uint32)
     for _ in range(8):
-        odd = states & 1
-        states = (states >> 1) ^ odd * np.uint32(_POLYNOMIAL)
+        odd = (states & 1).astype(np.uint32)
+        states = (states >> np.uint32(1)) ^ odd * np.uint32(_POLYNOMIAL)
     return states
 
 
