@@ -71,3 +71,17 @@ def test_longer_copy_keeps_weights():
         np.testing.assert_array_equal(one, other)
     with pytest.raises(SpecError, match="shapes of weights"):
         training.longer_copy(model, width=8)
+
+
+def test_each_row_of_the_log_is_written_and_reported(tmp_path):
+    rows = []
+    log = training.RunLog(tmp_path / "log.csv", rows.append)
+    for epoch, loss in enumerate((0.5, 0.25)):
+        log.on_epoch_begin(epoch)
+        log.on_epoch_end(epoch, {"loss": loss})
+    assert [(row["epoch"], row["loss"]) for row in rows] == [
+        (1, 0.5),
+        (2, 0.25),
+    ]
+    written = (tmp_path / "log.csv").read_text().splitlines()
+    assert written[0] == "epoch,loss,seconds" and len(written) == 3
