@@ -79,7 +79,6 @@ class Study:
         self._work = given.work / name
         self._work.mkdir(parents=True, exist_ok=True)
         self._results = self._work / "results.json"
-        self._cache = str(self._work / "cache")  # the first run fills it
         make = {"actors": drawn, "direction": both_ways, "six": by_class}[name]
         self._lists = {
             part: make(self._work / "videos", part, given)
@@ -115,7 +114,7 @@ class Study:
 
     def _accuracy(self, model: keras.Model) -> float:
         scores = training.evaluate_videos(
-            model, self._lists["test"], num_clips=3, cache=self._cache
+            model, self._lists["test"], num_clips=3, workers=2
         )
         return scores.report()["fused"]["top1"]
 
@@ -152,6 +151,7 @@ class Study:
         teacher: keras.Model | None = None,
     ) -> keras.Model:
         videos = self._lists["train"]
+        streams = kts.clip_spec(model if teacher is None else teacher).streams
         each = len(videos.paths) // training.load_recipe(recipe).batch_size
         training.train(
             model,
@@ -162,7 +162,7 @@ class Study:
             settings=training.RunSettings(
                 epochs=-(-self._steps // max(each, 1)),
                 keep="last",
-                cache=self._cache,
+                cache=str(self._work / f"cache_{'_'.join(streams)}"),
                 batch_size=min(16, len(videos.paths)),
             ),
         )

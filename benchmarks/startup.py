@@ -107,6 +107,10 @@ def train(folder: Path) -> None:
         def on_train_begin(self, logs=None):
             parts("compilation, and all until fit begins")
 
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch:
+                parts("best weights, log and checkpoint")
+
         def on_train_batch_end(self, batch, logs=None):
             if batch == 0:
                 parts("first step of an epoch")
