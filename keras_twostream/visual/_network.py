@@ -92,7 +92,7 @@ def _layout(
         stream: sum(widths[s] for s in streams[:number])
         for number, stream in enumerate(streams)
     }
-    boxes = {}
+    boxes: dict[str, Box] = {}
     for (stream, row), keys in lanes.items():
         begin, room = begins.get(stream, 0), widths.get(stream, total)
         for lane, key in enumerate(keys):
