@@ -85,6 +85,7 @@ def test_features_follow_the_flow_of_the_teacher(build):
 
 def test_scores_follow_the_fused_ones_of_the_teacher(build):
     teacher, student = _teacher(build), build(streams=("rgb",))
+    teacher.get_layer("rgb_fc").bias.assign([9.0, -3.0])  # far from even
     clips, labels = _batch(teacher)
     weights = {"features": 0.0, "scores": 3.0, "temperature": 4.0}
     pair = Student(student, teacher, weights)
@@ -94,7 +95,7 @@ def test_scores_follow_the_fused_ones_of_the_teacher(build):
     apart = np.log(taught) - log_softmax(scores / 4, -1)
     expected = _cross_entropy(scores, labels)
     expected += 3.0 * 16 * (taught * apart).sum(-1).mean()
-    assert loss == pytest.approx(expected, rel=1e-4)
+    assert loss == pytest.approx(expected, rel=1e-3)
 
 
 def test_dropout_of_the_student_is_not_in_its_features(build):
