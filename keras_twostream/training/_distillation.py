@@ -85,8 +85,10 @@ class Student(keras.Model):
         self._answer = _function(student, outputs)
         self._taught = _teaching(teacher)
         self._feature_loss = FeatureDistillation(loss="mse")
+        # Keras compares bare logits where the loss is given by its name.
         self._score_loss = LogitsDistillation(
-            temperature=self._weight["temperature"]
+            loss=keras.losses.KLDivergence(),
+            temperature=self._weight["temperature"],
         )
         self._check_losses(student, teacher)
 
