@@ -22,6 +22,13 @@ TOP = 3
 
 
 @click.command("demo")
+@click.option(
+    "--task",
+    type=click.Choice(["clips", "tubes"]),
+    default="clips",
+    show_default=True,
+    help="One actor and an action, or several and who does what.",
+)
 @out_option
 @seed_option
 @flow_option
@@ -29,7 +36,7 @@ TOP = 3
 @device_option
 @debug_option
 def demo_command(
-    out: Path, seed: int | None, algorithm: str | None, as_json: bool
+    task: str, out: Path, seed: int | None, algorithm: str | None, as_json: bool
 ) -> None:
     """Draw an actor, name its action, show why.
 
@@ -39,6 +46,9 @@ def demo_command(
     """
     _files.check_writable(out)
     seed = secrets.randbelow(100_000) if seed is None else seed
+    if task == "tubes":
+        _demo_of_tubes(out, seed, as_json)
+        return
     watch = Stopwatch()
     with watch("render"):
         video, truth = _render(out, seed)
@@ -56,6 +66,30 @@ def demo_command(
         _console.out.print(again, style="dim")
     if result.failure is not None:
         raise result.failure
+
+
+def _demo_of_tubes(out: Path, seed: int, as_json: bool) -> None:
+    """Draw three actors who were never seen before, and find what they do."""
+    from keras_twostream import actors
+    from keras_twostream.cli import _detect
+
+    rng = np.random.default_rng(seed)
+    names = rng.choice(actors.COMPANY_CLASSES, 3, replace=False).tolist()
+    video = actors.write_company(
+        out / f"actors_{seed}.mp4", names, seed=seed, split="test"
+    )
+    loaded = _model.load(_detect.SHIPPED, None, Stopwatch())
+    loaded.introduce()
+    base = out / video.stem
+    report = _detect.run(loaded, video, base, True, {"exclusive": True})
+    if as_json:
+        _console.print_json({**report, "truth": names, "seed": seed})
+        return
+    _detect.show(report)
+    true = ", ".join(name.replace("_", " ") for name in names)
+    _console.out.print(f"From left to right in truth: {true}", markup=False)
+    again = f"The same again: keras-twostream demo --task tubes --seed {seed}"
+    _console.out.print(again, style="dim")
 
 
 def _render(out: Path, seed: int) -> tuple[Path, str]:

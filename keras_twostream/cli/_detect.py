@@ -17,15 +17,18 @@ from keras_twostream.cli._options import (
 )
 from keras_twostream.errors import TwoStreamError
 
+SHIPPED = "action_tubes.actors"
+
 
 @click.command("detect")
 @files_argument
 @click.option(
     "--model",
     "name",
-    required=True,
-    help="A detector: the folder of `train --task tubes`, hf://user/repo or "
-    "local:folder.",
+    default=SHIPPED,
+    show_default=True,
+    help="A detector: a weight, the folder of `train --task tubes`, "
+    "hf://user/repo or local:folder.",
 )
 @click.option(
     "--boxes",

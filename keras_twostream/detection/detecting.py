@@ -55,7 +55,7 @@ def detect(
     Args:
         source: A video file, or (T, H, W, 3) RGB frames, 0..255.
         detector: A detector, as `detection.train_detector` returns, or a name
-            for `load`, such as "local:run/model".
+            for `load`: "action_tubes.actors", "local:run/model".
         boxes: For a detector trained on boxes: tracks of a tracker, one
             array (N, 4) per frame, or a file for `detection.read_boxes`.
         threshold: Least mean score of a tube's boxes, in margins of the
@@ -76,7 +76,7 @@ def detect(
     Example:
 
     ```python
-    for tube in keras_twostream.detect("street.mp4", "local:run/model"):
+    for tube in keras_twostream.detect("street.mp4", "action_tubes.actors"):
         print(tube.label, tube.seconds, tube.score)
     ```
     """

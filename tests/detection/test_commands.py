@@ -101,6 +101,18 @@ def test_a_detector_is_trained_and_measured(company, tmp_path):
     assert "steps, not epochs: --set steps=2000" in result.stderr
 
 
+@pytest.mark.full
+def test_the_demo_finds_what_three_actors_do(tmp_path):
+    words = ("demo", "--task", "tubes", "--seed", 1, "--out", tmp_path)
+    document = json.loads(run(*words, "--json").stdout)
+    assert (tmp_path / "actors_1.tubes.mp4").exists()
+    tubes = sorted(document["tubes"], key=lambda x: x["boxes"][0][0])
+    found = [x["label"] for x in tubes if x["label"] in document["truth"]]
+    assert len(found) >= 2
+    assert found == [x for x in document["truth"] if x in found]
+    assert "actors_1" in document["source"]
+
+
 def _coco(video):
     return [(video.path, track) for track in video.tracks]
 

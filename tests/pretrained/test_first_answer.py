@@ -102,7 +102,7 @@ def test_without_any_on_this_machine_it_is_i3d():
 
 @pytest.mark.usefixtures("caches")
 def test_the_actors_weights_are_here_and_never_chosen():
-    [actors_row] = kts.list_weights("*.actors")
+    [actors_row] = kts.list_weights("spatiotemporal_resnet.actors")
     assert _sources.are_cached(actors_row)
     assert kts.default_weights() != actors_row
 
