@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -119,9 +120,9 @@ def _stage_table(facts: Mapping[str, Any]) -> Table:
         _words.scaled(facts["flops"] / 2),
     )
     heads = ("stage", "gives", "parameters", "multiply-adds")
-    for number, (head, foot) in enumerate(zip(heads, footers, strict=True)):
-        right = "left" if number < 2 else "right"
-        table.add_column(head, foot, justify=right, no_wrap=True)
+    sides: tuple[JustifyMethod, ...] = ("left", "left", "right", "right")
+    for head, foot, side in zip(heads, footers, sides, strict=True):
+        table.add_column(head, foot, justify=side, no_wrap=True)
     for stage in facts["stages"]:
         name = ".".join(filter(None, (stage["stream"], stage["name"])))
         cells = (

@@ -203,10 +203,9 @@ def detections_of(
             ]
     if not rows:
         return Detections.of_tubes([])
-    numbers, names, boxes, scores = zip(*rows, strict=True)
-    return Detections(
-        np.array(numbers), np.array(names), np.stack(boxes), np.array(scores)
-    )
+    columns = tuple(zip(*rows, strict=True))
+    numbers, names, stacked, ratings = (np.stack(x) for x in columns)
+    return Detections(numbers, names, stacked, ratings)
 
 
 def _boxes_by_frame(given: Given | None) -> Callable[[int], Any] | None:
