@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 from keras_twostream._arrays import whole
-from keras_twostream.data.lists.annotations import read_annotations
 from keras_twostream.data.source import Part
 from keras_twostream.data.video.fetching import is_address
 from keras_twostream.errors import SpecError
@@ -39,6 +38,9 @@ def listed_videos(path: str | os.PathLike) -> list[str]:
         ]
         if places and any(map(_is_there, places)):
             return places
+    # It brings OpenCV and PyAV, which a text file does not need.
+    from keras_twostream.data.lists.annotations import read_annotations
+
     return list(dict.fromkeys(read_annotations(path).paths))
 
 
