@@ -17,7 +17,7 @@ from keras_twostream.errors import (
 )
 from keras_twostream.layers import FoldTime, StreamInput, UnfoldTime
 from keras_twostream.regions import RegionSpec
-from keras_twostream.spec import ClipSpec
+from keras_twostream.spec import FUSED, STREAMS, ClipSpec
 
 
 def stream_layers(model: keras.Model) -> dict[str, StreamInput]:
@@ -151,7 +151,8 @@ def class_names(model: keras.Model, head: str | None = None) -> list[str]:
     Args:
         model: A model of this library.
         head: The head, of one with heads for several data sets; the first when
-            None. Streams with a head each have the same classes.
+            None. Streams with a head each have the same classes; those of a
+            data set's head that the card does not name are numbers.
 
     Raises:
         SpecError: If the model names other classes than it has outputs.
@@ -160,7 +161,7 @@ def class_names(model: keras.Model, head: str | None = None) -> list[str]:
     output = _output_of(model, head)
     tensors = model.output if output is None else model.output[output]
     count = keras.tree.flatten(tensors)[0].shape[-1]
-    names = _names_of(card(model), output)
+    names = _names_of(card(model), output, first=_output_of(model, None))
     if not names:
         return [str(number) for number in range(count)]
     if len(names) != count:
@@ -186,11 +187,15 @@ def _output_of(model: keras.Model, head: str | None) -> str | None:
     )
 
 
-def _names_of(facts: Mapping[str, Any], output: str | None) -> Sequence[str]:
+def _names_of(
+    facts: Mapping[str, Any], output: str | None, first: str | None
+) -> Sequence[str]:
     """Return the class names of an output from the model's card."""
     for head, names in (facts.get("head_classes") or {}).items():
         if output == head or (output or "").endswith(f"_{head}"):
             return names
+    if output not in (first, *STREAMS, FUSED):
+        return ()  # the card names the classes of the first data set
     return facts.get("classes") or ()
 
 
