@@ -11,6 +11,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from keras_twostream._printing import printable
 from keras_twostream.errors import TwoStreamError
 from keras_twostream.pretrained import _catalogue
+from keras_twostream.pretrained._spec import DETECTORS
 
 PLACEHOLDER = "local:."
 LIBRARY = "keras-twostream"
@@ -139,7 +140,12 @@ def _introduction(config: Mapping[str, Any]) -> list[str]:
 
 
 def _usage(config: Mapping[str, Any], address: str) -> list[str]:
-    if config["head_trained"]:
+    if config["head_trained"] and config["architecture"] in DETECTORS:
+        lines = [
+            f'for tube in kts.detect("video.mp4", "{address}"):',
+            "    print(tube.label, tube.seconds, tube.confidence)",
+        ]
+    elif config["head_trained"]:
         lines = [
             f'model = kts.load("{address}")',
             'print(kts.predict("video.mp4", model))',

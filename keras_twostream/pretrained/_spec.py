@@ -14,7 +14,7 @@ ORIGINS = ("trained", "converted", "inflated")
 TASKS = ("recognition", "detection")
 OURS = "keras_twostream"
 
-_DETECTORS = ("action_tubes",)
+DETECTORS = ("action_tubes",)
 _NAME = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 _HEX = {
     "revision": "{40}",
@@ -203,7 +203,7 @@ class WeightSpec(_Pinned):
     @property
     def task(self) -> str:
         """The task: "recognition" of actions, or "detection"."""
-        return "detection" if self.architecture in _DETECTORS else "recognition"
+        return "detection" if self.architecture in DETECTORS else "recognition"
 
     @property
     def streams(self) -> tuple[str, ...]:

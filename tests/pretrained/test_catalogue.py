@@ -43,7 +43,9 @@ def test_every_row_is_sound_and_has_its_card(spec):
         spec.license,
         spec.data_terms,
         registry.model_entry(spec.architecture).paper,
-        f'kts.load("{spec.name}"',
+        f'kts.load("{spec.name}"'
+        if spec.task == "recognition"
+        else f'kts.detect("video.mp4", "{spec.name}")',
     ):
         assert part in text, part
     assert spec.source

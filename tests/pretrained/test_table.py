@@ -28,7 +28,8 @@ def test_filters_narrow_the_list():
     assert "r2plus1d.kinetics400" not in names(streams=["flow"])
     assert "r2plus1d.kinetics400" in names(streams=["rgb"])
     assert names(license="bsd*") < names() == {spec.name for spec in ROWS}
-    assert names(task="recognition") == names()
+    assert names() - names(task="recognition") == names(task="detection")
+    assert names(task="detection") >= {"action_tubes.actors"}
     assert names(pattern="c3d", data="sports1m") == {"c3d.sports1m"}
 
 
