@@ -486,7 +486,7 @@ def test_batch_divides_among_devices(registered, video_folder, tmp_path):
     ],
 )
 def test_the_papers_recipe_from_random_weights(model, weights, recipe):
-    flags = {"model": model, "weights": weights}
+    flags = {"model": model, "weights": weights, "distill": None}
     assert _train_run._default_recipe(flags) == recipe
 
 

@@ -8,7 +8,7 @@ from click import UsageError
 from click.testing import CliRunner
 
 from keras_twostream import _files, hub, training
-from keras_twostream.cli import _settings, _train_run
+from keras_twostream.cli import _settings, _train_resume, _train_run
 from keras_twostream.cli._settings import _as_flag, assignments
 from keras_twostream.cli._train import train_command
 from keras_twostream.cli._train_setup import build_model
@@ -59,7 +59,7 @@ def test_none_and_tables_come_back_from_a_file():
         "schedule.end": 0.5,
         "note": "caf\u00e9 \U0001f3ac",
     }
-    text = _files.to_toml({"set": _train_run._as_toml(given)})
+    text = _files.to_toml({"set": _train_resume.plain(given)})
     pairs = _as_flag(tomllib.loads(text)["set"])
     assert assignments(pairs, "--set") == given
 
@@ -99,13 +99,13 @@ def test_recordings_need_a_pattern_with_a_group(tmp_path, pattern, message):
     assert message in " ".join(result.output.replace("│", " ").split())
 
 
-def test_a_saved_run_without_validation_is_complete(tmp_path, monkeypatch):
-    monkeypatch.setattr(_train_run, "_is_saved", lambda out: True)
-    lists = Lists([("a", 0)], [("b", 0)], ("x", "y"))
-    _train_run._refuse_complete(tmp_path, lists)  # it is to be measured
-    lists = Lists([("a", 0)], [], ("x", "y"))
+def test_a_saved_run_is_complete_once_it_is_measured(tmp_path):
+    for name in ("model/config.json", "evaluation/metrics.json"):
+        _train_resume.refuse({"out": tmp_path, "epochs": None})
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("{}")
     with pytest.raises(UsageError, match="is complete"):
-        _train_run._refuse_complete(tmp_path, lists)
+        _train_resume.refuse({"out": tmp_path, "epochs": None})
 
 
 def test_a_saved_model_takes_the_recipe_s_options(build, registered, tmp_path):

@@ -134,7 +134,7 @@ def test_an_error_names_the_upload_without_its_folder(tmp_path):
     )
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
-    answer = page._answering(desk(tmp_path), gradio)
+    answer = page._answering(gradio, desk(tmp_path).answer)
     with pytest.raises(Shown, match="broken.mp4") as shown:
         answer(str(broken), SHIPPED)
     assert str(tmp_path) not in str(shown.value)
