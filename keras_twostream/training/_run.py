@@ -49,8 +49,8 @@ from keras_twostream.training._schedules import rate_at
 from keras_twostream.training._several_heads import HeadLabels
 from keras_twostream.training._throughput import ThroughputMonitor
 
-# Seconds for each layer of a network until its first step is done: 13.5 s for
-# the 397 layers of ST-ResNet-50 (benchmarks/startup.md).
+# Seconds for each layer of a network until its first step is done: 7.4 s for
+# the 397 layers of ST-ResNet-26 (benchmarks/startup.md).
 _BUILDING = 0.018
 _AGAIN = "and train again: the run goes on from its last checkpoint"
 
