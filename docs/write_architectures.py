@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from keras_twostream import list_models, list_weights, training
-from keras_twostream.cli import _networks, _words
+from keras_twostream._printing import scaled
+from keras_twostream.cli import _networks
 from keras_twostream.outlines import Stage
 from keras_twostream.registry import model_entry
 from keras_twostream.visual import network_figure
@@ -76,7 +77,7 @@ def _index(names: list[str]) -> str:
 
 
 def _costs(facts: dict[str, Any]) -> str:
-    adds = _words.scaled(facts["flops"] / 2)
+    adds = scaled(facts["flops"] / 2)
     return f"{facts['parameters'] / 1e6:.1f} M | {adds}"
 
 
@@ -114,8 +115,8 @@ def _network(name: str) -> str:
     facts = _networks.facts(name)
     cost = (
         f"{facts['parameters']:,} trainable parameters; "
-        f"{_words.scaled(facts['flops'] / 2)} multiply-adds, that is "
-        f"{_words.scaled(facts['flops'], 'FLOPs')}, for one clip with the "
+        f"{scaled(facts['flops'] / 2)} multiply-adds, that is "
+        f"{scaled(facts['flops'], 'FLOPs')}, for one clip with the "
         "default options. Shapes are steps × height × width × channels; "
         "the number at the right of a box is its multiply-adds."
     )
@@ -147,7 +148,7 @@ def _stage_rows(stages: list[Stage]) -> Iterator[str]:
             f"| `{name}`{f' ({streams})' if streams else ''} | "
             f"{' × '.join(map(str, shape))} | "
             f"{_sum(f'{x.parameters:,}' for x in alike)} | "
-            f"{_sum(_words.scaled(x.macs) for x in alike)} |"
+            f"{_sum(scaled(x.macs) for x in alike)} |"
         )
 
 

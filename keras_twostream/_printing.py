@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from keras_twostream.errors import SpecError
 
+_UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _JOINERS = "\u200c\u200d"  # between letters of Persian, Hindi, ...; in emoji
 
 
@@ -32,6 +33,14 @@ def readable(name: str) -> str:
 def percent(share: float) -> str:
     """Return a share of 1 in percent; the one form for people to read."""
     return f"{share:.1%}"
+
+
+def scaled(number: float, unit: str = "") -> str:
+    """Format a large number with three digits and a prefix: 2.48 M."""
+    for size, prefix in _UNITS:
+        if number >= size:
+            return f"{number / size:.3g} {prefix}{unit}"
+    return f"{number:.3g} {unit}".rstrip()
 
 
 def is_printable(text: str) -> bool:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from keras_twostream import _files, pretrained
+from keras_twostream._printing import scaled
 from keras_twostream.cli import _console, _networks, _words
 from keras_twostream.cli._files import model_name
 from keras_twostream.cli._options import debug_option, json_option
@@ -95,7 +96,7 @@ def _table(facts: Mapping[str, Any]) -> Table:
             f"{_words.size(facts['activation_bytes'])} of activations to "
             "train on one clip, in float32"
         ),
-        "arithmetic": f"{_words.scaled(facts['flops'], 'FLOP')} for one clip",
+        "arithmetic": f"{scaled(facts['flops'], 'FLOP')} for one clip",
         "taps": "; ".join(_main_taps(facts["taps"])),
         "options": _options(facts["options"]),
         "built with": _options(facts["built_with"], without="clip_spec"),
@@ -117,7 +118,7 @@ def _stage_table(facts: Mapping[str, Any]) -> Table:
         "all",
         "",
         f"{facts['parameters']:,}",
-        _words.scaled(facts["flops"] / 2),
+        scaled(facts["flops"] / 2),
     )
     heads = ("stage", "gives", "parameters", "multiply-adds")
     sides: tuple[JustifyMethod, ...] = ("left", "left", "right", "right")
@@ -127,7 +128,7 @@ def _stage_table(facts: Mapping[str, Any]) -> Table:
         name = ".".join(filter(None, (stage["stream"], stage["name"])))
         cells = (
             f"{stage['parameters']:,}" if stage["parameters"] else "",
-            _words.scaled(stage["macs"]) if stage["macs"] else "",
+            scaled(stage["macs"]) if stage["macs"] else "",
         )
         table.add_row(name, " × ".join(map(str, stage["shape"])), *cells)
     return table

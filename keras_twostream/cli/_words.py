@@ -7,7 +7,6 @@ from keras_twostream.pretrained import WeightSpec, _facts
 from keras_twostream.spec import ClipSpec
 
 _NAMED = 24  # up to this many classes are all named; of more, a few
-_UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def knows(name: str, classes: Sequence[str]) -> str:
@@ -37,14 +36,6 @@ SYNTHETIC = (
     "real footage take the answer as a demonstration, and train on your own "
     "videos for real use: keras-twostream train --help"
 )
-
-
-def scaled(number: float, unit: str = "") -> str:
-    """Format a large number with three digits and a prefix: 2.48 M."""
-    for size, prefix in _UNITS:
-        if number >= size:
-            return f"{number / size:.3g} {prefix}{unit}"
-    return f"{number:.3g} {unit}".rstrip()
 
 
 def size(number: float) -> str:

@@ -8,6 +8,7 @@ import html
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from keras_twostream._printing import scaled
 from keras_twostream.visual._theme import (
     BACKGROUND,
     MUTED,
@@ -20,7 +21,6 @@ WIDTH, HEIGHT = 176, 42  # of a box, in pixels
 ACROSS, DOWN = 52, 24  # between two boxes
 MARGIN, HEAD = 18, 34
 SIGN = 10  # radius of the sign where streams meet
-_UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 Box = tuple[float, float]  # its centre across, and its upper edge
 
@@ -65,10 +65,7 @@ def dimensions(shape: Iterable[int]) -> str:
 
 def multiply_adds(count: int) -> str:
     """Return a number of multiply-adds with its unit, "" for none."""
-    for size, unit in _UNITS:
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return str(count or "")
+    return scaled(count) if count else ""
 
 
 # === Places ===

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from keras_twostream import cli, pretrained, training
+from keras_twostream._printing import scaled
 from keras_twostream.cli import _networks, _words
 from keras_twostream.spec import ClipSpec
 
@@ -208,7 +209,7 @@ def test_many_classes_are_named_by_a_few():
     [(2.48e6, "2.48 MFLOP"), (1e11, "100 GFLOP"), (12, "12 FLOP")],
 )
 def test_large_numbers(number, words):
-    assert _words.scaled(number, "FLOP") == words
+    assert scaled(number, "FLOP") == words
 
 
 @pytest.mark.parametrize("name", ["spatiotemporal_resnet", "two_stream"])
