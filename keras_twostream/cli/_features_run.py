@@ -129,7 +129,7 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class _Settings:
-    """What every process needs to know to make the same features."""
+    """The settings with which every process makes the same features."""
 
     model: str
     taps: tuple[str, ...]

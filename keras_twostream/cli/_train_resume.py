@@ -1,4 +1,4 @@
-"""What a run's folder says about going on, before anything is loaded."""
+"""Refusals of a run that its folder contradicts, before anything is loaded."""
 
 import json
 import os
@@ -54,8 +54,9 @@ def refuse(flags: Mapping[str, Any]) -> None:
     if (out / "evaluation" / "metrics.json").exists():
         refuse_complete(out, flags["epochs"])
     for config in _configs(out):
+        begun = read_config(config).get("train", {})
         for name in _KEPT:
-            _compare(config, name, flags)
+            _compare(config, begun, name, flags)
 
 
 def refuse_complete(out: Path, epochs: int | None) -> None:
@@ -107,10 +108,11 @@ def _configs(out: Path) -> Iterator[Path]:
                 yield config
 
 
-def _compare(config: Path, name: str, flags: Mapping[str, Any]) -> None:
+def _compare(
+    config: Path, begun: Mapping[str, Any], name: str, flags: Mapping[str, Any]
+) -> None:
     flag = FLAGS.get(name, name)
-    before = read_config(config).get("train", {}).get(flag)
-    now = plain(flags.get(name))
+    before, now = begun.get(flag), plain(flags.get(name))
     if _same(before, now):
         return
     shown = flag.replace("_", "-")
