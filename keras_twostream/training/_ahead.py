@@ -23,9 +23,7 @@ def build_ahead(model: keras.Model, dataset: tf.data.Dataset) -> None:
         model: A compiled model.
         dataset: A dataset of (clips, labels) or (clips, labels, weights).
     """
-    if keras.backend.backend() != "tensorflow":
-        return
-    if model.distribute_strategy.num_replicas_in_sync > 1:
+    if not _is_alone(model):
         return
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
@@ -52,13 +50,18 @@ def step_alone(model: keras.Model) -> None:
     Args:
         model: A compiled model.
     """
-    if keras.backend.backend() != "tensorflow" or model.run_eagerly:
-        return
-    if model.distribute_strategy.num_replicas_in_sync > 1:
+    if not _is_alone(model) or model.run_eagerly:
         return
     if model.steps_per_execution == 1:
         model.train_function = _taking_batches(model, model.train_step)
         model.test_function = _taking_batches(model, model.test_step)
+
+
+def _is_alone(model: keras.Model) -> bool:
+    """Return whether TensorFlow trains the model, on a single device."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    return model.distribute_strategy.num_replicas_in_sync == 1
 
 
 def _taking_batches(model: keras.Model, step: Callable) -> Callable:
