@@ -17,6 +17,7 @@ from keras_twostream import _html
 from keras_twostream.errors import SpecError, did_you_mean
 
 STREAMS = ("rgb", "flow")
+STREAM_WORDS = {"rgb": "frames", "flow": "motion"}
 FUSED = "fused"  # the name of the score of all streams together
 STACKINGS = ("forward", "bidirectional", "trajectory")
 _ALGORITHMS = {

@@ -10,10 +10,10 @@ from rich.text import Text
 
 from keras_twostream._printing import percent, readable
 from keras_twostream.prediction import Prediction
+from keras_twostream.spec import STREAM_WORDS
 from keras_twostream.timeline import THRESHOLD, States
 
 _BAR = 16  # width in characters
-_COLUMNS = {"rgb": "frames", "flow": "motion"}
 
 
 def report(
@@ -67,7 +67,7 @@ def _table(prediction: Prediction, top: int) -> Table:
     table.add_column("action", min_width=22)
     table.add_column("probability", min_width=_BAR + 7)
     for stream in apart:
-        table.add_column(f"{_COLUMNS[stream]} head", justify="right")
+        table.add_column(f"{STREAM_WORDS[stream]} head", justify="right")
     for name, score in prediction.top(top):
         place = prediction.classes.index(name)
         heads = [percent(prediction.streams[s][place]) for s in apart]

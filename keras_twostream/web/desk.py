@@ -14,9 +14,7 @@ from keras_twostream.errors import SpecError, UnknownNameError, VideoError
 from keras_twostream.inspection import sees_regions
 from keras_twostream.prediction import Prediction
 from keras_twostream.scoring import predicting
-from keras_twostream.spec import FUSED
-
-_STREAMS = {"rgb": "frames", "flow": "motion"}
+from keras_twostream.spec import FUSED, STREAM_WORDS
 
 Progress = Callable[[float, float], None]
 
@@ -218,7 +216,7 @@ def _reasons(
     if not isinstance(why, explaining.Explanation):
         raise SpecError("The page takes one video at a time.")
     shares = ", ".join(
-        f"{_STREAMS.get(stream, stream)} {share:+.2f}"
+        f"{STREAM_WORDS.get(stream, stream)} {share:+.2f}"
         for stream, share in why.contributions.items()
     )
     return Reasons(
