@@ -1,7 +1,7 @@
 """Networks as ONNX files, and the runtime that runs them."""
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,41 +40,6 @@ def check_installed(what: str) -> None:
         )
 
 
-def program(network: keras.Model, half: bool) -> tuple[Any, Any]:
-    """Return a `tf.Module` of the weights, and the function it serves.
-
-    Args:
-        network: A model with a dict of inputs and a dict of outputs.
-        half: Whether to store weights as float16; arithmetic is in float32.
-    """
-    import tensorflow as tf
-
-    def stored(variable: Any) -> Any:
-        narrow = half and variable.dtype == "float32"
-        value = tf.convert_to_tensor(variable.value)
-        return tf.Variable(tf.cast(value, tf.float16) if narrow else value)
-
-    def full(stores: Sequence[Any], variables: Sequence[Any]) -> list[Any]:
-        pairs = zip(stores, variables, strict=True)
-        return [tf.cast(store, like.dtype) for store, like in pairs]
-
-    module = tf.Module()
-    module.trained = [stored(v) for v in network.trainable_variables]
-    module.others = [stored(v) for v in network.non_trainable_variables]
-
-    @tf.function(autograph=False)
-    def serve(clips: Any) -> Any:
-        trained = full(module.trained, network.trainable_variables)
-        others = full(module.others, network.non_trainable_variables)
-        scores, _ = network.stateless_call(
-            trained, others, clips, training=False
-        )
-        return scores
-
-    module.serve = serve
-    return module, serve
-
-
 def tensor_specs(shapes: Mapping[str, Any]) -> dict[str, Any]:
     """Return TensorFlow's description of float32 inputs, by name."""
     import tensorflow as tf
@@ -101,7 +66,7 @@ def write(
     # tf2onnx was written for NumPy 1, which had this name.
     if "object" not in vars(np):
         np.object = object  # type: ignore[attr-defined]
-    signature, serve = _open_program(network, shapes)
+    signature, serve = _program(network, shapes)
     proto, _ = tf2onnx.convert.from_function(
         serve, input_signature=[signature], opset=VERSION
     )
@@ -111,7 +76,7 @@ def write(
     path.write_bytes(proto.SerializeToString())
 
 
-def _open_program(network: keras.Model, shapes: Shapes) -> tuple[Any, Any]:
+def _program(network: keras.Model, shapes: Shapes) -> tuple[Any, Any]:
     """Return a signature, and the function of clips and weights it is of.
 
     tf2onnx copies constants many times: a network of 1 GB took it over 20 GB.

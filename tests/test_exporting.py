@@ -128,7 +128,7 @@ def test_wrong_scores_are_not_kept(tmp_path, monkeypatch):
 def test_a_file_drops_nothing_out():
     inputs = keras.Input((64,), name="rgb")
     network = keras.Model(inputs, keras.layers.Dropout(0.5)(inputs))
-    _, serve = onnx_files.program(network, half=False)
+    _, serve = _artefacts._program(network, half=False)
     ones = np.ones((1, 64), "float32")
     np.testing.assert_array_equal(serve(ones), ones)
 

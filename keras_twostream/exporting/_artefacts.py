@@ -89,9 +89,44 @@ def _write_saved_model(
 ) -> None:
     import tensorflow as tf
 
-    module, serve = onnx_files.program(network, half)
+    module, serve = _program(network, half)
     signature = serve.get_concrete_function(onnx_files.tensor_specs(shapes))
     tf.saved_model.save(module, str(folder), {_SIGNATURE: signature})
+
+
+def _program(network: keras.Model, half: bool) -> tuple[Any, Any]:
+    """Return a `tf.Module` of the weights, and the function it serves.
+
+    Args:
+        network: A model with a dict of inputs and a dict of outputs.
+        half: Whether to store weights as float16; arithmetic is in float32.
+    """
+    import tensorflow as tf
+
+    def stored(variable: Any) -> Any:
+        narrow = half and variable.dtype == "float32"
+        value = tf.convert_to_tensor(variable.value)
+        return tf.Variable(tf.cast(value, tf.float16) if narrow else value)
+
+    def full(stores: Sequence[Any], variables: Sequence[Any]) -> list[Any]:
+        pairs = zip(stores, variables, strict=True)
+        return [tf.cast(store, like.dtype) for store, like in pairs]
+
+    module = tf.Module()
+    module.trained = [stored(v) for v in network.trainable_variables]
+    module.others = [stored(v) for v in network.non_trainable_variables]
+
+    @tf.function(autograph=False)
+    def serve(clips: Any) -> Any:
+        trained = full(module.trained, network.trainable_variables)
+        others = full(module.others, network.non_trainable_variables)
+        scores, _ = network.stateless_call(
+            trained, others, clips, training=False
+        )
+        return scores
+
+    module.serve = serve
+    return module, serve
 
 
 def _open_saved_model(folder: Path) -> Runner:
