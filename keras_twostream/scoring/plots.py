@@ -33,7 +33,7 @@ def plot_curves(
     )
     for axes, word in zip(figure.subplots(1, 2), ("loss", right), strict=True):
         names = [key for key in rows[-1] if key.endswith(word)]
-        for name in sorted(names, key=_main_last):
+        for name in sorted(names, key=_main_first):
             _plot_curve(axes, rows, name, word)
         axes.set_title(word)
         axes.set_xlabel("epoch")
@@ -68,7 +68,7 @@ def _plot_curve(
     )
 
 
-def _main_last(name: str) -> tuple[bool, str]:
+def _main_first(name: str) -> tuple[bool, str]:
     """Sort the curves of all streams together in front of those apart."""
     stem = name.removeprefix("val_")
     return not stem.startswith(("fused", "loss", "accuracy", "auc")), name
