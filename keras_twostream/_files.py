@@ -312,7 +312,20 @@ def _in_use(part: str, process: str) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not _is_zombie(process)
+
+
+def _is_zombie(process: str) -> bool:
+    """Return whether Linux says a process is dead, only not yet collected.
+
+    In a container whose first process collects none, it stays so for good.
+    """
+    try:
+        state = Path(f"/proc/{process}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return False
+    # The name before the state stands in brackets, and may hold any of them.
+    return state.rpartition(")")[2].split()[:1] in (["Z"], ["X"])
 
 
 def _without_none(value: Any) -> Any:

@@ -138,6 +138,18 @@ def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
     assert names(tmp_path) == ["file"]
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
+def test_a_dead_process_that_nobody_collected_finishes_nothing(tmp_path):
+    path = tmp_path / "file"
+    command = [sys.executable, "-c", KILLED, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+        assert child.stdout.readline() == b"writing\n"
+        child.send_signal(signal.SIGKILL)
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        _files.write_text(path, "whole")
+        assert names(tmp_path) == ["file"]
+
+
 # === Disks ===
 
 

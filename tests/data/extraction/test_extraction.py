@@ -77,14 +77,16 @@ def test_killed_and_resumed_gives_the_same_bytes(
 ):
     out = tmp_path / "out"
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, videos, out], start_new_session=True
+        [sys.executable, "-c", SCRIPT, videos, out],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
     )
     # A moment between the first trace of the run and its end.
     while process.poll() is None and not out.exists():
         time.sleep(0.02)
     time.sleep(moment)
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()  # ends when its last worker's output is closed
     for name, found in content(out).items():
         if name.endswith(".safetensors"):
             assert found == undisturbed[name]  # no half-written file
