@@ -23,7 +23,7 @@ from keras_twostream.cli._options import (
     yes_option,
 )
 from keras_twostream.errors import VideoError
-from keras_twostream.pretrained import _first_answer
+from keras_twostream.pretrained import _default_weights
 
 Sink = Callable[[Any], None]  # takes each LivePrediction
 
@@ -96,7 +96,7 @@ def live_command(
         check_window()
     if video is not None:
         _files.check_writable(video.parent, by="")
-    name = name or _first_answer.agreed_weights(yes=yes).name
+    name = name or _default_weights.agreed_weights(yes=yes).name
     loaded = _model.load(name, algorithm, Stopwatch())
     loaded.introduce()
 

@@ -23,7 +23,7 @@ from keras_twostream.cli._options import (
     yes_option,
 )
 from keras_twostream.errors import TwoStreamError
-from keras_twostream.pretrained import _first_answer
+from keras_twostream.pretrained import _default_weights
 from keras_twostream.timeline import THRESHOLD
 
 
@@ -87,7 +87,7 @@ def predict_command(
         _files.check_writable(table.parent, by="")
     videos, failed = _files.expand(files)
     watch = Stopwatch()
-    name = name or _first_answer.agreed_weights(yes=yes).name
+    name = name or _default_weights.agreed_weights(yes=yes).name
     loaded = _model.load(name, algorithm, watch)
     loaded.introduce()
     for reason in failed.values():

@@ -13,7 +13,7 @@ from keras_twostream.cli._options import (
     device_option,
     yes_option,
 )
-from keras_twostream.pretrained import _first_answer
+from keras_twostream.pretrained import _default_weights
 
 
 @click.command("web")
@@ -63,7 +63,7 @@ def web_command(
     Nothing but the models named here, and what a visitor hands in, can be
     reached through it. It ends with Ctrl-C.
     """
-    names = names or (_first_answer.agreed_weights(yes=yes).name,)
+    names = names or (_default_weights.agreed_weights(yes=yes).name,)
     with _console.quiet():
         from keras_twostream import web
 

@@ -5,7 +5,7 @@ from keras_twostream.pretrained._catalogue import (
     register_weights as register_weights,
 )
 from keras_twostream.pretrained._catalogue import weight_spec as weight_spec
-from keras_twostream.pretrained._first_answer import (
+from keras_twostream.pretrained._default_weights import (
     default_weights as default_weights,
 )
 from keras_twostream.pretrained._pickles import read_pickle as read_pickle

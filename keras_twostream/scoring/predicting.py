@@ -24,7 +24,7 @@ from keras_twostream.data.video.fetching import fetched, is_address
 from keras_twostream.errors import SpecError, UntrainedHeadError, VideoError
 from keras_twostream.folding import Folding, folds
 from keras_twostream.prediction import FRAMES, Prediction
-from keras_twostream.pretrained import WeightSpec, _first_answer
+from keras_twostream.pretrained import WeightSpec, _default_weights
 from keras_twostream.scoring.engines import (
     Engine,
     check_engine,
@@ -170,7 +170,9 @@ def ready(
         UntrainedHeadError: If the model's classifier is random.
         SpecError: If it has several heads, or sees regions.
     """
-    model = _loaded(_first_answer.agreed_weights() if model is None else model)
+    model = _loaded(
+        _default_weights.agreed_weights() if model is None else model
+    )
     if not regions:
         refuse_regions(model)
     refuse_untrained(model)

@@ -15,8 +15,8 @@ from keras_twostream.errors import WeightsError
 from keras_twostream.pretrained import (
     WeightSpec,
     _catalogue,
+    _default_weights,
     _facts,
-    _first_answer,
     _sources,
 )
 
@@ -84,7 +84,7 @@ def published(loopback, tmp_path, monkeypatch):
 @pytest.fixture
 def fallback(published, monkeypatch):
     """The published row in I3D's place."""
-    monkeypatch.setattr(_first_answer, "FALLBACK", REAL)
+    monkeypatch.setattr(_default_weights, "FALLBACK", REAL)
     return published
 
 
@@ -132,7 +132,7 @@ def test_what_was_downloaded_answers_without_a_question(published, video):
 
 def test_a_terminal_is_asked_with_the_size(fallback, on_a_terminal):
     asked = on_a_terminal("y\n")
-    assert _first_answer.agreed_weights() == fallback
+    assert _default_weights.agreed_weights() == fallback
     question = asked.getvalue()
     assert f"Download {fallback.size / 1e6:.1f} MB now? [y/N]" in question
     assert "tiny.real names 60 actions of Films" in question
@@ -142,7 +142,7 @@ def test_a_terminal_is_asked_with_the_size(fallback, on_a_terminal):
 def test_i3d_is_offered_with_its_hundred_megabytes(caches, on_a_terminal):
     asked = on_a_terminal("no\n")
     with pytest.raises(WeightsError, match="nobody agreed to a download"):
-        _first_answer.agreed_weights()
+        _default_weights.agreed_weights()
     words = asked.getvalue()
     assert "i3d.kinetics400 names 400 actions of Kinetics-400" in words
     assert "74.2% top-1 accuracy" in words and "101.6 MB" in words
@@ -156,7 +156,7 @@ def test_continuous_integration_is_never_asked(
     monkeypatch.setenv("CI", value)
     before = loopback.requests.total()
     with pytest.raises(WeightsError, match=r"weights pull tiny\.real"):
-        _first_answer.agreed_weights()
+        _default_weights.agreed_weights()
     assert not asked.getvalue()
     assert loopback.requests.total() == before
 
@@ -191,7 +191,7 @@ def test_yes_downloads_and_every_answer_names_its_weights(fallback, video):
     assert weights["accuracy"]["value"] == 0.5
     assert weights["accuracy"]["protocol"] == "one clip a video"
     assert "60 actions of Films, rgb + flow; 50.0% top-1" in result.stderr
-    assert _first_answer.agreed_weights() == fallback  # nobody is asked
+    assert _default_weights.agreed_weights() == fallback  # nobody is asked
 
 
 def test_an_accuracy_is_not_a_top_five():
