@@ -10,7 +10,7 @@ from pathlib import Path
 
 from keras_twostream import _files, _schema
 from keras_twostream._schema import Rule
-from keras_twostream.data.cache import packed
+from keras_twostream.data.cache import packed_file
 from keras_twostream.data.cache.contract import LARGEST_SIDE, Contract
 from keras_twostream.errors import SpecError, VideoError
 
@@ -165,7 +165,7 @@ class CacheFolder:
         Raises:
             SpecError: If its name leads out of the folder.
         """
-        return packed.packed_path(self.path, source)
+        return packed_file.packed_path(self.path, source)
 
     def packed_bytes(self, source: str) -> int | None:
         """Return the size of a video's packed file, None if it is missing."""
@@ -234,12 +234,12 @@ class CacheFolder:
                 available.
         """
         try:
-            found = packed.open_packed(self.packed_path(source))
+            found = packed_file.open_packed(self.packed_path(source))
         except (VideoError, SpecError):
             return False
         if video is None or not os.path.exists(video):
             return True
-        return found.fingerprint == packed.fingerprint(video)
+        return found.fingerprint == packed_file.fingerprint(video)
 
     def find(self, video: str | os.PathLike) -> str | None:
         """Return the name that a video has in the cache, None if it has none.

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from keras_twostream import _files, flow
-from keras_twostream.data.cache import images, packed
+from keras_twostream.data.cache import images, packed_file
 from keras_twostream.data.cache.contract import Contract
 from keras_twostream.data.cache.folder import Entry
 from keras_twostream.data.video import READER_VERSION, packets, reading
@@ -48,7 +48,7 @@ def pack_video(
     scan = packets.scan_video(video)
     expected = len(scan.timeline(contract.frame_rate))
     info = reading.probe(video)
-    mark = packed.fingerprint(video)
+    mark = packed_file.fingerprint(video)
     side = fitted_size((info.height, info.width), **sizing(contract))
     about: dict[str, Any] = {
         "contract": {**contract.to_json(), "reader": READER_VERSION},
@@ -59,7 +59,7 @@ def pack_video(
         "frames": expected,
     }
     with _files.writing(target) as file:
-        writer = packed.PackedWriter(file, about)
+        writer = packed_file.PackedWriter(file, about)
         frames = _write(video, writer, contract, report)
         _verify(video, frames, expected, writer, contract)
         writer.finish()
@@ -78,7 +78,7 @@ def pack_video(
 
 def _write(
     video: str | os.PathLike[str],
-    writer: packed.PackedWriter,
+    writer: packed_file.PackedWriter,
     contract: Contract,
     report: Report,
 ) -> int:
@@ -123,7 +123,7 @@ def _verify(
     video: str | os.PathLike[str],
     frames: int,
     expected: int,
-    writer: packed.PackedWriter,
+    writer: packed_file.PackedWriter,
     contract: Contract,
 ) -> None:
     if frames != expected:

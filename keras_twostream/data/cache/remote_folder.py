@@ -14,7 +14,7 @@ from keras_twostream.data.cache.folder import (
     CacheFolder,
     Entry,
 )
-from keras_twostream.data.cache.packed import PACKED_SUFFIX
+from keras_twostream.data.cache.packed_file import PACKED_SUFFIX
 
 _PERIOD = 30.0  # seconds between two copies of the manifest
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_twostream._opencv import cv2
-from keras_twostream.data.cache import images, packed
-from keras_twostream.data.cache.packed import Packed
+from keras_twostream.data.cache import images, packed_file
+from keras_twostream.data.cache.packed_file import Packed
 from keras_twostream.data.source import Source, check_adjacent
 from keras_twostream.errors import VideoError
 from keras_twostream.spec import ClipSpec
@@ -34,7 +34,7 @@ class PackedSource(Source):
     has_fields = True
 
     def __init__(self, path: str | os.PathLike[str], spec: ClipSpec) -> None:
-        self.packed = packed.open_packed(path)
+        self.packed = packed_file.open_packed(path)
         self.packed.contract.check(spec, str(path))
         self.frames, self.size = self.packed.frames, self.packed.size
         self.rate = self.packed.contract.frame_rate

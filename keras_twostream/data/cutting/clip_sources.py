@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_twostream.data import layouts
 from keras_twostream.data.cache import PackedSource
-from keras_twostream.data.cache.packed import is_packed
+from keras_twostream.data.cache.packed_file import is_packed
 from keras_twostream.data.cutting import cropping, placement
 from keras_twostream.data.cutting.footage import Footage, footage_of
 from keras_twostream.data.cutting.packed_footage import PackedFootage

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from keras_twostream._files import PART
 from keras_twostream.data.cache.folder import CacheFolder, Entry
-from keras_twostream.data.cache.packed import (
+from keras_twostream.data.cache.packed_file import (
     PACKED_SUFFIX,
     Packed,
     open_packed,

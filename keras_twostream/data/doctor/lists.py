@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from keras_twostream.data.cache import open_packed
-from keras_twostream.data.cache.packed import is_packed
+from keras_twostream.data.cache.packed_file import is_packed
 from keras_twostream.data.cutting.clip_sources import is_extracted
 from keras_twostream.data.doctor.report import Report
 from keras_twostream.data.doctor.videos import look_at

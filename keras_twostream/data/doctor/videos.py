@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_twostream._cpus import available_cpus
-from keras_twostream.data.cache.packed import fingerprint
+from keras_twostream.data.cache.packed_file import fingerprint
 from keras_twostream.data.doctor.report import Report
 from keras_twostream.data.lists.annotations import (
     LIST_SUFFIXES,

@@ -9,7 +9,7 @@ from pathlib import Path
 from keras_twostream.data.cache import addresses
 from keras_twostream.data.cache.contract import Contract
 from keras_twostream.data.cache.folder import CacheFolder, Entry
-from keras_twostream.data.cache.packed import fingerprint, open_packed
+from keras_twostream.data.cache.packed_file import fingerprint, open_packed
 from keras_twostream.data.cache.store import (
     common_folder,
     relative_name,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from keras_twostream._printing import check_names
-from keras_twostream.data.cache.packed import is_packed
+from keras_twostream.data.cache.packed_file import is_packed
 from keras_twostream.data.lists import list_formats, split_formats
 from keras_twostream.data.lists.cvat import read_cvat
 from keras_twostream.data.lists.files import (

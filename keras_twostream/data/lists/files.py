@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from keras_twostream.data.cache.folder import CONTRACT_FILE
-from keras_twostream.data.cache.packed import is_packed
+from keras_twostream.data.cache.packed_file import is_packed
 
 VIDEO_SUFFIXES = frozenset(
     ".264 .265 .3g2 .3gp .apng .asf .avi .divx .dv .f4v .flv .gif .h264 .h265 "

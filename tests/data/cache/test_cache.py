@@ -11,8 +11,7 @@ from safetensors import safe_open
 
 from keras_twostream import ClipSpec, flow
 from keras_twostream.data import cache, read_frames
-from keras_twostream.data.cache import packed as packed_files
-from keras_twostream.data.cache import packing
+from keras_twostream.data.cache import packed_file, packing
 from keras_twostream.data.cache.contract import VERSION
 from keras_twostream.errors import SpecError, VideoError
 
@@ -224,8 +223,8 @@ def test_a_video_is_known_by_both_of_its_ends(tmp_path, place):
     (tmp_path / "longer").write_bytes(content + b"\0")
     content[place] = 1
     (tmp_path / "b").write_bytes(content)
-    prints = [packed_files.fingerprint(tmp_path / x) for x in "ab"]
-    prints.append(packed_files.fingerprint(tmp_path / "longer"))
+    prints = [packed_file.fingerprint(tmp_path / x) for x in "ab"]
+    prints.append(packed_file.fingerprint(tmp_path / "longer"))
     assert len(set(prints)) == 3
 
 
@@ -233,9 +232,9 @@ def test_a_video_is_known_by_both_of_its_ends(tmp_path, place):
 
 
 def test_a_file_without_its_last_field_is_refused(packed, monkeypatch):
-    whole = packed_files.open_packed(packed[0])
+    whole = packed_file.open_packed(packed[0])
     cut = dataclasses.replace(whole, flow=whole.flow[:-1])
-    monkeypatch.setattr(packed_files, "open_packed", lambda path: cut)
+    monkeypatch.setattr(packed_file, "open_packed", lambda path: cut)
     with pytest.raises(VideoError, match="it holds 38 of 39 items of flow"):
         cache.PackedSource(packed[0], SPEC)
     assert cache.PackedSource(packed[0], SPEC.replace(streams=("rgb",)))
@@ -247,7 +246,7 @@ def test_an_impossible_count_of_frames_says_what_to_do(packed, tmp_path):
     assert wrong != content
     path.write_bytes(wrong)
     with pytest.raises(VideoError, match="Delete it and extract again"):
-        packed_files.open_packed(path)
+        packed_file.open_packed(path)
 
 
 def test_a_file_of_a_newer_version_is_not_called_damaged(packed, tmp_path):
@@ -256,7 +255,7 @@ def test_a_file_of_a_newer_version_is_not_called_damaged(packed, tmp_path):
     assert content.count(ours) == 1
     path.write_bytes(content.replace(ours, b'version\\": 9'))
     with pytest.raises(SpecError, match="made by a newer keras_twostream"):
-        packed_files.open_packed(path)
+        packed_file.open_packed(path)
 
 
 @pytest.mark.parametrize("name", ["../v.mp4", "a/../../v.mp4", "/tmp/v.mp4"])
