@@ -24,6 +24,10 @@ import statistics
 import time
 from pathlib import Path
 
+from keras_twostream import _acceleration
+
+_acceleration.prefer_fast()
+
 import av
 import cv2
 import keras

@@ -22,6 +22,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from keras_twostream import _acceleration
+
+_acceleration.prefer_fast()
+
 import keras
 import numpy as np
 

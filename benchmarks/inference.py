@@ -22,14 +22,14 @@ from keras_twostream import _acceleration
 
 _acceleration.prefer_fast()
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
+import keras
+import numpy as np
 
-import keras_twostream as kts  # noqa: E402
-from keras_twostream import onnx_files  # noqa: E402
-from keras_twostream.folding import Folding  # noqa: E402
-from keras_twostream.scoring.engines import with_scores_apart  # noqa: E402
-from keras_twostream.scoring.scorer import scorer  # noqa: E402
+import keras_twostream as kts
+from keras_twostream import onnx_files
+from keras_twostream.folding import Folding
+from keras_twostream.scoring.engines import with_scores_apart
+from keras_twostream.scoring.scorer import scorer
 
 # Regions and every network that takes clips as its paper says.
 SKIPPED = ("action_tubes",)

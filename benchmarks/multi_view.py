@@ -18,6 +18,10 @@ import sys
 import time
 from pathlib import Path
 
+from keras_twostream import _acceleration
+
+_acceleration.prefer_fast()
+
 import keras
 import numpy as np
 

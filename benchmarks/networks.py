@@ -16,6 +16,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from keras_twostream import _acceleration
+
+_acceleration.prefer_fast()
+
 import keras
 import numpy as np
 import torch

@@ -23,6 +23,10 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
+from keras_twostream import _acceleration
+
+_acceleration.prefer_fast()
+
 import keras
 import numpy as np
 import tensorflow as tf
