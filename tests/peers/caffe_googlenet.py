@@ -27,10 +27,10 @@ POOLED = ("3b", "4e")
 class GoogLeNet(nn.Module):
     """Logits of frames; every layer lies in `layers` by its Caffe name."""
 
-    def __init__(self, classes=1000):
+    def __init__(self, classes=1000, channels=3):
         super().__init__()
         self.layers = nn.ModuleDict()
-        self._add("conv1/7x7_s2", 3, 64, 7, 2)
+        self._add("conv1/7x7_s2", channels, 64, 7, 2)
         self._add("conv2/3x3_reduce", 64, 64, 1)
         self._add("conv2/3x3", 64, 192, 3)
         inputs = 192
