@@ -3,11 +3,11 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.cli import _console, _model
 from keras_twostream.cli._report import report, time_spent
+from keras_twostream.data.cutting.kept_flow import Album
 from keras_twostream.data.lists.files import ANNOTATED
 from keras_twostream.prediction import Prediction
 from keras_twostream.scoring import predicting
@@ -55,26 +55,23 @@ def run(
     drawing = Stopwatch()
     pictures: dict[str, str] = {}
     failure = None
+    album = None if base is None else Album()
     with _console.progress() as bars:
         task = bars.add_task(f"{video.name}: looking", total=None)
 
         def advance(done: float, total: float) -> None:
             bars.update(task, completed=done, total=total)
 
-        answer = predicting.predict(
-            video,
-            loaded.model,
-            flow=loaded.spec.flow_algorithm,
-            engine=engine,
-            progress=advance,
+        predicting.check_engine(engine)
+        model, spec = predicting.ready(loaded.model, loaded.spec.flow_algorithm)
+        said = predicting.answer(
+            video, model, spec, None, engine, advance, album
         )
-        # A list answers a folder, and this is a file.
-        said = cast(Prediction, answer)
         if base is not None:
             bars.update(task, description=f"{video.name}: drawing")
             try:
                 with drawing("drawing"):
-                    pictures = _draw(said, base, truth, advance)
+                    pictures = _draw(said, base, truth, advance, album)
             except Exception as error:
                 failure = error
     seconds = {**said.seconds, **drawing.seconds}
@@ -86,6 +83,7 @@ def _draw(
     base: Path,
     truth: str | None,
     progress: Callable[[float, float], None],
+    album: Album | None,
 ) -> dict[str, str]:
     """Write both pictures; return their paths."""
     sheet = base.with_name(f"{base.name}.sheet.png")
@@ -94,6 +92,7 @@ def _draw(
         sheet=sheet,
         truth=truth,
         progress=progress,
+        album=album,
     )
     return {"video": str(video), "sheet": str(sheet)}
 

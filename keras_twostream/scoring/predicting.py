@@ -19,6 +19,7 @@ import numpy as np
 
 from keras_twostream import data, hub, inspection, pretrained
 from keras_twostream._stopwatch import Stopwatch
+from keras_twostream.data.cutting.kept_flow import Album
 from keras_twostream.data.lists.files import videos_in
 from keras_twostream.data.video.fetching import fetched, is_address
 from keras_twostream.errors import SpecError, UntrainedHeadError, VideoError
@@ -43,6 +44,9 @@ from keras_twostream.spec import FUSED, ClipSpec
 from keras_twostream.timeline import States
 
 BATCH = 4  # windows scored at once, in videos that have more than one
+# Pixels of a batch. One window of I3D has more: it keeps every core busy, and
+# its flow is computed while the one before is scored.
+_BATCH_PIXELS = 2**21
 
 FOLDED_FROM = 64  # windows of one model that folding it is worth
 
@@ -135,22 +139,49 @@ def predict(
     check_engine(engine)
     model, spec = ready(model, flow)
 
-    def answer(one: Source) -> Prediction:
-        one = fetched(one) if is_address(one) else one
-        watch = Stopwatch()
-        windows = data.Windows(one, spec, hop, watch)
-        # Exports are of folded networks.
-        many = None if has_exports(engine) else len(windows)
-        network = kept_scorer(model, many)
-        runtime = Engine(engine, network, len(windows))
-        logits = _score(windows, network, runtime, watch, progress)
-        found = _prediction(one, model, windows, logits, watch, spec)
-        return dataclasses.replace(found, engine=runtime.used)
+    def one(video: Source) -> Prediction:
+        return answer(video, model, spec, hop, engine, progress)
 
     if isinstance(source, Sequence) and not isinstance(source, str | bytes):
-        return _all(list(source), answer)
+        return _all(list(source), one)
     inside = _of_folder(source)
-    return answer(source) if inside is None else _all(inside, answer)
+    return one(source) if inside is None else _all(inside, one)
+
+
+def answer(
+    source: Source,
+    model: keras.Model,
+    spec: ClipSpec,
+    hop: float | None = None,
+    engine: str = "auto",
+    progress: Progress | None = None,
+    album: Album | None = None,
+) -> Prediction:
+    """Return the prediction of one video, as `predict` does.
+
+    Args:
+        source: A video file, its address, or frames.
+        model: The model, from `ready`.
+        spec: Its clip, from `ready`.
+        hop: See `predict`.
+        engine: See `predict`.
+        progress: See `predict`.
+        album: A place for the flow, where the answer will be drawn.
+
+    Raises:
+        VideoError: If the file cannot be read.
+        SpecError: If the network cannot be exported for ONNX Runtime.
+    """
+    source = fetched(source) if is_address(source) else source
+    watch = Stopwatch()
+    windows = data.Windows(source, spec, hop, watch, album)
+    # Exports are of folded networks.
+    many = None if has_exports(engine) else len(windows)
+    network = kept_scorer(model, many)
+    runtime = Engine(engine, network, len(windows))
+    logits = _score(windows, network, runtime, watch, progress, spec)
+    found = _prediction(source, model, windows, logits, watch, spec)
+    return dataclasses.replace(found, engine=runtime.used)
 
 
 def ready(
@@ -326,9 +357,10 @@ def _score(
     runtime: Engine,
     watch: Stopwatch,
     progress: Progress | None,
+    spec: ClipSpec,
 ) -> dict[str, np.ndarray]:
     """Return (N, C) logits of every window, by output of the network."""
-    size = 1 if len(windows) == 1 else BATCH
+    size = 1 if len(windows) == 1 else batch_of(spec)
     parts: list[dict[str, np.ndarray]] = []
     done, duration = 0, float(windows.spans[-1, 1])
     with contextlib.closing(windows.batches_ahead(size)) as batches:
@@ -347,6 +379,12 @@ def _score(
         name: np.concatenate([scores[name] for scores in parts])
         for name in network.output
     }
+
+
+def batch_of(spec: ClipSpec) -> int:
+    """Return the number of windows to score at once."""
+    pixels = spec.clip_length * spec.crop[0] * spec.crop[1]
+    return min(BATCH, max(1, _BATCH_PIXELS // pixels))
 
 
 class _Scorer:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_twostream.data.cutting.kept_flow import Album
 from keras_twostream.spec import ClipSpec
 from keras_twostream.visual._footage import footage, length_of, rate_of
 from keras_twostream.visual._sheet import MOMENTS, contact_sheet
@@ -23,6 +24,7 @@ def draw(
     video: str | os.PathLike | None = None,
     sheet: str | os.PathLike | None = None,
     progress: Callable[[float, float], None] | None = None,
+    album: Album | None = None,
 ) -> dict[str, Path]:
     """Write the annotated video, the contact sheet, or both.
 
@@ -33,6 +35,7 @@ def draw(
         video: File for the video, or None.
         sheet: File for the sheet, or None.
         progress: Function called with frames drawn, and frames in all.
+        album: Flow of this video that was computed before, see `footage`.
 
     Returns:
         Paths written, as "video" and "sheet".
@@ -45,7 +48,7 @@ def draw(
     chosen = set(np.linspace(0, total - 1, MOMENTS).round().astype(int))
 
     def watched() -> Iterator[Moment]:
-        for number, moment in enumerate(footage(source, spec)):
+        for number, moment in enumerate(footage(source, spec, album)):
             if number in chosen:
                 kept.append(moment)
             yield moment

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from keras_twostream import flow
+from keras_twostream.data.cutting.kept_flow import Album
 from keras_twostream.data.video import reading, resizing
 from keras_twostream.spec import ClipSpec
 from keras_twostream.visual import _theme
@@ -16,13 +17,17 @@ _LONGEST_PAUSE = 3  # frames
 
 
 def footage(
-    source: str | os.PathLike | np.ndarray, spec: ClipSpec
+    source: str | os.PathLike | np.ndarray,
+    spec: ClipSpec,
+    album: Album | None = None,
 ) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
     """Yield a video's frames, with the motion that the network sees.
 
     Args:
         source: A video file, or (T, H, W, 3) RGB frames at the spec's rate.
         spec: Frame rate, size and algorithm of the flow.
+        album: Flow of this video that the network saw; what is not in it
+            is computed.
 
     Yields:
         (second, frame, motion): two (H, W, 3) uint8 images, the frame in
@@ -37,7 +42,10 @@ def footage(
     for number, (frame, following) in enumerate(_with_next(frames)):
         motion = shown.motion
         if following is not None or motion is None:
-            motion = shown.follow(_motion(frame, following, spec))
+            known = None if album is None else album.get(number)
+            if known is None:
+                known = _motion(frame, following, spec)
+            motion = shown.follow(known)
         yield number / rate, frame, colours(motion, shown.full_speed)
 
 

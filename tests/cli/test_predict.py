@@ -145,7 +145,7 @@ def test_an_error_nobody_foresaw_stops_one_file_only(video, monkeypatch):
     def fail(*arguments, **options):
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr(predicting, "predict", fail)
+    monkeypatch.setattr(predicting, "answer", fail)
     result = run("predict", video, "--no-video")
     assert result.exit_code == 1
     assert "ZeroDivisionError: by zero" in result.stderr
@@ -193,14 +193,14 @@ def test_files_are_predicted_with_the_flow_of_the_clip(monkeypatch):
     loaded = types.SimpleNamespace(model="net", spec=spec)
     asked = {}
 
-    def stop(source, model, **options):
-        asked.update(options)
+    def stop(model, flow):
+        asked.update(model=model, flow=flow)
         raise VideoError("seen enough")
 
-    monkeypatch.setattr(_job.predicting, "predict", stop)
+    monkeypatch.setattr(_job.predicting, "ready", stop)
     with pytest.raises(VideoError, match="seen enough"):
         _job.run(loaded, Path("a.mp4"), None)
-    assert asked["flow"] == "farneback"
+    assert asked == {"model": "net", "flow": "farneback"}
 
 
 # === Files ===

@@ -12,7 +12,12 @@ from tiny_net import tiny_net
 import keras_twostream as kts
 from keras_twostream import errors, inspection, pretrained
 from keras_twostream.prediction import Prediction
-from keras_twostream.scoring.predicting import FOLDED_FROM, kept_scorer
+from keras_twostream.scoring.predicting import (
+    BATCH,
+    FOLDED_FROM,
+    batch_of,
+    kept_scorer,
+)
 from keras_twostream.scoring.scorer import scorer
 
 pytestmark = pytest.mark.portable
@@ -50,6 +55,13 @@ def test_the_timeline_is_what_the_model_says_of_each_window(model, frames):
     np.testing.assert_allclose(
         prediction.timeline, softmax(window_logits(model, frames)), atol=1e-4
     )
+
+
+def test_a_window_that_fills_the_machine_is_scored_alone():
+    i3d = kts.ClipSpec(clip_length=64)
+    assert batch_of(i3d) == 1
+    assert batch_of(i3d.replace(clip_length=16)) == 2
+    assert batch_of(i3d.replace(clip_length=5)) == BATCH
 
 
 @pytest.mark.agnostic

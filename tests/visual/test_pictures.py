@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from keras_twostream import flow, visual
+from keras_twostream.data.cutting.kept_flow import Album
 from keras_twostream.errors import MissingLibraryError
 from keras_twostream.spec import ClipSpec
 from keras_twostream.visual import _parts, _theme, _video
@@ -234,6 +235,18 @@ def moving(tmp_path):
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+def test_flow_that_the_network_saw_is_not_computed_again(moving, monkeypatch):
+    right = np.zeros((32, 64, 2), np.float32)
+    right[..., 0] = 3
+    album = Album()
+    for number in range(11):
+        album.add((number, number + 1), right)
+    monkeypatch.setattr("keras_twostream.flow.compute", None)
+    shown = list(visual.footage(moving, ClipSpec(short_side=32), album))
+    assert len(shown) == 12
+    np.testing.assert_array_equal(shown[5][2], visual.colours(right, 3.0))
 
 
 def test_motion_is_shown_without_flicker(moving):

@@ -4,10 +4,10 @@ import collections
 
 import numpy as np
 
-from keras_twostream import flow
 from keras_twostream.data.cutting import cropping, placement
 from keras_twostream.data.cutting.clip_frames import frames_of
 from keras_twostream.data.cutting.footage import Footage
+from keras_twostream.data.cutting.kept_flow import KeptFlow
 from keras_twostream.data.cutting.windowing import WHOLE_SECONDS
 from keras_twostream.data.video import resizing
 from keras_twostream.spec import ClipSpec
@@ -59,7 +59,6 @@ class Rolling:
         rate: Frames per second.
         length: Frames of a window.
         newest: Number of the newest frame, -1 before the first one.
-        computed: Number of fields computed so far.
     """
 
     def __init__(self, spec: ClipSpec, rate: float | None = None) -> None:
@@ -73,8 +72,8 @@ class Rolling:
         self._frames: collections.deque[np.ndarray] = collections.deque(
             maxlen=self.length
         )
-        self._fields: dict[tuple[int, int], np.ndarray] = {}
-        self.newest, self.computed = -1, 0
+        self._flow = KeptFlow(spec)
+        self.newest = -1
 
     def fit(self, image: np.ndarray) -> np.ndarray:
         """Return a frame at the size that is kept."""
@@ -116,11 +115,11 @@ class Rolling:
         """
         chosen = frames_of(self._steps[None], len(frames), self._spec)
         needed = chosen.needed
+        shown = np.stack([frames[number] for number in needed])
 
         def fields_of(pairs: np.ndarray) -> np.ndarray:
-            return self._flow(pairs, first, frames)
+            return self._flow.of(pairs + first, needed + first, shown)
 
-        shown = np.stack([frames[number] for number in needed])
         footage = Footage(shown, needed, chosen, self._spec, fields_of)
         height, width = footage.size
         (crop,) = cropping.view_crops(
@@ -130,30 +129,9 @@ class Rolling:
 
     def motion(self) -> np.ndarray | None:
         """Return the newest field that was computed, (H, W, 2), if any."""
-        if not self._fields:
-            return None
-        return self._fields[max(self._fields)]
+        return self._flow.newest()
 
-    def _flow(
-        self, pairs: np.ndarray, first: int, frames: list[np.ndarray]
-    ) -> np.ndarray:
-        """Return the fields of pairs of a window, computing those unknown."""
-        keys = [(int(a) + first, int(b) + first) for a, b in pairs]
-        self._fields = {
-            key: field
-            for key, field in self._fields.items()
-            if min(key) >= first and field.shape[:2] == frames[0].shape[:2]
-        }
-        unknown = np.array([key not in self._fields for key in keys])
-        if unknown.any():
-            numbers, places = np.unique(pairs[unknown], return_inverse=True)
-            fields = flow.compute_pairs(
-                np.stack([frames[number] for number in numbers]),
-                places.reshape(-1, 2),
-                self._spec.flow_algorithm,
-                **self._spec.flow_parameters,
-            )
-            self.computed += len(fields)
-            missing = [k for k, new in zip(keys, unknown, strict=True) if new]
-            self._fields.update(zip(missing, fields, strict=True))
-        return np.stack([self._fields[key] for key in keys])
+    @property
+    def computed(self) -> int:
+        """Number of fields computed so far."""
+        return self._flow.computed

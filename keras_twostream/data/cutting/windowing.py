@@ -12,6 +12,7 @@ from keras_twostream.data.cutting import cropping, placement
 from keras_twostream.data.cutting.clip_frames import ClipFrames, frames_of
 from keras_twostream.data.cutting.clip_sources import ArraySource
 from keras_twostream.data.cutting.footage import Footage
+from keras_twostream.data.cutting.kept_flow import Album, KeptFlow
 from keras_twostream.data.video import reading, resizing
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
@@ -38,6 +39,7 @@ class Windows:
         hop: Seconds from one window to the next; half a window when None,
             but 0.2 s or more, and less in a short video.
         watch: Stopwatch that times "decode" and "flow", see `Stopwatch`.
+        album: A place for the flow that will be shown; none when None.
 
     Attributes:
         rate: Frames per second of the timeline.
@@ -57,9 +59,10 @@ class Windows:
         spec: ClipSpec,
         hop: float | None = None,
         watch: Watch = lambda part: nullcontext(),
+        album: Album | None = None,
     ) -> None:
         self._source: Any = source
-        self._spec, self._watch = spec, watch
+        self._spec, self._watch, self._album = spec, watch, album
         self._in_memory: ArraySource | None = None
         with watch("decode"):
             self._describe(source)
@@ -88,8 +91,9 @@ class Windows:
         Raises:
             VideoError: If no frame can be decoded.
         """
+        kept = KeptFlow(self._spec, self._album)
         for clip_frames in self._frames(size):
-            yield self._cut(clip_frames)
+            yield self._cut(clip_frames, kept)
 
     def batches_ahead(
         self, size: int
@@ -115,9 +119,10 @@ class Windows:
             yield from clips
 
     def _clips_of(self, size: int) -> Iterator[dict[str, np.ndarray]]:
+        kept = KeptFlow(self._spec, self._album)
         with closing(ahead(self._frames(size))) as batches:
             for clip_frames in batches:
-                yield self._cut(clip_frames)
+                yield self._cut(clip_frames, kept)
 
     def _frames(self, size: int) -> Iterator[tuple[np.ndarray, ClipFrames]]:
         """Yield each batch's frames and their places in its clips."""
@@ -134,12 +139,19 @@ class Windows:
             yield frames, chosen
 
     def _cut(
-        self, clip_frames: tuple[np.ndarray, ClipFrames]
+        self, clip_frames: tuple[np.ndarray, ClipFrames], kept: KeptFlow
     ) -> dict[str, np.ndarray]:
         """Return a batch's clips, their flow included."""
         frames, chosen = clip_frames
+        numbers = chosen.needed
         with self._watch("flow"):
-            footage = Footage(frames, chosen.needed, chosen, self._spec)
+            footage = Footage(
+                frames,
+                numbers,
+                chosen,
+                self._spec,
+                lambda pairs: kept.of(pairs, numbers, frames),
+            )
             height, width = footage.size
             (crop,) = cropping.view_crops(
                 height,

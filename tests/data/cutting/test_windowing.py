@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from keras_twostream import data
+from keras_twostream import data, flow
+from keras_twostream.data.cutting.kept_flow import Album
 from keras_twostream.data.cutting.windowing import _Reel
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
@@ -59,6 +60,42 @@ def test_batch_size_changes_nothing(frames):
     one, three = cut(1), cut(3)
     np.testing.assert_array_equal(one["rgb"], three["rgb"])
     np.testing.assert_array_equal(one["flow"], three["flow"])
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_flow_of_windows_that_overlap_is_computed_once(
+    frames, monkeypatch, ahead
+):
+    compute, solved = flow.compute_pairs, []
+
+    def watch(frames, pairs, *arguments, **parameters):
+        solved.append(len(pairs))
+        return compute(frames, pairs, *arguments, **parameters)
+
+    monkeypatch.setattr(flow, "compute_pairs", watch)
+    album = Album()
+    windows = data.Windows(frames, SPEC, hop=0.1, album=album)
+    batches = windows.batches_ahead(1) if ahead else windows.batches(1)
+    found = np.concatenate([batch["flow"] for batch in batches])
+    assert len(found) == 30
+    # A window has 3 steps of 2 fields: 180 in all, of 39 pairs of neighbours.
+    assert sum(solved) == 39
+    expected = flow.compute(frames[20:22])[0]
+    np.testing.assert_allclose(album.get(20), expected, rtol=1e-3, atol=1e-3)
+    monkeypatch.undo()
+    alone = data.clips(frames[12:23], SPEC)
+    np.testing.assert_array_equal(found[12], alone["flow"][0])
+
+
+def test_an_album_of_flow_is_no_larger_than_its_room():
+    field = np.full((4, 4, 2), 1.5, np.float32)
+    album = Album(room=2 * field.nbytes // 2)
+    for number in range(3):
+        album.add((number, number + 1), field + number)
+    album.add((0, 5), field)  # no neighbours
+    np.testing.assert_array_equal(album.get(1), field + 1)
+    assert album.get(0).dtype == np.float32
+    assert album.get(2) is None and album.get(5) is None
 
 
 def test_a_video_shorter_than_a_clip_gives_one_window(frames):
