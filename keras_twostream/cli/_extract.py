@@ -14,6 +14,7 @@ from keras_twostream.cli._options import (
     flow_option,
     json_option,
     list_options,
+    where_option,
 )
 from keras_twostream.cli._settings import assignments
 from keras_twostream.spec import STREAMS, ClipSpec
@@ -55,13 +56,7 @@ from keras_twostream.spec import STREAMS, ClipSpec
     show_default=True,
     help="Of JPEG.",
 )
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    show_default=True,
-    help="Where: this machine, or the Ray cluster it belongs to.",
-)
+@where_option("--engine")
 @click.option("--workers", type=click.IntRange(1), help="Videos at once.")
 @click.option(
     "--resume/--anew",
@@ -94,7 +89,7 @@ def extract_command(source: str, out: str, as_json: bool, **flags: Any) -> None:
             source,
             out,
             contract,
-            engine=flags["engine"],
+            engine=flags["where"],
             workers=flags["workers"],
             root=flags["root"],
             format=flags["list_format"],

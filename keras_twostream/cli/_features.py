@@ -16,6 +16,7 @@ from keras_twostream.cli._options import (
     list_options,
     out_option,
     views_options,
+    where_option,
 )
 
 
@@ -46,13 +47,7 @@ from keras_twostream.cli._options import (
     default="safetensors",
     show_default=True,
 )
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    show_default=True,
-    help="Where: this process, or the Ray cluster that it belongs to.",
-)
+@where_option("--engine")
 @click.option(
     "--workers", type=click.IntRange(1), help="Videos at once on a cluster."
 )

@@ -14,7 +14,11 @@ import numpy as np
 from keras_twostream import _cluster, _files, _schema, inspection, training
 from keras_twostream._opencv import cv2
 from keras_twostream.cli import _console
-from keras_twostream.cli._files import check_writable, distinct, model_name
+from keras_twostream.cli._files import (
+    check_writable,
+    distinct,
+    name_anywhere,
+)
 from keras_twostream.cli._train_setup import load_anything
 from keras_twostream.data import Annotations, read_annotations
 from keras_twostream.data.lists.annotations import LIST_SUFFIXES
@@ -104,7 +108,7 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
         "files": {video: str(file) for video, file in targets.items()},
     }
     began = time.perf_counter()
-    if flags["engine"] == "local":
+    if flags["where"] == "local":
         results = _here(waiting, extractor, settings.file_format)
     else:
         results = _on_cluster(waiting, settings, flags["workers"])
@@ -146,10 +150,8 @@ def _settings(flags: dict[str, Any]) -> _Settings:
     names = [field.name for field in dataclasses.fields(_Settings)]
     values = {name: flags[name] for name in names}
     values["taps"] = tuple(values["taps"])
-    place = model_name(values["model"])
-    if place.startswith("local:"):  # a process elsewhere has another folder
-        place = f"local:{os.path.abspath(place.removeprefix('local:'))}"
-    return _Settings(**{**values, "model": place})
+    model = name_anywhere(values["model"])
+    return _Settings(**{**values, "model": model})
 
 
 def _here(
@@ -166,7 +168,7 @@ def _on_cluster(
     waiting: dict[str, Path], settings: _Settings, workers: int | None
 ) -> Iterator[tuple[str, str]]:
     """Yield as `_here`, in the order in which the cluster ends."""
-    ray = _cluster.connect("--engine ray")
+    ray = _cluster.connect("--on ray")
     jobs = {
         (os.path.abspath(video), os.path.abspath(target)): video
         for video, target in waiting.items()

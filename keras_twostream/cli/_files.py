@@ -71,6 +71,11 @@ def shown(path: Path) -> str:
     return source_of(path) or str(path)
 
 
+def path_of(path: Path) -> str:
+    """Return the whole path of a file, or the address it came from."""
+    return source_of(path) or os.path.abspath(path)
+
+
 def failures(failed: Mapping[str | Path, str]) -> list[dict[str, str]]:
     """Return the files that failed and why, as `--json` prints them."""
     return [
@@ -127,6 +132,18 @@ def model_name(place: str) -> str:
             "`train` command that began it goes on from where it stopped."
         )
     return place
+
+
+def name_anywhere(place: str) -> str:
+    """Return `model_name`, as a process that works in another folder takes it.
+
+    Raises:
+        click.UsageError: If it is a run that has not ended.
+    """
+    name = model_name(place)
+    if name.startswith("local:"):
+        return f"local:{os.path.abspath(name.removeprefix('local:'))}"
+    return name
 
 
 def stems(files: Iterable[Path]) -> list[str]:

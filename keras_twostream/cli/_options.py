@@ -106,6 +106,23 @@ def engine_option(function: Command) -> Command:
     )(function)
 
 
+def where_option(*others: str) -> Callable[[Command], Command]:
+    """Return a decorator that adds `--on NAME`: where a command's work is done.
+
+    Args:
+        *others: Further names of the flag.
+    """
+    return click.option(
+        "--on",
+        *others,
+        "where",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Where: this machine, or the Ray cluster that it belongs to.",
+    )
+
+
 def list_options(function: Command) -> Command:
     """Add `--root DIR` and `--format NAME`, for a list of videos."""
     function = click.option(
@@ -249,9 +266,10 @@ def check_device() -> None:
         from keras_twostream.training import has_gpu
 
         found = has_gpu()
-    context = click.get_current_context()
-    asked = context.meta.get("device", "auto").startswith("gpu")
-    if asked and not found:
+    # A process of a cluster has no command line.
+    context = click.get_current_context(silent=True)
+    meta = {} if context is None else context.meta
+    if meta.get("device", "auto").startswith("gpu") and not found:
         raise click.UsageError(
             "There is no GPU that the Keras backend can see. Check the "
             "driver and the backend's GPU build, or use --device cpu."

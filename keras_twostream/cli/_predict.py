@@ -1,7 +1,5 @@
 """`keras-twostream predict`: the actions in video files."""
 
-import os
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +18,9 @@ from keras_twostream.cli._options import (
     json_option,
     no_video_option,
     out_option,
+    where_option,
     yes_option,
 )
-from keras_twostream.errors import TwoStreamError
 from keras_twostream.pretrained import _default_weights
 from keras_twostream.timeline import THRESHOLD
 
@@ -60,6 +58,16 @@ from keras_twostream.timeline import THRESHOLD
 @json_option
 @flow_option
 @engine_option
+@where_option()
+@click.option(
+    "--workers", type=click.IntRange(1), help="Videos at once on a cluster."
+)
+@click.option(
+    "--resume/--anew",
+    default=None,
+    help="Keep each answer as NAME.json, and go on where a run ended; as "
+    "always on a cluster, unless --anew.",
+)
 @device_option
 @debug_option
 def predict_command(
@@ -74,6 +82,9 @@ def predict_command(
     as_json: bool,
     algorithm: str | None,
     engine: str,
+    where: str,
+    workers: int | None,
+    resume: bool | None,
 ) -> None:
     """Name the actions in your videos.
 
@@ -81,8 +92,10 @@ def predict_command(
     an address (https://...). Beside the names it writes, for each, an
     annotated video and a contact sheet.
     """
-    if not no_video:
-        _files.check_writable(out, "draw nothing with --no-video")
+    keeps = resume is True or where == "ray"
+    if keeps or not no_video:
+        instead = "" if keeps else "draw nothing with --no-video"
+        _files.check_writable(out, instead)
     if table is not None:
         _files.check_writable(table.parent, by="")
     videos, failed = _files.expand(files)
@@ -92,56 +105,53 @@ def predict_command(
     loaded.introduce()
     for reason in failed.values():
         _complain(reason)
-    done, segments = [], []
-    for video, stem in zip(videos, _files.stems(videos), strict=True):
-        base = None if no_video else out / stem
-        try:
-            result = _one(loaded, video, base, engine)
-        except Exception as error:
-            failed[video] = _reason(f"Cannot predict {video}", error)
-        else:
-            document = result.prediction.to_json(top, threshold)
-            shown = {"source": _files.shown(video)}
-            done.append({**document, **shown, **result.pictures})
-            segments += _rows(result.prediction, threshold)
+    # It brings Keras, which `--help` does not wait for.
+    from keras_twostream.cli import _predict_run
+
+    settings = _predict_run.Settings(
+        model=_files.name_anywhere(name),
+        weights=" ".join(file.sha256 for file in loaded.weight.files),
+        flow=algorithm,
+        engine=engine,
+        top=top,
+        threshold=threshold,
+        draws=not no_video,
+    )
+    stems = _files.stems(videos)
+    jobs = {v: out / stem for v, stem in zip(videos, stems, strict=True)}
+    done: dict[Path, dict[str, Any]] = {}
+    for video, answer in _predict_run.answers(
+        jobs, loaded, settings, where=where, workers=workers,
+        keeps=keeps, resume=resume is not False,
+    ):  # fmt: skip
+        if answer.document is not None:
+            done[video] = answer.document
             if not as_json:
-                _show(result, top, threshold)
-            if result.failure is not None:
-                words = f"Cannot draw {video}"
-                failed[video] = _reason(words, result.failure)
-        if video in failed:
-            _complain(failed[video])
+                _predict_run.show(answer, top, threshold)
+        if answer.reason:
+            failed[video] = answer.reason
+            _complain(answer.reason)
+    done = {video: done[video] for video in jobs if video in done}
     if table is not None:
-        _write(table, segments)
+        _write(
+            table,
+            [
+                row
+                for video, document in done.items()
+                for row in _rows(video, document)
+            ],
+        )
     if as_json:
-        _console.print_json(_document(loaded, done, failed, watch))
+        documents = list(done.values())
+        _console.print_json(_document(loaded, documents, failed, watch))
     if failed:
         click.get_current_context().exit(1)
 
 
-def _one(
-    loaded: _model.Loaded, video: Path, base: Path | None, engine: str
-) -> Any:
-    """Predict and draw one file."""
-    from keras_twostream.cli import _job
-
-    return _job.run(loaded, video, base, engine=engine)
-
-
-def _show(result: Any, top: int, threshold: float) -> None:
-    from keras_twostream.cli import _job
-
-    _job.show(result, top, threshold=threshold)
-
-
-def _rows(prediction: Any, threshold: float) -> list[dict[str, Any]]:
+def _rows(video: Path, document: dict[str, Any]) -> list[dict[str, Any]]:
     """Return a row for each segment, as lists of parts of videos have them."""
-    source = prediction.source
-    path = _files.source_of(Path(source)) or os.path.abspath(source)
-    return [
-        {"path": path, **segment}
-        for segment in prediction.to_json(1, threshold)["segments"]
-    ]
+    path = _files.path_of(video)
+    return [{"path": path, **segment} for segment in document["segments"]]
 
 
 def _write(table: Path, rows: list[dict[str, Any]]) -> None:
@@ -166,15 +176,6 @@ def _document(
         "failed": _files.failures(failed),
         "seconds": {k: round(v, 3) for k, v in watch.seconds.items()},
     }
-
-
-def _reason(words: str, error: Exception) -> str:
-    """Return the reason why a file failed; the others continue."""
-    if click.get_current_context().meta.get("debug"):
-        traceback.print_exception(error)
-    if isinstance(error, TwoStreamError):
-        return str(error)
-    return f"{words}: {type(error).__name__}: {error}"
 
 
 def _complain(reason: str) -> None:

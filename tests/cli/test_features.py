@@ -2,13 +2,13 @@
 
 import json
 import sys
-import types
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from cluster import Cluster
 from small_model import small_model
 from tiny_net import tiny_net
 
@@ -50,35 +50,6 @@ def test_features_say_as_json_what_was_done(run, tmp_path):
     assert json.loads(again.stdout)["present"] == 1
 
 
-class _Ray:
-    """A cluster of this process, whose node dies at every job of one name."""
-
-    class exceptions:
-        RayError = ChildProcessError
-
-    def __init__(self, dies):
-        self.dies = dies
-
-    def init(self, **_):
-        pass
-
-    def cluster_resources(self):
-        return {"CPU": 1}
-
-    def remote(self, work):
-        task = types.SimpleNamespace(remote=lambda *call: (work, *call))
-        return types.SimpleNamespace(options=lambda **_: task)
-
-    def wait(self, running, timeout):
-        return running[-1:], running[:-1]
-
-    def get(self, reference):
-        work, job, *rest = reference
-        if self.dies in job[0]:
-            raise ChildProcessError("out of memory")
-        return work(job, *rest)
-
-
 def test_a_cluster_makes_the_same_features(run, tmp_path, monkeypatch):
     videos = tmp_path / "videos" / "wave"
     for seed in range(4):
@@ -87,9 +58,9 @@ def test_a_cluster_makes_the_same_features(run, tmp_path, monkeypatch):
     command = ["features", "m", "--data", videos.parent, "--tap", "rgb.pool"]
     command += ["--clips", "1", "--json"]
     assert run(*command, "--out", tmp_path / "here").exit_code == 0
-    cluster = _Ray(dies="2.mp4")
+    cluster = Cluster(dies="2.mp4")
     monkeypatch.setitem(sys.modules, "ray", cluster)
-    there = [*command, "--out", tmp_path / "there", "--engine", "ray"]
+    there = [*command, "--out", tmp_path / "there", "--on", "ray"]
     first = run(*there)
     assert first.exit_code == 1
     (failed,) = json.loads(first.stdout)["failed"]
