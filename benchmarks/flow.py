@@ -5,7 +5,7 @@ counts. CPU seconds are given beside the clock's: on a machine that does other
 work too they are the fairer of the two. Speed is measured at 340 x 256.
 
     python benchmarks/flow.py tvl1 --data DIR --contrib-python PYTHON
-    python benchmarks/flow.py raft
+    python benchmarks/flow.py raft [--compiled]
     python benchmarks/flow.py dis
 
 `tvl1` is TV-L1 in the graph beside OpenCV's DualTVL1, which is in
@@ -16,7 +16,8 @@ for the end-point error at the pair's own size.
 
 `raft` is RAFT beside torchvision's, on the same random weights (the error of
 real ones does not change with who computes it: the fields are compared), from
-frame to frame of one clip. `dis` is `flow.compute` beside the shortest loop
+frame to frame of one clip; `--compiled` times torchvision's under
+`torch.compile`, too. `dis` is `flow.compute` beside the shortest loop
 over OpenCV's DIS that a user would write.
 """
 
@@ -35,7 +36,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from keras_twostream import data, flow
+from keras_twostream import _acceleration, data, flow
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "peers"))
 
@@ -214,9 +215,15 @@ def timed(
 
 
 def measure_raft(
-    rounds: int, pairs: int, video: Path | None, updates: int, threads: int
+    rounds: int,
+    pairs: int,
+    video: Path | None,
+    updates: int,
+    threads: int,
+    compiled: bool,
 ) -> Iterator[str]:
     """Rows of a table of both networks, ours and torchvision's."""
+    _acceleration.prefer_fast()
     import tensorflow as tf
     import torch
     from reference import declare_operators
@@ -245,6 +252,11 @@ def measure_raft(
             ),
             f"torchvision, {name}": lambda n=net: of_torch(n, images, updates),
         }
+        if compiled:
+            quick = torch.compile(net)
+            settings[f"torchvision compiled, {name}"] = lambda n=quick: (
+                of_torch(n, images, updates)
+            )
         fields = [solve() for solve in settings.values()]
         apart = np.abs(fields[0] - fields[1]).max()
         seconds = timed(settings, rounds, pairs)
@@ -306,6 +318,7 @@ def main() -> None:
     raft = commands.add_parser("raft")
     raft.add_argument("--updates", type=int, default=12)
     raft.add_argument("--threads", type=int, default=os.cpu_count())
+    raft.add_argument("--compiled", action="store_true")
     for command, pairs in ((raft, 4), (commands.add_parser("dis"), 32)):
         command.add_argument("--pairs", type=int, default=pairs)
         command.add_argument("--video", type=Path)
