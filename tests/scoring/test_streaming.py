@@ -148,7 +148,7 @@ def test_memory_stays_as_long_as_a_window(video):
         if window.is_full:
             window.clip(*window.snapshot())
     assert len(window.snapshot()[1]) == SPEC.span()
-    assert len(window._fields) <= SPEC.span()
+    assert len(window._flow._fields) <= SPEC.span()
 
 
 # === A camera on the network ===
