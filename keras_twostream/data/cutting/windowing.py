@@ -19,6 +19,9 @@ from keras_twostream.spec import ClipSpec
 
 WHOLE_SECONDS = 10.0  # window of a whole-video sampling
 FEWEST_WINDOWS = 8  # if a short video has room for them
+# Frames of a clip that takes seconds to score: windows of it overlap by half,
+# however short the video is.
+LONG_CLIP = 32
 
 SHORTEST_HOP = 0.2  # seconds; single frames closer together look alike
 
@@ -234,7 +237,8 @@ class Windows:
                 )
             return max(1.0, seconds * self.rate)
         apart = max(length / 2, SHORTEST_HOP * self.rate)
-        return max(1.0, min(apart, room / FEWEST_WINDOWS))
+        long = self._spec.clip_length >= LONG_CLIP
+        return max(1.0, min(apart, room / (1 if long else FEWEST_WINDOWS)))
 
     def _decode(self) -> Iterator[np.ndarray]:
         spec, in_memory = self._spec, self._in_memory
