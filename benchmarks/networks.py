@@ -34,20 +34,20 @@ from keras_twostream import _acceleration
 
 _acceleration.prefer_fast()
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
-from torch.nn import functional  # noqa: E402
+import keras
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
 
-import keras_twostream as kts  # noqa: E402
+import keras_twostream as kts
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "peers"))
-from caffe_bn_inception import BNInception  # noqa: E402
-from caffe_googlenet import GoogLeNet  # noqa: E402
-from pytorch_i3d import I3D  # noqa: E402
-from pytorch_st_resnet import STResNet  # noqa: E402
-from reference import declare_operators  # noqa: E402
+from caffe_bn_inception import BNInception
+from caffe_googlenet import GoogLeNet
+from pytorch_i3d import I3D
+from pytorch_st_resnet import STResNet
+from reference import declare_operators
 
 CLASSES = 101
 MODES = ("eager", "channels_last", "compiled")
