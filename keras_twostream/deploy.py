@@ -18,7 +18,12 @@ from keras_twostream.flow._raft_layer import RAFT
 from keras_twostream.flow._tvl1_layer import TVL1
 from keras_twostream.folding import folded
 from keras_twostream.inspection import clip_spec
-from keras_twostream.spec import IN_GRAPH_FLOW, ClipSpec
+from keras_twostream.spec import (
+    BOTH_WAYS,
+    IN_GRAPH_FLOW,
+    TRAJECTORIES,
+    ClipSpec,
+)
 
 __all__ = ["folded", "with_flow"]
 
@@ -86,9 +91,9 @@ class StackFlow(keras.layers.Layer):
         fields: (T, L) numbers of the fields each step stacks, in order.
         crop: (height, width) of the crop.
         rounding: Rounding of a middle between two pixels, as in `ClipSpec`.
-        along_trajectories: Whether each field is sampled where the one
-            before has moved its point to (Simonyan & Zisserman 2014,
-            section 3.1).
+        stacking: As in `flow.stack`.
+        mean_subtraction: Whether each field loses its mean vector over the
+            whole frame, as in `flow.stack`.
         **kwargs: Keras's own, such as `name`.
 
     Input shape:
@@ -102,7 +107,8 @@ class StackFlow(keras.layers.Layer):
         self,
         fields: Sequence[Sequence[int]] | np.ndarray,
         crop: Sequence[int],
-        along_trajectories: bool = False,
+        stacking: str = "forward",
+        mean_subtraction: bool = False,
         rounding: str = "floor",
         **kwargs: Any,
     ) -> None:
@@ -111,15 +117,24 @@ class StackFlow(keras.layers.Layer):
         self.fields = np.asarray(fields).tolist()
         self.crop = (crop[0], crop[1])
         self.rounding = rounding
-        self.along_trajectories = along_trajectories
+        self.stacking = stacking
+        self.mean_subtraction = mean_subtraction
 
     def call(self, flow: Any) -> Any:
-        stacked = [
+        fields = [
             ops.take(flow, list(fields), axis=1)
             for fields in zip(*self.fields, strict=True)
         ]
-        if self.along_trajectories:
-            stacked = _follow(stacked)
+        stacked = fields
+        if self.stacking in TRAJECTORIES:
+            turn = len(fields) // (1 + (self.stacking in BOTH_WAYS))
+            stacked = _follow(fields[:turn])
+            stacked += _follow(fields[turn:]) if fields[turn:] else []
+        if self.mean_subtraction:
+            stacked = [
+                sampled - ops.mean(field, axis=(-3, -2), keepdims=True)
+                for sampled, field in zip(stacked, fields, strict=True)
+            ]
         whole = ops.concatenate(stacked, axis=-1)
         return _centre_crop(whole, self.crop, self.rounding)
 
@@ -133,7 +148,8 @@ class StackFlow(keras.layers.Layer):
         own = {
             "fields": self.fields,
             "crop": list(self.crop),
-            "along_trajectories": self.along_trajectories,
+            "stacking": self.stacking,
+            "mean_subtraction": self.mean_subtraction,
             "rounding": self.rounding,
         }
         return {**super().get_config(), **own}
@@ -251,7 +267,8 @@ def _flow_stream(
     return StackFlow(
         place.reshape(wanted.shape[:2]),
         spec.crop,
-        along_trajectories=spec.stacking == "trajectory",
+        stacking=spec.stacking,
+        mean_subtraction=spec.mean_subtraction,
         rounding=spec.crop_rounding,
         name="stack_flow",
     )(flow)

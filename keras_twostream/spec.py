@@ -19,7 +19,9 @@ from keras_twostream.errors import SpecError, did_you_mean
 STREAMS = ("rgb", "flow")
 STREAM_WORDS = {"rgb": "frames", "flow": "motion"}
 FUSED = "fused"  # the name of the score of all streams together
-STACKINGS = ("forward", "bidirectional", "trajectory")
+BOTH_WAYS = ("bidirectional", "bidirectional_trajectory")
+TRAJECTORIES = ("trajectory", "bidirectional_trajectory")
+STACKINGS = ("forward", "bidirectional", *TRAJECTORIES)
 _ALGORITHMS = {
     "dis": "DIS",
     "farneback": "Farneback",
@@ -68,8 +70,11 @@ class ClipSpec:
         flow_offset: First field relative to the step's frame: 0 starts at
             the frame, -L/2 centres the stack on it (Feichtenhofer et al.);
             0 where stacks are bidirectional.
-        stacking: "forward", "bidirectional" or "trajectory"
-            (Simonyan & Zisserman 2014, section 3.1).
+        stacking: "forward", "bidirectional", "trajectory" or
+            "bidirectional_trajectory" (Simonyan & Zisserman 2014, section
+            3.1).
+        mean_subtraction: Whether each field loses its mean vector, taken over
+            the whole frame before crops (the same section).
         flow_algorithm: "dis", "farneback", "tvl1", "tvl1_opencv" for
             OpenCV's own, of opencv-contrib-python, "raft_small" or
             "raft_large".
@@ -105,6 +110,7 @@ class ClipSpec:
     flow_length: int = 10
     flow_offset: int = 0
     stacking: str = "forward"
+    mean_subtraction: bool = False
     flow_algorithm: str = "dis"
     flow_parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     flow_bound: float = 20.0
@@ -190,7 +196,7 @@ class ClipSpec:
 
     def _offset_after(self, changes: Mapping[str, Any]) -> int:
         """Return the new offset: centred stacks stay so, two-way have none."""
-        if changes.get("stacking") == "bidirectional":
+        if changes.get("stacking") in BOTH_WAYS:
             return 0
         length = changes.get("flow_length", self.flow_length)
         centred = self.flow_offset == -(self.flow_length // 2) < 0
@@ -207,7 +213,7 @@ class ClipSpec:
         return np.arange(self.clip_length) * stride
 
     def _pair_offsets(self) -> np.ndarray:
-        if self.stacking == "bidirectional":
+        if self.stacking in BOTH_WAYS:
             half = np.arange(self.flow_length // 2)
             forward = np.stack([half, half + 1], axis=-1)
             return np.concatenate([forward, -forward])
@@ -268,8 +274,10 @@ class ClipSpec:
         where = f", from frame {self.flow_offset}" * (self.flow_offset != 0)
         return (
             f"{_counted(self.flow_length, 'field')}{_AT_EACH}{where}, "
-            f"{_ALGORITHMS[self.flow_algorithm]}, {self.stacking}, "
-            f"clipped at {self.flow_bound:g} px"
+            f"{_ALGORITHMS[self.flow_algorithm]}, "
+            f"{self.stacking.replace('_', ' ')}, "
+            + "less the mean of each, " * self.mean_subtraction
+            + f"clipped at {self.flow_bound:g} px"
         )
 
     def _repr_html_(self) -> str:
@@ -367,17 +375,25 @@ def _check(spec: ClipSpec) -> None:
             f"frames. Received: cut_to={spec.cut_to!r}, "
             f"streams={spec.streams!r}"
         )
-    if spec.stacking == "bidirectional" and spec.flow_length % 2:
+    _check_flag("mean_subtraction", spec.mean_subtraction)
+    if spec.stacking in BOTH_WAYS and spec.flow_length % 2:
         raise SpecError(
             "Bidirectional stacking halves flow_length between forward and "
             f"backward fields, so it must be even. Received: flow_length="
             f"{spec.flow_length}"
         )
-    if spec.stacking == "bidirectional" and spec.flow_offset:
+    if spec.stacking in BOTH_WAYS and spec.flow_offset:
         raise SpecError(
             "Bidirectional stacks start at their frame both ways, so "
             "`flow_offset` must be 0. "
             f"Received: flow_offset={spec.flow_offset}"
+        )
+
+
+def _check_flag(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise SpecError(
+            f"`{name}` must be True or False. Received: {name}={value!r}"
         )
 
 

@@ -49,16 +49,22 @@ def _clip(spec):
 
 
 @pytest.mark.agnostic
-@pytest.mark.parametrize("stacking", ["forward", "trajectory"])
-def test_streams_are_fed_as_the_spec_says(stacking):
-    spec = _SPEC.replace(stacking=stacking)
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"stacking": "trajectory"}, {"mean_subtraction": True}],
+)
+def test_streams_are_fed_as_the_spec_says(changes):
+    spec = _SPEC.replace(**changes)
     frames = _clip(spec)
     model = with_flow(_model(spec), **_QUICK)
     fed = model.predict_on_batch(frames)
     wanted = frames[0][spec.rgb_frames()[:, 0], 4:28, 4:36]
     np.testing.assert_allclose(fed["rgb"][0], wanted, atol=1e-3)
     fields = flow.compute_pairs(frames[0], spec.flow_pairs(), "tvl1", **_QUICK)
-    stacked = [flow.stack(step, stacking)[4:28, 4:36] for step in fields]
+    stacked = [
+        flow.stack(step, spec.stacking, spec.mean_subtraction)[4:28, 4:36]
+        for step in fields
+    ]
     np.testing.assert_allclose(fed["flow"][0] * 20, stacked, atol=0.02)
 
 
@@ -70,13 +76,16 @@ def test_streams_are_fed_as_the_spec_says(stacking):
     )
 )
 def test_trajectories_in_the_graph_are_those_outside(fields):
-    numbers = [[0, 1, 2], [1, 2, 3]]
-    stack = StackFlow(numbers, (8, 10), along_trajectories=True)
-    stacked = keras.ops.convert_to_numpy(stack(fields))[0]
-    wanted = [flow.stack(fields[0][n], "trajectory") for n in numbers]
-    np.testing.assert_allclose(
-        stacked, np.stack(wanted)[:, 2:10, 2:12], atol=1e-4
-    )
+    for stacking, numbers in (
+        ("trajectory", [[0, 1, 2], [1, 2, 3]]),
+        ("bidirectional_trajectory", [[0, 1, 2, 3], [3, 1, 0, 2]]),
+    ):
+        stack = StackFlow(numbers, (8, 10), stacking, mean_subtraction=True)
+        stacked = keras.ops.convert_to_numpy(stack(fields))[0]
+        wanted = [flow.stack(fields[0][n], stacking, True) for n in numbers]
+        np.testing.assert_allclose(
+            stacked, np.stack(wanted)[:, 2:10, 2:12], atol=1e-4
+        )
 
 
 @pytest.mark.agnostic

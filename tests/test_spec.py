@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_twostream.errors import SpecError
-from keras_twostream.spec import STACKINGS, ClipSpec
+from keras_twostream.spec import BOTH_WAYS, STACKINGS, ClipSpec
 
 specs = st.builds(
     ClipSpec,
@@ -23,7 +23,7 @@ specs = st.builds(
     lambda spec: st.integers(-12, 12).map(
         lambda offset: (
             spec
-            if spec.stacking == "bidirectional"
+            if spec.stacking in BOTH_WAYS
             else spec.replace(flow_offset=offset)
         )
     )
@@ -125,6 +125,11 @@ def test_another_flow_drops_the_parameters_of_the_old_one():
         ({"stream_weights": (1.0,)}, "one weight per stream"),
         ({"stacking": "bidirectional", "flow_length": 5}, "must be even"),
         ({"stacking": "bidirectional", "flow_offset": -1}, "must be 0"),
+        ({"mean_subtraction": 1}, "must be True or False.*=1"),
+        (
+            {"stacking": "bidirectional_trajectory", "flow_length": 5},
+            "must be even",
+        ),
         ({"crop": (224.5, 224)}, "two whole numbers"),
         ({"train_strides": (1.5, 2)}, "two whole numbers"),
         ({"stream_weights": (0, 0)}, "sum of stream_weights"),

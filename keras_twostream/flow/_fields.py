@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_twostream._opencv import cv2
 from keras_twostream.errors import SpecError
-from keras_twostream.spec import STACKINGS
+from keras_twostream.spec import BOTH_WAYS, STACKINGS, TRAJECTORIES
 
 _ENCODED = {8: np.uint8, 16: np.uint16}
 
@@ -144,17 +144,26 @@ def resize(flow: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return result
 
 
-def stack(fields: np.ndarray, stacking: str = "forward") -> np.ndarray:
+def stack(
+    fields: np.ndarray,
+    stacking: str = "forward",
+    mean_subtraction: bool = False,
+) -> np.ndarray:
     """Stack L flow fields as one input of 2L channels, x1, y1, x2, y2, ...
 
     Simonyan & Zisserman 2014, section 3.1. "forward" and "bidirectional"
     differ in which fields are given (`ClipSpec.flow_pairs`); "trajectory"
     samples field k where the point has moved to by then:
-    p_1 = p, p_k = p_(k-1) + d_(k-1)(p_(k-1)).
+    p_1 = p, p_k = p_(k-1) + d_(k-1)(p_(k-1)). "bidirectional_trajectory" does
+    so in both halves of the fields, forwards in the first and backwards in
+    the second.
 
     Args:
         fields: (L, H, W, 2) in pixels, in order.
-        stacking: "forward", "bidirectional" or "trajectory".
+        stacking: "forward", "bidirectional", "trajectory" or
+            "bidirectional_trajectory".
+        mean_subtraction: Whether each field loses its own mean vector. Points
+            are followed with the motion as it was.
 
     Returns:
         (H, W, 2L) float32.
@@ -173,10 +182,27 @@ def stack(fields: np.ndarray, stacking: str = "forward") -> np.ndarray:
             f"`stacking` must be one of {', '.join(STACKINGS)}. "
             f"Received: stacking={stacking!r}"
         )
-    if stacking == "trajectory":
-        fields = _along_trajectories(fields)
+    sampled = fields
+    if stacking in TRAJECTORIES:
+        ways = np.split(fields, 2) if stacking in BOTH_WAYS else [fields]
+        sampled = np.concatenate([_along_trajectories(way) for way in ways])
+    if mean_subtraction:
+        sampled = sampled - mean_motion(fields)
     length, height, width, _ = fields.shape
-    return fields.transpose(1, 2, 0, 3).reshape(height, width, 2 * length)
+    return sampled.transpose(1, 2, 0, 3).reshape(height, width, 2 * length)
+
+
+def mean_motion(fields: np.ndarray) -> np.ndarray:
+    """Return the mean vector of each field, which a moving camera dominates.
+
+    Args:
+        fields: (..., H, W, 2) float32.
+
+    Returns:
+        (..., 1, 1, 2) float32.
+    """
+    means = fields.mean(axis=(-3, -2), dtype=np.float64, keepdims=True)
+    return means.astype(np.float32)
 
 
 def end_point_error(

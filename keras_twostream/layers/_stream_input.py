@@ -132,7 +132,7 @@ class StreamInput(keras.layers.Layer):
     Args:
         stream: "rgb" or "flow".
         normalization: Constants of this stream, a row of `NORMALIZATIONS`,
-            with `bound` and `mean_subtraction` for flow.
+            with `bound` for flow.
         clip_spec: The clip the model takes, as `ClipSpec.to_json()` gives it.
         card: Architecture, options, classes.
 
@@ -185,10 +185,6 @@ class StreamInput(keras.layers.Layer):
     def _normalize_flow(self, flow: Any) -> Any:
         constants = self.normalization
         bound = constants["bound"]
-        if constants.get("mean_subtraction"):
-            # Simonyan & Zisserman 2014, section 3.1: each displacement
-            # field loses its own mean vector, a global camera motion.
-            flow = flow - ops.mean(flow, axis=(-3, -2), keepdims=True)
         flow = ops.clip(flow, -bound, bound)
         if constants.get("bytes"):
             levels = ops.round(255.0 * (flow + bound) / (2 * bound)) - 128.0
@@ -258,7 +254,6 @@ def stream_inputs(
     spec: ClipSpec,
     normalization: str = "imagenet",
     *,
-    mean_subtraction: bool = False,
     fixed_size: bool = False,
     smallest: int = 1,
 ) -> tuple[list, dict[str, Any]]:
@@ -267,7 +262,6 @@ def stream_inputs(
     Args:
         spec: The clip that the model takes.
         normalization: A name in `NORMALIZATIONS`.
-        mean_subtraction: Subtract each flow field's own mean vector.
         fixed_size: Fix height and width to `spec.crop`, for networks that
             end in dense layers; they are free otherwise.
         smallest: Side in pixels of the smallest crop that the network's
@@ -302,7 +296,6 @@ def stream_inputs(
         constants = dict(NORMALIZATIONS[normalization][stream])
         if stream == "flow":
             constants["bound"] = spec.flow_bound
-            constants["mean_subtraction"] = mean_subtraction
         layer = StreamInput(
             stream, constants, spec.to_json(), card, name=f"{stream}_input"
         )

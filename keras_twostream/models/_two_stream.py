@@ -64,8 +64,11 @@ def two_stream(
         streams: "rgb", "flow" or both.
         clip_length: T frames, or stacks, whose scores are averaged.
         flow_length: L, flow fields stacked.
-        stacking: "forward", "bidirectional" or "trajectory" (section 3.1).
-        mean_subtraction: Subtract each flow field's mean vector (3.1).
+        stacking: "forward", "bidirectional", "trajectory" or
+            "bidirectional_trajectory" (section 3.1).
+        mean_subtraction: Subtract each flow field's mean vector, which is
+            that of the whole frame (3.1); where clips are cut, not in the
+            network.
         dropout: After full6 and full7.
         normalization: Of the inputs, a name in `layers.NORMALIZATIONS`.
         heads: Classes by data set, for multi-task learning (section 4).
@@ -92,13 +95,9 @@ def two_stream(
         clip_length=clip_length,
         flow_length=flow_length,
         stacking=stacking,
-    ).replace(**(clip_spec or {}))
-    inputs, x = stream_inputs(
-        spec,
-        normalization,
         mean_subtraction=mean_subtraction,
-        smallest=cnn_m.SMALLEST,
-    )
+    ).replace(**(clip_spec or {}))
+    inputs, x = stream_inputs(spec, normalization, smallest=cnn_m.SMALLEST)
     for stream, clip in x.items():
         frames = FoldTime(name=f"{stream}_fold")(clip)
         steps = cnn_m.steps(stream, (dropout, dropout), spec.crop)

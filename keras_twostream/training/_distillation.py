@@ -47,6 +47,7 @@ _FLOW = (
     "flow_length",
     "flow_offset",
     "stacking",
+    "mean_subtraction",
     "flow_algorithm",
     "flow_parameters",
     "flow_bound",

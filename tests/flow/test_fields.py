@@ -182,6 +182,24 @@ def test_trajectories_are_exactly_bilinear(given_fields):
     np.testing.assert_allclose(stacked, wanted, atol=2e-4)
 
 
+def test_both_ways_are_followed_from_the_same_frame():
+    forward, backward = np.random.default_rng(1).normal(size=(2, 3, 5, 6, 2))
+    both = np.concatenate([forward, backward])
+    stacked = flow.stack(both, "bidirectional_trajectory")
+    wanted = [flow.stack(way, "trajectory") for way in (forward, backward)]
+    np.testing.assert_array_equal(stacked, np.concatenate(wanted, axis=-1))
+
+
+def test_points_are_followed_before_the_mean_is_subtracted():
+    given = np.random.default_rng(2).normal(3, 1, (3, 8, 9, 2))
+    given = given.astype(np.float32)
+    for stacking in ("forward", "trajectory"):
+        stacked = flow.stack(given, stacking, mean_subtraction=True)
+        means = given.reshape(3, -1, 2).mean(axis=1).ravel()
+        wanted = flow.stack(given, stacking) - means
+        np.testing.assert_allclose(stacked, wanted, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("shape", "stacking", "message"),
     [

@@ -15,11 +15,10 @@ from keras_twostream.layers import StreamInput, stream_inputs
 pytestmark = pytest.mark.agnostic
 
 
-def numbers(stream, normalization, value, **options):
+def numbers(stream, normalization, value):
     inputs, x = stream_inputs(
         kts.ClipSpec(streams=(stream,), flow_length=1),
         normalization,
-        **options,
     )
     clip = np.zeros((1, 1, 2, 2, inputs[0].shape[-1]), "float32") + value
     model = keras.Model(inputs, x[stream])
@@ -45,11 +44,6 @@ def test_flow_is_clipped_at_the_bound():
 def test_caffe_flow_is_rounded_to_8_bits():
     out = numbers("flow", "caffe", [0.0, 20.0])
     np.testing.assert_allclose(out[0, 0, 0, 0], [0.0, 127.0])
-
-
-def test_mean_subtraction_removes_a_global_motion():
-    out = numbers("flow", "imagenet", [3.0, -2.0], mean_subtraction=True)
-    np.testing.assert_allclose(out, 0.0, atol=1e-6)
 
 
 def test_an_unknown_normalization_lists_the_choices():

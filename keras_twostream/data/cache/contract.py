@@ -9,6 +9,7 @@ from keras_twostream._schema import Rule, check
 from keras_twostream.data.video import READER_VERSION
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import (
+    BOTH_WAYS,
     RESIZE_FILTERS,
     STREAMS,
     ClipSpec,
@@ -195,10 +196,10 @@ class Contract:
                 raise _mismatch(
                     where, name, getattr(self, name), getattr(spec, name)
                 )
-        if "flow" in spec.streams and spec.stacking == "bidirectional":
+        if "flow" in spec.streams and spec.stacking in BOTH_WAYS:
             raise SpecError(
                 f"The cache {where} holds forward flow only, and "
-                "stacking='bidirectional' needs backward flow too. Read the "
+                f"stacking={spec.stacking!r} needs backward flow too. Read the "
                 "videos without a cache."
             )
 

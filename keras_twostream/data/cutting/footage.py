@@ -14,7 +14,8 @@ from keras_twostream.data.cutting.packed_footage import (
     distinct_pairs,
 )
 from keras_twostream.data.source import Source
-from keras_twostream.spec import ClipSpec
+from keras_twostream.flow._fields import mean_motion
+from keras_twostream.spec import TRAJECTORIES, ClipSpec
 
 
 def footage_of(
@@ -30,7 +31,7 @@ def footage_of(
     """
     chosen = frames_of(placements, source.frames, spec, short, source.first)
     if isinstance(source, PackedSource) and PackedFootage.serves(spec):
-        return PackedFootage(source, chosen)
+        return PackedFootage(source, chosen, spec.mean_subtraction)
     if not source.has_fields:
         numbers = chosen.needed
         return Footage(source.read(numbers), numbers, chosen, spec)
@@ -81,8 +82,10 @@ class Footage:
                 )
             else:
                 self._fields = fields_of(pairs)
-            if spec.stacking == "trajectory":
+            if spec.stacking in TRAJECTORIES:
                 self._follow_trajectories(self._fields)
+            elif spec.mean_subtraction:
+                self._fields = self._fields - mean_motion(self._fields)
 
     def crop(
         self,
@@ -129,7 +132,14 @@ class Footage:
             self._places.reshape(-1, length), axis=0, return_inverse=True
         )
         self._fields = np.stack(
-            [flow.stack(fields[row], "trajectory") for row in wanted]
+            [
+                flow.stack(
+                    fields[row],
+                    self._spec.stacking,
+                    self._spec.mean_subtraction,
+                )
+                for row in wanted
+            ]
         )
         self._places = places.reshape(*steps, 1)
 

@@ -25,12 +25,18 @@ class PackedFootage:
     Args:
         source: The file.
         chosen: The frames that the clips take.
+        mean_subtraction: Whether each field loses its mean vector.
 
     Raises:
         VideoError: If an image in the file is damaged.
     """
 
-    def __init__(self, source: PackedSource, chosen: ClipFrames) -> None:
+    def __init__(
+        self,
+        source: PackedSource,
+        chosen: ClipFrames,
+        mean_subtraction: bool = False,
+    ) -> None:
         self._contract, self.size = source.packed.contract, source.size
         self._frames: list[np.ndarray] | None = None
         self._levels: list[np.ndarray | None] | None = None
@@ -40,6 +46,7 @@ class PackedFootage:
         if chosen.pairs is not None:
             pairs, self._places = distinct_pairs(chosen.pairs)
             self._levels = source.levels(pairs)
+            self._rest = self._levels_at_rest(mean_subtraction)
 
     @staticmethod
     def serves(spec: ClipSpec) -> bool:
@@ -89,9 +96,9 @@ class PackedFootage:
         values: str,
         result: np.ndarray,
     ) -> None:
-        factor, offset = self._pixels(crop, values)
+        factor = self._pixels_per_level(crop, values)
         planes = []
-        for levels in fields:
+        for levels, rest in zip(fields, self._rest, strict=True):
             if levels is None:  # no motion
                 planes += [np.zeros(crop.size, np.float32)] * 2
                 continue
@@ -99,7 +106,7 @@ class PackedFootage:
             for axis, plane in enumerate((levels[:half], levels[half:])):
                 plane = _taken(plane, crop).astype(np.float32)
                 plane *= factor[axis]
-                plane += offset[axis]
+                plane -= factor[axis] * rest[axis]
                 planes.append(_resized(plane, crop.size))
         for place in np.ndindex(self._places.shape[:-1]):
             numbers = self._places[place]
@@ -108,13 +115,32 @@ class PackedFootage:
                 result[place],
             )
 
-    def _pixels(self, crop: cropping.Crop, values: str):
-        """Return factors and offsets from levels to displacement in x and y."""
-        scale = cropping.flow_scale(crop, values)
-        step, first = flow.levels_to_pixels(
+    def _pixels_per_level(self, crop: cropping.Crop, values: str) -> np.ndarray:
+        """Return the displacement in x and y that a level stands for."""
+        step, _ = self._line()
+        return np.float32(cropping.flow_scale(crop, values) * step)
+
+    def _levels_at_rest(self, subtract_mean: bool) -> list[np.ndarray]:
+        """Return each field's (2,) levels in x and y that become 0 pixels."""
+        step, first = self._line()
+        still = np.full(2, -first / step, np.float32)
+        return [
+            _mean_levels(levels)
+            if subtract_mean and levels is not None
+            else still
+            for levels in self._levels or ()
+        ]
+
+    def _line(self) -> tuple[float, float]:
+        return flow.levels_to_pixels(
             self._contract.flow_bound, self._contract.bits
         )
-        return np.float32(scale * step), np.float32(scale * first)
+
+
+def _mean_levels(levels: np.ndarray) -> np.ndarray:
+    """Return the mean level of a field's two planes, x above y."""
+    means = levels.reshape(2, -1).mean(axis=1, dtype=np.float64)
+    return means.astype(np.float32)
 
 
 def _target(out, stream: str, places, crop, depth: int, dtype) -> np.ndarray:

@@ -115,6 +115,7 @@ def test_a_frame_paired_with_itself_rests(packed):
         ({"resize_to": (24, 32)}, r"resize_to=None, .*=.24, 32"),
         ({"resize_filter": "bilinear"}, "resize_filter='area', .*'bilinear'"),
         ({"stacking": "bidirectional"}, "holds forward flow only"),
+        ({"stacking": "bidirectional_trajectory"}, "forward flow only.*_traj"),
     ],
 )
 def test_a_clip_it_was_not_made_for_is_refused(packed, change, text):

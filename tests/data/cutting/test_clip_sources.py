@@ -101,6 +101,35 @@ def test_trajectories_are_followed_on_the_whole_frame(crops):
         np.testing.assert_allclose(row, crop_flow(stacks, crop), atol=1e-5)
 
 
+def test_trajectories_run_both_ways_from_the_middle_frame():
+    spec = SPEC.replace(stacking="bidirectional_trajectory", flow_length=4)
+    frames = moving_frames()
+    arrays = clips(frames, spec, crops="10-crop")
+    pairs = (len(frames) - spec.span()) // 2 + spec.flow_pairs()
+    fields = flow.compute_pairs(frames, pairs)
+    halves = [
+        [flow.stack(step[half], "trajectory") for step in fields]
+        for half in (slice(0, 2), slice(2, 4))
+    ]
+    stacks = np.concatenate(halves, axis=-1)
+    wanted = view_crops(*frames.shape[1:3], spec.crop, "10-crop")
+    for row, crop in zip(arrays["flow"], wanted, strict=True):
+        np.testing.assert_allclose(row, crop_flow(stacks, crop), atol=1e-5)
+
+
+def test_the_mean_that_is_subtracted_is_that_of_the_whole_frame():
+    spec = SPEC.replace(mean_subtraction=True)
+    frames = moving_frames()
+    frames[:, :, 30:] = frames[0, :, 30:]  # still, mostly outside the crop
+    pairs = (len(frames) - spec.span()) // 2 + spec.flow_pairs()
+    fields = flow.compute_pairs(frames, pairs)
+    fields -= fields.mean(axis=(2, 3), keepdims=True)
+    (clip,) = clips(frames, spec)["flow"]
+    for step, wanted in zip(clip, fields[:, :, 4:28, 12:36], strict=True):
+        np.testing.assert_allclose(step, flow.stack(wanted), atol=1e-5)
+    assert abs(clip[..., 0::2].mean()) > 0.1  # the crop's own mean is not 0
+
+
 def test_crops_of_one_clip_stand_together():
     frames = moving_frames()
     ten = clips(frames, SPEC, count=2, crops="10-crop")

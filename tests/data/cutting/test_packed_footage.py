@@ -70,6 +70,7 @@ def field_by_field(monkeypatch):
         ("raw", 16, {"clip_length": 1, "flow_length": 5}, {}),
         ("raw", 16, {"sampling": "segments"}, {"training": False}),
         ("raw", 16, {"flow_length": 12, "flow_offset": -6}, {"short": "pad"}),
+        ("jpeg", 8, {"mean_subtraction": True}, {"augment": "random"}),
     ],
 )
 def test_clips_are_those_of_whole_fields(
