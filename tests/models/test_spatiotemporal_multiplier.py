@@ -1,7 +1,10 @@
 """ST-multiplier: the gate, and time that starts as the identity."""
 
+import math
+
 import numpy as np
 import pytest
+from weightless import weightless
 
 import keras_twostream as kts
 from keras_twostream.errors import SpecError
@@ -86,6 +89,67 @@ def test_the_motion_stream_may_be_deeper():
     names = {layer.name for layer in model.layers}
     assert "flow_res4f" in names and "rgb_res4c" not in names
     assert model.output_shape == (None, 5)
+
+
+def _parameters(blocks, width, channels, classes):
+    """Trainable numbers of a bottleneck network, counted from the paper."""
+    normalised = 2  # gamma and beta of each channel
+    count = 49 * channels * width + normalised * width
+    inputs = width
+    for stage, number in enumerate(blocks):
+        inner = width * 2**stage
+        for block in range(number):
+            count += inputs * inner + 9 * inner**2 + 4 * inner**2
+            count += normalised * (inner + inner + 4 * inner)
+            if block == 0:
+                count += inputs * 4 * inner + normalised * 4 * inner
+            if block == 1:  # three taps of the convolution through time
+                count += 3 * inner**2 + inner
+            inputs = 4 * inner
+    return count + inputs * classes + classes
+
+
+def _counted_parameters(model, stream):
+    paths = [w for w in model.trainable_weights if w.path.startswith(stream)]
+    return sum(math.prod(weight.shape) for weight in paths)
+
+
+def test_the_paper_s_best_has_a_motion_stream_of_152_layers():
+    with weightless():
+        model = build(depth=50, motion_depth=152)
+    shapes = {"rgb": ((3, 4, 6, 3), 3), "flow": ((3, 8, 36, 3), 4)}
+    for stream, (blocks, channels) in shapes.items():
+        expected = _parameters(blocks, 4, channels, 5)
+        assert _counted_parameters(model, stream) == expected
+    names = {layer.name for layer in model.layers}
+    temporal = {name for name in names if name.endswith("_temporal")}
+    # The second block is b1 in the long stages of the motion stream.
+    assert {x for x in temporal if x.startswith("flow")} == {
+        f"flow_res{block}_temporal" for block in ("2b", "3b1", "4b1", "5b")
+    }
+    assert "flow_res4b35_branch2c" in names and "flow_res3b7" in names
+    for stage in (2, 3, 4, 5):
+        gate = model.get_layer(f"rgb_res{stage}b_gated")
+        motion, appearance = f"flow_res{stage}a_relu", f"rgb_res{stage}a"
+        assert {x._keras_history.operation.name for x in gate.input} == {
+            motion,
+            appearance,
+        }
+
+
+@pytest.mark.full
+@pytest.mark.agnostic
+def test_152_layers_of_motion_give_a_score():
+    model = build(depth=50, motion_depth=152)
+    rng = np.random.default_rng(0)
+    clips = {
+        "rgb": rng.uniform(0, 255, (1, 3, 32, 32, 3)).astype("float32"),
+        "flow": rng.normal(0, 4, (1, 3, 32, 32, 4)).astype("float32"),
+    }
+    scores = np.asarray(model.predict_on_batch(clips))
+    clips["flow"] = -clips["flow"]
+    other = np.asarray(model.predict_on_batch(clips))
+    assert np.isfinite(scores).all() and not np.allclose(scores, other)
 
 
 def test_weights_fit_any_clip_length(model):

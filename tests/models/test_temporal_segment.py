@@ -47,6 +47,16 @@ def test_ceil_pooling_gives_the_authors_sizes(tower):
     assert shape("inception_5b") == (7, 7, 1024)
 
 
+def test_a_crop_of_112_pixels_halves_every_map():
+    frames = keras.Input((112, 112, 3))
+    with weightless():
+        net = keras.Model(frames, bn_inception.features(frames, "rgb"))
+    sides = {"3b": 14, "3c": 7, "4d": 7, "4e": 4, "5b": 4}
+    for module, side in sides.items():
+        maps = net.get_layer(f"rgb_inception_{module}").output
+        assert maps.shape[1:3] == (side, side), module
+
+
 def test_the_last_module_and_those_that_stride_pool_by_maximum(tower):
     pools = {
         module: type(tower.get_layer(f"rgb_inception_{module}_pool")).__name__

@@ -72,6 +72,8 @@ class BNInception(nn.Module):
 
     def _pooled(self, name, x):
         if not hasattr(self, f"{name}_pool_proj"):
+            if x.shape[-1] % 2:  # where Caffe's parts do not fit together
+                return functional.max_pool2d(x, 3, 2, padding=1)
             return functional.max_pool2d(x, 3, 2, ceil_mode=True)
         if name == "inception_5b":
             x = functional.max_pool2d(x, 3, 1, padding=1)
