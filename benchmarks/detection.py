@@ -5,7 +5,10 @@ each alone, and measures them, and the same boxes without linking.
 
     python benchmarks/detection.py --train 240 --steps 3000
 
-A detector that is trained already is taken from the folder as it is.
+A detector that is trained already is taken from the folder as it is, and
+`--first 24` measures it on videos after the first 24:
+
+    python benchmarks/detection.py --first 24
 
 One stream alone is a detector of its own: it has the weights of its network,
 which trains on a loss of its own beside the other, and SVMs that were trained
@@ -31,14 +34,15 @@ def main() -> None:
     """Print the table, and write it with --out."""
     arguments = _arguments()
     folder = arguments.folder
-    test = _videos(folder, arguments.test, "test")
-    train = _videos(folder, arguments.train, "train")
+    last = arguments.first + arguments.test
+    test = _videos(folder, last, "test")[arguments.first :]
+    place = f"measured_from_{arguments.first}.json"
     both, rows = None, {}
     for name, streams in STREAMS.items():
         out = folder / f"run_{name}"
-        detector = _trained(train, out, streams, arguments, both)
+        detector = _trained(out, streams, arguments, both)
         both = both or detector
-        rows[name] = _measured(detector, test, out / "measured.json")
+        rows[name] = _measured(detector, test, out / place)
         print(_row(name, rows[name]), flush=True)
     print(_by_class(rows["both"]))
 
@@ -48,6 +52,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, default=Path("company"))
     parser.add_argument("--train", type=int, default=240, help="videos")
     parser.add_argument("--test", type=int, default=24, help="videos")
+    parser.add_argument("--first", type=int, default=0, help="test video")
     parser.add_argument("--frames", type=int, default=3, help="of a video")
     parser.add_argument("--steps", type=int)
     return parser.parse_args()
@@ -57,9 +62,10 @@ def _videos(folder: Path, count: int, split: str):
     return detection.read_boxes(actors.generate_company(folder, count, split))
 
 
-def _trained(videos, out: Path, streams, arguments, both):
+def _trained(out: Path, streams, arguments, both):
     if (out / "model" / "config.json").exists():
         return kts.load(f"local:{out / 'model'}")
+    videos = _videos(arguments.folder, arguments.train, "train")
     detector = detection.train_detector(
         videos,
         out,
