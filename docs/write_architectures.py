@@ -30,14 +30,16 @@ PROTOCOLS = {
     "action_transformation": "evaluate RUN --data LIST --protocol whole",
     "c3d": "features RUN --data TRAIN --svm TEST --tap rgb.fc6 "
     "--clips all --step 8 --out features",
-    "context_fovea": "evaluate RUN --data LIST --clips 20",
+    "context_fovea": "evaluate RUN --data LIST --clips 20 --crops 4-crop",
     "fstcn": "evaluate RUN --data LIST --clips 10 --crops 18-crop",
-    "i3d": "evaluate RUN --data LIST --clips all",
+    "i3d": "evaluate RUN --data LIST --option clip_length=250 --clips 1",
     "r2plus1d": "evaluate RUN --data LIST --clips 10",
-    "spatiotemporal_multiplier": "evaluate RUN --data LIST --clips 20 "
-    "--crops whole_mirrored",
+    "spatiotemporal_multiplier": "evaluate RUN --data LIST "
+    "--option clip_length=25 --option pool_window=7 "
+    "--clips 1 --crops whole_mirrored",
     "spatiotemporal_resnet": "evaluate RUN --data LIST "
-    "--option clip_length=25 --clips 20 --crops whole_mirrored",
+    "--option clip_length=25 --option pool_window=7 "
+    "--clips 1 --crops whole_mirrored",
     "temporal_segment": "evaluate RUN --data LIST --option clip_length=25 "
     "--clips 1 --crops 10-crop",
     "two_stream_fusion": "evaluate RUN --data LIST --clips 20 "
@@ -237,7 +239,27 @@ def _recipe(name: str) -> str:
     if stages > 1:
         text += f" It has {stages} stages, which `train` runs in order."
     notes = " ".join(recipe.notes.split())
-    return f"{text}\n\n{notes}".strip()
+    others = "\n".join(
+        f"- `{other}`: {training.load_recipe(other).source}."
+        for other in _further_recipes(name)
+    )
+    return "\n\n".join(part for part in (text, notes, others) if part)
+
+
+def _further_recipes(name: str) -> list[str]:
+    """Return recipes that are named after this network and no longer one."""
+    owners = sorted(list_models(), key=len, reverse=True)
+
+    def owner(recipe: str) -> str | None:
+        begins = (x for x in owners if recipe.startswith(f"{x}_"))
+        return next(begins, None)
+
+    known = set(list_models())
+    return [
+        recipe
+        for recipe in training.list_recipes()
+        if recipe not in known and owner(recipe) == name
+    ]
 
 
 def main() -> None:
