@@ -261,6 +261,8 @@ def _model(
     teacher: keras.Model | None,
 ) -> keras.Model:
     options = dict(flags["option"])
+    if lists.multi_label and recipe.options.get("outputs") == "steps":
+        options.setdefault("outputs", "streams")  # whose loss takes vectors
     if before is not None:
         return training.next_stage(
             before,

@@ -183,7 +183,8 @@ def classifier(
         stream_weights: Weight of each stream.
         heads: Classes of several heads, by data set.
         outputs: "fused" for one score vector, "streams" for a dict with one
-            per stream.
+            per stream, "steps" for a dict with those of all steps per stream,
+            `(B, T, num_classes)`, from features `(B, T, D)`.
         activation: "softmax" for probabilities, None for logits.
         name: Name of the head in the paper, such as "fc8".
         kernel_initializer: Initialiser of the heads; a Gaussian of 0.01 when
@@ -198,20 +199,18 @@ def classifier(
         "<stream>_<data set>" (both).
 
     Raises:
-        SpecError: If `outputs` is not one of the two, a number of classes is
-            not positive, or a data set or the activation has no fit name.
+        SpecError: If `outputs` is not one of the three or there are no steps,
+            a number of classes is not positive, or a data set or the
+            activation has no fit name.
     """
-    if outputs not in ("fused", "streams"):
-        raise SpecError(
-            f"`outputs` must be fused or streams. Received: outputs={outputs!r}"
-        )
+    _check_outputs(outputs)
     _check_heads(heads or {"classes": num_classes})
     _check_activation(activation)
     score = head or partial(
         _scores,
         initializer=kernel_initializer
         or keras.initializers.RandomNormal(stddev=0.01),
-        average=fusion if average_steps else None,
+        average=fusion if average_steps and outputs != "steps" else None,
     )
     results = {}
     for data_set, classes in (heads or {"": num_classes}).items():
@@ -220,6 +219,7 @@ def classifier(
             stream: score(x, classes, f"{stream}_{name}{suffix}")
             for stream, x in features.items()
         }
+        _check_steps(outputs, scores)
         if outputs == "fused":
             fused = _fuse(scores, fusion, stream_weights, f"scores{suffix}")
             results[data_set] = _activate(fused, activation, suffix)
@@ -236,6 +236,22 @@ def _check_method(method: str) -> None:
         raise SpecError(
             f"`method` must be one of {', '.join(SCORE_FUSIONS)}. "
             f"Received: method={method!r}"
+        )
+
+
+def _check_outputs(outputs: str) -> None:
+    if outputs not in ("fused", "streams", "steps"):
+        raise SpecError(
+            "`outputs` must be fused, streams or steps. "
+            f"Received: outputs={outputs!r}"
+        )
+
+
+def _check_steps(outputs: str, scores: Mapping[str, Any]) -> None:
+    if outputs == "steps" and any(len(x.shape) != 3 for x in scores.values()):
+        raise SpecError(
+            "The network has one score for all steps of a clip, and "
+            "outputs='steps' wants that of each. Use outputs='streams'."
         )
 
 

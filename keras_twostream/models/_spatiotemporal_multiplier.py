@@ -45,6 +45,7 @@ SPEC = ClipSpec(
     flow_offset=-5,
 )
 DROPOUT = {"rgb": 0.0, "flow": 0.8}
+MOMENTUM = resnet.SLOW_MOMENTUM
 
 # === Parts ===
 
@@ -55,13 +56,13 @@ def _residual_branch(x, block: resnet.Block, clip_length: int):
     for branch, filters, size, stride in steps[:-1]:
         name = block.part(branch)
         x = resnet.conv(x, name, filters, size, stride)
-        x = resnet.batch_norm(x, block.part(branch, "bn"))
+        x = resnet.batch_norm(x, block.part(branch, "bn"), MOMENTUM)
         x = resnet.relu(x, f"{name}_relu")
     if block.index == 1:
         x = _mix_frames(x, f"{block.name}_temporal", clip_length)
     branch, filters, size, stride = steps[-1]
     x = resnet.conv(x, block.part(branch), filters, size, stride)
-    return resnet.batch_norm(x, block.part(branch, "bn"))
+    return resnet.batch_norm(x, block.part(branch, "bn"), MOMENTUM)
 
 
 def _mix_frames(x, name: str, clip_length: int):
@@ -78,7 +79,8 @@ def _mix_frames(x, name: str, clip_length: int):
 def _block(x, branch_input, block: resnet.Block, clip_length: int):
     """The sum of shortcut and residual branch, before its ReLU."""
     residual = _residual_branch(branch_input, block, clip_length)
-    return layers.Add(name=block.name)([resnet.shortcut(x, block), residual])
+    shortcut = resnet.shortcut(x, block, MOMENTUM)
+    return layers.Add(name=block.name)([shortcut, residual])
 
 
 def _stage(
@@ -211,7 +213,9 @@ def spatiotemporal_multiplier(
     inputs, x = stream_inputs(spec, normalization)
     for stream in x:
         x[stream] = FoldTime(name=f"{stream}_fold")(x[stream])
-        x[stream] = resnet.stem(x[stream], stream, width, pool_padding)
+        x[stream] = resnet.stem(
+            x[stream], stream, width, pool_padding, MOMENTUM
+        )
     for stage in resnet.STAGES:
         towers = {
             stream: resnet.blocks(

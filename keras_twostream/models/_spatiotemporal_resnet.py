@@ -43,6 +43,7 @@ SPEC = ClipSpec(
     flow_length=10,
     flow_offset=-5,
 )
+MOMENTUM = resnet.SLOW_MOMENTUM
 
 # === Parts ===
 
@@ -56,7 +57,7 @@ def _residual_branch(x, block: resnet.Block, clip_length: int):
             x = _lifted(x, name, filters, size, clip_length)
         else:
             x = resnet.conv(x, name, filters, size, stride)
-        x = resnet.batch_norm(x, block.part(branch, "bn"))
+        x = resnet.batch_norm(x, block.part(branch, "bn"), MOMENTUM)
         if branch != steps[-1][0]:
             x = resnet.relu(x, f"{name}_relu")
     return x
@@ -108,7 +109,7 @@ def _stage(
                 branch_inputs[stream], block, clip_length
             )
             sums[stream] = layers.Add(name=block.name)(
-                [resnet.shortcut(x[stream], block), residual]
+                [resnet.shortcut(x[stream], block, MOMENTUM), residual]
             )
         x = {s: resnet.rectify(sums[s], towers[s], index) for s in x}
     return x
@@ -179,7 +180,9 @@ def spatiotemporal_resnet(
         dropout: Before the heads.
         normalization: Of the inputs, a name in `layers.NORMALIZATIONS`.
         heads: Classes by data set, for several heads.
-        outputs: "fused", or "streams" for a dict of one head each.
+        outputs: "fused"; "streams" for a dict of one head each; or "steps"
+            for one with the logits of every step, (B, steps, num_classes),
+            each of which has a loss of its own, as the authors train.
         classifier_activation: "softmax", or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 
@@ -211,13 +214,17 @@ def spatiotemporal_resnet(
     inputs, x = stream_inputs(spec, normalization)
     for stream in x:
         x[stream] = FoldTime(name=f"{stream}_fold")(x[stream])
-        x[stream] = resnet.stem(x[stream], stream, width, pool_padding)
+        x[stream] = resnet.stem(
+            x[stream], stream, width, pool_padding, MOMENTUM
+        )
     tower = {"depth": depth, "width": width, "stride_in": stride_in}
     for stage in resnet.STAGES:
         x = _stage(x, stage, spec.clip_length, tower)
     for stream in x:
         maps = _pool_time(x[stream], stream, spec.clip_length, temporal_pool)
-        x[stream] = resnet.mean(maps, stream, pool_window, spec.crop)
+        x[stream] = resnet.mean(
+            maps, stream, pool_window, spec.crop, outputs != "steps"
+        )
         if dropout:
             x[stream] = layers.Dropout(dropout, name=f"{stream}_dropout")(
                 x[stream]

@@ -22,6 +22,7 @@ from keras_twostream.inspection import (
 )
 from keras_twostream.layers import (
     SCI,
+    AverageScores,
     ScoreFusion,
     best_of_clips,
     concentration,
@@ -136,7 +137,7 @@ def _outputs(model: keras.Model, head: str | None) -> dict[str, Any]:
         suffix = f"_{head}" if head else ""
         apart = {s: output[s + suffix] for s in streams if s + suffix in output}
         if apart:
-            return {s: _by_class(tensor) for s, tensor in apart.items()}
+            return {s: _by_class(x, model) for s, x in apart.items()}
         output = output[head or next(iter(output))]
     elif isinstance(output, list | tuple):
         raise SpecError(
@@ -148,14 +149,22 @@ def _outputs(model: keras.Model, head: str | None) -> dict[str, Any]:
     if len(streams) > 1:
         apart = _fusion_inputs(fused, streams)
     outputs = {**apart, FUSED: fused}
-    return {name: _by_class(logits) for name, logits in outputs.items()}
+    return {name: _by_class(x, model) for name, x in outputs.items()}
 
 
-def _by_class(scores: keras.KerasTensor) -> keras.KerasTensor:
-    """Return logits of each class, at the best boundaries of (B, P, E, C)."""
+def _by_class(
+    scores: keras.KerasTensor, model: keras.Model
+) -> keras.KerasTensor:
+    """Return logits of each class, from those of steps or boundaries.
+
+    They are the mean over steps (B, T, C), and those of the best boundaries of
+    (B, P, E, C).
+    """
     logits = logits_of(scores)
     if len(logits.shape) == 4:
         return ops.max(logits, axis=(1, 2))
+    if len(logits.shape) == 3:
+        return AverageScores(clip_spec(model).score_fusion)(logits)
     return logits
 
 

@@ -69,6 +69,11 @@ class BoundaryTable:
         return [(path, number) for number, path in enumerate(self.paths)]
 
     @property
+    def kinds(self) -> np.ndarray:
+        """Return the class by number, (videos,)."""
+        return self.labels
+
+    @property
     def frames(self) -> dict[str, tuple[int, int]]:
         """Return a dict from path to (z_p, z_e), from 1 as in the paper."""
         return {

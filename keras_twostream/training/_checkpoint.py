@@ -297,7 +297,7 @@ class KeepBest(keras.callbacks.Callback):
         value = (logs or {}).get(self.monitor)
         if value is None:
             return
-        if self._is_better(float(value)):
+        if is_better(float(value), self.state["best"], self.monitor):
             self.state = {"best": float(value), "epoch": epoch}
             arrays = {
                 str(number): keras.ops.convert_to_numpy(weight)
@@ -323,14 +323,20 @@ class KeepBest(keras.callbacks.Callback):
             with whole(self.path, WeightsError, _BEGIN_ANEW):
                 model.set_weights([arrays[str(i)] for i in range(len(arrays))])
 
-    def _is_better(self, value: float) -> bool:
-        best = self.state["best"]
-        if math.isnan(value):
-            return False
-        if best is None or math.isnan(best):
-            return True
-        down = self.monitor.endswith("loss")
-        return value < best if down else value > best
+
+def is_better(value: float, best: float | None, monitor: str) -> bool:
+    """Check if a value of `logs` is better than the best one so far.
+
+    Args:
+        value: The new value; NaN is never better.
+        best: The best one, None if there is none.
+        monitor: Its name. Larger is better, unless it ends in "loss".
+    """
+    if math.isnan(value):
+        return False
+    if best is None or math.isnan(best):
+        return True
+    return value < best if monitor.endswith("loss") else value > best
 
 
 class RunLog(keras.callbacks.Callback):

@@ -81,6 +81,7 @@ def compile(
     if multi_label:
         _refuse_shares(model)
         _refuse_boundaries(model)
+        _refuse_steps(model)
     if jit_compile not in JIT:
         raise SpecError(
             "`jit_compile` must be True, False, 'auto' or 'measure'. "
@@ -213,6 +214,15 @@ def _refuse_boundaries(model: keras.Model) -> None:
             "contrastive loss alone can train: it has one class per video. "
             "Build it without every_boundary."
         )
+
+
+def _refuse_steps(model: keras.Model) -> None:
+    for scores in keras.tree.flatten(model.output):
+        if len(scores.shape) == 3:
+            raise SpecError(
+                f"{model.name} gives the logits of every step, whose loss has "
+                "one class per video. Build it with outputs='streams'."
+            )
 
 
 def _refuse_shares(model: keras.Model) -> None:

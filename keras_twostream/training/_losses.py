@@ -17,6 +17,9 @@ from keras_twostream.errors import SpecError
 class CrossEntropy(keras.losses.Loss):
     """Softmax cross-entropy of logits against class numbers.
 
+    Logits of every step, (B, T, classes), have a loss each, and their sum
+    counts, as in MatConvNet (ST-ResNet, Feichtenhofer et al. 2016).
+
     Args:
         label_smoothing: Share of the target given to all classes alike.
         name: Name of the loss.
@@ -40,14 +43,16 @@ class CrossEntropy(keras.losses.Loss):
         _refuse_boundaries(y_pred)
         logits = ops.cast(y_pred, "float32")
         classes = logits.shape[-1]
+        if len(logits.shape) == 2:
+            logits = ops.expand_dims(logits, 1)
         labels = ops.reshape(ops.cast(y_true, "int32"), (-1,))
         logs = ops.log_softmax(logits, axis=-1)
         target = ops.one_hot(ops.minimum(labels, classes - 1), classes)
-        picked = -ops.sum(target * logs, axis=-1)
+        picked = -ops.sum(target[:, None] * logs, axis=-1)
         spread = -ops.mean(logs, axis=-1)
         smoothing = self.label_smoothing
         loss = (1.0 - smoothing) * picked + smoothing * spread
-        return _counted(loss, labels, classes)
+        return _counted(ops.sum(loss, axis=1), labels, classes)
 
     def get_config(self):
         return {
@@ -150,7 +155,7 @@ def _refuse_vectors(labels: Any) -> None:
 
 
 def _refuse_boundaries(logits: Any) -> None:
-    if len(logits.shape) > 2:
+    if len(logits.shape) > 3:
         raise SpecError(
             "These are the logits of every boundary, "
             f"{tuple(logits.shape)}, which cross-entropy would mix up with "
@@ -164,14 +169,16 @@ class Accuracy(keras.metrics.SparseCategoricalAccuracy):
     """The share of clips whose largest logit is their class.
 
     Clips whose label is negative do not count, as in `CrossEntropy`. With
-    logits of every boundary, the largest logit of each class is used; labels
-    that include boundaries give their class.
+    logits of every step their mean is used, and with those of every boundary
+    the largest of each class; labels that include boundaries give their class.
     """
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         if len(y_pred.shape) == 4:
             y_true, _ = _split(y_true, y_pred.shape[2])
             y_pred = ops.max(y_pred, axis=(1, 2))
+        if len(y_pred.shape) == 3:
+            y_pred = ops.mean(y_pred, axis=1)
         counted = ops.cast(ops.reshape(y_true, (-1,)) >= 0, "float32")
         if sample_weight is not None:
             counted *= ops.cast(ops.reshape(sample_weight, (-1,)), "float32")

@@ -17,7 +17,7 @@ from keras_twostream._arrays import whole
 from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
-SCHEDULES = ("constant", "steps", "cosine", "one_cycle")
+SCHEDULES = ("constant", "steps", "cosine", "one_cycle", "plateau")
 TABLES = (
     "schedule",
     "multipliers",
@@ -30,11 +30,12 @@ TABLES = (
 # Entries of the tables that do not depend on the model.
 ENTRIES = {
     "distill": ("features", "scores", "temperature"),
-    "schedule": ("name", "at", "factor", "warmup", "end"),
+    "schedule": ("name", "at", "factor", "warmup", "end", "patience"),
     "input": (
         "augment",
         "bound",
         "colour",
+        "even_classes",
         "flow_values",
         "foreground",
         "mirror",
@@ -73,7 +74,12 @@ NUMBERS = {
 }
 FEW_STEPS = 6  # least steps of an epoch when there are few videos
 OPTIONAL = ("steps", "patience", "clip_norm")
-SCHEDULE_NUMBERS = {"factor": POSITIVE, "warmup": SHARE, "end": NOT_NEGATIVE}
+SCHEDULE_NUMBERS = {
+    "factor": POSITIVE,
+    "warmup": SHARE,
+    "end": NOT_NEGATIVE,
+    "patience": COUNT,
+}
 FLAGS = ("nesterov", "partial_batch_norm")
 
 _FOLDER = Path(__file__).parent / "recipes"
@@ -99,9 +105,11 @@ class Recipe:
         momentum: Momentum of sgd.
         nesterov: Whether sgd uses Nesterov momentum.
         learning_rate: The largest one.
-        schedule: A dict with "name" (constant, steps, cosine or one_cycle);
-            "at" and "factor" of steps; "warmup", the share of the run that
-            climbs to the learning rate; "end", the last rate as a share of it.
+        schedule: A dict with "name" (constant, steps, cosine, one_cycle or
+            plateau); "at" and "factor" of steps; "warmup", the share of the
+            run that climbs to the learning rate; "end", the last rate as a
+            share of it; "factor" and "patience" of plateau, the epochs
+            without a better validation after which the rate falls.
         weight_decay: L2 added to the gradient for sgd, as in Caffe;
             decoupled for adamw. Biases and normalisation are left out.
         clip_norm: Largest norm of all gradients together, or None.
@@ -127,7 +135,8 @@ class Recipe:
         options: Options of the builder, such as dropout.
         spec: Fields of the ClipSpec that training changes.
         input: Options of `data.video_dataset`: augment, mirror, colour,
-            sampler, flow_values, short, bound. Of a detector: mirror, and
+            sampler, flow_values, short, bound, even_classes. Of a detector:
+            mirror, and
             foreground, the share of regions that overlap a true box.
         distill: Weights of the losses by which a student follows its teacher:
             "features", of the mean squared difference before the classifier,
@@ -412,8 +421,9 @@ def _check_numbers(recipe: Recipe) -> None:
 
 def _check_flags(recipe: Recipe) -> None:
     flags = {name: getattr(recipe, name) for name in FLAGS}
-    if "mirror" in recipe.input:
-        flags["input.mirror"] = recipe.input["mirror"]
+    for name in ("mirror", "even_classes"):
+        if name in recipe.input:
+            flags[f"input.{name}"] = recipe.input[name]
     for name, value in flags.items():
         if not isinstance(value, bool):
             raise SpecError(

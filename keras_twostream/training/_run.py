@@ -23,6 +23,7 @@ from keras_twostream.inspection import (
 )
 from keras_twostream.scoring.plots import plot_curves
 from keras_twostream.scoring.scorer import head_names, refuse_regions, scorer
+from keras_twostream.spec import FUSED
 from keras_twostream.training._ahead import build_ahead, step_alone
 from keras_twostream.training._batches import filled_up, labelled
 from keras_twostream.training._boundaries import BoundaryTable, rounds
@@ -43,6 +44,7 @@ from keras_twostream.training._distillation import (
     fingerprint,
 )
 from keras_twostream.training._identity import identity
+from keras_twostream.training._plateau import plateaus
 from keras_twostream.training._progress import Progress
 from keras_twostream.training._recipes import Recipe
 from keras_twostream.training._schedules import rate_at
@@ -202,16 +204,17 @@ class _Run:
             self._monitor(),
             self._patience(),
         )
+        falls = plateaus(self.recipe, self._monitor() if validation else "loss")
         log = RunLog(self.out / "log.csv")
         resume = Resume(
             self.out / "checkpoint.npz",
             self.settings.checkpoint_seconds,
-            (best, log),
+            (best, log, *falls),
             self.settings.seed,
             self._identity(items, validation),
         )
         resume.restore(self.model)
-        callbacks = [*callbacks, best, log, resume]
+        callbacks = [*callbacks, *falls, best, log, resume]
         self.model.stop_training = best.exhausted(resume.epoch - 1)
         self._announce_length(planned, steps, resume)
         self._fit(items, validation, steps, resume, callbacks)
@@ -263,6 +266,8 @@ class _Run:
         """Return a sentence about the learning rate at the next step."""
         if resume.epoch >= self.epochs:
             return "So it ends here."
+        if self.recipe.schedule["name"] == "plateau":
+            return "The learning rate falls where it stands still, as before."
         step = resume.epoch * steps + resume.step
         step //= self.recipe.accumulate
         before, now = (
@@ -396,7 +401,11 @@ class _Run:
         step: int,
         table: BoundaryTable | HeadLabels | None,
     ) -> tf.data.Dataset:
-        options = {} if table is None else {"num_classes": None}
+        options = dict(self.recipe.input)
+        if table is not None:
+            options["num_classes"] = None
+            if options.get("even_classes"):
+                options["even_classes"] = table.kinds
         dataset = self._videos(
             items if table is None else table.numbered,
             training=True,
@@ -404,7 +413,6 @@ class _Run:
             seed=self.settings.seed,
             start_epoch=epoch,
             start_step=step,
-            **self.recipe.input,
             **options,
         )
         skipped = dataset.skipped
@@ -466,7 +474,8 @@ def with_fused(model: keras.Model) -> keras.Model:
     names = output_names(model)
     if names is None or len(names) < 2 or head_names(model):
         return model
-    return keras.Model(model.inputs, scorer(model).output, name=model.name)
+    outputs = {**model.output, FUSED: scorer(model).output[FUSED]}
+    return keras.Model(model.inputs, outputs, name=model.name)
 
 
 def _refuse_unfit_for_heads(run: _Run) -> None:

@@ -12,6 +12,7 @@ from keras_twostream.training._recipes import Recipe
 
 ONE_CYCLE_WARMUP = 0.3
 ONE_CYCLE_END = 1e-3
+FACTOR = 0.1  # on the rate where it falls
 
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
@@ -61,24 +62,35 @@ class Staircase(keras.optimizers.schedules.LearningRateSchedule):
         start: The first learning rate.
         at: Steps at which the rate changes, ascending.
         factor: Factor on the rate at each of them.
+        warmup: Steps of a linear climb to the first rate.
     """
 
     def __init__(
-        self, start: float, at: Sequence[int], factor: float = 0.1
+        self,
+        start: float,
+        at: Sequence[int],
+        factor: float = FACTOR,
+        warmup: int = 0,
     ) -> None:
         super().__init__()
         self.start, self.at = float(start), [int(step) for step in at]
-        self.factor = float(factor)
+        self.factor, self.warmup = float(factor), int(warmup)
 
     def __call__(self, step: Any) -> Any:
         step = ops.cast(step, "float32")
-        rate = ops.cast(self.start, "float32")
+        climbed = ops.minimum((step + 1.0) / max(self.warmup, 1), 1.0)
+        rate = self.start * climbed
         for boundary in self.at:
             rate = ops.where(step >= boundary, rate * self.factor, rate)
         return rate
 
     def get_config(self):
-        return {"start": self.start, "at": self.at, "factor": self.factor}
+        return {
+            "start": self.start,
+            "at": self.at,
+            "factor": self.factor,
+            "warmup": self.warmup,
+        }
 
 
 def learning_rate(recipe: Recipe, steps: int | None) -> Any:
@@ -89,14 +101,15 @@ def learning_rate(recipe: Recipe, steps: int | None) -> Any:
         steps: Optimiser steps of the run; the recipe's own when None.
 
     Returns:
-        A number, or a Keras schedule.
+        A number, or a Keras schedule. Of "plateau" it is the first rate,
+        which `FallOnPlateau` lowers.
 
     Raises:
         SpecError: If the length of the run is not known.
     """
     schedule = recipe.schedule
     name = schedule["name"]
-    if name == "constant":
+    if name in ("constant", "plateau"):
         return recipe.learning_rate
     steps = steps or recipe.steps
     if steps is None:
@@ -109,7 +122,12 @@ def learning_rate(recipe: Recipe, steps: int | None) -> Any:
         # "at" counts the paper's own steps or epochs.
         share = steps / (recipe.steps or recipe.epochs)
         at = [round(place * share) for place in schedule["at"]]
-        return Staircase(recipe.learning_rate, at, schedule.get("factor", 0.1))
+        return Staircase(
+            recipe.learning_rate,
+            at,
+            schedule.get("factor", FACTOR),
+            round(schedule.get("warmup", 0.0) * steps),
+        )
     one_cycle = name == "one_cycle"
     return WarmupCosine(
         recipe.learning_rate,

@@ -52,6 +52,11 @@ class HeadLabels:
         """Return (path, number) pairs, for datasets that `targets` takes."""
         return [(path, number) for number, path in enumerate(self._paths)]
 
+    @property
+    def kinds(self) -> np.ndarray:
+        """Return the labels by number, (videos, heads)."""
+        return self._labels
+
     def targets(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         """Give every output the labels of its head, -1 where there is none.
 

@@ -153,8 +153,8 @@ def fused_copy(model: keras.Model) -> keras.Model:
     """Return a trained network in its form for use: one score per class.
 
     Args:
-        model: A model, perhaps built with `outputs="streams"`, one loss for
-            each stream, or with `every_boundary`.
+        model: A model, perhaps built with `outputs="streams"` or "steps", one
+            loss for each stream or step, or with `every_boundary`.
 
     Returns:
         The same weights in a network that fuses its streams and takes the best
@@ -163,7 +163,7 @@ def fused_copy(model: keras.Model) -> keras.Model:
     facts = card(model)
     options = facts.get("options", {})
     used: dict[str, Any] = {"every_boundary": False}
-    if options.get("outputs") == "streams":
+    if options.get("outputs") in ("streams", "steps"):
         used["outputs"] = "fused"
     used = {k: v for k, v in used.items() if options.get(k, v) != v}
     if not used:

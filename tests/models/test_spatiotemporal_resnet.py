@@ -188,6 +188,24 @@ def test_weights_fit_any_clip_length_and_pooling():
     assert pooled.shape[1] == 4
 
 
+@pytest.mark.agnostic
+def test_the_score_is_the_mean_of_those_of_every_step(model):
+    stepwise = build(outputs="steps")
+    stepwise.set_weights(model.get_weights())
+    batch = clips(model)
+    steps = stepwise.predict_on_batch(batch)
+    assert {x.shape for x in steps.values()} == {(2, 3, 5)}
+    assert not np.allclose(steps["flow"][:, 0], steps["flow"][:, 1])
+    mean = sum(np.asarray(x).mean(axis=1) for x in steps.values()) / 2
+    fused = np.asarray(model.predict_on_batch(batch))
+    np.testing.assert_allclose(mean, fused, rtol=1e-4, atol=1e-5)
+
+
+def test_moving_averages_are_as_slow_as_the_authors(model):
+    momenta = {x.momentum for x in model.layers if hasattr(x, "momentum")}
+    assert momenta == {0.95}
+
+
 def test_a_pool_longer_than_the_clip_is_refused():
     with pytest.raises(SpecError, match="from 1 to clip_length. Received"):
         build(temporal_pool=9)

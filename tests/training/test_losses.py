@@ -25,6 +25,16 @@ def test_is_categorical_cross_entropy_of_smoothed_labels(smoothing):
     assert float(ours) == pytest.approx(float(theirs), rel=1e-5)
 
 
+def test_losses_of_the_steps_of_a_clip_are_summed():
+    steps = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
+    labels = np.array([2, 0])
+    each = [float(CrossEntropy()(labels, steps[:, t])) for t in range(4)]
+    assert float(CrossEntropy()(labels, steps)) == pytest.approx(sum(each))
+    metric = Accuracy()
+    metric.update_state(steps.mean(axis=1).argmax(axis=-1), steps)
+    assert float(metric.result()) == 1.0
+
+
 def test_negative_labels_add_nothing():
     loss = CrossEntropy()
     both = float(loss(np.array([0, -1]), LOGITS))

@@ -142,6 +142,20 @@ def test_steps_are_stretched_over_the_run():
     assert values == pytest.approx([1e-2, 1e-2, 1e-3, 1e-4])
 
 
+def test_steps_may_follow_a_climb():
+    recipe = training.Recipe(
+        "x",
+        epochs=10,
+        learning_rate=1.0,
+        schedule={"name": "steps", "at": [5], "warmup": 0.2},
+    )
+    rate = learning_rate(recipe, 20)
+    values = [float(rate(step)) for step in (0, 1, 3, 4, 9, 10, 19)]
+    assert values == pytest.approx([0.25, 0.5, 1.0, 1.0, 1.0, 0.1, 0.1])
+    again = type(rate).from_config(rate.get_config())
+    assert float(again(0)) == pytest.approx(0.25)
+
+
 def test_cosine_climbs_then_falls():
     recipe = training.load_recipe("actors").replace(
         learning_rate=1.0,
@@ -183,6 +197,8 @@ def test_a_short_warm_up_stays_below_the_peak(steps):
         ({"input": {"mirror": "no"}}, "`input.mirror` must be true or false"),
         ({"schedule": {"name": "cosine", "warmup": 3}}, "`schedule.warmup`"),
         ({"schedule": {"name": "cosine", "end": -1}}, "`schedule.end`"),
+        ({"schedule": {"name": "plateau", "patience": 0}}, "e.patience`"),
+        ({"input": {"even_classes": 1}}, "`input.even_classes` must be true"),
         ({"optimizer": "adam", "weight_decay": 0.1}, "adamw has"),
         ({"learnin_rate": 3}, "Did you mean learning_rate"),
     ],

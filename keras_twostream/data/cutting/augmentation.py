@@ -122,6 +122,8 @@ AUGMENTATIONS: dict[str, Draw] = {
     "random": random_crop,
     "multi_scale": multi_scale,
     "multi_scale_flow": partial(multi_scale, scales=_FLOW_SCALES),
+    # Height and width apart, as Feichtenhofer et al. draw them for flow.
+    "multi_scale_free": partial(multi_scale, max_distort=len(SCALES)),
     "multi_scale_13": partial(multi_scale, positions=_SEGMENT_PLACES),
     "multi_scale_13_flow": partial(
         multi_scale, scales=_FLOW_SCALES, positions=_SEGMENT_PLACES

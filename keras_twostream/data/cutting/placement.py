@@ -45,6 +45,37 @@ def epoch_order(
     return generator(seed, epoch, 0, ORDER_TAG).permutation(items)
 
 
+def even_order(
+    kinds: np.ndarray, seed: int, epoch: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw as many items as there are, of each kind as many as of any other.
+
+    Simonyan & Zisserman 2014, section 5: videos are drawn uniformly across
+    the classes. The kind is drawn first; its items then come in turn, each
+    once before one comes again.
+
+    Args:
+        kinds: (items,) or (items, D), the class of each item.
+        seed: The run's seed, 0 or more.
+        epoch: Epoch number.
+
+    Returns:
+        (items,) ints, the items; and how often each came before in the epoch.
+    """
+    rng = generator(seed, epoch, 0, ORDER_TAG)
+    names, kind = np.unique(kinds, axis=0, return_inverse=True)
+    kind = kind.ravel()
+    drawn = rng.integers(len(names), size=len(kind))
+    items, turns = np.empty((2, len(kind)), np.int64)
+    for number in range(len(names)):
+        own = np.flatnonzero(kind == number)
+        places = np.flatnonzero(drawn == number)
+        turns[places] = np.arange(len(places)) // len(own)
+        queue = [rng.permutation(own) for _ in range(0, len(places), len(own))]
+        items[places] = np.concatenate([own[:0], *queue])[: len(places)]
+    return items, turns
+
+
 def fitting_stride(frames: int, spec: ClipSpec, stride: int) -> int:
     """Return the largest stride, up to `stride`, whose clip fits the video.
 

@@ -6,9 +6,25 @@ import tensorflow as tf
 from keras_twostream.data.cutting import placement
 from keras_twostream.errors import SpecError
 
+_TURN = 2**32  # more than a run has epochs
+
 
 class Order:
-    """The order of items, and a dataset's position in it."""
+    """The order of items, and a dataset's position in it.
+
+    Args:
+        items: Number of items.
+        batch_size: Items in a batch.
+        drop_remainder: Whether to drop a smaller last batch.
+        seed: Seed of the order; None keeps that of the list.
+        epoch: Number of the first epoch.
+        step: Batches of the first epoch to skip.
+        kinds: Class of each item, to draw as many of each; None for every
+            item once.
+
+    Raises:
+        SpecError: If there is no batch, or no such step.
+    """
 
     def __init__(
         self,
@@ -18,6 +34,7 @@ class Order:
         seed: int | None,
         epoch: int,
         step: int,
+        kinds: np.ndarray | None = None,
     ) -> None:
         if not batch_size >= 1:
             raise SpecError(
@@ -41,19 +58,31 @@ class Order:
                 f"Received: start_step={step}"
             )
         self._seed, self.epoch, self.step = seed, epoch, step
+        self._kinds = kinds
         self._start = (epoch, step)
 
     def pairs(self, epoch: int) -> np.ndarray:
-        """Return the remaining (N, 2) pairs (epoch, item) of an epoch."""
-        shuffled = self._seed is not None
-        order = placement.epoch_order(
-            self.items, self._seed or 0, epoch, shuffled
-        )
+        """Return the remaining (N, 2) pairs (epoch, item) of an epoch.
+
+        An item that comes again has another number of the epoch, far from
+        any other, so that its clip is another one, too.
+        """
+        order, turns = self._items(epoch)
+        first, last = 0, None
         if self.drop_remainder:
-            order = order[: self.steps * self.batch_size]
+            last = self.steps * self.batch_size
         if (epoch, self._start[1]) == self._start:
-            order = order[self._start[1] * self.batch_size :]
-        return np.stack([np.full_like(order, epoch), order], axis=-1)
+            first = self._start[1] * self.batch_size
+        pairs = np.stack([epoch + turns * _TURN, order], axis=-1)
+        return pairs[first:last]
+
+    def _items(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return an epoch's items, and how often each came before."""
+        seed, shuffled = self._seed or 0, self._seed is not None
+        if self._kinds is not None:
+            return placement.even_order(self._kinds, seed, epoch)
+        order = placement.epoch_order(self.items, seed, epoch, shuffled)
+        return order, np.zeros_like(order)
 
     def next_pairs(self) -> np.ndarray:
         """Return the pairs of the epoch that a new iterator starts."""

@@ -7,6 +7,7 @@ without any state of an iterator being saved.
 
 import os
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -53,6 +54,7 @@ def video_dataset(
     colour: float = 0.0,
     flow_values: str = "scaled",
     short: str = "loop",
+    even_classes: bool | Sequence[int] = False,
     drop_remainder: bool | None = None,
     workers: int | None = None,
     cache: str | os.PathLike | None = None,
@@ -97,6 +99,10 @@ def video_dataset(
             saturation, 0 for none. Applies to rgb only.
         flow_values: "scaled", or "unscaled" as in the authors' code.
         short: Extension of a video shorter than a clip, "loop" or "pad".
+        even_classes: Whether training draws a class first and then one of its
+            videos, so that each class has its share, rather than every video
+            once in an epoch; or the class of each label, where labels are
+            numbers of videos.
         drop_remainder: Whether to drop a smaller last batch; by default only
             in training.
         workers: Number of videos read at once; all processors when None.
@@ -152,6 +158,7 @@ def video_dataset(
         seed if training else None,
         start_epoch,
         start_step,
+        _kinds(reader.labels, even_classes) if training else None,
     )
     _keep_off_gpu()
     cv2.setNumThreads(1)
@@ -172,6 +179,15 @@ def _paths_and_labels(
     paths, labels = [path for path, _ in pairs], [label for _, label in pairs]
     classes = num_classes or len(getattr(items, "classes", ()))
     return paths, label_array(paths, labels, classes)
+
+
+def _kinds(
+    labels: np.ndarray, even_classes: bool | Sequence[int]
+) -> np.ndarray | None:
+    """Return the class of each video, if as many of each are to be drawn."""
+    if isinstance(even_classes, bool):
+        return labels if even_classes else None
+    return np.asarray(even_classes)[labels]
 
 
 def _check_arguments(items: Any, spec: Any, batch_size: Any) -> None:

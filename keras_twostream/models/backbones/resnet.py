@@ -12,7 +12,9 @@ from keras_twostream.errors import SpecError
 from keras_twostream.layers import (
     BatchNormalization,
     CeilMaxPooling2D,
+    FoldTime,
     MaxPooling2D,
+    UnfoldTime,
 )
 
 # Blocks per stage (He et al., table 1). 26 is our small bottleneck network.
@@ -27,6 +29,9 @@ BLOCKS = {
 BASIC = (18, 34)
 STAGES = (2, 3, 4, 5)
 POOL_PADDINGS = ("both", "end")
+# Of moving averages: PyTorch's usual, and that of MatConvNet, where a step's
+# moments count by 0.05 (Feichtenhofer et al.).
+MOMENTUM, SLOW_MOMENTUM = 0.9, 0.95
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +93,11 @@ def blocks(
 
 
 def stem(
-    x: KerasTensor, stream: str, width: int = 64, pool_padding: str = "both"
+    x: KerasTensor,
+    stream: str,
+    width: int = 64,
+    pool_padding: str = "both",
+    momentum: float = MOMENTUM,
 ):
     """conv1 and pool1: 224 x 224 to 56 x 56 x width.
 
@@ -100,6 +109,7 @@ def stem(
             of torchvision and keras.applications want it, or at the "end",
             below and to the right, as Caffe's (He et al.) and the authors'.
             The windows of one lie a pixel beside those of the other.
+        momentum: See `batch_norm`.
 
     Raises:
         SpecError: If pool_padding is not one of its choices.
@@ -113,7 +123,7 @@ def stem(
         3, data_format="channels_last", name=f"{stream}_conv1_pad"
     )(x)
     x = conv(x, f"{stream}_conv1", width, 7, 2)
-    x = batch_norm(x, f"{stream}_bn_conv1")
+    x = batch_norm(x, f"{stream}_bn_conv1", momentum)
     x = relu(x, f"{stream}_conv1_relu")
     if pool_padding == "end":
         return CeilMaxPooling2D(3, 2, name=f"{stream}_pool1")(x)
@@ -124,12 +134,12 @@ def stem(
     return MaxPooling2D(3, 2, name=f"{stream}_pool1")(x)
 
 
-def shortcut(x: KerasTensor, block: Block):
+def shortcut(x: KerasTensor, block: Block, momentum: float = MOMENTUM):
     """The identity, or the 1x1 projection at the start of a stage."""
     if block.index or (x.shape[-1] == block.outputs and block.stride == 1):
         return x
     x = conv(x, block.part("1"), block.outputs, 1, block.stride)
-    return batch_norm(x, block.part("1", "bn"))
+    return batch_norm(x, block.part("1", "bn"), momentum)
 
 
 def convolutions(block: Block) -> list[tuple[str, int, int, int]]:
@@ -165,9 +175,17 @@ def conv(x: KerasTensor, name: str, filters: int, size: int, stride: int = 1):
     )(x)
 
 
-def batch_norm(x: KerasTensor, name: str):
-    """Batch normalisation over frames and pixels."""
-    return BatchNormalization(axis=-1, momentum=0.9, epsilon=1e-5, name=name)(x)
+def batch_norm(x: KerasTensor, name: str, momentum: float = MOMENTUM):
+    """Batch normalisation over frames and pixels.
+
+    Args:
+        x: Frames (B, H, W, C).
+        name: Name of the layer.
+        momentum: Share of the old moving averages that a step keeps.
+    """
+    return BatchNormalization(
+        axis=-1, momentum=momentum, epsilon=1e-5, name=name
+    )(x)
 
 
 def relu(x: KerasTensor, name: str):
@@ -184,7 +202,11 @@ def rectify(x: KerasTensor, tower: list[Block], index: int):
 
 
 def mean(
-    x: KerasTensor, stream: str, window: int | None, crop: tuple[int, int]
+    x: KerasTensor,
+    stream: str,
+    window: int | None,
+    crop: tuple[int, int],
+    over_time: bool = True,
 ):
     """pool5: the mean over time and places, of windows' means where given.
 
@@ -196,9 +218,10 @@ def mean(
             at the border, which fewer windows see.
         crop: (height, width) of the frames; windows are no larger than
             their maps.
+        over_time: Whether steps are averaged, too.
 
     Returns:
-        (B, C).
+        (B, C), or (B, T, C) of every step.
     """
     if window is not None:
         sides = (min(window, -(-side // 32)) for side in crop)
@@ -209,9 +232,15 @@ def mean(
             data_format="channels_last",
             name=f"{stream}_pool5_windows",
         )(x)
-    return layers.GlobalAveragePooling3D(
+    if over_time:
+        return layers.GlobalAveragePooling3D(
+            data_format="channels_last", name=f"{stream}_pool5"
+        )(x)
+    maps = FoldTime(name=f"{stream}_pool5_fold")(x)
+    maps = layers.GlobalAveragePooling2D(
         data_format="channels_last", name=f"{stream}_pool5"
-    )(x)
+    )(maps)
+    return UnfoldTime(x.shape[1], name=f"{stream}_pool5_unfold")(maps)
 
 
 def check_window(window: int | None) -> None:

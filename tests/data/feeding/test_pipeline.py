@@ -91,6 +91,28 @@ def test_shapes_are_known(items):
     assert label.shape == (4,)
 
 
+def test_classes_of_any_size_have_even_shares(items):
+    uneven = [
+        (path, int(number >= 8)) for number, (path, _) in enumerate(items)
+    ]
+    options = {"training": True, "seed": 3, "even_classes": True}
+    dataset = video_dataset(uneven, RGB, 10, repeat=True, **options)
+    found = batches(dataset.take(20))
+    share = np.mean([label for _, label in found])
+    assert share == pytest.approx(0.5, abs=0.1)  # 0.2 of the videos
+    # Of two videos that come again, each clip is another one.
+    for clip, label in found[:5]:
+        again = clip["rgb"][label == 1].reshape((label == 1).sum(), -1)
+        assert len(np.unique(again, axis=0)) >= len(again) - 1
+    same = video_dataset(uneven, RGB, 10, repeat=True, start_epoch=2, **options)
+    assert_same(batches(same.take(1)), found[2:3])
+    numbered = [(path, number) for number, (path, _) in enumerate(uneven)]
+    options["even_classes"] = [label for _, label in uneven]
+    by_number = video_dataset(numbered, RGB, 10, repeat=True, **options)
+    drawn = np.array(labels(by_number.take(20)))
+    assert (drawn >= 8).mean() == share
+
+
 def test_each_pass_is_the_next_epoch(items):
     dataset = video_dataset(items, RGB, 4, training=True, seed=3)
     assert len(dataset) == 2  # the last, smaller batch is left out
