@@ -55,9 +55,24 @@ CONVOLUTIONS = {
     "conv5": (256, 3, 1, False, True),
 }
 
+# Layers whose biases start at 1, as in Krizhevsky et al. 2012, section 5.
+READY = ("conv2", "conv4", "conv5", "fc6", "fc7")
+
 SMALLEST = 22
 
 # === Parts ===
+
+
+def _start(layer: str) -> dict[str, Any]:
+    """Return the initialisers of a layer.
+
+    They are those of Krizhevsky et al., whose network the paper changes: they
+    suit inputs of -117 to 138, which others turn into scores of hundreds.
+    """
+    return {
+        "kernel_initializer": keras.initializers.RandomNormal(stddev=0.01),
+        "bias_initializer": "ones" if layer in READY else "zeros",
+    }
 
 
 def _tower(clip, prefix: str, windows: Mapping, last_pool: bool):
@@ -68,7 +83,7 @@ def _tower(clip, prefix: str, windows: Mapping, last_pool: bool):
         name = f"{prefix}_{conv}"
         if conv in windows:
             x, steps = _see_more_frames(x, name, steps, *windows[conv])
-        x = units.conv(x, name, filters, size, stride)
+        x = units.conv(x, name, filters, size, stride, **_start(conv))
         if norm:
             # An alpha of 1e-4 for the window's sum, as the paper writes it.
             x = LocalResponseNormalization(
@@ -106,7 +121,7 @@ def _dense(x, stream: str, dropout: float, input_dropout: float):
     if input_dropout:
         x = units.dropout(x, f"{stream}_flat_dropout", input_dropout)
     for layer in ("fc6", "fc7"):
-        x = units.dense(x, f"{stream}_{layer}", 4096)
+        x = units.dense(x, f"{stream}_{layer}", 4096, **_start(layer))
         x = units.dropout(x, f"{stream}_{layer}_dropout", dropout)
     return x
 

@@ -40,6 +40,18 @@ def test_170_pixels_end_in_7x7():
     assert shape(model, "pool5") == (7, 7, 256)
 
 
+@pytest.mark.agnostic
+def test_raw_pixels_give_moderate_scores_at_the_start():
+    """Other initialisers give tens, and the first steps then thousands."""
+    model = build()
+    rng = np.random.default_rng(0)
+    pixels = rng.uniform(0, 255, (4, 1, 64, 64, 3)).astype("float32")
+    scores = numpy(model(pixels))
+    assert 1e-4 < np.abs(scores).max() < 5
+    for layer, start in (("conv1", 0), ("conv2", 1), ("conv5", 1), ("fc7", 1)):
+        assert (numpy(model.get_layer(f"rgb_{layer}").bias) == start).all()
+
+
 def test_context_and_fovea_lack_the_last_pool(multiresolution):
     assert multiresolution.inputs[0].shape == (None, 1, 178, 178, 3)
     for part in ("context", "fovea"):

@@ -5,6 +5,8 @@ more when it strides, which shifts every feature by a pixel. Averages over a
 padded window count the padding there, and not in `padding="same"`.
 """
 
+from typing import Any
+
 from keras import KerasTensor, layers
 
 from keras_twostream.layers import (
@@ -24,6 +26,9 @@ def conv(
     *,
     activation: str | None = "relu",
     use_bias: bool = True,
+    # He's variance; a truncated normal takes four times as long to draw.
+    kernel_initializer: Any = "he_uniform",
+    bias_initializer: Any = "zeros",
 ):
     """A convolution, padded by `pad` on all sides, and its ReLU."""
     if pad == "same" and stride > 1:
@@ -40,8 +45,8 @@ def conv(
         padding="same" if pad == "same" else "valid",
         activation=activation,
         use_bias=use_bias,
-        # He's variance; a truncated normal takes four times as long to draw.
-        kernel_initializer="he_uniform",
+        kernel_initializer=kernel_initializer,
+        bias_initializer=bias_initializer,
         data_format="channels_last",
         name=name,
     )(x)
@@ -117,9 +122,21 @@ def flatten(x: KerasTensor, name: str):
     return layers.Flatten(data_format="channels_last", name=name)(x)
 
 
-def dense(x: KerasTensor, name: str, units: int):
+def dense(
+    x: KerasTensor,
+    name: str,
+    units: int,
+    kernel_initializer: Any = "glorot_uniform",
+    bias_initializer: Any = "zeros",
+):
     """A fully connected layer and its ReLU."""
-    return layers.Dense(units, activation="relu", name=name)(x)
+    return layers.Dense(
+        units,
+        activation="relu",
+        kernel_initializer=kernel_initializer,
+        bias_initializer=bias_initializer,
+        name=name,
+    )(x)
 
 
 def dropout(x: KerasTensor, name: str, rate: float):
