@@ -46,7 +46,7 @@ def test_raw_pixels_give_moderate_scores_at_the_start():
     model = build()
     rng = np.random.default_rng(0)
     pixels = rng.uniform(0, 255, (4, 1, 64, 64, 3)).astype("float32")
-    scores = numpy(model(pixels))
+    scores = numpy(model({"rgb": pixels}))
     assert 1e-4 < np.abs(scores).max() < 5
     for layer, start in (("conv1", 0), ("conv2", 1), ("conv5", 1), ("fc7", 1)):
         assert (numpy(model.get_layer(f"rgb_{layer}").bias) == start).all()
