@@ -14,9 +14,9 @@ _PACKAGES += ("keras", "torch", "safetensors", "huggingface-hub", "scipy")
 _HEAD = """\
 # Reliability
 
-What strangers' files, kills, full disks and large data did to the package, in
-a campaign that anyone can run again. What it defends against, and what not, is
-said in the [threat model](threat_model.md).
+A campaign that anyone can run again shows how the package fares with damaged
+files, kills, full disks and large data. The [threat model](threat_model.md)
+says what the package defends against, and what it does not.
 
 ```sh
 python benchmarks/campaign.py mutations WORK --tries 145
@@ -28,24 +28,28 @@ python benchmarks/campaign.py sizes WORK
 python benchmarks/campaign.py report WORK > docs/reliability.md
 ```
 
-Every case is a process of its own with limits on memory (1 GiB), processor
-time (20 s) and time (90 s), and a hook that sees programs started and files
-written elsewhere. Seed 0; a case is determined by seed, format and number, so
-that `--only FORMAT --number N` repeats it.
+Every case runs in a process of its own, with limits on memory (1 GiB),
+processor time (20 s) and time (90 s), and with a hook that notices when it
+starts programs or writes files elsewhere. The seed is 0. Seed, format and
+number determine a case, so `--only FORMAT --number N` repeats it.
 
 {versions}.
 """
 _MUTATIONS = """\
 ## Damaged and forged files
 
-Bytes flipped, files cut, parts spliced in from other files, extreme numbers
-where lengths stand, words put into text, and programs put into everything.
+Bytes are flipped, files are cut, parts of other files are spliced in, lengths
+are replaced by extreme numbers, words are put into text, and programs into
+everything.
 
-*Refused* is an error of the package that names the file; *aside*, a file or
-part that is said to be damaged; *as written*, another value that the changed
-bytes spell, as another pixel or another label. *Lost* is a crash, a hang, an
-error of another library, a program run, a file written elsewhere, a part taken
-for the whole, or an error that does not name the file.
+- *Right*: the result is that of the undamaged file.
+- *As written*: the changed bytes are valid and spell another value, such as
+  another pixel or another label, and that value was read.
+- *Refused*: an error of the package that names the file.
+- *Aside*: the file or a part of it was reported as damaged and left out.
+- *Lost*: a crash, a hang, an error of another library, a program that ran, a
+  file written elsewhere, a part taken for the whole, or an error that does not
+  name the file.
 
 | files | tries | right | as written | refused | aside | lost |
 |---|---|---|---|---|---|---|
@@ -53,9 +57,9 @@ for the whole, or an error that does not name the file.
 _KILLS = """\
 ## Kills
 
-SIGKILL at a random instant of the work; then what is there is read, the work
-is done again, and its result is compared with that of undisturbed work. Each
-training run is killed eight times on its way.
+The work is killed (SIGKILL) at a random instant. Then what is there is read,
+the work is done again, and its result is compared with that of undisturbed
+work. Each training run is killed eight times on its way.
 
 | work | kills | lost |
 |---|---|---|
@@ -63,9 +67,9 @@ training run is killed eight times on its way.
 _DISKS = """\
 ## Disks, and two processes
 
-A disk that is full at a random point of the work, one that may only be read,
-and two processes that do the same work on the same folder at once. Afterwards
-what is there is read, the work is done again with room, and its result is
+The disk becomes full at a random point of the work, or it may only be read, or
+two processes do the same work in the same folder at once. Afterwards what is
+there is read, the work is done again with room on the disk, and its result is
 compared.
 
 | trouble | work | tries | refused | lost |
@@ -80,38 +84,41 @@ _SIZES = """\
 _FAULTS = """\
 ## What it found
 
-These were mended, with a test for each kind. Cases that were lost were tried
-again afterwards, with the same damage; the tables hold the last outcome of
-each, and most of the others are of the code just before the last mends.
+All of these faults are mended, with a test for each kind. Cases that were lost
+were tried again afterwards with the same damage. The tables have the last
+outcome of each case; most of the others were tried just before the last faults
+were mended.
 
 - A video of which most frames could not be decoded, though its header listed
   them, was filled with copies of the last one in silence. More than a quarter
   in a row is refused now (`KERAS_TWOSTREAM_MAX_GAP`).
-- Scores, checkpoints of runs, features, the regions of detectors and the
+- Damaged scores, checkpoints of runs, features, regions of detectors and the
   records beside them raised errors of NumPy, zipfile and JSON, and a small
   .npz could unpack to gigabytes.
-- Lists of boxes raised errors of their parsers, and a box in frame
-  999999999999 was interpolated until memory ended.
+- Damaged lists of boxes raised errors of their parsers, and boxes up to frame
+  999999999999 were interpolated until memory ended.
 - A picture whose header claimed 65535x65535 pixels was decoded.
 - An .npy whose header has an open bracket raised a TokenError.
-- A config with a wrong hash, a recipe and a row of the catalogue with a wrong
-  field did not say which file they are.
+- Errors about a config with a wrong hash, and about a recipe or a row of the
+  catalogue with a wrong field, did not name the file.
 - A TensorFlow checkpoint whose data was cut off raised an IndexError.
-- A save that was killed left a file of safetensors', `.tmp` and six letters,
-  for good.
+- A save that was killed left one of safetensors' temporary files (`.tmp` and
+  six letters) behind for good.
 - A server that stated a length of "../" caused a ValueError; one that stated
   none let the Hub's client wait for minutes.
 
 ## What it does not show
 
-A cut text list may end in a shorter, valid one. Streams without a stated
-length (transport streams, raw H.264, GIF, and Matroska within a second) end
-where they end. A flipped bit in a picture is another picture: only hashes, as
-weights and caches have them, notice that, and a cache's are compared by
-`doctor`. A file from the web whose hash nobody has stated may be any file of
-its length. Ten thousand videos are hard links to twenty of three frames each,
-extracted as frames without flow. Random damage is no attacker who knows
-FFmpeg's source.
+- A text list that was cut may be a shorter, valid list.
+- Transport streams, raw H.264, GIF, and the last second of Matroska state no
+  length, so nobody notices that their end is missing.
+- A flipped bit in a picture makes another picture. Only hashes notice that,
+  which weights and caches have; `doctor` compares a cache's.
+- A file from the web whose hash nobody has published may be any file of its
+  length.
+- The ten thousand videos are hard links to twenty videos of three frames each,
+  and were extracted as frames without flow.
+- Random damage is not an attacker who knows FFmpeg's source.
 """
 
 
