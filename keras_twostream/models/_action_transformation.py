@@ -130,17 +130,17 @@ def action_transformation(
         num_classes: n, transformation matrices.
         streams: "rgb", "flow" or both.
         share_towers: One tower and embedding for preconditions and effects,
-            or one for each: "Siamese" and "f_p, f_e" both stand in the text.
+            or one for each. The text says "Siamese", and "f_p, f_e".
         clip_length: T frames, spread evenly over the whole video.
         flow_length: L, flow fields stacked at each frame.
         embedding: Size of the embedding.
         scale: Logits are -scale times the distance.
         every_boundary: Give the logits of all boundary pairs, (B, P, E,
             num_classes), to find the best pair in training.
-        dropout: After fc6 and fc7.
-        normalization: Of the inputs, a name in `layers.NORMALIZATIONS`.
-        heads: Classes by data set, for several heads.
-        outputs: "fused", or "streams" for a dict of one head each.
+        dropout: Rate after fc6 and fc7.
+        normalization: A name in `layers.NORMALIZATIONS`.
+        heads: Dict from data set to number of classes, for several heads.
+        outputs: "fused", or "streams" for a dict from stream to logits.
         classifier_activation: "softmax", or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 

@@ -17,14 +17,14 @@ the pixel. Biases start at 1 in conv2, conv4, conv5, fc6 and fc7.
 
 The networks are trained with fc8 on top, one class more than there are
 actions (`head="softmax"`; fused logits are the mean of the two fc8). A
-detector has linear SVMs in its place (`head="svm"`): fc7 of each stream times
-20 over its mean norm, joined, and one Dense layer with a column per action.
-How regions are found and linked is the option `regions`.
+detector has linear SVMs instead (`head="svm"`): fc7 of each stream is scaled
+to a mean norm of 20, and one Dense layer on both streams has a column per
+action. The option `regions` says how regions are found and linked.
 
-The paper's streams start from trained networks. From random weights, regions
-in 0..255 leave a narrow network at "background" for thousands of steps; with
-`batch_norm=True` every layer but the last is normalised over the batch, and
-the local response normalisation goes.
+The paper's streams start from trained networks. From random weights, a narrow
+network on regions in 0..255 answers "background" for thousands of steps. With
+`batch_norm=True` every layer but the last is normalised over the batch, in
+place of the local response normalisation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -186,25 +186,25 @@ def action_tubes(
     clip_spec: Mapping[str, Any] | None = None,
     regions: Mapping[str, Any] | None = None,
 ) -> keras.Model:
-    """The networks of Action Tubes (Gkioxari & Malik 2015), random weights.
+    """Action Tubes (Gkioxari & Malik 2015), with random weights.
 
     77,809,302 trainable parameters in each stream with 22 outputs.
 
     Args:
         num_classes: Outputs of the head: 22 for J-HMDB's 21 actions and the
-            background; the 21 actions alone where the head is of SVMs.
+            background; the 21 actions alone where the head is SVMs.
         streams: "rgb", "flow" or both.
         include_top: False for the features of fc7 instead of scores, for
             the SVM: a dict from stream to (B, 4096).
         head: "softmax" for fc8 of each stream, to train the network, or
             "svm" for the detector's linear SVMs.
-        width: Of every layer, in widths of the paper's. Networks of another
-            width start from He et al.'s initialisation.
+        width: Width of every layer as a share of the paper's. Networks of
+            another width start from He et al.'s initialisation.
         batch_norm: Batch normalisation of every layer but the last, in place
             of local response normalisation, to train from random weights.
-        dropout: After fc6 and fc7.
-        heads: Outputs by data set, for several heads.
-        outputs: "fused", or "streams" for a dict of one head each.
+        dropout: Rate after fc6 and fc7.
+        heads: Dict from data set to number of outputs, for several heads.
+        outputs: "fused", or "streams" for a dict from stream to logits.
         classifier_activation: "softmax", or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's.
         regions: Fields of the RegionSpec that differ from the authors'.

@@ -163,10 +163,10 @@ def c3d(
             did later (facebookresearch/VMZ).
         pool_padding: Where pool5 is padded: at the "end", as the authors'
             Caffe rounds up, or on "both" sides, as OpenMMLab trained it.
-        dropout: After fc6 and fc7.
-        normalization: Of the inputs, a name in `layers.NORMALIZATIONS`.
-        heads: Classes by data set, for several heads.
-        outputs: "fused", or "streams" for a dict of one head each.
+        dropout: Rate after fc6 and fc7.
+        normalization: A name in `layers.NORMALIZATIONS`.
+        heads: Dict from data set to number of classes, for several heads.
+        outputs: "fused", or "streams" for a dict from stream to logits.
         classifier_activation: "softmax", or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 

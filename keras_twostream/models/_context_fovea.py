@@ -158,18 +158,18 @@ def context_fovea(
 
     Args:
         num_classes: Classes of the head; Sports-1M has 487.
-        streams: ("rgb",): the paper has no flow.
+        streams: ("rgb",) only; the paper has no flow.
         fusion: "single", "early", "late" or "slow" (section 3.1).
         multiresolution: Context and fovea streams of 89 pixels (3.2) instead
             of one of 170.
         clip_length: T; the paper's 1, 10, 2, 10 when None. Scores of single
-            frames are averaged; late and slow fusion know no other T.
-        dropout: After fc6 and fc7.
-        input_dropout: Before fc6, as where all three dense layers are
+            frames are averaged; late and slow fusion take no other T.
+        dropout: Rate after fc6 and fc7.
+        input_dropout: Rate before fc6, for when all three dense layers are
             retrained (section 5).
-        normalization: Of the inputs, a name in `layers.NORMALIZATIONS`.
-        heads: Classes by data set, for several heads.
-        outputs: "fused", or "streams" for a dict of one head each.
+        normalization: A name in `layers.NORMALIZATIONS`.
+        heads: Dict from data set to number of classes, for several heads.
+        outputs: "fused", or "streams" for a dict from stream to logits.
         classifier_activation: "softmax", or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 

@@ -18,21 +18,22 @@ over time with kernels of 3 and 5 that mix all channels and are shared by all
 positions, as the public reimplementations do. Its section 3.1 lets the
 transformation-and-permutation operator turn features into a plane of time and
 channel, on which kernels span both: `transformation="plane"` convolves 3x3
-and 5x5 there, with the 16 positions as input channels, which leaves the first
-dense layer 168 million weights. In both the permutation P is a matrix that
+and 5x5 there, with the 16 positions as input channels, which gives the first
+dense layer 168 million weights. In both, the permutation P is a matrix that
 mixes the 128 channels and starts as the identity.
 
 Training has three stages (section 4). `auxiliary=True` builds the network of
 the first two: SCL1 to SCL4 and the spatial path on single frames or images,
-with a head of its own. First it trains as a whole, on images or frames; then,
-on frames of videos, its last three layers alone. `training.copy_stream`
-brings its layers into the whole network, which is trained last.
+with a head of its own. In the first stage all of it trains, on images or
+frames; in the second its last three layers, on frames of videos. In the third,
+`training.copy_stream` brings its layers into the whole network, which trains.
 
 What we assume: rectifiers after the dense layers; local response
 normalisation over 5 channels with k = 2, alpha = 5e-4, beta = 0.75, constants
 of a public reimplementation, with alpha divided by 5 as in Caffe; the frame
 of the spatial path is the first of the two stacked at its step, as its
 partner only serves the difference.
+
 The test takes 18 crops of each clip, averages them by their sparsity
 concentration (SCI), and gives each class the score of the clip where it is
 largest: `evaluate --crops 18-crop`.
@@ -236,7 +237,7 @@ def fstcn(
 
     Args:
         num_classes: Classes of the head.
-        streams: "rgb" alone: motion is seen in its frame differences.
+        streams: ("rgb",) only; motion is seen in frame differences.
         clip_length: T, steps five frames apart; the paper's 5 when None, 1
             for the auxiliary network.
         transformation: "line" for temporal kernels of one dimension, as the
@@ -246,10 +247,10 @@ def fstcn(
             temporal layers; it starts as the identity.
         auxiliary: Build the network of the first two training stages: the
             spatial path alone, with a head of its own, on single frames.
-        dropout: After the temporal and the dense layers.
-        normalization: Of the input, a name in `layers.NORMALIZATIONS`.
-        heads: Classes by data set, for several heads.
-        outputs: "fused", or "streams" for a dict of one head each.
+        dropout: Rate after the temporal and the dense layers.
+        normalization: A name in `layers.NORMALIZATIONS`.
+        heads: Dict from data set to number of classes, for several heads.
+        outputs: "fused", or "streams" for a dict from stream to logits.
         classifier_activation: "softmax", or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 

@@ -170,23 +170,23 @@ def i3d(
         streams: "rgb", "flow" or both.
         clip_length: T. The paper trains with 64 and tests on whole videos;
             weights fit any T.
-        dropout: Before the logits.
-        normalization: Of the inputs, a name in `layers.NORMALIZATIONS`.
+        dropout: Rate before the logits.
+        normalization: A name in `layers.NORMALIZATIONS`.
             "half" gives -1..1 for rgb and for flow within 20 pixels.
-        heads: Classes by data set, for several heads.
-        outputs: "fused", or "streams" for a dict of one head each.
+        heads: Dict from data set to number of classes, for several heads.
+        outputs: "fused", or "streams" for a dict from stream to logits.
         classifier_activation: "softmax", or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's. A
-            `crop` below 224 shrinks the last pool to what is left.
+            `crop` below 224 shrinks the last pool.
 
     Returns:
         A model from `rgb` (B, T, H, W, 3) and `flow` (B, T, H, W, 2) to
-        logits (B, num_classes), the mean of both streams'. The published
-        code adds them, which names the same classes with sharper
-        probabilities; twice ours gives those. Height and width
-        are free from the spec's `crop` upwards: logits are averaged over
-        time and over what places the last pool has. The taps are the
-        endpoints of the table; of a convolution, its `_relu`.
+        logits (B, num_classes): the mean of both streams' logits. The
+        published code adds them, so that its logits are twice ours: the
+        same classes with sharper probabilities. Height and width may be
+        the spec's `crop` or larger: logits are averaged over time and over
+        the places of the last pool. The taps are the endpoints of the
+        table, with `_relu` behind a convolution's name.
 
     Raises:
         SpecError: If an option is not one of its choices.

@@ -195,15 +195,15 @@ def r2plus1d(
         num_classes: Classes of the head.
         streams: "rgb", "flow" or both, fused by score (section 4.4).
         depth: 18 or 34 layers.
-        midplanes: Whose M the second convolution of a block has:
-            "torchvision" keeps the first one's, "vmz", the authors' code,
-            computes it again. Weights fit one of the two only.
+        midplanes: How M of a block's second convolution is set:
+            "torchvision" keeps that of the first one; "vmz", the authors'
+            code, computes it again. Weights fit only one of the two.
         clip_length: T, consecutive frames; any from 1. The paper has 8, 16
             and 32.
-        dropout: Before the head.
-        normalization: Of the inputs, a name in `layers.NORMALIZATIONS`.
-        heads: Classes by data set, for several heads.
-        outputs: "fused", or "streams" for a dict of one head each.
+        dropout: Rate before the head.
+        normalization: A name in `layers.NORMALIZATIONS`.
+        heads: Dict from data set to number of classes, for several heads.
+        outputs: "fused", or "streams" for a dict from stream to logits.
         classifier_activation: "softmax", or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 

@@ -10,11 +10,12 @@ authors' code decides (feichtenhofer/st-resnet).
                            |relu                 |relu              /
     flow   conv1 - res2a --+-- res2b ... - res3a +-- res3b ...   - fc
 
-At the second block of every stage the residual branch of the appearance
-stream sees the appearance sum, before its ReLU, times the motion stream after
-its own; the shortcut stays as it was, so that still motion silences the
-branch and not the stream. In that block, in both streams, a 3x1x1 convolution
-between the 3x3 and the last 1x1 mixes frames; it starts as the identity.
+At the second block of every stage, the residual branch of the appearance
+stream sees a product: the appearance sum before its ReLU, times the motion
+stream after its ReLU. The shortcut is not multiplied, so that where nothing
+moves the branch is silent and the stream is not. In that block, in both
+streams, a 3x1x1 convolution between the 3x3 and the last 1x1 mixes frames; it
+starts as the identity.
 """
 
 from collections.abc import Mapping, Sequence
@@ -158,8 +159,8 @@ def spatiotemporal_multiplier(
         num_classes: Classes of the head.
         streams: "rgb", "flow" or both; one alone has no gate.
         depth: 18, 26, 34, 50, 101 or 152 layers.
-        motion_depth: Layers of the flow stream (the paper's best has 152
-            beside 50), as `depth` when None.
+        motion_depth: Layers of the flow stream, as many as `depth` when None;
+            the paper's best network has 50 (rgb) and 152 (flow).
         width: Channels of conv1; 64 in the paper.
         clip_length: T. The paper trains with 5 and tests with 25; weights
             fit any T.
@@ -174,11 +175,11 @@ def spatiotemporal_multiplier(
             authors, or "3x3", which torchvision's ImageNet weights need.
         pool_padding: Where pool1 is padded: on "both" sides, as torchvision,
             or at the "end", as the authors' own weights need it.
-        dropout: Before the heads; the authors' 0 (rgb) and 0.8 (flow) when
+        dropout: Rate before the heads; the authors' 0 (rgb) and 0.8 (flow) when
             None.
-        normalization: Of the inputs, a name in `layers.NORMALIZATIONS`.
-        heads: Classes by data set, for several heads.
-        outputs: "fused", or "streams" for a dict of one head each.
+        normalization: A name in `layers.NORMALIZATIONS`.
+        heads: Dict from data set to number of classes, for several heads.
+        outputs: "fused", or "streams" for a dict from stream to logits.
         classifier_activation: "softmax", or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 

@@ -10,10 +10,10 @@ room, the authors' code decides (feichtenhofer/st-resnet).
                            |relu                 |relu              /
     flow   conv1 - res2a --+-- res2b ... - res3a +-- res3b ...   - fc
 
-The motion stream is injected into the appearance stream at the second block
-of every stage, into its residual branch only, added to the appearance sum
-before its ReLU. The first and last 1x1 convolutions of that block see three
-frames, in both streams, and start as an average over them.
+At the second block of every stage the motion stream is added to the appearance
+sum before its ReLU, in the residual branch only. The first and last 1x1
+convolutions of that block see three frames, in both streams, and start as an
+average over them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -177,12 +177,13 @@ def spatiotemporal_resnet(
             authors, or "3x3", which torchvision's ImageNet weights need.
         pool_padding: Where pool1 is padded: on "both" sides, as torchvision,
             or at the "end", as the authors' own weights need it.
-        dropout: Before the heads.
-        normalization: Of the inputs, a name in `layers.NORMALIZATIONS`.
-        heads: Classes by data set, for several heads.
-        outputs: "fused"; "streams" for a dict of one head each; or "steps"
-            for one with the logits of every step, (B, steps, num_classes),
-            each of which has a loss of its own, as the authors train.
+        dropout: Rate before the heads.
+        normalization: A name in `layers.NORMALIZATIONS`.
+        heads: Dict from data set to number of classes, for several heads.
+        outputs: "fused"; "streams" for a dict from stream to logits; or
+            "steps" for a dict from stream to the logits of every step, (B,
+            steps, num_classes), each of which has a loss of its own, as the
+            authors train.
         classifier_activation: "softmax", or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 

@@ -10,8 +10,8 @@ Segment Networks: Towards Good Practices for Deep Action Recognition. ECCV
                                                     +
 
 The clip's T steps are the K segments. The consensus joins scores before the
-softmax. Training freezes all batch normalisation but the first (section 3.2,
-partial batch normalisation): that belongs to training, not to this file.
+softmax. Partial batch normalisation (section 3.2), which freezes all batch
+normalisation but the first, is a matter of training, not of this file.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -109,19 +109,20 @@ def temporal_segment(
         modality: What the rgb stream sees: "rgb" frames, or "rgb_diff", the
             differences of six consecutive frames, made inside the model.
         backbone: "bn_inception" or "resnet50".
-        stride_in: Of resnet50: "3x3" as torchvision and the authors' PyTorch
-            code, or "1x1" as He et al.
+        stride_in: Which convolution of resnet50's blocks strides: "3x3" as in
+            torchvision and the authors' PyTorch code, or "1x1" as in He et
+            al.
         consensus: "average", "max", "weighted", "top_k" or "attention".
         top_k: Segments that "top_k" averages.
         clip_length: K segments; the paper trains with 3 and tests with 25.
             Weights fit any K, except those of "weighted".
         flow_length: L, flow fields stacked.
-        dropout: Before the heads; the authors' 0.8 (rgb) and 0.7 (flow)
+        dropout: Rate before the heads; the authors' 0.8 (rgb) and 0.7 (flow)
             when None.
-        normalization: Of the inputs, a name in `layers.NORMALIZATIONS`;
+        normalization: A name in `layers.NORMALIZATIONS`;
             "caffe" for the authors' own weights.
-        heads: Classes by data set, for several heads.
-        outputs: "fused", or "streams" for a dict of one head each.
+        heads: Dict from data set to number of classes, for several heads.
+        outputs: "fused", or "streams" for a dict from stream to logits.
         classifier_activation: "softmax", or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 

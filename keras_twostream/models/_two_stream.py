@@ -69,10 +69,11 @@ def two_stream(
         mean_subtraction: Subtract each flow field's mean vector, which is
             that of the whole frame (3.1); where clips are cut, not in the
             network.
-        dropout: After full6 and full7.
-        normalization: Of the inputs, a name in `layers.NORMALIZATIONS`.
-        heads: Classes by data set, for multi-task learning (section 4).
-        outputs: "fused", or "streams" for a dict of one head each.
+        dropout: Rate after full6 and full7.
+        normalization: A name in `layers.NORMALIZATIONS`.
+        heads: Dict from data set to number of classes, for multi-task learning
+            (section 4).
+        outputs: "fused", or "streams" for a dict from stream to logits.
         classifier_activation: "softmax", or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 

@@ -166,10 +166,10 @@ def two_stream_fusion(
         clip_length: T; the paper's 5 when None, or 1 without temporal
             pooling. Weights fit any T.
         flow_length: L, flow fields stacked at each step.
-        dropout: After both dense layers of each tower.
-        normalization: Of the inputs, a name in `layers.NORMALIZATIONS`.
-        heads: Classes by data set, for several heads.
-        outputs: "fused", or "streams" for a dict of one head each.
+        dropout: Rate after both dense layers of each tower.
+        normalization: A name in `layers.NORMALIZATIONS`.
+        heads: Dict from data set to number of classes, for several heads.
+        outputs: "fused", or "streams" for a dict from stream to logits.
         classifier_activation: "softmax", or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 

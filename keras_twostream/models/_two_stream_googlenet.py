@@ -2,8 +2,8 @@
 
 L. Wang, Y. Xiong, Z. Wang, Y. Qiao: Towards Good Practices for Very Deep
 Two-Stream ConvNets. 2015, arXiv 1507.02159. Neither the paper nor the
-authors' files say GoogLeNet's dropout: it is that of their temporal segment
-networks.
+authors' files give GoogLeNet's dropout; ours is that of their temporal
+segment networks.
 
     conv1 - pool1 - conv2 - pool2 - inception_3a, 3b - pool3
     - inception_4a .. 4e - pool4 - inception_5a, 5b - pool5 - dropout - fc
@@ -71,11 +71,11 @@ def two_stream_googlenet(
             with batch normalisation, which public weights fit.
         clip_length: T frames, or stacks, whose scores are averaged.
         flow_length: L, flow fields stacked.
-        dropout: Before the heads; 0.8 (rgb) and 0.7 (flow) when None.
-        normalization: Of the inputs, a name in `layers.NORMALIZATIONS`;
+        dropout: Rate before the heads; 0.8 (rgb) and 0.7 (flow) when None.
+        normalization: A name in `layers.NORMALIZATIONS`;
             "caffe" for Caffe's weights, "half" for torchvision's.
-        heads: Classes by data set, for several heads.
-        outputs: "fused", or "streams" for a dict of one head each.
+        heads: Dict from data set to number of classes, for several heads.
+        outputs: "fused", or "streams" for a dict from stream to logits.
         classifier_activation: "softmax", or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 

@@ -72,11 +72,11 @@ def two_stream_inception_v3(
         count_padding: Whether the modules' averages count their zero
             padding: True for torchvision's weights, False for those of
             keras.applications.
-        dropout: Before the heads; 0.8 (rgb) and 0.7 (flow) when None.
-        normalization: Of the inputs, a name in `layers.NORMALIZATIONS`;
+        dropout: Rate before the heads; 0.8 (rgb) and 0.7 (flow) when None.
+        normalization: A name in `layers.NORMALIZATIONS`;
             the public weights want "half".
-        heads: Classes by data set, for several heads.
-        outputs: "fused", or "streams" for a dict of one head each.
+        heads: Dict from data set to number of classes, for several heads.
+        outputs: "fused", or "streams" for a dict from stream to logits.
         classifier_activation: "softmax", or None for logits.
         clip_spec: Fields of the ClipSpec that differ from these: 299 pixels
             from a short side of 342.

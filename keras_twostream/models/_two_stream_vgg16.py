@@ -64,12 +64,12 @@ def two_stream_vgg16(
         streams: "rgb", "flow" or both.
         clip_length: T frames, or stacks, whose scores are averaged.
         flow_length: L, flow fields stacked.
-        dropout: After fc6 and fc7; the authors' 0.9 (flow's second 0.8)
+        dropout: Rate after fc6 and fc7; the authors' 0.9 (flow's second 0.8)
             when None.
-        normalization: Of the inputs, a name in `layers.NORMALIZATIONS`;
+        normalization: A name in `layers.NORMALIZATIONS`;
             "caffe" for the authors' own weights.
-        heads: Classes by data set, for several heads.
-        outputs: "fused", or "streams" for a dict of one head each.
+        heads: Dict from data set to number of classes, for several heads.
+        outputs: "fused", or "streams" for a dict from stream to logits.
         classifier_activation: "softmax", or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 
