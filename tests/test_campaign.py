@@ -76,7 +76,7 @@ def test_each_verdict_is_given_for_its_cause(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it forks and limits")
-def test_a_few_of_each_are_not_lost(tmp_path):
+def test_no_case_of_a_small_campaign_is_lost(tmp_path):
     chosen = ["list: csv", "list: json", "cache", "boxes", "set", "web"]
     campaign("mutations", tmp_path, "--tries", 2, "--only", *chosen)
     lines = (tmp_path / "mutations.jsonl").read_text().splitlines()

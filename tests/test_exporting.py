@@ -197,7 +197,7 @@ def test_other_folders_are_never_replaced(tmp_path):
 
 
 @tensorflow_only
-def test_models_that_cannot_be_exported(tmp_path):
+def test_models_that_cannot_be_exported_are_refused(tmp_path):
     with pytest.raises(UntrainedHeadError):
         kts.export(small_model(trained=False), tmp_path / "m")
     spec = SPEC.replace(flow_algorithm="tvl1", flow_parameters=_QUICK)

@@ -186,7 +186,7 @@ def test_a_refusal_names_the_folder_the_reason_and_the_remedy(number, remedy):
     assert words == f"Cannot write into /here: Alas. {remedy}"
 
 
-def test_only_refusals_are_told_as_such():
+def test_only_errors_of_a_full_or_locked_disk_are_reworded():
     def block(error, kinds=()):
         with _files.refused("/here", WeightsError, "or wait", kinds):
             raise error
@@ -232,7 +232,7 @@ def test_a_table_has_the_columns_of_all_rows(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"])
-def test_text_is_no_formula_in_a_spreadsheet(tmp_path, text):
+def test_text_in_a_table_is_never_a_formula(tmp_path, text):
     _files.write_table(tmp_path / "t.csv", [{text: text, "number": -1}])
     with open(tmp_path / "t.csv", newline="") as file:
         rows = list(csv.reader(file))

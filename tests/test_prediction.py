@@ -55,7 +55,7 @@ def frames(count=12):
 # === In a line, and in a notebook ===
 
 
-def test_its_repr_is_short():
+def test_the_repr_of_a_prediction_is_short():
     assert repr(predicted(source="a/wave.mp4")) == (
         "<Prediction 'wave.mp4': wave_hand 53.3%, 2.0 s in 3 windows>"
     )
@@ -82,7 +82,7 @@ def test_html_of_many_segments_is_bounded():
     assert "and 180 more" in shown
 
 
-def test_it_needs_no_sure_window():
+def test_a_prediction_needs_no_sure_window():
     shown = predicted(timeline=np.full((3, 3), 1 / 3))._repr_html_()
     assert shown.count("<table>") == 1
 

@@ -64,7 +64,7 @@ def test_a_broken_plugin_is_named_and_harms_nothing_else(plugin):
         registry.model_entry("tiny_net")
 
 
-def test_a_plugin_that_registers_nothing_is_told_how(plugin):
+def test_a_plugin_that_registers_nothing_is_told_to_use_the_decorator(plugin):
     plugin("def tiny_net():\n    return None")
     with pytest.raises(RegistrationError, match="needs the decorator"):
         registry.model_entry("tiny_net")

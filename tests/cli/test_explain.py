@@ -24,7 +24,7 @@ def run(*arguments):
     return CliRunner().invoke(cli.group, ["explain", *arguments])
 
 
-def test_it_writes_a_video_a_sheet_and_json(video, tmp_path):
+def test_explain_writes_a_video_a_sheet_and_json(video, tmp_path):
     out = tmp_path / "out"
     done = run(video, "--label", "drink", "--out", str(out), "--json")
     assert done.exit_code == 0, done.output

@@ -37,7 +37,7 @@ def test_a_file_is_written_and_described(tmp_path):
     assert (tmp_path / "m.tflite").stat().st_size > 1000
 
 
-def test_the_same_as_json(tmp_path):
+def test_json_states_format_inputs_and_difference(tmp_path):
     result = run("small.tested", tmp_path / "m", "--json")
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout)

@@ -192,7 +192,7 @@ def test_names_in_errors_do_not_steer_the_terminal(kind, monkeypatch):
     assert "a\\x1b[2J\\u202e.mp4" in run("list").stderr
 
 
-def test_what_is_said_does_not_steer_the_terminal(capsys):
+def test_messages_do_not_steer_the_terminal(capsys):
     _console.say("Left out: a\x1b[2J\r\n\tb", err=True)
     assert capsys.readouterr().err == "Left out: a\\x1b[2J\\r\n\tb\n"
 

@@ -54,7 +54,7 @@ def test_info_of_a_weight_tells_what_it_is_and_costs():
 
 
 @pytest.mark.usefixtures("_weight")
-def test_info_in_words():
+def test_info_describes_a_network_in_words():
     result = run("info", "spatiotemporal_resnet.tested")
     words = " ".join(result.stdout.split())
     assert "5 steps, 15 apart, at 25 frames a second, 64x64 px" in words
@@ -185,7 +185,7 @@ def test_a_stopped_run_goes_on(tmp_path, monkeypatch):
 # === Words ===
 
 
-def test_a_clip_in_words():
+def test_a_clip_is_described_in_words():
     spec = ClipSpec(clip_length=1, resize_to=(128, 171), crop=(112, 112))
     assert _words.clip(spec) == (
         "1 step, at 25 frames a second, 112x112 px cut from frames stretched "
@@ -194,7 +194,7 @@ def test_a_clip_in_words():
     )
 
 
-def test_one_field_is_no_fields():
+def test_one_field_of_flow_is_in_the_singular():
     assert "flow: 1 field at each step" in _words.clip(ClipSpec(flow_length=1))
 
 
@@ -208,7 +208,7 @@ def test_many_classes_are_named_by_a_few():
     ("number", "words"),
     [(2.48e6, "2.48 MFLOP"), (1e11, "100 GFLOP"), (12, "12 FLOP")],
 )
-def test_large_numbers(number, words):
+def test_large_numbers_have_three_digits_and_a_prefix(number, words):
     assert scaled(number, "FLOP") == words
 
 

@@ -44,7 +44,7 @@ def test_each_window_is_a_line_of_json(video, tmp_path):
     assert frames == pytest.approx(10 * (ends[-1] - ends[0]), abs=2)
 
 
-def test_it_stops_when_time_is_up(video):
+def test_live_stops_when_time_is_up(video):
     result = run(video, "--pace", 0, "--seconds", 1e-6)
     assert result.exit_code == 0, result.output
     assert len(result.stdout.splitlines()) == 1

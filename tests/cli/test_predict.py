@@ -59,7 +59,7 @@ def test_the_answer_is_printed_with_both_pictures(video, tmp_path):
         assert container.streams.video[0].codec_context.name == "h264"
 
 
-def test_it_says_what_the_model_knows_and_has_seen(video, tmp_path):
+def test_predict_says_what_the_model_knows_and_has_seen(video, tmp_path):
     out = tmp_path / "out"
     result = run("predict", video, "--no-video", "--out", out)
     assert not out.exists()

@@ -197,7 +197,7 @@ def test_jhmdb_takes_the_box_of_each_mask(jhmdb):
     assert track.boxes.tolist() == [[10, 5, 13, 8], [11, 6, 19, 11]]
 
 
-def test_jhmdb_splits(jhmdb):
+def test_jhmdb_is_read_by_split_and_subset(jhmdb):
     train = read_boxes(jhmdb, split=1, subset="train")
     test = read_boxes(jhmdb, split=1, subset="test")
     assert ["first" in video.path for video in train] == [True]

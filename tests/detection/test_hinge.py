@@ -31,7 +31,7 @@ def objective(plane, positives, negatives, cost):
 
 
 @pytest.mark.parametrize("cost", [1e-3, 0.05])
-def test_it_minimises_the_authors_objective(samples, cost):
+def test_the_svm_minimises_the_authors_objective(samples, cost):
     weights, bias = fit_hinge(*samples, cost)
     mine = objective(np.r_[weights, bias], *samples, cost)
     # The same convex function, without derivatives and from elsewhere.

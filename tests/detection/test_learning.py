@@ -76,7 +76,9 @@ def test_given_boxes_are_brought_to_the_size_of_the_frames():
     assert boxes.tolist() == [[5, 10, 15, 20]]
 
 
-def test_what_is_in_the_store_is_not_found_again(store, company, monkeypatch):
+def test_regions_in_the_store_are_not_computed_again(
+    store, company, monkeypatch
+):
     monkeypatch.setattr(RegionStore, "_regions_of", None)
     store.fill()
 

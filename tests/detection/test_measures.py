@@ -49,7 +49,7 @@ def test_a_duplicate_ranked_between_two_does_not():
     assert measures.video_ap(found, truths)["run"] == pytest.approx(5 / 6)
 
 
-def test_the_class_must_be_right():
+def test_tubes_of_another_class_do_not_count():
     found = {"a": [tube("jump", 0, 2.0)]}
     assert measures.video_ap(found, {"a": [track("run", 0)]}) == {"run": 0.0}
 

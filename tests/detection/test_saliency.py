@@ -63,7 +63,7 @@ def test_a_box_s_share_of_what_is_salient():
     )
 
 
-def test_the_mean_within_a_box(flow):
+def test_the_mean_within_a_box_is_that_of_its_pixels(flow):
     moving = saliency.magnitude(flow)
     boxes = np.array([[8, 5, 17, 11], [0, 0, 0, 0], [3, 1, 29, 19]])
     means = [

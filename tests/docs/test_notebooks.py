@@ -23,7 +23,7 @@ def code(book):
     return [cell.source for cell in book.cells if cell.cell_type == "code"]
 
 
-def test_there_are_three():
+def test_there_are_three_notebooks():
     names = {path.stem for path in NOTEBOOKS}
     assert names == {"first_steps", "your_own_data", "explain_and_export"}
 
@@ -37,7 +37,7 @@ def test_a_notebook_is_whole_and_small(book):
         ast.parse(re.sub(r"^(\s*)[%!].*", r"\1pass", source, flags=re.M))
 
 
-def test_it_is_ready_for_colab(book):
+def test_a_notebook_is_ready_for_colab(book):
     content, path = book
     assert f"examples/notebooks/{path.name}" in content.cells[0].source
     install = code(content)[0]
@@ -52,7 +52,7 @@ def test_no_error_was_committed(book):
 
 
 @pytest.mark.full
-def test_it_runs_offline(book, tmp_path, monkeypatch):
+def test_a_notebook_runs_offline(book, tmp_path, monkeypatch):
     nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     content, path = book

@@ -344,7 +344,7 @@ def test_the_video_has_every_frame(why, tmp_path):
         assert sum(1 for _ in container.decode(video=0)) == 8
 
 
-def test_what_glows_is_brighter():
+def test_a_map_makes_the_picture_brighter():
     from keras_twostream.visual._heat import overlay
 
     image = np.full((4, 4, 3), 60, "uint8")

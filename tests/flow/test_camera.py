@@ -51,7 +51,7 @@ def test_the_flow_that_is_given_stays_as_it_is(scene):
     np.testing.assert_array_equal(plain, before)
 
 
-def test_what_moves_by_itself_stays(scene):
+def test_things_that_move_by_themselves_keep_their_flow(scene):
     frames = frames_with_a_mover(scene)
     steady = flow.compute(frames, warped=True)[0, 52:72, 70:90]
     # The square keeps its column on the screen, while the camera goes on.

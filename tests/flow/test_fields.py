@@ -87,7 +87,7 @@ def test_levels_of_no_encoding_are_refused(options, message):
         ({"bits": 12}, "`bits` must be 8 or 16.*bits=12"),
     ],
 )
-def test_encoding_refuses(options, message):
+def test_encoding_refuses_wrong_arguments(options, message):
     with pytest.raises(SpecError, match=message):
         flow.encode(np.zeros(3), **options)
 
@@ -207,7 +207,7 @@ def test_points_are_followed_before_the_mean_is_subtracted():
         ((3, 4, 5, 2), "sideways", "stacking.*trajectory.*'sideways'"),
     ],
 )
-def test_stacking_refuses(shape, stacking, message):
+def test_stacking_refuses_wrong_arguments(shape, stacking, message):
     with pytest.raises(SpecError, match=message):
         flow.stack(np.zeros(shape), stacking)
 

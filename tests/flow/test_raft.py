@@ -169,7 +169,7 @@ def test_grey_frames_are_colourless_ones(few_channels):
         ({"pairs": [[0, 1, 2]]}, "list of frame numbers"),
     ],
 )
-def test_the_layer_refuses(arguments, message):
+def test_the_layer_refuses_wrong_arguments(arguments, message):
     with pytest.raises(SpecError, match=message):
         flow.RAFT(**{"weights": None, **arguments})
 

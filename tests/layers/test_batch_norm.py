@@ -93,7 +93,7 @@ def test_constant_channels_have_no_negative_variance():
     assert (variance >= 0).all()
 
 
-def test_it_saves():
+def test_the_layer_saves():
     layer = BatchNormalization(momentum=0.7, name="bn")
     again = keras.layers.deserialize(keras.layers.serialize(layer))
     assert isinstance(again, BatchNormalization)

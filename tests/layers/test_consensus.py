@@ -33,7 +33,7 @@ def numpy(x):
         ("attention", SCORES.mean(1)),
     ],
 )
-def test_the_definitions(method, expected):
+def test_every_consensus_is_as_worked_by_hand(method, expected):
     layer = SegmentConsensus(method)
     out = numpy(layer(inputs(method)))
     np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-6)
@@ -81,7 +81,7 @@ def test_unknown_methods_and_empty_choices_are_refused():
 
 
 @pytest.mark.parametrize("method", CONSENSUSES)
-def test_it_comes_back_from_its_config(method):
+def test_a_consensus_comes_back_from_its_config(method):
     layer = SegmentConsensus(method, k=2)
     again = SegmentConsensus.from_config(layer.get_config())
     assert again.get_config() == layer.get_config()

@@ -95,7 +95,7 @@ def test_spatial_kernels_start_with_the_variance_of_he():
     assert found == pytest.approx((2 / (9 * 32)) ** 0.5, rel=0.05)
 
 
-def test_frames_of_free_size():
+def test_height_and_width_may_be_free():
     inputs = keras.Input((3, None, None, 2))
     model = keras.Model(inputs, SpatialConv(4, 3, 2)(inputs))
     assert model.output_shape == (None, 3, None, None, 4)

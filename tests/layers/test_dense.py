@@ -26,7 +26,7 @@ def flat_dense(layer, window):
     return numpy(dense(flat))
 
 
-def test_it_is_a_dense_layer_on_maps_of_its_window():
+def test_a_map_of_the_windows_size_goes_through_as_through_dense():
     x = maps(2, 3, 2, 5)
     layer = SlidingDense(4, (3, 2), activation="relu", bias_initializer="ones")
     out = numpy(layer(x))

@@ -116,7 +116,7 @@ def test_scores_are_fused_without_a_relu():
     assert (out < 0).any()
 
 
-def test_it_survives_saving(tmp_path):
+def test_a_fusion_survives_saving(tmp_path):
     shapes = [(2, 4, 4, 3), (2, 4, 4, 5)]
     inputs = [keras.Input(shape) for shape in shapes]
     model = keras.Model(inputs, StreamFusion("conv3d")(inputs))

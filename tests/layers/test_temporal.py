@@ -23,7 +23,7 @@ def numpy(x):
     return keras.ops.convert_to_numpy(x)
 
 
-def test_it_equals_conv3d_with_the_same_kernel():
+def test_a_temporal_convolution_equals_conv3d():
     x = clip(2, 5, 4, 3, 6)
     ours = TemporalConv(7, 3, use_bias=True)
     theirs = keras.layers.Conv3D(
@@ -54,7 +54,7 @@ def test_the_average_keeps_a_static_clip_inside_and_fades_at_the_ends():
     np.testing.assert_allclose(out[:, 0], out[:, 1] * 2 / 3, rtol=1e-4)
 
 
-def test_free_height_and_width():
+def test_height_and_width_may_be_free():
     inputs = keras.Input((4, None, None, 3))
     model = keras.Model(inputs, TemporalConv(2)(inputs))
     assert model.output_shape == (None, 4, None, None, 2)

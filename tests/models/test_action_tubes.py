@@ -121,7 +121,7 @@ def test_batch_norm_stands_before_every_rectifier_but_the_last_layer_s():
     assert "flow_fc8_bn" not in names
 
 
-def test_features_in_place_of_scores():
+def test_without_its_top_the_network_gives_features():
     net = kts.models.action_tubes(include_top=False, **SMALL)
     flow = np.zeros((2, 1, 67, 67, 2), "float32")
     features = net.predict_on_batch({"flow": flow})

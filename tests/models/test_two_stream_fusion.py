@@ -128,7 +128,7 @@ def test_dense_layers_have_no_time_to_convolve():
 
 
 @pytest.mark.agnostic
-def test_several_layers_and_the_scores():
+def test_several_layers_and_the_scores_can_be_fused():
     model = build(
         fusion="conv", fuse_at=("fc8", "conv3", "fc6"), temporal_pool=None
     )

@@ -41,7 +41,7 @@ def test_sizes_at_299_pixels(tower, name, side, channels):
     assert tuple(shape[1:]) == (side, side, channels)
 
 
-def test_names_and_constants_of_the_public_weights(tower):
+def test_layers_have_the_names_and_constants_of_the_public_weights(tower):
     weights = {f"{v.path}" for v in tower.trainable_variables}
     assert len(weights) == 94 * 3
     assert tower.get_layer("rgb_Mixed_6b_branch7x7_2").kernel_size == (1, 7)

@@ -195,7 +195,7 @@ def test_parameters_are_exactly_the_paper_s(name, options, count):
 
 @pytest.mark.agnostic
 @every_backend
-def test_it_gives_finite_logits_and_reloads(name, batch, tmp_path):
+def test_every_network_gives_finite_logits_and_reloads(name, batch, tmp_path):
     model, (clips, _) = tiny(name), batch
     before = outputs(model, clips)
     assert before.shape == (2, len(CLASSES))
@@ -229,7 +229,7 @@ def test_a_training_step_moves_the_weights(name, batch):
 
 @pytest.mark.agnostic
 @every_backend
-def test_it_runs_in_mixed_precision_with_exact_ends(name, batch):
+def test_every_network_runs_in_mixed_precision_with_exact_ends(name, batch):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         model = build(name)
@@ -275,7 +275,7 @@ def test_the_summary_names_streams_and_layers(name):
 
 
 @every_model
-def test_its_costs_are_known(name):
+def test_the_costs_of_every_network_are_known(name):
     model = tiny(name)
     measured = costs(model)
     assert measured.parameters == sum(

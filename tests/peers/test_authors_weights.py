@@ -421,7 +421,7 @@ SMALL = {"depth": 26, "width": 8, "num_classes": 11, "clip_length": STEPS}
         ("spatiotemporal_multiplier.ucf101_split1", True, (2, 1)),
     ],
 )
-def test_both_streams_in_one_file(
+def test_both_streams_may_be_in_one_file(
     served_row, tmp_path, name, multiplies, longest
 ):
     net = small_streams(multiplies=multiplies)

@@ -307,7 +307,7 @@ def test_lock_pins_the_newest_commit(served):
     assert locked.size > 0
 
 
-def test_convert_then_push(loopback, folder, trained, tmp_path):
+def test_converted_weights_can_be_pushed(loopback, folder, trained, tmp_path):
     metric = {"name": "accuracy", "value": 0.5, "dataset": "mine"}
     spec = dataclasses.replace(
         _select.spec_of_folder(folder), name="tiny.mine", metrics=(metric,)

@@ -95,7 +95,7 @@ def video(tmp_path_factory):
 
 
 @pytest.mark.usefixtures("caches")
-def test_without_any_on_this_machine_it_is_i3d():
+def test_without_weights_on_this_machine_i3d_is_chosen():
     assert kts.default_weights().name == "i3d.kinetics400"
     assert not _sources.are_cached(kts.default_weights())
 

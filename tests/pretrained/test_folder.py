@@ -80,7 +80,7 @@ def test_other_names_of_equal_number_get_a_fresh_head(folder):
 
 
 @pytest.mark.agnostic
-def test_one_stream_of_two(trained, folder):
+def test_one_stream_of_two_can_be_loaded(trained, folder):
     model = kts.load(f"local:{folder}", streams=("flow",))
     ours, theirs = (
         keras.ops.convert_to_numpy(net.get_layer("flow_conv1").kernel)
@@ -302,7 +302,7 @@ def test_random_weights_have_no_address(address):
         ({"classes": ["a", "b"], "num_classes": 3}, "num_classes=3, 2 cla"),
     ],
 )
-def test_wishes_that_make_no_sense(wanted, text):
+def test_options_that_make_no_sense_are_refused(wanted, text):
     with pytest.raises(SpecError, match=text):
         kts.load("tiny", weights=None, **wanted)
 

@@ -33,7 +33,7 @@ fields = st.sampled_from([*_catalogue._RULES, "nonsense"])
 
 @quick
 @given(st.binary(max_size=200))
-def test_any_bytes_as_toml(tmp_path, data):
+def test_any_bytes_as_toml_end_in_our_error(tmp_path, data):
     path = tmp_path / "weight.toml"
     path.write_bytes(data)
     with pytest.raises(WeightsError):
@@ -42,7 +42,7 @@ def test_any_bytes_as_toml(tmp_path, data):
 
 @quick
 @given(st.dictionaries(fields, st.text(max_size=20) | st.integers()))
-def test_any_values_in_a_row(tmp_path, values):
+def test_any_values_in_a_row_are_read_or_refused(tmp_path, values):
     path = tmp_path / "weight.toml"
     lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
     path.write_text("\n".join(lines), encoding="utf-8")
@@ -54,7 +54,7 @@ def test_any_values_in_a_row(tmp_path, values):
 
 @quick
 @given(st.binary(max_size=200))
-def test_any_bytes_as_config(tmp_path, data):
+def test_any_bytes_as_a_config_end_in_our_error(tmp_path, data):
     path = tmp_path / "config.json"
     path.write_bytes(data)
     with pytest.raises(WeightsError):
@@ -63,7 +63,7 @@ def test_any_bytes_as_config(tmp_path, data):
 
 @quick
 @given(key=st.sampled_from(sorted(_folder._FIELDS)), value=json_values)
-def test_any_value_of_a_config_field(folder, key, value):
+def test_any_value_of_a_config_field_is_read_or_refused(folder, key, value):
     path = folder / "config.json"
     before = path.read_text()
     path.write_text(json.dumps({**json.loads(before), key: value}))
@@ -136,7 +136,7 @@ sizes = st.integers() | st.floats() | st.integers(-(10**6), 10**6)
         sizes | st.lists(sizes) | st.dictionaries(st.text(), sizes),
     )
 )
-def test_what_passes_is_within_the_limits(options):
+def test_options_that_pass_are_within_the_limits(options):
     if not isinstance(options.get("clip_spec", {}), dict):
         del options["clip_spec"]
     try:
@@ -190,7 +190,7 @@ def tensor(begin, end, shape=(2,), dtype="F32"):
         header("{" * 100_000),
     ],
 )
-def test_hostile_safetensors(tmp_path, data):
+def test_hostile_safetensors_are_refused(tmp_path, data):
     path = tmp_path / "model.safetensors"
     path.write_bytes(data)
     with pytest.raises(WeightsError, match="not a readable safetensors"):
@@ -199,7 +199,7 @@ def test_hostile_safetensors(tmp_path, data):
 
 @quick
 @given(json_values, st.binary(max_size=30))
-def test_any_safetensors_header(tmp_path, values, body):
+def test_any_header_of_safetensors_is_read_or_refused(tmp_path, values, body):
     path = tmp_path / "model.safetensors"
     path.write_bytes(header(json.dumps(values), body=body))
     try:
@@ -222,7 +222,7 @@ def test_a_pickle_is_never_executed(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["list", "Tensor"])
-def test_tensors_without_names(tmp_path, kind):
+def test_tensors_without_names_are_refused(tmp_path, kind):
     torch = pytest.importorskip("torch")
     path = tmp_path / "weights.pth"
     tensor = torch.ones(2)

@@ -186,7 +186,7 @@ def wrong_shape(files):
          "me/bad@[0-9a-f]{40} has no file model.safetensors"),
     ],
 )  # fmt: skip
-def test_a_repository_that_does_not_fit(served, change, text):
+def test_a_repository_that_does_not_fit_is_refused(served, change, text):
     server, commit = served
     files = dict(server.repos["me/net"].tree(commit))
     change(files)
@@ -219,7 +219,7 @@ def test_a_hub_that_is_down_leaves_the_cached_copy(served, caplog):
     assert "may be an older one" in caplog.text
 
 
-def test_offline_mode(served, monkeypatch):
+def test_offline_only_cached_files_load(served, monkeypatch):
     from huggingface_hub import constants
 
     server, commit = served

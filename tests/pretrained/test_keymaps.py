@@ -11,7 +11,7 @@ from keras_twostream.pretrained import _convert, _tf_checkpoint, keymaps
 from keras_twostream.pretrained._variables import variables
 
 
-def test_resnet_names():
+def test_names_of_resnet_are_mapped():
     keys = [f"layer{s}.{b}.conv3.weight" for s, count in
             zip((1, 2, 3, 4), (3, 4, 23, 3), strict=True)
             for b in range(count)]  # fmt: skip
@@ -61,7 +61,7 @@ def test_both_layouts_of_fc6_give_the_same_matrix():
     np.testing.assert_array_equal(kernels[0][:512, 0], volume[0, :, 0, 0])
 
 
-def test_tsn_names():
+def test_names_of_tsn_are_mapped():
     names = keymaps.tsn([
         "module.base_model.inception_3a_1x1.weight",
         "module.base_model.inception_3a_1x1_bn.weight",

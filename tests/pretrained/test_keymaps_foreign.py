@@ -278,7 +278,7 @@ def test_a_bias_and_a_scale_of_caffe_go_into_the_normalisation(tmp_path):
     }  # fmt: skip
 
 
-def test_a_chain_of_layers(tmp_path):
+def test_a_matconvnet_file_may_be_a_chain_of_layers(tmp_path):
     layers = [
         ("conv1_1", "conv", [values(3, 3, 3, 2), values(2, 1)]),
         ("relu1_1", "relu", []),

@@ -98,7 +98,7 @@ class _Evil:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_nothing_is_run(tmp_path, protocol):
+def test_a_pickle_runs_no_function(tmp_path, protocol):
     trap = tmp_path / "trap"
     with pytest.raises(SpecError, match=r"asks for (posix|nt)\.mkdir, which"):
         read(pickle.dumps([_Evil(os.mkdir, str(trap))], protocol))

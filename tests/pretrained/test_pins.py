@@ -79,7 +79,7 @@ def test_only_a_plain_address_may_lead_to_plain_ones(scheme, monkeypatch):
 
 
 @pytest.mark.parametrize("pin", [{}, {"sha256_prefix": SHA256[:8]}])
-def test_without_one_a_plain_address_needs_a_flag(plain_site, pin):
+def test_a_plain_address_without_a_hash_needs_a_flag(plain_site, pin):
     _, url = plain_site
     spec = row(url, **pin)
     with pytest.raises(WeightsError, match=r"pull --allow-http tiny\.web"):

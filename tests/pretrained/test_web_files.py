@@ -136,7 +136,7 @@ def test_the_hash_in_pytorchs_file_names_counts(site):
         ("page.html", "sign-in page of your network"),
     ],
 )
-def test_what_goes_wrong_is_said_and_leaves_nothing(site, path, text):
+def test_a_failed_download_names_its_cause_and_leaves_nothing(site, path, text):
     with pytest.raises(WeightsError, match=text):
         _web_files.fetch(f"{site}/{path}")
     kept = [p for p in (_verify.cache_folder() / "files").iterdir()

@@ -98,7 +98,7 @@ def test_unreadable_video_is_left_out(build, items, tmp_path):
     assert list(evaluator.skipped) == [str(broken)]
 
 
-def test_nothing_readable(build, tmp_path):
+def test_an_evaluation_without_a_readable_video_is_an_error(build, tmp_path):
     with pytest.raises(VideoError, match="None of the 1 videos can be read"):
         training.evaluate_videos(build(), [(str(tmp_path / "x.mp4"), 0)])
 
@@ -240,7 +240,7 @@ def test_a_video_that_shows_no_class_has_none(build, items):
     assert scores.labels.tolist() == [[0, 1], [0, 0]]
 
 
-def test_no_items():
+def test_an_evaluation_needs_a_video():
     with pytest.raises(SpecError, match="at least one"):
         training.VideoEvaluator([])
 

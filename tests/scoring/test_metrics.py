@@ -90,7 +90,7 @@ def test_the_networks_own_fusion_stays():
     assert kept.report({"rgb": 3.0})["fused"]["top1"] == 0.0
 
 
-def test_weighted_fusion():
+def test_fusion_weighs_the_streams():
     fused = training.fuse({"rgb": RGB, "flow": FLOW}, {"flow": 3.0})
     np.testing.assert_allclose(fused, (RGB + 3 * FLOW) / 4)
 
@@ -100,7 +100,7 @@ def test_weight_of_no_stream_is_refused():
         training.fuse({"rgb": RGB, "flow": FLOW}, {"flwo": 3.0})
 
 
-def test_softmax_fusion():
+def test_softmax_fusion_gives_probabilities():
     fused = training.fuse({"rgb": RGB, "flow": FLOW}, method="softmax")
     np.testing.assert_allclose(fused.sum(axis=1), 1.0)
     assert training.accuracy_report(fused, LABELS)["top1"] == 1.0
@@ -122,7 +122,7 @@ def test_sweep_finds_the_best_weights():
     assert {row["method"] for row in rows} == {"logits", "softmax", "sci"}
 
 
-def test_multi_label_report():
+def test_videos_of_several_labels_have_a_report():
     truth = np.array([[1, 0], [1, 1], [0, 1]])
     scores = np.array([[0.9, 0.8], [0.8, 0.9], [0.1, 0.7]])
     report = training.accuracy_report(scores, truth)

@@ -32,7 +32,7 @@ def test_tsn_archive_of_plain_arrays(tmp_path):
 
 
 @pytest.mark.parametrize("protocol", [2, 4])
-def test_mmaction_dicts(tmp_path, protocol):
+def test_score_files_of_mmaction_are_read(tmp_path, protocol):
     rows = [
         {"pred_score": np.array([0.2, 0.8]), "gt_label": np.array([1])},
         {"pred_score": np.array([0.9, 0.1]), "gt_label": np.array([0])},
@@ -65,7 +65,7 @@ def test_a_pickle_runs_nothing(tmp_path, suffix):
     assert not trap.exists()
 
 
-def test_broken_and_missing_files(tmp_path):
+def test_broken_and_missing_files_are_refused(tmp_path):
     broken = tmp_path / "broken.pkl"
     broken.write_bytes(b"\x80\x04garbage")
     with pytest.raises(SpecError, match="cannot be read"):
@@ -176,7 +176,9 @@ def test_several_labels_and_raw_scores_of_mmaction(tmp_path):
     assert found.kind == "logits"
 
 
-def test_rows_without_scores_and_labels_of_other_videos(tmp_path):
+def test_rows_without_scores_or_with_labels_of_other_videos_are_refused(
+    tmp_path,
+):
     path = tmp_path / "result.pkl"
     path.write_bytes(pickle.dumps([{"gt_label": 1}]))
     with pytest.raises(SpecError, match="a video without pred_score"):

@@ -213,7 +213,7 @@ def test_several_labels_are_no_shares_of_one(build, options):
         training.compile(model, "actors", steps=2, multi_label=True)
 
 
-def test_what_labels_are_is_said_anew_each_time(build):
+def test_every_compile_states_anew_whether_videos_have_several_labels(build):
     model = build()
     training.compile(model, "actors", steps=2, multi_label=True)
     assert inspection.card(model)["multi_label"]

@@ -121,7 +121,7 @@ def _free_port():
 
 
 @pytest.mark.agnostic
-def test_more_devices_than_there_are():
+def test_more_devices_than_there_are_is_an_error():
     if keras.backend.backend() == "torch":
         with (
             pytest.raises(MissingLibraryError, match="PyTorch does not"),
@@ -137,7 +137,7 @@ def test_more_devices_than_there_are():
 
 
 @pytest.mark.agnostic
-def test_precision():
+def test_precision_is_set_by_name_or_by_the_device():
     try:
         assert training.set_precision("bfloat16") == "mixed_bfloat16"
         assert keras.config.dtype_policy().name == "mixed_bfloat16"

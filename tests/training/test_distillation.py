@@ -105,7 +105,7 @@ def test_dropout_of_the_student_is_not_in_its_features(build):
     assert np.count_nonzero(ops.convert_to_numpy(features)) == 12
 
 
-def test_without_training_it_is_the_student(build):
+def test_without_training_the_pair_is_the_student(build):
     teacher, student = _teacher(build), build(streams=("rgb",))
     clips, _ = _batch(teacher)
     pair = Student(student, teacher)
@@ -201,7 +201,7 @@ def test_both_are_fed_the_same_clip(build):
         ({"streams": ("rgb",), "heads": {"a": 2, "b": 2}}, {}, "several heads"),
     ],
 )
-def test_pairs_that_do_not_fit(build, options, weights, message):
+def test_pairs_that_do_not_fit_are_refused(build, options, weights, message):
     teacher = _teacher(build)
     if not options:
         options = {"outputs": "streams"}

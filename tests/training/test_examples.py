@@ -112,7 +112,9 @@ def test_finetuning_is_short():
 
 
 @pytest.mark.full
-def test_segment_network(run, commands, four_videos, tmp_path, capsys):
+def test_the_example_of_segments_trains(
+    run, commands, four_videos, tmp_path, capsys
+):
     run("segment_network.py", four_videos, tmp_path / "runs", *SMALL)
     assert commands == ["train", "evaluate"] * 2 + ["fuse"]
     fused = capsys.readouterr().out.splitlines()[-1]

@@ -16,7 +16,7 @@ LOGITS = np.array([[2.0, 0.5, -1.0], [0.0, 3.0, 1.0]], "float32")
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_is_categorical_cross_entropy_of_smoothed_labels(smoothing):
+def test_the_loss_is_categorical_cross_entropy_of_smoothed_labels(smoothing):
     ours = CrossEntropy(smoothing)(np.array([0, 2]), LOGITS)
     keras_loss = keras.losses.CategoricalCrossentropy(
         from_logits=True, label_smoothing=smoothing

@@ -75,7 +75,7 @@ def test_gradients_are_clipped_together():
     assert (kernel, bias) == pytest.approx((-0.006, -0.008), rel=1e-4)
 
 
-def test_config_survives():
+def test_optimizers_come_back_from_their_config():
     opt = CaffeSGD(0.1, l2=0.5, multipliers={"x": 2.0})
     copy = CaffeSGD.from_config(opt.get_config())
     assert (copy.l2, dict(copy.multipliers)) == (0.5, {"x": 2.0})

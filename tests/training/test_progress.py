@@ -38,17 +38,17 @@ def test_a_line_has_the_fused_accuracy_and_the_loss():
     )
 
 
-def test_within_an_epoch_there_is_no_validation():
+def test_a_line_within_an_epoch_has_no_validation():
     assert main_numbers({"auc": 0.5, "loss": 1}) == "auc 0.5000  loss 1.0000"
 
 
-def test_heads_of_several_data_sets_are_all_told():
+def test_a_line_names_the_heads_of_all_data_sets():
     words = main_numbers({"a_accuracy": 1, "b_accuracy": 0, "loss": 1})
     assert words == "a_accuracy 1.0000  b_accuracy 0.0000  loss 1.0000"
 
 
 @pytest.mark.parametrize("verbose", [False, True])
-def test_the_rest_is_told_on_request(verbose):
+def test_verbose_lines_have_every_number(verbose):
     said = io.StringIO()
     progress = Progress(2, 3, 4, file=said, verbose=verbose)
     progress.on_epoch_begin(0)

@@ -99,7 +99,7 @@ def test_killed_run_ends_as_an_undisturbed_one(
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
-def test_a_disk_that_refuses_is_said_and_loses_nothing(
+def test_a_refusing_disk_ends_the_run_with_an_error_and_loses_nothing(
     build, items, tmp_path, untraced, monkeypatch, code
 ):
     def refuse(*_):

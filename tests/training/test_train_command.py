@@ -343,7 +343,7 @@ def test_every_stream_of_every_file_is_fused(tmp_path):
     assert result.exit_code == 2 and "NAME=NUMBER" in result.output
 
 
-def test_a_networks_own_fusion_is_told_again(tmp_path):
+def test_fusing_a_file_again_gives_the_networks_own_accuracy(tmp_path):
     file = tmp_path / "scores.npz"
     streams = {"rgb": np.eye(3), "flow": np.eye(3)[::-1]}
     scores = {**streams, "fused": np.eye(3)[::-1]}
@@ -495,7 +495,7 @@ def test_a_folder_with_a_date_for_a_name_stays_text():
     assert init == {"rgb": "2026-11-27", "flow": "a"}
 
 
-def test_values_as_in_toml():
+def test_values_are_read_as_in_toml():
     assert parse_value("[1, 2]") == [1, 2]
     assert parse_value("true") is True
     assert parse_value("conv3d") == "conv3d"

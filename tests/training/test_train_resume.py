@@ -47,7 +47,7 @@ def flags(out, **changes):
         {"model": "a/folder/of/weights"},
     ],
 )
-def test_what_may_change_within_a_run(out, changes):
+def test_free_settings_may_change_within_a_run(out, changes):
     _train_resume.refuse(flags(out, **changes))
 
 

@@ -118,7 +118,7 @@ def test_a_frame_paired_with_itself_rests(packed):
         ({"stacking": "bidirectional_trajectory"}, "forward flow only.*_traj"),
     ],
 )
-def test_a_clip_it_was_not_made_for_is_refused(packed, change, text):
+def test_clips_that_a_cache_was_not_made_for_are_refused(packed, change, text):
     with pytest.raises(SpecError, match=text):
         cache.PackedSource(packed[0], SPEC.replace(**change))
 

@@ -108,7 +108,7 @@ def test_damaged_roots_are_forgotten_and_written_anew(copy, text):
     assert folder.roots() == ["here"]
 
 
-def test_an_entry_outside_the_folder_is_none(copy):
+def test_an_entry_outside_the_folder_is_ignored(copy):
     manifest = copy / "manifest.jsonl"
     line = json.loads(manifest.read_bytes().splitlines()[0])
     line["source"] = "../../elsewhere"

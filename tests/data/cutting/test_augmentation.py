@@ -78,7 +78,7 @@ def test_multi_scale_sizes_and_places():
     }
 
 
-def test_thirteen_positions():
+def test_multi_scale_13_has_thirteen_positions():
     places = {
         (crop.top, crop.left)
         for index in range(500)

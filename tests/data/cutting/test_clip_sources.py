@@ -35,7 +35,7 @@ def moving_frames(count=30, height=32, width=48):
     ]
 
 
-def test_shapes_and_types(video):
+def test_clips_have_the_shapes_and_types_of_the_spec(video):
     arrays = clips(video, SPEC, count=4)
     assert arrays["rgb"].shape == (4, 3, 24, 24, 3)
     assert arrays["flow"].shape == (4, 3, 24, 24, 4)
@@ -76,7 +76,7 @@ def test_flow_is_that_of_the_frames():
 
 
 @pytest.mark.parametrize("stacking", ["bidirectional", "trajectory"])
-def test_other_stackings(stacking):
+def test_every_stacking_has_its_shape(stacking):
     spec = SPEC.replace(stacking=stacking)
     arrays = clips(moving_frames(), spec, count=2)
     assert arrays["flow"].shape == (2, 3, 24, 24, 4)
@@ -165,7 +165,7 @@ def test_the_video_is_brought_to_the_rate_of_the_spec(tmp_path):
     assert np.diff(own_rate).tolist() == [2, 2]
 
 
-def test_a_video_shorter_than_the_clip():
+def test_a_video_shorter_than_the_clip_is_looped():
     frames = moving_frames(3)  # 5 at a stride of 1
     loop = clips(frames, SPEC, short="loop")
     assert np.median(loop["flow"][..., 0::2]) == pytest.approx(2, abs=0.3)

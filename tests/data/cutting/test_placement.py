@@ -170,7 +170,7 @@ def test_segments_draw_one_window_each():
         assert (placement // 10).tolist() == [0, 1, 2, 3, 4]
 
 
-def test_uniform_views():
+def test_uniform_views_are_spread_evenly():
     spec = ClipSpec(clip_length=1, flow_length=10)
     starts = views(111, spec, 25)[:, 0]
     assert starts[0] == 0 and starts[-1] == 111 - 11
@@ -190,12 +190,12 @@ def test_segment_views_are_centres():
     assert len(np.unique(views(65, spec, 4, "segments"))) == 12
 
 
-def test_whole_spans_the_video():
+def test_a_whole_view_spans_the_video():
     placement = views(105, SPEC, 1, "whole")[0]
     assert placement.tolist() == [0, 25, 50, 74, 99]
 
 
-def test_loop_and_pad():
+def test_short_videos_loop_or_repeat_their_last_frame():
     spec = ClipSpec(clip_length=6, flow_length=1)
     steps = np.arange(6)
     loop = frames_of(steps, 4, spec, "loop")
@@ -219,7 +219,7 @@ def test_sampler_by_name_spec_or_function():
         sampling.get_sampler("singel", SPEC)
 
 
-def test_wrong_calls():
+def test_wrong_arguments_are_refused():
     with pytest.raises(SpecError, match="`protocol` must be one of"):
         views(10, SPEC, 1, "sparse")
     with pytest.raises(SpecError, match="number of clips .* Received: 0 with"):

@@ -317,7 +317,7 @@ def test_a_cache_from_before_versions_were_recorded_is_of_version_1():
     assert old.difference(CONTRACT) is None and old == CONTRACT
 
 
-def test_oddities_of_videos_are_said(videos):
+def test_odd_videos_are_remarked(videos):
     write_video(
         videos / "run" / "hole.mkv",
         numbered_frames(6),
@@ -429,7 +429,7 @@ def test_a_split_that_may_not_be_read_is_a_problem(tmp_path, monkeypatch):
     assert texts[1].startswith("Split 2 cannot be read: [Errno 13]")
 
 
-def test_nothing_known_is_an_error(tmp_path):
+def test_a_folder_of_unknown_files_is_an_error(tmp_path):
     with pytest.raises(SpecError, match="Nothing in .* that is known"):
         examine(tmp_path)
     with pytest.raises(SpecError, match="There is no file or folder"):

@@ -41,7 +41,7 @@ def test_a_file_url_is_a_path(videos, undisturbed, tmp_path):
     assert content(out) == undisturbed
 
 
-def test_from_a_url_to_a_url(memory, undisturbed):
+def test_videos_behind_a_url_fill_a_cache_behind_a_url(memory, undisturbed):
     summary = extract("memory://videos", "memory://out", CONTRACT)
     assert summary.failed == {}
     assert summary.out == "memory://out"
@@ -53,7 +53,7 @@ def test_what_is_hidden_behind_a_url_is_no_video(memory, tmp_path):
     assert extract("memory://videos", tmp_path, CONTRACT).failed == {}
 
 
-def test_from_a_url_to_a_folder(memory, undisturbed, tmp_path):
+def test_videos_behind_a_url_fill_a_folder(memory, undisturbed, tmp_path):
     extract("memory://videos", tmp_path, CONTRACT)
     assert content(tmp_path) == undisturbed
 
@@ -104,7 +104,7 @@ def test_two_that_send_one_file_do_not_meet(memory, tmp_path, monkeypatch):
     assert memory.ls("/out", detail=False) == ["/out/a"]
 
 
-def test_official_splits_behind_a_url(memory, tmp_path):
+def test_official_splits_behind_a_url_are_read(memory, tmp_path):
     memory.pipe_file("/splits/class0_test_split1.txt", b"v0.mp4 1\n")
     memory.pipe_file("/splits/class1_test_split2.txt", b"v1.mp4 2\n")
     extract("memory://splits", tmp_path, CONTRACT, root="memory://videos")

@@ -144,7 +144,7 @@ def test_every_pass_over_one_short_batch_is_an_epoch(items):
     ]
 
 
-def test_resuming_in_the_middle(items):
+def test_a_run_resumes_in_the_middle_of_an_epoch(items):
     def whole(**options):
         return video_dataset(items, SPEC, 3, training=True, **options)
 
@@ -306,7 +306,9 @@ def test_training_goes_on_with_the_next_file(items, broken):
     assert len(dataset.skipped) == 3
 
 
-def test_a_stand_in_is_the_same_however_a_file_turned_out_bad(items, tmp_path):
+def test_a_bad_file_has_one_stand_in_whenever_it_turned_out_bad(
+    items, tmp_path
+):
     path = write_layout(
         "denseflow", tmp_path, moving_frames(), true_fields()[:0]
     )
@@ -331,7 +333,7 @@ def test_a_list_of_bad_files_alone_raises(broken):
         video_dataset(broken, RGB, 2)
 
 
-def test_what_no_video_is_to_blame_for_comes_through(items, monkeypatch):
+def test_errors_that_no_video_caused_are_raised(items, monkeypatch):
     def read_all(**options):
         dataset = video_dataset(items, RGB, 2, training=True, **options)
         with pytest.raises(tf.errors.OpError) as caught:
@@ -392,7 +394,7 @@ def test_fit_draws_a_new_epoch_each_time(items):
     assert seen[-15:] == expected
 
 
-def test_wrong_calls(items):
+def test_wrong_arguments_are_refused(items):
     with pytest.raises(SpecError, match="at least one"):
         video_dataset([], RGB, 4)
     with pytest.raises(SpecError, match="`batch_size` must be 1 or more"):

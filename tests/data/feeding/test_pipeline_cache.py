@@ -56,7 +56,7 @@ def assert_close(left, right):
         assert np.abs(clip["flow"] - other["flow"]).mean() < 0.02
 
 
-def test_a_training_writes_what_it_did_not_find(items, tmp_path):
+def test_training_fills_the_cache_with_missing_videos(items, tmp_path):
     out = tmp_path / "cache"
     first = batches(items, cache=out)
     assert len(CacheFolder(out).entries()) == 4

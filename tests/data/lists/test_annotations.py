@@ -195,7 +195,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     assert [item.path for item in found.items] == ["clap/b.mp4", "wave/a.mp4"]
 
 
-def test_our_json(tmp_path):
+def test_json_lists_are_read(tmp_path):
     content = {
         "classes": ["wave", "clap"],
         "items": [
@@ -273,7 +273,7 @@ def test_the_home_folder_may_be_a_tilde(tmp_path, monkeypatch):
     assert read_annotations("~/v").paths == found.paths
 
 
-def test_our_csv(tmp_path):
+def test_csv_lists_are_read(tmp_path):
     table = write(
         tmp_path / "list.csv",
         "path,label,split\na.mp4,wave,train\nb.mp4,clap|wave,test\n",
@@ -292,12 +292,14 @@ def test_our_csv(tmp_path):
         ("a.txt", "", "Cannot tell the format"),
     ],
 )
-def test_broken_lists(tmp_path, name, text, message):
+def test_broken_lists_are_refused_with_the_reason(
+    tmp_path, name, text, message
+):
     with pytest.raises(SpecError, match=message):
         read_annotations(write(tmp_path / name, text))
 
 
-def test_wrong_calls(tmp_path):
+def test_wrong_arguments_are_refused(tmp_path):
     with pytest.raises(SpecError, match="There is no annotation list"):
         read_annotations(tmp_path / "missing.txt")
     table = write(tmp_path / "a.txt", "a.mp4 1")

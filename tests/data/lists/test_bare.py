@@ -28,7 +28,7 @@ def test_a_path_or_an_address_on_each_line(folder):
     ]
 
 
-def test_a_list_with_labels_does_as_well(folder):
+def test_a_list_with_labels_is_a_list_of_videos(folder):
     table = folder / "list.csv"
     table.write_text("path,label\none.mp4,a\ntwo words.mp4,b\n")
     expected = [str(folder / "one.mp4"), str(folder / "two words.mp4")]
@@ -45,5 +45,5 @@ def test_a_list_of_nothing_is_refused(folder):
         listed_videos(folder / "binary.txt")
 
 
-def test_names_of_lists():
+def test_lists_are_known_by_their_suffix():
     assert is_list("a.CSV") and is_list("b.txt") and not is_list("c.mp4")

@@ -85,7 +85,7 @@ def test_every_damaged_list_is_read_or_refused(format, tmp_path, video):
     assert 0 < refused < TRIES
 
 
-def test_every_format_is_damaged_above():
+def test_every_format_of_lists_is_damaged_here():
     assert set(LISTS) == set(FORMATS) - {"folder"}
 
 
@@ -204,7 +204,7 @@ def test_a_pipe_is_no_list(tmp_path):
             read_annotations(tmp_path / name)
 
 
-def test_the_lists_that_were_misread(shared):
+def test_lists_that_were_once_misread_are_refused(shared):
     faults = shared.parent / "faults"
     for name, message in {
         "gluon3.txt": "frames and label, or two labels",

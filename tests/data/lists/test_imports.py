@@ -41,7 +41,9 @@ def encoded_videos(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", module)
 
 
-def test_hugging_face(encoded_videos, tmp_path, video):
+def test_data_sets_of_hugging_face_become_lists(
+    encoded_videos, tmp_path, video
+):
     rows = FakeDataset(
         [
             {"video": {"path": str(video), "bytes": None}, "label": 1},

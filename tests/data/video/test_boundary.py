@@ -93,7 +93,7 @@ def annotations(bad):
     return data.read_annotations(bad)
 
 
-def test_reading(bad):
+def test_readers_name_the_bad_file(bad):
     path = bad / CLASSES[0] / "bad.mp4"
     for read in (
         data.read_frames,
@@ -106,7 +106,7 @@ def test_reading(bad):
 
 
 @pytest.mark.filterwarnings("ignore:Set aside")
-def test_training_and_testing(annotations):
+def test_training_and_testing_leave_the_bad_files_out(annotations):
     for training in (True, False):
         dataset = data.video_dataset(
             annotations, SPEC, 2, training=training, drop_remainder=False
@@ -117,7 +117,7 @@ def test_training_and_testing(annotations):
         assert len(dataset.skipped) == len(CLASSES)
 
 
-def test_evaluation(annotations):
+def test_evaluation_leaves_the_bad_files_out(annotations):
     items = list(zip(annotations.paths, annotations.labels, strict=True))
     evaluator = kts.training.VideoEvaluator(
         items, num_clips=1, crops="centre", workers=1
@@ -127,21 +127,21 @@ def test_evaluation(annotations):
     assert len(evaluator.skipped) == len(CLASSES)
 
 
-def test_doctor(bad):
+def test_the_doctor_reports_the_bad_files(bad):
     report = examine(bad)
     assert (report.facts["videos"], report.facts["readable"]) == (6, 3)
     found = [f for f in report.findings if f.problem and "bad.mp4" in f.text]
     assert len(found) == 3
 
 
-def test_extraction(bad, tmp_path):
+def test_extraction_leaves_the_bad_files_out(bad, tmp_path):
     summary = extract(bad, tmp_path / "cache", Contract.of(SPEC), workers=1)
     assert len(summary.done) == 3
     assert names(summary.failed) == ["bad.mp4"]
     assert all("bad.mp4" in reason for reason in summary.failed.values())
 
 
-def test_prediction(bad):
+def test_prediction_names_the_bad_file_and_goes_on(bad):
     model = small_model()
     with pytest.raises(VideoError, match=r"bad\.mp4"):
         kts.predict(bad / CLASSES[0] / "bad.mp4", model)

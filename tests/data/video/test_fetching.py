@@ -109,7 +109,7 @@ def test_a_redirection_leads_to_no_other_kind_of_address(site, scheme):
         fetching.fetched(f"http://{site}/trap/{scheme}")
 
 
-def test_nobody_answers():
+def test_an_address_without_a_server_is_an_error():
     with pytest.raises(VideoError, match="Check the address"):
         fetching.fetched("http://127.0.0.1:9/a.mp4")
 
@@ -124,5 +124,5 @@ def test_nobody_answers():
         (3, False),
     ],
 )
-def test_what_an_address_is(source, answer):
+def test_addresses_are_told_from_paths(source, answer):
     assert fetching.is_address(source) == answer

@@ -28,14 +28,14 @@ def test_lossy_and_lossless_webp(quality):
     assert picture_size(cv2.imencode(".webp", image, options)[1]) == (20, 30)
 
 
-def test_progressive_jpeg_and_padding():
+def test_progressive_and_padded_jpegs_state_their_size():
     image = np.zeros((20, 30, 3), np.uint8)
     content = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1]
     padded = content[:2].tobytes() + b"\xff" * 3 + content[2:].tobytes()
     assert picture_size(content) == picture_size(padded) == (20, 30)
 
 
-def test_a_row_that_starts_at_the_top():
+def test_a_bitmap_may_start_at_the_top_row():
     head = struct.pack("<2s16xii", b"BM", 30, -20)
     assert picture_size(head) == (20, 30)
 

@@ -12,7 +12,7 @@ from keras_twostream.data.video import limits, opening
 from keras_twostream.errors import SpecError, VideoError
 
 
-def test_files_that_are_not_videos(tmp_path):
+def test_files_that_are_not_videos_are_refused(tmp_path):
     with pytest.raises(VideoError, match=r"missing\.mp4: No such file"):
         probe(tmp_path / "missing.mp4")
     with pytest.raises(VideoError, match="it is a folder"):
@@ -56,7 +56,7 @@ def test_playlists_under_a_videos_name_are_refused(kind, suffix, tmp_path):
         count_frames(path)
 
 
-def test_sound_without_pictures(tmp_path):
+def test_a_file_of_sound_alone_is_refused(tmp_path):
     path = tmp_path / "sound.wav"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)

@@ -114,7 +114,7 @@ def test_pixels_are_made_square(tmp_path, aspect, width):
         ((576, 720), Fraction(1000, 1), 0, (576, 720)),  # a mistake
     ],
 )
-def test_sizes_as_shown(size, aspect, quarters, shown):
+def test_sizes_are_those_of_the_shown_picture(size, aspect, quarters, shown):
     assert shown_size(size, aspect, quarters) == shown
 
 
@@ -147,7 +147,7 @@ def test_every_format_of_pixels(tmp_path, pix_fmt):
         assert np.abs(read.astype(int) - frames).max() < 6
 
 
-def test_interlaced_material_is_said(tmp_path):
+def test_interlaced_videos_are_marked(tmp_path):
     path = tmp_path / "woven.mkv"
     write_video(path, blocks(range(12)), x264_params="", flags="+ildct+ilme")
     assert probe(path).interlaced
@@ -158,7 +158,7 @@ def test_interlaced_material_is_said(tmp_path):
 
 @pytest.mark.parametrize("kind", ["gif", "png", "webp"])
 @pytest.mark.parametrize("count", [1, 2, 7])
-def test_animations(tmp_path, kind, count):
+def test_animated_pictures_are_videos(tmp_path, kind, count):
     path = tmp_path / f"animation.{'apng' if kind == 'png' else kind}"
     images = [Image.fromarray(image) for image in blocks(range(count))]
     lossless = {"lossless": True} if kind == "webp" else {}

@@ -49,7 +49,7 @@ READABLE = {
 }
 
 
-def test_probe(video):
+def test_probe_states_size_length_and_codec(video):
     info = probe(video)
     assert (info.frames, info.fps, info.duration) == (40, 25.0, 1.6)
     assert (info.height, info.width, info.codec) == (48, 64, "h264")
@@ -134,7 +134,7 @@ def test_streaming_equals_reading(video, rate):
     )
 
 
-def test_sizes(video):
+def test_frames_are_resized_and_cut_as_asked(video):
     assert read_frames(video, [0], short_side=24).shape == (1, 24, 32, 3)
     assert read_frames(video, [0], resize_to=(30, 31)).shape == (1, 30, 31, 3)
     assert read_frames(video, [0], short_side=96).shape == (1, 96, 128, 3)
@@ -151,7 +151,7 @@ def test_frames_are_resized_by_the_filter_asked_for(video):
         np.testing.assert_array_equal(seen, wanted)
 
 
-def test_colours_are_right(tmp_path):
+def test_red_stays_red(tmp_path):
     frames = np.zeros((3, 32, 32, 3), np.uint8)
     frames[..., 0], frames[..., 2] = 200, 40
     path = write_video(tmp_path / "c.mp4", frames, qp="1")
@@ -291,7 +291,7 @@ def test_reading_needs_neither_keras_nor_tensorflow():
     assert result.stdout.strip() == "set()"
 
 
-def test_wrong_calls(video):
+def test_wrong_arguments_are_refused(video):
     with pytest.raises(SpecError, match=r"0\.\.39 .*Received: 40\.\.40"):
         read_frames(video, [40])
     with pytest.raises(SpecError, match="at least one frame"):
@@ -302,7 +302,7 @@ def test_wrong_calls(video):
 
 
 @pytest.mark.parametrize("name", READABLE)
-def test_real_clips(shared, name):
+def test_real_clips_have_the_stated_facts(shared, name):
     path = shared / "clips" / name
     frames, size, codec = READABLE[name]
     info = probe(path)
@@ -317,7 +317,7 @@ def test_real_clips(shared, name):
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_real_broken_files(shared, name):
+def test_real_broken_files_are_refused(shared, name):
     with pytest.raises(VideoError, match=UNREADABLE[name]):
         read_frames(shared / "clips" / name)
 
