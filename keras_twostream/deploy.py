@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.flow._planes import warp
 from keras_twostream.flow._raft_layer import RAFT
 from keras_twostream.flow._tvl1_layer import TVL1
@@ -277,11 +277,8 @@ def _flow_stream(
 def _algorithm(spec: ClipSpec, asked: str | None) -> str:
     """Return the algorithm for the graph; warn where it is another."""
     own = spec.flow_algorithm
-    if asked is not None and asked not in IN_GRAPH_FLOW:
-        raise SpecError(
-            f"`algorithm` must be one of {', '.join(IN_GRAPH_FLOW)}. "
-            f"Received: algorithm={asked!r}"
-        )
+    if asked is not None:
+        check_choice("algorithm", asked, IN_GRAPH_FLOW)
     chosen = asked or (own if own in IN_GRAPH_FLOW else "tvl1")
     if chosen != own.removesuffix("_opencv"):
         warnings.warn(

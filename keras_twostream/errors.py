@@ -8,6 +8,7 @@ package.
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class TwoStreamError(Exception):
@@ -46,6 +47,56 @@ class RegistrationError(TwoStreamError, ValueError):
     """A name registered twice, or a plugin that cannot be loaded."""
 
 
+def check_choice(
+    name: str,
+    value: Any,
+    choices: Iterable[Any],
+    error: type[TwoStreamError] = SpecError,
+    otherwise: str = "",
+) -> None:
+    """Refuse a value that is none of the choices.
+
+    Args:
+        name: The argument's or the field's name.
+        value: The value that the user gave.
+        choices: The values that are allowed.
+        error: The error's class.
+        otherwise: Words about what else is allowed, behind the choices.
+
+    Raises:
+        TwoStreamError: Raised as `error`, if the value is no choice.
+    """
+    choices = list(choices)
+    if value in choices:
+        return
+    words = [choice for choice in choices if isinstance(choice, str)]
+    close = _closest(value, words) if isinstance(value, str) else ""
+    several = "one of " if choices[1:] else ""
+    raise error(
+        f"`{name}` must be {several}{', '.join(map(str, choices))}{otherwise}. "
+        f"Received: {name}={value!r}.{close}"
+    )
+
+
+def check_fields(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse names that are no fields.
+
+    Args:
+        kind: What has the fields, in words.
+        names: The names that the user gave.
+        known: The names of the fields.
+
+    Raises:
+        SpecError: If there is no field of a name.
+    """
+    known = list(known)
+    for name in names:
+        if name not in known:
+            raise SpecError(
+                f"{kind} has no field {name!r}.{did_you_mean(name, known)}"
+            )
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return a sentence with the closest of `choices`, or all of a few.
 
@@ -57,16 +108,19 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
         A sentence that starts with a space, or an empty string.
     """
     choices = sorted(choices)
-    plain = {_plain(choice): choice for choice in choices}
-    close = [
-        plain[match]
-        for match in difflib.get_close_matches(_plain(name), plain, cutoff=0.5)
-    ]
-    if close:
-        return f" Did you mean {' or '.join(close)}?"
+    if close := _closest(name, choices):
+        return close
     if choices and len(choices) <= 20:
         return f" Choices: {', '.join(choices)}."
     return ""
+
+
+def _closest(name: str, choices: Iterable[str]) -> str:
+    plain = {_plain(choice): choice for choice in choices}
+    close = difflib.get_close_matches(_plain(name), plain, cutoff=0.5)
+    if not close:
+        return ""
+    return f" Did you mean {' or '.join(plain[match] for match in close)}?"
 
 
 def _plain(name: str) -> str:

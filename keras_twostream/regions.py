@@ -11,7 +11,11 @@ import numbers
 from collections.abc import Mapping
 from typing import Any
 
-from keras_twostream.errors import SpecError, did_you_mean
+from keras_twostream.errors import (
+    SpecError,
+    check_choice,
+    check_fields,
+)
 
 PROPOSALS = ("windows", "selective_search", "boxes")
 SALIENCIES = ("inclusion", "mean", "none")
@@ -61,8 +65,8 @@ class RegionSpec:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", dict(self.parameters))
-        _check_choice("proposals", self.proposals, PROPOSALS)
-        _check_choice("saliency", self.saliency, SALIENCIES)
+        check_choice("proposals", self.proposals, PROPOSALS)
+        check_choice("saliency", self.saliency, SALIENCIES)
         _check_number("limit", self.limit, least=1, whole=True)
         _check_number("context", self.context, least=0, whole=True)
         _check_number("least_saliency", self.least_saliency, least=0)
@@ -94,21 +98,8 @@ class RegionSpec:
             SpecError: If a field is unknown or has a wrong value.
         """
         known = [field.name for field in dataclasses.fields(cls)]
-        for name in values:
-            if name not in known:
-                raise SpecError(
-                    f"A RegionSpec has no field {name!r}."
-                    f"{did_you_mean(name, known)}"
-                )
+        check_fields("A RegionSpec", values, known)
         return cls(**values)
-
-
-def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise SpecError(
-            f"`{name}` must be one of {', '.join(choices)}. "
-            f"Received: {name}={value!r}"
-        )
 
 
 def _check_number(

@@ -14,7 +14,11 @@ from typing import Any
 import numpy as np
 
 from keras_twostream import _html
-from keras_twostream.errors import SpecError, did_you_mean
+from keras_twostream.errors import (
+    SpecError,
+    check_choice,
+    check_fields,
+)
 
 STREAMS = ("rgb", "flow")
 STREAM_WORDS = {"rgb": "frames", "flow": "motion"}
@@ -180,12 +184,7 @@ class ClipSpec:
             SpecError: If a field is unknown or has a wrong value.
         """
         known = [field.name for field in dataclasses.fields(self)]
-        for name in changes:
-            if name not in known:
-                raise SpecError(
-                    f"A ClipSpec has no field {name!r}."
-                    f"{did_you_mean(name, known)}"
-                )
+        check_fields("A ClipSpec", changes, known)
         if "streams" in changes:
             streams = _sequence("streams", changes["streams"])
             changes.setdefault("stream_weights", self._weights_of(streams))
@@ -350,12 +349,12 @@ def _sequence(name: str, value: Any) -> tuple:
 
 
 def _check(spec: ClipSpec) -> None:
-    _check_choice("stacking", spec.stacking, STACKINGS)
-    _check_choice("flow_algorithm", spec.flow_algorithm, FLOW_ALGORITHMS)
-    _check_choice("sampling", spec.sampling, SAMPLINGS)
-    _check_choice("score_fusion", spec.score_fusion, SCORE_FUSIONS)
-    _check_choice("resize_filter", spec.resize_filter, RESIZE_FILTERS)
-    _check_choice("crop_rounding", spec.crop_rounding, ROUNDINGS)
+    check_choice("stacking", spec.stacking, STACKINGS)
+    check_choice("flow_algorithm", spec.flow_algorithm, FLOW_ALGORITHMS)
+    check_choice("sampling", spec.sampling, SAMPLINGS)
+    check_choice("score_fusion", spec.score_fusion, SCORE_FUSIONS)
+    check_choice("resize_filter", spec.resize_filter, RESIZE_FILTERS)
+    check_choice("crop_rounding", spec.crop_rounding, ROUNDINGS)
     _check_streams(spec)
     for name in (*_COUNTS, "flow_bound"):
         _check_positive(name, getattr(spec, name))
@@ -394,14 +393,6 @@ def _check_flag(name: str, value: Any) -> None:
     if not isinstance(value, bool):
         raise SpecError(
             f"`{name}` must be True or False. Received: {name}={value!r}"
-        )
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise SpecError(
-            f"`{name}` must be one of {', '.join(choices)}. "
-            f"Received: {name}={value!r}"
         )
 
 

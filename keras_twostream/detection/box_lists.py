@@ -20,7 +20,7 @@ from keras_twostream._arrays import read_matlab
 from keras_twostream.data.lists.rows import explained, text_of, xml_of
 from keras_twostream.detection.store import AnnotatedVideo
 from keras_twostream.detection.tracks import Track
-from keras_twostream.errors import SpecError, did_you_mean
+from keras_twostream.errors import SpecError, check_choice
 
 _LONGEST_GAP = 100_000  # frames that are interpolated between two boxes
 
@@ -59,11 +59,7 @@ def read_boxes(
     """
     path = Path(path).expanduser()
     format = format or _format_of(path)
-    if format not in FORMATS:
-        raise SpecError(
-            f"`format` must be one of {', '.join(FORMATS)}. Received: "
-            f"format={format!r}.{did_you_mean(format, FORMATS)}"
-        )
+    check_choice("format", format, FORMATS)
     if not path.exists():
         raise SpecError(f"There is no {path}.")
     folder = Path(root).expanduser() if root else path.parent

@@ -10,7 +10,7 @@ from keras_twostream._opencv import cv2
 from keras_twostream.detection import saliency
 from keras_twostream.detection.geometry import as_boxes, clip, from_sizes
 from keras_twostream.detection.windows import windows
-from keras_twostream.errors import MissingLibraryError, SpecError
+from keras_twostream.errors import MissingLibraryError, SpecError, check_choice
 from keras_twostream.regions import RegionSpec
 
 SELECTIVE_MODES = ("fast", "quality", "single")
@@ -36,11 +36,7 @@ def selective_search(
         MissingLibraryError: If OpenCV was built without `ximgproc`.
         SpecError: If there is no such mode.
     """
-    if mode not in SELECTIVE_MODES:
-        raise SpecError(
-            f"`mode` must be one of {', '.join(SELECTIVE_MODES)}. "
-            f"Received: mode={mode!r}"
-        )
+    check_choice("mode", mode, SELECTIVE_MODES)
     search = _segmentation().createSelectiveSearchSegmentation()
     search.setBaseImage(np.ascontiguousarray(frame[..., ::-1]))
     if mode == "single":

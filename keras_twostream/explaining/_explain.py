@@ -9,7 +9,12 @@ import keras
 import numpy as np
 
 from keras_twostream import inspection, visual
-from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
+from keras_twostream.errors import (
+    SpecError,
+    UnknownNameError,
+    check_choice,
+    did_you_mean,
+)
 from keras_twostream.explaining._contributions import (
     coalitions,
     mixed,
@@ -118,11 +123,7 @@ def explain(
 
 
 def _check(method: str, grid: tuple[int, int, int]) -> None:
-    if method not in METHODS:
-        raise SpecError(
-            f"`method` must be one of {', '.join(METHODS)}. "
-            f"Received: method={method!r}.{did_you_mean(method, METHODS)}"
-        )
+    check_choice("method", method, METHODS)
     if len(grid) != 3 or not all(isinstance(n, int) and n > 0 for n in grid):
         raise SpecError(
             "`grid` must be three whole numbers, the parts in time, height "

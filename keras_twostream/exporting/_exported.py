@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from keras_twostream import _files, hub, inspection
-from keras_twostream.errors import SpecError, did_you_mean
+from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.exporting import _artefacts, _checks, _network
 from keras_twostream.exporting._artefacts import FORMATS, PRECISIONS
 from keras_twostream.exporting._checks import Source
@@ -232,11 +232,8 @@ class _Job:
 def _format_of(path: Path, format: str | None) -> str:
     """Return the format, which must agree with the ending of the path."""
     by_suffix = {suffix: name for name, suffix in FORMATS.items()}
-    if format is not None and format not in FORMATS:
-        raise SpecError(
-            f"`format` must be one of {', '.join(FORMATS)}. Received: "
-            f"format={format!r}.{did_you_mean(format, FORMATS)}"
-        )
+    if format is not None:
+        check_choice("format", format, FORMATS)
     suffix = path.suffix.lower()
     if format is None:
         format = by_suffix.get(suffix)
@@ -253,11 +250,7 @@ def _format_of(path: Path, format: str | None) -> str:
 def _check_options(
     format: str, precision: str, batch: int | None, calibrate: Any
 ) -> None:
-    if precision not in PRECISIONS:
-        raise SpecError(
-            f"`precision` must be one of {', '.join(PRECISIONS)}. "
-            f"Received: precision={precision!r}"
-        )
+    check_choice("precision", precision, PRECISIONS)
     if batch is not None and batch < 1:
         raise SpecError(
             "`batch` must be 1 or more, or None for any number. "

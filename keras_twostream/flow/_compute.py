@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_twostream.errors import SpecError, did_you_mean
+from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.flow import _opencv_flow
 from keras_twostream.flow._camera import without_camera
 from keras_twostream.flow._frames import checked, to_grey
@@ -102,11 +102,7 @@ def compute_pairs(
 
 def _solver(algorithm: str, parameters: dict[str, Any]) -> _Solver:
     """Return a function of checked frames and distinct, ascending pairs."""
-    if algorithm not in ALGORITHMS:
-        raise SpecError(
-            f"`algorithm` must be one of {', '.join(ALGORITHMS)}. Received: "
-            f"algorithm={algorithm!r}.{did_you_mean(algorithm, ALGORITHMS)}"
-        )
+    check_choice("algorithm", algorithm, ALGORITHMS)
     if algorithm == "tvl1":
         # Keras is slow to import; the other algorithms do without it.
         from keras_twostream.flow import _compiled, _tvl1

@@ -7,7 +7,7 @@ y2, ...; L is 1 for a single field.
 import numpy as np
 
 from keras_twostream._opencv import cv2
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.spec import BOTH_WAYS, STACKINGS, TRAJECTORIES
 
 _ENCODED = {8: np.uint8, 16: np.uint16}
@@ -177,11 +177,7 @@ def stack(
             "`fields` must have shape (L, H, W, 2). "
             f"Received: shape={fields.shape}"
         )
-    if stacking not in STACKINGS:
-        raise SpecError(
-            f"`stacking` must be one of {', '.join(STACKINGS)}. "
-            f"Received: stacking={stacking!r}"
-        )
+    check_choice("stacking", stacking, STACKINGS)
     sampled = fields
     if stacking in TRAJECTORIES:
         ways = np.split(fields, 2) if stacking in BOTH_WAYS else [fields]

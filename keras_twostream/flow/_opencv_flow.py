@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 
 from keras_twostream._opencv import cv2
-from keras_twostream.errors import MissingLibraryError, SpecError, did_you_mean
+from keras_twostream.errors import (
+    MissingLibraryError,
+    check_choice,
+)
 
 DIS_PRESETS = ("ultrafast", "fast", "medium")
 # Pixels of a side below which OpenCV's DIS reads beyond its images.
@@ -44,11 +47,7 @@ def dis(
     Raises:
         SpecError: If there is no such preset.
     """
-    if preset not in DIS_PRESETS:
-        raise SpecError(
-            f"`preset` must be one of {', '.join(DIS_PRESETS)}. "
-            f"Received: preset={preset!r}.{did_you_mean(preset, DIS_PRESETS)}"
-        )
+    check_choice("preset", preset, DIS_PRESETS)
     solver, scale = _solver(("dis", preset), lambda: _new_dis(preset))
     # For a small image OpenCV lowers the finest scale, and would keep it low
     # for all images after that one.

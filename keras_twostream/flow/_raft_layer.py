@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_twostream.errors import SpecError, did_you_mean
+from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.flow import _weights
 from keras_twostream.flow._clip_pairs import as_pairs, frame_numbers
 from keras_twostream.flow._raft import Refinement
@@ -134,11 +134,7 @@ def check_parameters(network: str, updates: int) -> None:
     Raises:
         SpecError: If either is wrong.
     """
-    if network not in SIZES:
-        raise SpecError(
-            f"`network` must be one of {', '.join(SIZES)}. Received: "
-            f"network={network!r}.{did_you_mean(network, SIZES)}"
-        )
+    check_choice("network", network, SIZES)
     whole = isinstance(updates, int) and not isinstance(updates, bool)
     if not whole or updates < 1:
         raise SpecError(

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_choice
 
 CONSENSUSES = ("average", "max", "weighted", "top_k", "attention")
 
@@ -41,11 +41,7 @@ class SegmentConsensus(keras.layers.Layer):
         self, method: str = "average", k: int = 3, **kwargs: Any
     ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
-        if method not in CONSENSUSES:
-            raise SpecError(
-                f"`consensus` must be one of {', '.join(CONSENSUSES)}. "
-                f"Received: consensus={method!r}"
-            )
+        check_choice("consensus", method, CONSENSUSES)
         if k < 1:
             raise SpecError(f"`k` must be 1 segment or more. Received: k={k!r}")
         self.method = method

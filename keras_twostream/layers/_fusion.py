@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_choice
 
 FUSIONS = ("sum", "max", "concat", "conv", "bilinear", "conv3d")
 _LEARNED = ("conv", "conv3d")
@@ -110,11 +110,7 @@ class StreamFusion(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if method not in FUSIONS:
-            raise SpecError(
-                f"`fusion` must be one of {', '.join(FUSIONS)}. "
-                f"Received: fusion={method!r}"
-            )
+        check_choice("fusion", method, FUSIONS)
         self.method = method
         self.activation = keras.activations.get(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)

@@ -9,11 +9,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.spec import SCORE_FUSIONS
 
 # Both weigh by concentration; the second takes the best of a video's clips.
 SCI = ("sci", "sci_max")
+OUTPUTS = ("fused", "streams", "steps")
 _FAINT = 1e-7  # keeps a mean over uniform scores defined
 
 
@@ -92,7 +93,7 @@ class ScoreFusion(keras.layers.Layer):
         self, weights: Sequence[float], method: str = "logits", **kwargs: Any
     ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
-        _check_method(method)
+        check_choice("method", method, SCORE_FUSIONS)
         self.weights_ = [float(weight) for weight in weights]
         self.method = method
 
@@ -141,7 +142,7 @@ class AverageScores(keras.layers.Layer):
 
     def __init__(self, method: str = "logits", **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
-        _check_method(method)
+        check_choice("method", method, SCORE_FUSIONS)
         self.method = method
 
     def call(self, scores):
@@ -203,7 +204,7 @@ def classifier(
             a number of classes is not positive, or a data set or the
             activation has no fit name.
     """
-    _check_outputs(outputs)
+    check_choice("outputs", outputs, OUTPUTS)
     _check_heads(heads or {"classes": num_classes})
     _check_activation(activation)
     score = head or partial(
@@ -229,22 +230,6 @@ def classifier(
                     x, activation, f"_{stream}{suffix}"
                 )
     return results[""] if list(results) == [""] else results
-
-
-def _check_method(method: str) -> None:
-    if method not in SCORE_FUSIONS:
-        raise SpecError(
-            f"`method` must be one of {', '.join(SCORE_FUSIONS)}. "
-            f"Received: method={method!r}"
-        )
-
-
-def _check_outputs(outputs: str) -> None:
-    if outputs not in ("fused", "streams", "steps"):
-        raise SpecError(
-            "`outputs` must be fused, streams or steps. "
-            f"Received: outputs={outputs!r}"
-        )
 
 
 def _check_steps(outputs: str, scores: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.registry import current_build
 from keras_twostream.spec import ClipSpec
 
@@ -281,12 +281,7 @@ def stream_inputs(
             f"The network needs a crop of {smallest} x {smallest} pixels or "
             f"more. Received: crop={spec.crop!r}"
         )
-    if normalization not in NORMALIZATIONS:
-        raise SpecError(
-            "`normalization` must be one of "
-            f"{', '.join(sorted(NORMALIZATIONS))}. "
-            f"Received: normalization={normalization!r}"
-        )
+    check_choice("normalization", normalization, sorted(NORMALIZATIONS))
     size = spec.crop if fixed_size else (None, None)
     card = _card()
     inputs, clips = [], {}

@@ -33,7 +33,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.layers import (
     BatchNormalization,
     CeilMaxPooling2D,
@@ -260,10 +260,7 @@ def _check(spec: ClipSpec, head: str, width: float) -> None:
             f"must be 1. Received: clip_length={spec.clip_length}, "
             f"flow_length={spec.flow_length}"
         )
-    if head not in HEADS:
-        raise SpecError(
-            f"`head` must be one of {', '.join(HEADS)}. Received: head={head!r}"
-        )
+    check_choice("head", head, HEADS)
     if not 0 < width <= 4:
         raise SpecError(
             "`width` is a share of the paper's widths, greater than 0 and 4 "

@@ -23,7 +23,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import check_choice
 from keras_twostream.layers import (
     BatchNormalization,
     MaxPooling3D,
@@ -183,16 +183,8 @@ def c3d(
     model = keras_twostream.models.c3d(101, variant="small")
     ```
     """
-    if pool_padding not in POOL_PADDINGS:
-        raise SpecError(
-            f"`pool_padding` must be one of {', '.join(POOL_PADDINGS)}. "
-            f"Received: pool_padding={pool_padding!r}"
-        )
-    if variant not in VARIANTS:
-        raise SpecError(
-            f"`variant` must be one of {', '.join(VARIANTS)}. "
-            f"Received: variant={variant!r}"
-        )
+    check_choice("pool_padding", pool_padding, POOL_PADDINGS)
+    check_choice("variant", variant, VARIANTS)
     spec = SPEC.replace(streams=streams, clip_length=clip_length).replace(
         **(clip_spec or {})
     )

@@ -19,7 +19,7 @@ from typing import Any
 
 import keras
 
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import check_choice
 from keras_twostream.layers import (
     ContextFovea,
     FoldTime,
@@ -189,8 +189,8 @@ def context_fovea(
     )
     ```
     """
-    _check("fusion", fusion, CLIPS)
-    _check("streams", tuple(streams), [("rgb",)])
+    check_choice("fusion", fusion, CLIPS)
+    check_choice("streams", tuple(streams), [("rgb",)])
     length, stride = CLIPS[fusion]
     spec = SPEC.replace(
         streams=streams,
@@ -200,7 +200,7 @@ def context_fovea(
         crop=FOVEA_CROP if multiresolution else SPEC.crop,
     ).replace(**(clip_spec or {}))
     if fusion in ("late", "slow"):
-        _check("clip_length", spec.clip_length, [length])
+        check_choice("clip_length", spec.clip_length, [length])
     inputs, x = stream_inputs(
         spec, normalization, fixed_size=True, smallest=SMALLEST
     )
@@ -224,11 +224,3 @@ def context_fovea(
         average_steps=True,
     )
     return keras.Model(inputs, scores, name="context_fovea")
-
-
-def _check(name: str, value: Any, choices: Any) -> None:
-    if value not in choices:
-        raise SpecError(
-            f"`{name}` must be {' or '.join(map(str, choices))}. "
-            f"Received: {name}={value!r}"
-        )

@@ -46,7 +46,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.layers import (
     AbsoluteDifference,
     ChannelPermutation,
@@ -271,7 +271,7 @@ def fstcn(
     model = keras_twostream.models.fstcn(51, transformation="plane")
     ```
     """
-    _check(transformation)
+    check_choice("transformation", transformation, TRANSFORMATIONS)
     base = FRAME_SPEC if auxiliary else SPEC
     spec = base.replace(
         streams=streams, clip_length=clip_length or base.clip_length
@@ -301,14 +301,6 @@ def fstcn(
         average_steps=auxiliary,
     )
     return keras.Model(inputs, scores, name="fstcn")
-
-
-def _check(transformation: str) -> None:
-    if transformation not in TRANSFORMATIONS:
-        raise SpecError(
-            "`transformation` must be line or plane. "
-            f"Received: transformation={transformation!r}"
-        )
 
 
 def _check_spec(spec: ClipSpec, auxiliary: bool) -> None:

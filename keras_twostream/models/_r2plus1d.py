@@ -24,7 +24,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import check_choice
 from keras_twostream.layers import (
     BatchNormalization,
     SpatialConv,
@@ -221,7 +221,8 @@ def r2plus1d(
     model = keras_twostream.models.r2plus1d(101, streams=("rgb", "flow"))
     ```
     """
-    _check(depth, midplanes)
+    check_choice("depth", depth, BLOCKS)
+    check_choice("midplanes", midplanes, MIDPLANES)
     spec = SPEC.replace(streams=streams, clip_length=clip_length).replace(
         **(clip_spec or {})
     )
@@ -242,13 +243,3 @@ def r2plus1d(
         activation=classifier_activation,
     )
     return keras.Model(inputs, scores, name="r2plus1d")
-
-
-def _check(depth: int, convention: str) -> None:
-    if depth not in BLOCKS:
-        raise SpecError(f"`depth` must be 18 or 34. Received: depth={depth!r}")
-    if convention not in MIDPLANES:
-        raise SpecError(
-            "`midplanes` must be torchvision or vmz. "
-            f"Received: midplanes={convention!r}"
-        )

@@ -14,13 +14,13 @@ softmax. Partial batch normalisation (section 3.2), which freezes all batch
 normalisation but the first, is a matter of training, not of this file.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import layers
 
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import check_choice
 from keras_twostream.layers import (
     FoldTime,
     FrameDifference,
@@ -140,8 +140,8 @@ def temporal_segment(
     model = keras_twostream.models.temporal_segment(51, consensus="top_k")
     ```
     """
-    _check("modality", modality, MODALITIES)
-    _check("backbone", backbone, BACKBONES)
+    check_choice("modality", modality, MODALITIES)
+    check_choice("backbone", backbone, BACKBONES)
     spec = SPEC.replace(
         streams=streams,
         clip_length=clip_length,
@@ -170,11 +170,3 @@ def temporal_segment(
         head=_consensus_head(consensus, top_k),
     )
     return keras.Model(inputs, scores, name="temporal_segment")
-
-
-def _check(name: str, value: str, choices: Collection[str]) -> None:
-    if value not in choices:
-        raise SpecError(
-            f"`{name}` must be one of {', '.join(choices)}. "
-            f"Received: {name}={value!r}"
-        )

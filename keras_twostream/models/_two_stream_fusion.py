@@ -21,7 +21,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.layers import (
     AverageScores,
     FoldTime,
@@ -271,11 +271,7 @@ def _check(backbones, fusion, fuse_at, temporal_pool, clip_length) -> None:
             f"`backbones` must be two of {', '.join(TOWERS)}, for rgb and "
             f"flow. Received: backbones={backbones!r}"
         )
-    if temporal_pool not in TEMPORAL_POOLS:
-        raise SpecError(
-            "`temporal_pool` must be None, 2d or 3d. "
-            f"Received: temporal_pool={temporal_pool!r}"
-        )
+    check_choice("temporal_pool", temporal_pool, TEMPORAL_POOLS)
     if temporal_pool is None and clip_length > 1:
         raise SpecError(
             "`temporal_pool=None` takes one step; choose 2d or 3d for more. "

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_twostream.errors import WeightsError
+from keras_twostream.errors import WeightsError, check_choice
 
 INFLATIONS = ("average", "centre", "identity")
 CROSSINGS = ("mean", "tile", "cyclic")
@@ -37,7 +37,7 @@ def inflate(kernel: np.ndarray, time: int, how: str = "average") -> np.ndarray:
     Raises:
         WeightsError: If `how` or the shape is none of these.
     """
-    _check_choice("how", how, INFLATIONS)
+    check_choice("how", how, INFLATIONS, WeightsError)
     if kernel.ndim != 4 or time < 1:
         raise WeightsError(
             "`inflate` takes a kernel (height, width, inputs, outputs) and "
@@ -75,7 +75,7 @@ def cross_modality(
     Raises:
         WeightsError: If `how` is none of these.
     """
-    _check_choice("how", how, CROSSINGS)
+    check_choice("how", how, CROSSINGS, WeightsError)
     inputs = kernel.shape[-2]
     if how == "mean":
         mean = kernel.mean(axis=-2, keepdims=True, dtype=np.float64)
@@ -146,11 +146,3 @@ def fit(
             "model with the options the weights were made for."
         )
     return array
-
-
-def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise WeightsError(
-            f"`{name}` must be one of {', '.join(choices)}. "
-            f"Received: {name}={value!r}"
-        )

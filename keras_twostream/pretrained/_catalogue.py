@@ -22,6 +22,7 @@ from keras_twostream.errors import (
     RegistrationError,
     UnknownNameError,
     WeightsError,
+    check_choice,
     did_you_mean,
 )
 from keras_twostream.pretrained import _folder
@@ -125,10 +126,8 @@ def list_weights(
     keras_twostream.list_weights(data="kinetics400", head_trained=True)
     ```
     """
-    if task not in (None, *TASKS):
-        raise UnknownNameError(
-            f"`task` must be one of {', '.join(TASKS)}. Received: {task!r}"
-        )
+    if task is not None:
+        check_choice("task", task, TASKS, UnknownNameError)
     found = [
         spec
         for spec in _all().values()

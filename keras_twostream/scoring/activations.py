@@ -15,7 +15,7 @@ from keras_twostream._arrays import whole
 from keras_twostream._files import write_array, write_bytes
 from keras_twostream.data import layouts
 from keras_twostream.data.cutting.clip_sources import Views, view_clips
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.spec import ClipSpec
 
 FILE_FORMATS = ("safetensors", "npy")
@@ -172,11 +172,7 @@ def has_features(
 
 
 def _files(target, taps: Sequence[str], file_format: str) -> list[Path]:
-    if file_format not in FILE_FORMATS:
-        raise SpecError(
-            f"`file_format` must be one of {', '.join(FILE_FORMATS)}. "
-            f"Received: file_format={file_format!r}"
-        )
+    check_choice("file_format", file_format, FILE_FORMATS)
     target = Path(target)
     if file_format == "safetensors":
         return [target.with_name(f"{target.name}.safetensors")]

@@ -17,7 +17,7 @@ import numpy as np
 
 from keras_twostream import _acceleration, _files, onnx_files
 from keras_twostream._arrays import bytes_of
-from keras_twostream.errors import SpecError, did_you_mean
+from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.onnx_files import Clips
 from keras_twostream.pretrained._verify import cache_folder
 from keras_twostream.scoring.scorer import add_scores
@@ -131,11 +131,7 @@ def check_engine(asked: str) -> None:
             export.
         MissingLibraryError: If ONNX Runtime is asked for and not installed.
     """
-    if asked not in ENGINES:
-        raise SpecError(
-            f"`engine` must be one of {', '.join(ENGINES)}. "
-            f"Received: engine={asked!r}.{did_you_mean(asked, ENGINES)}"
-        )
+    check_choice("engine", asked, ENGINES)
     if asked != "onnxruntime":
         return
     onnx_files.check_installed("The engine onnxruntime")

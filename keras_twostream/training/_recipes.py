@@ -9,12 +9,18 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from keras_twostream._arrays import whole
-from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
+from keras_twostream.errors import (
+    SpecError,
+    UnknownNameError,
+    check_choice,
+    check_fields,
+    did_you_mean,
+)
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("constant", "steps", "cosine", "one_cycle", "plateau")
@@ -185,7 +191,7 @@ class Recipe:
         frozen = (frozen,) if isinstance(frozen, str) else tuple(frozen)
         object.__setattr__(self, "frozen", frozen)
         object.__setattr__(self, "stages", tuple(self.stages))
-        _check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
         for name in TABLES:
             _check_table(name, getattr(self, name))
         _check_schedule(self.schedule)
@@ -240,8 +246,7 @@ class Recipe:
         Raises:
             SpecError: If a field is unknown or has a wrong value.
         """
-        for name in changes:
-            _check_field(name)
+        _check_fields(changes)
         return dataclasses.replace(self, **changes)
 
     def with_entries(self, changes: Mapping[str, Any]) -> "Recipe":
@@ -335,22 +340,18 @@ def recipe_from_dict(values: Mapping[str, Any]) -> Recipe:
     Raises:
         SpecError: If a field is unknown or has a wrong value.
     """
-    for name in values:
-        _check_field(name)
+    _check_fields(values)
     return Recipe(**values)
 
 
-def _check_field(name: str) -> None:
+def _check_fields(names: Iterable[str]) -> None:
     known = [field.name for field in dataclasses.fields(Recipe)]
-    if name not in known:
-        raise SpecError(
-            f"A recipe has no field {name!r}.{did_you_mean(name, known)}"
-        )
+    check_fields("A recipe", names, known)
 
 
 def _table(values: Mapping[str, Any], field: str, name: str) -> Any:
     """Return the table that holds `name`, a "field.entry" of a recipe."""
-    _check_field(field)
+    _check_fields([field])
     table = values.get(field, {})
     if field not in TABLES or not isinstance(table, Mapping):
         raise SpecError(
@@ -376,7 +377,7 @@ def _check_table(name: str, value: Any) -> None:
 
 
 def _check_schedule(schedule: Mapping[str, Any]) -> None:
-    _check_choice("schedule.name", schedule.get("name"), SCHEDULES)
+    check_choice("schedule.name", schedule.get("name"), SCHEDULES)
     at = schedule.get("at")
     if schedule["name"] == "steps" and not isinstance(at, list | tuple):
         raise SpecError(
@@ -389,14 +390,6 @@ def _check_schedule(schedule: Mapping[str, Any]) -> None:
     for name, rule in SCHEDULE_NUMBERS.items():
         if name in schedule:
             _check_number(f"schedule.{name}", schedule[name], *rule)
-
-
-def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise SpecError(
-            f"A recipe's `{name}` must be one of {', '.join(choices)}. "
-            f"Received: {name}={value!r}"
-        )
 
 
 def _check_numbers(recipe: Recipe) -> None:

@@ -103,7 +103,7 @@ def test_early_fusion_collapses_time_at_once():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fusion": "middle"}, "`fusion` must be single or early"),
+        ({"fusion": "middle"}, "`fusion` must be one of single, early"),
         ({"fusion": "slow", "clip_length": 4}, "`clip_length` must be 10"),
         ({"streams": ("flow",)}, "`streams` must be"),
     ],

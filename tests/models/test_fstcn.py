@@ -100,7 +100,7 @@ def test_flow_and_single_frames_are_refused():
 
 
 def test_an_unknown_transformation_is_refused():
-    with pytest.raises(SpecError, match="must be line or plane"):
+    with pytest.raises(SpecError, match="must be one of line, plane"):
         kts.models.fstcn(transformation="volume")
 
 

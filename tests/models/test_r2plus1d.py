@@ -74,7 +74,7 @@ def test_the_two_conventions_differ_in_the_second_convolution(model):
 
 
 def test_unknown_options_list_the_choices():
-    with pytest.raises(SpecError, match="must be 18 or 34"):
+    with pytest.raises(SpecError, match="must be one of 18, 34"):
         kts.models.r2plus1d(depth=50)
-    with pytest.raises(SpecError, match="must be torchvision or vmz"):
+    with pytest.raises(SpecError, match="must be one of torchvision, vmz"):
         kts.models.r2plus1d(midplanes="caffe2")

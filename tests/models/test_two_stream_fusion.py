@@ -201,7 +201,7 @@ def test_one_stream_alone_has_no_fusion():
         ({"fuse_at": "conv9"}, UnknownNameError, "both towers have.*conv9"),
         ({"fuse_at": "conv5_9"}, UnknownNameError, "both towers have"),
         ({"backbones": ("vgg16",)}, SpecError, "must be two of vgg16, cnn_m"),
-        ({"temporal_pool": "1d"}, SpecError, "None, 2d or 3d"),
+        ({"temporal_pool": "1d"}, SpecError, "one of None, 2d, 3d"),
         (
             {"temporal_pool": None, "clip_length": 2},
             SpecError,

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_twostream._schema import Rule, check
 from keras_twostream.data.video import READER_VERSION
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.spec import (
     BOTH_WAYS,
     RESIZE_FILTERS,
@@ -241,11 +241,7 @@ def _check(contract: Contract) -> None:
         "flow_encoding": ENCODINGS,
     }
     for name, allowed in choices.items():
-        if getattr(contract, name) not in allowed:
-            raise SpecError(
-                f"`{name}` must be one of {', '.join(map(str, allowed))}. "
-                f"Received: {name}={getattr(contract, name)!r}"
-            )
+        check_choice(name, getattr(contract, name), allowed)
     if contract.flow_encoding == "jpeg" and contract.bits != 8:
         raise SpecError(
             "JPEG holds 8 bits. Received: flow_encoding='jpeg', "

@@ -16,7 +16,7 @@ from keras_twostream.data.cutting.cropping import (
     centre,
     fit_inside,
 )
-from keras_twostream.errors import SpecError, did_you_mean
+from keras_twostream.errors import check_choice
 
 SCALES = (1.0, 0.875, 0.75, 0.66)
 _SNAP = 3  # sizes within 3 pixels of the target are the target (Wang 2015)
@@ -148,12 +148,7 @@ def get_augmentation(name: str | Draw) -> Draw:
     """
     if callable(name):
         return name
-    if name not in AUGMENTATIONS:
-        raise SpecError(
-            f"`augment` must be one of {', '.join(AUGMENTATIONS)}, or a "
-            f"function. Received: augment={name!r}."
-            f"{did_you_mean(str(name), AUGMENTATIONS)}"
-        )
+    check_choice("augment", name, AUGMENTATIONS, otherwise=", or a function")
     return AUGMENTATIONS[name]
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.spec import ClipSpec
 
 SHORT = ("loop", "pad")
@@ -55,11 +55,7 @@ def frames_of(
     Raises:
         SpecError: If `short` is not one of the two, or there is no frame.
     """
-    if short not in SHORT:
-        raise SpecError(
-            f"`short` must be one of {', '.join(SHORT)}. "
-            f"Received: short={short!r}"
-        )
+    check_choice("short", short, SHORT)
     if frames < 1:
         raise SpecError(f"A video has at least 1 frame. Received: {frames}")
     placement = np.asarray(placement, np.int64)

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_twostream._opencv import cv2
 from keras_twostream.data.video import resizing
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import check_choice
 from keras_twostream.spec import ClipSpec
 
 FLOW_VALUES = ("scaled", "unscaled")
@@ -98,11 +98,7 @@ def flow_scale(crop: Crop, values: str = "scaled") -> np.ndarray:
     Raises:
         SpecError: If `values` is not one of the two.
     """
-    if values not in FLOW_VALUES:
-        raise SpecError(
-            f"`values` must be one of {', '.join(FLOW_VALUES)}. "
-            f"Received: values={values!r}"
-        )
+    check_choice("values", values, FLOW_VALUES)
     scale = np.ones(2)
     if values == "scaled":
         scale = np.divide(crop.size, (crop.height, crop.width))[::-1].copy()
@@ -193,11 +189,7 @@ def view_crops(
     Raises:
         SpecError: If there is no such set of crops.
     """
-    if name not in VIEW_CROPS:
-        raise SpecError(
-            f"`crops` must be one of {', '.join(VIEW_CROPS)}. "
-            f"Received: crops={name!r}"
-        )
+    check_choice("crops", name, VIEW_CROPS)
     if name == "centre":
         return [_middle(height, width, size, rounding)]
     return VIEW_CROPS[name](height, width, size)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_twostream.errors import SpecError, did_you_mean
+from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.spec import SAMPLINGS, ClipSpec
 
 CLIP_TAG, ORDER_TAG = 1, 2
@@ -219,11 +219,7 @@ def get_sampler(name: str | Sampler | None, spec: ClipSpec) -> Sampler:
     if name is None:
         whole_video = spec.sampling in ("segments", "whole")
         name = spec.sampling if whole_video else "multi_stride"
-    if name not in SAMPLERS:
-        raise SpecError(
-            f"`sampler` must be one of {', '.join(SAMPLERS)}, or a function. "
-            f"Received: sampler={name!r}.{did_you_mean(name, SAMPLERS)}"
-        )
+    check_choice("sampler", name, SAMPLERS, otherwise=", or a function")
     return SAMPLERS[name]
 
 
@@ -267,11 +263,7 @@ def views(
         SpecError: If the protocol or the number of clips is invalid.
     """
     protocol = spec.sampling if protocol is None else protocol
-    if protocol not in SAMPLINGS:
-        raise SpecError(
-            f"`protocol` must be one of {', '.join(SAMPLINGS)}. "
-            f"Received: protocol={protocol!r}"
-        )
+    check_choice("protocol", protocol, SAMPLINGS)
     if not (clips is None and protocol == "dense") and not (
         isinstance(clips, int | np.integer) and clips > 0
     ):

@@ -19,7 +19,7 @@ from keras_twostream.data.extraction.jobs import (
     open_jobs,
 )
 from keras_twostream.data.extraction.remote_jobs import find_remote_jobs
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import check_choice
 from keras_twostream.spec import IN_GRAPH_FLOW
 
 ENGINES = ("local", "ray")
@@ -109,11 +109,7 @@ def extract(
     Example:
         >>> extract("videos", "cache", Contract.of(kts.clip_spec(model)))
     """
-    if engine not in ENGINES:
-        raise SpecError(
-            f"`engine` must be one of {', '.join(ENGINES)}. "
-            f"Received: engine={engine!r}"
-        )
+    check_choice("engine", engine, ENGINES)
     jobs = _find(source, root, format)
     _fetch_flow(contract)
     folder = open_folder(addresses.without_file(out))

@@ -31,7 +31,7 @@ from keras_twostream.data.lists.items import Item, Listing, Request
 from keras_twostream.data.lists.labels import check_labels
 from keras_twostream.data.lists.rows import explained, header_of
 from keras_twostream.data.lists.rows import lines as rows_of
-from keras_twostream.errors import SpecError, did_you_mean
+from keras_twostream.errors import SpecError, check_choice
 
 LIST_SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".xml")
 SUBSET_FOLDERS = frozenset(
@@ -269,11 +269,7 @@ def read_annotations(
             "`label` names a column of a CSV. Received: "
             f"label={label!r}, format={format!r}"
         )
-    if format not in FORMATS:
-        raise SpecError(
-            f"`format` must be one of {', '.join(FORMATS)}. Received: "
-            f"format={format!r}.{did_you_mean(format, FORMATS)}"
-        )
+    check_choice("format", format, FORMATS)
     root = None if root is None else Path(root).expanduser()
     with explained(str(path)):
         listing = FORMATS[format](Request(path, split, subset, root, label))

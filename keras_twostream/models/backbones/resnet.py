@@ -8,7 +8,7 @@ import dataclasses
 
 from keras import KerasTensor, layers
 
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.layers import (
     BatchNormalization,
     CeilMaxPooling2D,
@@ -114,11 +114,7 @@ def stem(
     Raises:
         SpecError: If pool_padding is not one of its choices.
     """
-    if pool_padding not in POOL_PADDINGS:
-        raise SpecError(
-            f"`pool_padding` must be one of {', '.join(POOL_PADDINGS)}. "
-            f"Received: pool_padding={pool_padding!r}"
-        )
+    check_choice("pool_padding", pool_padding, POOL_PADDINGS)
     x = layers.ZeroPadding2D(
         3, data_format="channels_last", name=f"{stream}_conv1_pad"
     )(x)
@@ -293,11 +289,7 @@ def _letter(index: int, count: int) -> str:
 
 
 def _check(depth: int, stride_in: str) -> None:
-    if depth not in BLOCKS:
-        choices = ", ".join(map(str, BLOCKS))
-        raise SpecError(
-            f"`depth` must be one of {choices}. Received: depth={depth!r}"
-        )
+    check_choice("depth", depth, BLOCKS)
     if stride_in not in ("1x1", "3x3"):
         raise SpecError(
             "`stride_in` must be 1x1 (He et al.) or 3x3 (torchvision). "
