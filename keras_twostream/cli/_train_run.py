@@ -310,11 +310,6 @@ def _settings(flags: dict[str, Any], lists: Lists, seed: int) -> RunSettings:
     )
 
 
-def _asked_batch(flags: dict[str, Any]) -> int | None:
-    """Return the batch size that the user asked for, which stays fixed."""
-    return flags["batch_size"] or dict(flags["changes"]).get("batch_size")
-
-
 def _callbacks(
     flags: dict[str, Any], lists: Lists, recipe: training.Recipe
 ) -> list[keras.callbacks.Callback]:

@@ -9,7 +9,6 @@ from keras_twostream.detection.learning import (
 from keras_twostream.detection.learning import train_detector as train_detector
 from keras_twostream.detection.linking import Path as Path
 from keras_twostream.detection.linking import link as link
-from keras_twostream.detection.linking import path_score as path_score
 from keras_twostream.detection.measures import Curve as Curve
 from keras_twostream.detection.measures import Detections as Detections
 from keras_twostream.detection.measures import (

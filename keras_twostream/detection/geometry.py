@@ -72,6 +72,26 @@ def areas(boxes: np.ndarray) -> np.ndarray:
     return sides[..., 0] * sides[..., 1]
 
 
+def sums(total: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Return the sums of an image over the pixels of boxes.
+
+    Args:
+        total: (H + 1, W + 1), the integral of the image, as OpenCV gives it.
+        boxes: (N, 4), within the image, rounded to whole pixels here.
+
+    Returns:
+        (N,).
+    """
+    left, top, right, low = np.rint(boxes).astype(int).T
+    right, low = right + 1, low + 1
+    return (
+        total[low, right]
+        - total[top, right]
+        - total[low, left]
+        + total[top, left]
+    )
+
+
 def overlaps(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return the intersection over union of all pairs of boxes.
 

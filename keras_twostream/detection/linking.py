@@ -66,22 +66,6 @@ def link(
     return paths
 
 
-def path_score(boxes: np.ndarray, scores: np.ndarray, weight: float = 1.0):
-    """Return the score of one path.
-
-    Args:
-        boxes: (T, 4).
-        scores: (T,).
-        weight: Weight of the overlap.
-
-    Returns:
-        The sum of the edge values divided by T.
-    """
-    steps = range(len(boxes) - 1)
-    edges = _edges(boxes[:, None], scores[:, None], weight)
-    return float(sum(edges[t][0, 0] for t in steps)) / len(boxes)
-
-
 def _edges(boxes, scores, weight: float) -> list[np.ndarray]:
     """Return the (N, M) values of edges between consecutive frames."""
     frames = [

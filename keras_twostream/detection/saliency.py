@@ -8,6 +8,7 @@ of all salient pixels of the frame.
 import numpy as np
 
 from keras_twostream._opencv import cv2
+from keras_twostream.detection.geometry import areas, sums
 
 _FILTER = (5, 5)
 _LEVEL = 0.2  # threshold of salience, or this share of the largest:
@@ -63,7 +64,8 @@ def inclusion(boxes: np.ndarray, salient: np.ndarray) -> np.ndarray:
     Returns:
         (N,), 0..1.
     """
-    return _sums(boxes, salient) / max(1, int(salient.sum()))
+    total = cv2.integral(salient.astype(np.uint8))
+    return sums(total, boxes) / max(1, int(salient.sum()))
 
 
 def mean_within(boxes: np.ndarray, moving: np.ndarray) -> np.ndarray:
@@ -76,24 +78,5 @@ def mean_within(boxes: np.ndarray, moving: np.ndarray) -> np.ndarray:
     Returns:
         (N,).
     """
-    left, top, right, low = _corners(boxes)
-    pixels = (right - left + 1) * (low - top + 1)
-    return _sums(boxes, moving) / pixels
-
-
-def _sums(boxes: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """Return the (N,) sums of the image over the pixels of each box."""
-    total = np.pad(image.astype(float), ((1, 0), (1, 0)))
-    total = total.cumsum(axis=0).cumsum(axis=1)
-    left, top, right, low = _corners(boxes)
-    right, low = right + 1, low + 1
-    return (
-        total[low, right]
-        - total[top, right]
-        - total[low, left]
-        + total[top, left]
-    )
-
-
-def _corners(boxes: np.ndarray) -> np.ndarray:
-    return np.rint(boxes).astype(int).T
+    total = cv2.integral(moving.astype(np.float64))
+    return sums(total, boxes) / areas(np.rint(boxes))

@@ -12,7 +12,12 @@ import functools
 import numpy as np
 
 from keras_twostream._opencv import cv2
-from keras_twostream.detection.geometry import aligned_overlaps, clip
+from keras_twostream.detection.geometry import (
+    aligned_overlaps,
+    areas,
+    clip,
+    sums,
+)
 from keras_twostream.detection.saliency import magnitude
 
 _RING = 0.2  # width of the ring, in sides of the window
@@ -56,7 +61,7 @@ def windows(
     boxes = _grid(size, heights, tuple(shapes), stride)
     worth = motion * _contrast(boxes, magnitude(flow, stabilise=True))
     worth = worth + (1 - motion) * _contrast(boxes, _contours(frame))
-    worth = worth * _area(boxes) ** power
+    worth = worth * areas(boxes) ** power
     return _apart(boxes, worth, apart, limit)
 
 
@@ -111,25 +116,10 @@ def _contrast(boxes: np.ndarray, image: np.ndarray) -> np.ndarray:
     ring = _RING * (boxes[:, 2:] - boxes[:, :2] + 1)
     wider = np.concatenate([boxes[:, :2] - ring, boxes[:, 2:] + ring], axis=1)
     wider = np.rint(clip(wider, *image.shape))
-    inside, around = _sum(total, boxes), _sum(total, wider)
-    area, outer = _area(boxes), _area(wider)
+    inside, around = sums(total, boxes), sums(total, wider)
+    area, outer = areas(boxes), areas(wider)
     rest = (around - inside) / np.maximum(outer - area, 1)
     return (inside / area - rest) / max(float(image.mean()), 1e-6)
-
-
-def _area(boxes: np.ndarray) -> np.ndarray:
-    return (boxes[:, 2] - boxes[:, 0] + 1) * (boxes[:, 3] - boxes[:, 1] + 1)
-
-
-def _sum(total: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    left, top, right, low = boxes.astype(int).T
-    right, low = right + 1, low + 1
-    return (
-        total[low, right]
-        - total[top, right]
-        - total[low, left]
-        + total[top, left]
-    )
 
 
 def _apart(

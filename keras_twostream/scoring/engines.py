@@ -78,6 +78,10 @@ class Engine:
         self.used = "onnxruntime"
         return run(clips)
 
+    def scores(self, clips: Clips) -> Clips:
+        """Return the scores of a batch by output, from either runtime."""
+        return self(clips) or self._network.predict_on_batch(clips)
+
     def adding(
         self, add: Callable[..., Any], method: str
     ) -> Callable[..., Any]:

@@ -368,8 +368,7 @@ def _score(
             count = len(next(iter(batch.values())))
             with watch("network"):
                 # One batch shape avoids another compilation for the last one.
-                full = padded(batch, size)
-                scores = runtime(full) or network.predict_on_batch(full)
+                scores = runtime.scores(padded(batch, size))
             parts.append({name: s[:count] for name, s in scores.items()})
             done += count
             if progress is not None:

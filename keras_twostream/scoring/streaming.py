@@ -239,8 +239,7 @@ class _Watcher:
         self, model: keras.Model, spec: ClipSpec, name: str, engine: str
     ) -> None:
         self._model, self.spec, self._name = model, spec, name
-        self._network = predicting.kept_scorer(model)
-        self._runtime = Engine(engine, self._network, clips=1)
+        self._runtime = Engine(engine, predicting.kept_scorer(model), clips=1)
 
     def warm_up(self) -> None:
         """Compile before the first frame, so that it need not wait."""
@@ -261,7 +260,7 @@ class _Watcher:
         )
 
     def _scores(self, clip: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        scores = self._runtime(clip) or self._network.predict_on_batch(clip)
+        scores = self._runtime.scores(clip)
         return {name: np.asarray(rows) for name, rows in scores.items()}
 
     def answer(self, window: _Window, rolling: Rolling) -> LivePrediction:

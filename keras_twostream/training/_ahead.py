@@ -23,7 +23,7 @@ def build_ahead(model: keras.Model, dataset: tf.data.Dataset) -> None:
         model: A compiled model.
         dataset: A dataset of (clips, labels) or (clips, labels, weights).
     """
-    if not _is_alone(model):
+    if not _on_one_device(model):
         return
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
@@ -50,14 +50,14 @@ def step_alone(model: keras.Model) -> None:
     Args:
         model: A compiled model.
     """
-    if not _is_alone(model) or model.run_eagerly:
+    if not _on_one_device(model) or model.run_eagerly:
         return
     if model.steps_per_execution == 1:
         model.train_function = _taking_batches(model, model.train_step)
         model.test_function = _taking_batches(model, model.test_step)
 
 
-def _is_alone(model: keras.Model) -> bool:
+def _on_one_device(model: keras.Model) -> bool:
     """Return whether TensorFlow trains the model, on a single device."""
     if keras.backend.backend() != "tensorflow":
         return False

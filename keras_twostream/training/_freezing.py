@@ -7,10 +7,7 @@ import weakref
 import keras
 
 from keras_twostream.errors import SpecError
-from keras_twostream.inspection import operation_of
-from keras_twostream.training._partial_batch_norm import (
-    freeze_batch_norm,
-)
+from keras_twostream.inspection import operation_of, stream_layers
 from keras_twostream.training._recipes import Recipe
 
 # Names of the layers that a recipe froze, and the rates of the dropout that it
@@ -46,7 +43,7 @@ def freeze(model: keras.Model, recipe: Recipe) -> list[str]:
     for layer in wanted:
         layer.trainable = False
     if recipe.partial_batch_norm:
-        frozen += freeze_batch_norm(model)
+        frozen += _freeze_batch_norm(model)
     _frozen[model] = frozen
     return frozen
 
@@ -129,3 +126,25 @@ def _input(layer: keras.layers.Layer) -> list:
     if isinstance(layer, keras.layers.InputLayer):
         return []
     return layer.input
+
+
+def _freeze_batch_norm(model: keras.Model) -> list[str]:
+    """Freeze every batch normalisation but each stream's first.
+
+    This is partial batch normalisation (Wang et al. 2016, section 3.2). A
+    frozen layer keeps gamma and beta, and normalises by its moving mean and
+    variance in training too, as `frozen: true` does in the authors' Caffe.
+    Return the names of the frozen layers.
+    """
+    seen, frozen = set(), []
+    streams = tuple(stream_layers(model))
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            continue
+        stream = layer.name.split("_")[0]
+        stream = stream if stream in streams else ""
+        if stream in seen and layer.trainable:
+            layer.trainable = False
+            frozen.append(layer.name)
+        seen.add(stream)
+    return frozen

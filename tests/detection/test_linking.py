@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import loadmat
 
-from keras_twostream.detection.linking import link, path_score
+from keras_twostream.detection.linking import link
 from keras_twostream.detection.tracks import Tube
 from keras_twostream.errors import SpecError
 
@@ -81,17 +81,15 @@ def test_each_path_is_the_best_of_what_is_left(seed, length, weight):
             keep.remove(place)
 
 
-def test_a_path_s_own_score_is_what_linking_gave():
+def test_a_path_alone_has_the_score_that_it_had_among_others():
     rng = np.random.default_rng(5)
     corner = rng.uniform(0, 9, (6, 3, 2))
     boxes = np.concatenate([corner, corner + 8], axis=-1)
     scores = rng.normal(0, 1, (6, 3))
     for path in link(boxes, scores):
-        frames = np.arange(6)
-        score = path_score(
-            boxes[frames, path.places], scores[frames, path.places]
-        )
-        assert score == pytest.approx(path.score)
+        chosen = np.arange(6), path.places
+        (alone,) = link(boxes[chosen][:, None], scores[chosen][:, None])
+        assert alone.score == pytest.approx(path.score)
 
 
 def test_no_more_paths_than_asked_for():
@@ -114,9 +112,10 @@ def test_scores_of_the_authors_own_paths(shared):
     ]
     assert len(paths) == 240
     for path in paths:
-        boxes = path.boxes.astype(float)
-        score = path_score(boxes, path.scores.astype(float))
-        assert score == pytest.approx(path.total_score, abs=1e-6)
+        # A path alone: one box in each frame leaves nothing to choose.
+        boxes = path.boxes.astype(float)[:, None]
+        (ours,) = link(boxes, path.scores.astype(float)[:, None])
+        assert ours.score == pytest.approx(path.total_score, abs=1e-6)
 
 
 def test_linking_the_authors_boxes_finds_their_tubes(shared):
