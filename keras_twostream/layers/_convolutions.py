@@ -111,8 +111,59 @@ class GroupedConv2D(keras.layers.Layer):
         }
 
 
+class FlatConv(keras.layers.Layer):
+    """A 3-D convolution of a flat kernel, for layers that compute it in 2-D.
+
+    Args:
+        filters: Output channels.
+        kernel_size: k, odd.
+        use_bias: Whether to add a bias.
+        kernel_initializer: Initialiser of the kernel.
+        **kwargs: Keras's own, such as `name`.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int = 3,
+        *,
+        use_bias: bool = False,
+        kernel_initializer: Any = "he_normal",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def add_kernel(self, sides: tuple[int, int, int], channels: int) -> None:
+        """Add a kernel over time, height and width, and a bias if wanted."""
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(*sides, channels, self.filters),
+            initializer=self.kernel_initializer,
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias", shape=(self.filters,), initializer="zeros"
+            )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(
+                self.kernel_initializer
+            ),
+        }
+
+
 @keras.saving.register_keras_serializable(package="keras_twostream")
-class SpatialConv(keras.layers.Layer):
+class SpatialConv(FlatConv):
     """Convolution of each frame on its own: a 1 x k x k kernel.
 
     The same numbers as `keras.layers.Conv3D((1, k, k))` after a symmetric
@@ -123,8 +174,9 @@ class SpatialConv(keras.layers.Layer):
         filters: Output channels.
         kernel_size: k, odd.
         strides: Step through height and width.
-        use_bias: Whether to add a bias.
-        kernel_initializer: Initialiser of the `(1, k, k, in, out)` kernel.
+        **kwargs: `use_bias`, False by default; `kernel_initializer` of the
+            `(1, k, k, in, out)` kernel, He et al.'s by default; and Keras's
+            own, such as `name`.
 
     Input shape:
         `(B, T, H, W, C)`
@@ -138,30 +190,14 @@ class SpatialConv(keras.layers.Layer):
         filters: int,
         kernel_size: int = 3,
         strides: int = 1,
-        *,
-        use_bias: bool = False,
-        kernel_initializer: Any = "he_normal",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.filters = filters
-        self.kernel_size = kernel_size
+        super().__init__(filters, kernel_size, **kwargs)
         self.strides = strides
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):
         side = self.kernel_size
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(1, side, side, input_shape[-1], self.filters),
-            initializer=self.kernel_initializer,
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias", shape=(self.filters,), initializer="zeros"
-            )
+        self.add_kernel((1, side, side), input_shape[-1])
 
     def call(self, clip):
         _, time, height, width, channels = ops.shape(clip)
@@ -181,16 +217,7 @@ class SpatialConv(keras.layers.Layer):
         return (batch, time, *sides, self.filters)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(
-                self.kernel_initializer
-            ),
-        }
+        return {**super().get_config(), "strides": self.strides}
 
 
 @keras.saving.register_keras_serializable(package="keras_twostream")

@@ -12,6 +12,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_twostream.layers._convolutions import FlatConv
+
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
 class AverageThroughTime(keras.initializers.Initializer):
@@ -56,7 +58,7 @@ class IdentityThroughTime(keras.initializers.Initializer):
 
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
-class TemporalConv(keras.layers.Layer):
+class TemporalConv(FlatConv):
     """Convolution over time with full channel mixing: a k x 1 x 1 kernel.
 
     The same numbers as `keras.layers.Conv3D((k, 1, 1), padding="same")`,
@@ -68,6 +70,7 @@ class TemporalConv(keras.layers.Layer):
         kernel_size: k, taps through time, odd.
         use_bias: Whether to add a bias.
         kernel_initializer: Initialiser of the `(k, 1, 1, in, out)` kernel.
+        **kwargs: Keras's own, such as `name`.
 
     Input shape:
         `(B, T, H, W, C)`
@@ -76,32 +79,8 @@ class TemporalConv(keras.layers.Layer):
         `(B, T, H, W, filters)`
     """
 
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: int = 3,
-        *,
-        use_bias: bool = False,
-        kernel_initializer: Any = "he_normal",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.filters = filters
-        self.kernel_size = kernel_size
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-
     def build(self, input_shape):
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(self.kernel_size, 1, 1, input_shape[-1], self.filters),
-            initializer=self.kernel_initializer,
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias", shape=(self.filters,), initializer="zeros"
-            )
+        self.add_kernel((self.kernel_size, 1, 1), input_shape[-1])
 
     def call(self, clip):
         batch, time, height, width, channels = ops.shape(clip)
@@ -119,14 +98,3 @@ class TemporalConv(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.filters)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(
-                self.kernel_initializer
-            ),
-        }
