@@ -18,7 +18,9 @@ from keras_twostream.cli._settings import assignments
 
 @click.command("bench-data")
 @click.argument("data", metavar="DATA", type=click.Path(path_type=Path))
-@click.option("--cache", metavar="memory|DIR", help="As in train.")
+@click.option(
+    "--cache", metavar="memory|DIR", help="Cache of the videos, as in train."
+)
 @click.option("--model", help="Cut the clips that this model takes.")
 @click.option(
     "--spec",
@@ -35,13 +37,13 @@ from keras_twostream.cli._settings import assignments
     type=click.IntRange(1),
     default=20,
     show_default=True,
-    help="To time.",
+    help="Batches to time.",
 )
 @click.option(
     "--step",
     "step_seconds",
     type=click.FloatRange(min=0),
-    help="Seconds a training step takes: says how long it would wait.",
+    help="Seconds that a training step takes, to say how long it would wait.",
 )
 @click.option("--augment", help="Crops of training: multi_scale, random, ...")
 @click.option("--workers", type=click.IntRange(1), help="Videos read at once.")

@@ -46,7 +46,7 @@ SHIPPED = "action_tubes.actors"
 @click.option(
     "--every-action",
     is_flag=True,
-    help="Show what else people may do, not only their likeliest action.",
+    help="Show every action of a person, not only the likeliest one.",
 )
 @no_video_option
 @out_option

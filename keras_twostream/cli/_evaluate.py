@@ -45,8 +45,8 @@ from keras_twostream.spec import SCORE_FUSIONS
 @click.option(
     "--head",
     metavar="NAME",
-    help="Which data set's head, of a network with several; its classes are "
-    "numbered as the list does.",
+    help="Head to measure, of a network with several; its classes are "
+    "numbered as in the list.",
 )
 @click.option(
     "--option",

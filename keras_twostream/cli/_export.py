@@ -29,7 +29,7 @@ PRECISIONS = ("float32", "float16", "int8")
     "--format",
     "format",
     type=click.Choice(FORMATS),
-    help="By default what the ending of FILE says.",
+    help="Format of FILE; by default that of its ending.",
 )
 @click.option(
     "--flow-inside",
@@ -47,20 +47,20 @@ PRECISIONS = ("float32", "float16", "int8")
     type=click.Choice(PRECISIONS),
     default="float32",
     show_default=True,
-    help="Of the weights; int8 of everything, in LiteRT.",
+    help="Precision of the weights; int8 is for everything, in LiteRT.",
 )
 @click.option(
     "--calibrate",
     multiple=True,
     metavar="VIDEO|DIR",
     type=click.Path(exists=True),
-    help="What int8 takes its ranges from; may be given several times.",
+    help="Videos that int8 takes its ranges from; may be given several times.",
 )
 @click.option(
     "--clip",
     type=click.Path(exists=True),
     metavar="VIDEO",
-    help="What is compared; a drawn actor by default.",
+    help="Video to compare the scores on; a drawn actor by default.",
 )
 @json_option
 @device_option

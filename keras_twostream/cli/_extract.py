@@ -35,12 +35,12 @@ from keras_twostream.spec import STREAMS, ClipSpec
 @click.option(
     "--streams",
     type=click.Choice(["both", *STREAMS]),
-    help="What is kept; by default what the model has, or both.",
+    help="Streams to keep; by default the model's, or both.",
 )
 @click.option(
     "--bits",
     type=click.Choice(["8", "16"]),
-    help="Of a value of flow; 16 below 200 px of short side, else 8.",
+    help="Bits of a value of flow; 16 below 200 px of short side, else 8.",
 )
 @click.option(
     "--encoding",
@@ -54,7 +54,7 @@ from keras_twostream.spec import STREAMS, ClipSpec
     type=click.IntRange(1, 100),
     default=95,
     show_default=True,
-    help="Of JPEG.",
+    help="Quality of JPEG.",
 )
 @where_option("--engine")
 @click.option("--workers", type=click.IntRange(1), help="Videos at once.")

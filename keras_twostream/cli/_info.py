@@ -22,7 +22,9 @@ _FEWEST_STAGES, _MOST_STAGES = 4, 16
 
 @click.command("info")
 @click.argument("name")
-@click.option("--recipe", is_flag=True, help="Print how the paper trains it.")
+@click.option(
+    "--recipe", is_flag=True, help="Print the paper's training recipe."
+)
 @click.option(
     "--stages",
     is_flag=True,

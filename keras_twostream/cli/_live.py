@@ -41,7 +41,7 @@ Sink = Callable[[Any], None]  # takes each LivePrediction
     "--hop",
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="From one answer to the next; half a clip by default.",
+    help="Seconds from one answer to the next; half a clip by default.",
 )
 @click.option(
     "--seconds",

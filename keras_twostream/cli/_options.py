@@ -70,7 +70,7 @@ def out_option(function: Command) -> Command:
         default=Path("."),
         metavar="DIR",
         callback=lambda _, __, path: Path(os.path.expanduser(path)),
-        help="Where files go; the current folder by default.",
+        help="Folder for the files; the current one by default.",
     )(function)
 
 
@@ -101,7 +101,7 @@ def engine_option(function: Command) -> Command:
         type=click.Choice(ENGINES),
         default="auto",
         show_default=True,
-        help="What runs the network; auto is ONNX Runtime on a CPU, for "
+        help="Runtime of the network; auto is ONNX Runtime on a CPU, for "
         "networks exported before and jobs of 200 clips or more.",
     )(function)
 
@@ -159,7 +159,8 @@ def views_options(function: Command) -> Command:
             "--step",
             type=click.IntRange(1),
             metavar="FRAMES",
-            help="From one dense clip to the next; a clip's length by default.",
+            help="Frames from one dense clip to the next; a clip's length by "
+            "default.",
         ),
         click.option(
             "--protocol",
@@ -171,7 +172,7 @@ def views_options(function: Command) -> Command:
             type=click.Choice(CROPS),
             default="centre",
             show_default=True,
-            help="What is cut from each frame.",
+            help="Crops of each frame.",
         ),
         click.option(
             "--clips",
@@ -222,7 +223,7 @@ def device_option(function: Command) -> Command:
         callback=_choose_device,
         expose_value=False,
         is_eager=True,
-        help="Where the network runs.",
+        help="Device that runs the network.",
     )(function)
 
 

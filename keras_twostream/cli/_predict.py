@@ -39,7 +39,7 @@ from keras_twostream.timeline import THRESHOLD
     default=5,
     show_default=True,
     type=click.IntRange(min=1),
-    help="How many actions are named.",
+    help="Number of actions to name.",
 )
 @click.option(
     "--threshold",

@@ -65,7 +65,7 @@ def _pattern_with_group(_, __, value: str) -> str:
 @click.option(
     "--weights",
     metavar="none|TAG",
-    help="What training starts from; the model's default otherwise.",
+    help="Weights to start from; the model's default otherwise.",
 )
 @click.option("--recipe", help="A recipe's name or TOML file.")
 @click.option(
@@ -158,13 +158,17 @@ def _pattern_with_group(_, __, value: str) -> str:
     help="A trained two-stream model, or a run's folder, from which one stream "
     "(rgb) learns motion, so that it needs no flow when it is used.",
 )
-@click.option("--patience", type=click.IntRange(1), help="Early stopping.")
+@click.option(
+    "--patience",
+    type=click.IntRange(1),
+    help="Stop after this many epochs without a better validation.",
+)
 @click.option(
     "--keep",
     type=click.Choice(["best", "last"]),
     default="best",
     show_default=True,
-    help="Which weights the model gets in the end.",
+    help="Weights of the saved model.",
 )
 @click.option(
     "--cache",
@@ -196,7 +200,7 @@ def _pattern_with_group(_, __, value: str) -> str:
     type=click.Choice(["auto", "float32", "bfloat16"]),
     default="auto",
     show_default=True,
-    help="What layers compute with; auto is bfloat16 on a GPU.",
+    help="Numbers that layers compute with; auto is bfloat16 on a GPU.",
 )
 @click.option(
     "--checkpoint-seconds",
@@ -209,7 +213,7 @@ def _pattern_with_group(_, __, value: str) -> str:
     "--license",
     "license_",
     default="unspecified",
-    help="Of the trained weights, for the model card.",
+    help="Licence of the trained weights, for the model card.",
 )
 @click.option(
     "--data-terms",

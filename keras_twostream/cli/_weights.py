@@ -67,12 +67,12 @@ def pull(
     "--license",
     "license_",
     default="",
-    help="Of the weights, as apache-2.0; the folder's own by default.",
+    help="Licence of the weights, as apache-2.0; the folder's own by default.",
 )
 @click.option(
     "--data-terms",
     default="",
-    help="Of the training data; the folder's own by default.",
+    help="Terms of the training data; the folder's own by default.",
 )
 @json_option
 @debug_option
@@ -174,7 +174,11 @@ def results(write: bool) -> None:
 
 
 @weights_command.command()
-@click.option("--anew", is_flag=True, help="Build those that are kept, too.")
+@click.option(
+    "--anew",
+    is_flag=True,
+    help="Build all of them, also those whose facts are kept.",
+)
 @debug_option
 def networks(anew: bool) -> None:
     """Write weights/networks.json, from which `info` is quick."""
