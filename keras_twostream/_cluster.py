@@ -37,7 +37,7 @@ def connect(flag: str) -> Any:
     Without one, Ray starts a cluster of this machine alone.
 
     Args:
-        flag: What the user asked for, for the error.
+        flag: The option that asked for the cluster, for the error.
 
     Returns:
         The module `ray`.

@@ -176,7 +176,7 @@ def refusal(folder: str | os.PathLike, error: Exception, advice: str) -> str:
     Args:
         folder: The folder that was written into.
         error: The disk's error.
-        advice: What else to do, or to do afterwards: "or ..." or "and ...".
+        advice: More advice, as "or ..." or "and ...".
     """
     number = getattr(error, "errno", None)
     remedy = "See to that"

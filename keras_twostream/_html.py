@@ -40,7 +40,7 @@ def bar(share: float, colour: tuple[int, int, int], words: str) -> Markup:
     """Return a bar as long as a share of 1, with words beside it.
 
     Args:
-        share: From 0 to 1.
+        share: A share, 0..1.
         colour: RGB, 0..255.
         words: Text to the right.
     """

@@ -25,7 +25,7 @@ class LayerCost:
         name: The layer's name, the paper's.
         macs: Multiply-adds.
         outputs: Numbers in its outputs.
-        shape: Of its first output, for one clip; steps of a clip that are
+        shape: Shape of its first output for one clip; steps that are
             in the batch come first.
     """
 

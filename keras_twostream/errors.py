@@ -82,7 +82,7 @@ def check_fields(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
     """Refuse names that are no fields.
 
     Args:
-        kind: What has the fields, in words.
+        kind: Words for the object that has the fields.
         names: The names that the user gave.
         known: The names of the fields.
 

@@ -48,7 +48,7 @@ class Stage:
     Attributes:
         name: Such as "res3", without its stream.
         stream: "rgb", "flow", or "" behind a fusion.
-        shape: Of what it gives for one clip: (T, H, W, C), (T, C) or (C,).
+        shape: Shape of its output for a clip: (T, H, W, C), (T, C) or (C,).
         parameters: Trainable parameters.
         macs: Multiply-adds for one clip.
         sources: The stages it reads, as pairs of a key and the sign of a
@@ -91,7 +91,7 @@ def stages(
 
     Args:
         model: A model of this library.
-        measured: What `costs` gives for it, where that is known.
+        measured: The model's `costs`, where they are known.
 
     Returns:
         Its stages; their parameters and multiply-adds add up to the model's.
@@ -128,7 +128,7 @@ def stages(
 
 
 class _Graph:
-    """Operations gathered into stages, and who reads whom.
+    """Operations gathered into stages, and the arrows between stages.
 
     Attributes:
         members: Operations of each stage, in order.

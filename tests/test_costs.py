@@ -1,4 +1,4 @@
-"""What a model costs."""
+"""The costs of a model, counted by hand."""
 
 import keras
 import pytest

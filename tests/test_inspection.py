@@ -1,4 +1,4 @@
-"""What a model answers, and what it says to a wrong question."""
+"""Questions to a model, and the errors for wrong ones."""
 
 import copy
 

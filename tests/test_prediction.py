@@ -164,7 +164,7 @@ def test_pictures_without_the_frames_say_what_is_missing(tmp_path):
 
 @pytest.fixture
 def words(monkeypatch):
-    """What is written on pictures, with the box and the picture's size."""
+    """Texts on pictures, with their boxes and the picture's size."""
     written = []
     write = ImageDraw.ImageDraw.text
 

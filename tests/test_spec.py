@@ -1,4 +1,4 @@
-"""Which frames a clip takes."""
+"""The frames that a clip takes."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What type checkers and editors read of the package."""
+"""The package, as type checkers and editors read it."""
 
 import ast
 import importlib

@@ -1,4 +1,4 @@
-"""Why a model answers as it does: where each stream looked, what it gave.
+"""Reasons of an answer: where each stream looks, and what it contributes.
 
 The maps of two methods lie on the video's own frames: Grad-CAM needs the
 gradient of a score, occlusion needs no more than scores.

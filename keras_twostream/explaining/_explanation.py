@@ -1,4 +1,4 @@
-"""The answer to why: an `Explanation`, and its pictures."""
+"""An `Explanation` of a score, and its pictures."""
 
 import base64
 import dataclasses
@@ -24,14 +24,14 @@ Footage = Callable[[], Iterator[tuple[float, np.ndarray, np.ndarray]]]
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Explanation:
-    """Why a model sees an action in a video.
+    """The reasons why a model sees an action in a video.
 
     Attributes:
         source: The video file, "frames" or "clip".
         model: Name of the weights, or of the architecture.
         label: The action that is explained.
         method: "grad_cam" or "occlusion".
-        probability: Of the action, in the whole video.
+        probability: Probability of the action in the whole video.
         logit: Fused logit of the action, mean of the windows.
         neutral_logit: The same when no stream says anything.
         contributions: Share of each stream in `logit - neutral_logit`; they

@@ -161,7 +161,7 @@ def c3d(
             network the authors train on UCF-101 from scratch.
         batch_norm: Normalise before each convolution's ReLU, as the authors
             did later (facebookresearch/VMZ).
-        pool_padding: Where pool5 is padded: at the "end", as the authors'
+        pool_padding: Padding of pool5: at the "end", as the authors'
             Caffe rounds up, or on "both" sides, as OpenMMLab trained it.
         dropout: Rate after fc6 and fc7.
         normalization: A name in `layers.NORMALIZATIONS`.

@@ -171,9 +171,9 @@ def spatiotemporal_multiplier(
             on whole frames: the authors average windows of 7 at a stride of
             1 and then those, which equals the mean at 224 pixels. None is
             the mean everywhere.
-        stride_in: Which convolution of a bottleneck strides: "1x1" as the
+        stride_in: Convolution of a bottleneck that strides: "1x1" as the
             authors, or "3x3", which torchvision's ImageNet weights need.
-        pool_padding: Where pool1 is padded: on "both" sides, as torchvision,
+        pool_padding: Padding of pool1: on "both" sides, as torchvision,
             or at the "end", as the authors' own weights need it.
         dropout: Rate before the heads; the authors' 0 (rgb) and 0.8 (flow) when
             None.

@@ -106,10 +106,10 @@ def temporal_segment(
     Args:
         num_classes: Classes of the head.
         streams: "rgb", "flow" or both.
-        modality: What the rgb stream sees: "rgb" frames, or "rgb_diff", the
+        modality: Input of the rgb stream: "rgb" frames, or "rgb_diff", the
             differences of six consecutive frames, made inside the model.
         backbone: "bn_inception" or "resnet50".
-        stride_in: Which convolution of resnet50's blocks strides: "3x3" as in
+        stride_in: Convolution of resnet50's blocks that strides: "3x3" as in
             torchvision and the authors' PyTorch code, or "1x1" as in He et
             al.
         consensus: "average", "max", "weighted", "top_k" or "attention".

@@ -116,7 +116,7 @@ class WeightSpec(_Pinned):
         sha256_prefix: First 8 digits or more of the sha256: a weaker pin.
         size: Size of the file in bytes; 0 needs `weights lock`.
         files: Further files, where one weight needs several.
-        layout: Whose names the tensors in the file have: "keras_twostream",
+        layout: Names of the tensors in the file: those of "keras_twostream",
             or a key map such as "torchvision_resnet".
         options: The builder's arguments the weights were made with.
         classes: Names of the head's classes, or None.

@@ -46,7 +46,7 @@ def plot_curves(
 def _plot_curve(
     axes: Axes, rows: Sequence[Mapping[str, Any]], name: str, word: str
 ) -> None:
-    """Plot one curve, that of the validation dashed, and name its best."""
+    """Plot one curve, dashed for the validation, and mark its best."""
     shown = [row for row in rows if row.get(name) is not None]
     epochs = [row["epoch"] for row in shown]
     values = [float(row[name]) for row in shown]

@@ -1,4 +1,4 @@
-"""Pictures of a stream: its newest frame, and the answers of late."""
+"""Pictures of a stream: its newest frame, and its latest answers."""
 
 import collections
 import dataclasses

@@ -29,8 +29,8 @@ def network_figure(stages: Sequence[Any], title: str) -> str:
     """Return the figure of a network.
 
     Args:
-        stages: Of `outlines.stages`.
-        title: What the figure shows, for its `<title>`.
+        stages: Stages, as `outlines.stages` gives them.
+        title: Title of the figure, for its `<title>`.
 
     Returns:
         An SVG document.

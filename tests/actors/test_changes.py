@@ -1,4 +1,4 @@
-"""Changes of state: what was before, what is after, and when."""
+"""Changes of state: the scene before, the scene after, and the moment."""
 
 import json
 

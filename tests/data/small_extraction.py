@@ -1,4 +1,4 @@
-"""What tests of extraction compare: small videos, and a folder's bytes."""
+"""Small videos, and the bytes of a folder, for tests of extraction."""
 
 from numbered_videos import numbered_frames, write_video
 

@@ -71,7 +71,7 @@ def test_every_stage_has_the_paper_s_shape():
 
 @pytest.fixture(scope="module")
 def injections(model):
-    """What goes into and comes out of each stage's injection."""
+    """Inputs and outputs of each stage's injection."""
     names = []
     for stage in (2, 3, 4, 5):
         a, b = f"rgb.res{stage}a", f"rgb.res{stage}b"

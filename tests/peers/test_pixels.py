@@ -1,4 +1,4 @@
-"""What networks see, against the pixels that their weights were trained on."""
+"""The pixels of our clips, against those that weights were trained on."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""From images to video: what each adaptation does to a response."""
+"""From images to video: the response of each adapted kernel."""
 
 import numpy as np
 import pytest

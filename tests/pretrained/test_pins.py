@@ -1,4 +1,4 @@
-"""What a file is held to: a hash, a part of one, or its first download."""
+"""Pins of files: a hash, a part of one, or the first download."""
 
 import dataclasses
 import hashlib

@@ -1,4 +1,4 @@
-"""What goes into the wheel, and what must not."""
+"""The content of the wheel: nothing is missing, nothing too much."""
 
 import shutil
 from pathlib import Path

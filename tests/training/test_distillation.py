@@ -1,4 +1,4 @@
-"""Distillation: what the student learns, and what becomes of the teacher."""
+"""Distillation: the student learns, and the teacher stays as it is."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What the folder examples/ shows runs, on a dozen tiny videos."""
+"""The scripts of examples/ run, on a dozen tiny videos."""
 
 import contextlib
 import importlib.metadata

@@ -1,4 +1,4 @@
-"""The lists of a run: what is trained on, held out, and refused."""
+"""The lists of a run: videos to train on, videos held out, and refusals."""
 
 from pathlib import Path
 

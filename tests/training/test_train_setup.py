@@ -1,4 +1,4 @@
-"""What `train` makes of its flags, before anything is trained."""
+"""The settings that `train` makes of its flags, before it trains."""
 
 import tomllib
 

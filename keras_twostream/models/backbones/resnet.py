@@ -44,8 +44,8 @@ class Block:
         index: 0 for the first block of the stage.
         filters: Channels of the 3x3 convolutions.
         basic: Two 3x3 convolutions instead of a bottleneck.
-        stride: Of the whole block.
-        stride_in: Which convolution of a bottleneck strides: "1x1" (He et
+        stride: Stride of the whole block.
+        stride_in: Convolution of a bottleneck that strides: "1x1" (He et
             al., Caffe) or "3x3" (torchvision's weights).
     """
 
@@ -105,7 +105,7 @@ def stem(
         x: Frames (B, H, W, C).
         stream: Prefix of the layers' names.
         width: Channels of conv1.
-        pool_padding: Where pool1 is padded: on "both" sides, as the weights
+        pool_padding: Padding of pool1: on "both" sides, as the weights
             of torchvision and keras.applications want it, or at the "end",
             below and to the right, as Caffe's (He et al.) and the authors'.
             The windows of one lie a pixel beside those of the other.

@@ -1,4 +1,4 @@
-"""Where clips lie: in range for any video, the same for the same seed."""
+"""Places of clips: in range for any video, the same for the same seed."""
 
 import numpy as np
 import pytest

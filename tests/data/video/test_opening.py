@@ -1,4 +1,4 @@
-"""What is opened, and what is refused before it does harm."""
+"""Opening of files: those that could do harm are refused before."""
 
 import os
 

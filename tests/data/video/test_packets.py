@@ -1,4 +1,4 @@
-"""Which files are listed by their packets, and which are counted."""
+"""Files whose packets list their frames, and files that are counted."""
 
 import dataclasses
 
