@@ -159,12 +159,12 @@ def refused(
     Raises:
         TwoStreamError: Raised as `error`.
     """
-    told: tuple[type[Exception], ...] = (OSError, *kinds)
+    types: tuple[type[Exception], ...] = (OSError, *kinds)
     try:
         yield
     except TwoStreamError:
         raise
-    except told as cause:
+    except types as cause:
         if not isinstance(cause, kinds) and not _is_refusal(cause):
             raise
         raise error(refusal(folder, cause, advice)) from cause

@@ -96,22 +96,22 @@ def costs(model: keras.Model) -> Costs:
 
 
 def _walk(model: keras.Model, inputs: list[Any]) -> list[LayerCost]:
-    found: list[LayerCost] = []
+    rows: list[LayerCost] = []
 
     def counting(layer: Any) -> Any:
         def shapes(*args: Any, **kwargs: Any) -> Any:
             outputs = layer.compute_output_spec(*args, **kwargs)
             if isinstance(layer, keras.Model):
-                found.extend(_walk(layer, keras.tree.flatten(args)))
+                rows.extend(_walk(layer, keras.tree.flatten(args)))
             else:
-                found.append(_cost(layer, args, outputs))
+                rows.append(_cost(layer, args, outputs))
             return outputs
 
         return shapes
 
     # Shapes alone go through the model's own graph: no layer is called.
     model._run_through_graph(inputs, operation_fn=counting)
-    return found
+    return rows
 
 
 def _inputs(model: keras.Model) -> list[Any]:

@@ -179,14 +179,14 @@ def folds(model: keras.Model) -> dict[int, Any]:
     uses = collections.Counter(id(operation) for operation, _ in nodes)
     readers = collections.Counter(id(x) for _, inputs in nodes for x in inputs)
     readers.update(id(x) for x in model.outputs)
-    found = {}
+    norms = {}
     for operation, inputs in nodes:
         if type(operation) not in _NORMS or uses[id(operation)] > 1:
             continue
         layer = _producer(inputs[0], uses, readers)
         if layer is not None and _fit(layer, operation):
-            found[id(layer)] = operation
-    return found
+            norms[id(layer)] = operation
+    return norms
 
 
 def _producer(tensor: Any, uses: Any, readers: Any) -> Any:

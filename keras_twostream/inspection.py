@@ -26,14 +26,14 @@ def stream_layers(model: keras.Model) -> dict[str, StreamInput]:
     Raises:
         SpecError: If the model has none.
     """
-    found = {layer.stream: layer for layer in _stream_layers(model)}
-    if not found:
+    layers = {layer.stream: layer for layer in _stream_layers(model)}
+    if not layers:
         raise SpecError(
             f"The model {model.name!r} has no keras_twostream stream input, "
             "so its clip is unknown. Build it with a function of "
             "keras_twostream.models, or load it with keras_twostream.load."
         )
-    return found
+    return layers
 
 
 def clip_spec(model: keras.Model) -> ClipSpec:

@@ -151,10 +151,10 @@ class Prediction:
             print(segment.start, segment.end, segment.label, segment.score)
         ```
         """
-        found = stretches(self.windows, self.timeline, threshold)
+        parts = stretches(self.windows, self.timeline, threshold)
         return [
             Segment(start, end, self.classes[winner], score)
-            for start, end, winner, score in found
+            for start, end, winner, score in parts
         ]
 
     def to_json(

@@ -229,9 +229,9 @@ def _file_module(name: str) -> str | None:
 
 
 def _plugins() -> dict[str, importlib.metadata.EntryPoint]:
-    found: dict[str, importlib.metadata.EntryPoint] = {}
+    points: dict[str, importlib.metadata.EntryPoint] = {}
     for point in importlib.metadata.entry_points(group=MODEL_GROUP):
-        other = found.get(point.name)
+        other = points.get(point.name)
         if point.name in _files() or (other and other.value != point.value):
             owner = other.value if other else "keras_twostream"
             raise RegistrationError(
@@ -239,8 +239,8 @@ def _plugins() -> dict[str, importlib.metadata.EntryPoint]:
                 f"{point.name!r}, which {owner} has already. Rename the "
                 "entry point or uninstall one of the two."
             )
-        found[point.name] = point
-    return found
+        points[point.name] = point
+    return points
 
 
 def _load_plugin(point: importlib.metadata.EntryPoint) -> None:

@@ -57,8 +57,8 @@ def figure_parts(
         if tool and side == lead:
             at = np.maximum(np.arange(view.origin.shape[0]), taken)
             there = {name: points[..., at, :] for name, points in flat.items()}
-            held = tool_fills(tool, there, view, side, body.colours["trim"])
-            fills = fills[:-1] + held + fills[-1:]
+            shapes = tool_fills(tool, there, view, side, body.colours["trim"])
+            fills = fills[:-1] + shapes + fills[-1:]
         parts.append((depth, fills))
     return parts
 

@@ -67,12 +67,12 @@ def picking_up(done: np.ndarray, rng: np.random.Generator) -> tuple[Pose, int]:
     pose.hip += down * rng.uniform(1.3, 1.5)
     pose.knee += down * rng.uniform(1.9, 2.1)
     arm, fore = rng.uniform(0.0, 0.15), rng.uniform(0.2, 0.5)
-    held = done * (done > 0.5)  # the hand with the object stays raised
+    lifted = done * (done > 0.5)  # the hand with the object stays raised
     reach = _both(arm + 0.3 * down)
-    reach[pose.lead] += 0.25 * held
+    reach[pose.lead] += 0.25 * lifted
     pose.upper = hang(reach)
     bent = _both(arm + fore * (1 - down) + 0.3 * down)
-    bent[pose.lead] += rng.uniform(0.8, 1.4) * held * (1 - down)
+    bent[pose.lead] += rng.uniform(0.8, 1.4) * lifted * (1 - down)
     pose.fore = hang(bent)
     return pose, int(np.argmax(down))
 

@@ -122,7 +122,7 @@ def joints(body: Body, pose: Pose) -> dict[str, np.ndarray]:
     gaze = pose.lean * 0.6 + pose.nod
     head = chest + 0.15 * _spine(gaze, pose.tilt * 0.5)
     toes = ankles + size["foot"] * _toe(pose)
-    found = {
+    joints = {
         "pelvis": np.zeros_like(chest),
         "chest": chest,
         "head": head,
@@ -135,7 +135,7 @@ def joints(body: Body, pose: Pose) -> dict[str, np.ndarray]:
         "hands": hands,
     }
     root = _root(pose, ankles)
-    return {name: points + root for name, points in found.items()}
+    return {name: points + root for name, points in joints.items()}
 
 
 def _root(pose: Pose, ankles: np.ndarray) -> np.ndarray:

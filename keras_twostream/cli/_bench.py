@@ -63,9 +63,11 @@ def bench_command(data: Path, as_json: bool, **flags: Any) -> None:
     with _console.quiet():
         from keras_twostream.data import read_annotations
         from keras_twostream.data.feeding import measurement
-    found = read_annotations(data, flags["list_format"], root=flags["root"])
+    annotations = read_annotations(
+        data, flags["list_format"], root=flags["root"]
+    )
     result = measurement.measure(
-        found,
+        annotations,
         spec,
         batch_size=flags["batch_size"],
         batches=flags["batches"],

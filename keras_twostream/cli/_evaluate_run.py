@@ -25,7 +25,7 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
         check_writable(flags["out"])
     model = load_anything(flags["model"], **flags["option"])
     refuse_untrained(model)
-    found = read_annotations(
+    annotations = read_annotations(
         flags["data"],
         flags["list_format"],
         split=flags["split"],
@@ -33,14 +33,14 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
         root=flags["root"],
         label=_column(flags),
     )
-    refuse_mixture(found, flags["data"], WHICH_TO_MEASURE)
+    refuse_mixture(annotations, flags["data"], WHICH_TO_MEASURE)
     head = flags["head"]
     if head is None or inspection.card(model).get("head_classes"):
         names = inspection.class_names(model, head)
-        found = found.in_order_of(names)
-        found.check_labels(len(names), unlabelled=found.several)
+        annotations = annotations.in_order_of(names)
+        annotations.check_labels(len(names), unlabelled=annotations.several)
     evaluator = training.VideoEvaluator(
-        found,
+        annotations,
         **{
             name: flags[name]
             for name in (
@@ -58,8 +58,9 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
         },
     )
     scores = evaluator(model)
-    if head is not None and found.classes:  # in the model's order, or its own
-        scores = dataclasses.replace(scores, classes=found.classes)
+    if head is not None and annotations.classes:
+        # In the model's order, or in the list's own.
+        scores = dataclasses.replace(scores, classes=annotations.classes)
     weights = training.stream_weights(model)
     report = report_on(scores, weights)
     report["skipped"] = evaluator.skipped

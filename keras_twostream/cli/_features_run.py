@@ -66,11 +66,11 @@ def _svm(
 
 
 def _rows(
-    flags: dict[str, Any], found: Annotations, report: dict[str, Any]
+    flags: dict[str, Any], annotations: Annotations, report: dict[str, Any]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return features and labels of the videos that could be read."""
     failed = {entry["source"] for entry in report["failed"]}
-    pairs = [(p, label) for p, label in found.pairs() if p not in failed]
+    pairs = [(p, label) for p, label in annotations.pairs() if p not in failed]
     targets = [report["files"][path] for path, _ in pairs]
     rows = training.video_features(targets, flags["taps"], flags["file_format"])
     return rows, np.array([label for _, label in pairs])

@@ -153,11 +153,11 @@ def stems(files: Iterable[Path]) -> list[str]:
 
 def distinct(paths: Iterable[Path]) -> list[Path]:
     """Return the paths, with a number after those that occur earlier."""
-    found: dict[Path, None] = {}
+    names: dict[Path, None] = {}
     for path in paths:
-        each, count = path, 1
-        while each in found:
+        name, count = path, 1
+        while name in names:
             count += 1
-            each = path.with_name(f"{path.name}-{count}")
-        found[each] = None
-    return list(found)
+            name = path.with_name(f"{path.name}-{count}")
+        names[name] = None
+    return list(names)

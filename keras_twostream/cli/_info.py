@@ -63,14 +63,14 @@ def info_command(
 
 
 def _facts(name: str) -> dict[str, Any]:
-    found = dict(_networks.facts(name))
-    architecture = found.pop("architecture")
+    document = dict(_networks.facts(name))
+    architecture = document.pop("architecture")
     weights = _weights(name, architecture)
     if "." in name and ":" not in name:
-        found["classes"] = weights[0].classes
+        document["classes"] = weights[0].classes
     return {
         "name": name,
-        **found,
+        **document,
         "weights": [_facts_of.facts(weight) for weight in weights],
     }
 

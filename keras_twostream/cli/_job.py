@@ -64,18 +64,18 @@ def run(
 
         predicting.check_engine(engine)
         model, spec = predicting.ready(loaded.model, loaded.spec.flow_algorithm)
-        said = predicting.answer(
+        prediction = predicting.answer(
             video, model, spec, None, engine, advance, album
         )
         if base is not None:
             bars.update(task, description=f"{video.name}: drawing")
             try:
                 with drawing("drawing"):
-                    pictures = _draw(said, base, truth, advance, album)
+                    pictures = _draw(prediction, base, truth, advance, album)
             except Exception as error:
                 failure = error
-    seconds = {**said.seconds, **drawing.seconds}
-    return Result(said, pictures, seconds, truth, failure)
+    seconds = {**prediction.seconds, **drawing.seconds}
+    return Result(prediction, pictures, seconds, truth, failure)
 
 
 def _draw(

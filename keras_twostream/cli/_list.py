@@ -15,7 +15,7 @@ from keras_twostream.cli._options import debug_option, json_option
 from keras_twostream.errors import UnknownNameError, did_you_mean
 from keras_twostream.pretrained import _facts
 
-_Found = dict[str, list[pretrained.WeightSpec]]
+_Listing = dict[str, list[pretrained.WeightSpec]]
 
 
 @click.command("list")
@@ -45,17 +45,17 @@ def list_command(pattern: str, as_json: bool) -> None:
     )
 
 
-def _matching(pattern: str) -> _Found:
+def _matching(pattern: str) -> _Listing:
     """Return matching models with all weights, others with matching ones."""
     whole = registry.list_models(pattern)
-    found: _Found = {name: pretrained.list_weights(name) for name in whole}
+    listing: _Listing = {name: pretrained.list_weights(name) for name in whole}
     for weight in pretrained.list_weights(pattern):
         if weight.architecture not in whole:
-            found.setdefault(weight.architecture, []).append(weight)
-    return dict(sorted(found.items()))
+            listing.setdefault(weight.architecture, []).append(weight)
+    return dict(sorted(listing.items()))
 
 
-def _document(models: _Found) -> dict[str, Any]:
+def _document(models: _Listing) -> dict[str, Any]:
     rows = [
         {
             "name": name,
@@ -68,7 +68,7 @@ def _document(models: _Found) -> dict[str, Any]:
     return {"models": rows}
 
 
-def _table(models: _Found) -> Table:
+def _table(models: _Listing) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column()

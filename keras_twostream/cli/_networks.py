@@ -29,8 +29,8 @@ def facts(name: str) -> dict[str, Any]:
     Raises:
         UnknownNameError: If there is none of this name.
     """
-    if ":" not in name and (found := _kept().get(_key(name))):
-        return found
+    if ":" not in name and (entry := _kept().get(_key(name))):
+        return entry
     return described(build(name))
 
 
@@ -105,13 +105,13 @@ def _changed(
 
 def _by_stream(model: Any) -> dict[str, int]:
     """Count trainable parameters of the layers named after a stream."""
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for weight in model.trainable_weights:
         stream = weight.path.partition("_")[0]
         if stream in ("rgb", "flow", "fused"):
             size = math.prod(weight.shape)
-            found[stream] = found.get(stream, 0) + size
-    return found if len(found) > 1 else {}
+            sizes[stream] = sizes.get(stream, 0) + size
+    return sizes if len(sizes) > 1 else {}
 
 
 def _plain(value: Any) -> Any:

@@ -119,7 +119,7 @@ def where_option(*others: str) -> Callable[[Command], Command]:
         type=click.Choice(["local", "ray"]),
         default="local",
         show_default=True,
-        help="Where: this machine, or the Ray cluster that it belongs to.",
+        help="Run on this machine, or on the Ray cluster that it belongs to.",
     )
 
 
@@ -266,11 +266,11 @@ def check_device() -> None:
     with _console.quiet():
         from keras_twostream.training import has_gpu
 
-        found = has_gpu()
+        gpu = has_gpu()
     # A process of a cluster has no command line.
     context = click.get_current_context(silent=True)
     meta = {} if context is None else context.meta
-    if meta.get("device", "auto").startswith("gpu") and not found:
+    if meta.get("device", "auto").startswith("gpu") and not gpu:
         raise click.UsageError(
             "There is no GPU that the Keras backend can see. Check the "
             "driver and the backend's GPU build, or use --device cpu."

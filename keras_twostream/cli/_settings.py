@@ -88,7 +88,7 @@ def assignments(
     Raises:
         click.BadParameter: If a pair has no equals sign.
     """
-    found = {}
+    values = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals:
@@ -96,8 +96,8 @@ def assignments(
                 f"{flag} takes name=value. Received: {pair!r}"
             )
         name = name.strip().replace("-", "_")
-        found[name] = (parse or parse_value)(text.strip())
-    return found
+        values[name] = (parse or parse_value)(text.strip())
+    return values
 
 
 def parse_text(text: str) -> str:

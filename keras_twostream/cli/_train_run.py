@@ -79,9 +79,9 @@ def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
     if lists.validation and lists.heads:
         report["held_out"] = _measure_heads(model, lists, stages[-1][1], flags)
     elif lists.validation:
-        found = _measure(model, lists.validation, stages[-1][1], flags)
-        hub.state_metrics(out / "model", _rows(found, flags))
-        report["held_out"] = found
+        results = _measure(model, lists.validation, stages[-1][1], flags)
+        hub.state_metrics(out / "model", _rows(results, flags))
+        report["held_out"] = results
     return report
 
 
@@ -123,7 +123,7 @@ def _train(
             f"train on, {len(lists.validation)} to validate",
             err=True,
         )
-        with _held(out), _explained_stop(out):
+        with _locked(out), _explained_stop(out):
             if (out / "checkpoint.npz").exists():  # the config is that run's
                 _console.say(f"Going on with the run in {out}.", err=True)
                 _note_epochs(out / "config.toml", flags["epochs"])
@@ -152,7 +152,7 @@ def _train(
 
 
 @contextlib.contextmanager
-def _held(out: Path) -> Iterator[None]:
+def _locked(out: Path) -> Iterator[None]:
     """Keep other processes from writing a run into the folder.
 
     Raises:

@@ -90,17 +90,17 @@ def start_streams(model: keras.Model, init: Mapping[str, str]) -> None:
 
 def versions() -> dict[str, str]:
     """Return versions of the libraries that affect a run's numbers."""
-    found = {
+    versions = {
         "keras_twostream": __version__,
         "python": platform.python_version(),
         "backend": keras.backend.backend(),
     }
     for package in PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def describe(model: keras.Model) -> dict[str, Any]:

@@ -51,9 +51,9 @@ def train(flags: Mapping[str, Any]) -> dict[str, Any]:
     report = {"out": str(out), "model": str(folder), "videos": len(videos)}
     if flags["val"]:
         held_out = read({**flags, "data": flags["val"]})
-        found = measure(detector, held_out)
-        hub.state_metrics(folder, metrics_of(found, str(flags["val"])))
-        report["held_out"] = found
+        scores = measure(detector, held_out)
+        hub.state_metrics(folder, metrics_of(scores, str(flags["val"])))
+        report["held_out"] = scores
     return report
 
 
@@ -71,10 +71,10 @@ def evaluate(flags: Mapping[str, Any]) -> dict[str, Any]:
 
     with _console.quiet():
         detector = hub.load(model_name(flags["model"]))
-    found = measure(detector, read(flags))
+    scores = measure(detector, read(flags))
     if flags["out"] is not None:
-        _files.write_json(flags["out"] / "metrics.json", found)
-    return found
+        _files.write_json(flags["out"] / "metrics.json", scores)
+    return scores
 
 
 def read(flags: Mapping[str, Any]) -> list[detection.AnnotatedVideo]:
@@ -101,16 +101,16 @@ def measure(
         )
 
 
-def metrics_of(found: Mapping[str, Any], data: str) -> list[dict[str, Any]]:
+def metrics_of(scores: Mapping[str, Any], data: str) -> list[dict[str, Any]]:
     """Return the rows of a model card."""
     names = {"frame_ap": "frame-AP", "video_ap": "video-AP", "auc": "AUC"}
-    protocol = f"IoU {found['threshold']:g}, mean over classes"
+    protocol = f"IoU {scores['threshold']:g}, mean over classes"
     return [
         {
             "name": name,
-            "value": round(found[key], 4),
+            "value": round(scores[key], 4),
             "dataset": Path(data).stem,
-            "split": f"{found['videos']} videos",
+            "split": f"{scores['videos']} videos",
             "protocol": protocol,
         }
         for key, name in names.items()

@@ -42,7 +42,7 @@ def pull(
     """
     from keras_twostream.pretrained import _maintenance
 
-    found, failed = {}, []
+    places, failed = {}, []
     for name in names:
         try:
             files = _maintenance.pull(name, force=force, allow_http=allow_http)
@@ -50,11 +50,11 @@ def pull(
             failed.append({"name": name, "reason": str(error)})
             _console.say(f"{name}: {error}", err=True)
         else:
-            found[name] = [str(file.path) for file in files]
+            places[name] = [str(file.path) for file in files]
     if as_json:
-        _console.print_json({"files": found, "failed": failed})
+        _console.print_json({"files": places, "failed": failed})
     else:
-        _say_places(found)
+        _say_places(places)
     if failed:
         click.get_current_context().exit(1)
 
@@ -219,8 +219,8 @@ def convert(name: str, folder: str, half: bool, as_json: bool) -> None:
         _console.say(f'keras_twostream.load("local:{saved}")')
 
 
-def _say_places(found: Mapping[str, list[str]]) -> None:
-    for name, paths in found.items():
+def _say_places(places: Mapping[str, list[str]]) -> None:
+    for name, paths in places.items():
         for path in paths:
             _console.say(f"{name}: {path}")
 

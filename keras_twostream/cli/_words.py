@@ -11,7 +11,7 @@ _NAMED = 24  # up to this many classes are all named; of more, a few
 
 def knows(name: str, classes: Sequence[str]) -> str:
     """Name the actions that a model knows."""
-    named = [readable(each) for each in classes]
+    named = [readable(label) for label in classes]
     if len(named) > _NAMED:
         named = [*named[:6], f"... and {len(named) - 6} more"]
     return f"{name} knows {len(classes)} actions: {', '.join(named)}."

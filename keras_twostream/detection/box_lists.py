@@ -151,17 +151,17 @@ def _cvat(path: Path, root: Path) -> list[AnnotatedVideo]:
             '1.1"; boxes of single images have no place in time.'
         )
     sources = _sources(document)
-    found: dict[str, dict] = {}
+    tracks: dict[str, dict] = {}
     for element in document.iter("track"):
         source = sources.get(element.get("task_id"), sources.get(None))
         if source is None:
             source = path.stem
-        rows = found.setdefault(source, {})
+        rows = tracks.setdefault(source, {})
         for key, frame, box in _cvat_boxes(element, path):
             rows.setdefault(key, []).append((frame, box))
     return [
         AnnotatedVideo(str(root / name), _tracks(rows, path))
-        for name, rows in found.items()
+        for name, rows in tracks.items()
     ]
 
 
@@ -234,12 +234,12 @@ def _coco(path: Path, root: Path) -> list[AnnotatedVideo]:
             for row in content["videos"]
         }
         images = {row["id"]: row for row in content["images"]}
-        found: dict[Any, dict] = {}
+        tracks: dict[Any, dict] = {}
         for row in content["annotations"]:
             image = images[row["image_id"]]
             key = (names[row["category_id"]], _number(row, path))
             frame = _frame_number(image, path)
-            rows = found.setdefault(image["video_id"], {})
+            rows = tracks.setdefault(image["video_id"], {})
             rows.setdefault(key, []).append((frame, row["bbox"]))
     except (ValueError, TypeError) as error:
         raise SpecError(f"{path} is no COCO list: {error}.") from error
@@ -251,7 +251,7 @@ def _coco(path: Path, root: Path) -> list[AnnotatedVideo]:
         ) from error
     return [
         AnnotatedVideo(str(root / videos[video]), _tracks(rows, path))
-        for video, rows in found.items()
+        for video, rows in tracks.items()
     ]
 
 

@@ -30,14 +30,14 @@ def draw_tubes(
     """
 
     def marks(number: int) -> list[visual.Mark]:
-        found = []
+        marks = []
         for tube in tubes:
             box = tube.box_at(number)
             if box is not None:
                 words = f"{tube.label.replace('_', ' ')} {tube.confidence:.1f}"
                 colour = list(classes).index(tube.label)
-                found.append(visual.Mark(tuple(box.tolist()), words, colour))
-        return found
+                marks.append(visual.Mark(tuple(box.tolist()), words, colour))
+        return marks
 
     rate = data.probe(source).fps
     return visual.tube_video(path, data.iter_frames(source), marks, rate)

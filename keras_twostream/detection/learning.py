@@ -295,8 +295,8 @@ class RegionFeatures:
         norms: list[np.ndarray] = []
         for video in range(min(len(store), _VIDEOS)):
             first = np.flatnonzero(store[video].places == 0)[:_REGIONS]
-            found = self.of(store[video], first)
-            parts = np.split(found, len(self.streams), axis=1)
+            values = self.of(store[video], first)
+            parts = np.split(values, len(self.streams), axis=1)
             norms.append(np.stack([np.linalg.norm(x, axis=1) for x in parts]))
         means = np.concatenate(norms, axis=1).mean(axis=1)
         if not (means > 0).all():
@@ -322,9 +322,9 @@ def _svms(
         regions = store[video]
         for frame in range(len(regions.frames)):
             here = np.flatnonzero(regions.places == frame)
-            found, shared = features.of(regions, here), regions.shared[here]
+            values, shared = features.of(regions, here), regions.shared[here]
             for label, svm in enumerate(svms):
-                svm.add(found[shared[:, label] < NEGATIVE])
+                svm.add(values[shared[:, label] < NEGATIVE])
     for svm in svms:
         svm.fit()
     weights = np.stack([svm.weights for svm in svms], axis=1)
@@ -338,8 +338,8 @@ def _positives(
     rows: list[list[np.ndarray]] = [[] for _ in store.classes]
     for video in range(len(store)):
         true = np.flatnonzero(store[video].labels >= 0)
-        found = features.of(store[video], true)
-        for row, label in zip(found, store[video].labels[true], strict=True):
+        values = features.of(store[video], true)
+        for row, label in zip(values, store[video].labels[true], strict=True):
             rows[label].append(row)
     missing = [x for x, row in zip(store.classes, rows, strict=True) if not row]
     if missing:

@@ -87,7 +87,7 @@ def average_precision(
 
 
 def frame_ap(
-    found: Mapping[str, Detections], truths: Truths, threshold: float = 0.5
+    detections: Mapping[str, Detections], truths: Truths, threshold: float = 0.5
 ) -> dict[str, float]:
     """Return the average precision of single boxes, by class.
 
@@ -95,7 +95,7 @@ def frame_ap(
     than `threshold`, and no better box has taken that true box.
 
     Args:
-        found: Detected boxes by video.
+        detections: Detected boxes by video.
         truths: True tracks by video.
         threshold: Least intersection over union.
 
@@ -104,7 +104,7 @@ def frame_ap(
     """
 
     def candidates(label: str) -> Iterator[tuple[float, Any, np.ndarray]]:
-        for video, boxes in found.items():
+        for video, boxes in detections.items():
             of_class = np.flatnonzero(boxes.labels == label)
             truth = _by_frame(truths.get(video, ()), label)
             for i in of_class:
@@ -120,7 +120,7 @@ def frame_ap(
 
 
 def video_ap(
-    found: Tubes, truths: Truths, threshold: float = 0.5
+    detections: Tubes, truths: Truths, threshold: float = 0.5
 ) -> dict[str, float]:
     """Return the average precision of tubes, by class.
 
@@ -129,7 +129,7 @@ def video_ap(
     taken that track.
 
     Args:
-        found: Detected tubes by video.
+        detections: Detected tubes by video.
         truths: True tracks by video.
         threshold: Least mean intersection over union.
 
@@ -138,7 +138,7 @@ def video_ap(
     """
 
     def candidates(label: str) -> Iterator[tuple[float, Any, np.ndarray]]:
-        for video, tubes in found.items():
+        for video, tubes in detections.items():
             truth = [x for x in truths.get(video, ()) if x.label == label]
             for tube in tubes:
                 if tube.label == label:
@@ -154,7 +154,7 @@ def mean(values: Mapping[str, float]) -> float:
 
 
 def roc(
-    found: Tubes,
+    detections: Tubes,
     truths: Truths,
     threshold: float = 0.5,
     *,
@@ -167,7 +167,7 @@ def roc(
     mean overlap is at least `threshold` and no better tube has found the video.
 
     Args:
-        found: Detected tubes of every class, by video.
+        detections: Detected tubes of every class, by video.
         truths: True tracks by video.
         threshold: Least mean intersection over union.
         top: Number of tubes of each class and video that count.
@@ -177,7 +177,7 @@ def roc(
         The curve averaged over classes, and its area.
     """
     curves = [
-        _class_curve(*_ranked(found, truths, label, threshold, top), limit)
+        _class_curve(*_ranked(detections, truths, label, threshold, top), limit)
         for label in _labels(truths)
     ]
     return averaged(curves)
@@ -269,11 +269,11 @@ def _matched(ranked, threshold: float) -> np.ndarray:
 
 
 def _ranked(
-    found: Tubes, truths: Truths, label: str, threshold: float, top: int
+    detections: Tubes, truths: Truths, label: str, threshold: float, top: int
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Return scores and hits of a class's best tubes, and its video count."""
     scores, hits = [], []
-    for video, tubes in found.items():
+    for video, tubes in detections.items():
         truth = [x for x in truths.get(video, ()) if x.label == label]
         mine = [tube for tube in tubes if tube.label == label]
         covered = False

@@ -51,7 +51,7 @@ def evaluate_detector(
     skipped: dict[str, str] = {}
     for number, video in enumerate(videos):
         try:
-            single[video.path], tubes[video.path] = _found(model, video)
+            single[video.path], tubes[video.path] = _detected_in(model, video)
         except VideoError as error:
             skipped[video.path] = str(error)
         progress(number + 1, len(videos))
@@ -93,7 +93,7 @@ def report(
     }
 
 
-def _found(
+def _detected_in(
     model: keras.Model, video: AnnotatedVideo
 ) -> tuple[Detections, list[Tube]]:
     footage = Footage(video.path, inspection.clip_spec(model))

@@ -163,8 +163,8 @@ class RegionStore:
         place = self._place(video)
         if place.exists():
             return
-        found = self._regions_of(video)
-        _files.write_arrays(place, dataclasses.asdict(found))
+        regions = self._regions_of(video)
+        _files.write_arrays(place, dataclasses.asdict(regions))
 
     def _regions_of(self, video: AnnotatedVideo) -> VideoRegions:
         footage = Footage(video.path, self._spec)

@@ -80,7 +80,7 @@ def _grid(
     stride: float,
 ) -> np.ndarray:
     """Return the (N, 4) windows of a frame size."""
-    found = []
+    grids = []
     for tall in heights:
         for shape in shapes:
             wide = tall * shape
@@ -89,10 +89,10 @@ def _grid(
             x = _places(size[1], wide, stride)
             y = _places(size[0], tall, stride)
             left, top = (v.ravel() for v in np.meshgrid(x, y))
-            found.append(
+            grids.append(
                 np.stack([left, top, left + wide - 1, top + tall - 1], axis=1)
             )
-    boxes = np.rint(np.concatenate(found)).astype(np.float32)
+    boxes = np.rint(np.concatenate(grids)).astype(np.float32)
     return np.unique(clip(boxes, *size), axis=0)
 
 

@@ -110,11 +110,11 @@ def explain(
     chosen = None if label is None else _number(model, label)
     explainer = _Explainer(model, chosen, method, grid, progress)
     if isinstance(source, Mapping):
-        found = [
+        explanations = [
             explainer(ClipMaterial(clip, spec), "clip", _steps(clip, spec))
             for clip in clips_of(source, spec)
         ]
-        return found[0] if len(found) == 1 else found
+        return explanations[0] if len(explanations) == 1 else explanations
     refuse_regions(model)
     footage = functools.partial(visual.footage, source, spec)
     return explainer(

@@ -19,8 +19,8 @@ def gradient(function: Function, tensor: Any) -> Any:
     Returns:
         A tensor of the same shape, 0 where the number does not depend on it.
     """
-    found = _BACKENDS[keras.backend.backend()](function, tensor)
-    return ops.zeros_like(tensor) if found is None else found
+    gradient = _BACKENDS[keras.backend.backend()](function, tensor)
+    return ops.zeros_like(tensor) if gradient is None else gradient
 
 
 def _with_tensorflow(function: Function, tensor: Any) -> Any:
@@ -46,8 +46,8 @@ def _with_torch(function: Function, tensor: Any) -> Any:
         number = function(tensor)
         if not number.requires_grad:
             return None
-        (found,) = torch.autograd.grad(number, tensor, allow_unused=True)
-    return found
+        (gradient,) = torch.autograd.grad(number, tensor, allow_unused=True)
+    return gradient
 
 
 _BACKENDS = {

@@ -133,17 +133,17 @@ class _Graph:
 
     def border(self, starts: Iterable[Any], stream: str = "") -> list[Any]:
         """Return the first maps before some tensors, of one stream or any."""
-        found: dict[int, Any] = {}
+        tensors: dict[int, Any] = {}
 
         def is_border(tensor: Any) -> bool:
             right = not stream or self.streams(tensor) == {stream}
             if right and self._sizes.get(id(tensor), 0) > 1:
-                found[id(tensor)] = tensor
-            return id(tensor) in found
+                tensors[id(tensor)] = tensor
+            return id(tensor) in tensors
 
         for _ in _before(starts, is_border):
             pass
-        return list(found.values())
+        return list(tensors.values())
 
     def streams(self, tensor: Any) -> frozenset[str]:
         """Return the names of the inputs that a tensor depends on."""

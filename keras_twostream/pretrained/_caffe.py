@@ -51,30 +51,32 @@ def read(path: Path) -> dict[str, np.ndarray]:
         layers = [
             field for field in _wire.fields(net) if field.number in _FIELDS
         ]
-        found: dict[str, np.ndarray] = {}
+        tensors: dict[str, np.ndarray] = {}
         for layer in layers:
-            found |= _layer(layer, path)
+            tensors |= _layer(layer, path)
     except (ValueError, OverflowError, zipfile.BadZipFile) as error:
         raise WeightsError(
             f"{path} is no .caffemodel file, or is damaged: {error}. "
             "Download or copy it again."
         ) from error
-    if not found:
+    if not tensors:
         raise WeightsError(f"{path} holds no layers with weights.")
-    return found
+    return tensors
 
 
 def _content(path: Path) -> bytes:
     if path.suffix != ".zip":
         return path.read_bytes()
     with zipfile.ZipFile(path) as archive:
-        found = [i for i in archive.infolist() if i.filename.endswith(_SUFFIX)]
-        if len(found) != 1 or found[0].file_size > _LARGEST:
+        members = [
+            i for i in archive.infolist() if i.filename.endswith(_SUFFIX)
+        ]
+        if len(members) != 1 or members[0].file_size > _LARGEST:
             raise ValueError(
                 f"it must hold one {_SUFFIX} file of 1 GiB at most, and has "
-                f"{[member.filename for member in found]}"
+                f"{[member.filename for member in members]}"
             )
-        return archive.read(found[0])
+        return archive.read(members[0])
 
 
 def _layer(layer: _wire.Field, path: Path) -> dict[str, np.ndarray]:
@@ -134,13 +136,13 @@ def _blob(data: memoryview) -> np.ndarray:
 
 def _dimensions(data: memoryview) -> list[int]:
     """Return the numbers of a BlobShape, packed or not."""
-    found: list[int] = []
+    sizes: list[int] = []
     for field in _wire.fields(data):
         if field.wire == _wire.VARINT:
-            found.append(field.value)
+            sizes.append(field.value)
             continue
         place = 0
         while place < len(field.data):
             value, place = _wire.varint(field.data, place)
-            found.append(value)
-    return found
+            sizes.append(value)
+    return sizes

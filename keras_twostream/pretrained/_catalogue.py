@@ -128,7 +128,7 @@ def list_weights(
     """
     if task is not None:
         check_choice("task", task, TASKS, UnknownNameError)
-    found = [
+    rows = [
         spec
         for spec in _all().values()
         if (pattern == spec.architecture or fnmatch.fnmatch(spec.name, pattern))
@@ -138,8 +138,8 @@ def list_weights(
         and head_trained in (None, spec.head_trained)
         and fnmatch.fnmatch(spec.license, license or "*")
     ]
-    found.sort(key=lambda s: (s.architecture, not s.default, s.name))
-    return WeightTable(found)
+    rows.sort(key=lambda s: (s.architecture, not s.default, s.name))
+    return WeightTable(rows)
 
 
 def _plain(text: str) -> str:
@@ -156,16 +156,16 @@ def weight_spec(name: str) -> WeightSpec:
         UnknownNameError: If there is none, with the closest names.
         RegistrationError: If the plugin that offers it is broken.
     """
-    found = _all()
-    if name in found:
-        return found[name]
+    specs = _all()
+    if name in specs:
+        return specs[name]
     architecture = name.partition(".")[0]
     registry.model_entry(architecture)
     siblings = [s.name for s in list_weights(architecture)]
     none = "" if siblings else f" {architecture} has no published weights."
     raise UnknownNameError(
         f"There is no weight named {name!r}.{none}"
-        f"{did_you_mean(name, siblings or found)}{broken_plugins()}"
+        f"{did_you_mean(name, siblings or specs)}{broken_plugins()}"
     )
 
 
@@ -185,9 +185,9 @@ def register_weights(*specs: WeightSpec) -> None:
     Raises:
         RegistrationError: If a name is taken by another weight.
     """
-    found = _all()
+    present = _all()
     for spec in specs:
-        _refuse_duplicate(found, spec)
+        _refuse_duplicate(present, spec)
     _registered.update({spec.name: spec for spec in specs})
 
 
@@ -256,11 +256,11 @@ def broken_plugins() -> str:
 
 
 def _all() -> dict[str, WeightSpec]:
-    found = dict(_built_in())
+    specs = dict(_built_in())
     for spec in (*_from_plugins()[0], *_registered.values()):
-        _refuse_duplicate(found, spec)
-        found[spec.name] = spec
-    return found
+        _refuse_duplicate(specs, spec)
+        specs[spec.name] = spec
+    return specs
 
 
 @functools.cache
@@ -317,9 +317,9 @@ def _rows(offered: Any) -> Iterator[WeightSpec]:
 
 
 def _refuse_duplicate(
-    found: Mapping[str, WeightSpec], spec: WeightSpec
+    specs: Mapping[str, WeightSpec], spec: WeightSpec
 ) -> None:
-    other = found.get(spec.name)
+    other = specs.get(spec.name)
     if other is not None and other != spec:
         raise RegistrationError(
             f"A weight named {spec.name!r} is registered by {other.provider} "

@@ -43,14 +43,14 @@ def canonical(tensors: Tensors, layout: str) -> dict[str, np.ndarray]:
         A dict from "conv1.kernel", "head.bias", ... to arrays.
     """
     rules = key_map(layout)
-    found = {}
+    values = {}
     for key, name in rules.rename(tensors).items():
         array = np.asarray(tensors[key])
         if rules.torch:
             array = _unflattened(array, rules.flattened.get(name))
             array = _adapt.from_torch(array)
-        found[name] = array
-    return rules.finish(found)
+        values[name] = array
+    return rules.finish(values)
 
 
 def adapt(
@@ -82,7 +82,7 @@ def adapt(
     heads = set(heads)
     sources = _without_absent(sources, shapes)
     wanted = [key for key in shapes if not _matches(key, fresh)]
-    found, used, widened = {}, set(), set()
+    tensors, used, widened = {}, set(), set()
     for key in wanted:
         stream, name = _source_of(key, sources, heads)
         if name is None:
@@ -92,10 +92,10 @@ def adapt(
         if _is_widened(key, array.shape, shapes[key], adaptation):
             widened.add(key)
             continue
-        found[key] = _adapt.fit(array, shapes[key], key, dict(adaptation))
+        tensors[key] = _adapt.fit(array, shapes[key], key, dict(adaptation))
     rest = _left_over(sources, used, adaptation)
-    check_keys(set(wanted) - widened, [*found, *rest])
-    return found
+    check_keys(set(wanted) - widened, [*tensors, *rest])
+    return tensors
 
 
 def _without_absent(

@@ -103,17 +103,17 @@ def fetch(
     try:
         # Asking for the size first also finds a dead network at once, where
         # the download itself would retry for 23 seconds.
-        found = _patiently(
+        facts = _patiently(
             lambda: _metadata(repo_id, filename, revision),
             tries=1 if stored else _TRIES,
         )
         _hub_errors.check_headers(
-            found.commit_hash,
-            found.etag,
+            facts.commit_hash,
+            facts.etag,
             f"{filename} of {repo_id}",
-            found.size,
+            facts.size,
         )
-        etag, size = found.etag or "", found.size or size
+        etag, size = facts.etag or "", facts.size or size
         _check_space(size, repo_id, filename)
         _remove_abandoned(repo_id)
         return _patiently(

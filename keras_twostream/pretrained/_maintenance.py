@@ -82,8 +82,8 @@ def lock_row(spec: WeightSpec, *, allow_http: bool = False) -> WeightSpec:
 
         commit = _hub_files.newest(spec.repo_id, spec.filename)
         spec = dataclasses.replace(spec, revision=commit)
-    found = _sources.local_files(spec, allow_http=allow_http)
-    paths = [file.path for file in found]
+    copies = _sources.local_files(spec, allow_http=allow_http)
+    paths = [file.path for file in copies]
     if len(paths) > len(spec.files):
         main, *paths = paths
         spec = dataclasses.replace(

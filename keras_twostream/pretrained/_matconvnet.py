@@ -67,12 +67,12 @@ def read(path: Path) -> dict[str, np.ndarray]:
             f"{path} is no network of MatConvNet, or is damaged: {error!r}. "
             "Download or copy it again."
         ) from error
-    found: dict[str, np.ndarray] = {}
+    tensors: dict[str, np.ndarray] = {}
     for name, kind, arrays in layers:
-        found |= _named(name, kind, arrays, path)
-    if not found:
+        tensors |= _named(name, kind, arrays, path)
+    if not tensors:
         raise WeightsError(f"{path} holds no layers with weights.")
-    return found
+    return tensors
 
 
 def _named(

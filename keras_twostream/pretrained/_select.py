@@ -67,12 +67,12 @@ def conflicts(
     """Return options that differ from the weight's, as (wanted, has)."""
     defaults = registry.model_entry(spec.architecture).options
     free = FREE_OPTIONS | set(spec.adaptation.get("free", ()))
-    found = {}
+    differences = {}
     for option, wanted in options.items():
         has = spec.options.get(option, defaults.get(option))
         if option not in free and _plain(wanted) != _plain(has):
-            found[option] = (wanted, has)
-    return found
+            differences[option] = (wanted, has)
+    return differences
 
 
 def _named(name: str | WeightSpec, options: Mapping[str, Any]) -> WeightSpec:
@@ -159,11 +159,11 @@ def _check_options(spec: WeightSpec, options: Mapping[str, Any]) -> None:
             f"{spec.architecture} has no option {', '.join(unknown)}."
             f"{did_you_mean(unknown[0], known)}"
         )
-    found = conflicts(spec, options)
-    if found:
+    differences = conflicts(spec, options)
+    if differences:
         raise WeightsError(
-            f"The weight {spec.name} does not fit:{_row(spec, found)}\nLeave "
-            "those options out, choose another weight (see "
+            f"The weight {spec.name} does not fit:{_row(spec, differences)}\n"
+            "Leave those options out, choose another weight (see "
             f"keras_twostream.list_weights({spec.architecture!r})), or use "
             "weights=None for random weights."
         )
@@ -186,10 +186,10 @@ def _tagged(name: str | WeightSpec, tag: str) -> str:
     return tag if "." in tag else f"{name}.{tag}"
 
 
-def _row(spec: WeightSpec, found: Mapping[str, tuple[Any, Any]]) -> str:
+def _row(spec: WeightSpec, differences: Mapping[str, tuple[Any, Any]]) -> str:
     facts = ", ".join(
         f"{option}={has!r} (you asked for {wanted!r})"
-        for option, (wanted, has) in found.items()
+        for option, (wanted, has) in differences.items()
     )
     return f"\n    {spec.name}: {facts}"
 

@@ -65,9 +65,9 @@ def tensors(
         if _is_whole(folder):
             return _stored(folder, spec)
         streams = set(inspection.stream_layers(model))
-        found = _converted(spec, streams, shapes, heads)
-        _store(folder, found, spec)
-        return found
+        tensors = _converted(spec, streams, shapes, heads)
+        _store(folder, tensors, spec)
+        return tensors
 
 
 def canonical_sources(
@@ -115,7 +115,7 @@ def _folder(spec: WeightSpec, shapes: Mapping[str, Any]) -> Path:
 
 
 def _store(
-    folder: Path, found: dict[str, np.ndarray], spec: WeightSpec
+    folder: Path, tensors: dict[str, np.ndarray], spec: WeightSpec
 ) -> None:
     """Store the result as a whole or not at all."""
     places = folder / _TENSORS, folder / _PROVENANCE
@@ -124,7 +124,7 @@ def _store(
             writable(folder, OTHER_CACHE),
             _files.replacing(*places) as (path, provenance),
         ):
-            _safetensors.write(found, path, {})
+            _safetensors.write(tensors, path, {})
             text = json.dumps(_provenance(spec, path), indent=2, default=str)
             provenance.write_text(text, encoding="utf-8")
     except BaseException:

@@ -203,8 +203,8 @@ def _content(table: memoryview, offset: int, size: int) -> memoryview:
     if end + _TRAILER > len(table):
         raise ValueError("its index is cut off")
     kind, checksum = table[end], table[end + 1 : end + _TRAILER]
-    found = masked(crc32c(table[offset : end + 1]))
-    if found != int.from_bytes(checksum, "little"):
+    actual = masked(crc32c(table[offset : end + 1]))
+    if actual != int.from_bytes(checksum, "little"):
         raise ValueError("the bytes of its index are not those written")
     if kind:
         raise ValueError("its index is compressed, which TensorFlow never does")

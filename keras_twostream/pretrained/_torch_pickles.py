@@ -114,8 +114,8 @@ def _from_stream(file: Readable, length: int, rules: Rules) -> Any:
     def persistent(key: tuple[Any, ...]) -> np.ndarray:
         dtype, name, view, count = _storage_facts(key)
         if name not in storages:
-            held = sum(values.nbytes for values in storages.values())
-            if not 0 <= count * dtype.itemsize <= length - held:
+            total = sum(values.nbytes for values in storages.values())
+            if not 0 <= count * dtype.itemsize <= length - total:
                 raise SpecError("Its tensors are larger than the file.")
             storages[name] = np.empty(count, dtype)
         if view is not None:

@@ -91,8 +91,8 @@ def transfer(
     canonical = _convert.canonical(_arrays(variables(source)), layout)
     targets = _below_head(target)
     shapes = {key: tuple(v.shape) for key, v in targets.items()}
-    found = _convert.adapt({"": canonical}, shapes, (), adaptation)
-    assign({key: targets[key] for key in found}, found)
+    tensors = _convert.adapt({"": canonical}, shapes, (), adaptation)
+    assign({key: targets[key] for key in tensors}, tensors)
 
 
 def _below_head(model: keras.Model) -> dict[str, Any]:
@@ -100,10 +100,10 @@ def _below_head(model: keras.Model) -> dict[str, Any]:
     return {k: v for k, v in variables(model).items() if _layer(k) not in heads}
 
 
-def _arrays(found: Mapping[str, Any]) -> dict[str, Any]:
+def _arrays(variables: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: keras.ops.convert_to_numpy(variable.value)
-        for key, variable in found.items()
+        for key, variable in variables.items()
     }
 
 

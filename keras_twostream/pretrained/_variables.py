@@ -22,17 +22,17 @@ def variables(model: keras.Model) -> dict[str, Any]:
     Raises:
         WeightsError: If two variables have the same key.
     """
-    found: dict[str, Any] = {}
+    variables: dict[str, Any] = {}
     for variable in model.weights:
         key = variable.path.replace("/", ".")
-        if key in found:
+        if key in variables:
             raise WeightsError(
                 f"Two variables of {model.name} have the key {key}, so its "
                 "weights cannot be told apart in a file. Give the layers "
                 "different names."
             )
-        found[key] = variable
-    return found
+        variables[key] = variable
+    return variables
 
 
 def assign(targets: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:

@@ -192,10 +192,10 @@ def _export(
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as new:
         part = Path(new) / path.name
         onnx_files.write(named, shapes, part)
-        found = _runner_of(part)(clips)
+        ours = _runner_of(part)(clips)
         expected = network.predict_on_batch(clips)
         for name, scores in expected.items():
-            _compare(name, found[name], scores)
+            _compare(name, ours[name], scores)
         _files.rename(part, path)
 
 
@@ -218,8 +218,8 @@ def _runner_of(path: Path) -> onnx_files.Runner:
     }
 
 
-def _compare(name: str, found: np.ndarray, expected: np.ndarray) -> None:
-    difference = np.abs(found - expected).max() / np.abs(expected).max()
+def _compare(name: str, ours: np.ndarray, expected: np.ndarray) -> None:
+    difference = np.abs(ours - expected).max() / np.abs(expected).max()
     if not difference <= LARGEST_DIFFERENCE:  # also refuses NaN
         raise SpecError(
             f"ONNX Runtime's scores of {name} differ from Keras's by "

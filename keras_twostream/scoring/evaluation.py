@@ -166,7 +166,7 @@ class VideoEvaluator:
         return VideoScores(
             names=[x for x, good in zip(paths, read, strict=True) if good],
             labels=labels[read],
-            scores={name: each[read] for name, each in scores.items()},
+            scores={name: rows[read] for name, rows in scores.items()},
             kind="logits" if method == "logits" else "softmax",
             classes=class_names(model, self._head),
         )
@@ -265,8 +265,8 @@ class VideoEvaluation(keras.callbacks.Callback):
         if self._path is not None:
             self.scores.save(self._path)
         if logs is not None:
-            found = _as_logs(self.scores, self.model)
-            logs.update({self.prefix + k: v for k, v in found.items()})
+            numbers = _as_logs(self.scores, self.model)
+            logs.update({self.prefix + k: v for k, v in numbers.items()})
 
 
 def evaluate_videos(
@@ -293,16 +293,16 @@ def stream_weights(model: keras.Model) -> dict[str, float]:
 
 
 def _as_logs(scores: VideoScores, model: keras.Model) -> dict[str, float]:
-    found = {}
+    logs = {}
     report = scores.report(stream_weights(model))
     for stream, numbers in report.items():
         place = "" if stream == FUSED else f"{stream}_"
         for name, value in numbers.items():
-            found[f"{place}{name}"] = value
+            logs[f"{place}{name}"] = value
     if len(scores.streams) > 1 and np.ndim(scores.labels) == 1:
         best = sweep(scores.streams, scores.labels, scores.kind)[0]
-        found["best_fusion"] = best["top1"]
-    return found
+        logs["best_fusion"] = best["top1"]
+    return logs
 
 
 def _label_array(labels: Sequence[Any], sums: Mapping[str, Any]):

@@ -125,8 +125,8 @@ def _by_svm(files: Sequence[str], scores: VideoScores) -> np.ndarray:
 
 def _shares(scores: VideoScores) -> dict[str, np.ndarray]:
     return {
-        name: as_kind(each, scores.kind, "softmax")
-        for name, each in scores.scores.items()
+        name: as_kind(rows, scores.kind, "softmax")
+        for name, rows in scores.scores.items()
     }
 
 
@@ -165,13 +165,13 @@ def _read_all(files: Sequence[str]) -> VideoScores:
     """
     parts = {}
     for file in files:
-        for stream, scores, each in _read(file):
+        for stream, scores, rows in _read(file):
             if stream in parts:
                 raise SpecError(
                     f"{file} holds scores called {stream!r}, as a file before "
                     "it does. Give each file a name of its own: NAME=FILE."
                 )
-            parts[stream] = (scores, each)
+            parts[stream] = (scores, rows)
     first = next(iter(parts.values()))[0]
     for name, (scores, _) in parts.items():
         if not _same_videos(first, scores):
@@ -185,8 +185,8 @@ def _read_all(files: Sequence[str]) -> VideoScores:
         names=first.names,
         labels=(labelled or [first])[0].labels,
         scores={
-            name: as_kind(each, scores.kind, kind)
-            for name, (scores, each) in parts.items()
+            name: as_kind(rows, scores.kind, kind)
+            for name, (scores, rows) in parts.items()
         },
         kind=kind,
         classes=first.classes,
@@ -199,9 +199,9 @@ def _read(file: str) -> list[tuple[str, VideoScores, np.ndarray]]:
     scores = load_scores(path, name)
     streams = scores.streams
     if name and len(streams) == 1:
-        return [(name, scores, each) for each in streams.values()]
+        return [(name, scores, rows) for rows in streams.values()]
     dot = f"{name}." if name else ""
-    return [(f"{dot}{k}", scores, each) for k, each in streams.items()]
+    return [(f"{dot}{k}", scores, rows) for k, rows in streams.items()]
 
 
 def _name_and_path(file: str) -> tuple[str, str]:

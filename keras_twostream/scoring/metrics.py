@@ -68,10 +68,10 @@ class VideoScores:
             A dict from stream, and "fused", to the numbers of
             `accuracy_report`.
         """
-        found = {**self.scores, FUSED: self.best(weights)}
+        every_score = {**self.scores, FUSED: self.best(weights)}
         return {
             name: accuracy_report(scores, self.labels)
-            for name, scores in found.items()
+            for name, scores in every_score.items()
         }
 
     def best(self, weights: Mapping[str, float] | None = None) -> np.ndarray:

@@ -260,14 +260,14 @@ def _prediction(
 ) -> Prediction:
     """Return the prediction from the logits (N, C) of a video's windows."""
     seen, distances = len(logits[FUSED]), logits.get(DISTANCES)
-    found = prediction_of(
+    plain = prediction_of(
         describe(source), model, spec, windows.spans[:seen], logits
     )
     around = None
     if distances is not None:
-        around = _states_in(windows, distances, found.timeline)
+        around = _states_in(windows, distances, plain.timeline)
     return dataclasses.replace(
-        found,
+        plain,
         truncated=windows.truncated or seen < len(windows),
         seconds=watch.seconds,
         states=around,

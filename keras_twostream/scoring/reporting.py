@@ -40,11 +40,11 @@ def _per_class(
     """Return the recall, or the average precision of multi-label videos."""
     one = np.ndim(scores.labels) == 1
     measure = class_recall if one else average_precision
-    found = measure(scores.best(weights), scores.labels)
-    names = scores.classes or [str(number) for number in range(len(found))]
+    shares = measure(scores.best(weights), scores.labels)
+    names = scores.classes or [str(number) for number in range(len(shares))]
     return {
         name: float(share)
-        for name, share in zip(names, found, strict=True)
+        for name, share in zip(names, shares, strict=True)
         if not np.isnan(share)
     }
 

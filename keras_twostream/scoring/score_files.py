@@ -143,8 +143,8 @@ def _from_mmaction(values: Any, stream: str, path: Path) -> VideoScores:
 
 def _entry(row: Mapping[str, Any], name: str, default: Any) -> Any:
     """Return an entry under the name that any mmaction2 version gives it."""
-    found = row.get(f"{name}s", row.get(name, default))
-    return found["item"] if isinstance(found, dict) else found
+    value = row.get(f"{name}s", row.get(name, default))
+    return value["item"] if isinstance(value, dict) else value
 
 
 def _kind(scores: np.ndarray) -> str:

@@ -61,6 +61,6 @@ def svm_fusion(
     if values.ndim == 1:  # two classes have one plane between them
         values = np.stack([-values, values], axis=-1)
     width = max(next(iter(test.values())).shape[-1], values.shape[-1])
-    found = np.full((len(values), width), -np.inf)
-    found[:, classifier.classes_] = values
-    return found
+    scores = np.full((len(values), width), -np.inf)
+    scores[:, classifier.classes_] = values
+    return scores

@@ -97,17 +97,17 @@ def has_gpu() -> bool:
 
 
 def _choose(count: int | None) -> list[str]:
-    found = keras.distribution.list_devices()
-    accelerators = [name for name in found if not name.startswith("cpu")]
-    found = accelerators or found
-    count = len(found) if count is None else count
-    if not 1 <= count <= len(found):
+    names = keras.distribution.list_devices()
+    accelerators = [name for name in names if not name.startswith("cpu")]
+    names = accelerators or names
+    count = len(names) if count is None else count
+    if not 1 <= count <= len(names):
         raise SpecError(
-            f"`count` must lie in 1..{len(found)}, the devices that "
-            f"{keras.backend.backend()} sees: {', '.join(found)}. "
+            f"`count` must lie in 1..{len(names)}, the devices that "
+            f"{keras.backend.backend()} sees: {', '.join(names)}. "
             f"Received: count={count}"
         )
-    return found[:count]
+    return names[:count]
 
 
 @contextlib.contextmanager

@@ -51,22 +51,24 @@ def freeze(model: keras.Model, recipe: Recipe) -> list[str]:
 def _named(model: keras.Model, recipe: Recipe) -> list[keras.layers.Layer]:
     layers = []
     for pattern in recipe.frozen:
-        found = [x for x in model.layers if re.search(pattern, x.name)]
-        if not found:
+        matches = [x for x in model.layers if re.search(pattern, x.name)]
+        if not matches:
             raise SpecError(
                 f"The recipe {recipe.name!r} freezes layers that match "
                 f"{pattern!r}, but {model.name} has none. Change `frozen`."
             )
-        layers += found
+        layers += matches
     return layers
 
 
 def _below(model: keras.Model, pattern: str | None) -> list:
     """Return layers with weights that lead to the first one that matches."""
-    found = [x for x in model.layers if pattern and re.search(pattern, x.name)]
-    if not found:
+    matches = [
+        x for x in model.layers if pattern and re.search(pattern, x.name)
+    ]
+    if not matches:
         return []
-    below = keras.Model(model.inputs, found[0].input)
+    below = keras.Model(model.inputs, matches[0].input)
     return [layer for layer in below.layers if layer.weights]
 
 

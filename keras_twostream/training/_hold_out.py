@@ -35,8 +35,8 @@ def hold_out(
         places[np.isin(names[places], _draw(names[places], share, rng))]
         for places in (np.flatnonzero(first == x) for x in np.unique(first))
     ]
-    held = np.sort(np.concatenate(held_out)).astype(int)
-    return np.setdiff1d(np.arange(len(first)), held), held
+    outside = np.sort(np.concatenate(held_out)).astype(int)
+    return np.setdiff1d(np.arange(len(first)), outside), outside
 
 
 def _draw(

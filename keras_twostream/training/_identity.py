@@ -36,7 +36,7 @@ def identity(
         **settings: Further settings of the run.
     """
     fields = dataclasses.asdict(recipe)
-    found = {
+    facts = {
         **settings,
         **{f"recipe.{k}": v for k, v in fields.items() if k not in _FREE},
         **{f"clip.{k}": v for k, v in spec.to_json().items()},
@@ -44,7 +44,7 @@ def identity(
         "training videos": _digest(items),
         "validation videos": _digest(validation),
     }
-    return json.loads(json.dumps(found, default=_plain))
+    return json.loads(json.dumps(facts, default=_plain))
 
 
 def difference(saved: Mapping[str, Any], own: Mapping[str, Any]) -> str:

@@ -116,38 +116,38 @@ def read_lists(
         other = labels_of_heads(columns, val, lists.heads, **options)
         return dataclasses.replace(lists, validation=other.train)
     subset = subset or (None if split is None else "train")
-    found = read_annotations(data, split=split, subset=subset, **options)
-    refuse_mixture(found, data, WHICH_TO_TRAIN)
-    classes = class_names(found)
-    notes = _notes(found, data)
+    annotations = read_annotations(data, split=split, subset=subset, **options)
+    refuse_mixture(annotations, data, WHICH_TO_TRAIN)
+    classes = class_names(annotations)
+    notes = _notes(annotations, data)
     if val is not None:
         chosen: dict[str, Any] = {"split": split, "subset": "test"}
         inside = val == "test" and subset is not None
         place, chosen = (data, chosen) if inside else (val, {})
-        held = read_annotations(place, **chosen, **options)
-        refuse_mixture(held, place, WHICH_TO_VALIDATE)
-        held = held.in_order_of(found.classes)
+        outside = read_annotations(place, **chosen, **options)
+        refuse_mixture(outside, place, WHICH_TO_VALIDATE)
+        outside = outside.in_order_of(annotations.classes)
     else:
-        groups = [recording(path, recordings) for path in found.paths]
-        inner, outer = hold_out(found.labels, val_share, seed, groups)
-        found, held = found.take(inner), found.take(outer)
-    several = found.several or held.several
+        groups = [recording(path, recordings) for path in annotations.paths]
+        inner, outer = hold_out(annotations.labels, val_share, seed, groups)
+        annotations, outside = annotations.take(inner), annotations.take(outer)
+    several = annotations.several or outside.several
     if len(classes) < 2 and not several:
         raise SpecError(_one_class(data, classes))
-    for part in (found, held):
+    for part in (annotations, outside):
         part.check_labels(len(classes), unlabelled=several)
-    train, validation = found.pairs(several), held.pairs(several)
+    train, validation = annotations.pairs(several), outside.pairs(several)
     return Lists(train, validation, classes, notes=notes)
 
 
-def refuse_mixture(found: Annotations, place: str, advice: str) -> None:
+def refuse_mixture(annotations: Annotations, place: str, advice: str) -> None:
     """Refuse a list of several subsets, of which one is wanted.
 
     Raises:
         SpecError: If there are several; it ends with the advice.
     """
-    if len(found.subsets) > 1:
-        names = ", ".join(found.subsets)
+    if len(annotations.subsets) > 1:
+        names = ", ".join(annotations.subsets)
         raise SpecError(f"{place} holds several subsets: {names}. {advice}")
 
 
@@ -163,15 +163,15 @@ def recording(path: str, pattern: str) -> str:
     return str(file.parent / match[1])
 
 
-def class_names(found: Annotations) -> tuple[str, ...]:
+def class_names(annotations: Annotations) -> tuple[str, ...]:
     """Return the list's class names, or numbers where it has none.
 
     Raises:
         SpecError: If most of the numbers have no video.
     """
-    if found.classes:
-        return found.classes
-    count, unused = len(found.counts()), _unused(found)
+    if annotations.classes:
+        return annotations.classes
+    count, unused = len(annotations.counts()), _unused(annotations)
     if len(unused) > count / 2:
         raise SpecError(
             f"The labels are numbers up to {count - 1}, and no video has "
@@ -181,21 +181,21 @@ def class_names(found: Annotations) -> tuple[str, ...]:
     return tuple(map(str, range(count)))
 
 
-def _unused(found: Annotations) -> list[int]:
+def _unused(annotations: Annotations) -> list[int]:
     """Return the numbers below the largest that no video has."""
-    return np.flatnonzero(found.counts() == 0).tolist()
+    return np.flatnonzero(annotations.counts() == 0).tolist()
 
 
-def _notes(found: Annotations, place: str) -> tuple[str, ...]:
+def _notes(annotations: Annotations, place: str) -> tuple[str, ...]:
     notes = []
-    if not found.classes and _unused(found):
-        numbers = ", ".join(map(str, _unused(found)))
+    if not annotations.classes and _unused(annotations):
+        numbers = ", ".join(map(str, _unused(annotations)))
         notes.append(
             f"No video is of class {numbers}: classes are numbered from 0."
         )
-    if found.passed_over:
+    if annotations.passed_over:
         notes.append(
-            f"Passed over in {place}: {in_words(found.passed_over)}. "
+            f"Passed over in {place}: {in_words(annotations.passed_over)}. "
             f"`keras-twostream doctor {place}` names them."
         )
     return tuple(notes)
@@ -235,17 +235,19 @@ def labels_of_heads(
     rows: dict[str, dict[str, int]] = collections.defaultdict(dict)
     notes: dict[str, None] = {}
     for column in columns:
-        found = read_annotations(place, label=column, **options)
+        annotations = read_annotations(place, label=column, **options)
         if heads:
-            found = found.in_order_of(heads[column])
-        names[column] = class_names(found)
-        notes |= dict.fromkeys(_notes(found, place))
-        if found.several or len(names[column]) < 2:
+            annotations = annotations.in_order_of(heads[column])
+        names[column] = class_names(annotations)
+        notes |= dict.fromkeys(_notes(annotations, place))
+        if annotations.several or len(names[column]) < 2:
             raise SpecError(
                 f"The column {column} of {place} must have one label in each "
                 "cell, and two classes or more, to be a head's."
             )
-        for path, item in zip(found.paths, found.items, strict=True):
+        for path, item in zip(
+            annotations.paths, annotations.items, strict=True
+        ):
             if item.labels:
                 rows[path][column] = item.labels[0]
     pairs = list(rows.items())

@@ -120,8 +120,10 @@ def _counterpart(
     rest = name.removeprefix(f"{stream}_")
     names = [rest]
     names += [rest.removeprefix(f"{state}_") for state in STATES]
-    found = (layers.get(f"{from_stream or stream}_{rest}") for rest in names)
-    return next((layer for layer in found if layer is not None), None)
+    candidates = (
+        layers.get(f"{from_stream or stream}_{rest}") for rest in names
+    )
+    return next((layer for layer in candidates if layer is not None), None)
 
 
 def _fitted_weights(

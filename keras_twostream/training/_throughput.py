@@ -85,23 +85,23 @@ class ThroughputMonitor(keras.callbacks.Callback):
         """Return the numbers of the epoch so far."""
         seconds = max(self._ended - self._began, 1e-9)
         rate = self._steps * self._batch_size / seconds
-        found = {
+        numbers = {
             "clips_per_second": rate,
             "input_wait": min(self._waited / seconds, 1.0),
             "callback_share": self._busy / seconds,
             "device_mb": device_memory() / MEBI,
         }
         if self._flops:
-            found["tflops"] = 3 * self._flops * rate / 1e12
-        return found
+            numbers["tflops"] = 3 * self._flops * rate / 1e12
+        return numbers
 
 
 def device_memory() -> float:
     """Return peak bytes on the first accelerator, else of the process."""
     backend = keras.backend.backend()
-    found = _ACCELERATOR_MEMORY[backend]()
-    if found is not None:
-        return found
+    memory = _ACCELERATOR_MEMORY[backend]()
+    if memory is not None:
+        return memory
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -32,9 +32,9 @@ class Broadcast:
         self._stories.append(story)
         while self._first() < story.windows[-1, 1] - _REMEMBERED:
             self._stories.popleft()
-        told, begin = self._joined(), self._first()
+        joined, begin = self._joined(), self._first()
         second = float(story.windows[0].mean()) - begin
-        return Stage(told).draw(second, picture, self._shown(motion, picture))
+        return Stage(joined).draw(second, picture, self._shown(motion, picture))
 
     def _first(self) -> float:
         return float(self._stories[0].windows[0, 0])

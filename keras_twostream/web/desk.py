@@ -187,25 +187,26 @@ class Desk:
 def _actions(
     path: Path, model: keras.Model, folder: Path, progress: Progress
 ) -> Answer:
-    said = predicting.predict(path, model, progress=progress)
-    if not isinstance(said, Prediction):
+    prediction = predicting.predict(path, model, progress=progress)
+    if not isinstance(prediction, Prediction):
         raise SpecError("The page takes one video at a time.")
     sheet = folder / f"{path.stem}.sheet.png"
     video = folder / f"{path.stem}.annotated.mp4"
     return Answer(
-        video=said.save_video(video, sheet=sheet),
+        video=prediction.save_video(video, sheet=sheet),
         sheet=sheet,
         scores={
             stream or FUSED: {
-                words(label): score for label, score in said.top(5, stream)
+                words(label): score
+                for label, score in prediction.top(5, stream)
             }
-            for stream in (None, *said.streams)
+            for stream in (None, *prediction.streams)
         },
         rows=[
             [words(part.label), part.start, part.end, part.score]
-            for part in said.segments()
+            for part in prediction.segments()
         ],
-        title=_title(*said.top(1)[0]),
+        title=_title(*prediction.top(1)[0]),
     )
 
 
@@ -241,16 +242,16 @@ def _tubes(
     )
     classes = inspection.class_names(model)
     video = folder / f"{path.stem}.tubes.mp4"
-    found = [tube.to_json() for tube in tubes]
+    rows = [tube.to_json() for tube in tubes]
     return Answer(
         video=draw_tubes(path, tubes, video, classes),
         sheet=None,
         scores={},
         rows=[
             [words(t["label"]), t["start"], t["end"], t["confidence"]]
-            for t in found
+            for t in rows
         ],
-        title=f"{len(found)} tubes" if found else "Nobody was found",
+        title=f"{len(rows)} tubes" if rows else "Nobody was found",
     )
 
 

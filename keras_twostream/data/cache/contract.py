@@ -206,7 +206,9 @@ class Contract:
     def difference(self, other: "Contract") -> str | None:
         """Return the name of the first field in which two contracts differ."""
         for field in dataclasses.fields(self):
-            values = [getattr(each, field.name) for each in (self, other)]
+            values = [
+                getattr(contract, field.name) for contract in (self, other)
+            ]
             if field.compare and values[0] != values[1]:
                 return field.name
         return None

@@ -234,12 +234,12 @@ class CacheFolder:
                 available.
         """
         try:
-            found = packed_file.open_packed(self.packed_path(source))
+            present = packed_file.open_packed(self.packed_path(source))
         except (VideoError, SpecError):
             return False
         if video is None or not os.path.exists(video):
             return True
-        return found.fingerprint == packed_file.fingerprint(video)
+        return present.fingerprint == packed_file.fingerprint(video)
 
     def find(self, video: str | os.PathLike) -> str | None:
         """Return the name that a video has in the cache, None if it has none.

@@ -88,11 +88,11 @@ def _encode(image: np.ndarray, encoding: str, quality: int) -> bytes:
 
 
 def _decode(payload: np.ndarray, flags: int, shape) -> np.ndarray:
-    said = picture_size(payload)
-    if said is not None and said != tuple(shape[:2]):
-        raise ValueError(f"expected {shape}, its header says {said}")
+    size = picture_size(payload)
+    if size is not None and size != tuple(shape[:2]):
+        raise ValueError(f"expected {shape}, its header says {size}")
     image = cv2.imdecode(payload, flags)
     if image is None or image.shape != shape:
-        found = "nothing" if image is None else image.shape
-        raise ValueError(f"expected {shape}, found {found}")
+        actual = "nothing" if image is None else image.shape
+        raise ValueError(f"expected {shape}, found {actual}")
     return image

@@ -100,9 +100,9 @@ def _sizes(place: str) -> dict[str, int]:
     files, inner = addresses.file_system(place)
     if not files.exists(inner):
         return {}
-    found = files.find(inner, detail=True)
+    details = files.find(inner, detail=True)
     return {
-        path[len(inner) :].strip("/").removesuffix(PACKED_SUFFIX): each["size"]
-        for path, each in found.items()
+        path[len(inner) :].strip("/").removesuffix(PACKED_SUFFIX): x["size"]
+        for path, x in details.items()
         if path.endswith(PACKED_SUFFIX)
     }

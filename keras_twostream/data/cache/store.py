@@ -44,18 +44,18 @@ class PackedStore:
         self.contract.check(spec, str(folder))
         self._folder.agree(self.contract)
         self._root = common_folder(videos)
-        self._found: dict[str, str] = {}
+        self._sources: dict[str, str] = {}
         self._locks: dict[str, threading.Lock] = collections.defaultdict(
             threading.Lock
         )
 
     def holds(self, video: str) -> bool:
         """Return whether the video is in the cache already."""
-        if video not in self._found:
+        if video not in self._sources:
             source = self._folder.find(video)
             if source is None:
                 return False
-            self._found[video] = source
+            self._sources[video] = source
         return True
 
     def open(self, video: str) -> PackedSource:
@@ -64,11 +64,11 @@ class PackedStore:
         Raises:
             VideoError: If it is not in the cache and cannot be extracted.
         """
-        if video not in self._found:
+        if video not in self._sources:
             with self._locks[video]:
                 if not self.holds(video):
-                    self._found[video] = self._extract(video)
-        path = self._folder.packed_path(self._found[video])
+                    self._sources[video] = self._extract(video)
+        path = self._folder.packed_path(self._sources[video])
         return PackedSource(path, self._spec)
 
     def _extract(self, video: str) -> str:

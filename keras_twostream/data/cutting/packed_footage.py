@@ -171,12 +171,12 @@ def _side_by_side(planes: list[np.ndarray], result: np.ndarray) -> None:
 
 def distinct(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct numbers, and the index of each input among them."""
-    found, places = np.unique(numbers, return_inverse=True)
-    return found, places.reshape(numbers.shape)
+    unique, places = np.unique(numbers, return_inverse=True)
+    return unique, places.reshape(numbers.shape)
 
 
 def distinct_pairs(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return as `distinct`, for pairs of frame numbers on the last axis."""
     one = pairs[..., 0] * _FRAMES + pairs[..., 1]  # sorts faster than a pair
-    found, places = distinct(one)
-    return np.stack(np.divmod(found, _FRAMES), axis=-1), places
+    unique, places = distinct(one)
+    return np.stack(np.divmod(unique, _FRAMES), axis=-1), places

@@ -42,9 +42,9 @@ def examine_cache(path: Path) -> Report:
 
 
 def _compare(report: Report, files: dict, entries: dict[str, Entry]) -> None:
-    report.facts["frames"] = sum(each.frames for each in entries.values())
-    report.facts["flows"] = sum(each.flows for each in entries.values())
-    report.facts["bytes"] = sum(each.bytes for each in entries.values())
+    report.facts["frames"] = sum(entry.frames for entry in entries.values())
+    report.facts["flows"] = sum(entry.flows for entry in entries.values())
+    report.facts["bytes"] = sum(entry.bytes for entry in entries.values())
     report.problem(
         "Videos of the manifest whose files are gone.",
         "Run `keras-twostream extract` again: it does those only.",
@@ -67,7 +67,7 @@ def _compare(report: Report, files: dict, entries: dict[str, Entry]) -> None:
     report.remark(
         "Made of videos that promise more than they hold.",
         "Get those videos again, if you can, and extract again.",
-        [name for name, each in entries.items() if each.truncated],
+        [name for name, entry in entries.items() if entry.truncated],
     )
 
 

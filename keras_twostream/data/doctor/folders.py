@@ -30,9 +30,9 @@ def examine_folders(
     names = sorted({layout.name for layout in layouts})
     report = Report(path, ", ".join(names))
     report.facts["videos"] = len(layouts)
-    report.facts["frames"] = sum(len(each.files["rgb"]) for each in layouts)
-    report.facts["flows"] = sum(each.fields for each in layouts)
-    report.facts["first_index"] = sorted({each.first for each in layouts})
+    report.facts["frames"] = sum(len(item.files["rgb"]) for item in layouts)
+    report.facts["flows"] = sum(item.fields for item in layouts)
+    report.facts["first_index"] = sorted({item.first for item in layouts})
     if len(names) > 1:
         report.problem(
             f"Several layouts side by side: {', '.join(names)}.",
@@ -47,7 +47,7 @@ def examine_folders(
 
 def _videos(folders: Sequence[Path]) -> list[Layout]:
     """Return one layout per video, whose files may be in three trees."""
-    found: dict[frozenset, Layout] = {}
+    distinct: dict[frozenset, Layout] = {}
     for folder in folders:
         layout = read_layout(folder)
         homes = frozenset(
@@ -55,8 +55,8 @@ def _videos(folders: Sequence[Path]) -> list[Layout]:
             for files in layout.files.values()
             if files
         )
-        found.setdefault(homes, layout)
-    return list(found.values())
+        distinct.setdefault(homes, layout)
+    return list(distinct.values())
 
 
 def _missing(report: Report, layouts: list[Layout]) -> None:
@@ -95,11 +95,11 @@ def _unreadable(report: Report, layouts: list[Layout]) -> None:
 
 
 def _counts(report: Report, layouts: list[Layout]) -> None:
-    both = [each for each in layouts if each.files["rgb"] and each.fields]
+    both = [item for item in layouts if item.files["rgb"] and item.fields]
     wrong = [
-        f"{each.path}: {len(each.files['rgb'])} frames, {each.fields} fields"
-        for each in both
-        if each.fields != len(each.files["rgb"]) - 1 + each.shift
+        f"{item.path}: {len(item.files['rgb'])} frames, {item.fields} fields"
+        for item in both
+        if item.fields != len(item.files["rgb"]) - 1 + item.shift
     ]
     report.problem(
         "Frames and flow fields do not fit: N frames have N-1 fields (as "
@@ -112,15 +112,15 @@ def _counts(report: Report, layouts: list[Layout]) -> None:
         "Folders with frames and no flow.",
         "Compute it: `keras-twostream extract` on the videos.",
         [
-            each.path
-            for each in layouts
-            if not each.fields and len(both) and each.files["rgb"]
+            item.path
+            for item in layouts
+            if not item.fields and len(both) and item.files["rgb"]
         ],
     )
 
 
 def _values(report: Report, layouts: list[Layout], bound: float) -> None:
-    fields = [each for each in layouts if each.fields]
+    fields = [item for item in layouts if item.fields]
     if not fields:
         return
     first = next(iter(fields[0].files["x"].values()))
@@ -131,10 +131,14 @@ def _values(report: Report, layouts: list[Layout], bound: float) -> None:
     chosen = np.linspace(0, len(fields) - 1, min(MEASURED, len(fields)))
     some = [fields[int(place)] for place in chosen]
     measured = [(layout, measure(layout)) for layout in some]
-    known = [(layout, found) for layout, found in measured if found]
+    known = [
+        (layout, measurement) for layout, measurement in measured if measurement
+    ]
     if not known:
         return
-    likely = likely_bound([found.bound for _, found in known], bound)
+    likely = likely_bound(
+        [measurement.bound for _, measurement in known], bound
+    )
     report.facts["bound"] = likely
     if likely != bound:
         report.problem(
@@ -151,7 +155,11 @@ def _values(report: Report, layouts: list[Layout], bound: float) -> None:
         "fit the frames better one place further.",
         "The first frame was removed, or indices were renumbered. Extract "
         "again.",
-        [each.path for each, found in known if found.shift != each.shift],
+        [
+            item.path
+            for item, measurement in known
+            if measurement.shift != item.shift
+        ],
     )
 
 

@@ -37,17 +37,19 @@ def examine_list(
         root: Folder of the files; beside the list when None.
         deep: Whether to decode every frame.
     """
-    found = read_annotations(path, root=root)
-    report = Report(path, f"list ({found.format})")
-    _describe(report, found)
-    _check_files(report, found)
-    _open_files(report, found, deep)
-    _check_labels(report, found)
+    annotations = read_annotations(path, root=root)
+    report = Report(path, f"list ({annotations.format})")
+    _describe(report, annotations)
+    _check_files(report, annotations)
+    _open_files(report, annotations, deep)
+    _check_labels(report, annotations)
     return report
 
 
-def _open_files(report: Report, found: Annotations, deep: bool) -> None:
-    present = [Path(x) for x in dict.fromkeys(found.files) if _has_bytes(x)]
+def _open_files(report: Report, annotations: Annotations, deep: bool) -> None:
+    present = [
+        Path(x) for x in dict.fromkeys(annotations.files) if _has_bytes(x)
+    ]
     extracted = [path for path in present if is_extracted(str(path))]
     videos = [path for path in present if path not in set(extracted)]
     if videos:
@@ -93,24 +95,26 @@ def examine_splits(path: Path, root: str | os.PathLike | None) -> Report:
     return report
 
 
-def _describe(report: Report, found: Annotations) -> None:
-    report.facts["items"] = len(found)
-    report.facts["root"] = str(found.root)
-    report.facts["classes"] = dict(_counts(found))
+def _describe(report: Report, annotations: Annotations) -> None:
+    report.facts["items"] = len(annotations)
+    report.facts["root"] = str(annotations.root)
+    report.facts["classes"] = dict(_counts(annotations))
 
 
-def _counts(found: Annotations) -> list[tuple[str, int]]:
+def _counts(annotations: Annotations) -> list[tuple[str, int]]:
     """Return name and number of items of each class."""
-    counts = found.counts().tolist()
-    names = found.classes or map(str, range(len(counts)))
+    counts = annotations.counts().tolist()
+    names = annotations.classes or map(str, range(len(counts)))
     return list(zip(names, counts, strict=False))
 
 
-def _check_files(report: Report, found: Annotations, where: str = "") -> None:
-    missing = [path for path in found.files if not os.path.exists(path)]
+def _check_files(
+    report: Report, annotations: Annotations, where: str = ""
+) -> None:
+    missing = [path for path in annotations.files if not os.path.exists(path)]
     report.problem(
-        f"{len(missing)} of {len(found)} items{where} are not below "
-        f"{found.root}.",
+        f"{len(missing)} of {len(annotations)} items{where} are not below "
+        f"{annotations.root}.",
         "Pass --root with the folder that the paths start from, or remove "
         "the lines.",
         missing,
@@ -120,14 +124,14 @@ def _check_files(report: Report, found: Annotations, where: str = "") -> None:
         "Copy or download them again.",
         [
             path
-            for path in found.files
+            for path in annotations.files
             if os.path.isfile(path) and not os.path.getsize(path)
         ],
     )
 
 
-def _check_labels(report: Report, found: Annotations) -> None:
-    tally = collections.Counter(found.paths)
+def _check_labels(report: Report, annotations: Annotations) -> None:
+    tally = collections.Counter(annotations.paths)
     report.problem(
         "Items that the list names several times.",
         "Keep one line of each; several labels go on one line.",
@@ -136,25 +140,25 @@ def _check_labels(report: Report, found: Annotations) -> None:
     report.remark(
         "Items without a label.",
         "They can be predicted, not trained on.",
-        [item.path for item in found.items if not item.labels],
+        [item.path for item in annotations.items if not item.labels],
     )
-    last = len(found.classes) - 1
+    last = len(annotations.classes) - 1
     report.problem(
         f"Items whose label is none of the {last + 1} classes, 0 to {last}.",
         "Add the classes that the list lacks, or correct the labels; "
         "subtract 1 where a list counts from 1.",
         [
             f"{item.path}: {label}"
-            for item in found.items
+            for item in annotations.items
             for label in item.labels
-            if found.classes and label > last
+            if annotations.classes and label > last
         ],
     )
     report.problem(
         "Classes that no item has.",
         "Labels count from 0 and leave nothing out; subtract 1 where a list "
         "counts from 1.",
-        [name for name, count in _counts(found) if not count],
+        [name for name, count in _counts(annotations) if not count],
     )
 
 
@@ -170,7 +174,7 @@ def _compare(report: Report, split: int, train, test) -> None:
         f"Groups of split {split} in training and in test: clips of a group "
         "are cut from one video.",
         "Split by group, never by clip.",
-        sorted(" ".join(each) for each in shared),
+        sorted(" ".join(pair) for pair in shared),
     )
     lacking = {
         name
@@ -184,10 +188,10 @@ def _compare(report: Report, split: int, train, test) -> None:
     )
 
 
-def _groups(found: Annotations) -> set[tuple[str, str]]:
-    matches = [_GROUP.search(item.path) for item in found.items]
+def _groups(annotations: Annotations) -> set[tuple[str, str]]:
+    matches = [_GROUP.search(item.path) for item in annotations.items]
     return {
         (os.path.dirname(item.path), match[1])
-        for item, match in zip(found.items, matches, strict=True)
+        for item, match in zip(annotations.items, matches, strict=True)
         if match
     }

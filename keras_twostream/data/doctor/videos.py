@@ -215,7 +215,7 @@ def _count(root: Path, videos: Sequence[Path]) -> collections.Counter:
 
 def _class_folders(root: Path) -> list[Path]:
     """Return the folders in `root`, except those of annotation lists."""
-    return [each for each in folders_in(root) if not _holds_lists(each)]
+    return [folder for folder in folders_in(root) if not _holds_lists(folder)]
 
 
 def _holds_lists(folder: Path) -> bool:
@@ -251,19 +251,19 @@ def _copies(report: Report, path: Path, videos: list[Path]) -> None:
     same = collections.defaultdict(list)
     for video in videos:
         same[fingerprint(video)].append(video)
-    copies = [each for each in same.values() if len(each) > 1]
-    apart = [each for each in copies if len({v.parent for v in each}) > 1]
+    copies = [group for group in same.values() if len(group) > 1]
+    apart = [group for group in copies if len({v.parent for v in group}) > 1]
     report.problem(
         "The same video in several folders: in several classes, or both in "
         "training and in test.",
         "Keep one of each; a test video that was trained on flatters the "
         "model.",
-        [_together(path, each) for each in apart],
+        [_together(path, group) for group in apart],
     )
     report.remark(
         "The same video several times in a folder.",
         "Remove the copies: they count double.",
-        [_together(path, each) for each in copies if each not in apart],
+        [_together(path, group) for group in copies if group not in apart],
     )
 
 

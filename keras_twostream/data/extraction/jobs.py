@@ -182,8 +182,8 @@ def read_listed(
 
 
 def _from_list(source: Path, root, format) -> list[Job]:
-    found = read_listed(source, root, format)
-    videos = list(dict.fromkeys(found.files))
+    annotations = read_listed(source, root, format)
+    videos = list(dict.fromkeys(annotations.files))
     present = [video for video in videos if os.path.isfile(video)]
     if not present:
         raise SpecError(
@@ -191,7 +191,7 @@ def _from_list(source: Path, root, format) -> list[Job]:
             f"first would be {videos[0]}. Pass --root with the folder that "
             "they are in."
         )
-    base = found.root
+    base = annotations.root
     if any(
         not Path(os.path.abspath(v)).is_relative_to(os.path.abspath(base))
         for v in videos

@@ -32,10 +32,10 @@ def find_remote_jobs(
     files, inner = addresses.file_system(source)
     if files.isfile(inner):
         return [Job(source, source.rpartition("/")[2])]
-    found = files.find(inner, detail=True) if files.exists(inner) else {}
-    names = {path[len(inner) :].strip("/"): path for path in sorted(found)}
+    details = files.find(inner, detail=True) if files.exists(inner) else {}
+    names = {path[len(inner) :].strip("/"): path for path in sorted(details)}
     sizes = {
-        name: found[path]["size"]
+        name: details[path]["size"]
         for name, path in names.items()
         if is_video(name)
     }
@@ -60,15 +60,17 @@ def _names_in(folder: str) -> list[str]:
     files, inner = addresses.file_system(folder)
     if files.isfile(inner) or not files.exists(inner):
         return []
-    found = files.find(inner, maxdepth=1)
-    return [path.rpartition("/")[2] for path in found]
+    paths = files.find(inner, maxdepth=1)
+    return [path.rpartition("/")[2] for path in paths]
 
 
 def _from_list(source: str, root: str | None, format) -> list[Job]:
     root = source.rpartition("/")[0] if root is None else root
     with tempfile.TemporaryDirectory(prefix="keras_twostream_") as folder:
-        found = read_listed(_list_here(source, Path(folder)), format=format)
-    names = dict.fromkeys(item.path for item in found.items)
+        annotations = read_listed(
+            _list_here(source, Path(folder)), format=format
+        )
+    names = dict.fromkeys(item.path for item in annotations.items)
     return [_job(name, root) for name in names]
 
 

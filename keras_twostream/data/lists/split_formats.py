@@ -36,7 +36,10 @@ def splits_in(path: Path) -> list[int]:
     return [
         split
         for split in SPLITS
-        if any(_any_is(each, split, names) for each in (_UCF_LIST, _HMDB_LIST))
+        if any(
+            _any_is(pattern, split, names)
+            for pattern in (_UCF_LIST, _HMDB_LIST)
+        )
     ]
 
 

@@ -205,16 +205,16 @@ def _counted(film, packets: list[Packet], whole: bool) -> Scan:
     if not shown:
         raise unreadable(film.path)
     scan = _scan(film, packets, shown, whole)
-    told = _ascending(stamps)
+    ascending = _ascending(stamps)
     edited = not all(packet.shown for packet in packets)
     return dataclasses.replace(
         scan,
-        stamps=told,
-        seekable=bool(told) and not edited and film.format in _SEEKING,
+        stamps=ascending,
+        seekable=bool(ascending) and not edited and film.format in _SEEKING,
         damaged=film.damaged,
         plain=(
             film.first
-            and told is not None
+            and ascending is not None
             and not scan.joins
             and not scan.holes
             and len(shown) == sum(packet.shown for packet in packets)

@@ -71,21 +71,21 @@ def matching_steps(name: str, *towers: Tower) -> list[str]:
     """
     steps = [step for tower in towers for step in tower.steps]
     places = [_in_place(name, tower) for tower in towers]
-    found = [place for place in places if place is not None]
+    matches = [place for place in places if place is not None]
     known = name in {*steps, *map(_place, steps)}
-    if len(found) < len(towers) or not known:
+    if len(matches) < len(towers) or not known:
         raise UnknownNameError(
             "`fuse_at` must name layers that both towers have. Received: "
             f"{name!r}.{did_you_mean(name, set(steps))}"
         )
-    return found
+    return matches
 
 
 def _in_place(name: str, tower: Tower) -> str | None:
     if name in tower.steps:
         return name
-    found = [step for step in tower.steps if _place(step) == _place(name)]
-    return found[-1] if found else None
+    matches = [step for step in tower.steps if _place(step) == _place(name)]
+    return matches[-1] if matches else None
 
 
 def _place(step: str) -> str:

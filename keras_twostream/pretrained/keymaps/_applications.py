@@ -92,10 +92,10 @@ def applications_inception_v3(keys: Iterable[str]) -> dict[str, str]:
         else:
             raise refuse("an Inception v3 of keras.applications", key)
     for kind, suffix in ("conv2d", ""), ("batch_normalization", "_bn"):
-        found = sorted({n for k, n, *_ in numbered if k == kind})
-        if len(found) != len(_INCEPTION_V3):
-            raise refuse("Inception v3", f"{len(found)} {kind} layers")
-        layer = dict(zip(found, _INCEPTION_V3, strict=True))
+        numbers = sorted({n for k, n, *_ in numbered if k == kind})
+        if len(numbers) != len(_INCEPTION_V3):
+            raise refuse("Inception v3", f"{len(numbers)} {kind} layers")
+        layer = dict(zip(numbers, _INCEPTION_V3, strict=True))
         names |= {
             key: f"{layer[number]}{suffix}.{variable}"
             for k, number, variable, key in numbered

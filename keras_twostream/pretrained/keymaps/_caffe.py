@@ -63,9 +63,9 @@ def with_inverse_stds(arrays: dict[str, Any]) -> dict[str, Any]:
 
     The conversion is that of python/bn_convert_style.py in the authors' Caffe.
     """
-    found = with_variances(arrays)
+    tensors = with_variances(arrays)
     for key, array in arrays.items():
         if key.endswith(".spread"):
             variance = array.astype(np.float64) ** -2 - _EPSILON
-            found[key.replace(".spread", ".moving_variance")] = variance
-    return found
+            tensors[key.replace(".spread", ".moving_variance")] = variance
+    return tensors

@@ -45,44 +45,44 @@ def finish(arrays: dict[str, Any]) -> dict[str, Any]:
     A convolution's bias before a normalisation goes into its mean, and the
     scale that Caffe keeps in a layer of its own into gamma and beta.
     """
-    found = {}
+    tensors = {}
     for key, array in arrays.items():
         layer, _, role = key.rpartition(".")
         if role == "time_kernel":
-            found[f"{layer}.kernel"] = array
+            tensors[f"{layer}.kernel"] = array
         elif role == "moments":
             mean, deviation = array.astype(np.float64).T
-            found[f"{layer}.moving_mean"] = mean
-            found[f"{layer}.moving_variance"] = deviation**2 - _EPSILON
+            tensors[f"{layer}.moving_mean"] = mean
+            tensors[f"{layer}.moving_variance"] = deviation**2 - _EPSILON
         else:
-            found[key] = array
-    return _without_bias(_scaled(found))
+            tensors[key] = array
+    return _without_bias(_scaled(tensors))
 
 
 def _scaled(arrays: dict[str, Any]) -> dict[str, Any]:
     """Fold "scale2a_branch1" into "bn2a_branch1", "scale_conv1" likewise."""
-    found = dict(arrays)
+    tensors = dict(arrays)
     for key in arrays:
         layer, _, role = key.rpartition(".")
         if role not in ("factor", "offset"):
             continue
-        array, norm = found.pop(key), layer.replace("scale", "bn", 1)
+        array, norm = tensors.pop(key), layer.replace("scale", "bn", 1)
         if role == "factor":
-            found[f"{norm}.gamma"] = arrays[f"{norm}.gamma"] * array
+            tensors[f"{norm}.gamma"] = arrays[f"{norm}.gamma"] * array
             scaled = arrays[f"{norm}.beta"] * array
             offset = arrays.get(f"{layer}.offset", 0.0)
-            found[f"{norm}.beta"] = scaled + offset
-    return found
+            tensors[f"{norm}.beta"] = scaled + offset
+    return tensors
 
 
 def _without_bias(arrays: dict[str, Any]) -> dict[str, Any]:
-    found = dict(arrays)
+    tensors = dict(arrays)
     for key in arrays:
         layer, _, role = key.rpartition(".")
         mean = f"{_norm_of(layer)}.moving_mean"
-        if role == "bias" and mean in found:
-            found[mean] = found[mean] - found.pop(key)
-    return found
+        if role == "bias" and mean in tensors:
+            tensors[mean] = tensors[mean] - tensors.pop(key)
+    return tensors
 
 
 def _norm_of(layer: str) -> str:

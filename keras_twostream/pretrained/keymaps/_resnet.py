@@ -65,9 +65,9 @@ def _block_names(keys: set[str]) -> dict[tuple[int, int], str]:
 
 
 def _depth(keys: set[str]) -> int:
-    found = {m.groups()[:2] for m in map(_BLOCK.match, keys) if m}
+    pairs = {m.groups()[:2] for m in map(_BLOCK.match, keys) if m}
     counts = tuple(
-        sum(stage == str(number) for stage, _ in found)
+        sum(stage == str(number) for stage, _ in pairs)
         for number in range(1, 5)
     )
     basic = not any(".conv3." in key for key in keys)
