@@ -22,8 +22,8 @@ def path(tmp_path):
 
 
 def test_whole_arrays_come_back(path):
-    found = _arrays.read_arrays(path, WeightsError)
-    assert found["a"].tolist() == [0, 1, 2, 3, 4, 5] and len(found) == 2
+    tensors = _arrays.read_arrays(path, WeightsError)
+    assert tensors["a"].tolist() == [0, 1, 2, 3, 4, 5] and len(tensors) == 2
 
 
 def test_every_damaged_file_is_read_or_refused(path):

@@ -26,12 +26,12 @@ OTHERS = {"tensorflow", "jax", "torch"} - {keras.backend.backend()}
 def logits(names):
     """Return each network's logits of one clip, by number."""
     frames = frames_moving(2, 1, count=80, height=120, width=160)
-    found = {}
+    result = {}
     for number, name in enumerate(names):
         model = kts.load(name)
         clips = kts.clips(frames, model)
-        found[str(number)] = np.asarray(model.predict_on_batch(clips))
-    return found
+        result[str(number)] = np.asarray(model.predict_on_batch(clips))
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +61,10 @@ def test_the_same_file_gives_the_same_logits(backend, request, tmp_path):
     environment = {**os.environ, "KERAS_BACKEND": backend}
     command = [sys.executable, __file__, file, *names]
     subprocess.run(command, env=environment, check=True, timeout=1800)
-    with np.load(file) as found:
-        assert set(found) == set(expected)
+    with np.load(file) as result:
+        assert set(result) == set(expected)
         for number, values in expected.items():
-            np.testing.assert_allclose(found[number], values, atol=1e-4)
+            np.testing.assert_allclose(result[number], values, atol=1e-4)
 
 
 if __name__ == "__main__":

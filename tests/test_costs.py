@@ -34,10 +34,10 @@ def folded_convolution():
 
 
 def test_every_frame_of_a_clip_is_counted():
-    found = {c.name: c for c in costs(folded_convolution()).layers}
-    assert found["rgb_conv"].macs == 3 * 8 * 10 * 4 * (3 * 3 * 3)
-    assert found["rgb_conv"].outputs == 3 * 8 * 10 * 4
-    assert found["rgb_fc"].macs == 3 * 4 * 5
+    layers = {c.name: c for c in costs(folded_convolution()).layers}
+    assert layers["rgb_conv"].macs == 3 * 8 * 10 * 4 * (3 * 3 * 3)
+    assert layers["rgb_conv"].outputs == 3 * 8 * 10 * 4
+    assert layers["rgb_fc"].macs == 3 * 4 * 5
 
 
 def test_height_and_width_keep_their_order():
@@ -46,8 +46,8 @@ def test_height_and_width_keep_their_order():
     x = keras.layers.Conv2D(
         4, (3, 1), data_format="channels_last", name="rgb_tall"
     )(x)
-    found = {c.name: c for c in costs(keras.Model(inputs, x)).layers}
-    assert found["rgb_tall"].outputs == 3 * (8 - 2) * 10 * 4
+    layers = {c.name: c for c in costs(keras.Model(inputs, x)).layers}
+    assert layers["rgb_tall"].outputs == 3 * (8 - 2) * 10 * 4
 
 
 @pytest.mark.agnostic
@@ -87,6 +87,6 @@ def test_a_transformation_works_once_per_precondition():
     after = keras.layers.RepeatVector(4)(vector)
     distances = ActionTransformations(5, name="moved")([before, after])
     scores = DistanceLogits(20.0)(distances)
-    found = {c.name: c for c in costs(keras.Model(inputs, scores)).layers}
+    layers = {c.name: c for c in costs(keras.Model(inputs, scores)).layers}
     matrices, cosines = 2 * 5 * 3 * 3, 2 * 4 * 5 * 3
-    assert found["moved"].macs == matrices + cosines
+    assert layers["moved"].macs == matrices + cosines

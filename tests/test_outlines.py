@@ -84,12 +84,12 @@ def test_layers_of_unknown_kinds_and_names_are_stages_too():
         data_format="channels_last", name="rgb_average"
     )(x)
     scores = classifier({"rgb": x}, 3, fusion="logits", stream_weights=(1.0,))
-    found = {x.key: x for x in stages(keras.Model(inputs, scores))}
-    assert found["rgb.mine"].shape == (2, 6, 6, 5)
-    assert found["rgb.mine"].sources == (("rgb.input", ""),)
+    result = {x.key: x for x in stages(keras.Model(inputs, scores))}
+    assert result["rgb.mine"].shape == (2, 6, 6, 5)
+    assert result["rgb.mine"].sources == (("rgb.input", ""),)
     places = 2 * 6 * 6
-    assert found["rgb.mine"].macs == places * (9 * 3 + 3 * 5)
-    assert found["rgb.average"].macs == 0
+    assert result["rgb.mine"].macs == places * (9 * 3 + 3 * 5)
+    assert result["rgb.average"].macs == 0
 
 
 def test_a_depthwise_convolution_costs_a_kernel_for_each_channel():
@@ -99,5 +99,5 @@ def test_a_depthwise_convolution_costs_a_kernel_for_each_channel():
     x = keras.layers.DepthwiseConv2D(
         3, depth_multiplier=2, data_format="channels_last", name="rgb_depth"
     )(x)
-    found = {c.name: c for c in costs.costs(keras.Model(inputs, x)).layers}
-    assert found["rgb_depth"].macs == math.prod((2, 6, 6, 3, 2, 9))
+    layers = {c.name: c for c in costs.costs(keras.Model(inputs, x)).layers}
+    assert layers["rgb_depth"].macs == math.prod((2, 6, 6, 3, 2, 9))

@@ -272,8 +272,8 @@ def test_workers_need_no_keras():
         "import sys, keras_twostream.actors; "
         "print({'keras', 'tensorflow', 'sklearn'} & set(sys.modules))"
     )
-    found = _python(code)
-    assert found.stdout.strip() == "set()", found.stderr
+    result = _python(code)
+    assert result.stdout.strip() == "set()", result.stderr
 
 
 def test_vp9_takes_over_where_there_is_no_h264(tmp_path, monkeypatch):
@@ -290,8 +290,8 @@ def test_without_opencv_the_error_says_what_to_install():
     code = (
         "import sys; sys.modules['cv2'] = None\nimport keras_twostream.actors"
     )
-    found = _python(code)
-    assert "MissingLibraryError: Reading video" in found.stderr
+    result = _python(code)
+    assert "MissingLibraryError: Reading video" in result.stderr
 
 
 def test_length_place_colour_and_size_do_not_tell_the_class(data):

@@ -60,9 +60,9 @@ def test_a_change_backwards_has_its_boundaries_backwards(
 
 def test_the_list_says_when(tmp_path):
     listed = actors.generate_changes(tmp_path, 5, "test", size=(64, 64))
-    found = data.read_annotations(listed)
-    assert found.classes == actors.CHANGES
-    assert found.labels == [0, 1, 2, 3, 0]
+    annotations = data.read_annotations(listed)
+    assert annotations.classes == actors.CHANGES
+    assert annotations.labels == [0, 1, 2, 3, 0]
     item = json.loads(listed.read_text())["items"][2]
     assert data.count_frames(tmp_path / item["path"]) == item["frames"]
     frames, bounds = actors.render_change(

@@ -29,7 +29,7 @@ def cache(videos, tmp_path_factory):
 
 
 def run(*arguments):
-    return CliRunner().invoke(cli.group, [str(each) for each in arguments])
+    return CliRunner().invoke(cli.group, [str(item) for item in arguments])
 
 
 def test_extract_says_what_it_did(cache):

@@ -25,7 +25,7 @@ def run(monkeypatch):
     def invoke(*arguments, **options):
         model = small_model(**options)
         monkeypatch.setattr(hub, "load", lambda name, **_: model)
-        return CliRunner().invoke(cli.group, [str(each) for each in arguments])
+        return CliRunner().invoke(cli.group, [str(item) for item in arguments])
 
     return invoke
 
@@ -78,8 +78,8 @@ def test_a_cluster_needs_ray(run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     command = ["features", "m", "--data", video, "--tap", "rgb.pool"]
     command += ["--out", tmp_path / "out", "--engine", "ray"]
-    found = run(*command)
-    assert found.exit_code == 2 and "keras-twostream[ray]" in found.stderr
+    result = run(*command)
+    assert result.exit_code == 2 and "keras-twostream[ray]" in result.stderr
 
 
 @pytest.mark.parametrize("file_format", ["safetensors", "npy"])

@@ -199,12 +199,12 @@ def test_messages_do_not_steer_the_terminal(capsys):
 
 def test_commands_print_through_the_console_alone():
     folder = Path(cli.__file__).parent
-    found = {
+    result = {
         path.name
         for path in folder.glob("*.py")
         if "click.echo(" in path.read_text()
     }
-    assert found == {"__init__.py", "_console.py"}
+    assert result == {"__init__.py", "_console.py"}
 
 
 def full(*arguments, **options):

@@ -105,11 +105,11 @@ def test_segments_are_a_list_that_trains(video, tmp_path):
     )  # fmt: skip
     (entry,) = json.loads(result.stdout)["files"]
     assert entry["segments"], result.output
-    found = data.read_annotations(table)
-    assert [found.classes[label] for label in found.labels] == [
+    annotations = data.read_annotations(table)
+    assert [annotations.classes[label] for label in annotations.labels] == [
         segment["label"] for segment in entry["segments"]
     ]
-    part = Part.of(found.paths[0])
+    part = Part.of(annotations.paths[0])
     first = entry["segments"][0]
     assert (part.path, part.start, part.end) == (
         str(video),

@@ -107,9 +107,9 @@ def test_the_demo_finds_what_three_actors_do(tmp_path):
     document = json.loads(run(*words, "--json").stdout)
     assert (tmp_path / "actors_1.tubes.mp4").exists()
     tubes = sorted(document["tubes"], key=lambda x: x["boxes"][0][0])
-    found = [x["label"] for x in tubes if x["label"] in document["truth"]]
-    assert len(found) >= 2
-    assert found == [x for x in document["truth"] if x in found]
+    result = [x["label"] for x in tubes if x["label"] in document["truth"]]
+    assert len(result) >= 2
+    assert result == [x for x in document["truth"] if x in result]
     assert "actors_1" in document["source"]
 
 

@@ -35,14 +35,14 @@ def test_the_svm_minimises_the_authors_objective(samples, cost):
     weights, bias = fit_hinge(*samples, cost)
     mine = objective(np.r_[weights, bias], *samples, cost)
     # The same convex function, without derivatives and from elsewhere.
-    found = minimize(
+    result = minimize(
         objective,
         np.zeros(7),
         (*samples, cost),
         method="Powell",
         options={"maxiter": 20_000, "xtol": 1e-8, "ftol": 1e-10},
     )
-    assert mine <= found.fun * 1.002
+    assert mine <= result.fun * 1.002
 
 
 def test_hard_negatives_alone_give_nearly_the_plane_of_all(samples):

@@ -208,11 +208,11 @@ def test_features_are_brought_to_a_mean_norm_of_twenty(store, detector):
     scales = [detector.get_layer(f"{x}_scale") for x in ("rgb", "flow")]
     before = [layer.get_weights() for layer in scales]
     features.scale(features.mean_norms(store))
-    found = [
+    result = [
         features.of(store[i], np.flatnonzero(store[i].places == 0))
         for i in range(len(store))
     ]
-    for part in np.split(np.concatenate(found), 2, axis=1):
+    for part in np.split(np.concatenate(result), 2, axis=1):
         norms = np.linalg.norm(part, axis=1)
         assert norms.mean() == pytest.approx(20, rel=1e-3)
     for layer, weights in zip(scales, before, strict=True):

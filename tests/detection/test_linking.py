@@ -125,8 +125,8 @@ def test_linking_the_authors_boxes_finds_their_tubes(shared):
     paths = video.paths[0]
     boxes = np.stack([path.boxes for path in paths], axis=1).astype(float)
     scores = np.stack([path.scores for path in paths], axis=1).astype(float)
-    found = link(boxes, scores)
-    for number, (path, mine) in enumerate(zip(paths, found, strict=True)):
+    result = link(boxes, scores)
+    for number, (path, mine) in enumerate(zip(paths, result, strict=True)):
         assert mine.places.tolist() == [number] * len(boxes)
         assert mine.score == pytest.approx(path.total_score, abs=1e-6)
 

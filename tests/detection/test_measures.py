@@ -28,30 +28,30 @@ def tube(label, x, score):
 
 def test_perfect_tubes_have_ap_one():
     truths = {"a": [track("run", 0), track("jump", 40)]}
-    found = {"a": [tube("run", 0, 2.0), tube("jump", 40, 1.0)]}
-    assert measures.video_ap(found, truths) == {"jump": 1.0, "run": 1.0}
-    single = {"a": Detections.of_tubes(found["a"])}
+    tubes = {"a": [tube("run", 0, 2.0), tube("jump", 40, 1.0)]}
+    assert measures.video_ap(tubes, truths) == {"jump": 1.0, "run": 1.0}
+    single = {"a": Detections.of_tubes(tubes["a"])}
     assert measures.frame_ap(single, truths) == {"jump": 1.0, "run": 1.0}
 
 
 def test_a_duplicate_ranked_second_leaves_it_one():
-    found = {"a": [tube("run", 0, 2.0), tube("run", 1, 1.0)]}
-    assert measures.video_ap(found, {"a": [track("run", 0)]}) == {"run": 1.0}
+    tubes = {"a": [tube("run", 0, 2.0), tube("run", 1, 1.0)]}
+    assert measures.video_ap(tubes, {"a": [track("run", 0)]}) == {"run": 1.0}
 
 
 def test_a_duplicate_ranked_between_two_does_not():
     truths = {"a": [track("run", 0)], "b": [track("run", 0)]}
-    found = {
+    tubes = {
         "a": [tube("run", 0, 3.0), tube("run", 1, 2.0)],
         "b": [tube("run", 0, 1.0)],
     }
     # Precision 1 at recall 1/2, 2/3 at recall 1.
-    assert measures.video_ap(found, truths)["run"] == pytest.approx(5 / 6)
+    assert measures.video_ap(tubes, truths)["run"] == pytest.approx(5 / 6)
 
 
 def test_tubes_of_another_class_do_not_count():
-    found = {"a": [tube("jump", 0, 2.0)]}
-    assert measures.video_ap(found, {"a": [track("run", 0)]}) == {"run": 0.0}
+    tubes = {"a": [tube("jump", 0, 2.0)]}
+    assert measures.video_ap(tubes, {"a": [track("run", 0)]}) == {"run": 0.0}
 
 
 def test_two_people_of_one_class_are_two_to_find():
@@ -100,7 +100,7 @@ def test_frame_ap_against_a_plain_loop(seed):
     count = 8
     frames = rng.integers(0, 4, count)
     x = rng.integers(-6, 24, count) + frames
-    found = np.stack([x, 0 * x, x + 9, 0 * x + 9], axis=1).astype(float)
+    result = np.stack([x, 0 * x, x + 9, 0 * x + 9], axis=1).astype(float)
     scores = rng.permutation(count).astype(float)
     used, hits = set(), []
     for i in np.argsort(-scores):
@@ -115,7 +115,7 @@ def test_frame_ap_against_a_plain_loop(seed):
         if hit:
             used.add((best, frames[i]))
     expected = measures.average_precision(-np.arange(count), hits, 8)
-    detections = Detections(frames, np.repeat("run", count), found, scores)
+    detections = Detections(frames, np.repeat("run", count), result, scores)
     assert measures.frame_ap({"a": detections}, truths) == {
         "run": pytest.approx(expected)
     }
@@ -126,11 +126,11 @@ def test_frame_ap_against_a_plain_loop(seed):
 
 def test_a_perfect_detector_is_found_before_any_mistake():
     truths = {"a": [track("run", 0)], "b": [track("jump", 0)]}
-    found = {
+    tubes = {
         "a": [tube("run", 0, 2.0), tube("jump", 0, -1.0)],
         "b": [tube("jump", 0, 2.0), tube("run", 0, -1.0)],
     }
-    curve = measures.roc(found, truths, limit=1.0)
+    curve = measures.roc(tubes, truths, limit=1.0)
     assert curve.true_positives.tolist() == [1, 1]
     assert curve.false_positives.tolist() == [0, 1]
     assert curve.area == 1
@@ -139,16 +139,16 @@ def test_a_perfect_detector_is_found_before_any_mistake():
 def test_only_the_best_three_tubes_of_a_video_count():
     truths = {"a": [track("run", 0)]}
     wrong = [tube("run", 80 + 20 * i, 9.0 - i) for i in range(3)]
-    found = {"a": [*wrong, tube("run", 0, 1.0)], "b": [tube("run", 0, 0.0)]}
-    assert measures.roc(found, truths).true_positives.max() == 0
-    curve = measures.roc(found, truths, top=4, limit=1.0)
+    tubes = {"a": [*wrong, tube("run", 0, 1.0)], "b": [tube("run", 0, 0.0)]}
+    assert measures.roc(tubes, truths).true_positives.max() == 0
+    curve = measures.roc(tubes, truths, top=4, limit=1.0)
     assert curve.true_positives.max() == 1
 
 
 def test_a_video_is_found_once():
     truths = {"a": [track("run", 0)]}
-    found = {"a": [tube("run", 0, 2.0), tube("run", 1, 1.0)]}
-    curve = measures.roc(found, truths, limit=1.0)
+    tubes = {"a": [tube("run", 0, 2.0), tube("run", 1, 1.0)]}
+    curve = measures.roc(tubes, truths, limit=1.0)
     assert curve.false_positives.tolist() == [0, 1]  # the second is a mistake
 
 
@@ -168,11 +168,11 @@ def test_one_class_has_scikit_learn_s_curve(seed):
     truths = {str(i): [track("run", 0)] for i in range(6)}
     places = rng.choice([0, 80], 6)
     scores = rng.permutation(6).astype(float)
-    found = {str(i): [tube("run", places[i], scores[i])] for i in range(6)}
+    tubes = {str(i): [tube("run", places[i], scores[i])] for i in range(6)}
     hits = places == 0
     if hits.all() or not hits.any():
         return
-    curve = measures.roc(found, truths, limit=1.0)
+    curve = measures.roc(tubes, truths, limit=1.0)
     false, true, _ = roc_curve(hits, scores, drop_intermediate=False)
     share = hits.mean()  # ours counts videos that were never found, too
     points = {}

@@ -13,7 +13,7 @@ from keras_twostream.regions import RegionSpec
 @pytest.fixture(scope="module")
 def moments():
     """(frame, flow, true boxes) of five scenes of people never trained on."""
-    found = []
+    result = []
     for index in range(5):
         frames, boxes = actors.render_company(
             ("sit_down", "wave_flag", "jumping_jack"), index=index, split="test"
@@ -21,8 +21,8 @@ def moments():
         for time in (len(frames) // 3, 2 * len(frames) // 3):
             pair = frames[time : time + 2]
             field = flow.compute(pair, "farneback")[0]
-            found.append((frames[time], field, boxes[time]))
-    return found
+            result.append((frames[time], field, boxes[time]))
+    return result
 
 
 def recall(moments, limit):

@@ -273,13 +273,13 @@ def test_the_rim_is_covered_as_often_as_the_middle():
 def test_other_weights_look_elsewhere(build):
     one, other = build(), build(seed=5)
     clip = clip_of(kts.clip_spec(one))
-    found = []
+    result = []
     for model in (one, other, one):
         inspection.update_card(model, head_trained=True)
-        found.append(kts.explain(clip, model, label=1).maps["rgb"])
-    np.testing.assert_array_equal(found[0], found[2])
-    assert min(maps.min() for maps in found) >= 0
-    assert np.corrcoef(found[0].ravel(), found[1].ravel())[0, 1] < 0.9
+        result.append(kts.explain(clip, model, label=1).maps["rgb"])
+    np.testing.assert_array_equal(result[0], result[2])
+    assert min(maps.min() for maps in result) >= 0
+    assert np.corrcoef(result[0].ravel(), result[1].ravel())[0, 1] < 0.9
 
 
 def test_a_network_without_convolutions_is_explained_by_its_input():

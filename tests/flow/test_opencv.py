@@ -55,9 +55,9 @@ def test_farneback_weighs_its_window_by_a_gaussian_where_asked():
     wanted = cv2.calcOpticalFlowFarneback(
         a, b, *options, cv2.OPTFLOW_FARNEBACK_GAUSSIAN
     )
-    found = _opencv_flow.farneback(a, b, gaussian=True)
-    np.testing.assert_array_equal(found, wanted)
-    assert (found != _opencv_flow.farneback(a, b)).any()
+    result = _opencv_flow.farneback(a, b, gaussian=True)
+    np.testing.assert_array_equal(result, wanted)
+    assert (result != _opencv_flow.farneback(a, b)).any()
 
 
 def _scene(size, kind):

@@ -76,11 +76,11 @@ def test_a_frozen_layer_keeps_its_averages():
 def test_half_precision_comes_out_as_it_came_in():
     ours, theirs = pair(SHAPES[0], dtype="mixed_bfloat16")
     x = ops.cast(numbers(SHAPES[0]), "bfloat16")
-    found, expected = ours(x, training=True), theirs(x, training=True)
-    assert keras.backend.standardize_dtype(found.dtype) == "bfloat16"
-    found, expected = (ops.cast(y, "float32") for y in (found, expected))
+    result, expected = ours(x, training=True), theirs(x, training=True)
+    assert keras.backend.standardize_dtype(result.dtype) == "bfloat16"
+    result, expected = (ops.cast(y, "float32") for y in (result, expected))
     np.testing.assert_allclose(
-        ops.convert_to_numpy(found), ops.convert_to_numpy(expected), atol=0.05
+        ops.convert_to_numpy(result), ops.convert_to_numpy(expected), atol=0.05
     )
     assert ours.moving_variance.dtype == "float32"
 

@@ -91,8 +91,8 @@ def test_frames_equal_conv3d_after_symmetric_padding(size, stride, side):
 def test_spatial_kernels_start_with_the_variance_of_he():
     layer = SpatialConv(64, 3)
     layer.build((None, 2, 8, 8, 32))
-    found = np.std(keras.ops.convert_to_numpy(layer.kernel))
-    assert found == pytest.approx((2 / (9 * 32)) ** 0.5, rel=0.05)
+    deviation = np.std(keras.ops.convert_to_numpy(layer.kernel))
+    assert deviation == pytest.approx((2 / (9 * 32)) ** 0.5, rel=0.05)
 
 
 def test_height_and_width_may_be_free():

@@ -45,8 +45,8 @@ def test_softmax_fusion_returns_the_log_of_the_mean_probability():
 
 def test_concentration_is_0_for_all_alike_and_1_for_one():
     shares = np.array([[0.25] * 4, [0, 0, 1, 0], [0.1, 0.1, 0.7, 0.1]])
-    found = numpy(concentration(shares.astype("float32")))
-    np.testing.assert_allclose(found, [[0.0], [1.0], [0.6]], atol=1e-6)
+    result = numpy(concentration(shares.astype("float32")))
+    np.testing.assert_allclose(result, [[0.0], [1.0], [0.6]], atol=1e-6)
 
 
 def test_sci_fusion_trusts_the_surer_scores():

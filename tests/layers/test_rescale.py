@@ -14,7 +14,7 @@ def test_the_factor_multiplies_and_is_not_trained():
     ones = np.ones((2, 3), "float32")
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(layer(ones)), ones)
     layer.factor.assign([2.5])
-    found = keras.ops.convert_to_numpy(layer(ones))
-    np.testing.assert_array_equal(found, 2.5 * ones)
+    result = keras.ops.convert_to_numpy(layer(ones))
+    np.testing.assert_array_equal(result, 2.5 * ones)
     assert layer.trainable_weights == []
     assert layer.weights[0] is layer.factor

@@ -78,10 +78,10 @@ def test_the_flow_image_has_the_length_first_and_swaps_the_axes():
 def test_the_flow_image_of_still_pixels_has_a_gradient():
     layer = FlowImage()
     still = np.zeros((1, 2), "float32")
-    found = gradient(
+    result = gradient(
         lambda flow: keras.ops.sum(layer(flow) + flow[:1, :1]), still
     )
-    assert np.isfinite(found).all()
+    assert np.isfinite(result).all()
 
 
 def test_the_flow_image_stays_within_a_byte():

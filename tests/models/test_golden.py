@@ -229,8 +229,8 @@ def test_the_logits_are_the_golden_ones(row):
 
 def without_norms(model):
     copy = kts.deploy.folded(model)
-    found = [type(layer).__name__ for layer in copy.layers]
-    assert "BatchNormalization" not in found
+    result = [type(layer).__name__ for layer in copy.layers]
+    assert "BatchNormalization" not in result
     return copy
 
 

@@ -119,8 +119,8 @@ def test_the_head_starts_as_small_as_the_authors():
     head = _temporal_segment._consensus_head("average", 2)
     features = keras.Input((256,))
     model = keras.Model(features, head(features, 64, "fc"))
-    found = np.std(keras.ops.convert_to_numpy(model.get_layer("fc").kernel))
-    assert found == pytest.approx(0.001, rel=0.05)
+    deviation = np.std(keras.ops.convert_to_numpy(model.get_layer("fc").kernel))
+    assert deviation == pytest.approx(0.001, rel=0.05)
 
 
 @pytest.mark.parametrize(

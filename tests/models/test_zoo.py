@@ -313,8 +313,8 @@ def test_the_last_maps_are_found(name):
         x.name: (1, spec.clip_length, *spec.crop, x.shape[-1])
         for x in model.inputs
     }
-    found = last_maps(network.output["fused"], network.inputs, shapes)
-    names = [inspection.operation_of(maps.tensor).name for maps in found]
+    result = last_maps(network.output["fused"], network.inputs, shapes)
+    names = [inspection.operation_of(maps.tensor).name for maps in result]
     assert sorted(names) == sorted(LAST_MAPS[name])
 
 
@@ -355,8 +355,8 @@ def test_every_tap_has_clips_first(name):
     shapes = taps.compute_output_shape(
         [(2, x.shape[1], *crop, x.shape[-1]) for x in model.inputs]
     )
-    for tap, each in shapes.items():
-        for shape in [each] if isinstance(each, tuple) else each:
+    for tap, item in shapes.items():
+        for shape in [item] if isinstance(item, tuple) else item:
             assert shape[0] == 2, tap
 
 

@@ -575,11 +575,11 @@ def test_git_names_a_file_as_the_row_does(tmp_path):
     path = tmp_path / "rgb_imagenet.pt"
     path.write_bytes(b"tensors" * 99)
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             ["git", "hash-object", str(path)], capture_output=True, check=True
         )
     except OSError:
         pytest.skip("git is not installed")
-    _verify.verify(path, f"git_blob:{said.stdout.decode().strip()}", "")
+    _verify.verify(path, f"git_blob:{output.stdout.decode().strip()}", "")
     with pytest.raises(WeightsError, match="received git_blob "):
         _verify.verify(path, f"git_blob:{'0' * 40}", "")

@@ -22,9 +22,9 @@ STD = [255 * value for value in (0.229, 0.224, 0.225)]
 def inside(model, tap, frame, steps):
     """The activation in the middle of a clip that repeats a frame."""
     clip = np.repeat(frame, steps, axis=1)
-    found = kts.taps(model, [tap])({"rgb": clip})[tap]
-    found = keras.ops.convert_to_numpy(found)[0]
-    return found[len(found) // 2].transpose(2, 0, 1)
+    result = kts.taps(model, [tap])({"rgb": clip})[tap]
+    result = keras.ops.convert_to_numpy(result)[0]
+    return result[len(result) // 2].transpose(2, 0, 1)
 
 
 def assert_same(actual, expected):

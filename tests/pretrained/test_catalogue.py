@@ -228,8 +228,8 @@ def test_a_plugin_may_offer_a_folder_of_rows(tmp_path, monkeypatch):
         "folder-of-rows",
         {"keras_twostream.weights": {"rows": "folder_plugin:weights"}},
     )
-    found = pretrained.weight_spec("c3d.ours")
-    assert found == dataclasses.replace(spec, provider="folder-of-rows")
+    result = pretrained.weight_spec("c3d.ours")
+    assert result == dataclasses.replace(spec, provider="folder-of-rows")
 
 
 def test_a_plugin_may_not_take_a_name(tmp_path, monkeypatch):
@@ -290,9 +290,9 @@ def test_pull_goes_on_after_a_failure_and_names_it(served, tmp_path):
     assert f"{names[0]}: There is no folder" in result.stderr
     assert f"{good}: " in result.stdout
     result = CliRunner().invoke(weights_command, ["pull", *names, "--json"])
-    told = json.loads(result.stdout)
-    assert [row["name"] for row in told["failed"]] == names[:2]
-    assert list(told["files"]) == [good]
+    document = json.loads(result.stdout)
+    assert [row["name"] for row in document["failed"]] == names[:2]
+    assert list(document["files"]) == [good]
 
 
 def test_lock_pins_the_newest_commit(served):

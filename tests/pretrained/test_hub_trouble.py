@@ -130,9 +130,9 @@ def test_a_second_answer_that_differs_writes_nothing(
     first = _hub_files._metadata
 
     def then_otherwise(*arguments):
-        found = first(*arguments)
+        result = first(*arguments)
         server.headers = {name: "../../x"}
-        return found
+        return result
 
     before = sorted(caches.rglob("*"))
     with (

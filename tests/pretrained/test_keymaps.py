@@ -54,7 +54,7 @@ def test_both_layouts_of_fc6_give_the_same_matrix():
         {"classifier.0.weight": volume.reshape(2, -1)}, "vgg16"
     )
     kernels = [
-        found["fc6.kernel"].reshape(25088, 2) for found in (as_conv, as_dense)
+        result["fc6.kernel"].reshape(25088, 2) for result in (as_conv, as_dense)
     ]
     np.testing.assert_array_equal(*kernels)
     # Ours flatten (H, W, C): channel runs fastest.
@@ -100,9 +100,9 @@ def i3d_shapes():
 @pytest.mark.parametrize("kind", ["imagenet", "scratch"])
 def test_deepminds_index_names_what_our_i3d_holds(i3d_shapes, shared, kind):
     index = shared / "i3d" / f"rgb_{kind}.index"
-    found = {x.name: x.shape for x in _tf_checkpoint._entries(index)}
-    names = keymaps.deepmind_i3d(found)
-    theirs = {names[key]: shape for key, shape in found.items()}
+    result = {x.name: x.shape for x in _tf_checkpoint._entries(index)}
+    names = keymaps.deepmind_i3d(result)
+    theirs = {names[key]: shape for key, shape in result.items()}
     assert len(theirs) == len(i3d_shapes) == 230
     for key, shape in i3d_shapes.items():
         name = key.removeprefix("rgb_")
@@ -122,8 +122,8 @@ def write_checkpoint(folder, shapes):
         unit = layer.removesuffix("_bn")
         path = back.get(variable, f"batch_norm/{variable}")
         unit = unit.replace("_Branch_", "/Branch_", 1)
-        head, found, rest = unit.partition("_Conv3d_0")
-        unit = f"{head}/Conv3d_0{rest}" if found else unit
+        head, result, rest = unit.partition("_Conv3d_0")
+        unit = f"{head}/Conv3d_0{rest}" if result else unit
         tensors[f"RGB/inception_i3d/{unit}/{path}"] = rng.normal(
             size=shape
         ).astype("float32")
@@ -140,12 +140,12 @@ def write_checkpoint(folder, shapes):
 def test_a_checkpoint_under_deepminds_names_fits(i3d_shapes, tmp_path):
     index, tensors = write_checkpoint(tmp_path, i3d_shapes)
     canonical = _convert.canonical(_tf_checkpoint.read(index), "deepmind_i3d")
-    found = _convert.adapt(
+    arrays = _convert.adapt(
         {"rgb": canonical}, i3d_shapes, {"rgb_Logits_Conv3d_0c_1x1"}, {}
     )
-    assert set(found) == set(i3d_shapes)
+    assert set(arrays) == set(i3d_shapes)
     np.testing.assert_array_equal(
-        found["rgb_Mixed_5b_Branch_2_Conv3d_0a_3x3.kernel"],
+        arrays["rgb_Mixed_5b_Branch_2_Conv3d_0a_3x3.kernel"],
         tensors["RGB/inception_i3d/Mixed_5b/Branch_2/Conv3d_0a_3x3/conv_3d/w"],
     )
 
@@ -163,10 +163,10 @@ def test_nothing_is_missing_in_silence():
 
 
 def test_fresh_keys_stay_as_they_are():
-    found = _convert.adapt(
+    tensors = _convert.adapt(
         {"": {}}, {"rgb_new.kernel": (1,)}, (), {"fresh": ["*_new.*"]}
     )
-    assert found == {}
+    assert tensors == {}
 
 
 def test_a_layer_behind_a_concatenation_stays_fresh():
@@ -174,8 +174,8 @@ def test_a_layer_behind_a_concatenation_stays_fresh():
     how = {"widened": ["rgb_full6.kernel"]}
     for inputs, keys in ((12, {"kernel", "bias"}), (24, {"bias"})):
         shapes = {"rgb_full6.kernel": (inputs, 5), "rgb_full6.bias": (5,)}
-        found = _convert.adapt({"": image}, shapes, (), how)
-        assert {key.rpartition(".")[2] for key in found} == keys
+        tensors = _convert.adapt({"": image}, shapes, (), how)
+        assert {key.rpartition(".")[2] for key in tensors} == keys
     with pytest.raises(WeightsError, match="nothing makes it the"):
         _convert.adapt({"": image}, {**shapes}, (), {})
 
@@ -194,9 +194,11 @@ def test_every_fusion_takes_the_image_network(fusion):
     shapes = {key: tuple(v.shape) for key, v in variables(model).items()}
     heads = head_layers(model)
     shapes = {k: s for k, s in shapes.items() if k[: k.rfind(".")] not in heads}
-    found = _convert.adapt({"": towers}, shapes, heads, row.adaptation)
-    assert {"rgb_conv1_1.kernel", "flow_conv5_3.bias"} <= set(found)
-    assert ("rgb_fc6.kernel" in found) == (fusion not in ("concat", "bilinear"))
+    tensors = _convert.adapt({"": towers}, shapes, heads, row.adaptation)
+    assert {"rgb_conv1_1.kernel", "flow_conv5_3.bias"} <= set(tensors)
+    assert ("rgb_fc6.kernel" in tensors) == (
+        fusion not in ("concat", "bilinear")
+    )
 
 
 def vgg_at_32_pixels():

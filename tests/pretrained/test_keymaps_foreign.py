@@ -39,8 +39,8 @@ def test_both_generations_of_caffe_files(tmp_path, old):
     path = tmp_path / "net.caffemodel"
     layers = [*GOOGLENET, ("relu", "Convolution", [])]
     path.write_bytes(caffemodel(layers, old=old))
-    found = _convert.canonical(_readers.read(path), "caffe")
-    assert set(found) == {
+    tensors = _convert.canonical(_readers.read(path), "caffe")
+    assert set(tensors) == {
         "conv1_7x7_s2.kernel",
         "conv1_7x7_s2.bias",
         "inception_3a_5x5_reduce.kernel",
@@ -49,11 +49,11 @@ def test_both_generations_of_caffe_files(tmp_path, old):
     }
     kernel, bias = GOOGLENET[0][2]
     np.testing.assert_array_equal(
-        found["conv1_7x7_s2.kernel"], kernel.transpose(2, 3, 1, 0)
+        tensors["conv1_7x7_s2.kernel"], kernel.transpose(2, 3, 1, 0)
     )
-    np.testing.assert_array_equal(found["conv1_7x7_s2.bias"], bias)
+    np.testing.assert_array_equal(tensors["conv1_7x7_s2.bias"], bias)
     head = GOOGLENET[-1][2][0]
-    np.testing.assert_array_equal(found["head.kernel"], head.T)
+    np.testing.assert_array_equal(tensors["head.kernel"], head.T)
 
 
 def test_values_may_come_one_by_one(tmp_path):
@@ -66,8 +66,8 @@ def test_values_may_come_one_by_one(tmp_path):
     )
     path = tmp_path / "net.caffemodel"
     path.write_bytes(b"\xa2\x06" + bytes([len(layer)]) + layer)
-    found = _caffe.read(path)
-    assert found["a.kernel"].tolist() == [1, 2, 3]
+    tensors = _caffe.read(path)
+    assert tensors["a.kernel"].tolist() == [1, 2, 3]
 
 
 def test_sizes_that_an_old_file_leaves_out_are_one():
@@ -97,14 +97,14 @@ def test_the_row_says_what_a_normalisation_holds(tmp_path):
         (as_variance, "caffe_variance"),
         (as_inverse, "caffe_inverse_std"),
     ):
-        found = _convert.canonical(tensors, layout)
-        assert set(found) == {
+        arrays = _convert.canonical(tensors, layout)
+        assert set(arrays) == {
             "conv2_3x3.kernel", "conv2_3x3.bias", "conv2_3x3_bn.gamma",
             "conv2_3x3_bn.beta", "conv2_3x3_bn.moving_mean",
             "conv2_3x3_bn.moving_variance",
         }  # fmt: skip
         np.testing.assert_allclose(
-            found["conv2_3x3_bn.moving_variance"], variance, rtol=1e-5
+            arrays["conv2_3x3_bn.moving_variance"], variance, rtol=1e-5
         )
     with pytest.raises(WeightsError, match="State it: layout='caffe_varia"):
         _convert.canonical(as_variance, "caffe")
@@ -198,8 +198,8 @@ def test_a_dagnn_under_our_names(tmp_path):
     for wrapped in (True, False):
         path = tmp_path / "net.mat"
         save_mat(path, dagnn(layers), wrapped=wrapped)
-        found = _convert.canonical(_readers.read(path), "matconvnet")
-        assert {key: array.shape for key, array in found.items()} == {
+        tensors = _convert.canonical(_readers.read(path), "matconvnet")
+        assert {key: array.shape for key, array in tensors.items()} == {
             "rgb_res2a_branch2a.kernel": (1, 1, 3, 4),
             "rgb_bn2a_branch2a.gamma": (4,),
             "rgb_bn2a_branch2a.beta": (4,),
@@ -215,7 +215,7 @@ def test_a_dagnn_under_our_names(tmp_path):
         }
     time = layers[2][2]["res2b_branch2a_temporal_filter"]
     np.testing.assert_array_equal(
-        found["flow_res2b_branch2a.kernel"][:, 0, 0], time[0]
+        tensors["flow_res2b_branch2a.kernel"][:, 0, 0], time[0]
     )
 
 
@@ -226,13 +226,13 @@ def test_moments_are_means_and_standard_deviations(tmp_path):
     layers = conv_bn("bn9", 3, 3)[1:]
     layers[0][2]["bn9_moments"] = moments.astype("float32")
     save_mat(tmp_path / "net.mat", dagnn(layers))
-    found = _convert.canonical(
+    tensors = _convert.canonical(
         _readers.read(tmp_path / "net.mat"), "matconvnet"
     )
     np.testing.assert_allclose(
-        found["bn9.moving_variance"], variance, rtol=1e-5
+        tensors["bn9.moving_variance"], variance, rtol=1e-5
     )
-    np.testing.assert_array_equal(found["bn9.moving_mean"], [1, 2, 3])
+    np.testing.assert_array_equal(tensors["bn9.moving_mean"], [1, 2, 3])
 
 
 def test_a_bias_and_a_scale_of_caffe_go_into_the_normalisation(tmp_path):
@@ -259,7 +259,7 @@ def test_a_bias_and_a_scale_of_caffe_go_into_the_normalisation(tmp_path):
         ),
     ]
     save_mat(tmp_path / "net.mat", dagnn(layers))
-    found = _convert.canonical(
+    tensors = _convert.canonical(
         _readers.read(tmp_path / "net.mat"), "matconvnet"
     )
     params = layers[1][2] | layers[2][2]
@@ -268,11 +268,11 @@ def test_a_bias_and_a_scale_of_caffe_go_into_the_normalisation(tmp_path):
     theirs = x + layers[0][2]["conv1_bias"].ravel()
     theirs = (theirs - mean) / sigma * 2 + params["b"].ravel()
     theirs = theirs * params["f"].ravel() + params["g"].ravel()
-    ours = (x - found["bn_conv1.moving_mean"]) / np.sqrt(
-        found["bn_conv1.moving_variance"] + 1e-5
-    ) * found["bn_conv1.gamma"] + found["bn_conv1.beta"]
+    ours = (x - tensors["bn_conv1.moving_mean"]) / np.sqrt(
+        tensors["bn_conv1.moving_variance"] + 1e-5
+    ) * tensors["bn_conv1.gamma"] + tensors["bn_conv1.beta"]
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
-    assert set(found) == {
+    assert set(tensors) == {
         "conv1.kernel", "bn_conv1.gamma", "bn_conv1.beta",
         "bn_conv1.moving_mean", "bn_conv1.moving_variance",
     }  # fmt: skip
@@ -285,10 +285,10 @@ def test_a_matconvnet_file_may_be_a_chain_of_layers(tmp_path):
         ("fc8", "conv", [values(1, 1, 2, 1), values(1, 1)]),
     ]
     save_mat(tmp_path / "net.mat", chain(layers), wrapped=False)
-    found = _convert.canonical(
+    tensors = _convert.canonical(
         _readers.read(tmp_path / "net.mat"), "matconvnet"
     )
-    assert {key: array.shape for key, array in found.items()} == {
+    assert {key: array.shape for key, array in tensors.items()} == {
         "conv1_1.kernel": (3, 3, 3, 2),
         "conv1_1.bias": (2,),
         "head.kernel": (1, 1, 2, 1),  # MATLAB keeps no last axis of one
@@ -353,10 +353,10 @@ def test_cadene_calls_the_head_otherwise():
 
 def test_fc6_of_c3d_follows_a_flattened_clip():
     volume = values(3, 512 * 16)
-    found = _convert.canonical({"fc6.weight": volume}, "mmaction_c3d")
+    tensors = _convert.canonical({"fc6.weight": volume}, "mmaction_c3d")
     # PyTorch flattens (C, T, H, W), we flatten (T, H, W, C).
     theirs = volume.reshape(3, 512, 1, 4, 4)
     np.testing.assert_array_equal(
-        found["fc6.kernel"].reshape(-1, 3).T,
+        tensors["fc6.kernel"].reshape(-1, 3).T,
         theirs.transpose(0, 2, 3, 4, 1).reshape(3, -1),
     )

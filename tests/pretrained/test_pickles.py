@@ -55,10 +55,10 @@ def test_arrays_come_back(protocol, dtype):
     rng = np.random.default_rng(0)
     array = rng.integers(0, 9, (3, 4)).astype(dtype)
     for stored in (array, array.T, array[:0], array[1, 1]):
-        found = read(pickle.dumps([stored, stored], protocol))
-        assert found[0].dtype == stored.dtype
-        np.testing.assert_array_equal(found[0], stored)
-        np.testing.assert_array_equal(found[1], stored)
+        tensors = read(pickle.dumps([stored, stored], protocol))
+        assert tensors[0].dtype == stored.dtype
+        np.testing.assert_array_equal(tensors[0], stored)
+        np.testing.assert_array_equal(tensors[1], stored)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -66,8 +66,13 @@ def test_arrays_of_objects_come_from_their_list(protocol):
     array = np.empty((2, 2), object)
     for place in np.ndindex(2, 2):
         array[place] = np.full(place, 1.0)
-    found = read(pickle.dumps(array, protocol))
-    assert [x.shape for x in found.ravel()] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    tensors = read(pickle.dumps(array, protocol))
+    assert [x.shape for x in tensors.ravel()] == [
+        (0, 0),
+        (0, 1),
+        (1, 0),
+        (1, 1),
+    ]
 
 
 def test_an_ordered_dict_keeps_its_order_and_loses_attributes():
@@ -358,6 +363,6 @@ def test_tensors_inside_a_pickle(tmp_path):
     rows = {"scores": tensor, "column": tensor.t()[0], "half": tensor.half()}
     file = io.BytesIO()
     pickle.dump(rows, file)
-    found = read(file.getvalue())
+    tensors = read(file.getvalue())
     for key, value in rows.items():
-        np.testing.assert_array_equal(found[key], value)
+        np.testing.assert_array_equal(tensors[key], value)

@@ -54,9 +54,9 @@ def test_every_tensor_is_what_tensorflow_reads(tmp_path):
     index = written(tmp_path, tensors)
     assert index.stat().st_size > 1 << 18
     reader = tf.train.load_checkpoint(str(tmp_path / "net"))
-    found = _tf_checkpoint.read(index)
-    assert set(found) == set(reader.get_variable_to_shape_map())
-    for name, array in found.items():
+    arrays = _tf_checkpoint.read(index)
+    assert set(arrays) == set(reader.get_variable_to_shape_map())
+    for name, array in arrays.items():
         expected = reader.get_tensor(name)
         assert array.dtype == expected.dtype, name
         np.testing.assert_array_equal(array, expected)
@@ -65,9 +65,9 @@ def test_every_tensor_is_what_tensorflow_reads(tmp_path):
 def test_a_checkpoint_of_keras_objects_is_its_numbers(tmp_path):
     values = {"scores": tf.Variable([1.0, 2.0])}
     tf.train.Checkpoint(**values).write(str(tmp_path / "net"))
-    (found,) = _tf_checkpoint.read(tmp_path / "net.index").values()
-    assert found.tolist() == [1, 2]
-    found += 1  # as other readers' arrays allow
+    (result,) = _tf_checkpoint.read(tmp_path / "net.index").values()
+    assert result.tolist() == [1, 2]
+    result += 1  # as other readers' arrays allow
 
 
 @given(st.binary(max_size=300))

@@ -50,11 +50,11 @@ def test_one_export_serves_every_later_job(clips, home):
     assert not list(home.rglob("*.onnx"))
     asked = Engine("onnxruntime", network, clips=2)
     for engine in (asked, Engine("auto", network, clips=2)):
-        found = engine(clips)
+        result = engine(clips)
         assert engine.used == "onnxruntime"
         for name, scores in expected.items():
             limit = 1e-4 * np.abs(scores).max()
-            np.testing.assert_allclose(found[name], scores, atol=limit)
+            np.testing.assert_allclose(result[name], scores, atol=limit)
     assert [path.suffix for path in (home / "engines").iterdir()] == [".onnx"]
 
 
@@ -121,11 +121,11 @@ def test_a_prediction_names_its_engine():
     model = small_model()
     frames = np.random.default_rng(0).integers(0, 256, (30, 32, 40, 3), "uint8")
     plain = kts.predict(frames, model, engine="keras")
-    found = kts.predict(frames, model, engine="onnxruntime")
-    assert (plain.engine, found.engine) == ("keras", "onnxruntime")
-    assert found.to_json()["engine"] == "onnxruntime"
+    prediction = kts.predict(frames, model, engine="onnxruntime")
+    assert (plain.engine, prediction.engine) == ("keras", "onnxruntime")
+    assert prediction.to_json()["engine"] == "onnxruntime"
     np.testing.assert_allclose(
-        found.probabilities, plain.probabilities, atol=1e-4
+        prediction.probabilities, plain.probabilities, atol=1e-4
     )
 
 

@@ -218,7 +218,7 @@ def test_a_head_is_named_where_there_are_several(build, items, outputs):
     scores = training.evaluate_videos(
         model, items[:1], head="hmdb51", **options
     )
-    assert {each.shape for each in scores.scores.values()} == {(1, 3)}
+    assert {item.shape for item in scores.scores.values()} == {(1, 3)}
     with pytest.raises(UnknownNameError, match="Did you mean hmdb51"):
         training.evaluate_videos(model, items[:1], head="hmdb", **options)
     with pytest.raises(SpecError, match="`head`. Choices: ucf101, hmdb51"):
@@ -283,8 +283,8 @@ def test_two_evaluations_keep_their_numbers_apart(build, items):
         )
         for prefix in ("one_", "two_")
     ]
-    found = model.fit(_batch(items, model), callbacks=evaluations, verbose=0)
-    assert {"one_top1", "two_top1", "two_best_fusion"} <= set(found.history)
+    metrics = model.fit(_batch(items, model), callbacks=evaluations, verbose=0)
+    assert {"one_top1", "two_top1", "two_best_fusion"} <= set(metrics.history)
 
 
 def test_a_wrong_label_is_found_before_any_work(build, items):

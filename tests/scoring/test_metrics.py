@@ -148,8 +148,8 @@ def test_svm_learns_which_stream_to_trust():
         "rgb": rng.normal(size=(300, 3)),
         "flow": np.eye(3)[labels] + 0.2 * rng.normal(size=(300, 3)),
     }
-    train = {name: each[:200] for name, each in streams.items()}
-    test = {name: each[200:] for name, each in streams.items()}
+    train = {name: item[:200] for name, item in streams.items()}
+    test = {name: item[200:] for name, item in streams.items()}
     scores = training.svm_fusion(train, labels[:200], test)
     svm = training.accuracy_report(scores, labels[200:])["top1"]
     mean = training.accuracy_report(training.fuse(test), labels[200:])["top1"]
@@ -167,10 +167,10 @@ def test_saved_scores_come_back(tmp_path):
         ["x", "y", "z"],
     )  # fmt: skip
     scores.save(tmp_path / "scores.npz")
-    found = training.load_scores(tmp_path / "scores.npz")
-    assert found.names == scores.names and found.classes == scores.classes
-    np.testing.assert_array_equal(found.scores["flow"], FLOW)
-    assert found.report() == scores.report()
+    loaded = training.load_scores(tmp_path / "scores.npz")
+    assert loaded.names == scores.names and loaded.classes == scores.classes
+    np.testing.assert_array_equal(loaded.scores["flow"], FLOW)
+    assert loaded.report() == scores.report()
 
 
 def test_videos_without_a_label_are_left_out():
@@ -196,5 +196,5 @@ def test_what_is_not_labelled_counts_nowhere():
 def test_average_precision_by_class():
     scores = np.array([[0.9, 0.1, 0.0], [0.8, 0.7, 0.0], [0.1, 0.6, 0.0]])
     labels = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0]])
-    found = training.average_precision(scores, labels)
-    np.testing.assert_allclose(found, [(1 + 2 / 3) / 2, 1.0, np.nan])
+    result = training.average_precision(scores, labels)
+    np.testing.assert_allclose(result, [(1 + 2 / 3) / 2, 1.0, np.nan])

@@ -83,13 +83,13 @@ def test_a_copy_without_normalisation_waits_for_enough_windows():
         [isinstance(x, keras.layers.BatchNormalization) for x in y.layers]
         for y in (first, later)
     ]
-    assert [sum(each) for each in norms] == [4, 0]
-    found, expected = (
+    assert [sum(item) for item in norms] == [4, 0]
+    result, expected = (
         later.predict_on_batch(clips),
         first.predict_on_batch(clips),
     )
     for name, logits in expected.items():
-        np.testing.assert_allclose(found[name], logits, atol=1e-4)
+        np.testing.assert_allclose(result[name], logits, atol=1e-4)
 
 
 @pytest.mark.agnostic
@@ -97,8 +97,10 @@ def test_several_classes_at_once_are_each_a_chance_by_itself(frames):
     model = small_model()
     kts.training.compile(model, "finetune", steps=1, multi_label=True)
     logits = window_logits(model, frames)
-    found = kts.predict(frames, model).probabilities
-    np.testing.assert_allclose(found, 1 / (1 + np.exp(-logits.mean(0))), 1e-4)
+    prediction = kts.predict(frames, model).probabilities
+    np.testing.assert_allclose(
+        prediction, 1 / (1 + np.exp(-logits.mean(0))), 1e-4
+    )
 
 
 @pytest.mark.agnostic
@@ -291,9 +293,9 @@ def test_seconds_are_means_of_the_windows_that_see_them():
 
 def test_a_second_that_no_window_sees_is_the_mean_of_all():
     timeline = [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
-    found = prediction_of([[0, 1], [0.5, 1], [3.5, 4]], timeline).per_second()
+    seconds = prediction_of([[0, 1], [0.5, 1], [3.5, 4]], timeline).per_second()
     np.testing.assert_allclose(
-        found, [[5 / 6, 1 / 6], [0.5, 0.5], [0.5, 0.5], [0, 1]], atol=1e-6
+        seconds, [[5 / 6, 1 / 6], [0.5, 0.5], [0.5, 0.5], [0, 1]], atol=1e-6
     )
 
 
@@ -302,10 +304,10 @@ def test_seconds_of_a_long_video_take_little_memory():
     windows = np.stack([starts, starts + 0.6], axis=-1)
     prediction = prediction_of(windows, np.full((8000, 2), 0.5))
     tracemalloc.start()
-    found = prediction.per_second()
+    seconds = prediction.per_second()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    np.testing.assert_allclose(found, 0.5)
+    np.testing.assert_allclose(seconds, 0.5)
     assert peak < 4e6  # each second times each window: 128 MB
 
 

@@ -20,9 +20,9 @@ def test_tsn_archive_without_running_its_pickles(tmp_path):
         rows[i, 1] = i
     path = tmp_path / "tsn.npz"
     np.savez(path, scores=rows, labels=np.array([0, 1]))
-    found = training.load_scores(path, "flow")
-    assert found.labels.tolist() == [0, 1]
-    assert found.scores["flow"].tolist() == [[0.0] * 3, [1.0] * 3]
+    scores = training.load_scores(path, "flow")
+    assert scores.labels.tolist() == [0, 1]
+    assert scores.scores["flow"].tolist() == [[0.0] * 3, [1.0] * 3]
 
 
 def test_tsn_archive_of_plain_arrays(tmp_path):
@@ -39,9 +39,9 @@ def test_score_files_of_mmaction_are_read(tmp_path, protocol):
     ]
     path = tmp_path / "result.pkl"
     path.write_bytes(pickle.dumps(rows, protocol=protocol))
-    found = training.load_scores(path)
-    assert found.kind == "softmax"
-    assert found.report()["fused"]["top1"] == 1.0
+    scores = training.load_scores(path)
+    assert scores.kind == "softmax"
+    assert scores.report()["fused"]["top1"] == 1.0
 
 
 class _Evil:
@@ -137,9 +137,9 @@ def test_tensors_of_mmaction_are_read_without_torch(tmp_path, dtype):
     rows[0]["pred_scores"] = {"item": scores.T.contiguous().T[0]}
     path = tmp_path / "result.pkl"
     path.write_bytes(pickle.dumps(rows))
-    found = training.load_scores(path, "rgb")
-    np.testing.assert_array_equal(found.scores["rgb"], scores.float().numpy())
-    assert (found.labels.tolist(), found.kind) == ([1, 0], "softmax")
+    loaded = training.load_scores(path, "rgb")
+    np.testing.assert_array_equal(loaded.scores["rgb"], scores.float().numpy())
+    assert (loaded.labels.tolist(), loaded.kind) == ([1, 0], "softmax")
 
 
 def test_forged_addresses_are_named(shared):
@@ -160,8 +160,8 @@ def test_bytes_of_python_2_are_read(tmp_path):
     )
     path = tmp_path / "result.pkl"
     path.write_bytes(pickled.encode("ascii"))
-    found = training.load_scores(path, "rgb")
-    assert found.scores["rgb"].tolist() == [[1.5, 200.0]]
+    scores = training.load_scores(path, "rgb")
+    assert scores.scores["rgb"].tolist() == [[1.5, 200.0]]
 
 
 def test_several_labels_and_raw_scores_of_mmaction(tmp_path):
@@ -171,9 +171,9 @@ def test_several_labels_and_raw_scores_of_mmaction(tmp_path):
     ]
     path = tmp_path / "result.pkl"
     path.write_bytes(pickle.dumps(rows))
-    found = training.load_scores(path)
-    assert found.labels.tolist() == [[1, 0, 1], [0, 1, 0]]
-    assert found.kind == "logits"
+    scores = training.load_scores(path)
+    assert scores.labels.tolist() == [[1, 0, 1], [0, 1, 0]]
+    assert scores.kind == "logits"
 
 
 def test_rows_without_scores_or_with_labels_of_other_videos_are_refused(

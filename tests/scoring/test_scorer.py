@@ -150,8 +150,8 @@ def test_a_class_scores_what_its_best_boundaries_score():
     boundaries = keras.Input((2, 2, 3))
     model = keras.Model(boundaries, _by_class(boundaries))
     scores = np.random.default_rng(0).normal(size=(4, 2, 2, 3)).astype("f4")
-    found = model.predict_on_batch(scores)
-    np.testing.assert_allclose(found, scores.max(axis=(1, 2)), rtol=1e-6)
+    result = model.predict_on_batch(scores)
+    np.testing.assert_allclose(result, scores.max(axis=(1, 2)), rtol=1e-6)
 
 
 def test_each_video_of_a_list_has_its_own_seconds(items):

@@ -22,11 +22,11 @@ def test_the_closest_class_and_boundaries_are_the_answer():
     distances = np.full((5, 5, 3), 1.0)
     distances[1, 3, 2] = 0.25
     times = np.arange(26) * 0.4
-    found = states(distances, times)
-    assert found.action == 2
-    assert found.precondition == pytest.approx((0.0, 9 * 0.4))
-    assert found.effect == pytest.approx((15 * 0.4, 25 * 0.4))
-    assert found.distance == 0.25
+    result = states(distances, times)
+    assert result.action == 2
+    assert result.precondition == pytest.approx((0.0, 9 * 0.4))
+    assert result.effect == pytest.approx((15 * 0.4, 25 * 0.4))
+    assert result.distance == 0.25
 
 
 def test_distances_of_another_clip_are_refused():
@@ -52,17 +52,17 @@ def test_a_prediction_says_what_was_before_and_after(frames, every_boundary):
     )
     (distances,) = taps.predict_on_batch(kts.clips(frames, model))
     best = np.unravel_index(np.argmin(distances), distances.shape)
-    found = prediction.states
-    assert found.action == best[2]
-    assert found.action == np.argmax(prediction.probabilities)
+    result = prediction.states
+    assert result.action == best[2]
+    assert result.action == np.argmax(prediction.probabilities)
     # Eight of 40 frames at 25 a second.
     places = [*np.rint(np.linspace(0, 39, 8)) / 25, 1.6]
     pairs = list(itertools.product(*boundaries(8)))
     (_, end), (start, _) = pairs[best[0] * 3 + best[1]]
-    assert found.precondition == pytest.approx((0, places[end]))
-    assert found.effect == pytest.approx((places[start], 1.6))
+    assert result.precondition == pytest.approx((0, places[end]))
+    assert result.effect == pytest.approx((places[start], 1.6))
     document = prediction.to_json()["states"]
-    assert document["effect"] == pytest.approx(found.effect, abs=1e-3)
+    assert document["effect"] == pytest.approx(result.effect, abs=1e-3)
     assert document["action"] == prediction.top(1)[0][0]
 
 

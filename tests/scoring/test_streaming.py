@@ -77,16 +77,16 @@ def test_each_window_is_answered_as_predict_does(model, video):
 def test_onnx_runtime_answers_alike(model, video, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_TWOSTREAM_HOME", str(tmp_path))
     monkeypatch.setattr(engines, "_opened", {})
-    found = {}
+    result = {}
     for engine in ("auto", "onnxruntime"):
         answers = kts.stream(video, model, pace=None, engine=engine)
-        found[engine] = next(answers)
+        result[engine] = next(answers)
         answers.close()
-    assert found["auto"].engine == "keras"  # nothing was exported before
-    assert found["onnxruntime"].engine == "onnxruntime"
+    assert result["auto"].engine == "keras"  # nothing was exported before
+    assert result["onnxruntime"].engine == "onnxruntime"
     np.testing.assert_allclose(
-        found["onnxruntime"].probabilities,
-        found["auto"].probabilities,
+        result["onnxruntime"].probabilities,
+        result["auto"].probabilities,
         atol=1e-4,
     )
 
@@ -206,9 +206,9 @@ def camera():
         return opened[-1]
 
     yield make
-    for each in opened:
-        each.server.shutdown()
-        each.server.server_close()
+    for item in opened:
+        item.server.shutdown()
+        item.server.server_close()
 
 
 def test_a_camera_that_goes_away_is_opened_again(model, camera, monkeypatch):

@@ -15,13 +15,13 @@ pytestmark = pytest.mark.usefixtures("untraced")
 
 def _tags(folder):
     """Tag -> kinds of what was written for TensorBoard."""
-    found = {}
+    result = {}
     for path in folder.rglob("events*"):
         for record in tf.data.TFRecordDataset(str(path)):
             event = tf.compat.v1.Event.FromString(record.numpy())
             for value in event.summary.value:
-                found[value.tag] = value.metadata.plugin_data.plugin_name
-    return found
+                result[value.tag] = value.metadata.plugin_data.plugin_name
+    return result
 
 
 def test_tensorboard_shows_inputs_flow_and_confusion(build, items, tmp_path):

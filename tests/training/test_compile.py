@@ -135,8 +135,8 @@ def test_dropout_stands_only_before_layers_that_train():
     names = ("flat_dropout", "fc6_dropout", "fc7_dropout")
     for retrain, rates in ((1, (0, 0, 0.9)), (3, (0.9,) * 3), (0, (0.9,) * 3)):
         training.compile(model, recipe, steps=2, retrain=retrain)
-        found = [model.get_layer(f"rgb_{name}").rate for name in names]
-        assert tuple(found) == rates
+        result = [model.get_layer(f"rgb_{name}").rate for name in names]
+        assert tuple(result) == rates
 
 
 def test_pattern_that_freezes_nothing_is_refused(build):

@@ -47,10 +47,10 @@ def commands(monkeypatch):
     def call(command, check, stdout=None):
         assert command[1:3] == ["-m", "keras_twostream"] and check
         seen.append(command[3])
-        said = io.StringIO() if stdout else sys.stdout
-        with contextlib.redirect_stdout(said):
+        output = io.StringIO() if stdout else sys.stdout
+        with contextlib.redirect_stdout(output):
             assert not group(command[3:], standalone_mode=False)
-        return stdout and SimpleNamespace(stdout=said.getvalue())
+        return stdout and SimpleNamespace(stdout=output.getvalue())
 
     monkeypatch.setattr(subprocess, "run", call)
     monkeypatch.setitem(resnet.BLOCKS, 50, (1, 1, 1, 1))

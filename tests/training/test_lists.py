@@ -149,8 +149,8 @@ def test_numbers_that_no_video_has_are_no_classes():
     with pytest.raises(SpecError, match="no video has 2019 of them"):
         class_names(Annotations(tuple(items), (), Path()))
     items = [Item("a.mp4", (1,)), Item("b.mp4", (2,))]
-    found = Annotations(tuple(items), (), Path())
-    assert class_names(found) == ("0", "1", "2")
+    annotations = Annotations(tuple(items), (), Path())
+    assert class_names(annotations) == ("0", "1", "2")
 
 
 def test_what_a_list_leaves_out_is_noted(tmp_path):

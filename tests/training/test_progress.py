@@ -49,10 +49,10 @@ def test_a_line_names_the_heads_of_all_data_sets():
 
 @pytest.mark.parametrize("verbose", [False, True])
 def test_verbose_lines_have_every_number(verbose):
-    said = io.StringIO()
-    progress = Progress(2, 3, 4, file=said, verbose=verbose)
+    output = io.StringIO()
+    progress = Progress(2, 3, 4, file=output, verbose=verbose)
     progress.on_epoch_begin(0)
     progress.on_epoch_end(0, LOGS)
-    assert said.getvalue().startswith("epoch 1/4  ")
-    assert ("rgb_accuracy 0.2500" in said.getvalue()) == verbose
-    assert (every_number(LOGS) in said.getvalue()) == verbose
+    assert output.getvalue().startswith("epoch 1/4  ")
+    assert ("rgb_accuracy 0.2500" in output.getvalue()) == verbose
+    assert (every_number(LOGS) in output.getvalue()) == verbose

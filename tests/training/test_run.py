@@ -85,13 +85,13 @@ def test_killed_run_ends_as_an_undisturbed_one(
     with pytest.raises(_Killed):
         _train(build(), items, tmp_path / "cut", [_KillAt(epoch, batch)])
     resumed = build(seed=9)
-    found = _train(resumed, items, tmp_path / "cut")
+    metrics = _train(resumed, items, tmp_path / "cut")
     for one, other in zip(
         whole.get_weights(), resumed.get_weights(), strict=True
     ):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
     for name in ("loss", "accuracy", "val_loss"):
-        assert found["last"][name] == pytest.approx(
+        assert metrics["last"][name] == pytest.approx(
             expected["last"][name], rel=1e-4
         )
     rows = list(csv.DictReader((tmp_path / "cut" / "log.csv").open()))
@@ -111,8 +111,8 @@ def test_a_refusing_disk_ends_the_run_with_an_error_and_loses_nothing(
             WeightsError, match="Cannot write into .*train again"
         ):
             _train(build(), items, tmp_path / "run")
-    found = _train(build(seed=9), items, tmp_path / "run")
-    assert found["epochs"] == 2
+    metrics = _train(build(seed=9), items, tmp_path / "run")
+    assert metrics["epochs"] == 2
     assert len((tmp_path / "run" / "log.csv").read_text().splitlines()) == 3
 
 
@@ -128,9 +128,9 @@ def test_last_batch_of_an_epoch_is_no_place_to_go_on(build, tmp_path):
     for batch in range(2):
         resume.on_train_batch_begin(batch)
         resume.on_train_batch_end(batch)
-    found = training.Resume(tmp_path / "c.npz")
-    found.restore(model)
-    assert (found.epoch, found.step) == (0, 2)
+    result = training.Resume(tmp_path / "c.npz")
+    result.restore(model)
+    assert (result.epoch, result.step) == (0, 2)
 
 
 @pytest.mark.parametrize("devices, size", [(1, 3), (2, 2)])
@@ -141,9 +141,9 @@ def test_batch_is_filled_by_videos_that_can_be_read(
     run = _Run(build(), RECIPE, tmp_path, settings)
     missing = (str(tmp_path / "missing.mp4"), 0)
     with pytest.warns(match="missing.mp4"):
-        found = run._readable([*items[:3], missing])
-    assert found == items[:3]
-    assert run._filled_by(len(found)) == size
+        result = run._readable([*items[:3], missing])
+    assert result == items[:3]
+    assert run._filled_by(len(result)) == size
     with pytest.raises(SpecError, match="fewer devices"):
         run._filled_by(devices - 1)
 
@@ -232,9 +232,9 @@ def test_run_goes_on_with_its_videos_and_recipe_only(
 
 
 def test_videos_to_validate_on_are_part_of_a_run_s_identity():
-    found = identity([("a", 0)], [("b", 1)], RECIPE, ClipSpec())
+    result = identity([("a", 0)], [("b", 1)], RECIPE, ClipSpec())
     other = identity([("a", 0)], [("c", 1)], RECIPE, ClipSpec())
-    assert difference(found, other) == "validation videos"
+    assert difference(result, other) == "validation videos"
 
 
 def test_checkpoint_without_identity_goes_on(
@@ -299,8 +299,8 @@ def test_validation_reads_flow_as_training_does(build, tmp_path):
     recipe = RECIPE.replace(epochs=1, batch_size=2)
     expected = validated("usual", 20.0, recipe)["val_loss"]
     recipe = recipe.replace(input={**recipe.input, "bound": 10.0})
-    found = validated("other", 10.0, recipe)["val_loss"]
-    assert found == pytest.approx(expected, rel=1e-4)
+    metrics = validated("other", 10.0, recipe)["val_loss"]
+    assert metrics == pytest.approx(expected, rel=1e-4)
 
 
 def test_labels_are_as_wide_as_the_model(build, items, tmp_path):
@@ -329,7 +329,7 @@ def test_an_unknown_keep_is_refused():
 # === The length of a run ===
 
 
-class _Told(list):
+class _Announcements(list):
     """Sentences that a run announced, as one text."""
 
     @property
@@ -338,32 +338,32 @@ class _Told(list):
 
 
 def _lengths(build, items, out, epochs):
-    """Train for some epochs, and return metrics and what was said."""
-    told = _Told()
-    found = training.train(
+    """Train for some epochs, and return metrics and the announcements."""
+    announced = _Announcements()
+    metrics = training.train(
         build(),
         items,
         RECIPE,
         out,
         settings=RunSettings(epochs=epochs, workers=1, keep="last"),
-        announce=told.append,
+        announce=announced.append,
     )
-    return found, told.text
+    return metrics, announced.text
 
 
 @pytest.mark.usefixtures("untraced")
 def test_a_run_can_become_longer_and_shorter(build, items, tmp_path):
-    _, told = _lengths(build, items, tmp_path, 1)
-    assert "now to have" not in told
-    found, told = _lengths(build, items, tmp_path, 2)
-    assert found["epochs"] == 2 and found["planned"] == 2
-    assert "1 of 1 epochs are done, and the run is now to have 2" in told
-    assert "follows the schedule of 2 epochs" in told
-    found, told = _lengths(build, items, tmp_path, 1)
-    assert found["epochs"] == 2
-    assert "now to have 1. So it ends here." in told
-    found, told = _lengths(build, items, tmp_path, None)
-    assert found["epochs"] == 2 and "now to have" not in told
+    _, text = _lengths(build, items, tmp_path, 1)
+    assert "now to have" not in text
+    metrics, text = _lengths(build, items, tmp_path, 2)
+    assert metrics["epochs"] == 2 and metrics["planned"] == 2
+    assert "1 of 1 epochs are done, and the run is now to have 2" in text
+    assert "follows the schedule of 2 epochs" in text
+    metrics, text = _lengths(build, items, tmp_path, 1)
+    assert metrics["epochs"] == 2
+    assert "now to have 1. So it ends here." in text
+    metrics, text = _lengths(build, items, tmp_path, None)
+    assert metrics["epochs"] == 2 and "now to have" not in text
 
 
 def test_the_rate_after_a_change_of_length_is_that_of_the_new_one():
@@ -383,15 +383,15 @@ def test_the_fused_accuracy_is_logged_beside_the_streams(
     build, items, tmp_path, capsys
 ):
     model = build(outputs="streams")
-    found = _train(model, items, tmp_path)
+    metrics = _train(model, items, tmp_path)
     for name in ("fused", "rgb", "flow"):
-        assert 0 <= found["last"][f"{name}_accuracy"] <= 1
-        assert 0 <= found["last"][f"val_{name}_accuracy"] <= 1
-    assert "fused_loss" not in found["last"]
-    parts = found["last"]["rgb_loss"], found["last"]["flow_loss"]
-    assert found["last"]["loss"] == pytest.approx(sum(parts), rel=1e-3)
+        assert 0 <= metrics["last"][f"{name}_accuracy"] <= 1
+        assert 0 <= metrics["last"][f"val_{name}_accuracy"] <= 1
+    assert "fused_loss" not in metrics["last"]
+    parts = metrics["last"]["rgb_loss"], metrics["last"]["flow_loss"]
+    assert metrics["last"]["loss"] == pytest.approx(sum(parts), rel=1e-3)
     last = capsys.readouterr().err.splitlines()[-1]
-    assert f"accuracy {found['last']['fused_accuracy']:.4f}" in last
+    assert f"accuracy {metrics['last']['fused_accuracy']:.4f}" in last
     assert "rgb" not in last
     assert head_is_trained(model)
 

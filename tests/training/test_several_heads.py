@@ -36,9 +36,9 @@ def recipe(**changes):
 def test_each_output_gets_the_labels_of_its_head(build, items, outputs):
     labels = HeadLabels(of_heads(items), build(heads=HEADS, outputs=outputs))
     numbers = tf.data.Dataset.from_tensors((0, [1, 4, 11]))
-    ((_, found),) = labels.targets(numbers)
+    ((_, result),) = labels.targets(numbers)
     streams = ("",) if outputs == "fused" else ("rgb_", "flow_")
-    assert {name: x.numpy().tolist() for name, x in found.items()} == {
+    assert {name: x.numpy().tolist() for name, x in result.items()} == {
         f"{stream}{head}": expected
         for stream in streams
         for head, expected in {

@@ -31,9 +31,9 @@ def out(tmp_path):
 
 def flags(out, **changes):
     """The parameters that gave `BEGUN`, changed."""
-    found = {p.name: None for p in train_command.params}
-    found |= {**BEGUN, "option": {"depth": 18, "dropout": None}}
-    return {**found, "out": out, **changes}
+    result = {p.name: None for p in train_command.params}
+    result |= {**BEGUN, "option": {"depth": 18, "dropout": None}}
+    return {**result, "out": out, **changes}
 
 
 @pytest.mark.parametrize(

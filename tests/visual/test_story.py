@@ -24,31 +24,31 @@ def story(fused, windows=None, **streams):
     ("second", "expected"), [(0.2, 1.0), (0.5, 1.0), (1.0, 0.5), (2.0, 0.0)]
 )
 def test_scores_pass_smoothly_from_window_to_window(second, expected):
-    told = story([[1, 0, 0], [0, 1, 0]])
-    assert told.at(second)[0] == pytest.approx(expected)
+    drawn = story([[1, 0, 0], [0, 1, 0]])
+    assert drawn.at(second)[0] == pytest.approx(expected)
 
 
 def test_one_window_says_the_same_at_every_moment():
-    told = story([[0.2, 0.7, 0.1]])
-    np.testing.assert_allclose(told.at(0.0), told.at(0.9))
+    drawn = story([[0.2, 0.7, 0.1]])
+    np.testing.assert_allclose(drawn.at(0.0), drawn.at(0.9))
 
 
 def test_stretches_of_one_answer_are_joined():
-    told = story([[0.9, 0.1, 0], [0.7, 0.3, 0], [0.2, 0.8, 0]])
-    first, second = told.stretches()
+    drawn = story([[0.9, 0.1, 0], [0.7, 0.3, 0], [0.2, 0.8, 0]])
+    first, second = drawn.stretches()
     assert first == (0.0, 2.0, 0, pytest.approx(0.8))
     assert second == (2.0, 3.0, 1, pytest.approx(0.8))
 
 
 def test_the_same_bars_stay_while_they_hold_every_answer():
-    told = story([[0.9, 0.1, 0], [0.2, 0.8, 0]])
-    assert told.shown(0.5, 2) == told.shown(1.5, 2) == [0, 1]
+    drawn = story([[0.9, 0.1, 0], [0.2, 0.8, 0]])
+    assert drawn.shown(0.5, 2) == drawn.shown(1.5, 2) == [0, 1]
 
 
 def test_bars_follow_the_moment_when_there_are_more_answers_than_bars():
-    told = story([[0.9, 0.1, 0], [0.1, 0.8, 0.1], [0, 0.1, 0.9]])
-    assert told.shown(0.5, 2)[0] == 0
-    assert told.shown(2.5, 2)[0] == 2
+    drawn = story([[0.9, 0.1, 0], [0.1, 0.8, 0.1], [0, 0.1, 0.9]])
+    assert drawn.shown(0.5, 2)[0] == 0
+    assert drawn.shown(2.5, 2)[0] == 2
 
 
 def test_a_single_stream_is_not_shown_twice():

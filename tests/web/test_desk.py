@@ -34,19 +34,19 @@ def desk(folder, **limits):
 
 def test_a_desk_answers_as_predict_does(video, tmp_path):
     parts = []
-    said = desk(tmp_path).answer(
+    output = desk(tmp_path).answer(
         str(video), SHIPPED, lambda done, total: parts.append(done / total)
     )
     expected = kts.predict(video, SHIPPED)
     label, score = expected.top(1)[0]
-    assert said.title == f"{label.replace('_', ' ')}, {score:.0%}"
-    assert set(said.scores) == {"fused", *expected.streams}
+    assert output.title == f"{label.replace('_', ' ')}, {score:.0%}"
+    assert set(output.scores) == {"fused", *expected.streams}
     names = [name.replace("_", " ") for name, _ in expected.top(5)]
-    assert list(said.scores["fused"]) == names
-    assert said.scores["fused"][names[0]] == pytest.approx(score, abs=1e-6)
-    assert said.video.is_file() and said.sheet.is_file()
+    assert list(output.scores["fused"]) == names
+    assert output.scores["fused"][names[0]] == pytest.approx(score, abs=1e-6)
+    assert output.video.is_file() and output.sheet.is_file()
     assert parts[-1] == pytest.approx(1)
-    starts = [row[1] for row in said.rows]
+    starts = [row[1] for row in output.rows]
     assert starts == sorted(starts) and len(starts) == len(expected.segments())
 
 

@@ -167,9 +167,9 @@ def test_a_picture_that_claims_to_be_huge_is_not_decoded(encoding, monkeypatch):
     payload = bytearray(
         images.pack_frame(np.zeros((20, 30, 3), np.uint8), contract)
     )
-    said = b"\0\x14\0\x1e" if encoding == "jpeg" else b"\0\0\0\x1e\0\0\0\x14"
-    place = payload.index(said)
-    payload[place : place + len(said)] = b"\xff" * len(said)
+    output = b"\0\x14\0\x1e" if encoding == "jpeg" else b"\0\0\0\x1e\0\0\0\x14"
+    place = payload.index(output)
+    payload[place : place + len(output)] = b"\xff" * len(output)
     monkeypatch.setattr(images.cv2, "imdecode", pytest.fail)
     with pytest.raises(ValueError, match="its header says"):
         content = np.frombuffer(payload, np.uint8)

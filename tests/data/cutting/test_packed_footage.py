@@ -162,10 +162,10 @@ def test_one_frame_has_no_flow_to_read(tmp_path):
     folder.mkdir(parents=True)
     write_video(folder / "one.mp4", np.zeros((1, 48, 64, 3), np.uint8))
     extract(tmp_path / "videos", tmp_path / "cache", Contract.of(SPEC))
-    found = batches(
+    clips = batches(
         read_annotations(tmp_path / "videos"), SPEC, cache=tmp_path / "cache"
     )
-    assert not found[0][0]["flow"].any()
+    assert not clips[0][0]["flow"].any()
 
 
 def test_a_resumed_run_sees_the_same_clips(videos, tmp_path):

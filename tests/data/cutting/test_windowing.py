@@ -211,9 +211,9 @@ def test_a_hop_that_goes_nowhere_is_refused(frames, hop):
 def test_batches_ahead_are_the_same(frames, size):
     windows = data.Windows(frames, SPEC)
     expected = list(windows.batches(size))
-    found = list(windows.batches_ahead(size))
-    assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
+    result = list(windows.batches_ahead(size))
+    assert len(result) == len(expected)
+    for one, other in zip(result, expected, strict=True):
         assert list(one) == list(other)
         for stream, clip in one.items():
             np.testing.assert_array_equal(clip, other[stream])

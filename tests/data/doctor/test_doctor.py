@@ -54,10 +54,10 @@ def problems(report):
 
 def only_problem(report, start):
     """The single problem, which starts with `start`."""
-    (found,) = problems(report).values()
-    assert found.text.startswith(start)
-    assert found.advice
-    return found
+    (result,) = problems(report).values()
+    assert result.text.startswith(start)
+    assert result.advice
+    return result
 
 
 # === Videos ===
@@ -115,8 +115,8 @@ def test_what_cannot_be_read_is_named(videos):
 def test_a_video_cut_off_is_a_problem(shared, tmp_path):
     broken = shared / "clips" / "derived_baseball_truncated.avi"
     report = examine(broken)
-    found = only_problem(report, "Files that promise more than they hold")
-    assert found.where == (str(broken),)
+    problem = only_problem(report, "Files that promise more than they hold")
+    assert problem.where == (str(broken),)
 
 
 def test_a_single_frame_that_does_not_come_is_a_problem(videos, monkeypatch):
@@ -149,8 +149,8 @@ def test_a_video_in_training_and_test_is_a_leak(videos, tmp_path):
     for name in ("run/1.mp4", "sit/0.mp4", "sit/1.mp4"):
         frames = numbered_frames(15 + len(name) + int(name[4]))
         write_video(root / "test" / name, frames)
-    found = only_problem(examine(root), "The same video in several folders")
-    assert sorted(found.where[0].split(" = ")) == [
+    problem = only_problem(examine(root), "The same video in several folders")
+    assert sorted(problem.where[0].split(" = ")) == [
         "test/run/0.mp4",
         "train/run/0.mp4",
     ]
@@ -171,15 +171,17 @@ def test_a_flipped_bit_is_found(packed):
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
-    found = only_problem(examine(packed), "Files that are not what was writ")
-    assert found.where == (str(file),)
+    problem = only_problem(examine(packed), "Files that are not what was writ")
+    assert problem.where == (str(file),)
 
 
 def test_a_missing_file_and_a_stray_one_are_found(packed):
     (packed / "run" / "0.mp4.safetensors").rename(packed / "x.safetensors")
     report = examine(packed)
-    found = only_problem(report, "Videos of the manifest whose files are gone")
-    assert found.where == ("run/0.mp4",)
+    problem = only_problem(
+        report, "Videos of the manifest whose files are gone"
+    )
+    assert problem.where == ("run/0.mp4",)
     remarks = [f.where for f in report.findings if not f.problem]
     assert remarks == [("x",)]
 
@@ -189,8 +191,8 @@ def test_a_file_under_another_contract_is_found(packed, originals):
     extract(originals / "run" / "0.mp4", packed.parent / "b", other)
     shutil.copy(packed.parent / "b" / "0.mp4.safetensors", packed / "run")
     texts = problems(examine(packed))
-    found = texts["Files that were made otherwise than cache.json says."]
-    assert "frame_rate=25.0" in found.where[0]
+    result = texts["Files that were made otherwise than cache.json says."]
+    assert "frame_rate=25.0" in result.where[0]
 
 
 def test_parts_of_a_killed_run_are_remarked(packed):
@@ -238,8 +240,8 @@ def test_a_first_field_of_zero_size_is_found(tmp_path):
     path = write_layout("mmaction2", tmp_path, FRAMES, flow.compute(FRAMES))
     open(path / "x_00001.png", "w").close()
     report = examine(tmp_path)
-    found = only_problem(report, "Files of zero size.")
-    assert found.where == (str(path / "x_00001.png"),)
+    problem = only_problem(report, "Files of zero size.")
+    assert problem.where == (str(path / "x_00001.png"),)
     assert report.facts["bound"] == 20.0
 
 
@@ -253,15 +255,17 @@ def test_flow_of_another_size_than_the_frames_is_measured(tmp_path):
 
 def test_fields_lost_at_the_end_are_found(tmp_path):
     path = write_layout("denseflow", tmp_path, FRAMES, FIELDS[:3])
-    found = only_problem(examine(tmp_path), "Frames and flow fields do not")
-    assert found.where == (f"{path}: 6 frames, 3 fields",)
+    problem = only_problem(examine(tmp_path), "Frames and flow fields do not")
+    assert problem.where == (f"{path}: 6 frames, 3 fields",)
 
 
 def test_a_bound_of_32_is_found(tmp_path):
     write_layout("denseflow", tmp_path, FRAMES, flow.compute(FRAMES), 32.0)
-    found = only_problem(examine(tmp_path), "The flow looks as if its extreme")
-    assert "meant 32 px, not 20" in found.text
-    assert "evaluate --bound 32" in found.advice
+    problem = only_problem(
+        examine(tmp_path), "The flow looks as if its extreme"
+    )
+    assert "meant 32 px, not 20" in problem.text
+    assert "evaluate --bound 32" in problem.advice
     assert examine(tmp_path, bound=32.0).healthy
 
 
@@ -270,8 +274,10 @@ def test_flow_one_frame_off_is_found(tmp_path):
     frames = [(path / f"img_{i:05d}.png").read_bytes() for i in range(6)]
     for i in range(5):
         (path / f"img_{i:05d}.png").write_bytes(frames[i + 1])
-    found = only_problem(examine(tmp_path), "Frames and flow are paired other")
-    assert found.where == (str(path),)
+    problem = only_problem(
+        examine(tmp_path), "Frames and flow are paired other"
+    )
+    assert problem.where == (str(path),)
 
 
 # === Versions of the reader ===
@@ -292,8 +298,8 @@ def of_version_1(tmp_path, monkeypatch):
 
 def test_caches_of_videos_that_were_read_wrongly_are_found(of_version_1):
     report = examine(of_version_1)
-    found = only_problem(report, "Made by an older version of this library")
-    (where,) = found.where
+    problem = only_problem(report, "Made by an older version of this library")
+    (where,) = problem.where
     assert where == str(of_version_1 / "shuffled.avi.safetensors")
     os.remove(where)
     extract(of_version_1.parent / "videos", of_version_1, CONTRACT, workers=1)
@@ -371,8 +377,8 @@ def test_what_a_list_names_is_opened(videos, tmp_path, deep):
     listed = tmp_path / "list.txt"
     listed.write_text("run/0.mp4 0\nrun/text.mp4 0\nsit/0.mp4 1\n")
     report = examine(listed, root=videos, deep=deep)
-    found = only_problem(report, f"Cannot read {videos}/run/text.mp4")
-    assert found.where == (f"{videos}/run/text.mp4",)
+    problem = only_problem(report, f"Cannot read {videos}/run/text.mp4")
+    assert problem.where == (f"{videos}/run/text.mp4",)
     assert (report.facts["videos"], report.facts["readable"]) == (3, 2)
 
 
@@ -400,8 +406,8 @@ def test_official_splits_are_compared(tmp_path):
     assert examine(tmp_path).healthy
     with open(tmp_path / "testlist02.txt", "a") as file:
         file.write("Run/v_Run_g01_c02.avi\n")
-    found = only_problem(examine(tmp_path), "Groups of split 2")
-    assert found.where == ("Run g01",)
+    problem = only_problem(examine(tmp_path), "Groups of split 2")
+    assert problem.where == ("Run g01",)
 
 
 def test_a_class_that_is_only_tested_is_a_problem(tmp_path):

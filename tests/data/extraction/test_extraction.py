@@ -87,9 +87,9 @@ def test_killed_and_resumed_gives_the_same_bytes(
     time.sleep(moment)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()  # ends when its last worker's output is closed
-    for name, found in content(out).items():
+    for name, result in content(out).items():
         if name.endswith(".safetensors"):
-            assert found == undisturbed[name]  # no half-written file
+            assert result == undisturbed[name]  # no half-written file
     summary = extract(videos, out, CONTRACT, workers=1)
     assert summary.failed == {}
     assert content(out) == undisturbed

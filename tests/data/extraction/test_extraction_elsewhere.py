@@ -125,9 +125,9 @@ def test_a_name_that_leads_out_of_the_cache_is_set_aside(memory, tmp_path):
         assert [entry.source for entry in summary.done] == ["class0/v0.mp4"]
         reasons = list(summary.failed.values())
         assert len(reasons) == 2
-        assert all("leads out of its folder" in each for each in reasons)
-    found = [*tmp_path.rglob("*.safetensors"), *memory.find("/")]
-    assert not [path for path in found if str(path).count("evil.mp4.")]
+        assert all("leads out of its folder" in item for item in reasons)
+    result = [*tmp_path.rglob("*.safetensors"), *memory.find("/")]
+    assert not [path for path in result if str(path).count("evil.mp4.")]
 
 
 def test_a_list_may_name_files_by_their_urls(memory, videos, tmp_path):
@@ -181,15 +181,15 @@ def cluster(monkeypatch):
     cluster_utils = pytest.importorskip("ray.cluster_utils")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     options = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
-    found = cluster_utils.Cluster(
+    nodes = cluster_utils.Cluster(
         initialize_head=True,
         head_node_args={"include_dashboard": False, **options},
     )
-    found.second = found.add_node(**options)
-    ray.init(address=found.address, log_to_driver=False)
-    yield found
+    nodes.second = nodes.add_node(**options)
+    ray.init(address=nodes.address, log_to_driver=False)
+    yield nodes
     ray.shutdown()
-    found.shutdown()
+    nodes.shutdown()
 
 
 def test_a_node_that_dies_loses_nothing(videos, cluster, tmp_path):
@@ -213,12 +213,12 @@ def test_a_node_that_dies_loses_nothing(videos, cluster, tmp_path):
     assert sorted(entry.source for entry in summary.done) == [
         f"v{i:02d}.mp4" for i in range(12)
     ]
-    found = {
-        name: each
-        for name, each in content(there).items()
+    result = {
+        name: item
+        for name, item in content(there).items()
         if not name.endswith(".part")  # what the dead node had under way
     }
-    assert found == content(here)
+    assert result == content(here)
 
 
 def test_memory_is_not_shared_by_a_cluster(videos):

@@ -49,9 +49,9 @@ def test_threads_that_ask_at_once_get_memory_of_their_own(monkeypatch):
     count = memory._references
 
     def slowly(blocks):
-        found = count(blocks)
+        result = count(blocks)
         time.sleep(0.05)  # another thread looks meanwhile
-        return found
+        return result
 
     def ask():
         held.append(recycled.array((8,), np.uint8))

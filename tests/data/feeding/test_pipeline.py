@@ -70,16 +70,16 @@ def assert_same(left, right):
 def test_testing_gives_the_clips_of_the_protocol_in_order(items):
     dataset = video_dataset(items, SPEC, 4)
     assert len(dataset) == 3
-    found = batches(dataset)
-    assert [len(label) for _, label in found] == [4, 4, 2]
-    assert np.concatenate([label for _, label in found]).tolist() == list(
+    rows = batches(dataset)
+    assert [len(label) for _, label in rows] == [4, 4, 2]
+    assert np.concatenate([label for _, label in rows]).tolist() == list(
         range(10)
     )
-    assert found[0][1].dtype == np.int32
+    assert rows[0][1].dtype == np.int32
     expected = clips(items[5][0], SPEC)
     for stream in SPEC.streams:
         np.testing.assert_array_equal(
-            found[1][0][stream][1], expected[stream][0]
+            rows[1][0][stream][1], expected[stream][0]
         )
 
 
@@ -339,12 +339,12 @@ def test_errors_that_no_video_caused_are_raised(items, monkeypatch):
         with pytest.raises(tf.errors.OpError) as caught:
             batches(dataset)
         assert not dataset.skipped
-        said = str(caught.value)
+        output = str(caught.value)
         # Here, not within a later dataset's thread: a broken iterator that
         # is freed there would wait for that thread itself.
         del dataset, caught
         gc.collect()
-        return said
+        return output
 
     def wrong(*arguments):
         raise SpecError("a sampler of one's own")

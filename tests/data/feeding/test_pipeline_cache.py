@@ -99,12 +99,12 @@ def test_a_cache_for_other_clips_is_an_error(items, tmp_path):
 def test_a_cache_is_a_data_set_of_its_own(items, tmp_path):
     out = tmp_path / "cache"
     extract(tmp_path / "videos", out, Contract.of(SPEC), workers=1)
-    found = read_annotations(out)
-    assert (len(found), found.classes) == (4, ("0", "1"))
-    batch = batches(found)
+    annotations = read_annotations(out)
+    assert (len(annotations), annotations.classes) == (4, ("0", "1"))
+    batch = batches(annotations)
     assert batch[0][0]["flow"].shape == (2, 2, 16, 16, 4)
     with pytest.raises(SpecError, match="short_side=24, .* short_side=32"):
-        batches(found, SPEC.replace(short_side=32))
+        batches(annotations, SPEC.replace(short_side=32))
 
 
 def test_flow_alone_decodes_no_frame(items, tmp_path):
@@ -144,9 +144,9 @@ def test_an_unreadable_video_is_set_aside(items, tmp_path):
     broken = tmp_path / "videos" / "0" / "broken.mp4"
     broken.write_text("no video")
     with pytest.warns(UserWarning, match="Set aside: Cannot read"):
-        found = batches(
+        clips = batches(
             [*items, (broken, 0)],
             cache=tmp_path / "cache",
             drop_remainder=False,
         )
-    assert sum(len(label) for _, label in found) == 5
+    assert sum(len(label) for _, label in clips) == 5

@@ -116,10 +116,10 @@ def test_the_zero_level_is_that_of_the_tool(tmp_path):
 def test_bound_and_pairing_can_be_measured(tmp_path, name, bound):
     fields = flow.compute(FRAMES)
     path = write_layout(name, tmp_path, FRAMES, fields, bound)
-    found = layouts.measure(layouts.read_layout(path))
-    assert likely_bound([found.bound], 20.0) == bound
-    assert found.shift == int(name == "dense_flow")
-    assert found.correlation > 0.9
+    measurement = layouts.measure(layouts.read_layout(path))
+    assert likely_bound([measurement.bound], 20.0) == bound
+    assert measurement.shift == int(name == "dense_flow")
+    assert measurement.correlation > 0.9
 
 
 def test_fields_and_frames_of_several_sizes_are_measured(tmp_path):

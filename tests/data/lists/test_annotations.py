@@ -75,10 +75,10 @@ def test_hmdb51_classes_are_in_the_order_of_their_names(tmp_path):
     names = ("climb_stairs", "kick_ball", "climb", "kick")
     for name in names:
         write(tmp_path / f"{name}_test_split1.txt", f"{name}.avi 1\n")
-    found = read_annotations(tmp_path)
-    assert found.classes == ("climb", "climb_stairs", "kick", "kick_ball")
-    assert [item.path for item in found.items] == [
-        f"{name}/{name}.avi" for name in found.classes
+    annotations = read_annotations(tmp_path)
+    assert annotations.classes == ("climb", "climb_stairs", "kick", "kick_ball")
+    assert [item.path for item in annotations.items] == [
+        f"{name}/{name}.avi" for name in annotations.classes
     ]
 
 
@@ -92,22 +92,22 @@ def test_kinetics_finds_files_by_any_usual_name(tmp_path):
     )
     for suffix in ("jpg", "webm", "wav"):
         write(tmp_path / f"v/playing_chess/---abc_000005_000015.{suffix}", "x")
-    found = read_annotations(table, subset="train", root=tmp_path / "v")
-    assert found.format == "kinetics"
-    assert found.classes == ("abseiling", "playing chess")
-    assert [item.path for item in found.items] == [
+    annotations = read_annotations(table, subset="train", root=tmp_path / "v")
+    assert annotations.format == "kinetics"
+    assert annotations.classes == ("abseiling", "playing chess")
+    assert [item.path for item in annotations.items] == [
         "playing_chess/---abc_000005_000015.webm",
         "abseiling/xyz_000000_000010.mp4",
     ]
-    assert found.labels == [1, 0]
+    assert annotations.labels == [1, 0]
 
 
 def test_videos_with_spaces_and_several_labels(tmp_path):
     table = write(tmp_path / "val.csv", "my clips/a 1.mp4 3\nb.mkv 0\n")
-    found = read_annotations(table)
-    assert found.format == "videos"
-    assert found.items[0].path == "my clips/a 1.mp4"
-    assert found.labels == [3, 0]
+    annotations = read_annotations(table)
+    assert annotations.format == "videos"
+    assert annotations.items[0].path == "my clips/a 1.mp4"
+    assert annotations.labels == [3, 0]
     several = read_annotations(write(tmp_path / "m.txt", "a.mp4 1 4\nb.mp4 2"))
     assert several.labels == [(1, 4), (2,)]
     unknown = read_annotations(write(tmp_path / "t.txt", "a.mp4 -1\nb.mp4"))
@@ -125,10 +125,10 @@ def test_videos_with_spaces_and_several_labels(tmp_path):
     ],
 )
 def test_rawframes_with_starts_and_several_labels(tmp_path, rows, labels):
-    found = read_annotations(write(tmp_path / "l.txt", rows))
-    assert found.format == "rawframes"
-    assert [item.path for item in found.items] == ["Class A/v", "w"]
-    assert found.labels == labels
+    annotations = read_annotations(write(tmp_path / "l.txt", rows))
+    assert annotations.format == "rawframes"
+    assert [item.path for item in annotations.items] == ["Class A/v", "w"]
+    assert annotations.labels == labels
 
 
 @pytest.mark.parametrize(
@@ -142,11 +142,11 @@ def test_rawframes_of_parts_of_folders_are_refused(tmp_path, rows):
 def test_folder_per_class(tmp_path):
     for name in ("wave/b.mp4", "wave/deep/a.avi", "clap/c.MOV", "docs/x.txt"):
         write(tmp_path / name, "x")
-    found = read_annotations(tmp_path)
-    assert found.classes == ("clap", "wave")
-    assert found.labels == [0, 1, 1]
-    assert found.counts().tolist() == [1, 2]
-    assert found.take([2]).paths == [str(tmp_path / "wave/deep/a.avi")]
+    annotations = read_annotations(tmp_path)
+    assert annotations.classes == ("clap", "wave")
+    assert annotations.labels == [0, 1, 1]
+    assert annotations.counts().tolist() == [1, 2]
+    assert annotations.take([2]).paths == [str(tmp_path / "wave/deep/a.avi")]
 
 
 def test_folder_of_subsets_asks_which(tmp_path):
@@ -170,9 +170,9 @@ def test_what_systems_and_tools_leave_is_no_class(tmp_path):
         "cache/A/1.mp4.safetensors",
     ):
         write(tmp_path / name, "x")
-    found = read_annotations(tmp_path)
-    assert found.classes == ("A", "B")
-    assert [item.path for item in found.items] == ["A/1.mp4", "B/2.vob"]
+    annotations = read_annotations(tmp_path)
+    assert annotations.classes == ("A", "B")
+    assert [item.path for item in annotations.items] == ["A/1.mp4", "B/2.vob"]
     packed = read_annotations(tmp_path / "cache")
     assert [item.path for item in packed.items] == ["A/1.mp4.safetensors"]
 
@@ -191,8 +191,11 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     write(root / "clap/b.mp4", "x")
     (root / "wave").symlink_to(tmp_path / "elsewhere")
     (root / "clap" / "all").symlink_to(root)
-    found = read_annotations(root)
-    assert [item.path for item in found.items] == ["clap/b.mp4", "wave/a.mp4"]
+    annotations = read_annotations(root)
+    assert [item.path for item in annotations.items] == [
+        "clap/b.mp4",
+        "wave/a.mp4",
+    ]
 
 
 def test_json_lists_are_read(tmp_path):
@@ -232,10 +235,10 @@ def test_only_minus_one_says_that_a_label_is_not_known(tmp_path, name, text):
 
 def test_a_video_without_a_label_is_named_where_labels_are_needed():
     items = Item("a.mp4", (0,)), Item("b.mp4", ())
-    found = Annotations(items, ("x", "y"), Path())
-    found.check_labels(2, unlabelled=True)
+    annotations = Annotations(items, ("x", "y"), Path())
+    annotations.check_labels(2, unlabelled=True)
     with pytest.raises(SpecError, match=r"b\.mp4 has no label\. Give it one"):
-        found.check_labels(2)
+        annotations.check_labels(2)
 
 
 @pytest.mark.parametrize(
@@ -253,8 +256,8 @@ def test_lists_that_state_their_encoding(tmp_path, mark, encoding):
         ("a.json", '{"items": [{"path": "été.mp4", "label": "x"}]}'),
     ):
         (tmp_path / name).write_bytes(mark + text.encode(encoding))
-        found = read_annotations(tmp_path / name)
-        assert [item.path for item in found.items] == ["été.mp4"]
+        annotations = read_annotations(tmp_path / name)
+        assert [item.path for item in annotations.items] == ["été.mp4"]
 
 
 def test_a_list_in_another_encoding_is_an_error(tmp_path):
@@ -268,9 +271,9 @@ def test_the_home_folder_may_be_a_tilde(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     write(tmp_path / "v/wave/a.mp4", "x")
     write(tmp_path / "a.txt", "wave/a.mp4 0\n")
-    found = read_annotations("~/a.txt", root="~/v")
-    assert found.paths == [str(tmp_path / "v/wave/a.mp4")]
-    assert read_annotations("~/v").paths == found.paths
+    annotations = read_annotations("~/a.txt", root="~/v")
+    assert annotations.paths == [str(tmp_path / "v/wave/a.mp4")]
+    assert read_annotations("~/v").paths == annotations.paths
 
 
 def test_csv_lists_are_read(tmp_path):
@@ -278,9 +281,12 @@ def test_csv_lists_are_read(tmp_path):
         tmp_path / "list.csv",
         "path,label,split\na.mp4,wave,train\nb.mp4,clap|wave,test\n",
     )
-    found = read_annotations(table)
-    assert found.format == "csv"
-    assert (found.classes, found.labels) == (("clap", "wave"), [(1,), (0, 1)])
+    annotations = read_annotations(table)
+    assert annotations.format == "csv"
+    assert (annotations.classes, annotations.labels) == (
+        ("clap", "wave"),
+        [(1,), (0, 1)],
+    )
 
 
 @pytest.mark.parametrize(

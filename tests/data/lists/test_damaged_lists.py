@@ -77,8 +77,10 @@ def test_every_damaged_list_is_read_or_refused(format, tmp_path, video):
         source = written(tmp_path / "list", format, content)
         try:
             with never_hangs():
-                found = read_annotations(source, format, root=video.parent)
-            assert found.counts().size <= 100_000
+                annotations = read_annotations(
+                    source, format, root=video.parent
+                )
+            assert annotations.counts().size <= 100_000
         except TwoStreamError as error:
             refused += 1
             assert str(tmp_path) in str(error), content
@@ -177,9 +179,9 @@ def test_common_headers_are_read(tmp_path, header):
     rows = header + "\na.mp4,x\nb c.mp4,y\n".replace(
         ",", ";" if ";" in header else ","
     )
-    found = read_annotations(write(tmp_path / "l.csv", rows))
-    assert found.classes == ("x", "y") and found.labels == [0, 1]
-    assert [item.path for item in found.items] == ["a.mp4", "b c.mp4"]
+    annotations = read_annotations(write(tmp_path / "l.csv", rows))
+    assert annotations.classes == ("x", "y") and annotations.labels == [0, 1]
+    assert [item.path for item in annotations.items] == ["a.mp4", "b c.mp4"]
 
 
 def test_numbers_and_names_may_be_related_by_classes(tmp_path):
@@ -225,34 +227,36 @@ def test_intervals_in_a_table_are_parts(tmp_path):
         tmp_path / "l.csv",
         "path,start,end,label\na.mp4,0,2.5,run\na.mp4,2.5,4,walk\nb.mp4,,,run\n",
     )
-    found = read_annotations(listed)
-    assert found.paths == [
+    annotations = read_annotations(listed)
+    assert annotations.paths == [
         f"{tmp_path}/a.mp4#t=0,2.5",
         f"{tmp_path}/a.mp4#t=2.5,4",
         f"{tmp_path}/b.mp4",
     ]
-    assert found.files == [f"{tmp_path}/{x}.mp4" for x in "aab"]
-    assert found.labels == [0, 1, 0]
+    assert annotations.files == [f"{tmp_path}/{x}.mp4" for x in "aab"]
+    assert annotations.labels == [0, 1, 0]
 
 
 def test_intervals_of_cvat_are_parts(tmp_path, video):
     source = written(tmp_path, "cvat")
-    found = read_annotations(source, root=video.parent)
-    assert (found.format, found.classes) == ("cvat", ("run",))
-    assert found.paths == [f"{video}#t=0.12,0.36"]  # frames 3 to 8 at 25/s
+    annotations = read_annotations(source, root=video.parent)
+    assert (annotations.format, annotations.classes) == ("cvat", ("run",))
+    assert annotations.paths == [
+        f"{video}#t=0.12,0.36"
+    ]  # frames 3 to 8 at 25/s
     frames = "".join(
         f'<image id="{i}" name="f"><tag label="{label}"/></image>'
         for i, label in enumerate("aabba")
     )
     meta = "<meta><task><id>1</id><source>numbered.mp4</source></task></meta>"
     write(source, f"<annotations>{meta}{frames}</annotations>")
-    found = read_annotations(source, root=video.parent)
-    assert [(x.start, x.end) for x in found.items] == [
+    annotations = read_annotations(source, root=video.parent)
+    assert [(x.start, x.end) for x in annotations.items] == [
         (0, 0.08),
         (0.16, 0.2),
         (0.08, 0.16),
     ]
-    assert found.labels == [0, 0, 1]
+    assert annotations.labels == [0, 0, 1]
 
 
 def test_cvat_declares_no_entities(tmp_path):
@@ -270,9 +274,9 @@ def test_what_is_passed_over_is_named(tmp_path):
         *("b/deep/4.avi", "c/5.strange", "d/list.csv", "6.strange"),
     ):
         write(tmp_path / name, "x")
-    found = read_annotations(tmp_path)
-    assert found.classes == ("a", "b")
-    assert found.passed_over == ("6.strange", "a/3.strange", "c/")
+    annotations = read_annotations(tmp_path)
+    assert annotations.classes == ("a", "b")
+    assert annotations.passed_over == ("6.strange", "a/3.strange", "c/")
 
 
 def test_a_folder_of_unknown_files_says_what_it_holds(tmp_path):

@@ -53,10 +53,13 @@ def test_data_sets_of_hugging_face_become_lists(
             },
         ]
     )
-    found = from_hugging_face(rows, tmp_path / "videos")
-    assert (found.classes, found.labels) == (("clap", "wave"), [1, 0])
-    assert found.paths[0] == str(video)
-    assert [count_frames(path) for path in found.paths] == [40, 40]
+    annotations = from_hugging_face(rows, tmp_path / "videos")
+    assert (annotations.classes, annotations.labels) == (
+        ("clap", "wave"),
+        [1, 0],
+    )
+    assert annotations.paths[0] == str(video)
+    assert [count_frames(path) for path in annotations.paths] == [40, 40]
     with pytest.raises(SpecError, match="no column 'clip'. Columns: video"):
         from_hugging_face(rows, tmp_path, video="clip")
 
@@ -65,8 +68,8 @@ def test_another_split_of_hugging_face_has_files_of_its_own(
     encoded_videos, tmp_path, video
 ):
     train, test = (
-        FakeDataset([{"video": {"path": "", "bytes": each}, "label": 0}])
-        for each in (video.read_bytes(), b"another")
+        FakeDataset([{"video": {"path": "", "bytes": item}, "label": 0}])
+        for item in (video.read_bytes(), b"another")
     )
     (before,) = from_hugging_face(train, tmp_path).paths
     (path,) = from_hugging_face(test, tmp_path).paths
@@ -87,12 +90,14 @@ def test_tfds_is_written_without_loss(tmp_path):
         {"video": clip, "label": np.int64(1)},
         {"video": numbered_frames(4), "label": np.int64(0)},
     ]
-    found = from_tfds(examples, tmp_path, ["clap", "wave"])
-    np.testing.assert_array_equal(read_frames(found.paths[0]), clip)
-    assert found.labels == [1, 0]
-    written = [(tmp_path / item.path).stat() for item in found.items]
+    annotations = from_tfds(examples, tmp_path, ["clap", "wave"])
+    np.testing.assert_array_equal(read_frames(annotations.paths[0]), clip)
+    assert annotations.labels == [1, 0]
+    written = [(tmp_path / item.path).stat() for item in annotations.items]
     from_tfds(examples, tmp_path)
-    assert written == [(tmp_path / item.path).stat() for item in found.items]
+    assert written == [
+        (tmp_path / item.path).stat() for item in annotations.items
+    ]
 
 
 def test_several_may_fill_one_folder_at_once(tmp_path):
@@ -108,6 +113,8 @@ def test_another_split_in_the_same_folder_has_files_of_its_own(tmp_path):
     train = {"video": numbered_frames(4), "label": 0}
     test = {"video": numbered_frames(4)[::-1], "label": 1}
     (before,) = from_tfds([train], tmp_path).paths
-    found = from_tfds([test, train], tmp_path)
-    np.testing.assert_array_equal(read_frames(found.paths[0]), test["video"])
-    assert found.paths[1] == before
+    annotations = from_tfds([test, train], tmp_path)
+    np.testing.assert_array_equal(
+        read_frames(annotations.paths[0]), test["video"]
+    )
+    assert annotations.paths[1] == before

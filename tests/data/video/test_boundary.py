@@ -130,8 +130,8 @@ def test_evaluation_leaves_the_bad_files_out(annotations):
 def test_the_doctor_reports_the_bad_files(bad):
     report = examine(bad)
     assert (report.facts["videos"], report.facts["readable"]) == (6, 3)
-    found = [f for f in report.findings if f.problem and "bad.mp4" in f.text]
-    assert len(found) == 3
+    problem = [f for f in report.findings if f.problem and "bad.mp4" in f.text]
+    assert len(problem) == 3
 
 
 def test_extraction_leaves_the_bad_files_out(bad, tmp_path):
@@ -172,8 +172,8 @@ def test_commands_name_the_file_and_go_on(
     arguments = [places.get(word, word) for word in COMMANDS[command]]
     result = CliRunner().invoke(cli.group, arguments)
     assert result.exit_code == 1, result.output
-    said = json.loads(result.stdout)
-    text = json.dumps(said)
+    document = json.loads(result.stdout)
+    text = json.dumps(document)
     assert "codec zzz1 is not in this FFmpeg" in text
     for name in CLASSES:
         assert str(videos / name / "bad.mp4") in text
