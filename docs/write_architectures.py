@@ -1,4 +1,4 @@
-"""Write the page of every architecture from what the package says of it.
+"""Write the pages of architectures and results from what the package says.
 
     keras-twostream weights networks --anew
     python docs/write_architectures.py
@@ -52,6 +52,17 @@ With the paper's own options; multiply-adds are those of one clip.
 | name | what | parameters | multiply-adds | paper |
 |---|---|---:|---:|---|
 """
+EVERY_RESULT = """# Results
+
+Every accuracy that is known of a weight, and the protocol behind it.
+*published* is the authors' number, *measured* is ours. As a file:
+[results.csv](https://github.com/keras-twostream/keras-twostream/blob/main/weights/results.csv).
+
+"""
+RESULT_COLUMNS = (
+    "| weight | data, split | streams | metric | value | protocol | source |\n"
+    "|---|---|---|---|---|---|---|"
+)
 FRAMES = "evaluate RUN --data LIST --clips 25 --crops 10-crop"
 
 
@@ -64,6 +75,7 @@ def pages() -> dict[str, str]:
     ]
     return {
         "index.md": _index(names),
+        "../results.md": EVERY_RESULT + "\n".join(_table(_rows())) + "\n",
         **{f"{name}.md": _page(name) for name in names},
         **{f"figures/{name}.svg": _figure(name) for name in names},
     }
@@ -212,16 +224,20 @@ def _weights(name: str) -> Iterator[str]:
 
 
 def _results(name: str) -> Iterator[str]:
-    with RESULTS.open(newline="", encoding="utf-8") as file:
-        rows = [r for r in csv.DictReader(file) if r["architecture"] == name]
+    rows = [row for row in _rows() if row["architecture"] == name]
     if not rows:
         yield "No row of this network has a number yet."
         return
-    yield (
-        "| weight | data, split | streams | metric | value | protocol | "
-        "source |"
-    )
-    yield "|---|---|---|---|---|---|---|"
+    yield from _table(rows)
+
+
+def _rows() -> list[dict[str, str]]:
+    with RESULTS.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _table(rows: list[dict[str, str]]) -> Iterator[str]:
+    yield RESULT_COLUMNS
     for row in rows:
         yield (
             f"| `{row['weight']}` | {row['dataset']}, {row['split']} | "
