@@ -14,7 +14,9 @@ from keras_twostream.cli._options import (
     flow_option,
     json_option,
     out_option,
+    yes_option,
 )
+from keras_twostream.pretrained import _first_answer
 
 # Copied from keras_twostream.explaining, which takes long to import.
 METHODS = ("grad_cam", "occlusion")
@@ -31,10 +33,10 @@ METHODS = ("grad_cam", "occlusion")
 @click.option(
     "--model",
     "name",
-    default=_model.SHIPPED,
-    show_default=True,
-    help="A weight, hf://user/repo or local:folder.",
+    help="A weight, hf://user/repo or local:folder; by default that of "
+    "`predict`.",
 )
+@yes_option
 @click.option("--label", help="The action; the likeliest one by default.")
 @click.option(
     "--method",
@@ -51,7 +53,8 @@ METHODS = ("grad_cam", "occlusion")
 @debug_option
 def explain_command(
     files: tuple[Path, ...],
-    name: str,
+    name: str | None,
+    yes: bool,
     label: str | None,
     method: str,
     no_video: bool,
@@ -65,6 +68,7 @@ def explain_command(
     file with the shares of the streams.
     """
     _files.check_writable(out, "give another --out")
+    name = name or _first_answer.agreed_weights(yes=yes).name
     loaded = _model.load(name, algorithm, Stopwatch())
     loaded.introduce()
     documents = []

@@ -45,26 +45,44 @@ def default_weights() -> WeightSpec:
 
 
 def agreed_weights(*, yes: bool = False) -> WeightSpec:
-    """Return `default_weights`, once their download is agreed to.
+    """Return `default_weights`, downloaded if somebody agrees to it.
+
+    The files are fetched here, before a backend is imported: without a
+    network nobody waits for TensorFlow to be told so.
 
     Args:
         yes: Whether the user has agreed already. Otherwise a terminal is
             asked; nobody is asked in continuous integration.
 
     Raises:
-        WeightsError: If they are not here and nobody agreed.
+        WeightsError: If they are not here and nobody agreed, or if they
+            cannot be fetched.
     """
     spec = default_weights()
-    if yes or _sources.are_cached(spec) or (_can_ask() and _ask(spec)):
+    if _sources.are_cached(spec):
         return spec
+    if yes or (_can_ask() and _ask(spec)):
+        return _fetched(spec)
     raise WeightsError(
         "No weights that know real videos are on this machine, and nobody "
         f"agreed to a download. Fetch {spec.name} ({_facts.megabytes(spec)}) "
         f"once with\n    keras-twostream weights pull {spec.name}\nor agree "
-        "with `predict --yes`, or name weights: `--model NAME`, in Python "
+        "with `--yes`, or name weights: `--model NAME`, in Python "
         "predict(video, NAME). `keras-twostream list` names them; "
         "spatiotemporal_resnet.actors ships, and knows drawn people only."
     )
+
+
+def _fetched(spec: WeightSpec) -> WeightSpec:
+    try:
+        _sources.local_files(spec)
+    except WeightsError as error:
+        raise WeightsError(
+            f"{error} Without a network, name weights that are here: "
+            "`--model spatiotemporal_resnet.actors` ships, and knows drawn "
+            "people only."
+        ) from error
+    return spec
 
 
 def _names_real_actions(spec: WeightSpec) -> bool:

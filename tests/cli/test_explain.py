@@ -7,9 +7,10 @@ import pytest
 from click.testing import CliRunner
 from small_model import small_model
 
-from keras_twostream import actors, cli, hub
+from keras_twostream import actors, cli, hub, pretrained
 from keras_twostream.cli import _explain
 from keras_twostream.explaining import METHODS
+from keras_twostream.pretrained import _first_answer
 
 
 @pytest.fixture
@@ -21,7 +22,8 @@ def video(tmp_path, monkeypatch):
 
 
 def run(*arguments):
-    return CliRunner().invoke(cli.group, ["explain", *arguments])
+    named = ["--model", "spatiotemporal_resnet.actors"]
+    return CliRunner().invoke(cli.group, ["explain", *named, *arguments])
 
 
 def test_explain_writes_a_video_a_sheet_and_json(video, tmp_path):
@@ -39,6 +41,25 @@ def test_an_unknown_action_is_named(video, tmp_path):
     refused = run(video, "--label", "drnk", "--out", str(tmp_path))
     assert refused.exit_code == 2
     assert "has no action 'drnk'. Did you mean drink" in refused.stderr
+
+
+def test_without_a_name_it_explains_what_predict_answers(
+    video, tmp_path, monkeypatch
+):
+    spec = pretrained.weight_spec("spatiotemporal_resnet.actors")
+    agreed = []
+
+    def agree(*, yes):
+        agreed.append(yes)
+        return spec
+
+    monkeypatch.setattr(_first_answer, "agreed_weights", agree)
+    arguments = ["explain", video, "--yes", "--no-video", "--json"]
+    arguments += ["--out", str(tmp_path)]
+    done = CliRunner().invoke(cli.group, arguments)
+    assert done.exit_code == 0, done.output
+    assert agreed == [True]
+    assert json.loads(done.stdout)["model"] == spec.name
 
 
 def test_the_methods_are_those_of_the_library():

@@ -194,6 +194,16 @@ def test_yes_downloads_and_every_answer_names_its_weights(fallback, video):
     assert _default_weights.agreed_weights() == fallback  # nobody is asked
 
 
+def test_without_a_network_it_names_weights_that_are_here(
+    fallback, monkeypatch
+):
+    gone = dataclasses.replace(fallback, revision="0" * 40)
+    monkeypatch.setattr(_catalogue, "_registered", {REAL: gone})
+    here = r"`--model spatiotemporal_resnet\.actors` ships"
+    with pytest.raises(WeightsError, match=here):
+        _first_answer.agreed_weights(yes=True)
+
+
 def test_an_accuracy_is_not_a_top_five():
     spec = dataclasses.replace(
         kts.list_weights("i3d.kinetics400")[0],
