@@ -114,11 +114,14 @@ def _train(
     out = flags["out"]
     with _devices(flags["devices"], recipe):
         teacher = _teacher(flags)
-        model = _model(flags, recipe, lists, before, teacher)
+        with setup.without_advice():
+            model = _model(flags, recipe, lists, before, teacher)
         # The weights, the best ones, and an optimizer's two moments.
         check_writable(out, room=16 * model.count_params())
+        base = _base(model, flags["init"])
         _console.say(
-            f"{model.name}: {model.count_params():,} parameters, "
+            f"{model.name}{base and f' from {base}'}: "
+            f"{model.count_params():,} parameters, "
             f"{len(lists.classes)} classes, {len(lists.train)} videos to "
             f"train on, {len(lists.validation)} to validate",
             err=True,
@@ -145,7 +148,6 @@ def _train(
         head_trained=True,
         head_classes={head: list(x) for head, x in lists.heads.items()},
     )
-    base = _base(model, flags["init"])
     model = training.fused_copy(model)
     _save(model, out, base, flags)
     return model, trained

@@ -1,8 +1,10 @@
 """The model of `keras-twostream train`, and the record of its origin."""
 
+import contextlib
 import importlib.metadata
+import logging
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -47,6 +49,18 @@ def build_model(
         options["heads"] = {head: len(x) for head, x in heads.items()}
         return hub.load(name, **options)
     return hub.load(name, classes=list(classes), **options)
+
+
+@contextlib.contextmanager
+def without_advice() -> Iterator[None]:
+    """Keep the advice to train a fresh classifier from who is training it."""
+    advice = logging.getLogger("keras_twostream.advice")
+    before = advice.level
+    advice.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        advice.setLevel(before)
 
 
 def _known(name: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from keras_twostream.pretrained.keymaps import HEAD
 from keras_twostream.spec import STREAMS
 
 logger = logging.getLogger("keras_twostream")
+# Apart, since `train` does what its messages advise.
+advice = logging.getLogger("keras_twostream.advice")
 
 
 def load_spec(
@@ -241,7 +243,7 @@ def _announce(spec: WeightSpec, model: keras.Model, keep_head: bool) -> None:
     state = "the classifier is a fresh one, with random weights"
     if keep_head:
         state = "its classifier is untrained, as it was saved"
-    logger.warning(
+    advice.warning(
         "%s: %s. Train it (model.fit) before you predict: %s has %d outputs.",
         spec.name,
         state,

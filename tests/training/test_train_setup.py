@@ -1,5 +1,6 @@
 """The settings that `train` makes of its flags, before it trains."""
 
+import logging
 import tomllib
 
 import click
@@ -11,7 +12,7 @@ from keras_twostream import _files, hub, training
 from keras_twostream.cli import _settings, _train_resume, _train_run
 from keras_twostream.cli._settings import _as_flag, assignments
 from keras_twostream.cli._train import train_command
-from keras_twostream.cli._train_setup import build_model
+from keras_twostream.cli._train_setup import build_model, without_advice
 from keras_twostream.training._lists import Lists
 from keras_twostream.training._schedules import learning_rate
 
@@ -50,6 +51,15 @@ def test_every_entry_that_is_set_counts():
         "end": 0.5,
     }
     assert recipe.input["mirror"] is True and recipe.input["colour"] == 0.0
+
+
+def test_who_trains_is_not_told_to_train(caplog):
+    advice = logging.getLogger("keras_twostream.advice")
+    with without_advice():
+        advice.warning("Train it first.")
+    assert not caplog.text
+    advice.warning("Train it first.")
+    assert "Train it first." in caplog.text
 
 
 def test_none_and_tables_come_back_from_a_file():
