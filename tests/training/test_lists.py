@@ -163,4 +163,4 @@ def test_what_a_list_leaves_out_is_noted(tmp_path):
         (tmp_path / "set" / name / "a.mp4").touch()
     (tmp_path / "set" / "notes.doc").touch()
     (note,) = _lists(tmp_path / "set").notes
-    assert "1 files of .doc" in note and "doctor" in note
+    assert "1 file of .doc" in note and "doctor" in note

@@ -19,8 +19,8 @@ ANNOTATED = ".annotated"  # end of the stem of videos that `predict` draws
 _FRAME = re.compile(r"(?:img|image|frame|thumb)?[ _-]?\(?\d+\)?\.webp", re.I)
 # Notes, lists and files of downloaders and cameras often lie beside videos.
 _NOT_DATA = frozenset(
-    ".cff .csv .description .db .html .ini .json .md .pdf .srt .thm .toml "
-    ".tsv .txt .url .vtt .xml .yaml .yml".split()
+    ".cff .csv .description .db .html .ini .json .jsonl .md .pdf .srt .thm "
+    ".toml .tsv .txt .url .vtt .xml .yaml .yml".split()
 )
 
 
@@ -62,8 +62,15 @@ def in_words(passed_over: Sequence[str]) -> str:
         for name in passed_over
         if not name.endswith("/")
     )
-    parts = [f"{count} files of {kind}" for kind, count in tally.most_common()]
-    return ", ".join(parts + [f"{folders} folders"] * bool(folders))
+    parts = [
+        f"{_counted(count, 'file')} of {kind}"
+        for kind, count in tally.most_common()
+    ]
+    return ", ".join(parts + [_counted(folders, "folder")] * bool(folders))
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def is_hidden(name: str) -> bool:

@@ -272,6 +272,7 @@ def test_what_is_passed_over_is_named(tmp_path):
     for name in (
         *("a/1.mp4", "a/2.mp4", "a/3.strange", "a/notes.txt"),
         *("b/deep/4.avi", "c/5.strange", "d/list.csv", "6.strange"),
+        *("cache.json", "manifest.jsonl"),
     ):
         write(tmp_path / name, "x")
     annotations = read_annotations(tmp_path)
@@ -281,7 +282,7 @@ def test_what_is_passed_over_is_named(tmp_path):
 
 def test_a_folder_of_unknown_files_says_what_it_holds(tmp_path):
     write(tmp_path / "a/1.strange", "x")
-    with pytest.raises(SpecError, match="It holds 1 folders"):
+    with pytest.raises(SpecError, match=r"It holds 1 folder\."):
         read_annotations(tmp_path)
 
 
