@@ -73,8 +73,13 @@ def quiet() -> Iterator[None]:
     """Close standard error while a library writes its own messages.
 
     TensorFlow's C++ reports absent GPUs when it is imported, whatever its log
-    level. Python's own errors are raised and therefore still visible.
+    level. Python's own errors are raised and therefore still visible. Under
+    `--debug` nothing is closed.
     """
+    context = click.get_current_context(silent=True)
+    if context is not None and context.meta.get("debug"):
+        yield
+        return
     sys.stderr.flush()
     kept = os.dup(2)
     try:

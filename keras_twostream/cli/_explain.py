@@ -16,7 +16,7 @@ from keras_twostream.cli._options import (
     out_option,
     yes_option,
 )
-from keras_twostream.pretrained import _first_answer
+from keras_twostream.pretrained import _default_weights
 
 # Copied from keras_twostream.explaining, which takes long to import.
 METHODS = ("grad_cam", "occlusion")
@@ -68,7 +68,7 @@ def explain_command(
     file with the shares of the streams.
     """
     _files.check_writable(out, "give another --out")
-    name = name or _first_answer.agreed_weights(yes=yes).name
+    name = name or _default_weights.agreed_weights(yes=yes).name
     loaded = _model.load(name, algorithm, Stopwatch())
     loaded.introduce()
     documents = []

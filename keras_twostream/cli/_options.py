@@ -13,6 +13,8 @@ from keras_twostream.spec import FLOW_ALGORITHMS, SAMPLINGS
 
 Command = Callable[..., Any]  # a function that click makes a command of
 
+TF_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+TF_SILENT = "3"  # errors too: TensorFlow counts absent GPUs among them
 ENGINES = ("auto", "keras", "onnxruntime")
 CROPS = (
     "centre",
@@ -228,19 +230,21 @@ def device_option(function: Command) -> Command:
 
 
 def debug_option(function: Command) -> Command:
-    """Add `--debug`: tracebacks instead of messages."""
+    """Add `--debug`: tracebacks, and all that a backend says of itself."""
     return click.option(
         "--debug",
         is_flag=True,
         callback=_remember_debug,
         expose_value=False,
         is_eager=True,
-        help="Show where an error arose.",
+        help="Show where an error arose, and the backend's own messages.",
     )(function)
 
 
 def _remember_debug(ctx: click.Context, _: click.Parameter, value: bool):
     ctx.meta["debug"] = value
+    if value and os.environ.get(TF_LEVEL) == TF_SILENT:
+        os.environ[TF_LEVEL] = "0"
 
 
 def _choose_device(ctx: click.Context, parameter: click.Parameter, value: str):

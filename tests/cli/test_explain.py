@@ -10,7 +10,7 @@ from small_model import small_model
 from keras_twostream import actors, cli, hub, pretrained
 from keras_twostream.cli import _explain
 from keras_twostream.explaining import METHODS
-from keras_twostream.pretrained import _first_answer
+from keras_twostream.pretrained import _default_weights
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_without_a_name_it_explains_what_predict_answers(
         agreed.append(yes)
         return spec
 
-    monkeypatch.setattr(_first_answer, "agreed_weights", agree)
+    monkeypatch.setattr(_default_weights, "agreed_weights", agree)
     arguments = ["explain", video, "--yes", "--no-video", "--json"]
     arguments += ["--out", str(tmp_path)]
     done = CliRunner().invoke(cli.group, arguments)

@@ -89,6 +89,21 @@ def test_other_errors_point_at_debug_and_exit_1(monkeypatch):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("debug", [True, False])
+def test_debug_lets_a_backend_speak(monkeypatch, capfd, debug):
+    monkeypatch.setenv(_options.TF_LEVEL, _options.TF_SILENT)
+
+    def noisy():
+        with _console.quiet():
+            os.write(2, b"no device was found")  # as C++ does
+        os.write(2, os.environ[_options.TF_LEVEL].encode())
+
+    command(noisy, monkeypatch)
+    run("list", *["--debug"] * debug)
+    said = "no device was found0" if debug else "3"
+    assert capfd.readouterr().err == said
+
+
 def test_debug_shows_the_traceback(monkeypatch):
     def fail():
         raise errors.SpecError("the clip is wrong")

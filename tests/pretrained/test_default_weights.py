@@ -201,7 +201,7 @@ def test_without_a_network_it_names_weights_that_are_here(
     monkeypatch.setattr(_catalogue, "_registered", {REAL: gone})
     here = r"`--model spatiotemporal_resnet\.actors` ships"
     with pytest.raises(WeightsError, match=here):
-        _first_answer.agreed_weights(yes=True)
+        _default_weights.agreed_weights(yes=True)
 
 
 def test_an_accuracy_is_not_a_top_five():
