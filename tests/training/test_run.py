@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from foreign_layouts import moving_frames, true_fields, write_layout
 
+import keras_twostream as kts
 from keras_twostream import training
 from keras_twostream.errors import SpecError, WeightsError
 from keras_twostream.inspection import head_is_trained
@@ -394,6 +395,26 @@ def test_the_fused_accuracy_is_logged_beside_the_streams(
     assert f"accuracy {metrics['last']['fused_accuracy']:.4f}" in last
     assert "rgb" not in last
     assert head_is_trained(model)
+
+
+@pytest.mark.usefixtures("untraced")
+def test_every_step_of_a_clip_has_a_loss(items, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = kts.models.spatiotemporal_resnet(
+        2,
+        streams=("rgb",),
+        depth=18,
+        width=2,
+        clip_length=2,
+        outputs="steps",
+        clip_spec={"crop": (32, 32), "short_side": 32, "temporal_stride": 3},
+    )
+    found = _train(model, items[::3], tmp_path, epochs=1)
+    assert found["last"]["loss"] > 1.0  # two of about 0.7
+    assert 0 <= found["last"]["val_accuracy"] <= 1
+    used = training.fused_copy(model)
+    assert used.output_shape == (None, 2)
+    assert head_is_trained(used)
 
 
 def test_the_fused_score_is_the_weighted_mean_of_the_streams(build, items):

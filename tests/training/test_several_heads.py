@@ -67,6 +67,25 @@ def test_a_head_without_labels_does_not_move(build, items, tmp_path):
         np.testing.assert_array_equal(one[0], other[0])
 
 
+def test_pairs_of_labels_are_drawn_evenly(build, items, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "keras_twostream.data.feeding.order.placement.even_order",
+        lambda kinds, seed, epoch: (
+            drawn.append(kinds),
+            (np.arange(len(kinds)), np.zeros(len(kinds), int)),
+        )[1],
+    )
+    training.train(
+        build(heads=HEADS, streams=("rgb",)),
+        of_heads(items)[::3],
+        recipe(input={"even_classes": True}),
+        tmp_path,
+        settings=training.RunSettings(keep="last", workers=1),
+    )
+    assert drawn[0].tolist() == [[0, -1], [0, 0], [1, -1], [1, 0]]
+
+
 def test_labels_that_no_head_can_take_are_refused(build, items, tmp_path):
     model = build(heads=HEADS)
     for wrong, message in (
