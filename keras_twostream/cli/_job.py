@@ -39,6 +39,7 @@ def run(
     base: Path | None,
     truth: str | None = None,
     engine: str = "auto",
+    hop: float | None = None,
 ) -> Result:
     """Predict one file, and draw it; keep the answer if drawing fails.
 
@@ -48,6 +49,7 @@ def run(
         base: Path of the pictures without their endings, or None for none.
         truth: The true action, where it is known.
         engine: The runtime of the network, see `predict`.
+        hop: Seconds from one window to the next, see `predict`.
 
     Raises:
         VideoError: If the file cannot be read.
@@ -65,7 +67,7 @@ def run(
         predicting.check_engine(engine)
         model, spec = predicting.ready(loaded.model, loaded.spec.flow_algorithm)
         prediction = predicting.answer(
-            video, model, spec, None, engine, advance, album
+            video, model, spec, hop, engine, advance, album
         )
         if base is not None:
             bars.update(task, description=f"{video.name}: drawing")

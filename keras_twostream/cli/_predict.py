@@ -48,6 +48,12 @@ from keras_twostream.timeline import THRESHOLD
     type=click.FloatRange(0, 1),
     help="Least probability of an action in a segment of the video.",
 )
+@click.option(
+    "--hop",
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds from one window to the next; half a window by default, a "
+    "whole one where it is long.",
+)
 @file_option(
     "--csv",
     "table",
@@ -76,6 +82,7 @@ def predict_command(
     yes: bool,
     top: int,
     threshold: float,
+    hop: float | None,
     table: Path | None,
     no_video: bool,
     out: Path,
@@ -113,6 +120,7 @@ def predict_command(
         weights=" ".join(file.sha256 for file in loaded.weight.files),
         flow=algorithm,
         engine=engine,
+        hop=hop,
         top=top,
         threshold=threshold,
         draws=not no_video,

@@ -29,6 +29,7 @@ class Settings:
         weights: Hashes of their files, one after the other.
         flow: Optical flow algorithm; the model's own when None.
         engine: The runtime of the network, see `predict`.
+        hop: Seconds from one window to the next; see `predict`.
         top: Number of actions to name.
         threshold: Least probability of an action in a segment's windows.
         draws: Whether the video and the sheet are written.
@@ -38,6 +39,7 @@ class Settings:
     weights: str
     flow: str | None
     engine: str
+    hop: float | None
     top: int
     threshold: float
     draws: bool
@@ -156,6 +158,7 @@ def _answer(
             video,
             base if settings.draws else None,
             engine=settings.engine,
+            hop=settings.hop,
         )
     except Exception as error:
         return Answer(reason=_reason(f"Cannot predict {video}", error))

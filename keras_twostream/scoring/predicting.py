@@ -107,7 +107,7 @@ def predict(
             `default_weights`, whose download a terminal is asked about.
         flow: Optical flow algorithm; the model's own when None.
         hop: Seconds from one window to the next; when None half a window,
-            and 0.2 s or more.
+            and 0.2 s or more; a whole one where it has 32 steps or more.
         engine: "keras"; "onnxruntime", for which the network is exported
             once and kept in the cache folder; or "auto", ONNX Runtime on a
             CPU where it is installed, for networks exported before and

@@ -118,6 +118,15 @@ def test_segments_are_a_list_that_trains(video, tmp_path):
     )
 
 
+def test_windows_come_as_often_as_asked(video):
+    counts = []
+    for hop in (0.1, 1.0):
+        flags = ("--no-video", "--json", "--hop", hop)
+        (entry,) = json.loads(run("predict", video, *flags).stdout)["files"]
+        counts.append(len(entry["windows"]))
+    assert counts[0] > 2 * counts[1]
+
+
 def test_without_a_segment_the_list_has_its_columns(video, tmp_path):
     table = tmp_path / "segments.csv"
     result = run(

@@ -19,8 +19,8 @@ from keras_twostream.spec import ClipSpec
 
 WHOLE_SECONDS = 10.0  # window of a whole-video sampling
 FEWEST_WINDOWS = 8  # if a short video has room for them
-# Frames of a clip that takes seconds to score: windows of it overlap by half,
-# however short the video is.
+# Frames of a clip that takes seconds to score: windows of it stand side by
+# side. I3D's authors, too, score each frame of a video once.
 LONG_CLIP = 32
 
 SHORTEST_HOP = 0.2  # seconds; single frames closer together look alike
@@ -39,8 +39,9 @@ class Windows:
         source: A video file, or (T, H, W, 3) RGB frames, 0..255, at the
             spec's frame rate.
         spec: The clip.
-        hop: Seconds from one window to the next; half a window when None,
-            but 0.2 s or more, and less in a short video.
+        hop: Seconds from one window to the next; when None half a window,
+            but 0.2 s or more, and less in a short video; a whole one where
+            it has 32 steps or more.
         watch: Stopwatch that times "decode" and "flow", see `Stopwatch`.
         album: A place for the flow that will be shown; none when None.
 
@@ -236,9 +237,10 @@ class Windows:
                     f"Received: hop={seconds!r}"
                 )
             return max(1.0, seconds * self.rate)
+        if self._spec.clip_length >= LONG_CLIP:
+            return float(length)
         apart = max(length / 2, SHORTEST_HOP * self.rate)
-        long = self._spec.clip_length >= LONG_CLIP
-        return max(1.0, min(apart, room / (1 if long else FEWEST_WINDOWS)))
+        return max(1.0, min(apart, room / FEWEST_WINDOWS))
 
     def _decode(self) -> Iterator[np.ndarray]:
         spec, in_memory = self._spec, self._in_memory

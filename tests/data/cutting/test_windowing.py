@@ -121,14 +121,15 @@ def test_windows_of_one_frame_are_not_at_every_frame():
     assert len(data.Windows(frames, spec, hop=0.1)) == 3600
 
 
-def test_long_windows_of_a_short_video_overlap_by_half():
+def test_long_windows_stand_side_by_side():
     spec = SPEC.replace(
         clip_length=64, temporal_stride=1, flow_length=1, frame_rate=25.0
     )
     frames = np.broadcast_to(np.zeros(1, np.uint8), (250, 32, 32, 3))
     windows = data.Windows(frames, spec)
-    starts, _ = windows.spans.T
-    assert len(windows) == 7 and np.diff(starts).max() <= 1.3
+    starts, ends = windows.spans.T
+    assert len(windows) == 4 and (starts[1:] <= ends[:-1]).all()
+    assert ends[-1] == 10.0 and len(data.Windows(frames[:65], spec)) == 1
     assert len(data.Windows(frames, spec.replace(clip_length=16))) > 20
 
 
