@@ -118,7 +118,8 @@ class PackedFootage:
     def _pixels_per_level(self, crop: cropping.Crop, values: str) -> np.ndarray:
         """Return the displacement in x and y that a level stands for."""
         step, _ = self._line()
-        return np.float32(cropping.flow_scale(crop, values) * step)
+        scale = cropping.flow_scale(crop, values)
+        return np.asarray(scale * step, np.float32)
 
     def _levels_at_rest(self, subtract_mean: bool) -> list[np.ndarray]:
         """Return each field's (2,) levels in x and y that become 0 pixels."""
