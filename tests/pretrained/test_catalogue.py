@@ -192,6 +192,7 @@ def test_the_example_adds_a_model_and_a_weight(shaker, loopback, tmp_path):
     assert "shaker" in kts.list_models()
     [spec] = kts.list_weights("shaker")
     assert spec.provider == "keras-twostream-shaker"
+    assert "keras_twostream_shaker.network" not in sys.modules
     model = kts.load("shaker", weights=None, classes=["still", "moving"])
     inspection.update_card(model, head_trained=True)
     kts.push_to_hub(
