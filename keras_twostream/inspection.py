@@ -330,6 +330,40 @@ def tap_names(model: keras.Model) -> list[str]:
     return [_tap_name(layer.name, streams) for layer in model.layers]
 
 
+def feature_taps(model: keras.Model) -> list[str]:
+    """Return the taps that the classifier of each stream sees.
+
+    Args:
+        model: A loaded model.
+
+    Returns:
+        The name of the activation before each head, without dropout; for
+        `taps`.
+
+    Raises:
+        UnknownNameError: If no layer of the model gives class scores.
+    """
+    streams = stream_layers(model)
+    classes = {x.shape[-1] for x in keras.tree.flatten(model.outputs)}
+    found = {
+        _tap_name(_layer_before(head, model).name, streams)
+        for head in _heads(model)
+        if not _fuses_scores(head, classes)
+    }
+    if not found:
+        raise UnknownNameError(f"{model.name} has no classifier: name a tap.")
+    return sorted(found)
+
+
+def _layer_before(head: Any, model: keras.Model) -> Any:
+    """Return the layer whose activation a head takes."""
+    passed = (keras.layers.Dropout, FoldTime, UnfoldTime)
+    layer = operation_of(_inputs(head)[0])
+    while isinstance(layer, passed) or layer not in model.layers:
+        layer = operation_of(_inputs(layer)[0])
+    return layer
+
+
 def taps(model: keras.Model, names: Sequence[str]) -> keras.Model:
     """Return a model that gives named activations.
 

@@ -5,7 +5,7 @@ import copy
 import keras
 import numpy as np
 import pytest
-from small_model import CLASSES, small_model
+from small_model import CLASSES, SPEC, small_model
 from tiny_net import build
 
 import keras_twostream as kts
@@ -15,6 +15,7 @@ from keras_twostream.errors import (
     UnknownNameError,
     UntrainedHeadError,
 )
+from keras_twostream.layers import stream_inputs
 
 __all__ = ["build"]
 
@@ -39,6 +40,18 @@ def test_frames_of_a_clip_come_back_with_an_axis_of_time(build):
     assert seen["rgb.pool"].shape == (3, 4)
     alone = taps.predict_on_batch({"rgb": clips[1:2]})["rgb.conv1"]
     np.testing.assert_allclose(seen["rgb.conv1"][1:2], alone, atol=1e-5)
+
+
+def test_features_are_what_the_classifier_sees(model, build):
+    assert inspection.feature_taps(model) == ["flow.pool", "rgb.pool"]
+    assert inspection.feature_taps(build(streams=("rgb",))) == ["rgb.pool"]
+    inputs, clips = stream_inputs(SPEC.replace(streams=("rgb",)))
+    features = keras.layers.GlobalAveragePooling3D(
+        data_format="channels_last", name="rgb_features"
+    )(clips["rgb"])
+    dropped = keras.layers.Dropout(0.5)(features)
+    net = keras.Model(inputs, keras.layers.Dense(3, name="rgb_fc")(dropped))
+    assert inspection.feature_taps(net) == ["rgb.features"]
 
 
 def test_an_unknown_tap_brings_the_nearest(model):

@@ -27,8 +27,8 @@ from keras_twostream.cli._options import (
     "--tap",
     "taps",
     multiple=True,
-    required=True,
-    help="An activation such as rgb.pool5; repeat for several.",
+    help="An activation such as rgb.pool5; repeat for several. By default "
+    "what the classifier of each stream sees.",
 )
 @out_option
 @views_options

@@ -38,6 +38,9 @@ def run(flags: dict[str, Any]) -> dict[str, Any]:
         The results of `extract` for `--data`, with the failed videos of both
         lists, and "accuracy" with `--svm`.
     """
+    check_writable(flags["out"])
+    if not flags["taps"]:
+        flags = {**flags, "taps": _default_taps(flags["model"])}
     if flags["svm"] is None:
         return extract(flags)
     # Two videos of one name may be in both lists.
@@ -48,6 +51,12 @@ def run(flags: dict[str, Any]) -> dict[str, Any]:
     report["failed"] += test["failed"]
     report["accuracy"] = {"svm": _svm(flags, report, test)}
     return report
+
+
+def _default_taps(name: str) -> list[str]:
+    taps = inspection.feature_taps(load_anything(name_anywhere(name)))
+    _console.say(f"Features: {', '.join(taps)}", err=True)
+    return taps
 
 
 def _svm(

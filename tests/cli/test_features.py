@@ -50,6 +50,21 @@ def test_features_say_as_json_what_was_done(run, tmp_path):
     assert json.loads(again.stdout)["present"] == 1
 
 
+def test_without_a_tap_features_are_what_the_classifier_sees(run, tmp_path):
+    video = actors.write_clip(tmp_path / "a.mp4", "wave_hand", size=(64, 80))
+    command = ["features", "m", "--data", video, "--clips", "1", "--json"]
+    named = ["--tap", "flow.pool", "--tap", "rgb.pool"]
+    documents = [
+        json.loads(run(*command, *taps, "--out", tmp_path / name).stdout)
+        for name, taps in (("default", []), ("named", named))
+    ]
+    default, other = (
+        Path(f"{document['files'][str(video)]}.safetensors").read_bytes()
+        for document in documents
+    )
+    assert default == other
+
+
 def test_a_cluster_makes_the_same_features(run, tmp_path, monkeypatch):
     videos = tmp_path / "videos" / "wave"
     for seed in range(4):
