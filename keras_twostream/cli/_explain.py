@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from keras_twostream._printing import percent
+from keras_twostream._printing import percent, readable
 from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.cli import _console, _files, _model
 from keras_twostream.cli._options import (
@@ -118,7 +118,8 @@ def _written(why: Any, base: Path, no_video: bool) -> dict[str, str]:
 def _show(why: Any, paths: dict[str, str]) -> None:
     say = _console.out.print
     say()
-    say(f"{why.source}: {why.label}  {percent(why.probability)}", markup=False)
+    share = percent(why.probability)
+    say(f"{why.source}: {readable(why.label)}  {share}", markup=False)
     for stream, share in why.contributions.items():
         say(f"  {stream:<6}{share:+.2f} of the score", markup=False)
     say(
