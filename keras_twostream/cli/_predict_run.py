@@ -92,10 +92,10 @@ def answers(
         yield video, Answer(document)
     waiting = {v: base for v, base in jobs.items() if v not in known}
     if where == "local":
-        found = _here(waiting, loaded, settings)
+        answers = _here(waiting, loaded, settings)
     else:
-        found = _on_cluster(waiting, settings, workers)
-    for video, answer in found:
+        answers = _on_cluster(waiting, settings, workers)
+    for video, answer in answers:
         if keeps:
             _keep(waiting[video], video, settings, answer)
         yield video, answer
@@ -201,8 +201,8 @@ def _kept(
     An answer holds if the same weights made it with the same settings, it is
     no older than the video, and its pictures are there.
     """
-    found = {v: _kept_answer(v, base, settings) for v, base in jobs.items()}
-    return {video: document for video, document in found.items() if document}
+    answers = {v: _kept_answer(v, base, settings) for v, base in jobs.items()}
+    return {video: document for video, document in answers.items() if document}
 
 
 def _kept_answer(

@@ -180,8 +180,8 @@ def answer(
     network = kept_scorer(model, many)
     runtime = Engine(engine, network, len(windows))
     logits = _score(windows, network, runtime, watch, progress, spec)
-    found = _prediction(source, model, windows, logits, watch, spec)
-    return dataclasses.replace(found, engine=runtime.used)
+    result = _prediction(source, model, windows, logits, watch, spec)
+    return dataclasses.replace(result, engine=runtime.used)
 
 
 def ready(
