@@ -6,6 +6,8 @@ What must hold on every backend is tested through models, which compile.
 import keras
 import numpy as np
 import pytest
+from gradients import gradient
+from keras import ops
 from moving_texture import frames_moving, inner_error
 
 from keras_twostream import flow
@@ -181,6 +183,18 @@ def test_flow_can_be_learned_through():
     (kernel,) = gain.get_weights()
     assert np.isfinite(kernel).all()
     assert kernel.item() != 1
+
+
+@pytest.mark.agnostic
+def test_a_still_pair_has_a_finite_gradient():
+    frame = _moving(0, 0)[:1, :20, :24, 0].astype("float32")
+    quick = {"scales": 1, "warps": 1, "iterations": 2}
+    slope = gradient(
+        lambda second: ops.sum(flow.tvl1(frame, second, **quick)), frame
+    )
+    # Flow is constant, and the length of its gradient 0.
+    assert np.isfinite(slope).all()
+    assert slope.any()
 
 
 def test_flow_is_float32_under_half_precision():

@@ -26,7 +26,7 @@ from keras_twostream.data import (
 )
 from keras_twostream.data.video import limits
 from keras_twostream.data.video.opening import Film
-from keras_twostream.data.video.packets import Scan
+from keras_twostream.data.video.packets import Scan, scan_video
 from keras_twostream.errors import SpecError, VideoError
 
 UNREADABLE = {
@@ -83,6 +83,12 @@ def test_only_what_is_needed_is_decoded(video, monkeypatch):
     monkeypatch.setattr(Film, "frames", counting)
     read_frames(video, [22, 24])
     assert len(decoded) == 5  # 20, a key frame, to 24
+
+
+def test_a_seek_that_fails_costs_no_trust_in_the_listing(video, monkeypatch):
+    monkeypatch.setattr(Film, "seek", lambda *_: False)
+    assert numbers(read_frames(video, [39])).tolist() == [39]
+    assert scan_video(video).listed
 
 
 def test_rate_takes_the_nearest_frames(video):
