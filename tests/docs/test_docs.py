@@ -77,10 +77,10 @@ def written_commands(text):
     """Yield the words of each command line, without the program's name."""
     for block in SHELL.findall(text):
         for line in block.replace("\\\n", " ").splitlines():
-            words = shlex.split(line.partition(" > ")[0], comments=True)
-            programs = [w for w in words if w.endswith("keras-twostream")]
-            if programs:
-                yield words[words.index(programs[0]) + 1 :]
+            for part in re.split(" > | && ", line):
+                words = shlex.split(part, comments=True)
+                if words and words[0].endswith("keras-twostream"):
+                    yield words[1:]
     yield from map(shlex.split, INLINE.findall(text))
 
 

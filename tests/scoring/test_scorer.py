@@ -148,7 +148,7 @@ def test_fused_scores_that_are_no_streams_are_not_taken_for_them():
 
 def test_a_class_scores_what_its_best_boundaries_score():
     boundaries = keras.Input((2, 2, 3))
-    model = keras.Model(boundaries, _by_class(boundaries))
+    model = keras.Model(boundaries, _by_class(boundaries, None))
     scores = np.random.default_rng(0).normal(size=(4, 2, 2, 3)).astype("f4")
     result = model.predict_on_batch(scores)
     np.testing.assert_allclose(result, scores.max(axis=(1, 2)), rtol=1e-6)
