@@ -12,7 +12,6 @@ Inside, images are planes (B, H, W) and flow is two planes (2, B, H, W): with
 the channel outermost every operation runs along contiguous rows.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from keras import ops
@@ -75,77 +74,25 @@ def tvl1(
         SpecError: If the shapes or a parameter are not as above.
     """
     _check(previous, following)
-    prepare, match = stages(
-        scales=scales,
-        scale_step=scale_step,
-        warps=warps,
-        iterations=iterations,
-        tau=tau,
-        lambda_=lambda_,
-        theta=theta,
-        texture=texture,
-        median_filter=median_filter,
-    )
-    both = ops.stack([grey_planes(previous), grey_planes(following)])
-    levels = prepare(both)
-    return match([x[0] for x in levels], [x[1] for x in levels])
-
-
-def stages(
-    *,
-    scales: int,
-    scale_step: float,
-    warps: int,
-    iterations: int,
-    tau: float,
-    lambda_: float,
-    theta: float,
-    texture: float,
-    median_filter: bool,
-) -> tuple[Callable[[Any], list[Any]], Callable[[list[Any], list[Any]], Any]]:
-    """Return TV-L1 in two functions: of an image, and of two such results.
-
-    A frame that is in two pairs is prepared once.
-
-    Args:
-        scales: This and all others as in `tvl1`.
-
-    Returns:
-        A function of (..., H, W) planes that returns them at each level of the
-        pyramid, finest first; and one of the levels of both images (B, H, W)
-        that returns the flow (B, H, W, 2).
-
-    Raises:
-        SpecError: If a parameter makes no sense.
-    """
     check_parameters(
         scales, scale_step, warps, iterations, tau, lambda_, theta, texture
     )
     steps = (tau / theta, lambda_ * theta, theta)
-
-    def prepare(planes: Any) -> list[Any]:
-        planes = _texture(planes, texture) if texture else planes
-        return _pyramid(planes, scales, scale_step)
-
-    def match(first: list[Any], second: list[Any]) -> Any:
-        flow = ops.zeros_like(ops.stack([first[-1], first[-1]]))
-        state = (flow, flow, flow)
-        for level in reversed(range(scales)):
-            if level < scales - 1:
-                state = _to_level(state, first[level])
-            state = _solve_level(
-                first[level],
-                second[level],
-                state,
-                warps,
-                iterations,
-                steps,
-                median_filter,
-            )
-        flow = median(state[0]) if median_filter else state[0]
-        return ops.transpose(flow, (1, 2, 3, 0))
-
-    return prepare, match
+    first, second = grey_planes(previous), grey_planes(following)
+    if texture:
+        both = _texture(ops.stack([first, second]), texture)
+        first, second = both[0], both[1]
+    pyramid = _pyramid(first, second, scales, scale_step)
+    first, second = pyramid[-1]
+    flow = ops.zeros_like(ops.stack([first, first]))
+    state = (flow, flow, flow)
+    for level, (first, second) in enumerate(reversed(pyramid)):
+        state = _to_level(state, first) if level else state
+        state = _solve_level(
+            first, second, state, warps, iterations, steps, median_filter
+        )
+    flow = median(state[0]) if median_filter else state[0]
+    return ops.transpose(flow, (1, 2, 3, 0))
 
 
 # === Images ===
@@ -177,13 +124,15 @@ def _texture(images: Any, share: float) -> Any:
 # === Coarse to fine ===
 
 
-def _pyramid(planes: Any, scales: int, scale_step: float) -> list[Any]:
-    """Return planes (..., H, W) at each level, finest first."""
-    height, width = ops.shape(planes)[-2:]
-    levels = [planes]
+def _pyramid(
+    first: Any, second: Any, scales: int, scale_step: float
+) -> list[tuple[Any, Any]]:
+    """Return both images at each level, finest first."""
+    _, height, width = ops.shape(first)
+    levels = [(first, second)]
     for level in range(1, scales):
         size = [_shrunk(n, scale_step**level) for n in (height, width)]
-        levels.append(resample(levels[-1], *size))
+        levels.append(tuple(resample(i, *size) for i in levels[-1]))
     return levels
 
 
@@ -218,25 +167,15 @@ def _solve_level(
     median_filter: bool,
 ) -> tuple[Any, ...]:
     slope = ops.stack(central_differences(first))
-    dual_step, reach, theta = steps
 
     def warp_once(flow, dual_x, dual_y):
         flow = median(flow) if median_filter else flow
         linear = _linearise(first, second, slope, flow)
-
-        def primal(flow, *dual):
-            return _primal_step(*linear, flow, *dual, reach, theta)
-
-        # A primal and a dual step alternate. A turn of the loop begins with
-        # the dual one: XLA would compute flow anew for each of its readers,
-        # unless it is handed over from turn to turn.
-        def turn(flow, *dual):
-            dual = _dual_step(flow, *dual, dual_step)
-            return primal(flow, *dual), *dual
-
-        start = (primal(flow, dual_x, dual_y), dual_x, dual_y)
-        flow, *dual = repeat(iterations - 1, turn, start)
-        return flow, *_dual_step(flow, *dual, dual_step)
+        return repeat(
+            iterations,
+            lambda *inner: _primal_dual_step(*linear, *inner, *steps),
+            (flow, dual_x, dual_y),
+        )
 
     return repeat(warps, warp_once, state)
 
@@ -256,33 +195,28 @@ def _linearise(
     return gradient, rest, inverse
 
 
-def _primal_step(
+def _primal_dual_step(
     gradient: Any,
     rest: Any,
     inverse: Any,
     flow: Any,
     dual_x: Any,
     dual_y: Any,
+    dual_step: float,
     reach: float,
     theta: float,
-) -> Any:
-    """Return the flow after thresholding (Zach et al. 2007, eq. 15)."""
+) -> tuple[Any, Any, Any]:
+    """Threshold (Zach et al. 2007, eq. 15), then step the dual (eq. 13)."""
     residual = rest + gradient[0] * flow[0] + gradient[1] * flow[1]
     move = ops.clip(residual * inverse, -reach, reach)
-    return flow - move * gradient + theta * divergence(dual_x, dual_y)
-
-
-def _dual_step(
-    flow: Any, dual_x: Any, dual_y: Any, step: float
-) -> tuple[Any, Any]:
-    """Return the dual variables after a step (Zach et al. 2007, eq. 13)."""
+    flow = flow - move * gradient + theta * divergence(dual_x, dual_y)
     along_x, along_y = forward_differences(flow)
     # 1e-12 keeps the square root differentiable where flow is constant.
     length = ops.sqrt(along_x * along_x + along_y * along_y + 1e-12)
-    shrink = 1 / (1 + step * length)
-    return (dual_x + step * along_x) * shrink, (
-        dual_y + step * along_y
-    ) * shrink
+    shrink = 1 / (1 + dual_step * length)
+    dual_x = (dual_x + dual_step * along_x) * shrink
+    dual_y = (dual_y + dual_step * along_y) * shrink
+    return flow, dual_x, dual_y
 
 
 # === Checks ===
