@@ -192,6 +192,6 @@ def test_flow_is_float32_under_half_precision():
         ([], 3, "list of frame numbers"),
     ],
 )
-def test_the_layer_refuses(pairs, length, message):
+def test_the_layer_refuses_wrong_arguments(pairs, length, message):
     with pytest.raises(SpecError, match=message):
         flow.TVL1(pairs)(keras.Input((length, 20, 20, 3)))
