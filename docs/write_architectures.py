@@ -52,7 +52,11 @@ With the paper's own options; multiply-adds are those of one clip.
 | name | what | parameters | multiply-adds | paper |
 |---|---|---:|---:|---|
 """
-EVERY_RESULT = """# Results
+EVERY_RESULT = """---
+hide: [navigation, toc]  # seven columns need the room
+---
+
+# Results
 
 Every accuracy that is known of a weight, and the protocol behind it.
 *published* is the authors' number, *measured* is ours. As a file:
