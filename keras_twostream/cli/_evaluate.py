@@ -81,8 +81,18 @@ def evaluate_command(as_json: bool, **flags: Any) -> None:
         cover_dense(flags)
         report = _evaluate_run.evaluate(flags)
         show(report, as_json)
+        if not as_json:
+            _say_what_was_measured(report["protocol"], flags["out"])
     if report["skipped"]:
         click.get_current_context().exit(1)
+
+
+def _say_what_was_measured(protocol: dict[str, Any], out: Path | None) -> None:
+    _console.say(
+        f"{protocol['videos']} videos; clips of each: {protocol['clips']}; "
+        f"crops of a clip: {protocol['crops']}"
+        + (f". Scores and confusion matrix are in {out}" if out else "")
+    )
 
 
 def _measure_detector(flags: dict[str, Any], as_json: bool) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Progress(keras.callbacks.Callback):
         self._say(
             f"epoch {self._epoch + 1}/{self._epochs} "
             f"step {step}/{self._steps}  {self._numbers(logs or {})}  "
-            f"{self._batch_size / pace:.1f} clips/s, "
+            f"{rate(self._batch_size / pace)} clips/s, "
             f"{duration(left * pace)} left"
         )
 
@@ -75,6 +75,11 @@ class Progress(keras.callbacks.Callback):
 
     def _say(self, line: str) -> None:
         print(line, file=self._file or sys.stderr, flush=True)
+
+
+def rate(number: float) -> str:
+    """Return a pace with its first decimals, however slow it is."""
+    return f"{number:.1f}" if number >= 1 else f"{number:.2g}"
 
 
 def duration(seconds: float) -> str:

@@ -239,7 +239,7 @@ class _Run:
         left_out = listed - readable
         self.announce(
             f"{readable} videos in batches of {self.batch_size}: {steps} steps "
-            f"an epoch, {self.epochs} epochs"
+            f"an epoch, {self.epochs} epoch{'s' * (self.epochs != 1)}"
             + (f"; {left_out} videos cannot be read" if left_out else "")
             + ". The first step builds the graph: about "
             f"{max(2, round(_BUILDING * len(self.model.layers)))} s on two "

@@ -176,6 +176,19 @@ def test_an_untrained_head_is_not_measured(run, tmp_path):
     assert "is random, so its answers would mean nothing" in result.stderr
 
 
+def test_a_measurement_says_what_it_measured_and_where_it_is(run, tmp_path):
+    for name in ("jump", "run"):
+        actors.write_clip(tmp_path / "set" / name / "a.mp4", "jump")
+    data, out = tmp_path / "set", tmp_path / "out"
+    command = ["evaluate", "m", "--data", data, "--clips", "2", "--out", out]
+    heads = {"ucf101": 3, "hmdb51": 2}
+    result = run(*command, "--head", "hmdb51", heads=heads)
+    assert result.exit_code == 0, result.stderr
+    words = " ".join(result.stdout.split())
+    assert "2 videos; clips of each: 2; crops of a clip: centre." in words
+    assert (out / "confusion.png").is_file()
+
+
 def test_one_head_of_several_is_measured_on_its_data(run, tmp_path):
     for name in ("jump", "run"):  # classes of hmdb51 alone
         actors.write_clip(tmp_path / name / "a.mp4", "jump", size=(64, 80))

@@ -9,6 +9,7 @@ from keras_twostream.training._progress import (
     duration,
     every_number,
     main_numbers,
+    rate,
 )
 
 
@@ -18,6 +19,13 @@ from keras_twostream.training._progress import (
 )
 def test_seconds_are_rounded_to_whole_ones(seconds, text):
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("clips", "text"), [(12.34, "12.3"), (1.0, "1.0"), (0.0312, "0.031")]
+)
+def test_a_slow_pace_is_not_nought(clips, text):
+    assert rate(clips) == text
 
 
 LOGS = {

@@ -49,8 +49,8 @@ class Order:
         if self.steps == 0:
             raise SpecError(
                 f"{items} readable videos do not fill one batch of "
-                f"batch_size={batch_size}. Make it smaller, or pass "
-                "drop_remainder=False."
+                f"batch_size={batch_size}. Make it smaller; in Python, "
+                "drop_remainder=False keeps a smaller last batch, too."
             )
         if not 0 <= step < self.steps:
             raise SpecError(
