@@ -18,7 +18,7 @@ from small_model import SPEC, small_model
 
 import keras_twostream as kts
 from keras_twostream import errors, onnx_files
-from keras_twostream.data.cutting import rolling
+from keras_twostream.data.cutting import kept_flow, rolling
 from keras_twostream.data.video import live
 from keras_twostream.scoring import engines, predicting, streaming
 
@@ -97,13 +97,13 @@ def test_an_unknown_engine_is_refused_before_the_source_is_opened(model):
 
 
 def test_flow_is_computed_once_for_each_pair(model, video, monkeypatch):
-    pairs, compute = [], rolling.flow.compute_pairs
+    pairs, compute = [], kept_flow.flow.compute_pairs
 
     def counted(frames, numbers, *arguments, **options):
         pairs.append(len(numbers))
         return compute(frames, numbers, *arguments, **options)
 
-    monkeypatch.setattr(rolling.flow, "compute_pairs", counted)
+    monkeypatch.setattr(kept_flow.flow, "compute_pairs", counted)
     stream = kts.stream(video, model, hop=0.04, pace=None)
     answers = list(itertools.islice(stream, 15))
     # Two steps of two fields: all four are new in the first window, and in

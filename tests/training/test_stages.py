@@ -35,7 +35,7 @@ def test_a_stage_changes_what_it_names():
     assert (first.epochs, first.learning_rate) == (80, 1e-3)
     assert (second.epochs, second.learning_rate) == (2, 1e-4)
     assert second.options == {
-        "outputs": "streams",
+        "outputs": "steps",
         "clip_length": 11,
         "temporal_pool": 5,
     }
