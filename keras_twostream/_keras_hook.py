@@ -8,14 +8,16 @@ imports Keras, the layers wait until that module is complete, for they may need
 names that it has not defined yet.
 """
 
+import contextlib
 import importlib
 import importlib.abc
 import importlib.machinery
 import sys
-from types import ModuleType
+from collections.abc import Iterator
 from typing import Any
 
 from keras_twostream import _acceleration
+from keras_twostream._loaders import SurroundingLoader
 
 SERIALIZABLE = (
     "keras_twostream.layers",
@@ -55,16 +57,27 @@ class _Watch(importlib.abc.MetaPathFinder):
             return None
         spec = _find_elsewhere(self, name, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _WatchedLoader(spec.loader, self)
+            spec.loader = SurroundingLoader(spec.loader, self.importing)
         return spec
 
-    def begin(self, name: str) -> None:
+    @contextlib.contextmanager
+    def importing(self, name: str) -> Iterator[None]:
+        """Surround the import of a module that is watched."""
+        self._begin(name)
+        imported = False
+        try:
+            yield
+            imported = True
+        finally:
+            self._end(name, imported)
+
+    def _begin(self, name: str) -> None:
         if name != "keras":
             self._open.append(name)
         elif self._open:  # it is one of our modules that brings Keras
             _acceleration.prefer_fast()
 
-    def end(self, name: str, imported: bool) -> None:
+    def _end(self, name: str, imported: bool) -> None:
         if name == "keras":
             self._keras_is_there = imported
         else:
@@ -73,29 +86,6 @@ class _Watch(importlib.abc.MetaPathFinder):
         if imported and self._keras_is_there and not self._open and waiting:
             sys.meta_path.remove(self)
             _register()
-
-
-class _WatchedLoader:
-    """A loader that tells when the import it serves begins and ends."""
-
-    def __init__(self, loader: importlib.abc.Loader, watch: _Watch) -> None:
-        self._loader = loader
-        self._watch = watch
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def exec_module(self, module: ModuleType) -> None:
-        module.__loader__ = self._loader
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        self._watch.begin(module.__name__)
-        imported = False
-        try:
-            self._loader.exec_module(module)
-            imported = True
-        finally:
-            self._watch.end(module.__name__, imported)
 
 
 def _find_elsewhere(

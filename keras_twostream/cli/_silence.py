@@ -10,8 +10,8 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
 
+from keras_twostream._loaders import SurroundingLoader
 from keras_twostream.cli import _console
 
 NOISY = "tensorflow"
@@ -41,18 +41,8 @@ class _Silence(importlib.abc.MetaPathFinder):
         return spec
 
 
-class _SilentLoader:
+class _SilentLoader(SurroundingLoader):
     """A loader whose module writes nothing to standard error."""
 
-    def __init__(self, loader: Any) -> None:
-        self._loader = loader
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def exec_module(self, module: ModuleType) -> None:
-        module.__loader__ = self._loader
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        with _console.quiet():
-            self._loader.exec_module(module)
+    def __init__(self, loader: importlib.abc.Loader) -> None:
+        super().__init__(loader, lambda name: _console.quiet())
