@@ -2,12 +2,22 @@
 
 import collections
 import dataclasses
-from collections.abc import Callable, Generator, Iterable, Sequence
+import os
+from collections.abc import (
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from pathlib import Path
 from typing import Any, TypeVar
 
 from keras_twostream.errors import MissingLibraryError
 
 JobType = TypeVar("JobType")
+VideoType = TypeVar("VideoType", str, Path)
 
 _TICK = 1.0  # seconds between two progress reports
 _QUEUED = 2  # jobs for each processor: one it works on, one that waits
@@ -31,13 +41,10 @@ class Died:
         )
 
 
-def connect(flag: str) -> Any:
+def connect() -> Any:
     """Join the cluster that this process belongs to or RAY_ADDRESS names.
 
     Without one, Ray starts a cluster of this machine alone.
-
-    Args:
-        flag: The option that asked for the cluster, for the error.
 
     Returns:
         The module `ray`.
@@ -49,7 +56,7 @@ def connect(flag: str) -> Any:
         import ray
     except ImportError as error:
         raise MissingLibraryError(
-            f"{flag} needs Ray: pip install 'keras-twostream[ray]'"
+            "--on ray needs Ray: pip install 'keras-twostream[ray]'"
         ) from error
     ray.init(ignore_reinit_error=True, log_to_driver=False)
     return ray
@@ -99,6 +106,37 @@ def spread(
     finally:
         for reference in running:
             ray.cancel(reference)
+
+
+def spread_videos(
+    work: Callable[..., Any],
+    targets: Mapping[VideoType, str | os.PathLike],
+    settings: Any,
+    workers: int | None,
+) -> Iterator[tuple[VideoType, Any]]:
+    """Join the cluster, run a network's jobs on it, and yield each result.
+
+    Args:
+        work: Function of a module, called with a pair of absolute paths, the
+            video's and its target's, and the settings.
+        targets: Path of what is written, by video.
+        settings: The settings of the run.
+        workers: See `spread`.
+
+    Yields:
+        A video as it was given, and what `work` returned for it or `Died`.
+
+    Raises:
+        MissingLibraryError: If Ray is not installed.
+    """
+    ray = connect()
+    jobs = {
+        (os.path.abspath(video), os.path.abspath(target)): video
+        for video, target in targets.items()
+    }
+    results = spread(ray, work, jobs, (settings,), workers=workers, on_gpu=True)
+    for job, result in results:
+        yield jobs[job], result
 
 
 def _room(ray: Any) -> int:

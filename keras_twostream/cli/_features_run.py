@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,16 +176,9 @@ def _on_cluster(
     waiting: dict[str, Path], settings: _Settings, workers: int | None
 ) -> Iterator[tuple[str, str]]:
     """Yield as `_here`, in the order in which the cluster ends."""
-    ray = _cluster.connect("--on ray")
-    jobs = {
-        (os.path.abspath(video), os.path.abspath(target)): video
-        for video, target in waiting.items()
-    }
-    results = _cluster.spread(
-        ray, work, jobs, (settings,), workers=workers, on_gpu=True
-    )
-    for job, result in results:
-        yield jobs[job], str(result)
+    results = _cluster.spread_videos(work, waiting, settings, workers)
+    for video, result in results:
+        yield video, str(result)
 
 
 def work(job: tuple[str, str], settings: _Settings) -> str:

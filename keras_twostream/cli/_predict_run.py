@@ -112,19 +112,11 @@ def _on_cluster(
     jobs: Mapping[Path, Path], settings: Settings, workers: int | None
 ) -> Iterator[tuple[Path, Answer]]:
     """Yield as `_here`, in the order in which the cluster ends."""
-    ray = _cluster.connect("--on ray")
-    places = {
-        (os.path.abspath(video), os.path.abspath(base)): video
-        for video, base in jobs.items()
-    }
-    results = _cluster.spread(
-        ray, work, places, (settings,), workers=workers, on_gpu=True
-    )
-    for place, result in results:
+    results = _cluster.spread_videos(work, jobs, settings, workers)
+    for video, result in results:
         if isinstance(result, _cluster.Died):
-            words = f"Cannot predict {places[place]}: {result}"
-            result = Answer(reason=words)
-        yield places[place], result
+            result = Answer(reason=f"Cannot predict {video}: {result}")
+        yield video, result
 
 
 def work(job: tuple[str, str], settings: Settings) -> Answer:

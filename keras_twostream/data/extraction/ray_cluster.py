@@ -44,7 +44,7 @@ def outcomes(
         MissingLibraryError: If Ray is not installed.
         SpecError: If `folder` is in the memory of this process.
     """
-    ray = _cluster.connect("--on ray")
+    ray = _cluster.connect()
     if addresses.in_this_process(folder):
         raise SpecError(
             "Nodes of a cluster do not share memory:// with each other. Give "
