@@ -1,5 +1,6 @@
 """Whole-file writers: a reader sees the old file or the new one, complete."""
 
+import contextlib
 import csv
 import errno
 import os
@@ -127,12 +128,20 @@ with _files.writing(pathlib.Path(sys.argv[1])) as file:
 """
 
 
-def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
-    path = tmp_path / "file"
+@contextlib.contextmanager
+def killed_while_writing(path):
+    """A process that was killed; it is collected at the end of the block."""
     command = [sys.executable, "-c", KILLED, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
         assert child.stdout.readline() == b"writing\n"
         child.send_signal(signal.SIGKILL)
+        yield child
+
+
+def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
+    path = tmp_path / "file"
+    with killed_while_writing(path):
+        pass
     assert len(names(tmp_path)) == 1 and not path.exists()
     _files.write_text(path, "whole")
     assert names(tmp_path) == ["file"]
@@ -141,10 +150,7 @@ def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
 def test_a_dead_process_that_nobody_collected_finishes_nothing(tmp_path):
     path = tmp_path / "file"
-    command = [sys.executable, "-c", KILLED, str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
-        assert child.stdout.readline() == b"writing\n"
-        child.send_signal(signal.SIGKILL)
+    with killed_while_writing(path) as child:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         _files.write_text(path, "whole")
         assert names(tmp_path) == ["file"]
