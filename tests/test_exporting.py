@@ -13,6 +13,7 @@ from keras_twostream.errors import (
     UntrainedHeadError,
 )
 from keras_twostream.exporting import _artefacts, _checks
+from keras_twostream.layers import CeilMaxPooling2D
 
 tensorflow_only = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
@@ -114,6 +115,46 @@ def test_int8_is_calibrated_and_agrees(tmp_path):
     )
     assert exported.agreement >= 0.95
     assert exported.compared_on == "frames"
+
+
+def _pooled(pool):
+    """A network that pools between two convolutions, and clips for it."""
+    keras.utils.set_random_seed(0)
+    clip = keras.Input((8, 8, 3), name="rgb")
+    x = pool(keras.layers.Conv2D(4, 3, padding="same")(clip))
+    logits = keras.layers.Flatten()(keras.layers.Conv2D(4, 3)(x))
+    network = keras.Model({"rgb": clip}, {"logits": logits})
+    rng = np.random.default_rng(0)
+    clips = rng.uniform(-1, 1, (8, 1, 8, 8, 3)).astype("float32")
+    return network, [{"rgb": clip} for clip in clips]
+
+
+def _int8(network, clips, path):
+    shapes = {"rgb": (1, 8, 8, 3)}
+    _artefacts.write(network, shapes, path, "litert", "int8", clips)
+    return _artefacts.runner(path, "litert")
+
+
+@tensorflow_only
+def test_the_edge_of_a_pool_takes_no_range_of_int8(tmp_path):
+    network, clips = _pooled(CeilMaxPooling2D(3, 2))
+    run = _int8(network, clips, tmp_path / "m.tflite")
+    wanted = np.concatenate([network(clip)["logits"] for clip in clips])
+    scores = np.concatenate([run(clip)["logits"] for clip in clips])
+    np.testing.assert_allclose(scores, wanted, atol=0.05 * wanted.max())
+
+
+@tensorflow_only
+def test_a_file_that_kills_its_runtime_is_an_error(tmp_path):
+    pytest.importorskip("ai_edge_litert")
+
+    def pool(x):
+        ends = [(0, 0), (0, 1), (0, 1), (0, 0)]
+        x = keras.ops.pad(x, ends, constant_values=-np.inf)
+        return keras.layers.MaxPooling2D(3, 2)(x)
+
+    with pytest.raises(SpecError, match="LiteRT ended with status"):
+        _int8(*_pooled(pool), tmp_path / "m.tflite")
 
 
 @tensorflow_only

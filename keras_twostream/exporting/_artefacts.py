@@ -1,6 +1,8 @@
 """Writers of each format, and the runtimes that run their files."""
 
 import importlib.util
+import subprocess
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -169,18 +171,54 @@ def _write_litert(
             ops.TFLITE_BUILTINS,
         ]
         converter.representative_dataset = lambda: iter(examples)
-    path.write_bytes(converter.convert())
+    with warnings.catch_warnings():  # its calibrator says it is deprecated
+        warnings.simplefilter("ignore")
+        path.write_bytes(converter.convert())
+
+
+_TRIAL = """
+import sys
+
+from ai_edge_litert.interpreter import Interpreter
+
+Interpreter(model_path=sys.argv[1]).allocate_tensors()
+"""
 
 
 def _open_litert(path: Path) -> Runner:
+    if _has_litert():
+        _open_apart(path)
     interpreter = _interpreter()(model_path=str(path))
     run = interpreter.get_signature_runner(_SIGNATURE)
     return lambda clips: {k: v.copy() for k, v in run(**clips).items()}
 
 
+def _open_apart(path: Path) -> None:
+    """Open a file in a process of its own, which LiteRT may abort.
+
+    Raises:
+        SpecError: If it cannot be opened.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", _TRIAL, str(path)],
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["it said nothing"]
+        raise SpecError(
+            f"LiteRT ended with status {done.returncode}: {said[-1]}"
+        )
+
+
+def _has_litert() -> bool:
+    return importlib.util.find_spec("ai_edge_litert") is not None
+
+
 def _interpreter() -> Any:
     """Return LiteRT's interpreter, or the one that TensorFlow includes."""
-    if importlib.util.find_spec("ai_edge_litert") is not None:
+    if _has_litert():
         from ai_edge_litert.interpreter import Interpreter
 
         return Interpreter

@@ -36,13 +36,25 @@ class CeilMaxPooling2D(keras.layers.Layer):
         self.strides = strides
 
     def call(self, images):
+        size, strides = (self.pool_size,) * 2, (self.strides,) * 2
+        if all(map(self._is_same, images.shape[1:3])):
+            # A padded copy costs time, and its -inf would be the range that an
+            # int8 file has to span.
+            return max_pool(images, size, strides, "same")
         ends = [(0, self._overhang(size)) for size in ops.shape(images)[1:3]]
         lowest = -math.inf if keras.backend.backend() != "torch" else -1e30
         images = ops.pad(
             images, [(0, 0), *ends, (0, 0)], constant_values=lowest
         )
-        size, strides = (self.pool_size,) * 2, (self.strides,) * 2
         return max_pool(images, size, strides, "valid")
+
+    def _is_same(self, size: int | None) -> bool:
+        """Return whether "same" pads a known side at its end alone."""
+        if size is None:
+            return False
+        count = -(-size // self.strides)
+        padding = (count - 1) * self.strides + self.pool_size - size
+        return count == self._pooled(size) and padding in (0, 1)
 
     def _overhang(self, size):
         # Rows that the last window lacks: 0 .. strides - 1.
