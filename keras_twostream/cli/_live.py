@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -110,6 +109,7 @@ def live_command(
         pace=options["pace"] or None,
         patience=options["patience"],
         engine=engine,
+        seconds=seconds,
     )
     tally = _Tally()
     try:
@@ -117,7 +117,9 @@ def live_command(
             sinks: list[Sink] = [_print_json if as_json else _print, tally.add]
             if video is not None or window:
                 sinks.append(stack.enter_context(_pictures(video, window)))
-            _follow(answers, sinks, seconds)
+            _follow(answers, sinks)
+        if not tally.count:
+            _console.err.print("No answer: no window was full in time.")
     except VideoError as error:
         _console.err.print(str(error), style="red", markup=False)
         click.get_current_context().exit(1)
@@ -125,16 +127,13 @@ def live_command(
         tally.report()
 
 
-def _follow(answers: Any, sinks: list[Sink], seconds: float | None) -> None:
-    """Give each answer to all sinks, until time is up or a window closes."""
+def _follow(answers: Any, sinks: list[Sink]) -> None:
+    """Give each answer to all sinks, until they end or a window closes."""
     with contextlib.closing(answers):
-        begun = time.monotonic()
         try:
             for answer in answers:
                 for sink in sinks:
                     sink(answer)
-                if seconds and time.monotonic() - begun > seconds:
-                    return
         except StopIteration:  # the window was closed
             return
 
@@ -157,15 +156,19 @@ def _print(answer: Any) -> None:
 
 
 class _Tally:
-    """The numbers of a stream, reported at its end."""
+    """The numbers of a stream, reported at its end.
+
+    Attributes:
+        count: Answers so far.
+    """
 
     def __init__(self) -> None:
-        self._count, self._dropped = 0, 0
+        self.count, self._dropped = 0, 0
         self._latency, self._worst, self._work = 0.0, 0.0, 0.0
 
     def add(self, answer: Any) -> None:
         """Count one answer."""
-        self._count += 1
+        self.count += 1
         self._latency += answer.latency
         self._work += answer.ms_per_frame
         self._worst = max(self._worst, answer.latency)
@@ -173,11 +176,11 @@ class _Tally:
 
     def report(self) -> None:
         """Print the means to standard error."""
-        if not self._count:
+        if not self.count:
             return
         _console.err.print(
-            f"{self._count} windows, {self._work / self._count:.1f} ms of work "
-            f"a frame, {1000 * self._latency / self._count:.0f} ms late on "
+            f"{self.count} windows, {self._work / self.count:.1f} ms of work "
+            f"a frame, {1000 * self._latency / self.count:.0f} ms late on "
             f"average and {1000 * self._worst:.0f} ms at most, "
             f"{self._dropped} frames dropped"
         )

@@ -7,6 +7,7 @@ never late by more than a window's work.
 """
 
 import dataclasses
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -70,6 +71,7 @@ def stream(
     pace: float | None = 1.0,
     patience: float = 30.0,
     engine: str = "auto",
+    seconds: float | None = None,
 ) -> Iterator[LivePrediction]:
     """Name the actions of a camera or a stream while it runs.
 
@@ -91,6 +93,8 @@ def stream(
         engine: As in `predict`. "auto" takes ONNX Runtime if the network was
             exported before, and "onnxruntime" exports it before the source is
             opened.
+        seconds: Time after which the stream ends, from the opening of the
+            source; None follows it to its end.
 
     Yields:
         A `LivePrediction` for each window: a prediction of that window, with
@@ -112,20 +116,23 @@ def stream(
     """
     check_engine(engine)
     model, spec = predicting.ready(model, flow)
-    if hop is not None and not hop > 0:
-        raise SpecError(
-            f"`hop` must be seconds, more than 0. Received: hop={hop!r}"
-        )
+    for name, value in (("hop", hop), ("seconds", seconds)):
+        if value is not None and not value > 0:
+            raise SpecError(
+                f"`{name}` must be seconds, more than 0. "
+                f"Received: {name}={value!r}"
+            )
     line = Line(source, pace, patience)
-    return _answers(line, _Watcher(model, spec, line.name, engine), hop)
+    watcher = _Watcher(model, spec, line.name, engine)
+    return _answers(line, watcher, hop, seconds)
 
 
 def _answers(
-    line: Line, watcher: "_Watcher", hop: float | None
+    line: Line, watcher: "_Watcher", hop: float | None, seconds: float | None
 ) -> Iterator[LivePrediction]:
     watcher.warm_up()
     paced = not (line.is_file and line.pace is None)
-    buffer = _Buffer(line, watcher.spec, hop)
+    buffer = _Buffer(line, watcher.spec, hop, seconds)
     windows = buffer.newest() if paced else buffer.every()
     try:
         for window in windows:
@@ -149,12 +156,20 @@ class _Window:
 class _Buffer:
     """The newest frames of a source, and the windows made of them."""
 
-    def __init__(self, line: Line, spec: ClipSpec, hop: float | None) -> None:
+    def __init__(
+        self,
+        line: Line,
+        spec: ClipSpec,
+        hop: float | None,
+        seconds: float | None = None,
+    ) -> None:
         self._line = line
+        self._end = math.inf if seconds is None else time.monotonic() + seconds
         self.rolling = Rolling(spec)
         rate, length = self.rolling.rate, self.rolling.length
-        seconds = max(length / rate / 2, SHORTEST_HOP) if hop is None else hop
-        self._hop = max(1, round(seconds * rate))
+        if hop is None:
+            hop = max(length / rate / 2, SHORTEST_HOP)
+        self._hop = max(1, round(hop * rate))
         self._ticker = Ticker(rate)
         self._before: np.ndarray | None = None
         self._latest: tuple[np.ndarray, float] | None = None
@@ -165,7 +180,7 @@ class _Buffer:
 
     def every(self) -> Iterator[_Window]:
         """Yield every window, reading as fast as they are taken."""
-        for arrival in arrivals(self._line, lambda: self._stopped):
+        for arrival in arrivals(self._line, self._is_over):
             for _ in self._pushed(arrival):
                 if self._ready():
                     yield self._window()
@@ -176,8 +191,10 @@ class _Buffer:
         reader.start()
         while True:
             with self._state:
-                self._state.wait_for(lambda: self._ready() or self._ended)
-                if not self._ready():
+                self._state.wait_for(
+                    lambda: self._ready() or self._ended, self._left()
+                )
+                if not self._ready() or self._is_over():
                     break
                 window = self._window()
             yield window
@@ -188,9 +205,18 @@ class _Buffer:
         """Let the reader end."""
         self._stopped = True
 
+    def _is_over(self) -> bool:
+        return self._stopped or time.monotonic() >= self._end
+
+    def _left(self) -> float | None:
+        """Return the seconds until the end, if there is one."""
+        if math.isinf(self._end):
+            return None
+        return max(0.0, self._end - time.monotonic())
+
     def _read(self) -> None:
         try:
-            for arrival in arrivals(self._line, lambda: self._stopped):
+            for arrival in arrivals(self._line, self._is_over):
                 with self._state:
                     for _ in self._pushed(arrival):
                         pass

@@ -45,10 +45,22 @@ def test_each_window_is_a_line_of_json(video, tmp_path):
 
 
 def test_live_stops_when_time_is_up(video):
-    result = run(video, "--pace", 0, "--seconds", 1e-6)
+    whole = run(video, "--pace", 0)
+    part = run(video, "--pace", 0.5, "--seconds", 2.5, "--hop", 0.1)
+    assert whole.exit_code == part.exit_code == 0, part.output
+    assert "ms late" in part.stdout
+    reached, last = (
+        float(result.stdout.splitlines()[-1].split()[0])
+        for result in (part, whole)
+    )
+    assert reached < 1.5 < last
+
+
+def test_live_stops_before_the_first_answer_if_time_is_up(video):
+    result = run(video, "--pace", 0.001, "--seconds", 0.2)
     assert result.exit_code == 0, result.output
-    assert len(result.stdout.splitlines()) == 1
-    assert "ms late" in result.stdout
+    assert not result.stdout
+    assert "no window was full" in " ".join(result.stderr.split())
 
 
 def test_a_source_that_is_not_there_is_named():

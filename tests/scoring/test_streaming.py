@@ -331,6 +331,7 @@ def test_a_playlist_is_refused(model, tmp_path):
         ("a.mp4", {"pace": 0}, "`pace` must be above 0"),
         ("a.mp4", {"patience": -1}, "`patience` must be seconds"),
         ("a.mp4", {"hop": 0}, "`hop` must be seconds"),
+        ("a.mp4", {"seconds": 0}, "`seconds` must be seconds"),
     ],
 )
 def test_wrong_arguments_are_refused_at_once(model, source, options, message):
