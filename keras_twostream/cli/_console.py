@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -55,9 +57,28 @@ def print_json(document: Any, *, indent: int | None = 2) -> None:
     click.echo(json.dumps(document, indent=indent))
 
 
+class _Bars(Progress):
+    """Bars on a terminal; in a log, a line every half minute."""
+
+    EVERY = 30.0  # seconds
+
+    def __init__(self, *columns: Any, **options: Any) -> None:
+        super().__init__(*columns, **options)
+        self._due = time.monotonic() + self.EVERY
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:
+        super().update(task_id, **changes)
+        if not self.disable or time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + self.EVERY
+        task = self._tasks[task_id]
+        share = "" if task.total is None else f", {task.percentage:.0f} %"
+        err.print(f"{task.description}{share}", markup=False)
+
+
 def progress() -> Progress:
-    """Return bars on standard error; silent where that is not a terminal."""
-    return Progress(
+    """Return bars on standard error; lines where that is not a terminal."""
+    return _Bars(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),

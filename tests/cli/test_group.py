@@ -1,6 +1,7 @@
 """The group: lazy commands, options with one meaning, exit statuses."""
 
 import errno
+import io
 import json
 import os
 import subprocess
@@ -282,3 +283,18 @@ def test_a_shell_completes_commands(shell):
         timeout=60,
     )
     assert "predict" in done.stdout, done.stderr
+
+
+def test_long_work_in_a_log_shows_a_line_now_and_then(monkeypatch):
+    log = io.StringIO()
+    console = _console._Console(file=log, width=80)
+    monkeypatch.setattr(_console, "err", console)
+    clock = iter(range(0, 1000, 20))
+    monkeypatch.setattr(_console.time, "monotonic", lambda: next(clock))
+    with _console.progress() as bars:
+        task = bars.add_task("a.mp4: looking", total=None)
+        for done in range(8):
+            bars.update(task, completed=done, total=8)
+    lines = log.getvalue().splitlines()
+    assert 1 < len(lines) < 8
+    assert lines[0].startswith("a.mp4: looking, ") and lines[0].endswith(" %")
