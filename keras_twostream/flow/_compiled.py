@@ -2,11 +2,13 @@
 
 import functools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_twostream._cpus import available_cpus
 from keras_twostream.flow._tvl1 import tvl1
 
 # One pair at a time keeps a CPU's caches warm; a GPU wants work to share out.
@@ -30,14 +32,29 @@ def tvl1_pairs(
     solve = _compiled(tuple(sorted(parameters.items())))
     images = np.asarray(grey, np.float32)
     size = batch_size()
-    fields = []
-    for start in range(0, len(pairs), size):
+    fields = np.empty((len(pairs), *images.shape[1:], 2), np.float32)
+
+    def fill(start: int) -> None:
         batch = pairs[start : start + size]
         # The last batch repeats its last pair: one shape is compiled.
         padded = np.pad(batch, ((0, size - len(batch)), (0, 0)), mode="edge")
         solved = solve(images[padded[:, 0]], images[padded[:, 1]])
-        fields.append(solved[: len(batch)])
-    return np.concatenate(fields)
+        fields[start : start + size] = solved[: len(batch)]
+
+    starts = range(0, len(pairs), size)
+    fill(0)  # compiles
+    with ThreadPoolExecutor(_threads()) as pool:
+        list(pool.map(fill, starts[1:]))  # raises what a thread raised
+    return fields
+
+
+def _threads() -> int:
+    """Return how many batches to solve at once.
+
+    A program of small loops fills one core of a CPU and half of the next.
+    """
+    compiles = keras.backend.backend() != "torch"
+    return available_cpus() if compiles and batch_size() == _CPU_BATCH else 1
 
 
 @functools.cache

@@ -195,3 +195,26 @@ def test_flow_is_float32_under_half_precision():
 def test_the_layer_refuses_wrong_arguments(pairs, length, message):
     with pytest.raises(SpecError, match=message):
         flow.TVL1(pairs)(keras.Input((length, 20, 20, 3)))
+
+
+def test_pairs_solved_at_once_stay_in_their_places(monkeypatch):
+    monkeypatch.setattr(_compiled, "available_cpus", lambda: 3)
+    frames = np.random.default_rng(0).uniform(0, 255, (7, 20, 24))
+    pairs = np.array([(n, n + 1) for n in range(6)])
+    together = _compiled.tvl1_pairs(frames, pairs, **_QUICK)
+    for pair, field in zip(pairs, together, strict=True):
+        (alone,) = _compiled.tvl1_pairs(frames, pair[None], **_QUICK)
+        np.testing.assert_array_equal(field, alone)
+
+
+def test_an_error_of_a_thread_is_raised(monkeypatch):
+    def solve(first, second):
+        if first.max() > 4:
+            raise RuntimeError("the sixth frame")
+        return np.stack([first, second], axis=-1)
+
+    monkeypatch.setattr(_compiled, "_compiled", lambda parameters: solve)
+    frames = np.arange(8.0)[:, None, None] * np.ones((8, 4, 4))
+    pairs = np.array([(n, n + 1) for n in range(7)])
+    with pytest.raises(RuntimeError, match="sixth"):
+        _compiled.tvl1_pairs(frames, pairs)
