@@ -42,6 +42,31 @@ _NORMS = (keras.layers.BatchNormalization, BatchNormalization)
 _CARRIERS = (FoldTime, UnfoldTime)  # they move no number to another channel
 
 
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class SharedSum(keras.layers.Add):
+    """The sum of its inputs, of which several layers read.
+
+    TensorFlow fuses a convolution, its bias and the sum behind it into one
+    operation. Where a ReLU and another sum both read it, this fails, with an
+    error in the log, and nothing in the whole network is fused. A check of the
+    shape, which costs nothing, keeps the readers apart.
+
+    Input shape:
+        A list of tensors of one shape.
+
+    Output shape:
+        The same.
+    """
+
+    def call(self, inputs):
+        total = super().call(inputs)
+        if keras.backend.backend() != "tensorflow":
+            return total
+        import tensorflow as tf
+
+        return tf.ensure_shape(total, total.shape)
+
+
 def folded(model: keras.Model) -> keras.Model:
     """Return a copy of a model without the normalisation that can be folded.
 
@@ -83,7 +108,7 @@ class Folding:
     """
 
     def __init__(self, model: keras.Model) -> None:
-        self._norms = folds(model)
+        self._norms, self._shared = folds(model), _shared_sums(model)
         self.count = len(self._norms)
         self._copies: dict[int, Any] = {}
         self._layers: list[Any] = []
@@ -149,7 +174,8 @@ class Folding:
             return layer
         if id(layer) in self._norms and "use_bias" in config:
             config = {**config, "use_bias": True}
-        return type(layer).from_config(config)
+        kind = SharedSum if id(layer) in self._shared else type(layer)
+        return kind.from_config(config)
 
     def _fill(self, layer: Any) -> None:
         copy, norm = self._copies[id(layer)], self._norms.get(id(layer))
@@ -187,6 +213,14 @@ def folds(model: keras.Model) -> dict[int, Any]:
         if layer is not None and _fit(layer, operation):
             norms[id(layer)] = operation
     return norms
+
+
+def _shared_sums(model: keras.Model) -> set[int]:
+    """Return the ids of the sums that several layers read."""
+    read = [x for _, inputs in _nodes(model) for x in inputs]
+    readers = collections.Counter(map(id, read))
+    makers = [operation_of(x) for x in read if readers[id(x)] > 1]
+    return {id(x) for x in makers if type(x) is keras.layers.Add}
 
 
 def _producer(tensor: Any, uses: Any, readers: Any) -> Any:

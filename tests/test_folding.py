@@ -1,5 +1,9 @@
 """Folding leaves the numbers as they are and the normalisation out."""
 
+import os
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +13,7 @@ from tiny_net import tiny_net
 
 from keras_twostream import inspection
 from keras_twostream.deploy import folded
-from keras_twostream.folding import Folding
+from keras_twostream.folding import Folding, SharedSum
 from keras_twostream.layers import (
     BatchNormalization,
     FoldTime,
@@ -194,3 +198,44 @@ def test_nothing_to_fold_is_a_copy():
     copy = folded(model)
     assert copy is not model and Folding(model).count == 0
     assert_equal(model, copy)
+
+
+def test_a_sum_that_two_layers_read_saves_and_stays_a_sum(tmp_path):
+    start = keras.Input((6, 7, 3))
+    x = layers.Conv2D(3, 1, **LAST)(start)
+    first = layers.Add(name="first")([BatchNormalization()(x), start])
+    second = layers.Add(name="second")([layers.ReLU()(first), first])
+    model = randomized(keras.Model(start, second))
+    copy = folded(model)
+    assert type(copy.get_layer("first")) is SharedSum
+    assert type(copy.get_layer("second")) is layers.Add
+    assert_equal(model, copy)
+    copy.save(tmp_path / "folded.keras")
+    assert_equal(model, keras.models.load_model(tmp_path / "folded.keras"))
+
+
+FUSING = """
+import numpy as np
+
+import keras_twostream as kts
+
+model = kts.deploy.folded(kts.load("spatiotemporal_resnet.actors"))
+video = np.zeros((40, 96, 128, 3), "uint8")
+clips = kts.clips(video, model)
+model.predict_on_batch(clips)
+"""
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="TensorFlow's optimiser"
+)
+def test_tensorflow_can_fuse_the_folded_network():
+    done = subprocess.run(
+        [sys.executable, "-c", FUSING],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "0"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "oneDNN" in done.stderr  # its log can be seen
+    assert "remapper failed" not in done.stderr
