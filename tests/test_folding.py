@@ -13,11 +13,12 @@ from tiny_net import tiny_net
 
 from keras_twostream import inspection
 from keras_twostream.deploy import folded
-from keras_twostream.folding import Folding, SharedSum
+from keras_twostream.folding import Folding
 from keras_twostream.layers import (
     BatchNormalization,
     FoldTime,
     GroupedConv2D,
+    SharedSum,
     SlidingDense,
     SpatialConv,
     TemporalConv,

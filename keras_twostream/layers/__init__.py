@@ -44,6 +44,7 @@ from keras_twostream.layers._stream_input import (
     StreamInput,
     stream_inputs,
 )
+from keras_twostream.layers._sum import SharedSum
 from keras_twostream.layers._temporal import (
     AverageThroughTime,
     IdentityThroughTime,
@@ -84,6 +85,7 @@ __all__ = [
     "ScoreFusion",
     "SegmentConsensus",
     "SegmentMeans",
+    "SharedSum",
     "SlidingDense",
     "SpatialConv",
     "StackFrames",
