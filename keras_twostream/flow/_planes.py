@@ -149,9 +149,19 @@ def _neighbours(place: Any, size: Any) -> tuple[Any, Any, Any, Any]:
 
 def median(planes: Any) -> Any:
     """Return the median of five along each row, then along each column."""
-    _, _, height, width = ops.shape(planes)
+    return median_of_columns(median_of_rows(planes))
+
+
+def median_of_rows(planes: Any) -> Any:
+    """Return the median of five neighbours along each row."""
+    width = ops.shape(planes)[-1]
     wide = _repeat_border(planes, -1, 2)
-    planes = _median_of_five([wide[..., i : i + width] for i in range(5)])
+    return _median_of_five([wide[..., i : i + width] for i in range(5)])
+
+
+def median_of_columns(planes: Any) -> Any:
+    """Return the median of five neighbours along each column."""
+    height = ops.shape(planes)[-2]
     tall = _repeat_border(planes, -2, 2)
     return _median_of_five([tall[..., i : i + height, :] for i in range(5)])
 

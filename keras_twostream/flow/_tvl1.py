@@ -24,6 +24,8 @@ from keras_twostream.flow._planes import (
     forward_differences,
     grey_planes,
     median,
+    median_of_columns,
+    median_of_rows,
     resample,
     warp,
 )
@@ -167,17 +169,32 @@ def _solve_level(
     median_filter: bool,
 ) -> tuple[Any, ...]:
     slope = ops.stack(central_differences(first))
+    rows, columns = (
+        (median_of_rows, median_of_columns)
+        if median_filter
+        else (_unchanged, _unchanged)
+    )
 
-    def warp_once(flow, dual_x, dual_y):
-        flow = median(flow) if median_filter else flow
+    # The median of rows is carried from warp to warp: a compiler that sees
+    # that of columns after it computes each row's five times.
+    def warp_once(flow, filtered, dual_x, dual_y):
+        flow = columns(filtered)
         linear = _linearise(first, second, slope, flow)
-        return repeat(
+        flow, dual_x, dual_y = repeat(
             iterations,
             lambda *inner: _primal_dual_step(*linear, *inner, *steps),
             (flow, dual_x, dual_y),
         )
+        return flow, rows(flow), dual_x, dual_y
 
-    return repeat(warps, warp_once, state)
+    flow, dual_x, dual_y = state
+    state = (flow, rows(flow), dual_x, dual_y)
+    flow, _, dual_x, dual_y = repeat(warps, warp_once, state)
+    return flow, dual_x, dual_y
+
+
+def _unchanged(planes: Any) -> Any:
+    return planes
 
 
 def _linearise(
