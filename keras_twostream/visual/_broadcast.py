@@ -5,6 +5,7 @@ import dataclasses
 
 import numpy as np
 
+from keras_twostream.flow._colour import fast_speed
 from keras_twostream.visual._footage import colours
 from keras_twostream.visual._story import Story
 from keras_twostream.visual._video import Stage
@@ -57,7 +58,7 @@ class Broadcast:
     def _shown(self, motion: np.ndarray | None, picture) -> np.ndarray:
         if motion is None:
             return np.zeros_like(picture)
-        speed = float(np.percentile(np.linalg.norm(motion, axis=-1), 99))
+        speed = fast_speed(motion)
         fallen = self._full_speed + 0.1 * (speed - self._full_speed)
         self._full_speed = max(1.0, speed, fallen)
         return colours(motion, self._full_speed)

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from keras_twostream import _files
 from keras_twostream._opencv import cv2
 from keras_twostream.visual import _parts, _theme
+from keras_twostream.visual._footage import whiteness
 from keras_twostream.visual._parts import Box
 from keras_twostream.visual._video import SIZE, video_writer
 
@@ -182,8 +183,7 @@ def _grey(motion: np.ndarray) -> np.ndarray:
 
     The hues of directions would be taken for those of the map over them.
     """
-    speed = 255 - motion.min(axis=-1, keepdims=True).astype(np.float32)
-    grey = np.rint(_BRIGHTEST * speed).astype(np.uint8)
+    grey = np.rint(_BRIGHTEST * (255 - whiteness(motion))).astype(np.uint8)
     return np.repeat(grey, 3, axis=-1)
 
 

@@ -1,8 +1,10 @@
 """The annotated video: frame, motion, scores and timeline, side by side."""
 
+import collections
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,6 +28,7 @@ _HEAD = _INSIDE * 2 // 3
 _MEDIA = Box(_MARGIN, 92, _INSIDE, 364)
 _SCORES = Box(_MARGIN, 472, _INSIDE, 168)
 _TIMELINE = Box(_MARGIN, 656, _INSIDE, 24)
+_WAITING = 4  # frames drawn that wait for the encoder
 
 # Browsers play both; H.264 needs a GPL build of FFmpeg.
 _ENCODERS = {
@@ -136,7 +139,9 @@ def video_writer(
 ) -> Iterator[tuple[Path, Callable[[np.ndarray], None]]]:
     """Give the path of a new video, and a function that appends a frame.
 
-    The file appears under its name when it is whole.
+    A thread encodes one frame while the caller draws the next; a frame must
+    not change after it is given. The file appears under its name when it is
+    whole.
 
     Args:
         path: File to write; its suffix follows the encoder that FFmpeg has.
@@ -162,10 +167,33 @@ def video_writer(
         stream = video_stream(container, encoder, fraction, options)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
-        yield path, lambda image: _append(container, stream, image)
+        with _behind(lambda image: _append(container, stream, image)) as append:
+            yield path, append
         container.mux(stream.encode())
 
 
 def _append(container, stream, image: np.ndarray) -> None:
     frame = av.VideoFrame.from_ndarray(image, format="rgb24")
     container.mux(stream.encode(frame))
+
+
+@contextlib.contextmanager
+def _behind(
+    work: Callable[[np.ndarray], None],
+) -> Iterator[Callable[[np.ndarray], None]]:
+    """Give a function that leaves `work` to a thread, in order.
+
+    What the thread raises is raised by a later call, or at the end.
+    """
+    waiting: collections.deque[Future[None]] = collections.deque()
+
+    with ThreadPoolExecutor(1) as thread:
+
+        def hand_over(image: np.ndarray) -> None:
+            waiting.append(thread.submit(work, image))
+            if len(waiting) > _WAITING:
+                waiting.popleft().result()
+
+        yield hand_over
+        for future in waiting:
+            future.result()

@@ -107,6 +107,32 @@ def test_a_failure_leaves_no_half_written_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("frames", [1, 20])
+def test_a_failure_of_the_encoder_is_raised(tmp_path, monkeypatch, frames):
+    def fail(container, stream, image):
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(_video, "_append", fail)
+    with (
+        pytest.raises(RuntimeError, match="no room"),
+        visual.video_writer(tmp_path / "a.mp4", 25, (64, 48)) as (_, write),
+    ):
+        for _ in range(frames):
+            write(np.zeros((48, 64, 3), np.uint8))
+    assert not list(tmp_path.iterdir())
+
+
+def test_frames_are_encoded_in_the_order_in_which_they_come(tmp_path):
+    path, levels = tmp_path / "a.mp4", range(20, 220, 10)
+    with visual.video_writer(path, 25, (64, 48)) as (_, write):
+        for level in levels:
+            write(np.full((48, 64, 3), level, np.uint8))
+    with av.open(str(path)) as container:
+        shown = [f.to_ndarray(format="rgb24") for f in container.decode()]
+    means = [frame.mean() for frame in shown]
+    np.testing.assert_allclose(means, levels, atol=3)
+
+
 def test_another_process_may_write_the_same_video(tmp_path):
     path = tmp_path / "out.mp4"
 
