@@ -7,6 +7,8 @@ package.
 """
 
 import difflib
+import math
+import numbers
 from collections.abc import Iterable
 from typing import Any
 
@@ -76,6 +78,23 @@ def check_choice(
         f"`{name}` must be {several}{', '.join(map(str, choices))}{otherwise}. "
         f"Received: {name}={value!r}.{close}"
     )
+
+
+def check_seconds(name: str, value: Any) -> None:
+    """Refuse a length of time that is no finite number above 0.
+
+    Args:
+        name: The argument's name.
+        value: The value that the user gave, in seconds.
+
+    Raises:
+        SpecError: If it is not as above.
+    """
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or not 0 < value < math.inf:
+        raise SpecError(
+            f"`{name}` must be seconds, more than 0. Received: {name}={value!r}"
+        )
 
 
 def check_fields(kind: str, names: Iterable[str], known: Iterable[str]) -> None:

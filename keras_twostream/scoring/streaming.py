@@ -19,7 +19,7 @@ from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.data.cutting.rolling import Rolling, Ticker
 from keras_twostream.data.cutting.windowing import SHORTEST_HOP
 from keras_twostream.data.video.live import Line, LiveSource, arrivals
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import check_seconds
 from keras_twostream.prediction import Prediction
 from keras_twostream.scoring import predicting
 from keras_twostream.scoring.engines import Engine, check_engine
@@ -117,11 +117,8 @@ def stream(
     check_engine(engine)
     model, spec = predicting.ready(model, flow)
     for name, value in (("hop", hop), ("seconds", seconds)):
-        if value is not None and not value > 0:
-            raise SpecError(
-                f"`{name}` must be seconds, more than 0. "
-                f"Received: {name}={value!r}"
-            )
+        if value is not None:
+            check_seconds(name, value)
     line = Line(source, pace, patience)
     watcher = _Watcher(model, spec, line.name, engine)
     return _answers(line, watcher, hop, seconds)

@@ -332,6 +332,7 @@ def test_a_playlist_is_refused(model, tmp_path):
         ("a.mp4", {"patience": -1}, "`patience` must be seconds"),
         ("a.mp4", {"hop": 0}, "`hop` must be seconds"),
         ("a.mp4", {"seconds": 0}, "`seconds` must be seconds"),
+        ("a.mp4", {"seconds": "10"}, "`seconds` must be seconds"),
     ],
 )
 def test_wrong_arguments_are_refused_at_once(model, source, options, message):

@@ -14,7 +14,7 @@ from keras_twostream.data.cutting.clip_sources import ArraySource
 from keras_twostream.data.cutting.footage import Footage
 from keras_twostream.data.cutting.kept_flow import Album, KeptFlow
 from keras_twostream.data.video import reading, resizing
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import check_seconds
 from keras_twostream.spec import ClipSpec
 
 WHOLE_SECONDS = 10.0  # window of a whole-video sampling
@@ -231,11 +231,7 @@ class Windows:
 
     def _hop(self, seconds: float | None, length: int, room: int) -> float:
         if seconds is not None:
-            if not seconds > 0:
-                raise SpecError(
-                    "`hop` must be seconds, more than 0. "
-                    f"Received: hop={seconds!r}"
-                )
+            check_seconds("hop", seconds)
             return max(1.0, seconds * self.rate)
         if self._spec.clip_length >= LONG_CLIP:
             return float(length)
