@@ -18,7 +18,6 @@ is in WORK already is not done again, and a run that was killed goes on.
 """
 
 import argparse
-import itertools
 import json
 import statistics
 import time
@@ -28,10 +27,9 @@ from keras_twostream import _acceleration
 
 _acceleration.prefer_fast()
 
-import av
-import cv2
 import keras
 import numpy as np
+import real_videos
 
 import keras_twostream as kts
 from keras_twostream import actors, training
@@ -56,7 +54,6 @@ SMALL = {
         "flow_bound": 10.0,
     },
 }
-SIZE = (128, 96)
 TIMED = 15
 
 
@@ -190,28 +187,15 @@ def drawn(
 def both_ways(
     folder: Path, part: str, given: argparse.Namespace
 ) -> kts.data.Annotations:
-    for path in chosen(part, given):
-        frames = None
-        for way, mirrored in itertools.product(("forwards", "backwards"), "nm"):
-            place = folder / part / way / f"{path.stem}_{mirrored}.mp4"
-            if place.exists():
-                continue
-            if frames is None:
-                frames = small(path)
-            one = frames[::-1] if way == "backwards" else frames
-            write(place, one[:, :, ::-1] if mirrored == "m" else one)
-    return kts.data.read_annotations(folder / part)
+    made = real_videos.both_ways(chosen(part, given), folder / part)
+    return kts.data.read_annotations(made)
 
 
 def by_class(
     folder: Path, part: str, given: argparse.Namespace
 ) -> kts.data.Annotations:
-    for path in chosen(part, given):
-        place = folder / part / path.parent.name / path.name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if not place.exists():
-            place.symlink_to(path.resolve())
-    return kts.data.read_annotations(folder / part)
+    made = real_videos.linked(chosen(part, given), folder / part)
+    return kts.data.read_annotations(made)
 
 
 def chosen(part: str, given: argparse.Namespace) -> list[Path]:
@@ -227,28 +211,6 @@ def chosen(part: str, given: argparse.Namespace) -> list[Path]:
         places = np.linspace(0, len(inside) - 1, min(count, len(inside)))
         found += [inside[int(place)] for place in places]
     return found
-
-
-def small(path: Path) -> np.ndarray:
-    frames = kts.data.read_frames(path)
-    return np.stack(
-        [cv2.resize(x, SIZE, interpolation=cv2.INTER_AREA) for x in frames]
-    )
-
-
-def write(path: Path, frames: np.ndarray) -> None:
-    """Write a file at 25 frames a second; it gets its name when whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part.mp4")
-    with av.open(str(part), "w") as container:
-        stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
-        for picture in frames:
-            picture = np.ascontiguousarray(picture)
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    part.rename(path)
 
 
 # === Time ===

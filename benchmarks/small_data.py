@@ -1,14 +1,17 @@
 """`keras-twostream train` on a small data set of one's own, untuned.
 
-    python benchmarks/small_data.py WORK [--counts 100 300] [--weights none]
+    python benchmarks/small_data.py WORK [--counts 17 50] [--starts default]
+    python benchmarks/small_data.py WORK --real UCF101_SIX
 
-Draws videos of six classes that differ by motion alone: a textured thing
+Calls `train` with no flag but the data and the folder, on so many videos of
+each class, and `evaluate` on videos of other seeds or recordings. Without
+--real, six classes are drawn that differ by motion alone: a textured thing
 slides left, right, up or down, or turns either way, before a textured wall
-that shakes, at sizes, lengths and frame rates of all sorts. Things and walls
-are drawn without regard to the class. Then calls `train` with no flag but
-the data and the folder, and `evaluate` on 240 videos of other seeds. What is
-there already is not done again. For real footage cut to few videos a class,
-and for its direction in time, see `accuracy.py curve`.
+that shakes, at sizes, lengths and frame rates of all sorts; things and walls
+are drawn without regard to the class. With it there are two tasks: the six
+classes, and whether a real video moves to the left or to the right, played
+forwards or backwards, as it is or mirrored. What is there already is not done
+again. Features of networks that do not train are in `accuracy.py curve`.
 """
 
 import argparse
@@ -18,36 +21,53 @@ import sys
 import time
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
+import real_videos
 from rich.progress import track
 
 CLASSES = ("left", "right", "up", "down", "clockwise", "anticlockwise")
 SLIDES = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 TURNS = {"clockwise": 1, "anticlockwise": -1}
 SIDES, SECONDS, RATES = (96, 321), (1.2, 3.5), (15, 24, 25, 30)
-TESTED = 240
+TESTED = 240  # drawn videos
+# Recordings of UCF-101 that its first split tests on.
+TEST_GROUPS = tuple(f"_g{number:02d}_" for number in range(1, 8))
+
+HEAD = """\
+| task | start | videos a class | epochs | minutes | held out | other videos |
+|---|---|---|---|---|---|---|"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("work", type=Path)
-    parser.add_argument("--counts", nargs="+", type=int, default=[100, 300])
-    parser.add_argument("--weights", help="none: from random weights")
+    parser.add_argument("--real", type=Path, help="six classes of UCF-101")
+    parser.add_argument("--tasks", nargs="+", default=["six", "sideways"])
+    parser.add_argument(
+        "--counts", nargs="+", type=int, default=[5, 10, 20, 50]
+    )
+    parser.add_argument(
+        "--starts", nargs="+", default=["default", "none"],
+        help="default: the actors' weights; none: random ones",
+    )  # fmt: skip
     given = parser.parse_args()
-    test = draw_videos(given.work / "test", TESTED, seed=1)
-    print("| clips | start | epochs | minutes | held out | other videos |")
-    print("|---|---|---|---|---|---|", flush=True)
-    for count in given.counts:
-        videos = draw_videos(given.work / f"train{count}", count, seed=0)
-        print(row(given, count, videos, test), flush=True)
+    tasks = given.tasks if given.real else ["drawn"]
+    print(HEAD, flush=True)
+    for task in tasks:
+        pool, test = parts(task, given)
+        for count in given.counts:
+            videos = few(pool, count, given.work / f"{task}{count}")
+            for start in given.starts:
+                cells = row(given.work, task, start, count, videos, test)
+                print(cells, flush=True)
 
 
-def row(given, count: int, videos: Path, test: Path) -> str:
-    start = given.weights or "default"
-    out = given.work / f"run{count}_{start}"
-    flags = ["--weights", given.weights] if given.weights else []
+def row(
+    work: Path, task: str, start: str, count: int, videos: Path, test: Path
+) -> str:
+    out = work / f"run_{task}{count}_{start}"
+    flags = [] if start == "default" else ["--weights", start]
     began = time.perf_counter()
     if not (out / "model").is_dir():
         call("train", "--data", videos, "--out", out, *flags)
@@ -59,8 +79,8 @@ def row(given, count: int, videos: Path, test: Path) -> str:
     epochs = json.loads((out / "metrics.json").read_text())["epochs"]
     inner, outer = (top1(out / name) for name in ("evaluation", "test"))
     return (
-        f"| {count} | {start} | {epochs} | {minutes:.1f} | {inner:.1%} | "
-        f"{outer:.1%} |"
+        f"| {task} | {start} | {count} | {epochs} | {minutes:.1f} | "
+        f"{inner:.1%} | {outer:.1%} |"
     )
 
 
@@ -74,6 +94,35 @@ def top1(folder: Path) -> float:
     return report["accuracy"]["fused"]["top1"]
 
 
+# === Sets of videos ===
+
+
+def parts(task: str, given: argparse.Namespace) -> tuple[Path, Path]:
+    """Return the folders to take training videos from, and to test on."""
+    work = given.work
+    if task == "drawn":
+        most = max(given.counts) * len(CLASSES)
+        pool = draw_videos(work / f"drawn_{most}", most, seed=0)
+        return pool, draw_videos(work / "drawn_test", TESTED, seed=1)
+    make = {"six": real_videos.linked, "sideways": real_videos.left_and_right}
+    videos = sorted(given.real.glob("*/*.mp4"))
+    tested = [p for p in videos if any(g in p.name for g in TEST_GROUPS)]
+    rest = sorted(set(videos) - set(tested))
+    return (
+        make[task](rest, work / f"{task}_pool"),
+        make[task](tested, work / f"{task}_test"),
+    )
+
+
+def few(pool: Path, count: int, folder: Path) -> Path:
+    """Link `count` videos of each class, drawn with one seed for all."""
+    for name in sorted(p for p in pool.iterdir() if p.is_dir()):
+        inside = sorted(name.glob("*.mp4"))
+        order = np.random.default_rng(0).permutation(len(inside))
+        real_videos.linked([inside[i] for i in order[:count]], folder)
+    return folder
+
+
 # === Videos ===
 
 
@@ -85,8 +134,8 @@ def draw_videos(folder: Path, count: int, seed: int) -> Path:
         name = CLASSES[index % len(CLASSES)]
         rng = np.random.default_rng([seed, index])
         path = folder / name / f"{index:04d}.mp4"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(path, draw(name, rng), int(rng.choice(RATES)))
+        rate = int(rng.choice(RATES))
+        real_videos.write(path, draw(name, rng), rate)
     return folder
 
 
@@ -139,17 +188,6 @@ def outline(side: int, rng) -> np.ndarray:
     mask = np.zeros((side, side), np.float32)
     cv2.fillPoly(mask, [np.int32(corners + side / 2)], 1.0)
     return cv2.GaussianBlur(mask, (3, 3), 0)
-
-
-def write(path: Path, frames: np.ndarray, rate: int) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate)
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = "yuv420p"
-        for picture in frames:
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
 
 
 if __name__ == "__main__":
