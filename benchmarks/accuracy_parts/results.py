@@ -20,6 +20,8 @@ INITS = ("actors", "random", "cross_modality")
 PROBES = ("imagenet", "random", "actors")  # starts of frozen features
 # GoogLeNet, from BVLC's weights for ImageNet or from none.
 GOOGLENET = {"googlenet rgb": "rgb", "googlenet flow": "flow"}
+# Its flow stream, trained for longer than 8 epochs.
+LONG_FLOW = "googlenet flow, 24 epochs"
 # What makes two lines the same measurement.
 KEY = ("system", "init", "split", "seed")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras_twostream as kts
 from accuracy_parts.googlenet import SMALL, googlenet
 from accuracy_parts.lists import LISTS
-from accuracy_parts.results import GOOGLENET, LONG, Results
+from accuracy_parts.results import GOOGLENET, LONG, LONG_FLOW, Results
 from keras_twostream import training
 
 START = "spatiotemporal_resnet.actors"
@@ -25,10 +25,12 @@ TOWER = (
 ).split()
 # Each start has its usual rate: without normalisation 1e-3 is too high.
 RATES = {"imagenet": 1e-4, "random": 3e-4}
-LONGER = {LONG: ("st_resnet", 60)}  # system and epochs
+# System and epochs.
+LONGER = {LONG: ("st_resnet", 60), LONG_FLOW: ("googlenet flow", 24)}
 LATES = {
     "late fusion": ("rgb", "flow"),
     "late fusion, googlenet": tuple(GOOGLENET),
+    "late fusion, googlenet, 24 epochs": ("googlenet rgb", LONG_FLOW),
 }
 # The last epoch counts: nothing is chosen by looking at any test clip.
 TRAINING = (
