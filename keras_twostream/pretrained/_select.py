@@ -1,5 +1,6 @@
 """Selection of one WeightSpec from the user's arguments."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ FREE_OPTIONS = frozenset(
     }
 )
 DEFAULT = "default"
+_LONGEST_TAG = 60
 
 
 def resolve(
@@ -124,8 +126,22 @@ def spec_of_folder(folder: Path) -> WeightSpec:
         )
     config = _folder.read_config(folder / _folder.CONFIG)
     return _folder.spec_of_config(
-        config, f"{config['architecture']}.local", folder=str(folder)
+        config,
+        f"{config['architecture']}.{_tag_of_folder(folder)}",
+        folder=str(folder),
     )
+
+
+def _tag_of_folder(folder: Path) -> str:
+    """Return a tag that tells one folder's answers from another's.
+
+    It begins with "local", so that no folder passes for published weights.
+    The model of a run has the run's name.
+    """
+    folder = folder.absolute()
+    name = folder.parent.name if folder.name == "model" else folder.name
+    words = re.findall("[a-z0-9]+", name.lower())
+    return "_".join(["local", *words])[:_LONGEST_TAG].rstrip("_")
 
 
 def _default(architecture: str, options: Mapping[str, Any]) -> WeightSpec:

@@ -43,6 +43,21 @@ def test_a_reloaded_folder_gives_the_same_numbers(trained, folder):
     assert kts.clip_spec(loaded) == kts.clip_spec(trained)
 
 
+@pytest.mark.parametrize(
+    ("place", "tag"),
+    [
+        ("My Run-2/model", "local_my_run_2"),
+        ("actors", "local_actors"),
+        ("видео", "local"),
+        ("a" * 80, "local_" + "a" * 54),
+    ],
+)
+def test_answers_name_the_folder_of_the_weights(folder, tmp_path, place, tag):
+    shutil.copytree(folder, tmp_path / place)
+    card = inspection.card(kts.load(f"local:{tmp_path / place}"))
+    assert card["weights"] == f"{card['architecture']}.{tag}"
+
+
 def test_keys_are_layer_and_variable(folder):
     keys = safetensors.numpy.load_file(folder / "model.safetensors")
     assert "rgb_conv1.kernel" in keys
