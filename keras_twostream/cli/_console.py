@@ -47,6 +47,11 @@ def say(text: str, *, err: bool = False, nl: bool = True) -> None:
     click.echo(printable(text, keep="\n\t"), err=err, nl=nl)
 
 
+def complain(reason: str) -> None:
+    """Print to standard error the reason why one file or place failed."""
+    err.print(reason, style="red", markup=False, soft_wrap=True)
+
+
 def print_json(document: Any, *, indent: int | None = 2) -> None:
     """Print a JSON document on standard output.
 

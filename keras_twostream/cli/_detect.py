@@ -70,6 +70,8 @@ def detect_command(
     """
     _files.check_writable(out)
     videos, failed = _files.expand(files)
+    if not as_json:  # its document says what the model is
+        _files.refuse_none(videos, failed)
     if boxes is not None and len(videos) != 1:
         raise click.UsageError(
             f"--boxes are those of one video, and {len(videos)} were given."
@@ -93,7 +95,7 @@ def detect_command(
             if not as_json:
                 show(done[-1])
     for reason in failed.values():
-        _console.err.print(reason, style="red", markup=False, soft_wrap=True)
+        _console.complain(reason)
     if as_json:
         _console.print_json(_document(loaded, done, failed))
     if failed:

@@ -153,9 +153,9 @@ def _bar() -> Iterator[Any]:
 
 def _show(summary, as_json: bool) -> None:
     for reason in summary.failed.values():
-        _complain(reason)
+        _console.complain(reason)
     if summary.stopped:
-        _complain(summary.stopped)
+        _console.complain(summary.stopped)
     if as_json:
         _console.print_json(_document(summary))
         return
@@ -185,7 +185,3 @@ def _document(summary) -> dict[str, Any]:
         ],
         "stopped": summary.stopped,
     }
-
-
-def _complain(reason: str) -> None:
-    _console.err.print(reason, style="red", markup=False, soft_wrap=True)

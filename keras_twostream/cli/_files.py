@@ -1,12 +1,13 @@
 """The input files of a command, and the names of its output files."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import click
 
 from keras_twostream import _files as whole_files
+from keras_twostream.cli import _console
 from keras_twostream.data.lists.bare import is_list, listed_videos
 from keras_twostream.data.lists.files import VIDEO_SUFFIXES, videos_in
 from keras_twostream.data.video.fetching import (
@@ -63,7 +64,26 @@ def _inside(place: str | Path) -> list[Path]:
         return inside
     if is_list(path) and path.is_file():
         return [file for x in listed_videos(path) for file in _inside(x)]
+    from keras_twostream.data.video.opening import check_file  # brings FFmpeg
+
+    check_file(path)
     return [path]
+
+
+def refuse_none(
+    videos: Sequence[Path], failed: Mapping[str | Path, str]
+) -> None:
+    """End the command if there is no video, before anything is loaded.
+
+    Args:
+        videos: The files to read.
+        failed: The reason for each place without any.
+    """
+    if videos or not failed:
+        return
+    for reason in failed.values():
+        _console.complain(reason)
+    click.get_current_context().exit(1)
 
 
 def shown(path: Path) -> str:

@@ -95,6 +95,8 @@ def live_command(
         check_window()
     if video is not None:
         _files.check_writable(video.parent, by="")
+    place = int(source) if source.isdecimal() else os.path.expanduser(source)
+    _check_source(place)
     name = name or _default_weights.agreed_weights(yes=yes).name
     loaded = _model.load(name, algorithm, Stopwatch())
     loaded.introduce()
@@ -102,7 +104,7 @@ def live_command(
     from keras_twostream.scoring.streaming import stream
 
     answers = stream(
-        int(source) if source.isdecimal() else os.path.expanduser(source),
+        place,
         loaded.model,
         flow=algorithm,
         hop=options["hop"],
@@ -121,10 +123,27 @@ def live_command(
         if not tally.count:
             _console.err.print("No answer: no window was full in time.")
     except VideoError as error:
-        _console.err.print(str(error), style="red", markup=False)
+        _console.complain(str(error))
         click.get_current_context().exit(1)
     finally:
         tally.report()
+
+
+def _check_source(place: int | str) -> None:
+    """End the command, before weights are fetched, if a file is not there.
+
+    Raises:
+        SpecError: If it is an address of an unknown kind.
+    """
+    from keras_twostream.data.video.live import Line
+    from keras_twostream.data.video.opening import check_file
+
+    try:
+        if Line(place).is_file:
+            check_file(str(place))
+    except VideoError as error:
+        _console.complain(str(error))
+        click.get_current_context().exit(1)
 
 
 def _follow(answers: Any, sinks: list[Sink]) -> None:

@@ -106,12 +106,14 @@ def predict_command(
     if table is not None:
         _files.check_writable(table.parent, by="")
     videos, failed = _files.expand(files)
+    if not as_json:  # its document says what the model is
+        _files.refuse_none(videos, failed)
     watch = Stopwatch()
     name = name or _default_weights.agreed_weights(yes=yes).name
     loaded = _model.load(name, algorithm, watch)
     loaded.introduce()
     for reason in failed.values():
-        _complain(reason)
+        _console.complain(reason)
     # It brings Keras, which `--help` does not wait for.
     from keras_twostream.cli import _predict_run
 
@@ -138,7 +140,7 @@ def predict_command(
                 _predict_run.show(answer, top, threshold)
         if answer.reason:
             failed[video] = answer.reason
-            _complain(answer.reason)
+            _console.complain(answer.reason)
     done = {video: done[video] for video in jobs if video in done}
     if table is not None:
         _write(
@@ -184,7 +186,3 @@ def _document(
         "failed": _files.failures(failed),
         "seconds": {k: round(v, 3) for k, v in watch.seconds.items()},
     }
-
-
-def _complain(reason: str) -> None:
-    _console.err.print(reason, style="red", markup=False, soft_wrap=True)

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from small_model import CLASSES, small_model
 
 from keras_twostream import actors, cli, data, hub, inspection
-from keras_twostream.cli import _demo, _files, _job
+from keras_twostream.cli import _demo, _files, _job, _model
 from keras_twostream.data.source import Part
 from keras_twostream.errors import VideoError
 from keras_twostream.prediction import Prediction
@@ -224,7 +224,7 @@ def test_folders_stand_for_the_videos_in_them(tmp_path):
         "b.annotated.mp4",
         "._b.mp4",
     ):
-        (tmp_path / name).touch()
+        (tmp_path / name).write_text("something")
     files, empty = _files.expand([tmp_path, tmp_path / "b.MP4"])
     assert [file.name for file in files] == ["b.MP4", "a.avi"]
     assert empty == {}
@@ -234,6 +234,20 @@ def test_a_folder_without_videos_fails(tmp_path):
     result = run("predict", tmp_path, "--no-video")
     assert result.exit_code == 1
     assert f"No video in the folder {tmp_path}" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["predict", "detect", "live"])
+def test_a_file_that_is_not_there_is_known_before_any_weights(
+    tmp_path, monkeypatch, command
+):
+    def load(*arguments):
+        raise AssertionError("weights were fetched")
+
+    monkeypatch.setattr(_model, "load", load)
+    gone = tmp_path / "gone.mp4"
+    result = CliRunner().invoke(cli.group, [command, str(gone)])
+    assert result.exit_code == 1
+    assert f"Cannot read {gone}: No such file" in result.stderr
 
 
 @pytest.fixture
