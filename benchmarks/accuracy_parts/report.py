@@ -31,14 +31,14 @@ These numbers cannot be compared with results on all 101 classes: the six
 scenes differ much, so that appearance alone is strong.
 
 Every network is small and starts from random weights, or from the weights
-trained on drawn actors; no photograph was seen before, but by the "probe"
-rows from ImageNet. Those are frozen features with a linear classifier:
-GoogLeNet's, both streams from BVLC's weights (flow by cross-modality) or
-random, and ST-ResNet's from actors. Every other network trains on the whole
-training part for a fixed number of epochs and its last weights count, so no
-test clip chose anything. A video's score is the mean over 10 centred clips.
-"Late fusion" is the mean of the two single streams' probabilities. The fusion
-operators share two frozen CNN-M towers and are trained on their maps; compare
+trained on drawn actors; only GoogLeNet's from ImageNet have seen photographs.
+The rows "probe" are frozen features with a linear classifier: GoogLeNet's, both
+streams from BVLC's weights (flow by cross-modality) or random, and ST-ResNet's
+from actors. Every other network trains on the whole training part for a fixed
+number of epochs and its last weights count, so no test clip chose anything. A
+video's score is the mean over 10 centred clips. "Late fusion" is the mean of
+the two single streams' probabilities. The fusion operators share two frozen
+CNN-M towers and are trained on their maps; compare
 them with each other only.
 
 Intervals are drawn over recordings, as clips of one recording look alike: of
