@@ -397,7 +397,6 @@ def test_the_fused_accuracy_is_logged_beside_the_streams(
     assert head_is_trained(model)
 
 
-@pytest.mark.full
 @pytest.mark.usefixtures("untraced")
 def test_every_step_of_a_clip_has_a_loss(items, tmp_path):
     keras.utils.set_random_seed(0)

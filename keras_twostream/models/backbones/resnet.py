@@ -32,6 +32,9 @@ POOL_PADDINGS = ("both", "end")
 # Of moving averages: PyTorch's usual, and that of MatConvNet, where a step's
 # moments count by 0.05 (Feichtenhofer et al.).
 MOMENTUM, SLOW_MOMENTUM = 0.9, 0.95
+# Of fewer channels than this, oneDNN writes past its memory in the gradient of
+# a 1x1 convolution that strides (github.com/uxlfoundation/oneDNN/issues/6035).
+_NARROW = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,6 +158,9 @@ def convolutions(block: Block) -> list[tuple[str, int, int, int]]:
 
 def conv(x: KerasTensor, name: str, filters: int, size: int, stride: int = 1):
     """A convolution without bias, padded symmetrically as in Caffe."""
+    if size == 1 and stride > 1 and x.shape[-1] < _NARROW:
+        x = MaxPooling2D(1, stride, name=f"{name}_every_{stride}")(x)
+        stride = 1
     if size == 3 and stride > 1:
         x = layers.ZeroPadding2D(
             1, data_format="channels_last", name=f"{name}_pad"

@@ -1,4 +1,4 @@
-"""The last pool of residual networks, by hand."""
+"""The last pool and the projections of residual networks, by hand."""
 
 import keras
 import numpy as np
@@ -70,3 +70,17 @@ def test_the_authors_windows_are_an_option(name):
 def test_a_window_has_a_cell():
     with pytest.raises(SpecError, match="must be None or 1 cell or more"):
         kts.models.spatiotemporal_resnet(3, pool_window=0)
+
+
+@pytest.mark.agnostic
+@pytest.mark.parametrize(("channels", "stride"), [(2, 1), (15, 1), (16, 2)])
+@pytest.mark.parametrize("side", [7, 8])
+def test_no_projection_of_few_channels_strides(channels, stride, side):
+    """oneDNN's gradient of one that does writes past its memory."""
+    maps = np.random.rand(2, side, side, channels).astype("float32")
+    inputs = keras.Input(maps.shape[1:])
+    net = keras.Model(inputs, resnet.conv(inputs, "project", 5, 1, 2))
+    layer = net.get_layer("project")
+    assert layer.strides == (stride, stride)
+    wanted = maps[:, ::2, ::2] @ np.asarray(layer.kernel)[0, 0]
+    np.testing.assert_allclose(net.predict_on_batch(maps), wanted, atol=1e-5)
