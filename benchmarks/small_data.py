@@ -26,6 +26,8 @@ import numpy as np
 import real_videos
 from rich.progress import track
 
+from keras_twostream import training
+
 CLASSES = ("left", "right", "up", "down", "clockwise", "anticlockwise")
 SLIDES = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 TURNS = {"clockwise": 1, "anticlockwise": -1}
@@ -49,6 +51,7 @@ def main() -> None:
     )
     parser.add_argument(
         "--starts", nargs="+", default=["default", "none"],
+        choices=["default", "none"],
         help="default: the actors' weights; none: random ones",
     )  # fmt: skip
     given = parser.parse_args()
@@ -67,7 +70,7 @@ def row(
     work: Path, task: str, start: str, count: int, videos: Path, test: Path
 ) -> str:
     out = work / f"run_{task}{count}_{start}"
-    flags = [] if start == "default" else ["--weights", start]
+    flags = [] if start == "default" else random_start()
     began = time.perf_counter()
     if not (out / "model").is_dir():
         call("train", "--data", videos, "--out", out, *flags)
@@ -82,6 +85,18 @@ def row(
         f"| {task} | {start} | {count} | {epochs} | {minutes:.1f} | "
         f"{inner:.1%} | {outer:.1%} |"
     )
+
+
+def random_start() -> list[str]:
+    """Return flags for the default's network, clip and recipe, not weights."""
+    recipe = training.load_recipe("actors")
+    flags = ["--model", "spatiotemporal_resnet", "--weights", "none"]
+    flags += ["--recipe", "finetune"]
+    for name in ("depth", "width", "clip_length", "flow_length"):
+        flags += ["--option", f"{name}={recipe.options[name]}"]
+    for name, value in recipe.spec.items():
+        flags += ["--spec", f"{name}={value}"]
+    return flags
 
 
 def call(*arguments) -> None:
