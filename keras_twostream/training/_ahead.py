@@ -23,7 +23,7 @@ def build_ahead(model: keras.Model, dataset: tf.data.Dataset) -> None:
         model: A compiled model.
         dataset: A dataset of (clips, labels) or (clips, labels, weights).
     """
-    if not _on_one_device(model):
+    if not _without_strategy(model):
         return
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
@@ -50,18 +50,23 @@ def step_alone(model: keras.Model) -> None:
     Args:
         model: A compiled model.
     """
-    if not _on_one_device(model) or model.run_eagerly:
+    if not _without_strategy(model) or model.run_eagerly:
         return
     if model.steps_per_execution == 1:
         model.train_function = _taking_batches(model, model.train_step)
         model.test_function = _taking_batches(model, model.test_step)
 
 
-def _on_one_device(model: keras.Model) -> bool:
-    """Return whether TensorFlow trains the model, on a single device."""
+def _without_strategy(model: keras.Model) -> bool:
+    """Return whether TensorFlow trains the model, without any strategy.
+
+    A strategy of one device, too, keeps variables that only its own replica
+    can update.
+    """
     if keras.backend.backend() != "tensorflow":
         return False
-    return model.distribute_strategy.num_replicas_in_sync == 1
+    with model.distribute_strategy.scope():
+        return not tf.distribute.has_strategy()
 
 
 def _taking_batches(model: keras.Model, step: Callable) -> Callable:

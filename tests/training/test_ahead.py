@@ -1,5 +1,7 @@
 """The first step of a run: its variables are there before it is traced."""
 
+import contextlib
+
 import keras
 import pytest
 import tensorflow as tf
@@ -33,3 +35,20 @@ def test_a_step_is_traced_once(build, items, tmp_path, monkeypatch, outputs):
     training.train(model, items, RECIPE, tmp_path, settings=settings)
     assert traces == [training.has_gpu()]  # once, and on a CPU as written
     assert rewritten()  # other functions of the process
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="of TensorFlow's strategies"
+)
+def test_one_device_that_was_chosen_trains_as_none(build, items, tmp_path):
+    losses = []
+    settings = training.RunSettings(epochs=1, workers=1)
+    for place in (contextlib.nullcontext(), training.devices(1)):
+        keras.utils.set_random_seed(0)
+        with place:
+            out = tmp_path / str(len(losses))
+            found = training.train(
+                build(), items, RECIPE, out, settings=settings
+            )
+        losses.append(found["last"]["loss"])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
