@@ -7,7 +7,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from keras_twostream import cli, pretrained, training
+from keras_twostream import cli, pretrained, registry, training
 from keras_twostream._printing import scaled
 from keras_twostream.cli import _networks, _words
 from keras_twostream.spec import ClipSpec
@@ -152,6 +152,14 @@ def test_kept_facts_are_those_of_a_built_network():
     name = "spatiotemporal_resnet.actors"
     kept = _networks._kept()[_networks._key(name)]
     assert kept == _networks.described(_networks.build(name))
+
+
+def test_kept_facts_have_the_options_of_today():
+    """Those of all networks; others need each of them built."""
+    for facts in _networks._kept().values():
+        entry = registry.model_entry(facts["architecture"])
+        assert facts["options"] == _networks._plain(entry.options)
+        assert facts["paper"] == entry.paper
 
 
 @pytest.mark.full
