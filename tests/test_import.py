@@ -1,8 +1,11 @@
 """`import keras_twostream` is light, and still enough for Keras."""
 
+import ast
+import importlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -177,3 +180,25 @@ def test_other_backends_work_without_tensorflow(tmp_path):
     )
     code = WITHOUT_TENSORFLOW.replace("sys.argv[1]", repr(str(tmp_path)))
     assert _run(code).splitlines()[-1] == "wave_hand"
+
+
+def _imported(path: Path) -> set[tuple[str, str]]:
+    """Return (module, name) of what a file takes from the package."""
+    return {
+        (node.module, alias.name)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+        if node.module.partition(".")[0] == "keras_twostream"
+    }
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "examples"])
+def test_scripts_import_what_is_there(folder):
+    """They are too long to run at every change."""
+    root = Path(__file__).parents[1]
+    names = set().union(*map(_imported, root.glob(f"{folder}/**/*.py")))
+    assert names
+    for module, name in names:
+        if not hasattr(importlib.import_module(module), name):
+            importlib.import_module(f"{module}.{name}")

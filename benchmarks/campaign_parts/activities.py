@@ -12,7 +12,7 @@ import safetensors.numpy
 from campaign_parts.activity import Activity
 from campaign_parts.sample import digest
 from campaign_parts.texts import CONTRACT, _mp4
-from keras_twostream.data.cache import CacheFolder, packed
+from keras_twostream.data.cache import CacheFolder, packed_file
 from keras_twostream.data.extraction import extract
 from keras_twostream.errors import SpecError
 from keras_twostream.pretrained import (
@@ -84,12 +84,12 @@ def _extract(folder: Path) -> None:
 def _packed_whole(folder: Path) -> None:
     """Check every file that bears a packed file's name, and the manifest."""
     for entry in CacheFolder(folder / "cache").entries().values():
-        path = packed.packed_path(folder / "cache", entry.source)
+        path = packed_file.packed_path(folder / "cache", entry.source)
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found != entry.sha256:
             raise AssertionError(f"{entry.source} is not what was recorded")
     for path in (folder / "cache").glob("*.safetensors"):
-        if packed.open_packed(path).frames < 12:
+        if packed_file.open_packed(path).frames < 12:
             raise AssertionError(f"{path} has too few frames")
 
 
