@@ -16,7 +16,7 @@ import click
 
 from keras_twostream import __version__, _acceleration
 from keras_twostream._printing import printable
-from keras_twostream.cli import _options, _silence
+from keras_twostream.cli import _lean, _options, _silence
 from keras_twostream.errors import TwoStreamError, did_you_mean
 
 INTERRUPTED = 130  # 128 and the number of Ctrl-C's signal, as in shells
@@ -148,6 +148,7 @@ def main() -> None:
     # TensorFlow reports on its build to standard error otherwise.
     os.environ.setdefault(_options.TF_LEVEL, _options.TF_SILENT)
     _silence.install()
+    _lean.install()
     _acceleration.prefer_fast()
     warnings.showwarning = _show_warning
     _widen_encodings()

@@ -1,0 +1,45 @@
+"""What a backend looks for and no command uses is absent while it imports."""
+
+import subprocess
+import sys
+
+SCRIPT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from keras_twostream.cli import _lean
+_lean.install()
+import tensorflow
+assert not tensorflow.FOUND
+assert "Surrounding" not in type(tensorflow.__spec__.loader).__name__
+import jax
+assert jax.VALUE == 1
+assert not any("Absent" in type(x).__name__ for x in sys.meta_path)
+"""
+
+
+def test_jax_is_absent_until_tensorflow_is_there(tmp_path):
+    """Both are modules that are made here."""
+    (tmp_path / "tensorflow.py").write_text(
+        "try:\n    import jax\n    FOUND = True\n"
+        "except ImportError:\n    FOUND = False\n"
+    )
+    (tmp_path / "jax.py").write_text("VALUE = 1\n")
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_command_imports_keras_without_scikit_learn():
+    code = (
+        "import sys; from keras_twostream.cli import _lean; _lean.install()\n"
+        "import keras; print('sklearn' in sys.modules)\n"
+        "from sklearn.svm import LinearSVC; import keras.wrappers"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "False\n"
