@@ -53,11 +53,14 @@ def to_rgb(flow: np.ndarray, max_px: float | None = None) -> np.ndarray:
     if max_px is None:
         max_px = max(fast_speed(flow), 1.0)
     hue = np.arctan2(flow[..., 1], flow[..., 0]) / (2 * np.pi) % 1
-    colour = np.stack(
-        [np.interp(hue, _PLACES, _HUES[:, c]) for c in range(3)], axis=-1
-    )
-    saturation = np.minimum(_speed(flow) / max_px, 1)[..., None]
-    return np.rint(255 - saturation * (255 - colour)).astype(np.uint8)
+    colour = np.empty((*hue.shape, 3), np.float32)
+    for channel, levels in enumerate(_HUES.T):
+        colour[..., channel] = np.interp(hue, _PLACES, levels)
+    # In place: pictures of a video are many.
+    colour -= 255
+    colour *= np.minimum(_speed(flow) / max_px, 1)[..., None]
+    colour += 255
+    return np.rint(colour, out=colour).astype(np.uint8)
 
 
 def fast_speed(flow: np.ndarray) -> float:

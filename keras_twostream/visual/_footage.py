@@ -86,9 +86,10 @@ def _frames(
 
 def on_dark(image: np.ndarray) -> np.ndarray:
     """Return flow colours with the panel's colour in place of white."""
-    still = whiteness(image)
-    panel = np.array(_theme.PANEL, np.float32)
-    return np.rint(image - still + panel * (still / 255)).astype(np.uint8)
+    shades = np.array(_theme.PANEL, np.float32) / 255 - 1
+    dark = whiteness(image) * shades
+    dark += image
+    return np.rint(dark, out=dark).astype(np.uint8)
 
 
 def whiteness(image: np.ndarray) -> np.ndarray:
