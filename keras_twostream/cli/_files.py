@@ -10,6 +10,7 @@ from keras_twostream import _files as whole_files
 from keras_twostream.cli import _console
 from keras_twostream.data.lists.bare import is_list, listed_videos
 from keras_twostream.data.lists.files import VIDEO_SUFFIXES, videos_in
+from keras_twostream.data.source import Part
 from keras_twostream.data.video.fetching import (
     fetched,
     is_address,
@@ -34,26 +35,51 @@ def expand(
     files: list[Path] = []
     empty: dict[str | Path, str] = {}
     for place in places:
-        try:
-            files += _inside(place)
-        except TwoStreamError as error:
-            named = str(place)
-            if is_address(place):
-                named = without_secrets(named)
-            empty[named] = str(error)
+        _add(place, files, empty)
     return list(dict.fromkeys(files)), empty
 
 
+def _add(
+    place: str | Path, files: list[Path], empty: dict[str | Path, str]
+) -> None:
+    """Add the files of one place, or the reason why there are none."""
+    try:
+        listed = _listed(place)
+        if listed is None:
+            files += _inside(place)
+    except TwoStreamError as error:
+        listed = None
+        named = str(place)
+        if is_address(place):
+            named = without_secrets(named)
+        empty[named] = str(error)
+    for part in listed or ():
+        _add(part, files, empty)
+
+
+def _listed(place: str | Path) -> list[str] | None:
+    """Return the places in a list; None for what is no list.
+
+    Raises:
+        TwoStreamError: If it cannot be read.
+    """
+    if is_address(place):
+        return None
+    path = _path(place)
+    if not is_list(path) or not path.is_file():
+        return None
+    return list(listed_videos(path))
+
+
 def _inside(place: str | Path) -> list[Path]:
-    """Return the videos of one place.
+    """Return the videos of one file, folder or address.
 
     Raises:
         TwoStreamError: If there are none.
     """
     if is_address(place):
         return [fetched(str(place))]
-    # os leaves a name such as "~1.mp4" as it is when there is no such user.
-    path = Path(os.path.expanduser(place))
+    path = _path(place)
     if path.is_dir():
         inside = list(videos_in(path))
         if not inside:
@@ -62,12 +88,15 @@ def _inside(place: str | Path) -> list[Path]:
                 f"No video in the folder {path}; looked for {kinds}."
             )
         return inside
-    if is_list(path) and path.is_file():
-        return [file for x in listed_videos(path) for file in _inside(x)]
     from keras_twostream.data.video.opening import check_file  # brings FFmpeg
 
-    check_file(path)
+    check_file(Part.of(str(path)).path)
     return [path]
+
+
+def _path(place: str | Path) -> Path:
+    # os leaves a name such as "~1.mp4" as it is when there is no such user.
+    return Path(os.path.expanduser(place))
 
 
 def refuse_none(

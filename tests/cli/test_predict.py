@@ -230,6 +230,14 @@ def test_folders_stand_for_the_videos_in_them(tmp_path):
     assert empty == {}
 
 
+def test_what_is_missing_in_a_list_is_named_and_the_rest_is_there(tmp_path):
+    (tmp_path / "a.mp4").write_text("something")
+    (tmp_path / "list.txt").write_text("a.mp4\ngone.mp4\na.mp4#t=1,2\n")
+    files, missing = _files.expand([tmp_path / "list.txt"])
+    assert [file.name for file in files] == ["a.mp4", "a.mp4#t=1,2"]
+    assert list(missing) == [str(tmp_path / "gone.mp4")]
+
+
 def test_a_folder_without_videos_fails(tmp_path):
     result = run("predict", tmp_path, "--no-video")
     assert result.exit_code == 1
