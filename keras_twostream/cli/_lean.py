@@ -7,13 +7,11 @@ absent for as long as that import lasts.
 
 import contextlib
 import importlib.abc
-import importlib.machinery
-import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 
-from keras_twostream._loaders import SurroundingLoader
+from keras_twostream._loaders import surround
 
 UNUSED = {"keras": "sklearn", "tensorflow": "jax"}
 
@@ -21,29 +19,7 @@ UNUSED = {"keras": "sklearn", "tensorflow": "jax"}
 def install() -> None:
     """Wait for the imports of backends that are still to come."""
     for name in UNUSED:
-        if name not in sys.modules:
-            sys.meta_path.insert(0, _Lean(name))
-
-
-class _Lean(importlib.abc.MetaPathFinder):
-    """A finder that surrounds the loader of one module, once."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None = None,
-        target: ModuleType | None = None,
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self._name:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec is not None and spec.loader is not None:
-            spec.loader = SurroundingLoader(spec.loader, _without_unused)  # type: ignore[assignment] # it has all of a loader's methods
-        return spec
+        surround(name, _without_unused)
 
 
 class _Absent(importlib.abc.MetaPathFinder):

@@ -12,6 +12,8 @@ import tensorflow
 assert tensorflow.VALUE == 1
 assert not any("Silen" in type(x).__name__ for x in sys.meta_path)
 assert "Silent" not in type(tensorflow.__spec__.loader).__name__
+assert not any("Surround" in type(x).__name__ for x in sys.meta_path)
+assert "Surround" not in type(tensorflow.__spec__.loader).__name__
 os.write(2, b"afterwards")
 """
 
