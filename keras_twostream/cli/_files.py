@@ -43,32 +43,30 @@ def _add(
     place: str | Path, files: list[Path], empty: dict[str | Path, str]
 ) -> None:
     """Add the files of one place, or the reason why there are none."""
+    parts: list[str] = []
     try:
-        listed = _listed(place)
-        if listed is None:
+        parts = _listed(place)
+        if not parts:
             files += _inside(place)
     except TwoStreamError as error:
-        listed = None
         named = str(place)
         if is_address(place):
             named = without_secrets(named)
         empty[named] = str(error)
-    for part in listed or ():
+    for part in parts:
         _add(part, files, empty)
 
 
-def _listed(place: str | Path) -> list[str] | None:
-    """Return the places in a list; None for what is no list.
+def _listed(place: str | Path) -> list[str]:
+    """Return the places in a list; none for what is no list.
 
     Raises:
         TwoStreamError: If it cannot be read.
     """
-    if is_address(place):
-        return None
     path = _path(place)
-    if not is_list(path) or not path.is_file():
-        return None
-    return list(listed_videos(path))
+    if is_address(place) or not is_list(path) or not path.is_file():
+        return []
+    return listed_videos(path)
 
 
 def _inside(place: str | Path) -> list[Path]:

@@ -31,6 +31,7 @@ from keras_twostream.explaining._material import (
 )
 from keras_twostream.explaining._occlusion import Occlusion
 from keras_twostream.explaining._projection import Projection
+from keras_twostream.flow._colour import fast_speed
 from keras_twostream.scoring.predicting import (
     BATCH,
     describe,
@@ -158,8 +159,7 @@ def _steps(
                 shown["rgb"] = np.rint(frame).clip(0, 255).astype(np.uint8)
             if "flow" in clip:
                 motion = clip["flow"][0, step, ..., :2]
-                speed = np.linalg.norm(motion, axis=-1)
-                full = max(1.0, float(np.percentile(speed, 99)))
+                full = max(1.0, fast_speed(motion))
                 shown["flow"] = visual.colours(motion, full)
             rows = list(shown.values())
             yield step / rate, rows[0], rows[-1]
