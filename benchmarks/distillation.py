@@ -39,7 +39,6 @@ SETS = ("actors", "direction", "six")
 NETWORKS = ("teacher", "rgb alone", "distilled rgb")
 DRAWN = {"train": 408, "test": 340}
 REAL = {"train": 25, "test": 10}  # videos of each of six classes
-TEST_GROUPS = tuple(f"_g{number:02d}_" for number in range(1, 8))
 SMALL = {
     "depth": 18,
     "width": 16,
@@ -205,7 +204,7 @@ def chosen(part: str, given: argparse.Namespace) -> list[Path]:
         inside = [
             path
             for path in sorted(folder.glob("*.mp4"))
-            if (part == "test") == any(g in path.name for g in TEST_GROUPS)
+            if (part == "test") == real_videos.is_tested(path)
         ]
         count = 2 if given.few else REAL[part]
         places = np.linspace(0, len(inside) - 1, min(count, len(inside)))

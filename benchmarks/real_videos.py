@@ -20,6 +20,14 @@ WAYS = tuple(itertools.product(("forwards", "backwards"), "nm"))
 _PAIRS = 12  # of frames, that tell which way a clip moves
 _MOVING = 0.2  # pixels a frame, at SIZE; slower clips move neither way
 
+# Recordings of UCF-101 that its first split tests on.
+_TESTED = tuple(f"_g{number:02d}_" for number in range(1, 8))
+
+
+def is_tested(video: Path) -> bool:
+    """Return whether a video is of a recording that is left for tests."""
+    return any(group in video.name for group in _TESTED)
+
 
 def linked(videos: Iterable[Path], folder: Path) -> Path:
     """Link videos into one folder for each class."""

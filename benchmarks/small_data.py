@@ -24,17 +24,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import real_videos
+from accuracy_parts.runs import SIZE, clip_of_start
 from rich.progress import track
-
-from keras_twostream import training
 
 CLASSES = ("left", "right", "up", "down", "clockwise", "anticlockwise")
 SLIDES = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 TURNS = {"clockwise": 1, "anticlockwise": -1}
 SIDES, SECONDS, RATES = (96, 321), (1.2, 3.5), (15, 24, 25, 30)
 TESTED = 240  # drawn videos
-# Recordings of UCF-101 that its first split tests on.
-TEST_GROUPS = tuple(f"_g{number:02d}_" for number in range(1, 8))
 
 HEAD = """\
 | task | start | videos a class | epochs | minutes | held out | other videos |
@@ -89,14 +86,8 @@ def row(
 
 def random_start() -> list[str]:
     """Return flags for the default's network, clip and recipe, not weights."""
-    recipe = training.load_recipe("actors")
     flags = ["--model", "spatiotemporal_resnet", "--weights", "none"]
-    flags += ["--recipe", "finetune"]
-    for name in ("depth", "width", "clip_length", "flow_length"):
-        flags += ["--option", f"{name}={recipe.options[name]}"]
-    for name, value in recipe.spec.items():
-        flags += ["--spec", f"{name}={value}"]
-    return flags
+    return [*flags, "--recipe", "finetune", *clip_of_start(*SIZE)]
 
 
 def call(*arguments) -> None:
@@ -121,7 +112,7 @@ def parts(task: str, given: argparse.Namespace) -> tuple[Path, Path]:
         return pool, draw_videos(work / "drawn_test", TESTED, seed=1)
     make = {"six": real_videos.linked, "sideways": real_videos.left_and_right}
     videos = sorted(given.real.glob("*/*.mp4"))
-    tested = [p for p in videos if any(g in p.name for g in TEST_GROUPS)]
+    tested = [path for path in videos if real_videos.is_tested(path)]
     rest = sorted(set(videos) - set(tested))
     return (
         make[task](rest, work / f"{task}_pool"),

@@ -116,14 +116,14 @@ class Study:
     def _model(self, system, init, split, seed) -> list[str]:
         """Which network, and what it starts from."""
         if system in TOWERS:
-            return [*TOWER, *_clip_of_start("flow_length")]
+            return [*TOWER, *clip_of_start("flow_length")]
         if system in GOOGLENET:
             return self._googlenet(GOOGLENET[system], init)
         if init == "actors" and system != "multiplier":
             return ["--model", START]
         name = "multiplier" if system == "multiplier" else "resnet"
         flags = ["--model", f"spatiotemporal_{name}", "--weights", "none"]
-        flags += _clip_of_start(*SIZE)
+        flags += clip_of_start(*SIZE)
         if init == "actors":
             for stream in STREAMS:
                 flags += ["--init", f"{stream}={START}"]
@@ -175,7 +175,7 @@ class Study:
         )
 
 
-def _clip_of_start(*options: str) -> list[str]:
+def clip_of_start(*options: str) -> list[str]:
     """Flags for the clip, and these options, of the actors' network."""
     recipe = training.load_recipe("actors")
     flags = []
