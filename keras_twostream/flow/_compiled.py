@@ -1,4 +1,7 @@
-"""TV-L1 on arrays, compiled once for each image size and set of parameters."""
+"""TV-L1 on arrays: the texture of each frame once, then pair by pair.
+
+Both are compiled once for each image size and set of parameters.
+"""
 
 import functools
 from collections.abc import Callable
@@ -9,7 +12,7 @@ import keras
 import numpy as np
 
 from keras_twostream._cpus import available_cpus
-from keras_twostream.flow._tvl1 import tvl1
+from keras_twostream.flow._tvl1 import TEXTURE, textured, tvl1
 
 # One pair at a time keeps a CPU's caches warm; a GPU wants work to share out.
 _CPU_BATCH = 1
@@ -29,23 +32,45 @@ def tvl1_pairs(
     Returns:
         (N, H, W, 2) float32 in pixels.
     """
-    solve = _compiled(tuple(sorted(parameters.items())))
     images = np.asarray(grey, np.float32)
-    size = batch_size()
+    share = parameters.pop("texture", TEXTURE)
+    if share:
+        images = _textures(images, np.unique(pairs), share)
+    solve = _compiled(tvl1, texture=0.0, **parameters)
     fields = np.empty((len(pairs), *images.shape[1:], 2), np.float32)
+    first, second = pairs.T
+    _in_batches(lambda n: solve(images[first[n]], images[second[n]]), fields)
+    return fields
+
+
+def _textures(
+    images: np.ndarray, frames: np.ndarray, share: float
+) -> np.ndarray:
+    """Return images of which the numbered ones are reduced to texture."""
+    reduce = _compiled(textured, share=share)
+    reduced = np.empty((len(frames), *images.shape[1:]), np.float32)
+    _in_batches(lambda n: reduce(images[frames[n]]), reduced)
+    images = images.copy()
+    images[frames] = reduced
+    return images
+
+
+def _in_batches(
+    solve: Callable[[np.ndarray], np.ndarray], results: np.ndarray
+) -> None:
+    """Fill the rows of `results` with what `solve` gives for their numbers."""
+    size = batch_size()
 
     def fill(start: int) -> None:
-        batch = pairs[start : start + size]
-        # The last batch repeats its last pair: one shape is compiled.
-        padded = np.pad(batch, ((0, size - len(batch)), (0, 0)), mode="edge")
-        solved = solve(images[padded[:, 0]], images[padded[:, 1]])
-        fields[start : start + size] = solved[: len(batch)]
+        # The last batch repeats its last row: one shape is compiled.
+        rows = np.arange(start, start + size).clip(max=len(results) - 1)
+        wanted = results[start : start + size]
+        wanted[:] = solve(rows)[: len(wanted)]
 
-    starts = range(0, len(pairs), size)
+    starts = range(0, len(results), size)
     fill(0)  # compiles
     with ThreadPoolExecutor(_threads()) as pool:
         list(pool.map(fill, starts[1:]))  # raises what a thread raised
-    return fields
 
 
 def _threads() -> int:
@@ -78,34 +103,27 @@ def batch_size() -> int:
 
 @functools.lru_cache(maxsize=32)
 def _compiled(
-    parameters: tuple[tuple[str, Any], ...],
-) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Return a function of two (B, H, W) arrays that returns (B, H, W, 2)."""
-    function = functools.partial(tvl1, **dict(parameters))
+    function: Callable[..., Any], **parameters: Any
+) -> Callable[..., np.ndarray]:
+    """Return the function of (B, H, W) arrays, compiled, with parameters."""
+    function = functools.partial(function, **parameters)
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
         compiled = tf.function(function, jit_compile=True, autograph=False)
-        return lambda a, b: compiled(
-            tf.convert_to_tensor(a), tf.convert_to_tensor(b)
-        ).numpy()
+        return lambda *images: compiled(*map(tf.constant, images)).numpy()
     if backend == "jax":
         import jax
 
         compiled = jax.jit(function)
-        return lambda a, b: np.asarray(compiled(a, b))
+        return lambda *images: np.asarray(compiled(*images))
     return functools.partial(_in_torch, function)
 
 
-def _in_torch(
-    function: Callable[..., Any], first: np.ndarray, second: np.ndarray
-) -> np.ndarray:
+def _in_torch(function: Callable[..., Any], *images: np.ndarray) -> np.ndarray:
     import torch
 
     with torch.no_grad():
-        flow = function(
-            keras.ops.convert_to_tensor(first),
-            keras.ops.convert_to_tensor(second),
-        )
-    return keras.ops.convert_to_numpy(flow)
+        result = function(*map(keras.ops.convert_to_tensor, images))
+    return keras.ops.convert_to_numpy(result)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 _GREY = (0.299, 0.587, 0.114)
@@ -80,14 +81,17 @@ def _resampling_matrix(old: Any, new: Any) -> Any:
     The Gaussian's width is that of Sanchez, Meinhardt-Llopis and Facciolo,
     "TV-L1 Optical Flow Estimation", IPOL 2013: 0.6 sqrt(step^2 - 1).
     """
-    step = ops.cast(old / new, "float32")
-    centres = (ops.arange(new, dtype="float32") + 0.5) * step - 0.5
-    distance = centres[:, None] - ops.arange(old, dtype="float32")[None, :]
-    variance = 0.36 * ops.maximum(step * step - 1, 1e-6)
-    gaussian = ops.exp(-0.5 * distance * distance / variance)
-    linear = linear_weights(centres, old)
-    weights = ops.where(step > 1, gaussian, linear)
-    return weights / ops.sum(weights, axis=1, keepdims=True)
+    known = isinstance(old, int) and isinstance(new, int)
+    # A constant is faster to trace and to compile than its computation.
+    xp: Any = np if known else ops
+    step = xp.array(old / new, dtype="float32")
+    centres = (xp.arange(new, dtype="float32") + 0.5) * step - 0.5
+    distance = centres[:, None] - xp.arange(old, dtype="float32")[None, :]
+    variance = 0.36 * xp.maximum(step * step - 1, 1e-6)
+    gaussian = xp.exp(-0.5 * distance * distance / variance)
+    linear = xp.maximum(1 - xp.abs(distance), 0)
+    weights = xp.where(step > 1, gaussian, linear)
+    return weights / xp.sum(weights, axis=1, keepdims=True)
 
 
 def linear_weights(places: Any, size: Any) -> Any:

@@ -31,6 +31,7 @@ from keras_twostream.flow._planes import (
 )
 
 SMALLEST_LEVEL = 16
+TEXTURE = 0.95
 TEXTURE_ITERATIONS = 20
 TEXTURE_THETA = 16.0  # grey levels: steps below it are texture
 _FLAT = 1e-6
@@ -47,7 +48,7 @@ def tvl1(
     tau: float = 0.25,
     lambda_: float = 0.6,
     theta: float = 0.3,
-    texture: float = 0.95,
+    texture: float = TEXTURE,
     median_filter: bool = True,
 ) -> Any:
     """Compute differentiable TV-L1 optical flow of a batch of image pairs.
@@ -80,18 +81,16 @@ def tvl1(
         scales, scale_step, warps, iterations, tau, lambda_, theta, texture
     )
     steps = (tau / theta, lambda_ * theta, theta)
-    first, second = grey_planes(previous), grey_planes(following)
+    images = ops.stack([grey_planes(previous), grey_planes(following)])
     if texture:
-        both = _texture(ops.stack([first, second]), texture)
-        first, second = both[0], both[1]
-    pyramid = _pyramid(first, second, scales, scale_step)
-    first, second = pyramid[-1]
-    flow = ops.zeros_like(ops.stack([first, first]))
+        images = textured(images, texture)
+    pyramid = _pyramid(images, scales, scale_step)
+    flow = ops.zeros_like(pyramid[-1])
     state = (flow, flow, flow)
-    for level, (first, second) in enumerate(reversed(pyramid)):
-        state = _to_level(state, first) if level else state
+    for level, images in enumerate(reversed(pyramid)):
+        state = _to_level(state, images) if level else state
         state = _solve_level(
-            first, second, state, warps, iterations, steps, median_filter
+            images[0], images[1], state, warps, iterations, steps, median_filter
         )
     flow = median(state[0]) if median_filter else state[0]
     return ops.transpose(flow, (1, 2, 3, 0))
@@ -100,7 +99,7 @@ def tvl1(
 # === Images ===
 
 
-def _texture(images: Any, share: float) -> Any:
+def textured(images: Any, share: float) -> Any:
     """Return images (..., H, W) without `share` of their structure.
 
     Structure is the image after total variation denoising (Rudin, Osher and
@@ -126,15 +125,13 @@ def _texture(images: Any, share: float) -> Any:
 # === Coarse to fine ===
 
 
-def _pyramid(
-    first: Any, second: Any, scales: int, scale_step: float
-) -> list[tuple[Any, Any]]:
-    """Return both images at each level, finest first."""
-    _, height, width = ops.shape(first)
-    levels = [(first, second)]
+def _pyramid(images: Any, scales: int, scale_step: float) -> list[Any]:
+    """Return images (..., H, W) at each level, finest first."""
+    height, width = ops.shape(images)[-2:]
+    levels = [images]
     for level in range(1, scales):
         size = [_shrunk(n, scale_step**level) for n in (height, width)]
-        levels.append(tuple(resample(i, *size) for i in levels[-1]))
+        levels.append(resample(levels[-1], *size))
     return levels
 
 
@@ -146,14 +143,18 @@ def _shrunk(size: Any, factor: float) -> Any:
     return ops.maximum(ops.cast(shrunk, "int32"), floor)
 
 
-def _to_level(state: tuple[Any, ...], image: Any) -> tuple[Any, ...]:
-    """Return flow and dual variables at the size of `image`."""
-    _, height, width = ops.shape(image)
-    _, _, old_height, old_width = ops.shape(state[0])
-    flow, *dual = (resample(planes, height, width) for planes in state)
+def _to_level(state: tuple[Any, ...], images: Any) -> tuple[Any, ...]:
+    """Return flow and dual variables at the size of `images`."""
+    height, width = ops.shape(images)[-2:]
+    old_height, old_width = ops.shape(state[0])[-2:]
+    # Stacked, they share one pair of matrices: a graph is slow to trace.
+    flow, dual_x, dual_y = ops.unstack(
+        resample(ops.stack(state), height, width), num=3
+    )
     scale_x = ops.cast(width / old_width, "float32")
     scale_y = ops.cast(height / old_height, "float32")
-    return ops.stack([flow[0] * scale_x, flow[1] * scale_y]), *dual
+    flow = ops.stack([flow[0] * scale_x, flow[1] * scale_y])
+    return flow, dual_x, dual_y
 
 
 # === One level ===

@@ -94,22 +94,26 @@ def test_tvl1_refuses(shapes, options, message):
         flow.tvl1(*images, **options)
 
 
-def test_compiled_flow_has_the_parameters_asked_for(monkeypatch):
+def test_compiled_flow_has_the_parameters_asked_for():
     def scaled(first, second, warps=5, theta=0.3):
         return keras.ops.stack([first * warps, second * theta], axis=-1)
 
-    monkeypatch.setattr(_compiled, "tvl1", scaled)
-    compiled = _compiled._compiled.__wrapped__((("warps", 2), ("theta", 0.5)))
+    compiled = _compiled._compiled(scaled, warps=2, theta=0.5)
     ones = np.ones((1, 2, 2), "float32")
     np.testing.assert_allclose(compiled(ones, ones)[0, 0, 0], [2.0, 0.5])
 
 
 def test_flow_grows_with_its_axis_from_level_to_level():
-    state = keras.ops.ones((2, 1, 4, 6))
-    (larger,) = _tvl1._to_level((state,), np.zeros((1, 8, 18), "float32"))
-    x, y = keras.ops.convert_to_numpy(larger)
-    np.testing.assert_allclose(x, 3.0, rtol=1e-5)
-    np.testing.assert_allclose(y, 2.0, rtol=1e-5)
+    planes = keras.ops.ones((2, 1, 4, 6))
+    state = (planes, planes, 2 * planes)
+    images = np.zeros((2, 1, 8, 18), "float32")
+    flow, *dual = map(
+        keras.ops.convert_to_numpy, _tvl1._to_level(state, images)
+    )
+    np.testing.assert_allclose(flow[0], 3.0, rtol=1e-5)
+    np.testing.assert_allclose(flow[1], 2.0, rtol=1e-5)
+    np.testing.assert_allclose(dual[0], 1.0, rtol=1e-5)
+    np.testing.assert_allclose(dual[1], 2.0, rtol=1e-5)
 
 
 @pytest.mark.parametrize("wrong", [{"scales": 0}, {"tau": -1}, {"texture": 2}])
@@ -207,14 +211,29 @@ def test_pairs_solved_at_once_stay_in_their_places(monkeypatch):
         np.testing.assert_array_equal(field, alone)
 
 
+def test_pairs_have_the_flow_of_their_frames():
+    frames = np.stack([_moving(1, 0, 4), _moving(0, -1, 4)]).reshape(
+        -1, 40, 48, 3
+    )
+    grey = frames[..., 0].astype("float32")
+    pairs = np.array([[0, 1], [2, 0], [5, 7]])
+    for share in (0.0, 0.5, 0.95):
+        fields = _compiled.tvl1_pairs(grey, pairs, texture=share, **_QUICK)
+        alone = flow.tvl1(
+            grey[pairs[:, 0]], grey[pairs[:, 1]], texture=share, **_QUICK
+        )
+        alone = keras.ops.convert_to_numpy(alone)
+        np.testing.assert_allclose(fields, alone, atol=1e-3)
+
+
 def test_an_error_of_a_thread_is_raised(monkeypatch):
     def solve(first, second):
         if first.max() > 4:
             raise RuntimeError("the sixth frame")
         return np.stack([first, second], axis=-1)
 
-    monkeypatch.setattr(_compiled, "_compiled", lambda parameters: solve)
+    monkeypatch.setattr(_compiled, "_compiled", lambda *_, **__: solve)
     frames = np.arange(8.0)[:, None, None] * np.ones((8, 4, 4))
     pairs = np.array([(n, n + 1) for n in range(7)])
     with pytest.raises(RuntimeError, match="sixth"):
-        _compiled.tvl1_pairs(frames, pairs)
+        _compiled.tvl1_pairs(frames, pairs, texture=0)
