@@ -1,4 +1,4 @@
-"""What a backend looks for and no command uses is absent while it imports."""
+"""What no command needs is left out where a backend is imported, and left."""
 
 import subprocess
 import sys
@@ -43,3 +43,30 @@ def test_a_command_imports_keras_without_scikit_learn():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "False\n"
+
+
+LIFE = """
+import atexit, gc, sys
+sys.path.insert(0, sys.argv[1])
+atexit.register(lambda: print(gc.get_freeze_count() - frozen >= 900))
+from keras_twostream.cli import _lean
+_lean.install()
+frozen = gc.get_freeze_count()
+import tensorflow
+print(tensorflow.COLLECTS, gc.isenabled(), gc.get_freeze_count() > frozen)
+kept = [[] for _ in range(1000)]
+frozen = gc.get_freeze_count()
+"""
+
+
+def test_a_backend_is_not_searched_for_garbage(tmp_path):
+    (tmp_path / "tensorflow.py").write_text(
+        "import gc\nCOLLECTS = gc.isenabled()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", LIFE, str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "False True True\nTrue\n"
