@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
+from keras_twostream._read_ahead import ahead
 from keras_twostream.data.cutting.kept_flow import Album
 from keras_twostream.spec import ClipSpec
 from keras_twostream.visual._footage import footage, length_of, rate_of
@@ -48,12 +50,14 @@ def draw(
     chosen = set(np.linspace(0, total - 1, MOMENTS).round().astype(int))
 
     def watched() -> Iterator[Moment]:
-        for number, moment in enumerate(footage(source, spec, album)):
-            if number in chosen:
-                kept.append(moment)
-            yield moment
-            if progress is not None:
-                progress(number + 1, total)
+        # A thread reads and colours the next frame while one is drawn.
+        with closing(ahead(footage(source, spec, album))) as moments:
+            for number, moment in enumerate(moments):
+                if number in chosen:
+                    kept.append(moment)
+                yield moment
+                if progress is not None:
+                    progress(number + 1, total)
 
     written = {}
     if video is not None:

@@ -4,7 +4,7 @@ import functools
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from keras_twostream import flow
 from keras_twostream._opencv import cv2
@@ -84,13 +84,18 @@ def text(
     face = _fitting(words, size, bold, width)
     words = _shorten(words, face, width)
     draw.text(at, words, fill=colour, font=face, anchor=anchor)
+    return _length(face, words)
+
+
+@functools.lru_cache(maxsize=1024)  # a video's frames say the same again
+def _length(face: ImageFont.FreeTypeFont, words: str) -> float:
     return face.getlength(words)
 
 
 def _fitting(words: str, size: int, bold: bool, width: float | None):
     """Return the largest type up to `size` in which words fit."""
     face = _theme.font(size, bold)
-    length = face.getlength(words)
+    length = _length(face, words)
     if width is None or length <= width:
         return face
     smaller = int(size * width / length)
@@ -98,9 +103,9 @@ def _fitting(words: str, size: int, bold: bool, width: float | None):
 
 
 def _shorten(words: str, face, width: float | None) -> str:
-    if width is None or face.getlength(words) <= width:
+    if width is None or _length(face, words) <= width:
         return words
-    while words and face.getlength(words + "…") > width:
+    while words and _length(face, words + "…") > width:
         words = words[:-1]
     return words.rstrip() + "…"
 
