@@ -10,14 +10,14 @@ from keras_twostream import _files as whole_files
 from keras_twostream.cli import _console
 from keras_twostream.data.lists.bare import is_list, listed_videos
 from keras_twostream.data.lists.files import VIDEO_SUFFIXES, videos_in
-from keras_twostream.data.source import Part
+from keras_twostream.data.source import refuse_part
 from keras_twostream.data.video.fetching import (
     fetched,
     is_address,
     source_of,
     without_secrets,
 )
-from keras_twostream.errors import TwoStreamError, VideoError
+from keras_twostream.errors import SpecError, TwoStreamError, VideoError
 
 
 def expand(
@@ -40,12 +40,22 @@ def expand(
 
 
 def _add(
-    place: str | Path, files: list[Path], empty: dict[str | Path, str]
+    place: str | Path,
+    files: list[Path],
+    empty: dict[str | Path, str],
+    lists: tuple[Path, ...] = (),
 ) -> None:
-    """Add the files of one place, or the reason why there are none."""
+    """Add the files of one place, or the reason why there are none.
+
+    Args:
+        place: The place.
+        files: The files so far.
+        empty: The reasons so far.
+        lists: The list that names this place, the list that names that, ...
+    """
     parts: list[str] = []
     try:
-        parts = _listed(place)
+        parts = _listed(place, lists)
         if not parts:
             files += _inside(place)
     except TwoStreamError as error:
@@ -54,18 +64,20 @@ def _add(
             named = without_secrets(named)
         empty[named] = str(error)
     for part in parts:
-        _add(part, files, empty)
+        _add(part, files, empty, (*lists, _path(place).resolve()))
 
 
-def _listed(place: str | Path) -> list[str]:
+def _listed(place: str | Path, lists: tuple[Path, ...]) -> list[str]:
     """Return the places in a list; none for what is no list.
 
     Raises:
-        TwoStreamError: If it cannot be read.
+        TwoStreamError: If it cannot be read, or is one of `lists`.
     """
     path = _path(place)
     if is_address(place) or not is_list(path) or not path.is_file():
         return []
+    if path.resolve() in lists:
+        raise SpecError(f"The list {place} names itself. Delete that line.")
     return listed_videos(path)
 
 
@@ -88,7 +100,8 @@ def _inside(place: str | Path) -> list[Path]:
         return inside
     from keras_twostream.data.video.opening import check_file  # brings FFmpeg
 
-    check_file(Part.of(str(path)).path)
+    refuse_part(path)
+    check_file(path)
     return [path]
 
 

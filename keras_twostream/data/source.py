@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import os
 import re
 from typing import ClassVar
 
@@ -41,6 +42,22 @@ class Part:
         if self.end is None:
             return self.path
         return f"{self.path}#t={_plain(self.start)},{_plain(self.end)}"
+
+
+def refuse_part(path: str | os.PathLike) -> None:
+    """Refuse a part of a video where whole ones are read.
+
+    Raises:
+        VideoError: If it is one; the message says how to cut it out.
+    """
+    part = Part.of(os.fspath(path))
+    if part.end is None or os.path.exists(path):
+        return
+    raise VideoError(
+        f"Cannot read {part}: it is a part, and whole videos are read here. "
+        "Give the whole file, or a file of the part alone: ffmpeg -i "
+        f"{part.path} -ss {part.start:g} -to {part.end:g} PART.mp4"
+    )
 
 
 class Source(abc.ABC):

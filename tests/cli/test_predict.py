@@ -232,10 +232,31 @@ def test_folders_stand_for_the_videos_in_them(tmp_path):
 
 def test_what_is_missing_in_a_list_is_named_and_the_rest_is_there(tmp_path):
     (tmp_path / "a.mp4").write_text("something")
-    (tmp_path / "list.txt").write_text("a.mp4\ngone.mp4\na.mp4#t=1,2\n")
+    (tmp_path / "list.txt").write_text("gone.mp4\na.mp4\n")
     files, missing = _files.expand([tmp_path / "list.txt"])
-    assert [file.name for file in files] == ["a.mp4", "a.mp4#t=1,2"]
+    assert [file.name for file in files] == ["a.mp4"]
     assert list(missing) == [str(tmp_path / "gone.mp4")]
+
+
+def test_a_list_that_names_itself_ends(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"film")
+    (tmp_path / "inner.txt").write_text("outer.txt\na.mp4\n")
+    outer = tmp_path / "outer.txt"
+    outer.write_text("inner.txt\n")
+    files, empty = _files.expand([outer])
+    assert files == [tmp_path / "a.mp4"]
+    assert empty == {
+        str(outer): f"The list {outer} names itself. Delete that line."
+    }
+
+
+def test_a_part_of_a_video_is_refused_with_advice(model, tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"film")
+    part = f"{tmp_path / 'a.mp4'}#t=1,2.5"
+    files, refused = _files.expand([part])
+    assert not files and "-ss 1 -to 2.5" in refused[part]
+    with pytest.raises(VideoError, match="whole videos are read here"):
+        predicting.predict(part, model)
 
 
 def test_a_folder_without_videos_fails(tmp_path):

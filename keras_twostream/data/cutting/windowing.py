@@ -13,6 +13,7 @@ from keras_twostream.data.cutting.clip_frames import ClipFrames, frames_of
 from keras_twostream.data.cutting.clip_sources import ArraySource
 from keras_twostream.data.cutting.footage import Footage
 from keras_twostream.data.cutting.kept_flow import Album, KeptFlow
+from keras_twostream.data.source import refuse_part
 from keras_twostream.data.video import reading, resizing
 from keras_twostream.errors import check_seconds
 from keras_twostream.spec import ClipSpec
@@ -206,6 +207,7 @@ class Windows:
 
     def _describe(self, source) -> None:
         if isinstance(source, str | os.PathLike):
+            refuse_part(source)
             info = reading.probe(source)
             self.rate = self._spec.frame_rate or info.fps
             self.frames = reading.count_frames(source, self._spec.frame_rate)
