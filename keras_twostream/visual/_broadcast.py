@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 
 from keras_twostream.flow._colour import fast_speed
-from keras_twostream.visual._footage import colours
+from keras_twostream.visual._footage import calmed, colours
 from keras_twostream.visual._story import Story
 from keras_twostream.visual._video import Stage
 
@@ -58,7 +58,5 @@ class Broadcast:
     def _shown(self, motion: np.ndarray | None, picture) -> np.ndarray:
         if motion is None:
             return np.zeros_like(picture)
-        speed = fast_speed(motion)
-        fallen = self._full_speed + 0.1 * (speed - self._full_speed)
-        self._full_speed = max(1.0, speed, fallen)
+        self._full_speed = calmed(self._full_speed, fast_speed(motion))
         return colours(motion, self._full_speed)

@@ -60,6 +60,16 @@ def colours(motion: np.ndarray, full_speed: float) -> np.ndarray:
     return on_dark(flow.to_rgb(motion, full_speed))
 
 
+def calmed(full_speed: float, speed: float) -> float:
+    """Return the speed to show in full colour: up at once, and down slowly.
+
+    Args:
+        full_speed: Pixels that had the full colour in the last picture.
+        speed: Pixels that the motion of the next one has, see `fast_speed`.
+    """
+    return max(1.0, speed, full_speed + _CALM * (speed - full_speed))
+
+
 def rate_of(source: str | os.PathLike | np.ndarray, spec: ClipSpec) -> float:
     """Return the frames per second of `footage`."""
     if spec.frame_rate is not None:
@@ -137,7 +147,6 @@ class _Shown:
         if last is not None and pausing and self._pause < _LONGEST_PAUSE:
             self._pause += 1
             return last
-        fallen = self.full_speed + _CALM * (speed - self.full_speed)
-        self.full_speed = max(1.0, speed, fallen)
+        self.full_speed = calmed(self.full_speed, speed)
         self.motion, self._speed, self._pause = motion, speed, 0
         return motion
