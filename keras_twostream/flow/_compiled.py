@@ -20,22 +20,29 @@ _GPU_BATCH = 32
 
 
 def tvl1_pairs(
-    grey: np.ndarray, pairs: np.ndarray, **parameters: Any
+    grey: np.ndarray,
+    pairs: np.ndarray,
+    *,
+    texture: float = TEXTURE,
+    **parameters: Any,
 ) -> np.ndarray:
     """Compute `flow.tvl1` between chosen frames, in batches of one size.
 
     Args:
         grey: (T, H, W) grey frames, 0..255.
         pairs: (N, 2) int frame numbers.
-        **parameters: As in `flow.tvl1`.
+        texture: As in `flow.tvl1`.
+        **parameters: The others.
 
     Returns:
         (N, H, W, 2) float32 in pixels.
+
+    Raises:
+        SpecError: If a parameter is not as in `flow.tvl1`.
     """
     images = np.asarray(grey, np.float32)
-    share = parameters.pop("texture", TEXTURE)
-    if share:
-        images = _textures(images, np.unique(pairs), share)
+    if texture != 0:
+        images = _textures(images, np.unique(pairs), texture)
     solve = _compiled(tvl1, texture=0.0, **parameters)
     fields = np.empty((len(pairs), *images.shape[1:], 2), np.float32)
     first, second = pairs.T

@@ -104,7 +104,11 @@ def textured(images: Any, share: float) -> Any:
 
     Structure is the image after total variation denoising (Rudin, Osher and
     Fatemi 1992), solved on the dual as in Wedel et al. 2009, section 3.1.
+
+    Raises:
+        SpecError: If `share` is not between 0 and 1.
     """
+    _check_texture(share)
 
     def structure(dual_x, dual_y):
         return images + TEXTURE_THETA * divergence(dual_x, dual_y)
@@ -282,12 +286,16 @@ def check_parameters(
             raise SpecError(
                 f"`{name}` must be greater than 0. Received: {name}={weight!r}"
             )
-    if not 0 <= texture <= 1:
-        raise SpecError(
-            f"`texture` must lie between 0 and 1. Received: texture={texture!r}"
-        )
+    _check_texture(texture)
     if not 0 < scale_step < 1:
         raise SpecError(
             "`scale_step` must lie between 0 and 1. "
             f"Received: scale_step={scale_step!r}"
+        )
+
+
+def _check_texture(share: float) -> None:
+    if not 0 <= share <= 1:
+        raise SpecError(
+            f"`texture` must lie between 0 and 1. Received: texture={share!r}"
         )

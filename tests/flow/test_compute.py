@@ -145,6 +145,7 @@ def test_bad_frames_are_refused(frames, message):
         ("dis", {"present": "fast"}, "'present'. It takes: preset"),
         ("dis", {"preset": "quick"}, "ultrafast, fast, medium.*'quick'"),
         ("tvl1", {"lambda": 1}, "'lambda'. It takes: .*lambda_"),
+        ("tvl1", {"texture": 2}, "between 0 and 1.*texture=2"),
     ],
 )
 def test_bad_algorithms_are_refused(algorithm, parameters, message):
