@@ -1,5 +1,6 @@
 """The work behind the web page, without a page."""
 
+import functools
 import threading
 import time
 import types
@@ -19,6 +20,13 @@ from keras_twostream.web import desk as work
 from keras_twostream.web import page
 
 SHIPPED = "spatiotemporal_resnet.actors"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _loaded_once():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hub, "load", functools.cache(hub.load))
+        yield
 
 
 @pytest.fixture(scope="module")
