@@ -22,6 +22,7 @@ from keras_twostream.cli._train_setup import load_anything
 from keras_twostream.data import Annotations, read_annotations
 from keras_twostream.data.lists.annotations import LIST_SUFFIXES
 from keras_twostream.errors import SpecError, VideoError
+from keras_twostream.training._lists import class_names
 
 _LARGEST = 2**24  # bytes of features.json
 _ANOTHER = "Choose another --out, or delete it."
@@ -66,11 +67,12 @@ def _svm(
     This is the test of Tran et al. 2015, section 4.
     """
     known = _annotations(flags, flags["data"])
-    unseen = _annotations(flags, flags["svm"]).in_order_of(known.classes)
+    classes = class_names(known)
+    unseen = _annotations(flags, flags["svm"]).in_order_of(classes)
     rows, labels = _rows(flags, known, train)
     others, truth = _rows(flags, unseen, test)
     scores = training.svm_fusion(rows, labels, others)
-    return training.accuracy_report(scores[:, : len(known.classes)], truth)
+    return training.accuracy_report(scores[:, : len(classes)], truth)
 
 
 def _rows(

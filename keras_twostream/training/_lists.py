@@ -126,7 +126,7 @@ def read_lists(
         place, chosen = (data, chosen) if inside else (val, {})
         outside = read_annotations(place, **chosen, **options)
         refuse_mixture(outside, place, WHICH_TO_VALIDATE)
-        outside = outside.in_order_of(annotations.classes)
+        outside = outside.in_order_of(classes)
     else:
         groups = [recording(path, recordings) for path in annotations.paths]
         inner, outer = hold_out(annotations.labels, val_share, seed, groups)

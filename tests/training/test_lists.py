@@ -1,5 +1,6 @@
 """The lists of a run: videos to train on, videos held out, and refusals."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,26 @@ def test_what_a_list_leaves_out_is_noted(tmp_path):
     (tmp_path / "set" / "notes.doc").touch()
     (note,) = _lists(tmp_path / "set").notes
     assert "1 file of .doc" in note and "doctor" in note
+
+
+def test_class_folders_of_numbers_and_a_list_of_numbers_agree(tmp_path):
+    for name in range(12):
+        (tmp_path / "set" / str(name)).mkdir(parents=True)
+        (tmp_path / "set" / str(name) / "a.mp4").touch()
+    table = tmp_path / "val.txt"
+    table.write_text("".join(f"{name}.mp4 {name}\n" for name in range(12)))
+    for data, val in ((tmp_path / "set", table), (table, tmp_path / "set")):
+        lists = _lists(data, val=str(val))
+        names = [
+            re.search(r"\d+", path[len(str(tmp_path)) :])[0]
+            for path, _ in lists.validation
+        ]
+        assert names == [lists.classes[x] for _, x in lists.validation]
+
+
+def test_names_are_not_taken_for_the_numbers_of_another_list(tmp_path):
+    data, val = tmp_path / "train.txt", tmp_path / "val.csv"
+    data.write_text("a.mp4 0\nb.mp4 1\n")
+    val.write_text("path,label\nc.mp4,walk\n")
+    with pytest.raises(SpecError, match="know the classes walk. It knows 0, 1"):
+        _lists(data, val=str(val))

@@ -8,7 +8,7 @@ import collections
 import dataclasses
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from keras_twostream.data.lists.files import (
     walk,
 )
 from keras_twostream.data.lists.items import Item, Listing, Request
-from keras_twostream.data.lists.labels import check_labels
+from keras_twostream.data.lists.labels import check_labels, numbers_in
 from keras_twostream.data.lists.rows import explained, header_of
 from keras_twostream.data.lists.rows import lines as rows_of
 from keras_twostream.errors import SpecError, check_choice
@@ -125,15 +125,20 @@ class Annotations:
         """Return the items with labels in the order of a model's classes.
 
         Args:
-            classes: Names of the model's classes. A list without names is
-                assumed to use the model's numbers.
+            classes: Names of the model's classes. Where a list has numbers
+                alone, number 3 is the class "3" if all the names are numbers,
+                and the model's class of that index otherwise.
 
         Raises:
-            SpecError: If the list has classes that the model lacks.
+            SpecError: If the list has classes that the model lacks, or numbers
+                that may mean either.
         """
-        unnamed = not self.classes or not classes
-        if unnamed or list(self.classes) == list(classes):
+        if not classes or list(self.classes) == list(classes):
             return self
+        if not self.classes:
+            return self._numbered_as(classes)
+        shown = [item.labels for item in self.items]
+        check_labels(self.paths, shown, len(self.classes))
         missing = sorted(set(self.classes) - set(classes))
         if missing:
             raise SpecError(
@@ -141,9 +146,39 @@ class Annotations:
                 f"It knows {', '.join(classes)}."
             )
         place = {name: number for number, name in enumerate(classes)}
+        order = {k: place[name] for k, name in enumerate(self.classes)}
+        return self._renumbered(order, classes)
+
+    def _numbered_as(self, classes: Sequence[str]) -> "Annotations":
+        """Return items of numbers alone with labels in a model's order."""
+        numbers = numbers_in(classes)
+        used = {x for item in self.items for x in item.labels if x >= 0}
+        moved = [
+            (index, number)
+            for index, number in enumerate(numbers)
+            if number not in (None, index)
+        ]
+        doubtful = used & {x for pair in moved for x in pair}
+        if not doubtful:
+            return self
+        if None in numbers or len(set(numbers)) < len(numbers):
+            raise SpecError(_number_or_index(min(doubtful), classes))
+        places = {n: index for index, n in enumerate(numbers) if n is not None}
+        missing = sorted(used - set(places))
+        if missing:
+            raise SpecError(
+                f"The list has the class {missing[0]}, and the model's classes "
+                f"are named {', '.join(classes)}. Number the list as they are "
+                "named."
+            )
+        return self._renumbered(places, classes)
+
+    def _renumbered(
+        self, order: Mapping[int, int], classes: Sequence[str]
+    ) -> "Annotations":
         items = tuple(
             dataclasses.replace(
-                item, labels=tuple(place[self.classes[x]] for x in item.labels)
+                item, labels=tuple(order[x] for x in item.labels if x >= 0)
             )
             for item in self.items
         )
@@ -167,6 +202,15 @@ class Annotations:
                     raise SpecError(
                         f"{path} has no label. Give it one, or leave it out."
                     )
+
+
+def _number_or_index(number: int, classes: Sequence[str]) -> str:
+    return (
+        f"The list has the class {number}, and some of the model's classes are "
+        f"named by numbers: {', '.join(classes)[:300]}. It may mean the class "
+        f'"{number}" or the one at that index. Write names in the list, as '
+        'with JSON\'s "classes".'
+    )
 
 
 def as_pairs(items: Any, call: str) -> list[tuple[str, Any]]:

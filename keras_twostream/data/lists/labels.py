@@ -1,6 +1,7 @@
 """Labels: the number of a class, several numbers, or -1."""
 
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,6 +87,14 @@ def check_labels(
                 f"0 to {classes - 1}, and -1 stands for one that is not "
                 "known. Correct the list."
             )
+
+
+def numbers_in(classes: Sequence[str]) -> list[int | None]:
+    """Return the number that each class name is, None for words."""
+    return [
+        int(name) if re.fullmatch(r"\d{1,18}", name) else None
+        for name in classes
+    ]
 
 
 def _numbers(path: str | os.PathLike[str], label: Any) -> list[int]:

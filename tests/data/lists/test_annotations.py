@@ -241,6 +241,46 @@ def test_a_video_without_a_label_is_named_where_labels_are_needed():
         annotations.check_labels(2)
 
 
+def numbered(*labels):
+    items = [Item(f"{label}.mp4", (label,)) for label in labels]
+    return Annotations(tuple(items), (), Path())
+
+
+def test_numbers_mean_the_classes_that_are_named_by_them(tmp_path):
+    for number in range(12):
+        write(tmp_path / f"{number}/a.mp4", "x")
+    folder = read_annotations(tmp_path)
+    assert folder.classes[:4] == ("0", "1", "10", "11")
+    placed = numbered(2, 4, 10).in_order_of(folder.classes)
+    assert [folder.classes[x] for x in placed.labels] == ["2", "4", "10"]
+    assert placed.classes == folder.classes
+    numbers = [str(number) for number in range(12)]
+    back = folder.in_order_of(numbers)
+    assert [Path(x).parent.name for x in back.paths] == [
+        numbers[x] for x in back.labels
+    ]
+    with pytest.raises(SpecError, match="the class 0, and .* named 1, 10, 2"):
+        numbered(0, 1).in_order_of(["1", "10", "2"])
+
+
+def test_numbers_that_may_be_an_index_or_a_name_are_refused():
+    with pytest.raises(SpecError, match='the class "0" or the one at that ind'):
+        numbered(0, 2).in_order_of(["2", "none", "walk"])
+    assert numbered(1, 2).in_order_of(["0", "none", "walk"]).labels == [1, 2]
+    assert numbered(1, 0).in_order_of(["walk", "run"]).labels == [1, 0]
+    with pytest.raises(SpecError, match="the class"):
+        numbered(1).in_order_of(["01", "1", "2"])
+
+
+def test_an_unknown_label_stays_unknown_in_a_models_order():
+    items = Item("a.mp4", (-1,)), Item("b.mp4", (1,))
+    known = Annotations(items, ("x", "y"), Path()).in_order_of(["y", "x"])
+    assert known.labels == [-1, 0]
+    wrong = Annotations((Item("a.mp4", (2,)),), ("x", "y"), Path())
+    with pytest.raises(SpecError, match=r"a\.mp4 has the label 2"):
+        wrong.in_order_of(["y", "x"])
+
+
 @pytest.mark.parametrize(
     ("mark", "encoding"),
     [
