@@ -67,7 +67,9 @@ def average_precision(
 ) -> float:
     """Return the area under the precision-recall curve (PASCAL VOC 2010).
 
-    Precision at a recall is the best at that recall or beyond.
+    Precision at a recall is the best at that recall or beyond. Equal scores
+    are one threshold. A detection whose score is not a number is wrong, and
+    comes before all others.
 
     Args:
         scores: (N,) scores of the detections.
@@ -79,9 +81,11 @@ def average_precision(
     """
     if not count:
         return float("nan")
-    order = np.argsort(-np.asarray(scores), kind="stable")
-    hits = np.asarray(hits, bool)[order]
-    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+    keys = _keys(scores)
+    order = np.argsort(keys, kind="stable")
+    hits = (np.asarray(hits, bool) & ~np.isnan(scores))[order]
+    ranks = np.searchsorted(keys[order], keys[order], side="right")
+    precision = np.cumsum(hits)[ranks - 1] / ranks
     best = np.maximum.accumulate(precision[::-1])[::-1]
     return float(best[hits].sum() / count)
 
@@ -165,6 +169,7 @@ def roc(
 
     Only the best tubes of each class and video count. A tube is correct if its
     mean overlap is at least `threshold` and no better tube has found the video.
+    Among equal scores, wrong tubes come first.
 
     Args:
         detections: Detected tubes of every class, by video.
@@ -210,6 +215,12 @@ def area_below(rates: np.ndarray, heights: np.ndarray) -> float:
 # === By class ===
 
 
+def _keys(scores: np.ndarray | float) -> np.ndarray:
+    """Return keys that sort scores: what is no number first, then the best."""
+    scores = np.asarray(scores, float)
+    return np.where(np.isnan(scores), -np.inf, -scores)
+
+
 def _labels(truths: Truths) -> list[str]:
     return sorted({x.label for tracks in truths.values() for x in tracks})
 
@@ -237,7 +248,7 @@ def _by_class(
     """
     result = {}
     for label in _labels(truths):
-        ranked = sorted(candidates(label), key=lambda x: -x[0])
+        ranked = sorted(candidates(label), key=_rank)
         total = sum(
             count(track)
             for tracks in truths.values()
@@ -250,13 +261,22 @@ def _by_class(
     return result
 
 
+def _rank(candidate: tuple[float, Any, np.ndarray]) -> tuple[Any, ...]:
+    """Return a key that sorts best first; the overlaps order equal scores."""
+    score, _, shared = candidate
+    return (_keys(score), *sorted(-shared))
+
+
 def _matched(ranked, threshold: float) -> np.ndarray:
     """Return (N,) bool, True for each candidate that takes a true thing.
 
-    The candidates come best first."""
+    The candidates come best first. One without a score takes nothing.
+    """
     taken: dict[Any, set[int]] = {}
     hits = np.zeros(len(ranked), bool)
-    for i, (_, place, shared) in enumerate(ranked):
+    for i, (score, place, shared) in enumerate(ranked):
+        if np.isnan(score):
+            continue
         free = shared.copy()
         free[list(taken.get(place, ()))] = 0
         if free.size and free.max() > threshold:
@@ -275,13 +295,16 @@ def _ranked(
     scores, hits = [], []
     for video, tubes in detections.items():
         truth = [x for x in truths.get(video, ()) if x.label == label]
-        mine = [tube for tube in tubes if tube.label == label]
+        mine = [
+            (tube.score, _best_overlap(tube, truth))
+            for tube in tubes
+            if tube.label == label
+        ]
         covered = False
-        for tube in sorted(mine, key=lambda tube: -tube.score)[:top]:
-            shared = [track_overlap(tube, track) for track in truth]
-            right = not covered and max(shared, default=-1.0) >= threshold
+        for score, overlap in sorted(mine, key=_worst_of_equals)[:top]:
+            right = not (covered or np.isnan(score)) and overlap >= threshold
             covered |= right
-            scores.append(tube.score)
+            scores.append(score)
             hits.append(right)
     videos = sum(
         any(track.label == label for track in tracks)
@@ -290,10 +313,19 @@ def _ranked(
     return np.array(scores), np.array(hits, bool), videos
 
 
+def _best_overlap(tube: Tube, truth: Sequence[Track]) -> float:
+    return max((track_overlap(tube, track) for track in truth), default=-1.0)
+
+
+def _worst_of_equals(ranked: tuple[float, float]) -> tuple[Any, float]:
+    score, overlap = ranked
+    return _keys(score), overlap
+
+
 def _class_curve(
     scores: np.ndarray, hits: np.ndarray, videos: int, limit: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    hits = hits[np.argsort(-scores, kind="stable")]
+    hits = hits[np.lexsort((hits, _keys(scores)))]
     wrong = np.cumsum(~hits)
     false = wrong / max(1, wrong[-1] if len(wrong) else 1)
     true = np.cumsum(hits) / videos

@@ -321,13 +321,15 @@ def top_k(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
 def confusion_matrix(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return (classes, classes) counts; rows are the true class.
 
-    Videos with a score that is not a number, or without a label (-1), are not
-    counted.
+    A tie counts against the network, as in `top_k`. Videos with a score that is
+    not a number, or without a label (-1), are not counted.
     """
     classes, labels = scores.shape[-1], np.asarray(labels)
     counted = _sound(scores) & (labels >= 0)
     scores, labels = scores[counted], labels[counted]
-    places = labels * classes + scores.argmax(axis=-1)
+    best = scores.argmax(axis=-1)
+    rival = classes - 1 - scores[:, ::-1].argmax(axis=-1)
+    places = labels * classes + np.where(best == labels, rival, best)
     return np.bincount(places, minlength=classes**2).reshape(classes, -1)
 
 
@@ -350,21 +352,33 @@ def class_recall(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def average_precision(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the (classes,) areas under precision and recall.
 
-    The area is NaN for a class that no video shows.
+    The area is NaN for a class that no video shows. Equal scores are one
+    threshold, as in scikit-learn, so that the order of the videos does not
+    matter. A video with a score that is not a number counts against the
+    network: it is never found, and it is a false alarm of the classes that it
+    does not show.
 
     Args:
         scores: (videos, classes).
         labels: (videos, classes) of 0 and 1.
     """
-    areas = np.full(scores.shape[-1], np.nan)
-    for number, (score, truth) in enumerate(
-        zip(scores.T, labels.T, strict=True)
-    ):
-        hits = truth[np.argsort(-score, kind="stable")] > 0
-        ranks = np.flatnonzero(hits) + 1
-        if len(ranks):
-            areas[number] = np.mean(np.arange(1, len(ranks) + 1) / ranks)
-    return areas
+    sound = _sound(scores)
+    pairs = zip(scores.T, np.asarray(labels).T, strict=True)
+    return np.array(
+        [_area(score, truth > 0, sound) for score, truth in pairs], float
+    )
+
+
+def _area(score: np.ndarray, shown: np.ndarray, sound: np.ndarray) -> float:
+    """Return the area of one class; all arguments are (videos,)."""
+    if not shown.any():
+        return float("nan")
+    score = np.where(sound, score, np.where(shown, -np.inf, np.inf))
+    order = np.argsort(-score, kind="stable")
+    score, shown, sound = score[order], shown[order], sound[order]
+    found = np.searchsorted(-score, -score, side="right")
+    precision = np.cumsum(shown)[found - 1] / found
+    return float(np.mean(np.where(sound, precision, 0.0)[shown]))
 
 
 def mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import loadmat
 from sklearn.metrics import roc_curve
@@ -91,6 +91,42 @@ def test_average_precision_against_a_plain_loop(ranked, missed):
         ]
         expected += max(options, default=0) / total
     assert value == pytest.approx(expected)
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.tuples(st.sampled_from([0, 1, 2]), st.booleans()), min_size=1),
+    st.randoms(use_true_random=False),
+)
+def test_equal_scores_are_one_threshold_in_any_order(ranked, random):
+    def area(rows):
+        scores, hits = np.array(rows).T
+        return measures.average_precision(scores, hits > 0, len(rows))
+
+    rows = {score: [h for s, h in ranked if s == score] for score, _ in ranked}
+    share, best = 0.0, 0.0
+    for score in sorted(rows):  # recall from its end, where precision grows
+        found = [hit for s, hit in ranked if s >= score]
+        best = max(best, sum(found) / len(found))
+        share += sum(rows[score]) * best
+    moved = random.sample(ranked, len(ranked))
+    assert area(ranked) == pytest.approx(share / len(ranked))
+    assert area(moved) == pytest.approx(area(ranked), abs=1e-12)
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_tied_and_lost_scores_count_the_same_in_any_order(order):
+    truths = {"a": [track("run", 0), track("run", 8)], "b": [track("run", 0)]}
+    tied = [tube("run", 3, 1.0), tube("run", 0, 1.0), tube("run", 70, 1.0)]
+    lost = [tube("run", 0, float("nan")), tube("run", 0, 1.0)]
+    lost += [tube("run", 90, 0.5)]
+    tubes = {"a": tied[order], "b": lost[order]}
+    single = {name: Detections.of_tubes(own) for name, own in tubes.items()}
+    # The first is no number, the next four are one threshold: 3 of 5 are hits.
+    assert measures.video_ap(tubes, truths, 0.2) == {"run": pytest.approx(0.6)}
+    assert measures.frame_ap(single, truths, 0.2)["run"] == pytest.approx(0.6)
+    curve = measures.roc(tubes, truths, limit=1.0)
+    assert curve.true_positives.tolist() == [0, 0, 0, 1]
 
 
 @given(st.integers(0, 10**6))

@@ -2,6 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.metrics import average_precision_score
 
 from keras_twostream import training
 from keras_twostream.errors import SpecError
@@ -44,7 +48,21 @@ def test_scores_show_their_accuracies():
 
 def test_constant_scores_are_not_right_by_accident():
     report = training.accuracy_report(np.zeros((4, 7)), LABELS)
-    assert report["top1"] == 0.0
+    assert set(report.values()) == {0.0}
+
+
+# Scores of few values have many ties.
+SCORES = arrays(
+    "float32", (9, 4), elements=st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 2.0])
+)
+
+
+@settings(max_examples=30)
+@given(SCORES, arrays(int, 9, elements=st.integers(-1, 3)))
+def test_the_confusion_has_the_right_answers_on_its_diagonal(scores, labels):
+    right = training.confusion_matrix(scores, labels).trace()
+    top1 = training.accuracy_report(scores, labels)["top1"]
+    assert right == pytest.approx(top1 * np.sum(labels >= 0))
 
 
 def test_scores_that_are_no_numbers_are_not_right():
@@ -198,3 +216,46 @@ def test_average_precision_by_class():
     labels = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0]])
     result = training.average_precision(scores, labels)
     np.testing.assert_allclose(result, [(1 + 2 / 3) / 2, 1.0, np.nan])
+
+
+@settings(max_examples=30)
+@given(
+    arrays("float32", (9, 4), elements=st.sampled_from([-1.0, 0.0, 0.5, 2.0])),
+    arrays(int, (9, 4), elements=st.integers(0, 1)),
+    st.permutations(range(9)),
+)
+def test_tied_scores_are_one_threshold_as_in_scikit_learn(scores, truth, order):
+    areas = training.average_precision(scores, truth)
+    for shown, score, area in zip(truth.T, scores.T, areas, strict=True):
+        assert (
+            area == pytest.approx(average_precision_score(shown, score))
+            if shown.any()
+            else np.isnan(area)
+        )
+    moved = training.average_precision(scores[order], truth[order])
+    np.testing.assert_allclose(moved, areas, rtol=1e-12)
+
+
+@given(st.permutations(range(12)), st.integers(1, 2**12 - 1))
+def test_scores_without_ties_keep_their_average_precision(ranks, shown):
+    truth = np.array([shown >> place & 1 for place in range(12)])
+    ranked = truth[np.argsort(ranks)[::-1]]
+    places = np.flatnonzero(ranked) + 1
+    expected = np.mean(np.arange(1, len(places) + 1) / places)
+    scores = np.array(ranks, float)[:, None]
+    assert training.average_precision(scores, truth[:, None])[0] == expected
+
+
+@settings(max_examples=30)
+@given(
+    SCORES,
+    arrays(int, (9, 4), elements=st.integers(0, 1)),
+    arrays(bool, 9),
+)
+def test_scores_that_are_no_numbers_never_raise_the_precision(
+    scores, truth, lost
+):
+    (before,) = training.accuracy_report(scores, truth).values()
+    scores[lost, 1] = np.nan
+    (after,) = training.accuracy_report(scores, truth).values()
+    assert after <= before + 1e-12 and (after == 0 or not lost.all())
