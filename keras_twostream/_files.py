@@ -15,14 +15,14 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import tomli_w
 
-from keras_twostream.errors import TwoStreamError
+from keras_twostream.errors import SpecError, TwoStreamError
 
 PART = ".part"
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -75,6 +75,42 @@ def replacing(*paths: Path) -> Iterator[list[Path]]:
             _under_way.remove(part.name)
     for folder in {path.parent for path in paths}:
         _sync_folder(folder)
+
+
+def refuse_replacing(
+    paths: Iterable[str | os.PathLike], sources: Iterable[Any]
+) -> None:
+    """Refuse, before the work, to write over a file that is read.
+
+    Args:
+        paths: The names that the files will have.
+        sources: What is read. Only files count, under whatever name or link;
+            frames in memory, addresses and folders do not.
+
+    Raises:
+        SpecError: If one of the names is that of a source.
+    """
+    read = {_identity(source): source for source in sources}
+    read.pop(None, None)
+    for path in paths:
+        source = read.get(_identity(path))
+        if source is not None:
+            raise SpecError(
+                f"Cannot write {path}: it is the file {source}, which is read "
+                "here and would be lost. Choose another name or folder, or "
+                "leave that file out."
+            )
+
+
+def _identity(place: Any) -> tuple[int, int] | None:
+    """Return the numbers of a file's disk and place on it, None without one."""
+    if not isinstance(place, str | os.PathLike):
+        return None
+    try:
+        status = os.stat(os.path.expanduser(place))
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def rename(path: Path, name: Path) -> None:

@@ -320,7 +320,8 @@ class Prediction:
 
         Raises:
             VideoError: If the file cannot be read.
-            SpecError: If it was predicted from frames, and none are given.
+            SpecError: If it was predicted from frames, and none are given, or
+                a picture would take the place of the video.
             MissingLibraryError: If FFmpeg can write neither format.
 
         Example:
@@ -343,7 +344,8 @@ class Prediction:
 
         Raises:
             VideoError: If the file cannot be read.
-            SpecError: If it was predicted from frames, and none are given.
+            SpecError: If it was predicted from frames, and none are given, or
+                the sheet would take the place of the video.
         """
         return self._draw(sheet=path, **options)["sheet"]
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_twostream import _files
-from keras_twostream.errors import VideoError, WeightsError
+from keras_twostream.errors import SpecError, VideoError, WeightsError
 
 
 def refuse(*args, **kwargs):
@@ -26,6 +26,28 @@ def refuse(*args, **kwargs):
 
 def names(folder):
     return sorted(os.listdir(folder))
+
+
+# === Never over what is read ===
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "soft.mp4", "hard.mp4", "in/a.mp4"])
+def test_a_file_that_is_read_is_not_written(tmp_path, name):
+    source = tmp_path / "a.mp4"
+    source.write_bytes(b"video")
+    (tmp_path / "soft.mp4").symlink_to(source)
+    os.link(source, tmp_path / "hard.mp4")
+    (tmp_path / "in").symlink_to(tmp_path)
+    others = [np.zeros((1, 2, 2, 3)), "frames", None, tmp_path, "http://a/b"]
+    with pytest.raises(SpecError, match=rf"{name}: it is the file .*a\.mp4"):
+        _files.refuse_replacing([tmp_path / name], [*others, source])
+
+
+def test_other_files_may_be_written(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"video")
+    (tmp_path / "b.mp4").write_bytes(b"video")
+    names = [tmp_path / "b.mp4", tmp_path / "missing.mp4"]
+    _files.refuse_replacing(names, [tmp_path / "a.mp4", "missing.mp4"])
 
 
 # === Whole, or not at all ===

@@ -157,6 +157,25 @@ def test_pictures_of_frames_take_the_frames(tmp_path):
     assert alone.read_bytes() == (tmp_path / "a.png").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["z.mp4", "z.avi", "z.webm", "z"])
+def test_no_picture_takes_the_place_of_its_video(tmp_path, monkeypatch, name):
+    video = tmp_path / "z.mp4"
+    video.write_bytes(b"the only copy")
+    made = predicted(source=str(video))
+    place = str(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    for write in (
+        lambda: made.save_video(place),
+        lambda: made.save_video("other.mp4", sheet="z.mp4"),
+        lambda: made.save_sheet("z.mp4"),
+        lambda: predicted().save_video(place, source=video),
+    ):
+        with pytest.raises(SpecError, match="would be lost"):
+            write()
+    assert video.read_bytes() == b"the only copy"
+    assert [path.name for path in tmp_path.iterdir()] == ["z.mp4"]
+
+
 def test_pictures_without_the_frames_say_what_is_missing(tmp_path):
     with pytest.raises(SpecError, match="source="):
         predicted().save_sheet(tmp_path / "a.png")

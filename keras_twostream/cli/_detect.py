@@ -72,6 +72,9 @@ def detect_command(
     videos, failed = _files.expand(files)
     if not as_json:  # its document says what the model is
         _files.refuse_none(videos, failed)
+    endings = [".tubes.json", *[".tubes.mp4"] * (not no_video)]
+    read = files if boxes is None else (*files, boxes)
+    _files.refuse_replacing(out, videos, endings, read)
     if boxes is not None and len(videos) != 1:
         raise click.UsageError(
             f"--boxes are those of one video, and {len(videos)} were given."

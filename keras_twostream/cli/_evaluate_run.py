@@ -4,13 +4,13 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from keras_twostream import inspection, training
+from keras_twostream import _files, inspection, training
 from keras_twostream.cli._files import check_writable
 from keras_twostream.cli._train_setup import load_anything
 from keras_twostream.data import read_annotations
 from keras_twostream.data.lists.rows import header_of
 from keras_twostream.scoring.predicting import refuse_untrained
-from keras_twostream.scoring.reporting import report_on, save_scores
+from keras_twostream.scoring.reporting import FILES, report_on, save_scores
 from keras_twostream.training._lists import refuse_mixture
 
 WHICH_TO_MEASURE = (
@@ -23,6 +23,8 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     """Score a model on whole videos, and save the requested files."""
     if flags["out"] is not None:
         check_writable(flags["out"])
+        files = [flags["out"] / name for name in FILES]
+        _files.refuse_replacing(files, [flags["data"]])
     model = load_anything(flags["model"], **flags["option"])
     refuse_untrained(model)
     annotations = read_annotations(

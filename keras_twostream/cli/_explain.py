@@ -68,6 +68,8 @@ def explain_command(
     file with the shares of the streams.
     """
     _files.check_writable(out, "give another --out")
+    endings = [".why.png", ".why.json", *[".why.mp4"] * (not no_video)]
+    _files.refuse_replacing(out, list(files), endings)
     name = name or _default_weights.agreed_weights(yes=yes).name
     loaded = _model.load(name, algorithm, Stopwatch())
     loaded.introduce()

@@ -21,7 +21,9 @@ from keras_twostream.cli._files import (
 from keras_twostream.cli._train_setup import load_anything
 from keras_twostream.data import Annotations, read_annotations
 from keras_twostream.data.lists.annotations import LIST_SUFFIXES
+from keras_twostream.data.source import Part
 from keras_twostream.errors import SpecError, VideoError
+from keras_twostream.scoring.activations import feature_files
 from keras_twostream.training._lists import class_names
 
 _LARGEST = 2**24  # bytes of features.json
@@ -101,6 +103,7 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
     settings = _settings(flags)
     videos = _videos(flags)
     targets = _targets(videos, flags["out"])
+    _refuse_replacing(targets, settings, flags["data"])
     extractor = _extractor(settings)
     _claim(flags["out"], extractor.made)
     waiting = {
@@ -231,6 +234,19 @@ def _extractor(settings: _Settings) -> training.FeatureExtractor:
 
 
 # === Files ===
+
+
+def _refuse_replacing(
+    targets: dict[str, Path], settings: _Settings, data: str
+) -> None:
+    """Refuse to write features over what is read: a packed file, an array."""
+    files = [
+        file
+        for target in targets.values()
+        for file in feature_files(target, settings.taps, settings.file_format)
+    ]
+    videos = [Part.of(video).path for video in targets]
+    _files.refuse_replacing(files, [data, *videos])
 
 
 def _claim(out: Path, made: dict[str, Any]) -> None:

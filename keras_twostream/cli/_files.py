@@ -174,6 +174,30 @@ def check_writable(
         ) from error
 
 
+def refuse_replacing(
+    out: Path,
+    videos: Sequence[Path],
+    endings: Iterable[str],
+    others: Iterable[str | Path] = (),
+) -> None:
+    """Refuse to write over what a command reads, before the long work.
+
+    Args:
+        out: Folder of the files to write.
+        videos: The videos, whose stems the files have.
+        endings: The files' endings; for ".mp4" also what a video is called
+            where FFmpeg lacks H.264.
+        others: Other files that are read.
+
+    Raises:
+        SpecError: If a file to write is one that is read.
+    """
+    endings = list(endings)
+    endings += [x.replace(".mp4", ".webm") for x in endings if ".mp4" in x]
+    names = [out / f"{x}{ending}" for x in stems(videos) for ending in endings]
+    whole_files.refuse_replacing(names, [*others, *videos])
+
+
 def model_name(place: str) -> str:
     """Return the name that `load` takes for a folder or a name.
 

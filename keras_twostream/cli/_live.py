@@ -95,6 +95,7 @@ def live_command(
         check_window()
     if video is not None:
         _files.check_writable(video.parent, by="")
+        _refuse_replacing(video, source)
     place = int(source) if source.isdecimal() else os.path.expanduser(source)
     _check_source(place)
     name = name or _default_weights.agreed_weights(yes=yes).name
@@ -127,6 +128,15 @@ def live_command(
         click.get_current_context().exit(1)
     finally:
         tally.report()
+
+
+def _refuse_replacing(video: Path, source: str) -> None:
+    """Refuse to write the video over the file that is played."""
+    from keras_twostream import _files as whole_files
+    from keras_twostream.visual import video_path
+
+    if not source.isdecimal():
+        whole_files.refuse_replacing([video_path(video)], [source])
 
 
 def _check_source(place: int | str) -> None:

@@ -21,6 +21,7 @@ from keras_twostream.cli._options import (
     where_option,
     yes_option,
 )
+from keras_twostream.data.lists.files import ANNOTATED
 from keras_twostream.pretrained import _default_weights
 from keras_twostream.timeline import THRESHOLD
 
@@ -108,6 +109,7 @@ def predict_command(
     videos, failed = _files.expand(files)
     if not as_json:  # its document says what the model is
         _files.refuse_none(videos, failed)
+    _refuse_replacing(files, videos, out, table, keeps, not no_video)
     watch = Stopwatch()
     name = name or _default_weights.agreed_weights(yes=yes).name
     loaded = _model.load(name, algorithm, watch)
@@ -156,6 +158,22 @@ def predict_command(
         _console.print_json(_document(loaded, documents, failed, watch))
     if failed:
         click.get_current_context().exit(1)
+
+
+def _refuse_replacing(
+    files: tuple[str, ...],
+    videos: list[Path],
+    out: Path,
+    table: Path | None,
+    keeps: bool,
+    draws: bool,
+) -> None:
+    """Refuse to write over a video or a list that is read."""
+    drawn = [f"{ANNOTATED}.mp4", ".sheet.png"] if draws else []
+    endings = drawn + [".json"] * keeps
+    _files.refuse_replacing(out, videos, endings, files)
+    if table is not None:
+        whole_files.refuse_replacing([table], [*files, *videos])
 
 
 def _rows(video: Path, document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from keras_twostream.training._lists import Lists, read_lists
 
 CLIPS = 10  # clips of each held-out video, at the end
 SHOWN = 8  # videos shown in TensorBoard
+RUN_FILES = ("boundaries.json", "config.toml", "log.csv", "metrics.json")
 
 
 def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
@@ -118,6 +119,8 @@ def _train(
             model = _model(flags, recipe, lists, before, teacher)
         # The weights, the best ones, and an optimizer's two moments.
         check_writable(out, room=16 * model.count_params())
+        written = [out / name for name in RUN_FILES]
+        _files.refuse_replacing(written, [flags["data"], flags["val"]])
         base = _base(model, flags["init"])
         _console.say(
             f"{model.name}{base and f' from {base}'}: "

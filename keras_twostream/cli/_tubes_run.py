@@ -69,11 +69,14 @@ def evaluate(flags: Mapping[str, Any]) -> dict[str, Any]:
     """
     from keras_twostream import _files
 
+    written = None if flags["out"] is None else flags["out"] / "metrics.json"
+    if written is not None:
+        _files.refuse_replacing([written], [flags["data"]])
     with _console.quiet():
         detector = hub.load(model_name(flags["model"]))
     scores = measure(detector, read(flags))
-    if flags["out"] is not None:
-        _files.write_json(flags["out"] / "metrics.json", scores)
+    if written is not None:
+        _files.write_json(written, scores)
     return scores
 
 

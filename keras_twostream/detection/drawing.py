@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_twostream import data, visual
+from keras_twostream import _files, data, visual
 from keras_twostream.detection.tracks import Tube
 
 
@@ -27,7 +27,9 @@ def draw_tubes(
 
     Raises:
         VideoError: If the file cannot be read.
+        SpecError: If the drawn video would take the source's place.
     """
+    _files.refuse_replacing([visual.video_path(path)], [source])
 
     def marks(number: int) -> list[visual.Mark]:
         marks = []

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_twostream import visual
+from keras_twostream import _files, visual
 from keras_twostream._printing import percent, readable
 from keras_twostream.errors import VideoError
 from keras_twostream.explaining._projection import FrameMaps
@@ -91,7 +91,9 @@ class Explanation:
 
         Raises:
             VideoError: If the source can no longer be read.
+            SpecError: If the video would take the source's place.
         """
+        _files.refuse_replacing([visual.video_path(path)], [self.source])
         return visual.heat_video(
             path, self._reasons(), self._moments(), self.rate
         )
@@ -107,7 +109,9 @@ class Explanation:
 
         Raises:
             VideoError: If the source can no longer be read.
+            SpecError: If the sheet would take the source's place.
         """
+        _files.refuse_replacing([path], [self.source])
         return visual.heat_sheet(path, self._reasons(), self._few(MOMENTS))
 
     def to_json(self) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def write_features(
     Raises:
         SpecError: If the format is not one of the two.
     """
-    files = _files(target, list(features), file_format)
+    files = feature_files(target, list(features), file_format)
     if file_format == "safetensors":
         arrays = {k: np.ascontiguousarray(v) for k, v in features.items()}
         write_bytes(files[0], safetensors.numpy.save(arrays))
@@ -155,7 +155,7 @@ def has_features(
         file_format: As in `write_features`.
         source: The video; features that are older than it are ignored.
     """
-    files = _files(target, taps, file_format)
+    files = feature_files(target, taps, file_format)
     if not all(file.exists() for file in files):
         return False
     if source is not None and Path(source).exists():
@@ -171,7 +171,10 @@ def has_features(
         return False  # damaged: it is written again
 
 
-def _files(target, taps: Sequence[str], file_format: str) -> list[Path]:
+def feature_files(
+    target: str | os.PathLike, taps: Sequence[str], file_format: str
+) -> list[Path]:
+    """Return the files of a target, as `write_features` writes them."""
     check_choice("file_format", file_format, FILE_FORMATS)
     target = Path(target)
     if file_format == "safetensors":
@@ -197,7 +200,7 @@ def video_features(
     """
     rows: dict[str, list[np.ndarray]] = {tap: [] for tap in taps}
     for target in targets:
-        files = _files(target, taps, file_format)
+        files = feature_files(target, taps, file_format)
         with whole(files[0], SpecError, "Write the features again."):
             if file_format == "safetensors":
                 arrays = safetensors.numpy.load_file(files[0])

@@ -49,6 +49,9 @@ def _per_class(
     }
 
 
+FILES = ("scores.npz", "metrics.json", "confusion.png")  # of `save_scores`
+
+
 def save_scores(
     scores: VideoScores,
     report: dict[str, Any],

@@ -19,6 +19,7 @@ from keras_twostream.visual._video import (
     SIZE,
     Stage,
     annotated_video,
+    video_path,
     video_writer,
 )
 
@@ -41,5 +42,6 @@ __all__ = [
     "page",
     "plot",
     "tube_video",
+    "video_path",
     "video_writer",
 ]

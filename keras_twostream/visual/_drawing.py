@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_twostream import _files
 from keras_twostream._read_ahead import ahead
 from keras_twostream.data.cutting.kept_flow import Album
 from keras_twostream.spec import ClipSpec
 from keras_twostream.visual._footage import footage, length_of, rate_of
 from keras_twostream.visual._sheet import MOMENTS, contact_sheet
 from keras_twostream.visual._story import Story
-from keras_twostream.visual._video import annotated_video
+from keras_twostream.visual._video import annotated_video, video_path
 
 Moment = tuple[float, np.ndarray, np.ndarray]
 
@@ -44,8 +45,12 @@ def draw(
 
     Raises:
         VideoError: If the file cannot be read.
+        SpecError: If a picture would take the place of the source.
         MissingLibraryError: If FFmpeg can write no video that browsers play.
     """
+    places = [] if video is None else [video_path(video)]
+    places += [] if sheet is None else [Path(sheet)]
+    _files.refuse_replacing(places, [source])
     total, kept = length_of(source, spec), []
     chosen = set(np.linspace(0, total - 1, MOMENTS).round().astype(int))
 

@@ -133,6 +133,20 @@ class Stage:
 # === Writing ===
 
 
+def video_path(path: str | os.PathLike) -> Path:
+    """Return the path at which a video is written.
+
+    Args:
+        path: The path that was asked for; its suffix follows the encoder that
+            FFmpeg has.
+
+    Raises:
+        MissingLibraryError: If FFmpeg has none.
+    """
+    suffix, _ = _ENCODERS[first_encoder(_ENCODERS)]
+    return Path(path).with_suffix(suffix)
+
+
 @contextlib.contextmanager
 def video_writer(
     path: Path, rate: float, size: tuple[int, int]
@@ -150,7 +164,7 @@ def video_writer(
     """
     encoder = first_encoder(_ENCODERS)
     suffix, options = _ENCODERS[encoder]
-    path = path.with_suffix(suffix)
+    path = video_path(path)
     with (
         _files.replacing(path) as (part,),
         # The index goes first: a browser plays before all is loaded.

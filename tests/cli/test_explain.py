@@ -64,3 +64,12 @@ def test_without_a_name_it_explains_what_predict_answers(
 
 def test_the_methods_are_those_of_the_library():
     assert _explain.METHODS == METHODS
+
+
+def test_explain_writes_over_no_video_that_it_reads(video, tmp_path):
+    other = actors.write_clip(tmp_path / "a.why.mp4", "jump", size=(64, 80))
+    before = other.read_bytes()
+    done = run(video, str(other), "--out", str(tmp_path))
+    assert done.exit_code == 2
+    assert "would be lost" in " ".join(done.stderr.split())
+    assert other.read_bytes() == before

@@ -240,3 +240,26 @@ def test_an_svm_is_trained_on_features_and_measured(
         ).values()
     }
     assert row == (1, 4)
+
+
+def test_features_are_not_written_over_what_they_are_made_of(run, tmp_path):
+    packed = tmp_path / "wave" / "a.mp4.safetensors"
+    packed.parent.mkdir()
+    packed.write_bytes(b"frames and flow")
+    (tmp_path / "list.csv").write_text("path,label\nwave/a.mp4.safetensors,0\n")
+    command = ["features", "m", "--data", tmp_path / "list.csv"]
+    result = run(*command, "--tap", "rgb.pool", "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "would be lost" in " ".join(result.stderr.split())
+    assert packed.read_bytes() == b"frames and flow"
+
+
+@pytest.mark.parametrize("flags", [(), ("--detections",)])
+def test_a_measurement_does_not_replace_its_list(run, tmp_path, flags):
+    given = tmp_path / "metrics.json"
+    given.write_text('{"classes": ["a"], "items": []}')
+    command = ["evaluate", "m", "--data", given, "--out", tmp_path, *flags]
+    result = run(*command)
+    assert result.exit_code == 2
+    assert "would be lost" in " ".join(result.stderr.split())
+    assert "items" in given.read_text()

@@ -76,3 +76,12 @@ def test_a_window_needs_a_display(video, monkeypatch):
     result = run(video, "--window")
     assert result.exit_code == 2
     assert "There is no display here" in result.stderr
+
+
+def test_live_does_not_write_over_the_file_that_it_plays(video):
+    before = video.read_bytes()
+    for name in ("wave.mp4", "wave.avi"):
+        result = run(video, "--video", video.with_name(name))
+        assert result.exit_code == 2
+        assert "would be lost" in " ".join(result.stderr.split())
+    assert video.read_bytes() == before

@@ -362,3 +362,31 @@ def test_demo_draws_another_actor_when_no_seed_is_given(demo, monkeypatch):
     assert document["seed"] == 11
     assert document["truth"] in actors.CLASSES
     assert len(document["top"]) == 3
+
+
+@pytest.mark.parametrize(
+    "name, flags",
+    [
+        ("wave.annotated.mp4", ()),
+        ("wave.annotated.webm", ()),
+        ("wave.json", ("--no-video", "--resume")),
+        ("list.txt", ("--no-video", "--csv", "list.txt")),
+    ],
+)
+def test_predict_writes_over_no_file_that_it_reads(
+    video, tmp_path, monkeypatch, name, flags
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(video, "wave.mp4")
+    if name.endswith((".mp4", ".webm")):
+        shutil.copy(video, name)
+    else:
+        listed = {"items": [{"path": "wave.mp4", "label": 0}]}
+        text = json.dumps(listed) if "json" in name else "wave.mp4"
+        Path(name).write_text(text)
+    before = Path(name).read_bytes()
+    result = run("predict", "wave.mp4", name, *flags)
+    assert result.exit_code == 2
+    assert "would be lost" in " ".join(result.stderr.split())
+    assert Path(name).read_bytes() == before
+    assert not Path("wave.sheet.png").exists()

@@ -1,6 +1,8 @@
 """`detect`, `train --task tubes` and `evaluate --detections`."""
 
 import json
+import shutil
+from pathlib import Path
 
 import av
 import pytest
@@ -10,6 +12,8 @@ from tiny_detector import OPTIONS
 import keras_twostream as kts
 from keras_twostream import cli
 from keras_twostream.cli import _console, _detect
+from keras_twostream.detection.drawing import draw_tubes
+from keras_twostream.errors import SpecError
 
 
 def run(*words, status=0):
@@ -38,6 +42,20 @@ def test_detect_writes_json_and_a_video(folder, company, tmp_path):
     with av.open(file["video"]) as container:
         frames = sum(1 for _ in container.decode(video=0))
     assert frames == file["frames"]
+
+
+def test_detect_writes_over_no_file_that_it_reads(folder, company, tmp_path):
+    video = Path(shutil.copy(company[0].path, tmp_path / "a.mp4"))
+    boxes = tmp_path / "a.tubes.json"
+    boxes.write_text("boxes")
+    words = ("--model", f"local:{folder}", "--out", tmp_path)
+    result = run("detect", video, "--boxes", boxes, *words, status=2)
+    assert "would be lost" in " ".join(result.stderr.split())
+    assert boxes.read_text() == "boxes"
+    before = video.read_bytes()
+    with pytest.raises(SpecError, match="would be lost"):
+        draw_tubes(video, [], tmp_path / "a.avi", ["a"])
+    assert video.read_bytes() == before
 
 
 def test_a_tube_is_placed_where_it_begins(capsys, monkeypatch):

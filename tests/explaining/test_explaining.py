@@ -339,6 +339,21 @@ def test_an_explanation_shows_itself(why, tmp_path):
     assert sheet.read_bytes().startswith(b"\x89PNG")
 
 
+def test_no_picture_of_an_explanation_takes_the_place_of_its_video(
+    why, tmp_path
+):
+    video = tmp_path / "a.mp4"
+    video.write_bytes(b"the only copy")
+    reread = dataclasses.replace(why, source=str(video))
+    for write, name in (
+        (reread.save_video, "a.avi"),
+        (reread.save_sheet, "a.mp4"),
+    ):
+        with pytest.raises(SpecError, match="would be lost"):
+            write(tmp_path / name)
+    assert video.read_bytes() == b"the only copy"
+
+
 def test_the_video_has_every_frame(why, tmp_path):
     with av.open(str(why.save_video(tmp_path / "why.mp4"))) as container:
         assert sum(1 for _ in container.decode(video=0)) == 8

@@ -15,6 +15,7 @@ VIDEO_SUFFIXES = frozenset(
     ".mts .mxf .ogv .qt .rm .rmvb .ts .vob .webm .webp .wmv .y4m".split()
 )
 ANNOTATED = ".annotated"  # end of the stem of videos that `predict` draws
+_DRAWN = (ANNOTATED, ".tubes", ".why")  # those of `detect` and `explain`, too
 # A WebP image may be an animation, or one frame of many in a folder.
 _FRAME = re.compile(r"(?:img|image|frame|thumb)?[ _-]?\(?\d+\)?\.webp", re.I)
 # Notes, lists and files of downloaders and cameras often lie beside videos.
@@ -34,7 +35,7 @@ def is_video(name: str | os.PathLike[str]) -> bool:
     return (
         name.suffix.lower() in VIDEO_SUFFIXES
         and not _FRAME.fullmatch(name.name)
-        and not name.stem.endswith(ANNOTATED)
+        and not name.stem.endswith(_DRAWN)
         and not any(is_hidden(part) for part in name.parts)
     )
 
@@ -44,7 +45,7 @@ def is_passed_over(name: str) -> bool:
     path = Path(name)
     return (
         path.suffix.lower() not in _NOT_DATA
-        and not path.stem.endswith(ANNOTATED)
+        and not path.stem.endswith(_DRAWN)
         and not is_packed(name)
         and not is_video(name)
     )

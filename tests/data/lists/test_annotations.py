@@ -162,6 +162,8 @@ def test_what_systems_and_tools_leave_is_no_class(tmp_path):
         "A/1.mp4",
         "A/._1.mp4",
         "A/1.annotated.mp4",
+        "A/1.tubes.mp4",
+        "A/1.why.webm",
         "A/.1.annotated.part.mp4",
         "B/2.vob",
         "__MACOSX/A/._1.mp4",
