@@ -97,6 +97,25 @@ def check_seconds(name: str, value: Any) -> None:
         )
 
 
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """Refuse a value that is no whole number, or below the least.
+
+    Args:
+        name: The argument's name.
+        value: The value that the user gave.
+        least: The smallest number that makes sense.
+
+    Raises:
+        SpecError: If it is not as above.
+    """
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise SpecError(
+            f"`{name}` must be a whole number, {least} or more. "
+            f"Received: {name}={value!r}"
+        )
+
+
 def check_fields(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
     """Refuse names that are no fields.
 

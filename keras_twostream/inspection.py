@@ -158,13 +158,25 @@ def class_names(model: keras.Model, head: str | None = None) -> list[str]:
         SpecError: If the model names other classes than it has outputs.
         UnknownNameError: If there is no such head.
     """
-    output = _output_of(model, head)
-    tensors = model.output if output is None else model.output[output]
-    count = keras.tree.flatten(tensors)[0].shape[-1]
+    return stated_classes(model, head) or [
+        str(number) for number in range(_outputs(model, head))
+    ]
+
+
+def stated_classes(model: keras.Model, head: str | None = None) -> list[str]:
+    """Return the class names that a model was given; none where it has numbers.
+
+    Args:
+        model: A model of this library.
+        head: See `class_names`.
+
+    Raises:
+        SpecError: If the model names other classes than it has outputs.
+        UnknownNameError: If there is no such head.
+    """
+    output, count = _output_of(model, head), _outputs(model, head)
     names = _names_of(card(model), output, first=_output_of(model, None))
-    if not names:
-        return [str(number) for number in range(count)]
-    if len(names) != count:
+    if names and len(names) != count:
         raise SpecError(
             f"The model {model.name!r} has {count} outputs and names "
             f"{len(names)} classes: its head was changed. Say what its outputs "
@@ -172,6 +184,13 @@ def class_names(model: keras.Model, head: str | None = None) -> list[str]:
             "classes=[...]), or load the network with `classes=[...]`."
         )
     return list(names)
+
+
+def _outputs(model: keras.Model, head: str | None) -> int:
+    """Return the number of a head's classes."""
+    output = _output_of(model, head)
+    tensors = model.output if output is None else model.output[output]
+    return keras.tree.flatten(tensors)[0].shape[-1]
 
 
 def _output_of(model: keras.Model, head: str | None) -> str | None:

@@ -16,16 +16,19 @@ from keras_twostream.data import layouts
 from keras_twostream.data.cache import CacheFolder
 from keras_twostream.data.cutting.clip_sources import Views
 from keras_twostream.data.lists.annotations import Annotations, as_pairs
-from keras_twostream.data.lists.labels import check_labels, several
-from keras_twostream.data.source import Part
-from keras_twostream.errors import (
-    SpecError,
+from keras_twostream.data.lists.labels import (
+    check_labels,
+    class_numbers,
+    several,
 )
+from keras_twostream.data.source import Part
+from keras_twostream.errors import check_count
 from keras_twostream.folding import Folding, folds
 from keras_twostream.inspection import (
     check_whole_frames,
     class_names,
     clip_spec,
+    stated_classes,
 )
 from keras_twostream.scoring.engines import Engine, check_engine
 from keras_twostream.scoring.metrics import VideoScores, sweep
@@ -39,6 +42,8 @@ from keras_twostream.scoring.scorer import (
 from keras_twostream.scoring.view_batches import ViewReader
 from keras_twostream.spec import FUSED
 
+_CALL = "evaluate_videos(model, items)"
+
 
 class VideoEvaluator:
     """Evaluator that scores videos by the mean over their views.
@@ -49,8 +54,9 @@ class VideoEvaluator:
     Normalisation is folded into the layers before it (`deploy.folded`).
 
     Args:
-        items: An `Annotations`, or (path, label) pairs; a label is the number
-            of a class, -1 where it is not known, or a tuple of several.
+        items: An `Annotations`, whose classes are found by name where both
+            sides have names, or (path, label) pairs; a label is the number of
+            a class, -1 where it is not known, or a tuple of several.
         num_clips: N clips per video, None to cover it (protocol "dense").
         crops: M crops: "centre", "3-crop", "4-crop", "10-crop", "18-crop", or
             "whole" and "whole_mirrored", fully convolutional over the frame.
@@ -72,6 +78,9 @@ class VideoEvaluator:
         skipped: Dict from path to the reason, for videos that cannot be read;
             they are left out of the scores.
         engine: The engine asked for; after a call the one that was used.
+
+    Raises:
+        SpecError: If an argument is not as above.
     """
 
     def __init__(
@@ -90,8 +99,13 @@ class VideoEvaluator:
         engine: str = "auto",
     ) -> None:
         check_engine(engine)
+        check_count("batch_size", batch_size)
+        if workers is not None:
+            check_count("workers", workers)
         self._engine = self.engine = engine
-        self._items = as_pairs(items, "evaluate_videos(model, items)")
+        self._given, self._items = items, as_pairs(items, _CALL)
+        for path, label in self._items:
+            class_numbers(path, label)
         self._sources = [_source(path, cache) for path, _ in self._items]
         views = Views(num_clips, protocol, crops, bound=bound, step=step)
         self._reading = batch_size, views, workers
@@ -109,7 +123,7 @@ class VideoEvaluator:
 
         Raises:
             SpecError: If the model has several heads and `head` names none,
-                or a label is not the number of one of its classes.
+                or it lacks a class of the list.
             UnknownNameError: If the model has no such head.
             VideoError: If no video can be read.
         """
@@ -143,6 +157,8 @@ class VideoEvaluator:
             if self._reading[1].crops.startswith("whole"):
                 check_whole_frames(model)
             network = scorer(model, self._head)
+            names = stated_classes(model, self._head)
+            self._items = as_pairs(self._given, _CALL, names)
             paths = [path for path, _ in self._items]
             shown = [several(label) for _, label in self._items]
             check_labels(paths, shown, _class_count(network.output))
@@ -219,8 +235,8 @@ class VideoEvaluation(keras.callbacks.Callback):
         **options: Options of `VideoEvaluator`.
 
     Raises:
-        SpecError: If `every` is not 1 or more; when `fit` begins, if a label
-            is not the number of one of the model's classes.
+        SpecError: If an argument is not as above; when `fit` begins, if the
+            model lacks a class of the list.
 
     Example:
 
@@ -242,10 +258,7 @@ class VideoEvaluation(keras.callbacks.Callback):
         **options: Any,
     ) -> None:
         super().__init__()
-        if every < 1:
-            raise SpecError(
-                f"`every` must be 1 or more. Received: every={every!r}"
-            )
+        check_count("every", every)
         self._evaluator = VideoEvaluator(items, **options)
         # Weights that change each epoch would be folded each time.
         self._evaluator._fold = False

@@ -19,6 +19,7 @@ from keras_twostream.inspection import (
     card,
     class_names,
     clip_spec,
+    stated_classes,
     update_card,
 )
 from keras_twostream.scoring.plots import plot_curves
@@ -123,8 +124,9 @@ def train(
         model: A model of this library. It is compiled here; one whose streams
             have a loss each is trained through another model of its layers,
             which also fuses their scores.
-        items: An `Annotations`, or (path, label) pairs, to train on. Where
-            the model has several heads, a label is a dict from head to class
+        items: An `Annotations`, whose classes are found by name where both
+            sides have names, or (path, label) pairs, to train on. Where the
+            model has several heads, a label is a dict from head to class
             number, without the heads that the video has no label for.
         recipe: The training settings.
         out: The run's folder.
@@ -150,8 +152,9 @@ def train(
             videos or other settings, or the folder cannot be written.
     """
     call = "train(model, items, recipe, out)"
-    pairs = as_pairs(items, call)
-    held_out = as_pairs(validation, call) if len(validation) else []
+    names = [] if len(head_names(model)) > 1 else stated_classes(model)
+    pairs = as_pairs(items, call, names)
+    held_out = as_pairs(validation, call, names) if len(validation) else []
     settings = settings or RunSettings()
     run = _Run(model, recipe, Path(out), settings, announce, teacher)
     with _files.refused(out, WeightsError, _AGAIN):
@@ -302,6 +305,8 @@ class _Run:
             self.recipe,
             clip_spec(self.model),
             architecture=made.get("architecture"),
+            classes=made.get("classes"),
+            head_classes=made.get("head_classes"),
             **{
                 f"option.{k}": v for k, v in options.items() if k != "clip_spec"
             },

@@ -7,14 +7,14 @@ from foreign_layouts import moving_frames, true_fields, write_layout
 
 from keras_twostream import training
 from keras_twostream._opencv import cv2
-from keras_twostream.data import clips
+from keras_twostream.data import clips, read_annotations
 from keras_twostream.errors import (
     MissingLibraryError,
     SpecError,
     UnknownNameError,
     VideoError,
 )
-from keras_twostream.inspection import clip_spec
+from keras_twostream.inspection import clip_spec, update_card
 from keras_twostream.scoring import view_batches
 from keras_twostream.scoring.view_batches import ViewReader
 
@@ -292,8 +292,39 @@ def test_a_wrong_label_is_found_before_any_work(build, items):
     evaluation = training.VideoEvaluation([(items[0][0], 5)])
     with pytest.raises(SpecError, match="label 5"):
         evaluation.set_model(model)
-    with pytest.raises(SpecError, match="`every` must be 1 or more"):
-        training.VideoEvaluation(items, every=0)
+    for every in (0, "1", 1.5):
+        with pytest.raises(SpecError, match="`every` must be a whole number"):
+            training.VideoEvaluation(items, every=every)
+
+
+@pytest.mark.parametrize("label", ["jump", None, 0.5, True])
+def test_a_label_that_is_no_number_is_refused(label):
+    with pytest.raises(SpecError, match="must be the number of a class"):
+        training.VideoEvaluation([("a.mp4", label)])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"workers": -1}, {"batch_size": 1.5}, {"batch_size": 0}]
+)
+def test_counts_are_whole_numbers(wrong):
+    with pytest.raises(SpecError, match="must be a whole number, 1 or more"):
+        training.VideoEvaluation([("a.mp4", 0)], **wrong)
+
+
+def test_classes_of_a_list_are_found_by_name(build, video_folder):
+    videos = read_annotations(video_folder).take([0, 6])
+    model = build()
+    for classes, expected in (
+        (["stands", "slides"], [1, 0]),
+        (["slides", "stands"], [0, 1]),
+        (None, [0, 1]),  # the model has numbers
+    ):
+        update_card(model, classes=classes)
+        scores = training.evaluate_videos(model, videos, num_clips=1, workers=1)
+        assert scores.labels.tolist() == expected
+    update_card(model, classes=["runs", "stands"])
+    with pytest.raises(SpecError, match="does not know the classes slides"):
+        training.evaluate_videos(model, videos)
 
 
 def test_labels_of_numpy_are_labels(build, items):

@@ -12,8 +12,9 @@ from foreign_layouts import moving_frames, true_fields, write_layout
 
 import keras_twostream as kts
 from keras_twostream import training
+from keras_twostream.data import read_annotations
 from keras_twostream.errors import SpecError, WeightsError
-from keras_twostream.inspection import head_is_trained
+from keras_twostream.inspection import head_is_trained, update_card
 from keras_twostream.spec import ClipSpec
 from keras_twostream.training import RunSettings
 from keras_twostream.training._identity import difference, identity
@@ -230,6 +231,44 @@ def test_run_goes_on_with_its_videos_and_recipe_only(
         train(items, RECIPE.replace(learning_rate=0.5))
     with pytest.raises(WeightsError, match="other clip.temporal_stride"):
         train(items, temporal_stride=2)
+
+
+def test_a_run_s_classes_keep_their_names_and_order(
+    build, items, video_folder, tmp_path, monkeypatch
+):
+    """A renamed folder would give an output of a trained class its name."""
+    monkeypatch.setattr(_Run, "_fit", _save_at_once)
+
+    def train(*classes):
+        model = build()
+        update_card(model, classes=list(classes))
+        return _train(model, items, tmp_path)
+
+    train("slides", "stands")
+    train("slides", "stands")
+    with pytest.raises(WeightsError, match="other classes: .*'slides'"):
+        train("stands", "zz")
+
+
+def test_classes_of_a_list_are_found_by_name(
+    build, video_folder, tmp_path, monkeypatch
+):
+    shown = []
+    monkeypatch.setattr(_Run, "go", lambda run, *lists: shown.append(lists))
+    videos = read_annotations(video_folder)
+    model = build()
+    for classes, expected in (
+        (["stands", "slides"], [1] * 6 + [0] * 6),
+        (["slides", "stands"], [0] * 6 + [1] * 6),
+        (None, [0] * 6 + [1] * 6),
+    ):
+        update_card(model, classes=classes)
+        training.train(model, videos, RECIPE, tmp_path, validation=videos)
+        for pairs in shown.pop()[:2]:
+            assert [label for _, label in pairs] == expected
+    update_card(model, classes=["runs", "stands"])
+    with pytest.raises(SpecError, match="does not know the classes slides"):
+        training.train(model, videos, RECIPE, tmp_path)
 
 
 def test_videos_to_validate_on_are_part_of_a_run_s_identity():

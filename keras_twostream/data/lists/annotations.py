@@ -213,18 +213,23 @@ def _number_or_index(number: int, classes: Sequence[str]) -> str:
     )
 
 
-def as_pairs(items: Any, call: str) -> list[tuple[str, Any]]:
+def as_pairs(
+    items: Any, call: str, classes: Sequence[str] = ()
+) -> list[tuple[str, Any]]:
     """Return the (path, label) pairs of a data set given by the user.
 
     Args:
         items: An `Annotations`, or such pairs.
         call: A correct call, for errors, such as `train(model, items, ...)`.
+        classes: Names of the model's classes, where it has some: the labels
+            of an `Annotations` are numbers in their order.
 
     Raises:
-        SpecError: If it is anything else, or empty.
+        SpecError: If it is anything else, or empty, or has classes that the
+            model lacks.
     """
     if isinstance(items, Annotations):
-        pairs = items.pairs()
+        pairs = items.in_order_of(classes).pairs()
     else:
         if isinstance(items, str | os.PathLike):
             raise SpecError(

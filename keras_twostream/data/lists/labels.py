@@ -53,7 +53,9 @@ def label_array(
         SpecError: If a label is none of the classes; the message names the
             video.
     """
-    numbers = [_numbers(path, x) for path, x in zip(paths, labels, strict=True)]
+    numbers = [
+        class_numbers(path, x) for path, x in zip(paths, labels, strict=True)
+    ]
     check_labels(paths, numbers, classes or MOST_CLASSES)
     if not any(np.ndim(label) for label in labels):
         return np.array([one[0] for one in numbers], np.int32)
@@ -97,7 +99,12 @@ def numbers_in(classes: Sequence[str]) -> list[int | None]:
     ]
 
 
-def _numbers(path: str | os.PathLike[str], label: Any) -> list[int]:
+def class_numbers(path: str | os.PathLike[str], label: Any) -> list[int]:
+    """Return the class numbers of a label that a user gave, -1 included.
+
+    Raises:
+        SpecError: If it is neither a number nor a tuple of numbers.
+    """
     array = np.atleast_1d(np.asarray(label))
     if array.ndim > 1 or (array.size and array.dtype.kind not in "iu"):
         raise SpecError(
