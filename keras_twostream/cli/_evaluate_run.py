@@ -11,7 +11,10 @@ from keras_twostream.data import read_annotations
 from keras_twostream.data.lists.rows import header_of
 from keras_twostream.scoring.predicting import refuse_untrained
 from keras_twostream.scoring.reporting import FILES, report_on, save_scores
-from keras_twostream.training._lists import refuse_mixture
+from keras_twostream.training._lists import (
+    refuse_contradictions,
+    refuse_mixture,
+)
 
 WHICH_TO_MEASURE = (
     "Choose the one to measure with --subset, or the test part of a numbered "
@@ -36,6 +39,7 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
         label=_column(flags),
     )
     refuse_mixture(annotations, flags["data"], WHICH_TO_MEASURE)
+    refuse_contradictions(annotations, flags["data"])
     head = flags["head"]
     if head is None or inspection.card(model).get("head_classes"):
         names = inspection.class_names(model, head)

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -108,16 +109,19 @@ def read_lists(
             than two classes, or labels that are not known.
     """
     options: dict[str, Any] = {"format": list_format, "root": root}
+    subset = subset or (None if split is None else "train")
     if heads:
         columns = [name.strip() for name in heads.split(",")]
         lists = labels_of_heads(columns, data, subset=subset, **options)
         if val is None:
             return _held_out_of_heads(lists, val_share, recordings, seed)
+        if val == "test" and subset is not None:
+            val, options = data, {**options, "subset": "test"}
         other = labels_of_heads(columns, val, lists.heads, **options)
         return dataclasses.replace(lists, validation=other.train)
-    subset = subset or (None if split is None else "train")
     annotations = read_annotations(data, split=split, subset=subset, **options)
     refuse_mixture(annotations, data, WHICH_TO_TRAIN)
+    refuse_contradictions(annotations, data)
     classes = class_names(annotations)
     notes = _notes(annotations, data)
     if val is not None:
@@ -126,6 +130,7 @@ def read_lists(
         place, chosen = (data, chosen) if inside else (val, {})
         outside = read_annotations(place, **chosen, **options)
         refuse_mixture(outside, place, WHICH_TO_VALIDATE)
+        refuse_contradictions(outside, place)
         outside = outside.in_order_of(classes)
     else:
         groups = [recording(path, recordings) for path in annotations.paths]
@@ -149,6 +154,28 @@ def refuse_mixture(annotations: Annotations, place: str, advice: str) -> None:
     if len(annotations.subsets) > 1:
         names = ", ".join(annotations.subsets)
         raise SpecError(f"{place} holds several subsets: {names}. {advice}")
+
+
+def refuse_contradictions(annotations: Annotations, place: str) -> None:
+    """Refuse a list of one label each that gives a video two.
+
+    Raises:
+        SpecError: If a video, or a part of one, is there with two labels.
+    """
+    if annotations.several:
+        return
+    labels: dict[str, int] = {}
+    for path, label in annotations.pairs():
+        first = labels.setdefault(os.path.normpath(path), label)
+        if label != first:
+            names = annotations.classes or range(max(first, label) + 1)
+            both = [names[x] if x >= 0 else "none" for x in (first, label)]
+            raise SpecError(
+                f"{place} has {path} twice, with the labels {both[0]} and "
+                f"{both[1]}. Remove one; where the video shows both classes, "
+                "write both labels in one row: a|b in a CSV, a list in JSON. "
+                "Parts of it need their start and end."
+            )
 
 
 def recording(path: str, pattern: str) -> str:
@@ -236,9 +263,15 @@ def labels_of_heads(
     notes: dict[str, None] = {}
     for column in columns:
         annotations = read_annotations(place, label=column, **options)
+        advice = WHICH_TO_VALIDATE if heads else WHICH_TO_TRAIN
+        refuse_mixture(annotations, place, advice)
+        refuse_contradictions(annotations, f"The column {column} of {place}")
         if heads:
+            names[column] = heads[column]
             annotations = annotations.in_order_of(heads[column])
-        names[column] = class_names(annotations)
+        else:
+            names[column] = class_names(annotations)
+        annotations.check_labels(len(names[column]), unlabelled=True)
         notes |= dict.fromkeys(_notes(annotations, place))
         if annotations.several or len(names[column]) < 2:
             raise SpecError(

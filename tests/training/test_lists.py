@@ -188,3 +188,54 @@ def test_names_are_not_taken_for_the_numbers_of_another_list(tmp_path):
     val.write_text("path,label\nc.mp4,walk\n")
     with pytest.raises(SpecError, match="know the classes walk. It knows 0, 1"):
         _lists(data, val=str(val))
+
+
+def test_a_video_with_two_labels_contradicts_itself(tmp_path):
+    data = tmp_path / "list.csv"
+    data.write_text("path,label\na.mp4,run\nb.mp4,walk\n./a.mp4,walk\n")
+    with pytest.raises(SpecError, match=r"a\.mp4 twice, .* run and walk\. Rem"):
+        _lists(data)
+    train = tmp_path / "train.csv"
+    train.write_text("path,label\nc.mp4,run\nd.mp4,walk\n")
+    with pytest.raises(SpecError, match="list.csv has .* twice"):
+        _lists(train, val=str(data))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "a.mp4,run,0,1\na.mp4,walk,1,2\n",  # two parts
+        "a.mp4,run,,\na.mp4,run,,\nb.mp4,walk,,\n",
+        "a.mp4,run,,\na.mp4,walk,,\nb.mp4,run|walk,,\n",
+    ],
+)
+def test_a_video_may_be_there_twice(tmp_path, rows):
+    data = tmp_path / "list.csv"
+    data.write_text(f"path,label,start,end\n{rows}")
+    lists = _lists(data, val_share=0.0)
+    assert len(lists.train) == rows.count("\n")
+
+
+def _heads(path, rows):
+    path.write_text("\n".join(["path,motion,number,split", *rows]) + "\n")
+    return path
+
+
+def test_heads_keep_the_test_part_of_a_list_apart(tmp_path):
+    rows = ["a.mp4,run,0,train", "b.mp4,walk,1,train", "c.mp4,walk,1,test"]
+    data = _heads(tmp_path / "list.csv", rows)
+    with pytest.raises(SpecError, match="subsets: test, train. Choose"):
+        _lists(data, heads="motion,number")
+    lists = _lists(data, heads="motion,number", subset="train", val="test")
+    assert [Path(x).name for x, _ in lists.train] == ["a.mp4", "b.mp4"]
+    assert [labels for _, labels in lists.validation] == [
+        {"motion": 1, "number": 1}
+    ]
+    assert lists.heads["number"] == ("0", "1")
+
+
+def test_a_head_has_one_label_of_a_video(tmp_path):
+    rows = ["a.mp4,run,0,", "b.mp4,walk,1,", "a.mp4,run,1,"]
+    data = _heads(tmp_path / "list.csv", rows)
+    with pytest.raises(SpecError, match="column number .*twice, .* 0 and 1"):
+        _lists(data, heads="motion,number")

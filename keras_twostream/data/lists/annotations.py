@@ -365,10 +365,11 @@ def detect_format(path: Path) -> str:
 
 def _counts_or_labels(path: Path, first: str) -> str:
     return (
-        f"{path} has two numbers in every row, such as {first!r}: frames and "
-        "label, or two labels? Pass format='gluoncv' for 'path frames label', "
-        "or format='videos' where every video shows two classes (--format on "
-        "the command line)."
+        f"{path} has the same two or three numbers in every row, such as "
+        f"{first!r}: frames and label, start, end and label, or labels alone? "
+        "Pass format='gluoncv' for 'path frames label', or format='videos' "
+        "where every video shows several classes (--format on the command "
+        "line). Write parts as a CSV of path, start, end, label, in seconds."
     )
 
 

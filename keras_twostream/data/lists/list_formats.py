@@ -5,7 +5,7 @@ Fields are split from the right, since paths may hold spaces.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,25 @@ COLUMNS = {
         *("activity", "category", "target"),
     ),
     "split": ("split", "subset", "set", "partition"),
-    "start": ("start", "start_time", "time_start", "start_seconds", "begin"),
-    "end": ("end", "end_time", "time_end", "end_seconds", "stop"),
+    "start": (
+        *("start", "start_time", "time_start", "start_seconds", "begin"),
+        *("start_second", "start_sec", "start_s"),
+    ),
+    "end": (
+        *("end", "end_time", "time_end", "end_seconds", "stop"),
+        *("end_second", "end_sec", "end_s"),
+    ),
 }
+# Names of a part's limits that are not read, letters alone: "start_frame",
+# "tEnd", "begin (ms)"; and of both limits in one value.
+_LIMIT = re.compile(
+    r"(t|frame|time|clip|video|action|event|segment|shot)?"
+    r"(start|begin|end|stop|from|to|onset|first(?=frame)|last(?=frame))"
+    r"(t|f|frames?|time|timestamp|s|secs?|seconds?|ms|index|idx|number)?"
+)
+_BOTH_LIMITS = re.compile(r"(time)?(segment|interval|timestamp|range|window)s?")
+_POSITIVE = re.compile(r"[\d.:,]*[1-9][\d.:,]*\s*[a-z]*", re.I)
+_TWO_NUMBERS = re.compile(r"[\[(]*\d[\d.]*\s*[-,;: ]\s*\d[\d.]*[\])]*")
 _VIDEO_LINE = re.compile(r"(?P<path>.*\S\.\w+)(?P<labels>([\s,]+-?\d+)*)\s*$")
 _FRAMES_LINE = re.compile(r"(?P<path>.*?\S)(?P<numbers>\s+\d+(\s+-?\d+)+)\s*$")
 _JSON = {
@@ -50,7 +66,11 @@ _SEEN = 20  # lines of a list from which its format is detected
 
 def columns_of(line: str) -> dict[str, str]:
     """Return the header's names of known columns, by our names."""
-    present = header_of(line)
+    return known_among(header_of(line))
+
+
+def known_among(present: Collection[str]) -> dict[str, str]:
+    """Return the names that are known among some, by our names."""
     return {
         column: next(name for name in names if name in present)
         for column, names in COLUMNS.items()
@@ -66,14 +86,12 @@ def looks_like_videos(rows: Sequence[str]) -> bool:
 def counts_or_labels(rows: Sequence[str]) -> bool:
     """Return whether "path.ext 4 0" may mean frames and a label.
 
-    Every row has two numbers, as in GluonCV's lists, and as in a list in
-    which every video shows two classes.
+    Every row has two numbers, as in GluonCV's lists, or three, as with a start,
+    an end and a label; or every video shows as many classes.
     """
     matches = [_VIDEO_LINE.match(row) for row in rows]
-    return all(
-        match is not None and len(_numbers(match["labels"])) == 2
-        for match in matches
-    )
+    counts = {len(_numbers(x["labels"])) if x else 0 for x in matches}
+    return counts in ({2}, {3})
 
 
 def looks_like_rawframes(rows: Sequence[str]) -> bool:
@@ -81,6 +99,34 @@ def looks_like_rawframes(rows: Sequence[str]) -> bool:
     frames = [_FRAMES_LINE.match(row) for row in rows[:_SEEN]]
     has_suffix = any(match and _suffix(match["path"]) for match in frames)
     return bool(rows) and all(frames) and not has_suffix
+
+
+def refuse_limits(row: Mapping[str, Any], columns: Mapping[str, str]) -> None:
+    """Refuse a row whose part of a video is given in a way that is not read.
+
+    Args:
+        row: Values by the names of columns, in lower case.
+        columns: Names that are read, by ours.
+
+    Raises:
+        SpecError: If another name is that of a start or an end.
+    """
+    if row.get(columns.get("end", "")) not in (None, ""):
+        return
+    for name, value in row.items():
+        if name not in columns.values() and _is_limit(name, str(value)):
+            raise SpecError(
+                f"has {name} {value}, which is not read: the whole video would "
+                "be. Write the part in seconds, as start and end; or remove "
+                f"{name} where the file is cut already."
+            )
+
+
+def _is_limit(name: str, value: str) -> bool:
+    name = re.sub(r"[^a-z]", "", name)
+    if _BOTH_LIMITS.fullmatch(name):
+        return bool(_TWO_NUMBERS.fullmatch(value))
+    return bool(_LIMIT.fullmatch(name) and _POSITIVE.fullmatch(value))
 
 
 # === Readers ===
@@ -163,7 +209,7 @@ def read_json(request: Request) -> Listing:
     """Read our JSON, {"classes": [...], "items": [{"path", "label", ...}]}.
 
     A label is a class name, a number from 0, or a list of them. An item may
-    also have "split", "start" and "end".
+    also have "split", "start" and "end", and names them as a table may.
     """
     path = request.path
     with explained(
@@ -181,7 +227,18 @@ def read_json(request: Request) -> Listing:
 
 def _json_row(number: int, row: Any) -> tuple[int, dict[str, Any]]:
     with explained(f"item {number}"):
-        label = row.get("label")
+        row = {name.lower(): value for name, value in row.items()}
+        columns = known_among(row)
+        refuse_limits(row, columns)
+        values = {
+            column: row[columns[column]] if column in columns else None
+            for column in COLUMNS
+        }
+        if "path" not in columns:
+            raise SpecError(
+                f"needs a path: one of {', '.join(COLUMNS['path'])}."
+            )
+        label = values.pop("label")
         labels = label if isinstance(label, list) else [label]
         wrong = [
             one
@@ -190,11 +247,8 @@ def _json_row(number: int, row: Any) -> tuple[int, dict[str, Any]]:
         ]
         if wrong:
             raise SpecError(f"has the label {wrong[0]!r}, no name or number.")
-        return number, {
-            **{name: row.get(name) for name in ("split", "start", "end")},
-            "path": row["path"],
-            "labels": [one for one in labels if one not in (None, "")],
-        }
+        values["labels"] = [one for one in labels if one not in (None, "")]
+        return number, values
 
 
 def read_csv(request: Request) -> Listing:
@@ -214,7 +268,11 @@ def read_csv(request: Request) -> Listing:
                 f"{', '.join(COLUMNS[column])}. Received: "
                 f"{numbered[0][1] if numbered else 'an empty file'}"
             )
-    rows = [(n, _csv_row(row, columns)) for n, row in table(path)]
+    rows = parse_rows(
+        path,
+        [(n, (n, row)) for n, row in table(path)],
+        lambda row: (row[0], _csv_row(row[1], columns)),
+    )
     return _ours(request, _numbers_or_names(rows), "line")
 
 
@@ -231,6 +289,7 @@ def _column(request: Request, numbered: Sequence[tuple[int, str]]) -> str:
 
 
 def _csv_row(row: dict[str, str], columns: dict[str, str]) -> dict[str, Any]:
+    refuse_limits(row, columns)
     values: dict[str, Any] = {
         column: row[name] or None for column, name in columns.items()
     }

@@ -7,6 +7,10 @@ from pathlib import Path
 
 from keras_twostream.data.lists.files import videos_in
 from keras_twostream.data.lists.items import Item, Listing, Request
+from keras_twostream.data.lists.list_formats import (
+    known_among,
+    refuse_limits,
+)
 from keras_twostream.data.lists.rows import lines, parse_rows, table
 from keras_twostream.errors import SpecError
 
@@ -130,12 +134,17 @@ def read_kinetics(request: Request) -> Listing:
     numbers = {name: number for number, name in enumerate(classes)}
     stems = _files_by_stem(request.videos)
 
+    columns = known_among(rows[0][1]) if rows else {}
+
     def item(row: dict[str, str]) -> Item | None:
-        subset, label = row.get("split") or None, row.get("label") or ""
+        refuse_limits(row, columns)
+        ours = {column: row[name] for column, name in columns.items()}
+        subset, label = ours.get("split") or None, row.get("label") or ""
         if request.subset and subset != request.subset:
             return None
         labels = (numbers[label],) if label else ()
-        return Item(_kinetics_file(row, label, stems), labels, subset)
+        file = _kinetics_file({**row, **ours}, label, stems)
+        return Item(file, labels, subset)
 
     items = parse_rows(path, rows, item)
     return Listing([x for x in items if x is not None], classes, request.videos)
@@ -152,8 +161,8 @@ def _kinetics_file(
     """Return the row's file in `stems`, or its usual name."""
     if not row["youtube_id"]:
         raise SpecError("has no youtube_id.")
-    start = int(float(row.get("time_start") or 0))
-    end = int(float(row.get("time_end") or 0))
+    start = int(float(row.get("start") or 0))
+    end = int(float(row.get("end") or 0))
     candidates = [
         pattern.format(label=folder, id=row["youtube_id"], start=start, end=end)
         for folder in (label, label.replace(" ", "_"))

@@ -1,5 +1,6 @@
 """A list that is damaged or means two things is refused, and says where."""
 
+import csv
 import json
 import os
 import random
@@ -146,7 +147,11 @@ def write(path, text):
             '{"items": [{"path": 3, "label": 1}]}',
             "item 1: needs the path",
         ),
-        ("l.json", '{"items": [{"label": 1}]}', "item 1 cannot be .*'path'"),
+        (
+            "l.json",
+            '{"items": [{"label": 1}]}',
+            "item 1: needs a path: one",
+        ),
         (
             "l.json",
             (
@@ -209,7 +214,7 @@ def test_a_pipe_is_no_list(tmp_path):
 def test_lists_that_were_once_misread_are_refused(shared):
     faults = shared.parent / "faults"
     for name, message in {
-        "gluon3.txt": "frames and label, or two labels",
+        "gluon3.txt": "frames and label, start, end and label",
         "commas.csv": "line 2: 3 fields",
         "commas_kin.csv": "line 2: 6 fields",
         "mixed.csv": "mixes numbers",
@@ -235,6 +240,83 @@ def test_intervals_in_a_table_are_parts(tmp_path):
     ]
     assert annotations.files == [f"{tmp_path}/{x}.mp4" for x in "aab"]
     assert annotations.labels == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("start_time", "end_time"),
+        ("Begin", "Stop"),
+        ("time_start", "time_end"),
+        ("start_sec", "end_sec"),
+    ],
+)
+def test_intervals_have_the_same_names_in_every_list(tmp_path, names):
+    rows = [("a.mp4", 0, 2.5, "run"), ("a.mp4", 2.5, 4, "walk")]
+    header = ("video", *names, "class")
+    lines = [",".join(map(str, row)) for row in [header, *rows]]
+    items = [dict(zip(header, row, strict=True)) for row in rows]
+    for listed in (
+        write(tmp_path / "l.csv", "\n".join(lines)),
+        write(tmp_path / "l.tsv", "\n".join(lines).replace(",", "\t")),
+        write(tmp_path / "l.json", json.dumps({"items": items})),
+    ):
+        annotations = read_annotations(listed)
+        assert annotations.paths == [
+            f"{tmp_path}/a.mp4#t=0,2.5",
+            f"{tmp_path}/a.mp4#t=2.5,4",
+        ]
+        assert annotations.labels == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"start_frame": 10, "end_frame": 50},
+        {"t_start": 0, "t_end": "1.5 s"},
+        {"First Frame": 3},
+        {"segment": "[1.5, 4]"},
+        {"stopTime": "00:01:02"},
+    ],
+)
+def test_intervals_that_are_not_read_are_refused(tmp_path, limits):
+    with open(tmp_path / "l.csv", "w", newline="") as file:
+        table = csv.DictWriter(file, ["path", "label", *limits])
+        table.writeheader()
+        table.writerow({"path": "a.mp4", "label": "x", **limits})
+    item = {"path": "a.mp4", "label": "x", **limits}
+    write(tmp_path / "l.json", json.dumps({"items": [item]}))
+    name = next(x.lower() for x, value in limits.items() if value)
+    for listed, place in (("l.csv", "line 2"), ("l.json", "item 1")):
+        with pytest.raises(SpecError, match=f"{place}: has .*{name[-4:]}.* is"):
+            read_annotations(tmp_path / listed)
+    whole = {"path": "a.mp4", "label": "x", "start": 0, "end": 2, **limits}
+    write(tmp_path / "l.json", json.dumps({"items": [whole]}))
+    assert read_annotations(tmp_path / "l.json").items[0].end == 2
+
+
+def test_other_columns_are_no_intervals(tmp_path):
+    header = "path,label,gender,segment_id,end_date,bus_stop,from,start_frame"
+    row = "a.mp4,x,3,4,2019-01-02,5th avenue,Anna,"
+    listed = write(tmp_path / "l.csv", f"{header}\n{row}\n")
+    assert read_annotations(listed).items[0].end is None
+
+
+def test_three_numbers_in_every_row_may_be_an_interval(tmp_path):
+    listed = write(tmp_path / "l.txt", "a.mp4 0 50 3\na.mp4 50 90 1\n")
+    with pytest.raises(SpecError, match="start, end and label, or labels"):
+        read_annotations(listed)
+    assert read_annotations(listed, "videos").labels[1] == (50, 90, 1)
+
+
+def test_kinetics_reads_limits_by_their_other_names(tmp_path):
+    header = "label,youtube_id,start,end,subset"
+    listed = write(tmp_path / "l.csv", f"{header}\nrun,abc,1,11,val\n")
+    (item,) = read_annotations(listed, subset="val").items
+    assert item.path == "run/abc_000001_000011.mp4"
+    write(listed, "label,youtube_id,start_frame\nrun,abc,30\n")
+    with pytest.raises(SpecError, match="line 2: has start_frame 30"):
+        read_annotations(listed)
 
 
 def test_intervals_of_cvat_are_parts(tmp_path, video):
