@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_twostream.data import Annotations, read_annotations
+from keras_twostream.data.cache.packed_file import PACKED_SUFFIX
 from keras_twostream.data.lists.files import in_words
 from keras_twostream.data.source import Part
 from keras_twostream.errors import SpecError
@@ -181,9 +182,10 @@ def refuse_contradictions(annotations: Annotations, place: str) -> None:
 def recording(path: str, pattern: str) -> str:
     """Return the recording of a video: the pattern's first group in its name.
 
-    A video that the pattern does not match is a recording of its own.
+    A video that the pattern does not match is a recording of its own; its
+    packed file is the same recording.
     """
-    file = Path(Part.of(path).path)
+    file = Path(Part.of(path).path.removesuffix(PACKED_SUFFIX))
     match = re.search(pattern, file.stem)
     if match is None or match[1] is None:
         return str(file)

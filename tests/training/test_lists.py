@@ -45,6 +45,12 @@ def test_whole_recordings_are_held_out(tmp_path):
     assert not groups[0] & groups[1]
 
 
+def test_a_packed_file_is_of_its_video_s_recording():
+    for pattern in ("(g01)", r"^(.+)_c\d+$", "^(x)$"):
+        names = ("a/v_g01_c01.mp4", "a/v_g01_c01.mp4.safetensors")
+        assert len({recording(name, pattern) for name in names}) == 1
+
+
 def test_recordings_of_one_name_in_two_folders_are_two():
     names = {recording(f"{folder}/v_g01_c01.mp4", "(g01)") for folder in "ab"}
     assert names == {"a/g01", "b/g01"}

@@ -3,14 +3,16 @@
 import collections
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from keras_twostream.data.cache import addresses
 from keras_twostream.data.cache.contract import Contract
 from keras_twostream.data.cache.folder import CacheFolder
+from keras_twostream.data.cache.packed_file import is_packed
 from keras_twostream.data.cache.packing import pack_video
 from keras_twostream.data.cache.source import PackedSource
+from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
 
 
@@ -30,7 +32,8 @@ class PackedStore:
         contract: Contract of the cache.
 
     Raises:
-        SpecError: If the cache was made for other clips.
+        SpecError: If the cache was made for other clips, or the videos lie
+            in its folder.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class PackedStore:
         videos: Sequence[str],
     ) -> None:
         self._folder, self._spec = CacheFolder(folder), spec
+        refuse_among(folder, videos)
         self.contract = self._folder.contract() or Contract.of(spec)
         self.contract.check(spec, str(folder))
         self._folder.agree(self.contract)
@@ -83,6 +87,43 @@ class PackedStore:
         taken = self._folder.packed_path(name).exists()
         # Another data set's video has that name: use the whole path.
         return whole_name(video) if taken else name
+
+
+def refuse_among(
+    place: str | os.PathLike, videos: Iterable[str | os.PathLike]
+) -> None:
+    """Refuse a cache in a folder that its videos lie in.
+
+    Reading that folder would count each video twice, once as a video and once
+    packed; and a cache in a class's folder would hide the class.
+
+    Args:
+        place: The cache, a path or URL.
+        videos: Paths or URLs; packed files may lie in it.
+
+    Raises:
+        SpecError: If one of the videos lies in the cache's folder, or deeper.
+    """
+    cache = _resolved(place)
+    folders = {
+        os.path.dirname(os.fspath(video)): video
+        for video in videos
+        if not is_packed(video)
+    }
+    for folder, video in folders.items():
+        if f"{_resolved(folder)}/".startswith(f"{cache.rstrip('/')}/"):
+            raise SpecError(
+                f"{place} cannot be a cache: {video} lies in it, and would "
+                "count twice there, as a video and packed. Choose a folder "
+                "that holds no videos."
+            )
+
+
+def _resolved(place: str | os.PathLike) -> str:
+    """Return a path without links, or a URL, with forward slashes."""
+    if addresses.is_remote(place):
+        return os.fspath(place).rstrip("/")
+    return Path(os.path.realpath(os.path.expanduser(place))).as_posix()
 
 
 def common_folder(videos: Sequence[str | os.PathLike]) -> Path:

@@ -10,7 +10,7 @@ from keras_twostream.data.cache import addresses
 from keras_twostream.data.cache.contract import Contract
 from keras_twostream.data.cache.folder import CacheFolder, Entry
 from keras_twostream.data.cache.remote_folder import open_folder
-from keras_twostream.data.cache.store import root_of
+from keras_twostream.data.cache.store import refuse_among, root_of
 from keras_twostream.data.extraction import processes, ray_cluster, work
 from keras_twostream.data.extraction.jobs import (
     Job,
@@ -101,8 +101,8 @@ def extract(
         A `Summary`: videos done, and failures with their reasons.
 
     Raises:
-        SpecError: If there is no video, or `out` has another contract or
-            cannot be written.
+        SpecError: If there is no video, or `out` holds the videos, has
+            another contract or cannot be written.
         MissingLibraryError: If Ray or fsspec is needed and not installed.
         WeightsError: If the weights of learned flow cannot be fetched.
 
@@ -111,6 +111,7 @@ def extract(
     """
     check_choice("engine", engine, ENGINES)
     jobs = _find(source, root, format)
+    refuse_among(addresses.without_file(out), [job.video for job in jobs])
     _fetch_flow(contract)
     folder = open_folder(addresses.without_file(out))
     roots = {root_of(job.video, job.name) for job in jobs}

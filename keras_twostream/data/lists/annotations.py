@@ -8,14 +8,14 @@ import collections
 import dataclasses
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_twostream._printing import check_names
-from keras_twostream.data.cache.packed_file import is_packed
+from keras_twostream.data.cache.packed_file import PACKED_SUFFIX, is_packed
 from keras_twostream.data.lists import list_formats, split_formats
 from keras_twostream.data.lists.cvat import read_cvat
 from keras_twostream.data.lists.files import (
@@ -401,6 +401,7 @@ def read_folder(request: Request) -> Listing:
     if not classes:
         raise SpecError(_no_classes(root, passed_over))
     _check_subsets(root, classes)
+    _check_packed(root, {x for name in classes for x in data[name]})
     items = [
         Item(str(path.relative_to(root)), (label,))
         for label, name in enumerate(classes)
@@ -455,6 +456,23 @@ def _check_subsets(root: Path, classes: Sequence[str]) -> None:
             "classes. All are read as classes; if that is wrong, pass "
             "subset= with one of them.",
             stacklevel=4,
+        )
+
+
+def _check_packed(root: Path, data: Collection[Path]) -> None:
+    """Refuse videos beside their packed files: each would count twice."""
+    videos = (path for path in data if not is_packed(path))
+    twice = [
+        video
+        for video in videos
+        if video.with_name(video.name + PACKED_SUFFIX) in data
+    ]
+    if twice:
+        raise SpecError(
+            f"{root} holds {len(twice)} of its videos twice, as they are and "
+            f"packed, such as {min(twice)} and {min(twice).name}"
+            f"{PACKED_SUFFIX}. Move the packed files, which end in "
+            f"{PACKED_SUFFIX}, to a folder of their own."
         )
 
 

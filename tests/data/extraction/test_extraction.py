@@ -50,6 +50,24 @@ def test_a_second_run_does_nothing_twice(videos, tmp_path):
     assert content(tmp_path) == before
 
 
+@pytest.mark.parametrize("out", ["", "class1", "..", "../linked/class0"])
+def test_no_cache_is_where_its_videos_are(videos, tmp_path, out):
+    (tmp_path / "linked").symlink_to(videos)
+    place = tmp_path / out[3:] if "linked" in out else videos / out
+    before = sorted(videos.rglob("*"))
+    with pytest.raises(SpecError, match=r"lies in it.*holds no videos"):
+        extract(videos, place, CONTRACT, workers=1)
+    assert sorted(videos.rglob("*")) == before
+
+
+def test_a_cache_may_be_a_new_folder_among_videos(tmp_path):
+    (tmp_path / "a").mkdir()
+    write_video(tmp_path / "a" / "1.mp4", numbered_frames(3))
+    out = tmp_path / "a" / "cache"
+    assert len(extract(tmp_path, out, CONTRACT, workers=1).done) == 1
+    assert extract(tmp_path, out, CONTRACT, workers=1).present == 1
+
+
 def test_missing_weights_of_flow_end_a_run_before_its_first_video(
     videos, tmp_path, monkeypatch
 ):

@@ -42,6 +42,8 @@ def test_a_file_url_is_a_path(videos, undisturbed, tmp_path):
 
 
 def test_videos_behind_a_url_fill_a_cache_behind_a_url(memory, undisturbed):
+    with pytest.raises(SpecError, match="holds no videos"):
+        extract("memory://videos", "memory://videos/", CONTRACT)
     summary = extract("memory://videos", "memory://out", CONTRACT)
     assert summary.failed == {}
     assert summary.out == "memory://out"

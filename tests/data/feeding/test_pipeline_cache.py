@@ -64,6 +64,15 @@ def test_training_fills_the_cache_with_missing_videos(items, tmp_path):
     assert_close(first, batches(items))
 
 
+def test_no_cache_is_filled_where_its_videos_are(items, tmp_path):
+    folder = items[0][0].parent
+    (tmp_path / "link").symlink_to(folder)
+    for place in (folder, folder.parent, tmp_path / "link"):
+        with pytest.raises(SpecError, match="holds no videos"):
+            video_dataset(items, SPEC, 2, cache=place)
+    assert not list(folder.rglob("*.safetensors"))
+
+
 def test_the_second_epoch_only_reads(items, tmp_path, monkeypatch):
     out = tmp_path / "cache"
     first = batches(items, cache=out)

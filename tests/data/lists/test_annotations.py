@@ -179,6 +179,15 @@ def test_what_systems_and_tools_leave_is_no_class(tmp_path):
     assert [item.path for item in packed.items] == ["A/1.mp4.safetensors"]
 
 
+def test_a_video_beside_its_packed_file_is_not_counted_twice(tmp_path):
+    for name in ("A/1.mp4", "A/1.mp4.safetensors", "B/2.mp4.safetensors"):
+        write(tmp_path / name, "x")
+    with pytest.raises(SpecError, match=r"twice.*A/1.mp4 and 1.mp4.safetens"):
+        read_annotations(tmp_path)
+    (tmp_path / "A/1.mp4").rename(tmp_path / "A/3.mp4")  # another's
+    assert len(read_annotations(tmp_path)) == 3
+
+
 @pytest.mark.parametrize("other", ["splits/a.txt", ".cache/wave/a.mp4"])
 def test_subsets_are_known_beside_other_folders(tmp_path, other):
     for name in ("Train/wave/a.mp4", "val/wave/b.mp4", other):
