@@ -216,13 +216,31 @@ def read_json(request: Request) -> Listing:
         f"{path} must hold {{'classes': [...], 'items': [{{'path': ..., "
         "'label': ...}]}, and"
     ):
-        content = json.loads(text_of(path))
+        content = json.loads(text_of(path), object_pairs_hook=_unique)
         if not isinstance(content, Mapping):
             raise SpecError(f"holds {type(content).__name__}")
         kept = {name: content[name] for name in _JSON if name in content}
         content = check(kept, _JSON, path, SpecError)
         rows = [_json_row(n, row) for n, row in enumerate(content["items"], 1)]
-    return _ours(request, rows, "item", content.get("classes") or ())
+    classes = content.get("classes") or ()
+    if not classes:
+        rows = _numbers_or_names(rows, digits=_has_numbers(rows))
+    return _ours(request, rows, "item", classes)
+
+
+def _has_numbers(rows: Sequence[tuple[int, dict[str, Any]]]) -> bool:
+    """Return whether a class is a number, and not a text of digits."""
+    labels = (label for _, row in rows for label in row["labels"])
+    return any(isinstance(label, int) and label != -1 for label in labels)
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON, whose names must differ."""
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise SpecError(f"has {twice!r} twice in one object. Remove one.")
+    return dict(pairs)
 
 
 def _json_row(number: int, row: Any) -> tuple[int, dict[str, Any]]:
@@ -238,6 +256,7 @@ def _json_row(number: int, row: Any) -> tuple[int, dict[str, Any]]:
             raise SpecError(
                 f"needs a path: one of {', '.join(COLUMNS['path'])}."
             )
+        values["split"] = _subset(values["split"])
         label = values.pop("label")
         labels = label if isinstance(label, list) else [label]
         wrong = [
@@ -249,6 +268,15 @@ def _json_row(number: int, row: Any) -> tuple[int, dict[str, Any]]:
             raise SpecError(f"has the label {wrong[0]!r}, no name or number.")
         values["labels"] = [one for one in labels if one not in (None, "")]
         return number, values
+
+
+def _subset(value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | None):
+        raise SpecError(
+            f"has the split {value!r}. Write the name of one subset, such as "
+            '"train".'
+        )
+    return None if value is None else str(value)
 
 
 def read_csv(request: Request) -> Listing:
@@ -299,13 +327,23 @@ def _csv_row(row: dict[str, str], columns: dict[str, str]) -> dict[str, Any]:
 
 
 def _numbers_or_names(
-    rows: list[tuple[int, dict[str, Any]]],
+    rows: list[tuple[int, dict[str, Any]]], digits: bool = True
 ) -> list[tuple[int, dict[str, Any]]]:
-    """Convert a column of labels to numbers if all are numbers."""
-    texts = {label for _, row in rows for label in row["labels"]}
-    if all(re.fullmatch(r"-?\d{1,18}", text) for text in texts):
-        for _, row in rows:
-            row["labels"] = [int(label) for label in row["labels"]]
+    """Convert labels to numbers if all are numbers; "-1" is always one.
+
+    Args:
+        rows: Numbered rows.
+        digits: Whether a text of digits may be a number.
+    """
+    texts = {str(label) for _, row in rows for label in row["labels"]}
+    numbers = digits and all(
+        re.fullmatch(r"-?\d{1,18}", text) for text in texts
+    )
+    for _, row in rows:
+        row["labels"] = [
+            int(label) if numbers or label == "-1" else label
+            for label in row["labels"]
+        ]
     return rows
 
 
@@ -344,7 +382,7 @@ def _refuse_mixed(
     first: dict[bool, tuple[int, Any]] = {}
     for number, row in rows:
         for label in row["labels"]:
-            if label not in (-1, "-1"):
+            if label != -1:
                 is_number = bool(re.fullmatch(r"\d+", str(label)))
                 first.setdefault(is_number, (number, label))
     if len(first) == 2:

@@ -198,6 +198,62 @@ def test_numbers_and_names_may_be_related_by_classes(tmp_path):
     assert read_annotations(listed).labels == [1, 0]
 
 
+def json_list(path, *labels, **more):
+    items = [{"path": f"{n}.mp4", "label": x} for n, x in enumerate(labels)]
+    return write(path, json.dumps({"items": items, **more}))
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "numbers"),
+    [
+        ([0, "1", "2"], (), [0, 1, 2]),
+        ([2, "10", [0]], (), [2, 10, 0]),
+        (["2", "10", "0"], ("0", "10", "2"), [2, 1, 0]),  # texts are names
+        (["2", "10", -1], ("10", "2"), [1, 0, -1]),
+        (["b", "-1", "a"], ("a", "b"), [1, -1, 0]),
+        ([0, "-1", "1"], (), [0, -1, 1]),
+    ],
+)
+def test_digits_in_json_are_numbers_beside_numbers(
+    tmp_path, labels, classes, numbers
+):
+    read = read_annotations(json_list(tmp_path / "l.json", *labels))
+    assert (read.classes, read.labels) == (classes, numbers)
+
+
+def test_minus_one_among_names_is_no_class(tmp_path):
+    listed = write(tmp_path / "l.csv", "path,label\na.mp4,run\nb.mp4,-1\n")
+    read = read_annotations(listed)
+    assert (read.classes, read.labels) == (("run",), [0, -1])
+
+
+def test_a_name_in_json_is_there_once(tmp_path):
+    listed = write(
+        tmp_path / "l.json",
+        '{"items": [{"path": "a", "label": 0, "label": 1}]}',
+    )
+    with pytest.raises(SpecError, match="has 'label' twice in one object"):
+        read_annotations(listed)
+
+
+@pytest.mark.parametrize("split", [["train"], {"a": 1}, True, 1.5])
+def test_a_split_is_a_name(tmp_path, split):
+    item = {"path": "a.mp4", "label": 0, "split": split}
+    listed = write(tmp_path / "l.json", json.dumps({"items": [item]}))
+    with pytest.raises(SpecError, match="item 1: has the split"):
+        read_annotations(listed)
+
+
+def test_splits_of_numbers_are_chosen_as_in_a_table(tmp_path):
+    items = [
+        {"path": "a.mp4", "label": 0, "split": 1},
+        {"path": "b.mp4", "label": 1, "split": "x"},
+    ]
+    listed = write(tmp_path / "l.json", json.dumps({"items": items}))
+    assert read_annotations(listed).subsets == ["1", "x"]
+    assert read_annotations(listed, subset="1").labels == [0]
+
+
 def test_names_that_move_a_terminals_cursor_are_refused(tmp_path):
     listed = write(tmp_path / "l.csv", "path,label\na.mp4,run\x1b[2J\n")
     with pytest.raises(SpecError, match=r"control char.*'run\\x1b\[2J'"):
