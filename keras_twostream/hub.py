@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_twostream._printing import check_names
+from keras_twostream import inspection
 from keras_twostream.errors import SpecError, UnknownNameError, WeightsError
 from keras_twostream.pretrained import WeightSpec, _loading, _saving, _select
 from keras_twostream.registry import model_entry
@@ -104,17 +104,19 @@ def save_pretrained(
 
     Raises:
         SpecError: If the model has no stream input of this library, or was
-            not built by a registered architecture.
-        WeightsError: If the model's card no longer fits its layers, the dtype
-            is not one of the two, or the disk refuses.
+            not built by a registered architecture, or `metrics` or `datasets`
+            is no list.
+        WeightsError: If a fact is no value of JSON, the model's card no longer
+            fits its layers, the dtype is not one of the two, or the disk
+            refuses.
     """
     facts = {
         "license": license,
         "data_terms": data_terms,
         "origin": origin,
         "base": base,
-        "metrics": [dict(row) for row in metrics],
-        "datasets": list(datasets),
+        "metrics": [dict(row) for row in _rows("metrics", metrics)],
+        "datasets": _rows("datasets", datasets),
         "note": note,
     }
     folder = Path(folder).expanduser()
@@ -136,7 +138,7 @@ def state_metrics(
         WeightsError: If there is no such folder, its config is wrong, or the
             disk refuses.
     """
-    facts = {"metrics": [dict(row) for row in metrics]}
+    facts = {"metrics": [dict(row) for row in _rows("metrics", metrics)]}
     _saving.state_facts(Path(folder).expanduser(), facts)
 
 
@@ -213,21 +215,19 @@ def push_to_hub(
 
 
 def _count(classes: Sequence[str], num_classes: int | None) -> int:
-    if isinstance(classes, str):
-        raise SpecError(
-            f"`classes` must be a list of names. Received: classes={classes!r}"
-        )
-    check_names(classes, "a class")
-    if len(set(classes)) != len(classes):
-        raise SpecError(
-            f"`classes` must be distinct names. Received: {list(classes)}"
-        )
-    if num_classes not in (None, len(classes)):
+    count = len(inspection.checked_classes(classes))
+    if num_classes not in (None, count):
         raise SpecError(
             "`num_classes` must be the number of `classes`; leave it out. "
-            f"Received: num_classes={num_classes}, {len(classes)} classes"
+            f"Received: num_classes={num_classes}, {count} classes"
         )
-    return len(classes)
+    return count
+
+
+def _rows(name: str, rows: Any) -> list[Any]:
+    if isinstance(rows, str | Mapping) or not isinstance(rows, Sequence):
+        raise SpecError(f"`{name}` must be a list. Received: {name}={rows!r}")
+    return list(rows)
 
 
 def _folder_of(model: str | Path) -> Path:

@@ -4,7 +4,7 @@ The answers come from the config of the model's `StreamInput` layers, which
 survives `.keras` saving, cloning, nesting and deep copies.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -112,15 +112,41 @@ def update_card(
             `head_classes`, a dict from head to its class names.
 
     Raises:
-        SpecError: If a class name is empty or holds control characters.
+        SpecError: If class names are no list, not distinct, or one is empty or
+            holds control characters.
     """
-    check_names(changes.get("classes") or (), "a class")
-    for names in (changes.get("head_classes") or {}).values():
-        check_names(names, "a class")
+    if changes.get("classes") is not None:
+        changes["classes"] = checked_classes(changes["classes"])
+    if changes.get("head_classes"):
+        changes["head_classes"] = {
+            head: checked_classes(names)
+            for head, names in changes["head_classes"].items()
+        }
     for layer in stream_layers(model).values():
         layer.card = {**layer.card, **changes}
         if head_trained is not None:
             layer.mark(_heads(model) if head_trained else ())
+
+
+def checked_classes(classes: Any) -> list[str]:
+    """Return the class names that a user gave, as a list.
+
+    Args:
+        classes: The names.
+
+    Raises:
+        SpecError: If they are no list, not distinct, or one is empty or holds
+            control characters.
+    """
+    if isinstance(classes, str) or not isinstance(classes, Iterable):
+        raise SpecError(
+            f"`classes` must be a list of names. Received: classes={classes!r}"
+        )
+    names = [str(name) for name in classes]
+    check_names(names, "a class")
+    if len(set(names)) != len(names):
+        raise SpecError(f"`classes` must be distinct names. Received: {names}")
+    return names
 
 
 def keep_card(model: keras.Model, copy: keras.Model) -> None:

@@ -194,6 +194,28 @@ def test_classes_are_as_many_as_outputs(model):
         inspection.class_names(changed)
 
 
+@pytest.mark.parametrize(
+    ("classes", "words"),
+    [
+        ("abc", "must be a list of names"),
+        (3, "must be a list of names"),
+        (["wave", "sit", "wave"], "must be distinct"),
+        (["wave", " ", "sit"], "is empty"),
+    ],
+)
+def test_a_card_s_classes_are_distinct_names(model, classes, words):
+    for changes in ({"classes": classes}, {"head_classes": {"a": classes}}):
+        with pytest.raises(SpecError, match=words):
+            inspection.update_card(model, **changes)
+
+
+def test_a_card_takes_names_of_any_sequence():
+    model = small_model()
+    inspection.update_card(model, classes=np.array(["a", "b", "c"]))
+    assert inspection.class_names(model) == ["a", "b", "c"]
+    assert type(inspection.card(model)["classes"][0]) is str
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_head_that_diverged_is_not_trained(value):
     model = small_model()

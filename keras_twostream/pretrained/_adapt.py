@@ -73,9 +73,15 @@ def cross_modality(
         (..., channels, outputs).
 
     Raises:
-        WeightsError: If `how` is none of these.
+        WeightsError: If `how` or the shape is none of these.
     """
     check_choice("how", how, CROSSINGS, WeightsError)
+    if np.ndim(kernel) < 2 or channels < 1:
+        raise WeightsError(
+            "`cross_modality` takes a kernel (..., inputs, outputs) and one "
+            f"channel or more. Received: shape {np.shape(kernel)}, "
+            f"channels={channels}"
+        )
     inputs = kernel.shape[-2]
     if how == "mean":
         mean = kernel.mean(axis=-2, keepdims=True, dtype=np.float64)

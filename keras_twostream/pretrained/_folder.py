@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from keras_twostream import _schema
 from keras_twostream._printing import is_printable, printable
 from keras_twostream.errors import WeightsError
@@ -88,11 +90,31 @@ def config_text(path: Path, values: Mapping[str, Any]) -> str:
         values: Fields of the config.
 
     Raises:
-        WeightsError: If a field is unknown, missing or of a wrong type.
+        WeightsError: If a field is unknown, missing or of a wrong type, or
+            holds what JSON has not, such as NaN.
     """
     _schema.check(values, _FIELDS, path)
     _refuse_controls(values, path)
-    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    try:
+        text = json.dumps(
+            values,
+            indent=2,
+            ensure_ascii=False,
+            allow_nan=False,
+            default=_of_numpy,
+        )
+    except (TypeError, ValueError) as error:
+        raise WeightsError(
+            f"{path} cannot hold these facts: {error}. Give texts, finite "
+            "numbers and lists of them."
+        ) from error
+    return text + "\n"
+
+
+def _of_numpy(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{value!r} is no value of JSON")
 
 
 def spec_of_config(

@@ -11,6 +11,7 @@ from keras_twostream.inspection import (
     card,
     head_layers,
     keep_card,
+    stated_classes,
     stream_layers,
 )
 from keras_twostream.pretrained import cross_modality, inflate
@@ -56,11 +57,13 @@ def copy_stream(
     """
     _check_options(source, target)
     theirs = {layer.name: layer for layer in source.layers if layer.weights}
-    heads = head_layers(target)
+    heads, same_classes = head_layers(target), _same_classes(source, target)
     copied = []
     for layer in _stream_layers(target, stream):
         other = _counterpart(layer.name, stream, from_stream, theirs)
         if other is None:
+            continue
+        if layer.name in heads and not same_classes:
             continue
         values = _fitted_weights(other, layer)
         if [value.shape for value in values] == weight_shapes(layer):
@@ -80,6 +83,15 @@ def copy_stream(
             f"{', '.join(stream_layers(source))}."
         )
     return copied
+
+
+def _same_classes(source: keras.Model, target: keras.Model) -> bool:
+    """Return whether heads mean the same, unless their sizes differ."""
+    try:
+        theirs, ours = (stated_classes(model) for model in (source, target))
+    except SpecError:  # a source of another library, or several heads
+        return True
+    return not (ours and theirs) or ours == theirs
 
 
 def _check_options(source: keras.Model, target: keras.Model) -> None:

@@ -107,6 +107,8 @@ def test_folding_gamma_changes_no_response():
         (lambda: inflate(KERNEL, 3, "mean"), "one of average, centre, ident"),
         (lambda: inflate(KERNEL[0], 3), r"shape \(3, 3, 5\), time=3"),
         (lambda: cross_modality(KERNEL, 4, "sum"), "one of mean, tile, cycl"),
+        (lambda: cross_modality(KERNEL, -1), "one channel or more.*-1"),
+        (lambda: cross_modality(KERNEL[0, 0, 0], 4), r"outputs.*shape \("),
     ],
 )
 def test_wrong_adaptations_are_named(call, text):

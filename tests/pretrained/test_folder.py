@@ -75,6 +75,31 @@ def test_half_precision_halves_the_file(trained, folder, tmp_path):
 
 
 @pytest.mark.agnostic
+def test_facts_may_be_numbers_of_numpy(trained, tmp_path):
+    rows = [{"name": "top1", "value": np.float32(0.5), "dataset": "x"}]
+    hub.save_pretrained(trained, tmp_path, metrics=rows)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["metrics"][0]["value"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("facts", "error", "words"),
+    [
+        ({"metrics": [{"value": np.nan}]}, WeightsError, "not JSON compliant"),
+        ({"metrics": [{"value": {1}}]}, WeightsError, "no value of JSON"),
+        ({"metrics": None}, SpecError, "`metrics` must be a list"),
+        ({"metrics": {"value": 1}}, SpecError, "`metrics` must be a list"),
+        ({"datasets": "ucf101"}, SpecError, "`datasets` must be a list"),
+    ],
+)
+def test_facts_that_a_file_cannot_hold_are_refused(
+    trained, tmp_path, facts, error, words
+):
+    with pytest.raises(error, match=words):
+        hub.save_pretrained(trained, tmp_path, **facts)
+    assert not (tmp_path / "config.json").exists()
+
+
 def test_another_class_count_gets_a_fresh_head_and_says_so(folder, caplog):
     model = kts.load(f"local:{folder}", num_classes=5)
     assert model.output_shape == (None, 5)

@@ -7,6 +7,7 @@ import pytest
 import keras_twostream as kts
 from keras_twostream import training
 from keras_twostream.errors import WeightsError
+from keras_twostream.inspection import update_card
 from keras_twostream.training import _streams
 
 pytestmark = pytest.mark.portable
@@ -32,6 +33,17 @@ def test_streams_start_from_another_run(build):
 def test_a_head_for_other_classes_is_left(build):
     names = training.copy_stream(build(5, streams=("rgb",)), build(), "rgb")
     assert "rgb_fc" not in names and "rgb_conv1" in names
+
+
+@pytest.mark.parametrize(
+    ("classes", "copied"),
+    [(["wave", "jump"], True), (["jump", "wave"], False), (None, True)],
+)
+def test_a_head_for_classes_of_other_names_is_left(build, classes, copied):
+    source, target = build(streams=("rgb",)), build()
+    update_card(source, classes=["wave", "jump"])
+    update_card(target, classes=classes)
+    assert ("rgb_fc" in training.copy_stream(source, target, "rgb")) == copied
 
 
 def test_a_stream_that_is_not_there_is_refused(build):
