@@ -176,6 +176,12 @@ def test_no_picture_takes_the_place_of_its_video(tmp_path, monkeypatch, name):
     assert [path.name for path in tmp_path.iterdir()] == ["z.mp4"]
 
 
+def test_pictures_of_frames_between_0_and_1_are_not_black(tmp_path):
+    with pytest.raises(SpecError, match=r"frames \* 255"):
+        predicted().save_sheet(tmp_path / "a.png", source=frames() / 255)
+    assert not (tmp_path / "a.png").exists()
+
+
 def test_pictures_without_the_frames_say_what_is_missing(tmp_path):
     with pytest.raises(SpecError, match="source="):
         predicted().save_sheet(tmp_path / "a.png")

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_twostream._frames import checked_frames
 from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.flow import _opencv_flow
 from keras_twostream.flow._camera import without_camera
-from keras_twostream.flow._frames import checked, to_grey
+from keras_twostream.flow._frames import to_grey
 from keras_twostream.spec import FLOW_ALGORITHMS
 
 _Solver = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -53,10 +54,10 @@ def compute(
     Example:
         >>> flow.compute(frames, algorithm="dis", preset="fast")
     """
-    frames = np.asarray(frames)
-    start = np.arange(max(len(frames) - 1, 0) if frames.ndim else 0)
+    frames = checked_frames(frames, grey=True)
+    start = np.arange(max(len(frames) - 1, 0))
     pairs = np.stack([start, start + 1], axis=-1)
-    return compute_pairs(frames, pairs, algorithm, **parameters)
+    return _of_pairs(frames, pairs, algorithm, parameters)
 
 
 def compute_pairs(
@@ -82,9 +83,21 @@ def compute_pairs(
         SpecError: If frames, pairs, algorithm or parameters are not as above.
         WeightsError: If RAFT's weights cannot be fetched or verified.
     """
+    frames = checked_frames(frames, grey=True)
+    return _of_pairs(frames, pairs, algorithm, parameters)
+
+
+def _of_pairs(
+    frames: np.ndarray,
+    pairs: np.ndarray,
+    algorithm: str,
+    parameters: dict[str, Any],
+) -> np.ndarray:
+    """Return the flow of `compute_pairs`, from checked frames."""
     warped = parameters.pop("warped", False)
     solve = _solver(algorithm, parameters)
-    frames = checked(frames)
+    if frames.dtype != np.uint8:
+        frames = frames.astype(np.float32)
     pairs = _check_pairs(pairs, len(frames))
     shape = (*pairs.shape[:-1], *frames.shape[1:3], 2)
     if not pairs.size:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from keras_twostream import flow
+from keras_twostream._frames import as_bytes, checked_frames
 from keras_twostream.data.cutting.kept_flow import Album
 from keras_twostream.data.video import reading, resizing
 from keras_twostream.flow._colour import fast_speed
@@ -37,6 +38,7 @@ def footage(
 
     Raises:
         VideoError: If the file cannot be read.
+        SpecError: If frames have another shape, type or range.
     """
     rate, frames = rate_of(source, spec), _frames(source, spec)
     shown = _Shown()
@@ -74,24 +76,24 @@ def rate_of(source: str | os.PathLike | np.ndarray, spec: ClipSpec) -> float:
     """Return the frames per second of `footage`."""
     if spec.frame_rate is not None:
         return spec.frame_rate
-    if isinstance(source, np.ndarray):
-        return 25.0
-    return reading.probe(source).fps
+    if isinstance(source, str | os.PathLike):
+        return reading.probe(source).fps
+    return 25.0
 
 
 def length_of(source: str | os.PathLike | np.ndarray, spec: ClipSpec) -> int:
     """Return the number of frames of `footage`."""
-    if isinstance(source, np.ndarray):
-        return len(source)
-    return reading.count_frames(source, spec.frame_rate)
+    if isinstance(source, str | os.PathLike):
+        return reading.count_frames(source, spec.frame_rate)
+    return len(source)
 
 
 def _frames(
     source: str | os.PathLike | np.ndarray, spec: ClipSpec
 ) -> Iterator[np.ndarray]:
-    if isinstance(source, np.ndarray):
-        return iter(source.astype(np.uint8, copy=False))
-    return reading.iter_frames(source, rate=spec.frame_rate)
+    if isinstance(source, str | os.PathLike):
+        return reading.iter_frames(source, rate=spec.frame_rate)
+    return iter(as_bytes(checked_frames(source)))
 
 
 def on_dark(image: np.ndarray) -> np.ndarray:

@@ -131,11 +131,17 @@ def test_bad_pairs_are_refused(pairs, message):
         (np.full((2, 8, 8, 3), 300.0), "values 0..255.*300"),
         (np.full((2, 8, 8, 3), np.nan), "values 0..255.*nan"),
         (np.zeros((2, 8, 8, 3), bool), "dtype=bool"),
+        (np.zeros((8, 9, 3), np.uint8), "looks like a single image"),
+        (np.zeros((8, 9, 4), np.uint8), "looks like a single image"),
+        (np.zeros((8, 9, 1), np.uint8), "looks like a single image"),
+        ([np.zeros((8, 9)), np.zeros((8, 8))], "one array, all of one size"),
     ],
 )
 def test_bad_frames_are_refused(frames, message):
     with pytest.raises(SpecError, match=message):
         flow.compute(frames)
+    with pytest.raises(SpecError, match=message):
+        flow.compute_pairs(frames, [[0, 1]])
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from keras_twostream._frames import as_bytes, checked_frames
 from keras_twostream.data import layouts
 from keras_twostream.data.cache import PackedSource
 from keras_twostream.data.cache.packed_file import is_packed
@@ -198,19 +199,17 @@ class ArraySource(Source):
         spec: The clip.
 
     Raises:
-        SpecError: If the frames have another shape or type.
+        SpecError: If the frames have another shape, type or range.
     """
 
     def __init__(self, frames: np.ndarray, spec: ClipSpec) -> None:
-        frames = np.asarray(frames)
-        if frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
+        frames = checked_frames(frames)
+        if not len(frames):
             raise SpecError(
-                "Frames must be a (T, H, W, 3) array, RGB, 0..255. "
+                "There is no frame. Give at least one. "
                 f"Received: shape={frames.shape}"
             )
-        if frames.dtype != np.uint8:
-            frames = _as_bytes(frames)
-        self._all, self._spec = frames, spec
+        self._all, self._spec = as_bytes(frames), spec
         self.frames, self.rate = len(frames), spec.frame_rate
 
     def read(self, indices: np.ndarray) -> np.ndarray:
@@ -275,16 +274,3 @@ def check_source(path: str, opener: Opener, look_inside: bool) -> None:
         reading.check_readable(file)
     else:
         opening.check_file(file)
-
-
-def _as_bytes(frames: np.ndarray) -> np.ndarray:
-    low, high = float(frames.min()), float(frames.max())
-    finite = np.isfinite(low) and np.isfinite(high)
-    in_one = frames.dtype.kind == "f" and 0 < high <= 1
-    if not finite or low < 0 or high > 255 or in_one:
-        raise SpecError(
-            "Frames must hold values 0..255. "
-            f"Received: values from {low:g} to {high:g}. Multiply frames "
-            "in 0..1 by 255."
-        )
-    return np.rint(frames).astype(np.uint8)

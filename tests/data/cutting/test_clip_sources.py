@@ -192,3 +192,12 @@ def test_frames_that_are_not_0_to_255():
         clips(frames / 255.0, SPEC)
     with pytest.raises(SpecError, match=r"\(T, H, W, 3\) array"):
         clips(frames[0], SPEC)
+    with pytest.raises(SpecError, match="Give at least one"):
+        clips(frames[:0], SPEC)
+
+
+@pytest.mark.parametrize("kind", ["?", "c16", "O", "U3", "M8[s]"])
+def test_frames_of_other_types_are_refused(kind):
+    frames = moving_frames().astype("i8").astype(kind)
+    with pytest.raises(SpecError, match=r"dtype=.*astype\('uint8'\)"):
+        clips(frames, SPEC)

@@ -1,0 +1,79 @@
+"""Frames in memory: one check of what a user gives, for clips and for flow."""
+
+from typing import Any
+
+import numpy as np
+
+from keras_twostream.errors import SpecError
+
+_NARROWEST = 5  # columns of grey frames; a last axis of 1 to 4 is channels
+
+
+def checked_frames(frames: Any, *, grey: bool = False) -> np.ndarray:
+    """Return frames as an array, if their shape, type and values are right.
+
+    Args:
+        frames: (T, H, W, 3) RGB, uint8 or float or integer values 0..255.
+        grey: Whether (T, H, W) grey frames are right, too.
+
+    Returns:
+        The frames, in the type that they have.
+
+    Raises:
+        SpecError: If they are not as above.
+    """
+    array = _array(frames)
+    _check_shape(array, grey)
+    if array.dtype.kind not in "fui":
+        raise SpecError(
+            "Frames must be uint8, or float or integer values 0..255. "
+            f"Received: dtype={array.dtype}. Convert them: "
+            "`frames.astype('uint8')`, times 255 where they are True or False."
+        )
+    if array.dtype != np.uint8 and array.size:
+        _check_values(array)
+    return array
+
+
+def as_bytes(frames: np.ndarray) -> np.ndarray:
+    """Return checked frames as uint8, rounded."""
+    if frames.dtype == np.uint8:
+        return frames
+    return np.rint(frames).astype(np.uint8)
+
+
+def _array(frames: Any) -> np.ndarray:
+    try:
+        return np.asarray(frames)
+    except (TypeError, ValueError) as error:
+        raise SpecError(
+            f"Frames must be one array, all of one size: {error}"
+        ) from error
+
+
+def _check_shape(frames: np.ndarray, grey: bool) -> None:
+    rgb = frames.ndim == 4 and frames.shape[-1] == 3
+    one = frames.ndim == 3 and frames.shape[-1] < _NARROWEST
+    grey_too = grey and frames.ndim == 3 and not one
+    if (rgb or grey_too) and 0 not in frames.shape[1:]:
+        return
+    others = f", or (T, H, W), grey, {_NARROWEST} pixels wide or more"
+    raise SpecError(
+        f"Frames must be a (T, H, W, 3) array, RGB{others * grey}. "
+        f"Received: shape={frames.shape}"
+        + ", which looks like a single image: stack several."
+        * one
+    )
+
+
+def _check_values(frames: np.ndarray) -> None:
+    low, high = float(frames.min()), float(frames.max())
+    in_one = frames.dtype.kind == "f" and low >= 0 and 0 < high <= 1
+    if low >= 0 and high <= 255 and not in_one:
+        return
+    raise SpecError(
+        "Frames must hold values 0..255. "
+        f"Received: values from {low:g} to {high:g}"
+        + ", which look like 0..1: if so, pass `frames * 255`."
+        * in_one
+    )
