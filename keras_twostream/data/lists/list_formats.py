@@ -298,7 +298,7 @@ def read_csv(request: Request) -> Listing:
             )
     rows = parse_rows(
         path,
-        [(n, (n, row)) for n, row in table(path)],
+        [(n, (n, row)) for n, row in table(path, columns.values())],
         lambda row: (row[0], _csv_row(row[1], columns)),
     )
     return _ours(request, _numbers_or_names(rows), "line")

@@ -4,10 +4,11 @@ import codecs
 import contextlib
 import csv
 import io
+import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from keras_twostream.data.lists.files import VIDEO_SUFFIXES
 from keras_twostream.errors import SpecError, TwoStreamError
@@ -138,39 +139,63 @@ def header_of(line: str) -> list[str]:
     return [name.strip().strip('"').lower() for name in names]
 
 
-def table(path: Path) -> list[tuple[int, dict[str, str]]]:
+def table(
+    path: Path, once: Collection[str] = ()
+) -> list[tuple[int, dict[str, str]]]:
     """Return the rows of a CSV file with a header, by their lines.
 
     The delimiter is a comma, a semicolon or a tab, according to the header.
     Names are in lower case, and missing fields of a short row are empty.
 
+    Args:
+        path: The file.
+        once: Names that the header may hold once.
+
     Raises:
-        SpecError: If a row has more fields than the header.
+        SpecError: If a row has more fields than the header, or a quote that
+            its line does not close, or a name stands twice.
     """
-    text = text_of(path).lstrip()
-    first = text.splitlines()[0] if text else ""
-    header = header_of(first)
-    reader = csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter=_delimiter(first),
-        skipinitialspace=True,
-    )
+    text = io.StringIO(text_of(path), newline=None)
+    numbered = [(n, line) for n, line in enumerate(text, 1) if line.strip()]
+    first = numbered[0][1].rstrip("\n") if numbered else ""
+    header, delimiter = header_of(first), _delimiter(first)
+    twice = [name for name in once if header.count(name) > 1]
+    if twice:
+        raise SpecError(
+            f"{path} has two columns {twice[0]!r}. Rename or remove one."
+        )
     rows = []
-    with explained(str(path)):
-        for fields in reader:
-            if reader.line_num == 1 or not any(fields):
-                continue
-            if len(fields) > len(header):
-                raise SpecError(
-                    f"{path}, line {reader.line_num}: {len(fields)} fields, "
-                    f"and the header has {len(header)}. A value that holds a "
-                    'comma is written in quotes: "running, fast".'
-                )
-            fields += [""] * (len(header) - len(fields))
-            values = (field.strip() for field in fields)
-            row = dict(zip(header, values, strict=True))
-            rows.append((reader.line_num, row))
+    for number, line in numbered[1:]:
+        fields = _fields(line.rstrip("\n"), delimiter, f"{path}, line {number}")
+        if len(fields) > len(header):
+            raise SpecError(
+                f"{path}, line {number}: {len(fields)} fields, and the header "
+                f"has {len(header)}. A value that holds a comma is written in "
+                'quotes: "running, fast".'
+            )
+        fields += [""] * (len(header) - len(fields))
+        if any(fields):
+            row = dict(zip(header, map(str.strip, fields), strict=True))
+            rows.append((number, row))
     return rows
+
+
+def _fields(line: str, delimiter: str, place: str) -> list[str]:
+    """Return the fields of a line; spaces may follow a quote."""
+    if '"' not in line:
+        return line.split(delimiter)
+    options: Any = {"skipinitialspace": True, "strict": True}
+    with contextlib.suppress(csv.Error):
+        return next(csv.reader([line], delimiter=delimiter, **options))
+    line = re.sub(rf'" +(?={delimiter}|$)', '"', line)
+    try:
+        return next(csv.reader([line], delimiter=delimiter, **options))
+    except csv.Error as error:
+        raise SpecError(
+            f"{place}: a quote is not closed in its line ({error}). Close it, "
+            "or remove it. A value stands in one line, and a quote within a "
+            'quoted one is doubled: "the ""big"" jump".'
+        ) from error
 
 
 def _delimiter(line: str) -> str:

@@ -129,7 +129,8 @@ def read_kinetics(request: Request) -> Listing:
     Classes are in alphabetical order. Downloaders name the files in several
     ways: the existing one is used.
     """
-    path, rows = request.path, table(request.path)
+    path = request.path
+    rows = table(path, ("label", "youtube_id"))
     classes = sorted({row["label"] for _, row in rows if row.get("label")})
     numbers = {name: number for number, name in enumerate(classes)}
     stems = _files_by_stem(request.videos)

@@ -178,6 +178,50 @@ def test_frames_and_label_are_not_taken_for_two_labels(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        ('a.mp4,x,"oops\nb.mp4,y,\nc.mp4,z,"ok"\nd.mp4,x,\n', 2),
+        ('a.mp4,x,\nb.mp4,y,"oops\nc.mp4,z,"\n', 3),
+        ('a.mp4,x,\n\nb.mp4,y,"oops', 4),
+        ('a.mp4,"x"y,\n', 2),
+    ],
+)
+@pytest.mark.parametrize("delimiter", ",;\t")
+def test_a_quote_that_its_line_leaves_open_is_named(
+    tmp_path, rows, line, delimiter
+):
+    text = f"path,label,note\n{rows}".replace(",", delimiter)
+    listed = write(tmp_path / "l.csv", text)
+    with pytest.raises(SpecError, match=f"line {line}: a quote is not closed"):
+        read_annotations(listed)
+    text = text.replace("path", "youtube_id", 1)
+    with pytest.raises(SpecError, match=f"line {line}: a quote is not closed"):
+        read_annotations(write(listed, text))
+
+
+def test_quotes_that_close_are_read(tmp_path):
+    rows = (
+        'path , label,note\r\n"a, 1.mp4" , "run, ""fast""" ,5" wide\r\n'
+        'b.mp4,"walk" \r\n,,\r\n"c.mp4","","say ""hi"" , ok"\r\n'
+    )
+    read = read_annotations(write(tmp_path / "l.csv", rows))
+    assert [item.path for item in read.items] == ["a, 1.mp4", "b.mp4", "c.mp4"]
+    assert read.classes == ('run, "fast"', "walk")
+    assert read.labels == [0, 1, -1]
+
+
+@pytest.mark.parametrize(
+    "header", ["path,label,Label", "path,path,label", "youtube_id,label,label"]
+)
+def test_a_column_of_a_list_is_there_once(tmp_path, header):
+    listed = write(tmp_path / "l.csv", f"{header}\na.mp4,x,y\n")
+    with pytest.raises(SpecError, match="two columns '(label|path)'. Rename"):
+        read_annotations(listed)
+    write(listed, "path,label,note,note\na.mp4,x,1,2\n")
+    assert read_annotations(listed).classes == ("x",)
+
+
+@pytest.mark.parametrize(
     "header", ["Path,Label", "path , label", "video,class", "FileName;Action"]
 )
 def test_common_headers_are_read(tmp_path, header):
