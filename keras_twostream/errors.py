@@ -116,6 +116,36 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
         )
 
 
+def check_number(
+    name: str,
+    value: Any,
+    low: float = 0.0,
+    high: float = math.inf,
+    *,
+    ends: bool = False,
+) -> None:
+    """Refuse a value that is no finite number between two.
+
+    Args:
+        name: The argument's name.
+        value: The value that the user gave.
+        low: The lower end.
+        high: The upper end.
+        ends: Whether the ends themselves will do.
+
+    Raises:
+        SpecError: If it is not as above.
+    """
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if number and math.isfinite(value):
+        if low < value < high or (ends and value in (low, high)):
+            return
+    words = f"be {low:g} or more" if ends else f"be greater than {low:g}"
+    if high < math.inf:
+        words = f"lie between {low:g} and {high:g}"
+    raise SpecError(f"`{name}` must {words}. Received: {name}={value!r}")
+
+
 def check_fields(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
     """Refuse names that are no fields.
 

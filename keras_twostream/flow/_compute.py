@@ -95,6 +95,7 @@ def _of_pairs(
 ) -> np.ndarray:
     """Return the flow of `compute_pairs`, from checked frames."""
     warped = parameters.pop("warped", False)
+    check_choice("warped", warped, (False, True))
     solve = _solver(algorithm, parameters)
     if frames.dtype != np.uint8:
         frames = frames.astype(np.float32)

@@ -7,7 +7,12 @@ y2, ...; L is 1 for a single field.
 import numpy as np
 
 from keras_twostream._opencv import cv2
-from keras_twostream.errors import SpecError, check_choice
+from keras_twostream.errors import (
+    SpecError,
+    check_choice,
+    check_count,
+    check_number,
+)
 from keras_twostream.spec import BOTH_WAYS, STACKINGS, TRAJECTORIES
 
 _ENCODED = {8: np.uint8, 16: np.uint16}
@@ -30,12 +35,18 @@ def encode(flow: np.ndarray, bound: float = 20.0, bits: int = 8) -> np.ndarray:
         uint8 or uint16 array of the same shape.
 
     Raises:
-        SpecError: If `bound` or `bits` is not as above.
+        SpecError: If `bound` or `bits` is not as above, or the flow has no
+            value (NaN) somewhere.
     """
     levels_to_pixels(bound, bits)  # refuses a bad encoding
     top = 2**bits - 1
     # Counted from the middle, so that rest lies there for every bound.
     levels = np.asarray(flow, np.float64) * (top / (2 * bound)) + top / 2
+    if np.isnan(levels).any():
+        raise SpecError(
+            f"The flow is NaN at {np.isnan(levels).sum()} of {levels.size} "
+            "places, which no level means. Set them to 0, or compute it again."
+        )
     return np.clip(np.rint(levels), 0, top).astype(_ENCODED[bits])
 
 
@@ -89,7 +100,7 @@ def levels_to_pixels(
         >>> step, first = flow.levels_to_pixels(bound=20.0)
         >>> pixels = image.astype("float32") * step + first
     """
-    _check_bound(bound)
+    check_number("bound", bound)
     if bits not in _ENCODED:
         raise SpecError(f"`bits` must be 8 or 16. Received: bits={bits!r}")
     upper = 2 ** (bits - 1)
@@ -126,8 +137,13 @@ def resize(flow: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
     Returns:
         (..., height, width, 2L) float32.
+
+    Raises:
+        SpecError: If the field or the size is not as above.
     """
     flow = _check_field(flow)
+    for name, side in zip(("height", "width"), size, strict=True):
+        check_count(name, side)
     height, width, channels = flow.shape[-3:]
     shrinks = size[0] * size[1] < height * width
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
@@ -274,13 +290,6 @@ def _neighbours(
     lower = np.floor(place)
     start = lower.astype(np.intp)
     return start, np.minimum(start + 1, size - 1), place - lower
-
-
-def _check_bound(bound: float) -> None:
-    if not bound > 0:
-        raise SpecError(
-            f"`bound` must be greater than 0. Received: bound={bound!r}"
-        )
 
 
 def _check_field(flow: np.ndarray) -> np.ndarray:

@@ -13,12 +13,16 @@ import numpy as np
 from keras_twostream._opencv import cv2
 from keras_twostream.errors import (
     MissingLibraryError,
+    SpecError,
     check_choice,
+    check_count,
+    check_number,
 )
 
 DIS_PRESETS = ("ultrafast", "fast", "medium")
 # Pixels of a side below which OpenCV's DIS reads beyond its images.
 _SMALLEST = {"ultrafast": 32, "fast": 32, "medium": 16}
+_SHARPEST = 0.3  # px of `poly_sigma`; below, OpenCV finds no motion at all
 
 
 class _PerThread(threading.local):
@@ -91,15 +95,26 @@ def farneback(
         following: (H, W) uint8 grey image.
         pyramid_scale: Size of a pyramid level relative to the one below it.
         levels: Number of pyramid levels.
-        window: Pixels over which displacement is averaged.
+        window: Pixels over which displacement is averaged, 2 or more.
         iterations: Iterations at each level.
         poly_n: Pixels of the neighbourhood a polynomial is fitted to.
-        poly_sigma: Pixels of the Gaussian that weights it.
+        poly_sigma: Pixels of the Gaussian that weights it, 0.3 or more.
         gaussian: Whether the window is a Gaussian instead of a box.
 
     Returns:
         (H, W, 2) float32 flow in pixels.
+
+    Raises:
+        SpecError: If a parameter makes no sense. OpenCV gives no motion, or
+            no number, for most such parameters.
     """
+    counts = {"levels": levels, "iterations": iterations, "poly_n": poly_n}
+    for name, count in counts.items():
+        check_count(name, count)
+    check_count("window", window, 2)
+    check_number("pyramid_scale", pyramid_scale, 0, 1)
+    check_number("poly_sigma", poly_sigma, _SHARPEST, ends=True)
+    check_choice("gaussian", gaussian, (False, True))
     flags = cv2.OPTFLOW_FARNEBACK_GAUSSIAN if gaussian else 0
     return cv2.calcOpticalFlowFarneback(
         previous,
@@ -130,6 +145,7 @@ def tvl1_opencv(
 
     Raises:
         MissingLibraryError: If OpenCV was built without `optflow`.
+        SpecError: If OpenCV refuses a parameter.
     """
     if not hasattr(cv2, "optflow"):
         raise MissingLibraryError(
@@ -138,11 +154,17 @@ def tvl1_opencv(
             "no OpenCV, or: pip uninstall opencv-python && "
             "pip install opencv-contrib-python"
         )
-    solver = _solver(
-        ("tvl1_opencv", *sorted(parameters.items())),
-        lambda: cv2.optflow.DualTVL1OpticalFlow_create(**parameters),
-    )
-    return solver.calc(previous, following, None)
+    try:
+        solver = _solver(
+            ("tvl1_opencv", *sorted(parameters.items())),
+            lambda: cv2.optflow.DualTVL1OpticalFlow_create(**parameters),
+        )
+        return solver.calc(previous, following, None)
+    except (TypeError, cv2.error) as error:
+        raise SpecError(
+            f"OpenCV's TV-L1 takes no such parameters: {error}. "
+            f"Received: {parameters}"
+        ) from error
 
 
 def _solver(key: tuple[Any, ...], create: Callable[[], Any]) -> Any:

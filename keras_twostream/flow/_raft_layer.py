@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_twostream.errors import SpecError, check_choice
+from keras_twostream.errors import check_choice, check_count
 from keras_twostream.flow import _weights
 from keras_twostream.flow._clip_pairs import as_pairs, frame_numbers
 from keras_twostream.flow._raft import Refinement
@@ -135,12 +135,7 @@ def check_parameters(network: str, updates: int) -> None:
         SpecError: If either is wrong.
     """
     check_choice("network", network, SIZES)
-    whole = isinstance(updates, int) and not isinstance(updates, bool)
-    if not whole or updates < 1:
-        raise SpecError(
-            "`updates` must be a whole number from 1. "
-            f"Received: updates={updates!r}"
-        )
+    check_count("updates", updates)
 
 
 def _encoded(encoder: Encoder, frames: Any, numbers: list[int]) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_count, check_number
 from keras_twostream.flow._loop import repeat
 from keras_twostream.flow._planes import (
     central_differences,
@@ -108,7 +108,7 @@ def textured(images: Any, share: float) -> Any:
     Raises:
         SpecError: If `share` is not between 0 and 1.
     """
-    _check_texture(share)
+    check_number("texture", share, 0, 1, ends=True)
 
     def structure(dual_x, dual_y):
         return images + TEXTURE_THETA * divergence(dual_x, dual_y)
@@ -276,26 +276,8 @@ def check_parameters(
     counts = {"scales": scales, "warps": warps, "iterations": iterations}
     weights = {"tau": tau, "lambda_": lambda_, "theta": theta}
     for name, count in counts.items():
-        if isinstance(count, bool) or int(count) != count or count < 1:
-            raise SpecError(
-                f"`{name}` must be a whole number from 1. "
-                f"Received: {name}={count!r}"
-            )
+        check_count(name, count)
     for name, weight in weights.items():
-        if not weight > 0:
-            raise SpecError(
-                f"`{name}` must be greater than 0. Received: {name}={weight!r}"
-            )
-    _check_texture(texture)
-    if not 0 < scale_step < 1:
-        raise SpecError(
-            "`scale_step` must lie between 0 and 1. "
-            f"Received: scale_step={scale_step!r}"
-        )
-
-
-def _check_texture(share: float) -> None:
-    if not 0 <= share <= 1:
-        raise SpecError(
-            f"`texture` must lie between 0 and 1. Received: texture={share!r}"
-        )
+        check_number(name, weight)
+    check_number("texture", texture, 0, 1, ends=True)
+    check_number("scale_step", scale_step, 0, 1)

@@ -1,5 +1,7 @@
 """Flow of frames, by each algorithm, against known movements."""
 
+import types
+
 import cv2
 import numpy as np
 import pytest
@@ -152,11 +154,45 @@ def test_bad_frames_are_refused(frames, message):
         ("dis", {"preset": "quick"}, "ultrafast, fast, medium.*'quick'"),
         ("tvl1", {"lambda": 1}, "'lambda'. It takes: .*lambda_"),
         ("tvl1", {"texture": 2}, "between 0 and 1.*texture=2"),
+        ("tvl1", {"texture": "all"}, "between 0 and 1.*texture='all'"),
+        ("tvl1", {"scales": None}, "whole number, 1 or more.*scales=None"),
+        ("tvl1", {"tau": float("inf")}, "greater than 0.*tau=inf"),
+        ("farneback", {"poly_n": 0}, "whole number, 1 or more.*poly_n=0"),
+        ("farneback", {"poly_n": -3}, "whole number, 1 or more.*poly_n=-3"),
+        ("farneback", {"iterations": 0}, "whole number, 1 or more"),
+        ("farneback", {"levels": 1.5}, "whole number, 1 or more.*levels=1.5"),
+        ("farneback", {"window": 0}, "whole number, 2 or more.*window=0"),
+        ("farneback", {"window": 2.5}, "whole number, 2 or more.*window=2.5"),
+        ("farneback", {"pyramid_scale": 1.5}, "between 0 and 1.*=1.5"),
+        ("farneback", {"pyramid_scale": 0}, "between 0 and 1.*=0"),
+        ("farneback", {"poly_sigma": 0.1}, "0.3 or more.*poly_sigma=0.1"),
+        ("farneback", {"poly_sigma": float("nan")}, "poly_sigma=nan"),
+        ("farneback", {"gaussian": "no"}, "one of False, True.*'no'"),
+        ("dis", {"warped": "no"}, "one of False, True.*'no'"),
     ],
 )
 def test_bad_algorithms_are_refused(algorithm, parameters, message):
     with pytest.raises(SpecError, match=message):
         flow.compute(frames_moving(0, 0), algorithm, **parameters)
+
+
+def test_farneback_finds_motion_at_the_ends_of_its_parameters():
+    ends = {"poly_n": 1, "iterations": 1, "levels": 1, "poly_sigma": 0.3}
+    for name, value in [*ends.items(), ("pyramid_scale", 0.01)]:
+        fields = flow.compute(
+            frames_moving(1.5, -0.75), "farneback", **{name: value}
+        )
+        assert inner_error(fields, 1.5, -0.75) < _TOLERANCE["farneback"]
+
+
+def test_parameters_that_opencv_refuses_are_named(monkeypatch):
+    def create(**parameters):
+        raise TypeError("'taus' is an invalid keyword argument")
+
+    module = types.SimpleNamespace(DualTVL1OpticalFlow_create=create)
+    monkeypatch.setattr(cv2, "optflow", module, raising=False)
+    with pytest.raises(SpecError, match="'taus' is an invalid.*'taus': 1"):
+        flow.compute(frames_moving(0, 0), "tvl1_opencv", taus=1)
 
 
 @pytest.mark.skipif(hasattr(cv2, "optflow"), reason="OpenCV has optflow")

@@ -70,6 +70,7 @@ def test_a_tool_that_truncates_means_half_a_level_more():
     ("options", "message"),
     [
         ({"bound": 0}, "`bound` must be greater than 0.*bound=0"),
+        ({"bound": float("inf")}, "greater than 0.*bound=inf"),
         ({"bits": 12}, "`bits` must be 8 or 16.*bits=12"),
         ({"zero": 126}, "`zero` must be 127 or 128.*zero=126"),
         ({"bits": 16, "zero": 128}, "`zero` must be 32767 or 32768"),
@@ -84,6 +85,7 @@ def test_levels_of_no_encoding_are_refused(options, message):
     ("options", "message"),
     [
         ({"bound": 0}, "`bound` must be greater than 0.*bound=0"),
+        ({"bound": float("inf")}, "greater than 0.*bound=inf"),
         ({"bits": 12}, "`bits` must be 8 or 16.*bits=12"),
     ],
 )
@@ -269,3 +271,17 @@ def test_colours_show_direction_and_speed():
     assert slower == [255, 128, 128]
     with pytest.raises(SpecError, match="max_px=-1"):
         flow.to_rgb(field, max_px=-1)
+
+
+def test_flow_that_is_no_number_is_not_encoded():
+    field = np.zeros((4, 5, 2))
+    field[1, 2, 0] = np.nan
+    with pytest.raises(SpecError, match="NaN at 1 of 40 places"):
+        flow.encode(field)
+    assert flow.encode(np.array([np.inf, -np.inf])).tolist() == [255, 0]
+
+
+@pytest.mark.parametrize("size", [(0, 4), (4, -1), (4, 2.5)])
+def test_a_size_of_nothing_is_refused(size):
+    with pytest.raises(SpecError, match="must be a whole number, 1 or more"):
+        flow.resize(np.zeros((6, 8, 2), np.float32), size)

@@ -164,8 +164,8 @@ def test_grey_frames_are_colourless_ones(few_channels):
     ("arguments", "message"),
     [
         ({"network": "raft_smal"}, "raft_small, raft_large.*mean raft_small"),
-        ({"updates": 0}, "whole number from 1.*updates=0"),
-        ({"updates": 2.5}, "whole number from 1.*updates=2.5"),
+        ({"updates": 0}, "whole number, 1 or more.*updates=0"),
+        ({"updates": 2.5}, "whole number, 1 or more.*updates=2.5"),
         ({"pairs": [[0, 1, 2]]}, "list of frame numbers"),
     ],
 )

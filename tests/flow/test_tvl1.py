@@ -82,7 +82,7 @@ def test_images_without_texture_stand_still():
     [
         (((1, 9, 9), (1, 9, 8)), {}, r"one shape.*\(1, 9, 8\)"),
         (((1, 9, 9, 2),) * 2, {}, r"\(B, H, W, 3\).*\(1, 9, 9, 2\)"),
-        (((1, 9, 9),) * 2, {"warps": 0}, "whole number from 1.*warps=0"),
+        (((1, 9, 9),) * 2, {"warps": 0}, "whole number, 1 or more.*warps=0"),
         (((1, 9, 9),) * 2, {"scale_step": 1}, "between 0 and 1"),
         (((1, 9, 9),) * 2, {"theta": 0}, "`theta` must be greater than 0"),
         (((1, 9, 9),) * 2, {"texture": 2}, "`texture` must lie between"),
