@@ -7,7 +7,7 @@ these files, and the object arrays of a TSN file, and accepts only plain data.
 import io
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +135,32 @@ def _from_mmaction(values: Any, stream: str, path: Path) -> VideoScores:
         raise SpecError(f"{path} has a video without pred_score.")
     scores = np.stack([np.ravel(row) for row in rows])
     labels = [np.ravel(_entry(row, "gt_label", -1)) for row in values]
-    if {label.size for label in labels} == {scores.shape[1]} != {1}:
-        return _of(scores, np.stack(labels).astype(int), stream, _kind(scores))
-    numbers = np.array([int(label[0]) for label in labels])
+    numbers = _numbers_or_rows(labels, scores.shape[1], path)
     return _of(scores, numbers, stream, _kind(scores))
+
+
+def _numbers_or_rows(
+    labels: Sequence[np.ndarray], classes: int, path: Path
+) -> np.ndarray:
+    """Return (videos,) class numbers, or (videos, classes) of 0 and 1.
+
+    A label is a number, a row of 0 and 1, or the numbers of several classes.
+    """
+    rows = {label.size for label in labels} == {classes} != {1}
+    if rows and np.isin(labels, (0, 1)).all():
+        return np.stack(labels).astype(int)
+    if all(label.size == 1 for label in labels):
+        return np.array([int(label[0]) for label in labels])
+    shown = np.zeros((len(labels), classes), int)
+    for row, label in zip(shown, labels, strict=True):
+        numbers = label.astype(int)
+        if (numbers >= classes).any() or (numbers < -1).any():
+            raise SpecError(
+                f"{path} has the label {label.tolist()} of a video, and scores "
+                f"of {classes} classes, 0 to {classes - 1}."
+            )
+        row[numbers[numbers >= 0]] = 1
+    return shown
 
 
 def _entry(row: Mapping[str, Any], name: str, default: Any) -> Any:

@@ -165,17 +165,20 @@ def refuse_contradictions(annotations: Annotations, place: str) -> None:
     """
     if annotations.several:
         return
-    labels: dict[str, int] = {}
-    for path, label in annotations.pairs():
-        first = labels.setdefault(os.path.normpath(path), label)
-        if label != first:
-            names = annotations.classes or range(max(first, label) + 1)
-            both = [names[x] if x >= 0 else "none" for x in (first, label)]
+    names = dict(enumerate(annotations.classes))
+    seen: dict[str, tuple[int, ...]] = {}
+    for path, item in zip(annotations.paths, annotations.items, strict=True):
+        first = seen.setdefault(os.path.normpath(path), item.labels)
+        if item.labels != first:
+            one, other = (
+                names.get(x[0], x[0]) if x else "none"
+                for x in (first, item.labels)
+            )
             raise SpecError(
-                f"{place} has {path} twice, with the labels {both[0]} and "
-                f"{both[1]}. Remove one; where the video shows both classes, "
-                "write both labels in one row: a|b in a CSV, a list in JSON. "
-                "Parts of it need their start and end."
+                f"{place} has {path} twice, with the labels {one} and {other}. "
+                "Remove one; where the video shows both classes, write both "
+                "labels in one row: a|b in a CSV, a list in JSON. Parts of it "
+                "need their start and end."
             )
 
 

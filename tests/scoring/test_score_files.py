@@ -176,6 +176,21 @@ def test_several_labels_and_raw_scores_of_mmaction(tmp_path):
     assert scores.kind == "logits"
 
 
+def test_several_class_numbers_of_mmaction_all_count(tmp_path):
+    path = tmp_path / "result.pkl"
+    rows = [
+        {"pred_score": np.array([3.0, -1.0, 2.0]), "gt_label": label}
+        for label in ([0, 2], [1], [-1])
+    ]
+    path.write_bytes(pickle.dumps(rows))
+    labels = training.load_scores(path).labels
+    assert labels.tolist() == [[1, 0, 1], [0, 1, 0], [0, 0, 0]]
+    rows[1]["gt_label"] = [3]
+    path.write_bytes(pickle.dumps(rows))
+    with pytest.raises(SpecError, match=r"label \[3\] .* 3 classes, 0 to 2"):
+        training.load_scores(path)
+
+
 def test_rows_without_scores_or_with_labels_of_other_videos_are_refused(
     tmp_path,
 ):

@@ -6,6 +6,7 @@ Labels count from 0 and `classes` keeps their order.
 
 import collections
 import dataclasses
+import operator
 import os
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -69,7 +70,7 @@ class Annotations:
     @property
     def files(self) -> list[str]:
         """Return the file or folder of each item, with `root`."""
-        return [str(self.root / item.path) for item in self.items]
+        return [item.file(self.root) for item in self.items]
 
     @property
     def labels(self) -> list[int | tuple[int, ...]]:
@@ -117,8 +118,13 @@ class Annotations:
         return np.array([tally[label] for label in range(classes)])
 
     def take(self, indices: Iterable[int]) -> "Annotations":
-        """Return the items at `indices`, in that order."""
-        items = tuple(self.items[int(index)] for index in indices)
+        """Return the items at `indices`, in that order.
+
+        Raises:
+            SpecError: If they are no whole numbers, or none of the items'.
+        """
+        chosen = [_index(index, len(self)) for index in indices]
+        items = tuple(self.items[index] for index in chosen)
         return dataclasses.replace(self, items=items)
 
     def in_order_of(self, classes: Sequence[str]) -> "Annotations":
@@ -202,6 +208,24 @@ class Annotations:
                     raise SpecError(
                         f"{path} has no label. Give it one, or leave it out."
                     )
+
+
+def _index(index: Any, count: int) -> int:
+    if isinstance(index, bool | np.bool_):
+        raise SpecError(
+            "`indices` are the numbers of items, and these are a mask. Pass "
+            "numpy.flatnonzero(mask)."
+        )
+    try:
+        number = operator.index(index)
+    except TypeError:
+        number = count
+    if not -count <= number < count:
+        raise SpecError(
+            f"`indices` must be whole numbers from 0 to {count - 1}, the "
+            f"numbers of items. Received: {index!r}"
+        )
+    return number
 
 
 def _number_or_index(number: int, classes: Sequence[str]) -> str:

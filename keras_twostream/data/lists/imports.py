@@ -17,6 +17,7 @@ import numpy as np
 from keras_twostream import _files
 from keras_twostream.data.lists.annotations import Annotations
 from keras_twostream.data.lists.items import Item
+from keras_twostream.data.lists.labels import known
 from keras_twostream.data.video.encoders import video_stream
 from keras_twostream.errors import MissingLibraryError, SpecError
 
@@ -58,7 +59,7 @@ def from_hugging_face(
     names = getattr(dataset.features[label], "names", ())
     encoded = dataset.cast_column(video, datasets.Video(decode=False))
     items = [
-        Item(_as_file(row[video], Path(folder)), (int(row[label]),))
+        Item(_as_file(row[video], Path(folder)), _labels(row[label]))
         for row in encoded
     ]
     return Annotations(tuple(items), tuple(names), Path(), "hugging_face")
@@ -97,7 +98,7 @@ def from_tfds(
         path = folder / f"{_name_of(shape, frames)}.mkv"
         if not path.exists():
             write_lossless(path, frames, rate)
-        items.append(Item(path.name, (int(example[label]),)))
+        items.append(Item(path.name, _labels(example[label])))
     return Annotations(tuple(items), tuple(classes), folder, "tfds")
 
 
@@ -121,6 +122,18 @@ def write_lossless(path: Path, frames: np.ndarray, rate: float) -> None:
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+
+
+def _labels(value: Any) -> tuple[int, ...]:
+    """Return the class numbers of a label; none for -1 and for no label."""
+    numbers = np.ravel([] if value is None else np.asarray(value))
+    if numbers.size and numbers.dtype.kind not in "iu":
+        raise SpecError(
+            f"A label of the data set is {value!r}, and must be the number of "
+            "a class, or several. Encode it: "
+            "dataset.class_encode_column(label)."
+        )
+    return known([int(number) for number in numbers])
 
 
 def _as_file(value: dict[str, Any], folder: Path) -> str:

@@ -1,11 +1,15 @@
 """One video of a data set, a request for many, and its answer."""
 
 import dataclasses
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from keras_twostream.data.source import Part
+
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,7 +17,8 @@ class Item:
     """A video, or a part of one, and its labels.
 
     Attributes:
-        path: File, or folder of frames, relative to the annotations' root.
+        path: File, or folder of frames, relative to the annotations' root;
+            or an address, or a path from the home folder, "~/a.mp4".
         labels: Class numbers from 0; usually one, empty when unknown.
         subset: The part of the data set, "train" or "test", where the list
             has several.
@@ -29,7 +34,13 @@ class Item:
 
     def place(self, root: Path) -> str:
         """Return the path with its root, and with its seconds for a part."""
-        return str(Part(str(root / self.path), self.start, self.end))
+        return str(Part(self.file(root), self.start, self.end))
+
+    def file(self, root: Path) -> str:
+        """Return the path with its root, which an address does not have."""
+        if _ADDRESS.match(self.path):
+            return self.path
+        return str(root / os.path.expanduser(self.path))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ import codecs
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from keras_twostream.data import Annotations, read_annotations
@@ -325,6 +326,29 @@ def test_the_home_folder_may_be_a_tilde(tmp_path, monkeypatch):
     annotations = read_annotations("~/a.txt", root="~/v")
     assert annotations.paths == [str(tmp_path / "v/wave/a.mp4")]
     assert read_annotations("~/v").paths == annotations.paths
+
+
+def test_addresses_and_the_home_folder_have_no_root(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/of")
+    address = "https://host/a.mp4"
+    rows = f"{address} 0\n~/b.mp4 1\nc.mp4 1\n"
+    expected = [address, "/home/of/b.mp4", f"{tmp_path}/c.mp4"]
+    table = "path,label\n" + rows.replace(" ", ",")
+    for name, text in (("l.txt", rows), ("l.csv", table)):
+        read = read_annotations(write(tmp_path / name, text))
+        assert read.paths == read.files == expected
+    part = Item("s3://bucket/a.mp4", (0,), None, 1.0, 2.0)
+    assert part.place(tmp_path) == "s3://bucket/a.mp4#t=1,2"
+
+
+def test_items_are_taken_by_whole_numbers():
+    annotations = numbered(0, 1, 2)
+    assert annotations.take(np.array([2, -3])).labels == [2, 0]
+    with pytest.raises(SpecError, match=r"a mask\. Pass numpy.flatnonzero"):
+        annotations.take(np.array([True, False, True]))
+    for wrong in (3, 1.0, "1"):
+        with pytest.raises(SpecError, match="whole numbers from 0 to 2"):
+            annotations.take([wrong])
 
 
 def test_csv_lists_are_read(tmp_path):

@@ -118,3 +118,19 @@ def test_another_split_in_the_same_folder_has_files_of_its_own(tmp_path):
         read_frames(annotations.paths[0]), test["video"]
     )
     assert annotations.paths[1] == before
+
+
+def test_labels_of_hugging_face_that_are_no_class(
+    encoded_videos, tmp_path, video
+):
+    there = {"path": str(video), "bytes": None}
+
+    def read(*labels):
+        rows = [{"video": there, "label": label} for label in labels]
+        return from_hugging_face(FakeDataset(rows), tmp_path)
+
+    assert read(-1, 1).in_order_of(["wave", "clap"]).labels == [-1, 0]
+    assert read(None, [0, 1]).labels == [(), (0, 1)]
+    for wrong in ("clap", 0.5, True):
+        with pytest.raises(SpecError, match="must be the number of a class"):
+            read(wrong)
