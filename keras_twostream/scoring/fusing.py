@@ -10,6 +10,13 @@ import numpy as np
 
 from keras_twostream.errors import SpecError
 from keras_twostream.registry import model_entry
+from keras_twostream.scoring.alignment import (
+    aligned,
+    is_counted,
+    known,
+    merged,
+    with_classes,
+)
 from keras_twostream.scoring.metrics import (
     VideoScores,
     accuracy_report,
@@ -33,6 +40,9 @@ def fuse_files(
 ) -> dict[str, Any]:
     """Return the accuracy of the scores in files, apart and fused.
 
+    Videos and classes are matched by name, so that every file may have them in
+    an order of its own.
+
     Args:
         files: "[NAME=]FILE" strings, as `load_scores` reads them. Several
             streams in one file keep their names, prefixed with NAME and a dot.
@@ -48,13 +58,13 @@ def fuse_files(
         of `accuracy_report`, and the rows of a "sweep" where there is one.
 
     Raises:
-        SpecError: If files are of other videos, hold no labels, or options
-            exclude each other.
+        SpecError: If files are of other videos, classes or labels, hold no
+            labels, or options exclude each other.
     """
     scores = _read_all(files)
     if labels:
-        scores = _with_labels(scores, labels)
-    if np.min(scores.labels) < 0:
+        scores = _with_labels(scores, files[0], labels)
+    if not known(scores.labels).any():
         raise SpecError(
             "The files hold no labels to measure with. Give --labels FILE, "
             "scores of the same videos that have them."
@@ -76,7 +86,7 @@ def fuse_files(
         }
     }
     if svm:
-        fused = _by_svm(svm, scores)
+        fused = _by_svm(svm, scores, files[0])
     else:
         fused = _fused(files, scores, weights, method)
         if not weights and _can_sweep(scores):
@@ -113,9 +123,11 @@ def _can_sweep(scores: VideoScores) -> bool:
     return len(scores.scores) > 1 and np.ndim(scores.labels) == 1
 
 
-def _by_svm(files: Sequence[str], scores: VideoScores) -> np.ndarray:
+def _by_svm(
+    files: Sequence[str], scores: VideoScores, first: str
+) -> np.ndarray:
     """Fuse by an SVM on softmax scores (Simonyan & Zisserman 2014)."""
-    train = _read_all(files)
+    train = with_classes(_read_all(files), files[0], scores.classes, first)
     if np.ndim(train.labels) != 1 or np.min(train.labels) < 0:
         raise SpecError(
             "The files of --svm need one label for each video to learn from."
@@ -130,18 +142,18 @@ def _shares(scores: VideoScores) -> dict[str, np.ndarray]:
     }
 
 
-def _with_labels(scores: VideoScores, file: str) -> VideoScores:
+def _with_labels(scores: VideoScores, first: str, file: str) -> VideoScores:
     """Return the scores with labels from another file of the same videos.
 
     Raises:
-        SpecError: If the file is of other videos.
+        SpecError: If the file is of other videos or classes.
     """
     labelled = load_scores(file)
-    if not _same_names(scores.names, labelled.names):
-        raise SpecError(
-            f"{file} has the labels of other videos, or in another order."
-        )
-    return dataclasses.replace(scores, labels=labelled.labels)
+    classes = scores.classes or labelled.classes
+    scores = dataclasses.replace(scores, classes=classes)
+    labelled = aligned(labelled, file, scores, first)
+    labels = merged([labelled.labels, scores.labels])
+    return dataclasses.replace(scores, labels=labels)
 
 
 def _fusion_of(architecture: str) -> tuple[str, dict[str, float]]:
@@ -161,47 +173,60 @@ def _read_all(files: Sequence[str]) -> VideoScores:
     """Return the streams of several files as one, on the same videos.
 
     Raises:
-        SpecError: If the files are of other videos or labels.
+        SpecError: If the files are of other videos, classes or labels.
     """
-    parts = {}
-    for file in files:
-        for stream, scores, rows in _read(file):
-            if stream in parts:
+    parts = _in_one_order([(file, _read(file)) for file in files])
+    kind = _common_kind(parts)
+    streams: dict[str, np.ndarray] = {}
+    for file, part in zip(files, parts, strict=True):
+        for stream, rows in part.scores.items():
+            if stream in streams:
                 raise SpecError(
                     f"{file} holds scores called {stream!r}, as a file before "
                     "it does. Give each file a name of its own: NAME=FILE."
                 )
-            parts[stream] = (scores, rows)
-    first = next(iter(parts.values()))[0]
-    for name, (scores, _) in parts.items():
-        if not _same_videos(first, scores):
-            raise SpecError(
-                "Scores to fuse must be of the same videos in the same "
-                f"order. {name} has others than the first file."
-            )
-    labelled = [s for s, _ in parts.values() if np.min(s.labels) >= 0]
-    kind = _common_kind([scores for scores, _ in parts.values()])
+            streams[stream] = as_kind(rows, part.kind, kind)
     return VideoScores(
-        names=first.names,
-        labels=(labelled or [first])[0].labels,
-        scores={
-            name: as_kind(rows, scores.kind, kind)
-            for name, (scores, rows) in parts.items()
-        },
+        names=parts[0].names,
+        labels=merged([part.labels for part in parts]),
+        scores=streams,
         kind=kind,
-        classes=first.classes,
+        classes=parts[0].classes,
     )
 
 
-def _read(file: str) -> list[tuple[str, VideoScores, np.ndarray]]:
-    """Return name, file's scores and array of every stream of [NAME=]FILE."""
+def _in_one_order(
+    parts: Sequence[tuple[str, VideoScores]],
+) -> list[VideoScores]:
+    """Return the scores of files with the videos and classes of the first.
+
+    A first file without names of videos or classes takes those of the next
+    that has some.
+    """
+    (first, model), *others = parts
+    classes = [scores.classes for _, scores in parts if scores.classes]
+    names = [s.names for _, s in parts if not is_counted(s.names)]
+    if names and len(names[0]) == len(model.names):
+        model = dataclasses.replace(model, names=names[0])
+    model = dataclasses.replace(model, classes=next(iter(classes), ()))
+    result = [model]
+    for file, scores in others:
+        scores = aligned(scores, file, model, first)
+        labels = merged([model.labels, scores.labels])
+        model = dataclasses.replace(model, labels=labels)
+        result.append(scores)
+    return result
+
+
+def _read(file: str) -> VideoScores:
+    """Return the streams of [NAME=]FILE, under the names to fuse them by."""
     name, path = _name_and_path(file)
     scores = load_scores(path, name)
     streams = scores.streams
-    if name and len(streams) == 1:
-        return [(name, scores, rows) for rows in streams.values()]
     dot = f"{name}." if name else ""
-    return [(f"{dot}{k}", scores, rows) for k, rows in streams.items()]
+    alone = name and len(streams) == 1
+    named = {name if alone else f"{dot}{k}": x for k, x in streams.items()}
+    return dataclasses.replace(scores, scores=named)
 
 
 def _name_and_path(file: str) -> tuple[str, str]:
@@ -211,32 +236,7 @@ def _name_and_path(file: str) -> tuple[str, str]:
     return name, path
 
 
-def _same_videos(one: VideoScores, other: VideoScores) -> bool:
-    if not _same_names(one.names, other.names):
-        return False
-    known = min(np.min(one.labels), np.min(other.labels)) >= 0
-    return not known or np.array_equal(one.labels, other.labels)
-
-
-def _same_names(some: Sequence[str], others: Sequence[str]) -> bool:
-    """Check if two lists name the same videos.
-
-    Names are compared with or without their ending: rgb may be read from a
-    video and flow from a folder. Files of other programs only count their
-    videos.
-    """
-    if len(some) != len(others):
-        return False
-    counted = [str(number) for number in range(len(some))]
-    if counted in (list(some), list(others)):
-        return True
-    return all(
-        {Path(one).name, Path(one).stem} & {Path(two).name, Path(two).stem}
-        for one, two in zip(some, others, strict=True)
-    )
-
-
-def _common_kind(all_scores: list[VideoScores]) -> str:
+def _common_kind(all_scores: Sequence[VideoScores]) -> str:
     """Return "logits" if all files hold logits, else "softmax"."""
     kinds = {scores.kind for scores in all_scores}
     return "logits" if kinds == {"logits"} else "softmax"

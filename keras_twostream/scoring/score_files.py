@@ -4,6 +4,7 @@ A pickle can run any program when it is read. `read_pickle` therefore reads
 these files, and the object arrays of a TSN file, and accepts only plain data.
 """
 
+import dataclasses
 import io
 import os
 import zipfile
@@ -41,10 +42,10 @@ def load_scores(path: str | os.PathLike, stream: str = "") -> VideoScores:
     with whole(path, SpecError, "Write it again, or copy it again."):
         if path.suffix in (".pkl", ".pickle"):
             values = _unpickle(path.read_bytes(), path)
-            return _from_mmaction(values, stream, path)
+            return _checked(_from_mmaction(values, stream, path), path)
         if zipfile.is_zipfile(path):
             check_unpacked(path, SpecError)
-            return _from_npz(path, stream)
+            return _checked(_from_npz(path, stream), path)
     raise SpecError(
         f"{path} is not a file of scores. Give an .npz of keras-twostream or "
         "TSN, or a .pkl of mmaction2."
@@ -58,18 +59,7 @@ def _from_npz(path: Path, stream: str) -> VideoScores:
             for name in archive.namelist()
         }
     if "kind" in arrays:
-        _check_ours(arrays, path)
-        return VideoScores(
-            names=arrays["names"].tolist(),
-            labels=arrays["labels"],
-            scores={
-                name.partition("/")[2]: array
-                for name, array in arrays.items()
-                if name.startswith("scores/")
-            },
-            kind=str(arrays["kind"]),
-            classes=arrays["classes"].tolist(),
-        )
+        return _from_ours(arrays)
     if {"scores", "labels"} <= set(arrays):
         return _from_tsn(arrays, stream)
     raise SpecError(
@@ -78,23 +68,68 @@ def _from_npz(path: Path, stream: str) -> VideoScores:
     )
 
 
-def _check_ours(arrays: Mapping[str, np.ndarray], path: Path) -> None:
-    """Refuse scores, labels and names that are not of the same videos."""
-    if str(arrays["kind"]) not in KINDS:
+def _from_ours(arrays: Mapping[str, np.ndarray]) -> VideoScores:
+    return VideoScores(
+        names=arrays["names"].tolist(),
+        labels=arrays["labels"],
+        scores={
+            name.partition("/")[2]: array
+            for name, array in arrays.items()
+            if name.startswith("scores/")
+        },
+        kind=str(arrays["kind"]),
+        classes=arrays["classes"].tolist() if "classes" in arrays else [],
+    )
+
+
+def _checked(scores: VideoScores, path: Path) -> VideoScores:
+    """Return scores of one shape, with class numbers for labels.
+
+    Raises:
+        SpecError: If scores, labels and names are not of the same videos and
+            classes.
+    """
+    if scores.kind not in KINDS:
         raise SpecError(
             f"The scores in {path} must be of the kind {' or '.join(KINDS)}. "
-            f"Received: {str(arrays['kind'])!r}"
+            f"Received: {scores.kind!r}"
         )
-    videos = len(arrays["names"])
-    for name, array in arrays.items():
-        if name == "labels" or name.startswith("scores/"):
-            if not array.ndim or len(array) != videos:
-                raise SpecError(
-                    f"{path} names {videos} videos, and `{name}` is of the "
-                    f"shape {array.shape}. Write it again."
-                )
-            if array.dtype.kind not in "iuf":
-                raise SpecError(f"`{name}` in {path} holds no numbers.")
+    if not len(scores.names) or not scores.scores:
+        raise SpecError(f"{path} holds no scores of videos. Write it again.")
+    arrays = {f"scores/{name}": x for name, x in scores.scores.items()}
+    for name, array in {"labels": scores.labels, **arrays}.items():
+        _check_rows(name, array, len(scores.names), path)
+    shapes = {array.shape for array in arrays.values()}
+    width = len(scores.classes) or min(shape[-1] for shape in shapes)
+    if shapes != {(len(scores.names), width)} or not width:
+        raise SpecError(
+            f"The scores in {path} must be of the shape (videos, classes), "
+            f"and all of {width or 'some'} classes. Received: "
+            f"{', '.join(map(str, sorted(shapes)))}"
+        )
+    _check_labels(scores.labels, width, path)
+    return dataclasses.replace(scores, labels=scores.labels.astype(int))
+
+
+def _check_rows(name: str, array: np.ndarray, videos: int, path: Path) -> None:
+    if not array.ndim or len(array) != videos:
+        raise SpecError(
+            f"{path} names {videos} videos, and `{name}` is of the shape "
+            f"{array.shape}. Write it again."
+        )
+    if array.dtype.kind not in "iuf":
+        raise SpecError(f"`{name}` in {path} holds no numbers.")
+
+
+def _check_labels(labels: np.ndarray, width: int, path: Path) -> None:
+    several = labels.ndim == 2
+    whole_numbers = np.array_equal(labels, np.floor(labels))
+    if labels.shape[1:] != (width,) * several or not whole_numbers:
+        raise SpecError(
+            f"The labels in {path} must be the number of a class for every "
+            f"video, or {width} times 0 or 1. They are {labels.dtype} of the "
+            f"shape {labels.shape}. Write it again."
+        )
 
 
 def _from_tsn(arrays: Mapping[str, Any], stream: str) -> VideoScores:
@@ -176,6 +211,8 @@ def _kind(scores: np.ndarray) -> str:
 
 
 def _of(scores, labels, stream: str, kind: str) -> VideoScores:
+    if scores.dtype.kind not in "iuf":  # bfloat16
+        scores = scores.astype("float32")
     names = [str(number) for number in range(len(scores))]
     return VideoScores(names, labels, {stream: scores}, kind)
 

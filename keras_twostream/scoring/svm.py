@@ -47,14 +47,17 @@ def svm_fusion(
         minus infinity.
 
     Raises:
-        SpecError: If the two do not have the same streams.
+        SpecError: If the two do not have the same streams of the same widths,
+            a training score is not a number, or the labels are of one class.
     """
-    if set(train) != set(test):
+    one, two = _widths(train), _widths(test)
+    if one != two:
         raise SpecError(
             "Training and test scores need the same streams. Received: "
-            f"{sorted(train)} and {sorted(test)}"
+            f"{one} and {two}"
         )
     known = np.asarray(labels) >= 0
+    _check_training(stacked(train)[known], np.asarray(labels)[known])
     classifier: Any = LinearSVC(C=cost)
     classifier.fit(stacked(train)[known], np.asarray(labels)[known])
     values = classifier.decision_function(stacked(test))
@@ -64,3 +67,21 @@ def svm_fusion(
     scores = np.full((len(values), width), -np.inf)
     scores[:, classifier.classes_] = values
     return scores
+
+
+def _widths(scores: Mapping[str, np.ndarray]) -> dict[str, int]:
+    return {name: np.shape(scores[name])[-1] for name in sorted(scores)}
+
+
+def _check_training(rows: np.ndarray, labels: np.ndarray) -> None:
+    """Refuse training scores that an SVM cannot learn from."""
+    if not np.isfinite(rows).all():
+        raise SpecError(
+            "A score of a training video is not a finite number. Leave the "
+            "video out, or score it again."
+        )
+    if len(np.unique(labels)) < 2:
+        raise SpecError(
+            "An SVM learns to tell classes apart: the training videos need "
+            "labels of two classes or more."
+        )

@@ -117,6 +117,11 @@ def test_every_damaged_file_of_scores_is_read_or_refused(tmp_path):
         ({"scores/rgb": np.zeros((1, 2))}, "names 2 videos, and `scores/rgb`"),
         ({"scores/rgb": np.array(["a", "b"])}, "holds no numbers"),
         ({"kind": np.array("odds")}, "of the kind logits or softmax"),
+        ({"scores/rgb": np.zeros((2, 1, 2))}, r"of the shape \(videos, cl"),
+        ({"scores/flow": np.zeros((2, 3))}, r"Received: \(2, 2\), \(2, 3\)"),
+        ({"classes": np.array(["x"])}, "all of 1 classes"),
+        ({"labels": np.array([0.5, 1])}, "must be the number of a class"),
+        ({"labels": np.zeros((2, 3), int)}, "or 2 times 0 or 1"),
     ],
 )
 def test_scores_that_contradict_themselves(tmp_path, changes, message):
@@ -202,3 +207,18 @@ def test_rows_without_scores_or_with_labels_of_other_videos_are_refused(
     np.savez(path, scores=np.ones((2, 4, 3)), labels=np.array([0]))
     with pytest.raises(SpecError, match="2 videos and 1 labels"):
         training.load_scores(path)
+
+
+def test_files_without_videos_or_streams_are_refused(tmp_path):
+    empty = {"rgb": np.zeros((0, 2))}
+    for names, scores in (([], empty), (["a"], {})):
+        file = training.VideoScores(names, np.zeros(len(names), int), scores)
+        file.save(tmp_path / "s.npz")
+        with pytest.raises(SpecError, match="no scores of videos"):
+            training.load_scores(tmp_path / "s.npz")
+
+
+def test_whole_numbers_that_were_saved_as_floats_are_labels(tmp_path):
+    saved_scores(tmp_path / "s.npz", labels=np.array([1.0, -1.0]))
+    labels = training.load_scores(tmp_path / "s.npz").labels
+    assert labels.tolist() == [1, -1] and labels.dtype.kind == "i"

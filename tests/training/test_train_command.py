@@ -368,7 +368,7 @@ def test_scores_of_other_videos_are_not_fused(tmp_path):
     assert "sweep" in _fused(rgb, flow) and "sweep" in _fused(rgb, foreign)
     with pytest.raises(SpecError, match="of the same videos"):
         _fused(rgb, other)
-    with pytest.raises(SpecError, match="labels of other videos"):
+    with pytest.raises(SpecError, match="of the same videos"):
         _fused(rgb, "--labels", other)
 
 
