@@ -32,6 +32,9 @@ yuv4mpegpipe aac ac3 aiff au flac mp3 w64 wav
 _TRANSPORT = (".ts", ".mts", ".m2ts")
 _NOT_FRAMES = Disposition.attached_pic | Disposition.timed_thumbnails
 _PROGRESSIVE = (0, 1)  # FFmpeg's AVFieldOrder: unknown, progressive
+# Their headers state a length, or as FFmpeg writes them the time on the file's
+# clock when it ends. Only where the clock starts at 0 are these the same.
+_CLOCKED = ("asf", "matroska", "nut")
 
 
 def check_file(path: str | os.PathLike) -> os.stat_result:
@@ -175,7 +178,11 @@ class Film:
             return True
         stated = self._container.duration / av.time_base
         start = (self._container.start_time or 0) / av.time_base
-        return end - start >= stated - max(1.0, 0.05 * stated)
+        if end - start >= stated - _slack(stated):
+            return True
+        if self.format not in _CLOCKED or stated <= start:
+            return False
+        return abs(end - stated) <= _slack(stated - start)
 
     def _frames_missing(self, packets: list[Packet]) -> bool:
         """Return whether the file has far fewer frames than its header states.
@@ -325,6 +332,11 @@ def _check_size(film: Film) -> None:
         f"{limits.limit(limits.PIXELS):,} pixels. If you trust the file, "
         f"raise the limit: {limits.PIXELS}=..."
     )
+
+
+def _slack(length: float) -> float:
+    """Return the seconds by which a stated length may be too long."""
+    return max(1.0, 0.05 * length)
 
 
 def _describe(packet: av.Packet) -> Packet:

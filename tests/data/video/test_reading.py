@@ -1,6 +1,7 @@
 """Decoding: every container at hand, damaged files, rates and sizes."""
 
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -187,6 +188,42 @@ def test_a_truncated_file_gives_what_can_be_read(tmp_path, suffix):
     assert len(readable) == info.frames
     np.testing.assert_array_equal(readable[:20], whole[:20])
     assert 20 < len(list(iter_frames(path))) <= info.frames
+
+
+@pytest.mark.parametrize("start", [0, 2, 36000])
+@pytest.mark.parametrize("suffix", ["mkv", "wmv", "nut", "ts", "flv"])
+def test_a_clock_may_start_at_any_time(tmp_path, suffix, start):
+    codec = {"wmv": "wmv2", "flv": "flv"}
+    moments = 1000 * start + 40 * np.arange(20)
+    frames = numbered_frames(20)
+    path = write_video(
+        tmp_path / f"a.{suffix}", frames, codec=codec.get(suffix, "mpeg4"),
+        times=moments.tolist(), qmin="1", qmax="3",
+    )  # fmt: skip
+    info = probe(path)
+    assert (info.frames, info.truncated) == (20, False)
+    np.testing.assert_array_equal(numbers(read_frames(path)), np.arange(20))
+
+
+@pytest.mark.parametrize("start", [0, 10, 36000])
+@pytest.mark.parametrize("states", ["clock", "length"])
+def test_a_matroska_file_is_cut_off_wherever_its_clock_starts(
+    tmp_path, start, states
+):
+    noise = np.random.default_rng(0)
+    frames = noise.integers(0, 256, (100, 32, 32, 3), np.uint8)
+    moments = (1000 * start + 40 * np.arange(100)).tolist()
+    path = write_video(tmp_path / "a.mkv", frames, times=moments, g="5")
+    content = path.read_bytes()
+    clock = struct.pack(">d", 1000 * (start + 4.0))
+    assert content.count(b"\x44\x89\x88" + clock) == 1  # as FFmpeg has it
+    if states == "length":  # as mkvmerge has it
+        content = content.replace(clock, struct.pack(">d", 4000.0))
+    path.write_bytes(content)
+    assert not probe(path).truncated
+    path.write_bytes(content[: len(content) * 6 // 10])
+    info = probe(path)
+    assert info.truncated and 40 < info.frames < 75
 
 
 @pytest.fixture
