@@ -30,7 +30,7 @@ def read_cvat(request: Request) -> Listing:
         classes = sorted({label for _, label, _, _ in intervals})
         items = []
         for task, label, first, last in intervals:
-            video = sources.get(task) or next(iter(sources.values()))
+            video = _source(task, sources)
             rate = reading.probe(root / video).fps
             labels = (classes.index(label),)
             item = Item(video, labels, None, first / rate, (last + 1) / rate)
@@ -51,6 +51,16 @@ def _sources(tree: ElementTree.Element, path: Path) -> dict[str, str]:
             "<meta>. Export it from CVAT as 'CVAT for video 1.1'."
         )
     return sources
+
+
+def _source(task: str, sources: dict[str, str]) -> str:
+    """Return the video of a task, the only one where intervals name none."""
+    if task not in sources and len(set(sources.values())) > 1:
+        raise SpecError(
+            f"has an interval of the task {task!r}, and is about the tasks "
+            f"{', '.join(sources)}. Export each task alone."
+        )
+    return sources.get(task) or next(iter(sources.values()))
 
 
 def _tracks(tree: ElementTree.Element) -> Iterator[Interval]:

@@ -245,7 +245,7 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def _json_row(number: int, row: Any) -> tuple[int, dict[str, Any]]:
     with explained(f"item {number}"):
-        row = {name.lower(): value for name, value in row.items()}
+        row = _unique([(name.lower(), value) for name, value in row.items()])
         columns = known_among(row)
         refuse_limits(row, columns)
         values = {

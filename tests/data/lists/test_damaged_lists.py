@@ -441,6 +441,24 @@ def test_intervals_of_cvat_are_parts(tmp_path, video):
     assert annotations.labels == [0, 0, 1]
 
 
+def test_intervals_of_cvat_are_in_their_own_video(tmp_path, video):
+    tasks = "".join(
+        f"<task><id>{n}</id><source>{name}</source></task>"
+        for n, name in enumerate((video.name, "other.mp4"), 1)
+    )
+    box = '<box frame="0"/><box frame="2" outside="1"/>'
+    for task, message in (("9", "the task '9'.* tasks 1, 2"), ("", "task ''")):
+        track = f'<track task_id="{task}" label="run">{box}</track>'
+        meta = f"<meta><project>{tasks}</project></meta>"
+        listed = write(
+            tmp_path / "l.xml", f"<annotations>{meta}{track}</annotations>"
+        )
+        with pytest.raises(SpecError, match=message):
+            read_annotations(listed, root=video.parent)
+    write(listed, listed.read_text().replace('task_id=""', 'task_id="1"'))
+    assert len(read_annotations(listed, root=video.parent)) == 1
+
+
 def test_cvat_declares_no_entities(tmp_path):
     listed = write(tmp_path / "l.xml", '<!DOCTYPE x [<!ENTITY a "b">]><x/>')
     with pytest.raises(SpecError, match="declares entities"):
