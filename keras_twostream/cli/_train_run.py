@@ -18,6 +18,7 @@ from keras_twostream.cli._evaluate import show
 from keras_twostream.cli._files import check_writable
 from keras_twostream.cli._settings import parse_value
 from keras_twostream.data import layouts
+from keras_twostream.data.cache import CacheFolder
 from keras_twostream.scoring.reporting import report_on, save_scores
 from keras_twostream.training import RunSettings
 from keras_twostream.training._lists import Lists, read_lists
@@ -434,9 +435,12 @@ def _rows(
 
 def _reading(flags: dict[str, Any], recipe: training.Recipe) -> dict[str, Any]:
     """Return an evaluator's options to read whole videos."""
+    cache = flags["cache"]
+    if cache is not None and CacheFolder(cache).contract() is None:
+        cache = None  # in memory, or not yet begun
     return {
         "workers": flags["workers"],
-        "cache": flags["cache"] if flags["cache"] != "memory" else None,
+        "cache": cache,
         "bound": recipe.input.get("bound", layouts.BOUND),
     }
 

@@ -22,7 +22,7 @@ from keras_twostream.data.lists.labels import (
     several,
 )
 from keras_twostream.data.source import Part
-from keras_twostream.errors import check_count
+from keras_twostream.errors import SpecError, check_count
 from keras_twostream.folding import Folding, folds
 from keras_twostream.inspection import (
     check_whole_frames,
@@ -67,7 +67,8 @@ class VideoEvaluator:
         head: The output to score, for models with one per data set; needed
             where there are several.
         workers: Number of videos read in parallel.
-        cache: A packed cache, for the videos that it holds.
+        cache: A packed cache, for the videos that it holds; others are read
+            themselves.
         bound: Pixels that the extreme levels mean of flow that another tool
             wrote (see `data.layouts`); the same as in training.
         step: Frames from one dense clip to the next; the clip's span when
@@ -106,7 +107,8 @@ class VideoEvaluator:
         self._given, self._items = items, as_pairs(items, _CALL)
         for path, label in self._items:
             class_numbers(path, label)
-        self._sources = [_source(path, cache) for path, _ in self._items]
+        folder = None if cache is None else _whole_cache(cache)
+        self._sources = [_source(path, folder) for path, _ in self._items]
         views = Views(num_clips, protocol, crops, bound=bound, step=step)
         self._reading = batch_size, views, workers
         self._head = head
@@ -332,11 +334,27 @@ def _class_count(by_stream: Mapping[str, Any]) -> int:
     return next(iter(by_stream.values())).shape[-1]
 
 
-def _source(path: str, cache: str | os.PathLike | None) -> str:
+def _whole_cache(place: str | os.PathLike) -> CacheFolder:
+    """Return a packed cache.
+
+    Raises:
+        SpecError: If there is none.
+    """
+    folder = CacheFolder(place)
+    if folder.contract() is None:
+        raise SpecError(
+            f"There is no packed cache in {place}. Check the path, make one "
+            "with `keras-twostream extract`, or leave `cache` out to read "
+            "the videos themselves."
+        )
+    return folder
+
+
+def _source(path: str, folder: CacheFolder | None) -> str:
     """Return the packed file of a video, or the video if there is none."""
-    if cache is None:
+    if folder is None:
         return path
-    folder, part = CacheFolder(cache), Part.of(path)
+    part = Part.of(path)
     name = folder.find(part.path)
     if name is None:
         return path

@@ -98,6 +98,20 @@ def test_unreadable_video_is_left_out(build, items, tmp_path):
     assert list(evaluator.skipped) == [str(broken)]
 
 
+@pytest.mark.parametrize("name", ["missing", "empty", "file.txt"])
+def test_a_cache_that_is_none_is_named(tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file.txt").write_text("")
+    with pytest.raises(SpecError, match=f"no packed cache in .*{name}"):
+        training.VideoEvaluator([("a.mp4", 0)], cache=tmp_path / name)
+
+
+@pytest.mark.parametrize("bound", [0, -3, float("nan"), float("inf"), "20"])
+def test_a_bound_is_checked_for_videos_too(bound):
+    with pytest.raises(SpecError, match="`bound` must be greater than 0"):
+        training.VideoEvaluator([("a.mp4", 0)], bound=bound)
+
+
 def test_an_evaluation_without_a_readable_video_is_an_error(build, tmp_path):
     with pytest.raises(VideoError, match="None of the 1 videos can be read"):
         training.evaluate_videos(build(), [(str(tmp_path / "x.mp4"), 0)])

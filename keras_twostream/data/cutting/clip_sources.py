@@ -17,7 +17,7 @@ from keras_twostream.data.cutting.packed_footage import PackedFootage
 from keras_twostream.data.source import Part, Source
 from keras_twostream.data.video import opening, reading, resizing
 from keras_twostream.data.video.boundary import one_file
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_number
 from keras_twostream.spec import ClipSpec
 
 Opener = Callable[[str], Source]  # `open_source` for a spec
@@ -46,6 +46,9 @@ class Views:
     short: str = "loop"
     bound: float = layouts.BOUND
     step: int | None = None
+
+    def __post_init__(self) -> None:
+        check_number("bound", self.bound)
 
 
 DEFAULT_VIEWS = Views()

@@ -16,7 +16,7 @@ from keras_twostream.data.doctor.videos import examine_videos
 from keras_twostream.data.layouts import read_layout
 from keras_twostream.data.lists import files
 from keras_twostream.data.lists.annotations import LIST_SUFFIXES
-from keras_twostream.errors import SpecError, VideoError
+from keras_twostream.errors import SpecError, VideoError, check_number
 
 
 def examine(
@@ -41,11 +41,13 @@ def examine(
         A `Report` of the findings.
 
     Raises:
-        SpecError: If the path holds nothing that the library reads.
+        SpecError: If the path holds nothing that the library reads, or the
+            bound is no number greater than 0.
 
     Example:
         >>> examine("videos").healthy
     """
+    check_number("bound", bound)
     path = Path(path).expanduser()
     if not path.exists():
         raise SpecError(f"There is no file or folder {path}. Check the path.")

@@ -18,7 +18,7 @@ from keras_twostream.data.cutting.clip_sources import (
     open_source,
 )
 from keras_twostream.data.source import Part, Source
-from keras_twostream.errors import TwoStreamError
+from keras_twostream.errors import TwoStreamError, check_number
 from keras_twostream.spec import ClipSpec
 
 
@@ -140,7 +140,12 @@ def frame_store(
         paths: Every video of the data set.
         bound: Displacement in pixels at the extreme levels of another tool's
             flow.
+
+    Raises:
+        SpecError: If the bound is no number greater than 0, or the cache was
+            made for other clips.
     """
+    check_number("bound", bound)
     opener = functools.partial(open_source, spec=spec, bound=bound)
     if cache is None or cache == "memory":
         return FrameStore(limit if cache else 0, spec, opener)

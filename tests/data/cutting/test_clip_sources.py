@@ -196,6 +196,12 @@ def test_frames_that_are_not_0_to_255():
         clips(frames[:0], SPEC)
 
 
+@pytest.mark.parametrize("bound", [0, -3, float("nan")])
+def test_a_bound_is_checked_for_frames_too(bound):
+    with pytest.raises(SpecError, match="`bound` must be greater than 0"):
+        clips(moving_frames(), SPEC, bound=bound)
+
+
 @pytest.mark.parametrize("kind", ["?", "c16", "O", "U3", "M8[s]"])
 def test_frames_of_other_types_are_refused(kind):
     frames = moving_frames().astype("i8").astype(kind)

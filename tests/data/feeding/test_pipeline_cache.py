@@ -73,6 +73,11 @@ def test_no_cache_is_filled_where_its_videos_are(items, tmp_path):
     assert not list(folder.rglob("*.safetensors"))
 
 
+def test_a_bound_is_checked_before_anything_is_read():
+    with pytest.raises(SpecError, match="`bound` must be greater than 0"):
+        video_dataset([("missing.mp4", 0)], SPEC, 2, bound=float("nan"))
+
+
 def test_the_second_epoch_only_reads(items, tmp_path, monkeypatch):
     out = tmp_path / "cache"
     first = batches(items, cache=out)
