@@ -197,7 +197,7 @@ def test_one_head_of_several_is_measured_on_its_data(run, tmp_path):
     result = run(*command, "--head", "hmdb51", heads=heads)
     assert result.exit_code == 0, result.stderr
     assert set(json.loads(result.stdout)["classes"]) == {"jump", "run"}
-    result = run(*command, "--head", "hmdb51", heads={"hmdb51": 1})
+    result = run(*command, "--head", "hmdb51", heads={**heads, "hmdb51": 1})
     words = " ".join(result.stderr.split())
     assert "label 1: classes are numbered from 0 to 0" in words
 
