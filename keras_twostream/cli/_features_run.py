@@ -85,7 +85,13 @@ def _rows(
     pairs = [(p, label) for p, label in annotations.pairs() if p not in failed]
     targets = [report["files"][path] for path, _ in pairs]
     rows = training.video_features(targets, flags["taps"], flags["file_format"])
-    return rows, np.array([label for _, label in pairs])
+    labels = [label for _, label in pairs]
+    if any(np.ndim(label) for label in labels):
+        raise SpecError(
+            "--svm needs one class for each video; the list has videos of "
+            "several. Leave --svm out to write the features alone."
+        )
+    return rows, np.array(labels)
 
 
 def extract(flags: dict[str, Any]) -> dict[str, Any]:

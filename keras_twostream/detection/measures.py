@@ -81,7 +81,7 @@ def average_precision(
     """
     if not count:
         return float("nan")
-    keys = _keys(scores)
+    keys = sort_keys(scores)
     order = np.argsort(keys, kind="stable")
     hits = (np.asarray(hits, bool) & ~np.isnan(scores))[order]
     ranks = np.searchsorted(keys[order], keys[order], side="right")
@@ -212,13 +212,17 @@ def area_below(rates: np.ndarray, heights: np.ndarray) -> float:
     return float(np.sum(np.diff(rates) * heights[1:]))
 
 
-# === By class ===
+def sort_keys(scores: np.ndarray | float) -> np.ndarray:
+    """Return keys that sort scores: what is no number first, then the best.
 
-
-def _keys(scores: np.ndarray | float) -> np.ndarray:
-    """Return keys that sort scores: what is no number first, then the best."""
+    Args:
+        scores: Scores of any shape.
+    """
     scores = np.asarray(scores, float)
     return np.where(np.isnan(scores), -np.inf, -scores)
+
+
+# === By class ===
 
 
 def _labels(truths: Truths) -> list[str]:
@@ -264,7 +268,7 @@ def _by_class(
 def _rank(candidate: tuple[float, Any, np.ndarray]) -> tuple[Any, ...]:
     """Return a key that sorts best first; the overlaps order equal scores."""
     score, _, shared = candidate
-    return (_keys(score), *sorted(-shared))
+    return (sort_keys(score), *sorted(-shared))
 
 
 def _matched(ranked, threshold: float) -> np.ndarray:
@@ -319,13 +323,13 @@ def _best_overlap(tube: Tube, truth: Sequence[Track]) -> float:
 
 def _worst_of_equals(ranked: tuple[float, float]) -> tuple[Any, float]:
     score, overlap = ranked
-    return _keys(score), overlap
+    return sort_keys(score), overlap
 
 
 def _class_curve(
     scores: np.ndarray, hits: np.ndarray, videos: int, limit: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    hits = hits[np.lexsort((hits, _keys(scores)))]
+    hits = hits[np.lexsort((hits, sort_keys(scores)))]
     wrong = np.cumsum(~hits)
     false = wrong / max(1, wrong[-1] if len(wrong) else 1)
     true = np.cumsum(hits) / videos

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_twostream import inspection
 from keras_twostream.detection import measures
@@ -14,7 +15,7 @@ from keras_twostream.detection.detecting import (
     tubes_of,
 )
 from keras_twostream.detection.footage import Footage
-from keras_twostream.detection.measures import Detections
+from keras_twostream.detection.measures import Detections, sort_keys
 from keras_twostream.detection.store import AnnotatedVideo
 from keras_twostream.detection.tracks import Tube
 from keras_twostream.errors import VideoError
@@ -106,11 +107,18 @@ def _detected_in(
 def _accuracy(
     tubes: dict[str, list[Tube]], videos: Sequence[AnnotatedVideo]
 ) -> float | None:
-    """Return the share of one-action videos whose best tube is correct."""
+    """Return the share of one-action videos whose best tube is correct.
+
+    Among equal scores a wrong tube counts, and so does one without a score.
+    """
     right = []
     for video in videos:
         labels = {track.label for track in video.tracks}
         if len(labels) == 1:
-            best = max(tubes[video.path], key=lambda x: x.score, default=None)
-            right.append(best is not None and best.label in labels)
+            ranked = [
+                (float(sort_keys(tube.score)), tube.label in labels)
+                for tube in tubes[video.path]
+            ]
+            key, good = min(ranked, default=(0.0, False))
+            right.append(good and key > -np.inf)
     return sum(right) / len(right) if right else None

@@ -212,7 +212,11 @@ def sweep(
     Returns:
         One row per combination of method and weights, with its top1; the best
         first.
+
+    Raises:
+        SpecError: If the labels are not one class number for each video.
     """
+    _check_labels(labels, next(iter(scores.values())).shape[-1], ndim=1)
     known = np.asarray(labels) >= 0
     scores = {name: score[known] for name, score in scores.items()}
     labels = np.asarray(labels)[known]
@@ -294,8 +298,16 @@ def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     }
 
 
-def _check_labels(labels: Sequence[Any] | np.ndarray, classes: int) -> None:
+def _check_labels(
+    labels: Sequence[Any] | np.ndarray, classes: int, ndim: int | None = None
+) -> None:
     """Refuse labels that are not among the classes of the network."""
+    if ndim not in (None, np.ndim(labels)):
+        shape = "(videos,)" if ndim == 1 else "(videos, classes)"
+        raise SpecError(
+            f"This measure takes labels of the shape {shape}. Received: the "
+            f"shape {np.shape(labels)}. `accuracy_report` takes either."
+        )
     if np.ndim(labels) == 2:
         if np.shape(labels)[1] != classes:
             raise SpecError(
@@ -323,7 +335,11 @@ def confusion_matrix(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     A tie counts against the network, as in `top_k`. Videos with a score that is
     not a number, or without a label (-1), are not counted.
+
+    Raises:
+        SpecError: If the labels are not one class number for each video.
     """
+    _check_labels(labels, scores.shape[-1], ndim=1)
     classes, labels = scores.shape[-1], np.asarray(labels)
     counted = _sound(scores) & (labels >= 0)
     scores, labels = scores[counted], labels[counted]
@@ -344,8 +360,8 @@ def class_recall(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     It is NaN for a class without videos.
     """
     labels = np.asarray(labels)
-    counts = np.bincount(labels[labels >= 0], minlength=scores.shape[-1])
     right = confusion_matrix(scores, labels).diagonal()
+    counts = np.bincount(labels[labels >= 0], minlength=len(right))
     return np.where(counts > 0, right / np.maximum(counts, 1), np.nan)
 
 
@@ -361,7 +377,11 @@ def average_precision(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Args:
         scores: (videos, classes).
         labels: (videos, classes) of 0 and 1.
+
+    Raises:
+        SpecError: If the labels are not of that shape.
     """
+    _check_labels(labels, scores.shape[-1], ndim=2)
     sound = _sound(scores)
     pairs = zip(scores.T, np.asarray(labels).T, strict=True)
     return np.array(

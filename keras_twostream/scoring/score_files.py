@@ -144,7 +144,7 @@ def _from_tsn(arrays: Mapping[str, Any], stream: str) -> VideoScores:
             row = row[0]
         row = np.asarray(row, "float32")
         rows.append(row.reshape(-1, row.shape[-1]).mean(axis=0))
-    labels = np.asarray(arrays["labels"]).astype(int).ravel()
+    labels = np.array(arrays["labels"].tolist()).ravel()
     if len(labels) != len(rows):
         raise SpecError(
             f"The file has scores of {len(rows)} videos and {len(labels)} "

@@ -63,7 +63,8 @@ def svm_fusion(
     values = classifier.decision_function(stacked(test))
     if values.ndim == 1:  # two classes have one plane between them
         values = np.stack([-values, values], axis=-1)
-    width = max(next(iter(test.values())).shape[-1], values.shape[-1])
+    width = next(iter(test.values())).shape[-1]
+    width = max(width, classifier.classes_.max() + 1)
     scores = np.full((len(values), width), -np.inf)
     scores[:, classifier.classes_] = values
     return scores

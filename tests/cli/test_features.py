@@ -14,7 +14,9 @@ from tiny_net import tiny_net
 
 import keras_twostream as kts
 from keras_twostream import actors, cli, hub, training
+from keras_twostream.cli import _features_run
 from keras_twostream.cli._features_run import _targets
+from keras_twostream.errors import SpecError
 from keras_twostream.scoring import activations
 
 
@@ -200,6 +202,18 @@ def test_one_head_of_several_is_measured_on_its_data(run, tmp_path):
     result = run(*command, "--head", "hmdb51", heads={**heads, "hmdb51": 1})
     words = " ".join(result.stderr.split())
     assert "label 1: classes are numbered from 0 to 0" in words
+
+
+def test_an_svm_is_not_trained_on_videos_of_several_classes(tmp_path):
+    items = [{"path": "a.mp4", "label": [0, 1]}, {"path": "b.mp4", "label": 1}]
+    (tmp_path / "list.json").write_text(json.dumps({"items": items}))
+    videos = kts.data.read_annotations(tmp_path / "list.json")
+    files = {path: str(tmp_path / Path(path).stem) for path in videos.paths}
+    for target in files.values():
+        training.write_features(target, {"fc": np.eye(1)})
+    flags = {"taps": ["fc"], "file_format": "safetensors"}
+    with pytest.raises(SpecError, match="one class for each video"):
+        _features_run._rows(flags, videos, {"failed": [], "files": files})
 
 
 def test_an_svm_is_trained_on_features_and_measured(

@@ -198,6 +198,17 @@ def test_accuracy_leaves_out_videos_of_several_actions():
     assert measuring._accuracy(tubes, videos[1:]) is None
 
 
+@pytest.mark.parametrize("score", [1.0, float("nan")])
+@pytest.mark.parametrize("labels", [("run", "jump"), ("jump", "run")])
+def test_a_best_tube_must_be_the_only_one(labels, score):
+    video = AnnotatedVideo("a", [track("run", 0)])
+    one, two = (
+        tube(label, 0, score if label == "jump" else 1.0) for label in labels
+    )
+    assert measuring._accuracy({"a": [one, two]}, [video]) == 0
+    assert measuring._accuracy({"a": [tube("run", 0, 1.0)]}, [video]) == 1
+
+
 @given(st.integers(0, 10**6))
 def test_one_class_has_scikit_learn_s_curve(seed):
     rng = np.random.default_rng(seed)

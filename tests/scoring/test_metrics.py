@@ -83,6 +83,25 @@ def test_labels_are_of_classes_that_have_scores(labels):
         training.accuracy_report(RGB, np.array(labels))
 
 
+@pytest.mark.parametrize(
+    "measure, labels",
+    [
+        (training.confusion_matrix, np.eye(4, 3)),
+        (training.class_recall, np.eye(4, 3)),
+        (training.average_precision, LABELS),
+        (lambda rows, truth: training.sweep({"a": rows}, truth), np.eye(4, 3)),
+    ],
+)
+def test_measures_refuse_labels_of_another_shape(measure, labels):
+    with pytest.raises(SpecError, match=r"the shape \(videos.* `accuracy_rep"):
+        measure(RGB, labels)
+
+
+def test_labels_of_no_class_are_in_no_cell_of_the_confusion():
+    with pytest.raises(SpecError, match="number 3 has the label 3"):
+        training.confusion_matrix(RGB, np.array([0, 1, 2, 3]))
+
+
 def test_the_recall_of_a_class_without_videos_is_unknown():
     recall = training.class_recall(RGB, np.array([0, 1, 1, 1]))
     np.testing.assert_array_equal(recall, [1.0, 2 / 3, np.nan])
@@ -177,6 +196,25 @@ def test_svm_learns_which_stream_to_trust():
 def test_svm_needs_the_same_streams():
     with pytest.raises(SpecError, match="need the same streams"):
         training.svm_fusion({"rgb": RGB}, LABELS, {"flow": FLOW})
+
+
+@pytest.mark.parametrize(
+    "rows, labels, message",
+    [
+        (RGB[:, :2], LABELS, "need the same streams.*'rgb': 2"),
+        (RGB * np.nan, LABELS, "not a finite number"),
+        (RGB, np.array([1, -1, 1, 1]), "of two classes or more"),
+    ],
+)
+def test_an_svm_says_why_it_cannot_learn(rows, labels, message):
+    with pytest.raises(SpecError, match=message):
+        training.svm_fusion({"rgb": rows}, labels, {"rgb": RGB})
+
+
+def test_an_svm_scores_classes_beyond_the_width_of_features():
+    labels = np.array([0, 9, 0, 9])
+    scores = training.svm_fusion({"fc": RGB}, labels, {"fc": RGB})
+    assert scores.shape == (4, 10)
 
 
 def test_saved_scores_come_back(tmp_path):
