@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import os
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,10 @@ def answers(
 
     Raises:
         MissingLibraryError: If Ray is not installed.
+        SpecError: If an answer would be kept in place of another JSON file.
     """
+    if keeps:
+        _refuse_others(jobs.values())
     known = _kept(jobs, settings) if keeps and resume else {}
     for video, document in known.items():
         yield video, Answer(document)
@@ -205,11 +208,7 @@ def _kept_answer(
         return None
     if file.stat().st_mtime < video.stat().st_mtime:
         return None
-    try:
-        text = _schema.read_text(file, _LARGEST, SpecError, "Delete it.")
-        saved = _schema.parse_json(text, file, SpecError)
-    except SpecError:  # damaged, or written by something else
-        return None
+    saved = _content(file)
     marks = _marks(video, settings)
     if not isinstance(saved, dict) or any(
         saved.get(name) != value for name, value in marks.items()
@@ -222,6 +221,31 @@ def _kept_answer(
     if settings.draws and not all(map(os.path.isfile, pictures)):
         return None
     return document
+
+
+def _refuse_others(bases: Iterable[Path]) -> None:
+    """Refuse to keep an answer in place of JSON that is none.
+
+    Raises:
+        SpecError: If there is such a file.
+    """
+    for file in map(_file, bases):
+        saved = _content(file) if file.is_file() else None
+        ours = isinstance(saved, dict) and {"answer", "settings"} <= set(saved)
+        if saved is not None and not ours:
+            raise SpecError(
+                f"{file} is there already and is no answer that `predict` "
+                "kept. Choose another --out, or move it."
+            )
+
+
+def _content(file: Path) -> Any:
+    """Return the content of a JSON file, None where it is damaged."""
+    try:
+        text = _schema.read_text(file, _LARGEST, SpecError, "Delete it.")
+        return _schema.parse_json(text, file, SpecError)
+    except SpecError:
+        return None
 
 
 def _marks(video: Path, settings: Settings) -> dict[str, Any]:

@@ -136,6 +136,17 @@ def test_an_answer_older_than_its_video_does_not_hold(tmp_path, predicted):
     assert predicted == ["a.mp4"] * 3
 
 
+def test_no_answer_is_kept_in_place_of_another_file(
+    videos, tmp_path, predicted
+):
+    labels = tmp_path / "0.json"
+    labels.write_text('{"labels": [1, 2]}')
+    result = run(videos / "0.mp4", tmp_path, "--resume")
+    assert result.exit_code == 2 and not predicted
+    assert "is no answer that `predict` kept" in " ".join(result.stderr.split())
+    assert "labels" in labels.read_text()
+
+
 def test_an_answer_without_its_pictures_does_not_hold(
     videos, tmp_path, predicted
 ):

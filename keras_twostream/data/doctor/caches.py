@@ -11,6 +11,7 @@ from keras_twostream.data.cache.packed_file import (
     open_packed,
 )
 from keras_twostream.data.doctor.report import Report
+from keras_twostream.data.lists.files import is_video
 from keras_twostream.data.video import READER_VERSION, reading
 from keras_twostream.errors import TwoStreamError, VideoError
 
@@ -38,6 +39,12 @@ def examine_cache(path: Path) -> Report:
     _compare(report, files, entries)
     _reread(report, folder, _open(report, files, contract))
     _leftovers(report, path)
+    report.problem(
+        "Videos in the cache's folder: as data, each would count twice, or "
+        "its class be passed over.",
+        "Move the videos, or the cache, to a folder of their own.",
+        sorted(file for file in path.rglob("*") if is_video(file.name)),
+    )
     return report
 
 

@@ -166,6 +166,12 @@ def test_a_healthy_cache_is_counted(packed):
     assert report.facts["contract"]["bits"] == 16
 
 
+def test_videos_in_a_cache_are_found(packed, originals):
+    shutil.copy(originals / "run" / "0.mp4", packed / "run")
+    problem = only_problem(examine(packed), "Videos in the cache's folder")
+    assert problem.where == (str(packed / "run" / "0.mp4"),)
+
+
 def test_a_flipped_bit_is_found(packed):
     file = packed / "run" / "0.mp4.safetensors"
     content = bytearray(file.read_bytes())
