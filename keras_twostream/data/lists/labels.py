@@ -18,7 +18,7 @@ def several(label: Any) -> tuple[int, ...]:
 
 
 def known(labels: Sequence[int]) -> tuple[int, ...]:
-    """Return the labels of a video in a list, without -1 for unknown ones.
+    """Return the labels of a video in a list, each once, without -1.
 
     Raises:
         SpecError: If a label cannot be the number of a class.
@@ -30,7 +30,7 @@ def known(labels: Sequence[int]) -> tuple[int, ...]:
                 f"{MOST_CLASSES:,}, and -1 stands for one that is not known. "
                 "Correct the list."
             )
-    return tuple(label for label in labels if label >= 0)
+    return tuple(dict.fromkeys(label for label in labels if label >= 0))
 
 
 def label_array(

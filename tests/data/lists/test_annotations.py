@@ -351,6 +351,13 @@ def test_items_are_taken_by_whole_numbers():
             annotations.take([wrong])
 
 
+def test_a_class_that_a_row_names_twice_is_one(tmp_path):
+    table = write(tmp_path / "l.csv", "path,label\na.mp4,run|run\nb.mp4,sit\n")
+    read = read_annotations(table)
+    assert (read.labels, read.several) == ([0, 1], False)
+    assert read.counts().tolist() == [1, 1]
+
+
 def test_csv_lists_are_read(tmp_path):
     table = write(
         tmp_path / "list.csv",
