@@ -186,6 +186,11 @@ def _read_all(files: Sequence[str]) -> VideoScores:
                     "it does. Give each file a name of its own: NAME=FILE."
                 )
             streams[stream] = as_kind(rows, part.kind, kind)
+    if FUSED in streams and len(streams) > 1:
+        raise SpecError(
+            f"Scores called {FUSED!r} would be shown in place of the fusion. "
+            "Give their file another name: NAME=FILE."
+        )
     return VideoScores(
         names=parts[0].names,
         labels=merged([part.labels for part in parts]),

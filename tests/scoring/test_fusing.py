@@ -58,6 +58,14 @@ def test_rows_are_ordered_by_the_names_of_videos(save):
         assert top1(save("a"), file) == {"a": 1, "b": 1, "fused": 1}
 
 
+def test_a_stream_does_not_stand_in_for_the_fusion(save):
+    fused = save("c", scores={"fused": RIGHT}).partition("=")[2]
+    assert top1(fused) == {"fused": 1}
+    with pytest.raises(SpecError, match="in place of the fusion"):
+        top1(save("a"), fused)
+    assert top1(save("a"), f"c={fused}") == {"a": 1, "c": 1, "fused": 1}
+
+
 def test_other_classes_are_refused(save):
     with pytest.raises(SpecError, match="same classes.* lacks b, c"):
         top1(save("a"), save("b", classes=["a", "c"]))
