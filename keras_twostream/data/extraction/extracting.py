@@ -5,10 +5,17 @@ import os
 import time
 from collections.abc import Callable, Generator, MutableSequence, Sequence
 
+from keras_twostream import _files
 from keras_twostream._cpus import available_cpus
 from keras_twostream.data.cache import addresses
 from keras_twostream.data.cache.contract import Contract
-from keras_twostream.data.cache.folder import CacheFolder, Entry
+from keras_twostream.data.cache.folder import (
+    CONTRACT_FILE,
+    MANIFEST_FILE,
+    ROOTS_FILE,
+    CacheFolder,
+    Entry,
+)
 from keras_twostream.data.cache.remote_folder import open_folder
 from keras_twostream.data.cache.store import refuse_among, root_of
 from keras_twostream.data.extraction import processes, ray_cluster, work
@@ -112,6 +119,9 @@ def extract(
     check_choice("engine", engine, ENGINES)
     jobs = _find(source, root, format)
     refuse_among(addresses.without_file(out), [job.video for job in jobs])
+    own = (CONTRACT_FILE, MANIFEST_FILE, ROOTS_FILE)
+    files = [addresses.join(addresses.without_file(out), x) for x in own]
+    _files.refuse_replacing(files, [addresses.without_file(source)])
     _fetch_flow(contract)
     folder = open_folder(addresses.without_file(out))
     roots = {root_of(job.video, job.name) for job in jobs}

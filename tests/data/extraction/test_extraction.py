@@ -16,6 +16,7 @@ from small_extraction import CONTRACT, content
 from keras_twostream import ClipSpec
 from keras_twostream.data.cache import CacheFolder, Contract
 from keras_twostream.data.cache import packing as packing
+from keras_twostream.data.cache.folder import ROOTS_FILE
 from keras_twostream.data.extraction import extract, find_jobs, work
 from keras_twostream.errors import SpecError, WeightsError
 from keras_twostream.flow import _weights
@@ -58,6 +59,14 @@ def test_no_cache_is_where_its_videos_are(videos, tmp_path, out):
     with pytest.raises(SpecError, match=r"lies in it.*holds no videos"):
         extract(videos, place, CONTRACT, workers=1)
     assert sorted(videos.rglob("*")) == before
+
+
+def test_no_file_of_a_cache_takes_the_place_of_its_list(videos, tmp_path):
+    listed = tmp_path / ROOTS_FILE
+    listed.write_text('{"items": [{"path": "class0/v0.mp4", "label": 0}]}')
+    with pytest.raises(SpecError, match="would be lost"):
+        extract(listed, tmp_path, CONTRACT, workers=1, root=videos)
+    assert "items" in listed.read_text()
 
 
 def test_a_cache_may_be_a_new_folder_among_videos(tmp_path):
