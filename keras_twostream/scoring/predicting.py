@@ -289,7 +289,11 @@ def prediction_of(
         spec: The clip that it was given.
         spans: (N, 2) first and last second of each window.
         logits: (N, C) by output of `kept_scorer`.
+
+    Raises:
+        UntrainedHeadError: If they are no numbers: training diverged.
     """
+    _refuse_diverged(model, logits)
     card, method = inspection.card(model), pooling(model)
     several = bool(card.get("multi_label"))
     scores = {n: rows for n, rows in logits.items() if n != DISTANCES}
@@ -336,6 +340,21 @@ def refuse_untrained(model: keras.Model) -> None:
         "that you gave trained weights says so after "
         "keras_twostream.inspection.keep_card(original, copy)."
     )
+
+
+def _refuse_diverged(
+    model: keras.Model, logits: Mapping[str, np.ndarray]
+) -> None:
+    """Refuse scores of which no class is the best.
+
+    The logarithm of a probability may be minus infinity.
+    """
+    if not all((rows < np.inf).all() for rows in logits.values()):
+        raise UntrainedHeadError(
+            f"{model.name} gives scores that are no numbers: its "
+            "training diverged. Train again with a lower learning rate, or "
+            "load other weights."
+        )
 
 
 def _refuse_several_heads(model: keras.Model) -> None:

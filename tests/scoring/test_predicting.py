@@ -12,6 +12,7 @@ from tiny_net import tiny_net
 import keras_twostream as kts
 from keras_twostream import errors, inspection, pretrained
 from keras_twostream.prediction import Prediction
+from keras_twostream.scoring import predicting
 from keras_twostream.scoring.predicting import (
     BATCH,
     FOLDED_FROM,
@@ -152,6 +153,21 @@ def test_a_softmax_output_is_not_softened_twice(model, frames):
         kts.predict(frames, model).probabilities,
         atol=1e-5,
     )
+
+
+def test_scores_that_are_no_numbers_name_nothing(model):
+    def answer(value):
+        scores = np.array([[0.0, value, 0.0]], "float32")
+        spec, spans = inspection.clip_spec(model), np.array([[0.0, 1.0]])
+        return predicting.prediction_of(
+            "a.mp4", model, spec, spans, {"fused": scores}
+        )
+
+    for value in (np.nan, np.inf):
+        with pytest.raises(errors.UntrainedHeadError, match="no numbers"):
+            answer(value)
+    # The logarithm of nothing, which a softmax may give a class.
+    assert answer(-np.inf).top(3)[-1] == (CLASSES[1], 0.0)
 
 
 def test_progress_ends_at_the_end(model, frames):
