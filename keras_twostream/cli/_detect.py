@@ -73,7 +73,7 @@ def detect_command(
     if not as_json:  # its document says what the model is
         _files.refuse_none(videos, failed)
     endings = [".tubes.json", *[".tubes.mp4"] * (not no_video)]
-    read = files if boxes is None else (*files, boxes)
+    read: list[str | Path] = [*files, *([boxes] if boxes else [])]
     _files.refuse_replacing(out, videos, endings, read)
     if boxes is not None and len(videos) != 1:
         raise click.UsageError(
