@@ -215,7 +215,10 @@ def push_to_hub(
 
 
 def _count(classes: Sequence[str], num_classes: int | None) -> int:
-    count = len(inspection.checked_classes(classes))
+    names = inspection.checked_classes(classes)
+    count = len(names)
+    if len(set(names)) != count:
+        raise SpecError(f"`classes` must be distinct names. Received: {names}")
     if num_classes not in (None, count):
         raise SpecError(
             "`num_classes` must be the number of `classes`; leave it out. "

@@ -112,8 +112,8 @@ def update_card(
             `head_classes`, a dict from head to its class names.
 
     Raises:
-        SpecError: If class names are no list, not distinct, or one is empty or
-            holds control characters.
+        SpecError: If class names are no list, or one is empty or holds control
+            characters.
     """
     if changes.get("classes") is not None:
         changes["classes"] = checked_classes(changes["classes"])
@@ -132,11 +132,12 @@ def checked_classes(classes: Any) -> list[str]:
     """Return the class names that a user gave, as a list.
 
     Args:
-        classes: The names.
+        classes: The names; published lists have some twice, as ImageNet's has
+            "crane".
 
     Raises:
-        SpecError: If they are no list, not distinct, or one is empty or holds
-            control characters.
+        SpecError: If they are no list, or one is empty or holds control
+            characters.
     """
     if isinstance(classes, str) or not isinstance(classes, Iterable):
         raise SpecError(
@@ -144,8 +145,6 @@ def checked_classes(classes: Any) -> list[str]:
         )
     names = [str(name) for name in classes]
     check_names(names, "a class")
-    if len(set(names)) != len(names):
-        raise SpecError(f"`classes` must be distinct names. Received: {names}")
     return names
 
 

@@ -139,7 +139,8 @@ class Annotations:
             SpecError: If the list has classes that the model lacks, or numbers
                 that may mean either.
         """
-        if not classes or list(self.classes) == list(classes):
+        classes = list(classes)
+        if not classes or list(self.classes) == classes:
             return self
         if not self.classes:
             return self._numbered_as(classes)
@@ -150,6 +151,12 @@ class Annotations:
             raise SpecError(
                 f"The model does not know the classes {', '.join(missing)}. "
                 f"It knows {', '.join(classes)}."
+            )
+        twice = [name for name in self.classes if classes.count(name) > 1]
+        if twice:
+            raise SpecError(
+                f"The model has several classes that are called {twice[0]}. "
+                "Number the list's classes as the model does."
             )
         place = {name: number for number, name in enumerate(classes)}
         order = {k: place[name] for k, name in enumerate(self.classes)}

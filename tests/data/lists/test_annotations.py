@@ -284,6 +284,16 @@ def test_numbers_that_may_be_an_index_or_a_name_are_refused():
         numbered(1).in_order_of(["01", "1", "2"])
 
 
+def test_a_name_that_a_model_has_twice_is_refused():
+    """ImageNet has two kinds of cranes."""
+    listed = Annotations((Item("a.mp4", (0,)),), ("crane", "tank"), Path())
+    model = ["crane", "tank", "crane"]
+    with pytest.raises(SpecError, match="several classes .* called crane"):
+        listed.in_order_of(model)
+    same = Annotations(listed.items, tuple(model), Path())
+    assert same.in_order_of(model) is same
+
+
 def test_an_unknown_label_stays_unknown_in_a_models_order():
     items = Item("a.mp4", (-1,)), Item("b.mp4", (1,))
     known = Annotations(items, ("x", "y"), Path()).in_order_of(["y", "x"])
