@@ -1,7 +1,6 @@
 """What no command needs is left out where a backend is imported, and left."""
 
-import subprocess
-import sys
+import fresh_python
 
 SCRIPT = """
 import sys
@@ -24,12 +23,7 @@ def test_jax_is_absent_until_tensorflow_is_there(tmp_path):
         "except ImportError:\n    FOUND = False\n"
     )
     (tmp_path / "jax.py").write_text("VALUE = 1\n")
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(tmp_path)],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    fresh_python.run(SCRIPT, tmp_path)
 
 
 def test_a_command_imports_keras_without_scikit_learn():
@@ -38,10 +32,7 @@ def test_a_command_imports_keras_without_scikit_learn():
         "import keras; print('sklearn' in sys.modules)\n"
         "from sklearn.svm import LinearSVC; import keras.wrappers"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    done = fresh_python.run(code)
     assert done.stdout == "False\n"
 
 
@@ -63,10 +54,5 @@ def test_a_backend_is_not_searched_for_garbage(tmp_path):
     (tmp_path / "tensorflow.py").write_text(
         "import gc\nCOLLECTS = gc.isenabled()\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", LIFE, str(tmp_path)],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    done = fresh_python.run(LIFE, tmp_path)
     assert done.stdout == "False True True\nTrue\n"

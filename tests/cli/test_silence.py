@@ -1,7 +1,6 @@
 """TensorFlow is imported in silence, here a package that only makes noise."""
 
-import subprocess
-import sys
+import fresh_python
 
 SCRIPT = """
 import os, sys
@@ -24,10 +23,5 @@ def test_an_import_is_silent_and_what_follows_is_not(tmp_path):
     (package / "__init__.py").write_text(
         "import os\nos.write(2, b'no device was found')\nVALUE = 1\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(tmp_path)],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+    done = fresh_python.run(SCRIPT, tmp_path)
     assert done.stderr == "afterwards"
