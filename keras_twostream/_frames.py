@@ -37,6 +37,7 @@ def checked_frames(frames: Any, *, grey: bool = False) -> np.ndarray:
 
 def as_bytes(frames: np.ndarray) -> np.ndarray:
     """Return checked frames as uint8, rounded."""
+    # np.rint would take bytes through float16, which is slow.
     if frames.dtype == np.uint8:
         return frames
     return np.rint(frames).astype(np.uint8)

@@ -90,8 +90,7 @@ def check_seconds(name: str, value: Any) -> None:
     Raises:
         SpecError: If it is not as above.
     """
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:
+    if not _is_number(value) or value <= 0:
         raise SpecError(
             f"`{name}` must be seconds, more than 0. Received: {name}={value!r}"
         )
@@ -136,14 +135,19 @@ def check_number(
     Raises:
         SpecError: If it is not as above.
     """
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if number and math.isfinite(value):
-        if low < value < high or (ends and value in (low, high)):
-            return
+    inside = _is_number(value) and low <= value <= high
+    if inside and (ends or value not in (low, high)):
+        return
     words = f"be {low:g} or more" if ends else f"be greater than {low:g}"
     if high < math.inf:
         words = f"lie between {low:g} and {high:g}"
     raise SpecError(f"`{name}` must {words}. Received: {name}={value!r}")
+
+
+def _is_number(value: Any) -> bool:
+    """Return whether a value is a finite number."""
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return number and -math.inf < value < math.inf
 
 
 def check_fields(kind: str, names: Iterable[str], known: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_twostream._frames import checked_frames
+from keras_twostream._frames import as_bytes, checked_frames
 from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.flow import _opencv_flow
 from keras_twostream.flow._camera import without_camera
@@ -144,10 +144,7 @@ def _one_by_one(
     pairs: np.ndarray,
     parameters: dict[str, Any],
 ) -> np.ndarray:
-    # np.rint would take bytes through float16, which is slow.
-    images = grey
-    if grey.dtype != np.uint8:
-        images = np.rint(grey).astype(np.uint8)
+    images = as_bytes(grey)
     fields = np.empty((len(pairs), *grey.shape[1:], 2), np.float32)
     for place, (first, second) in enumerate(pairs.tolist()):
         fields[place] = function(images[first], images[second], **parameters)

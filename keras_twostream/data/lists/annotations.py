@@ -144,8 +144,7 @@ class Annotations:
             return self
         if not self.classes:
             return self._numbered_as(classes)
-        shown = [item.labels for item in self.items]
-        check_labels(self.paths, shown, len(self.classes))
+        self.check_labels(len(self.classes), unlabelled=True)
         missing = sorted(set(self.classes) - set(classes))
         if missing:
             raise SpecError(

@@ -3,6 +3,7 @@
 Fields are split from the right, since paths may hold spaces.
 """
 
+import functools
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -113,8 +114,10 @@ def refuse_limits(row: Mapping[str, Any], columns: Mapping[str, str]) -> None:
     """
     if row.get(columns.get("end", "")) not in (None, ""):
         return
+    read = set(columns.values())
     for name, value in row.items():
-        if name not in columns.values() and _is_limit(name, str(value)):
+        limit = None if name in read else _limits_of(name)
+        if limit is not None and limit.fullmatch(str(value)):
             raise SpecError(
                 f"has {name} {value}, which is not read: the whole video would "
                 "be. Write the part in seconds, as start and end; or remove "
@@ -122,11 +125,13 @@ def refuse_limits(row: Mapping[str, Any], columns: Mapping[str, str]) -> None:
             )
 
 
-def _is_limit(name: str, value: str) -> bool:
+@functools.lru_cache(maxsize=256)  # a table's rows have the same columns
+def _limits_of(name: str) -> re.Pattern[str] | None:
+    """Return the pattern of limits in a column; None if it cannot hold any."""
     name = re.sub(r"[^a-z]", "", name)
     if _BOTH_LIMITS.fullmatch(name):
-        return bool(_TWO_NUMBERS.fullmatch(value))
-    return bool(_LIMIT.fullmatch(name) and _POSITIVE.fullmatch(value))
+        return _TWO_NUMBERS
+    return _POSITIVE if _LIMIT.fullmatch(name) else None
 
 
 # === Readers ===
