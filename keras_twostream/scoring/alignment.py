@@ -7,13 +7,14 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from keras_twostream.data.cache.packed_file import PACKED_SUFFIX
 from keras_twostream.data.lists.files import VIDEO_SUFFIXES
 from keras_twostream.data.lists.labels import check_labels
 from keras_twostream.data.source import Part
 from keras_twostream.errors import SpecError
 from keras_twostream.scoring.metrics import VideoScores
 
-_ENDINGS = {*VIDEO_SUFFIXES, ".safetensors"}
+_ENDINGS = {*VIDEO_SUFFIXES, PACKED_SUFFIX}
 _Name = tuple[tuple[str, ...], Part]
 
 

@@ -10,10 +10,8 @@ from typing import Any
 from keras_twostream._cpus import available_cpus
 from keras_twostream.data.cache.packed_file import fingerprint
 from keras_twostream.data.doctor.report import Report
-from keras_twostream.data.lists.annotations import (
-    LIST_SUFFIXES,
-    SUBSET_FOLDERS,
-)
+from keras_twostream.data.lists.annotations import LIST_SUFFIXES
+from keras_twostream.data.lists.class_folders import SUBSET_FOLDERS
 from keras_twostream.data.lists.files import (
     folders_in,
     in_words,

@@ -1,0 +1,121 @@
+"""A data set as folders: one folder of videos or packed files per class."""
+
+import warnings
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from keras_twostream.data.cache.packed_file import PACKED_SUFFIX, is_packed
+from keras_twostream.data.lists.files import (
+    VIDEO_SUFFIXES,
+    folders_in,
+    in_words,
+    is_hidden,
+    is_passed_over,
+    is_video,
+    walk,
+)
+from keras_twostream.data.lists.items import Item, Listing, Request
+from keras_twostream.errors import SpecError
+
+SUBSET_FOLDERS = frozenset(
+    "train training trainset train_set trainval test testing testset test_set "
+    "val valid validate validation valset val_set dev eval evaluation "
+    "holdout".split()
+)
+
+
+def read_folder(request: Request) -> Listing:
+    """Read one folder per class, in the subset's folder if one is given."""
+    root = request.path / (request.subset or "")
+    if not root.is_dir():
+        raise SpecError(f"There is no folder {root}.")
+    data, passed_over = {}, _others_in(root, [])
+    for folder in folders_in(root):
+        data[folder.name] = _data_in(folder)
+        passed_over += _others_in(root, data[folder.name], folder)
+    classes = [name for name, files in data.items() if files]
+    if not classes:
+        raise SpecError(_no_classes(root, passed_over))
+    _check_subsets(root, classes)
+    _check_packed(root, {x for name in classes for x in data[name]})
+    items = [
+        Item(str(path.relative_to(root)), (label,))
+        for label, name in enumerate(classes)
+        for path in data[name]
+    ]
+    return Listing(items, classes, root, passed_over)
+
+
+def _others_in(
+    root: Path, data: Sequence[Path], folder: Path | None = None
+) -> list[str]:
+    """Return the skipped files directly in a root, or in all of a folder."""
+    if folder is None:
+        names = sorted(x.name for x in root.iterdir() if x.is_file())
+        names = [name for name in names if not is_hidden(name)]
+    else:
+        names = [
+            str((place / name).relative_to(root))
+            for place, _, inside in walk(folder)
+            for name in inside
+        ]
+        lists = bool(names) and all(not is_passed_over(x) for x in names)
+        if not data and not lists:
+            return [f"{folder.relative_to(root)}/"]
+    return [name for name in names if is_passed_over(name)]
+
+
+def _no_classes(root: Path, passed_over: Sequence[str]) -> str:
+    higher = " Its videos lie in it directly: give the folder above it."
+    other = f" It holds {in_words(passed_over)}." if passed_over else ""
+    return (
+        f"{root} holds no videos in class folders: expected "
+        f"{root}/<class>/<video>, with a suffix among "
+        f"{', '.join(sorted(VIDEO_SUFFIXES))}.{other}"
+        f"{higher if _data_in(root) else ''}"
+    )
+
+
+def _check_subsets(root: Path, classes: Sequence[str]) -> None:
+    """Refuse subset folders as classes; warn if only some look like subsets."""
+    subsets = [name for name in classes if name.lower() in SUBSET_FOLDERS]
+    if len(subsets) == len(classes):
+        raise SpecError(
+            f"{root} holds videos in the folders {', '.join(classes)}, which "
+            "look like subsets rather than classes. Pass subset= with one "
+            "of them."
+        )
+    if len(subsets) > 1:
+        warnings.warn(
+            f"{root} holds videos in the folders {', '.join(classes)}, of "
+            f"which {', '.join(subsets)} look like subsets rather than "
+            "classes. All are read as classes; if that is wrong, pass "
+            "subset= with one of them.",
+            stacklevel=4,
+        )
+
+
+def _check_packed(root: Path, data: Collection[Path]) -> None:
+    """Refuse videos beside their packed files: each would count twice."""
+    videos = (path for path in data if not is_packed(path))
+    twice = [
+        video
+        for video in videos
+        if video.with_name(video.name + PACKED_SUFFIX) in data
+    ]
+    if twice:
+        raise SpecError(
+            f"{root} holds {len(twice)} of its videos twice, as they are and "
+            f"packed, such as {min(twice)} and {min(twice).name}"
+            f"{PACKED_SUFFIX}. Move the packed files, which end in "
+            f"{PACKED_SUFFIX}, to a folder of their own."
+        )
+
+
+def _data_in(folder: Path) -> list[Path]:
+    return sorted(
+        place / name
+        for place, _, names in walk(folder)
+        for name in names
+        if is_video(name) or is_packed(name)
+    )
