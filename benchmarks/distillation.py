@@ -4,17 +4,18 @@
 
 Three sets of videos, of which two tell classes apart by motion:
 
-    actors     the seventeen classes of the drawn actors; the shipped network
-               is the teacher
-    direction  real clips forwards or backwards, each mirrored as well: the
-               class is the way in which time runs
-    six        the same clips by their six classes
+    actors    the seventeen classes of the drawn actors; the shipped network
+              is the teacher
+    sideways  real clips forwards or backwards, as they are or mirrored: the
+              class is whether the picture moves to the left or to the right
+    six       real clips by their six classes
 
 Both rgb networks begin with the teacher's rgb stream and take the same steps
 on the same clips; one has the teacher's features and scores to follow. The
-teacher of real clips is trained here, from random weights. Milliseconds are
-of one clip, its optical flow and the folded network, without decoding. What
-is in WORK already is not done again, and a run that was killed goes on.
+teacher of real clips is trained here, from the actors' weights, on smaller
+frames. Milliseconds are of one clip, its optical flow and the folded network,
+without decoding. What is in WORK already is not done again, and a run that was
+killed goes on.
 """
 
 import argparse
@@ -35,24 +36,11 @@ import keras_twostream as kts
 from keras_twostream import actors, training
 
 SHIPPED = "spatiotemporal_resnet.actors"
-SETS = ("actors", "direction", "six")
+SETS = ("actors", "sideways", "six")
 NETWORKS = ("teacher", "rgb alone", "distilled rgb")
 DRAWN = {"train": 408, "test": 340}
-REAL = {"train": 25, "test": 10}  # videos of each of six classes
-SMALL = {
-    "depth": 18,
-    "width": 16,
-    "clip_length": 4,
-    "flow_length": 4,
-    "clip_spec": {
-        "temporal_stride": 4,
-        "train_strides": (3, 5),
-        "short_side": 72,
-        "crop": (64, 64),
-        "flow_algorithm": "farneback",
-        "flow_bound": 10.0,
-    },
-}
+REAL = {"train": 40, "test": 40}  # videos of each of six classes
+SMALL = {"short_side": 72, "crop": (64, 84)}  # of the real clips
 TIMED = 15
 
 
@@ -79,7 +67,7 @@ class Study:
         self._work = given.work / name
         self._work.mkdir(parents=True, exist_ok=True)
         self._results = self._work / "results.json"
-        make = {"actors": drawn, "direction": both_ways, "six": by_class}[name]
+        make = {"actors": drawn, "sideways": moving, "six": by_class}[name]
         self._lists = {
             part: make(self._work / "videos", part, given)
             for part in ("train", "test")
@@ -137,11 +125,9 @@ class Study:
         return self._run(folder, student, "distillation", teacher)
 
     def _new(self) -> keras.Model:
-        model = kts.models.spatiotemporal_resnet(
-            len(self._classes), outputs="streams", **SMALL
+        return kts.load(
+            SHIPPED, classes=self._classes, outputs="streams", clip_spec=SMALL
         )
-        kts.inspection.update_card(model, classes=list(self._classes))
-        return model
 
     def _run(
         self,
@@ -183,10 +169,10 @@ def drawn(
     return kts.data.read_annotations(folder / f"{part}.json")
 
 
-def both_ways(
+def moving(
     folder: Path, part: str, given: argparse.Namespace
 ) -> kts.data.Annotations:
-    made = real_videos.both_ways(chosen(part, given), folder / part)
+    made = real_videos.left_and_right(chosen(part, given), folder / part)
     return kts.data.read_annotations(made)
 
 

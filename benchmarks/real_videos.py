@@ -39,22 +39,6 @@ def linked(videos: Iterable[Path], folder: Path) -> Path:
     return folder
 
 
-def both_ways(videos: Iterable[Path], folder: Path) -> Path:
-    """Write each video forwards and backwards, as it is and mirrored.
-
-    The class is the way in which time runs.
-    """
-    for path in videos:
-        frames = None
-        for way, mirrored in WAYS:
-            place = folder / way / f"{path.stem}_{mirrored}.mp4"
-            if place.exists():
-                continue
-            frames = small(path) if frames is None else frames
-            write(place, played(frames, way, mirrored))
-    return folder
-
-
 def left_and_right(videos: Iterable[Path], folder: Path) -> Path:
     """Write the videos in which most of the picture moves sideways.
 
