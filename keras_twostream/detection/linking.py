@@ -3,7 +3,8 @@
 Gkioxari & Malik 2015, section 4.2. An edge joins a box to one of the next
 frame, and its value is both scores plus their weighted overlap. Dynamic
 programming from the last frame back finds the best path. Its boxes are removed
-and the search repeats until a frame has no box left.
+and the search repeats until a frame has no box left. A single frame has no
+edges, and each of its boxes is a path of the box's own score.
 """
 
 import dataclasses
@@ -22,7 +23,8 @@ class Path:
 
     Attributes:
         places: (T,) index of each box in its frame.
-        score: Sum of the path's edge values, divided by T.
+        score: Sum of the path's edge values, divided by T; the box's score
+            where T is 1.
     """
 
     places: np.ndarray
@@ -58,6 +60,8 @@ def link(
         )
     edges = _edges(boxes, scores, weight)
     left = [np.zeros(count) for count in counts]  # -inf where a box is taken
+    if not edges:
+        left = [np.array(scores[0], float)]
     paths: list[Path] = []
     while len(paths) < min(counts) and len(paths) != limit:
         paths.append(_best(edges, left))

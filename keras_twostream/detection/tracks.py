@@ -60,7 +60,7 @@ class Tube(Track):
     Attributes:
         score: Score of the path: the sum over its edges of both boxes'
             scores and their overlap, divided by its length (section 4.2 of
-            the paper).
+            the paper); the box's own score if it is a single one.
         scores: (T,) score of each box.
         rate: Frames per second of the numbers in `frames`, or None if
             unknown.
