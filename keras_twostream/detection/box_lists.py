@@ -7,6 +7,7 @@ inclusive: one that is 10 wide and starts at 3 ends at 12.
 
 import collections
 import json
+import math
 import os
 import re
 import xml.etree.ElementTree as ElementTree
@@ -142,7 +143,8 @@ def _cvat(path: Path, root: Path) -> list[AnnotatedVideo]:
 
     The action is the attribute "action" where a box has one, the label
     otherwise. Boxes between two key frames are interpolated where the file
-    lacks them; a track is absent from an "outside" box on.
+    lacks them; a track is absent from an "outside" box on. A turned box
+    becomes the upright one around it.
     """
     document = xml_of(path)
     if document.tag != "annotations" or document.find("track") is None:
@@ -180,6 +182,11 @@ def _sources(document: ElementTree.Element) -> dict[str | None, str]:
 def _cvat_boxes(element: ElementTree.Element, path: Path):
     """Yield ((action, track), frame, x y width height) of every frame."""
     number, label = element.get("id"), element.get("label", "")
+    if (kind := _other_shape(element)) is not None:
+        raise SpecError(
+            f"{path}: track {number} ({label}) has a {kind} in place of "
+            "boxes. Draw boxes around people, or delete the track."
+        )
     before: tuple[int, np.ndarray, str] | None = None
     for box in element.iter("box"):
         try:
@@ -187,19 +194,38 @@ def _cvat_boxes(element: ElementTree.Element, path: Path):
             edges = [
                 float(box.get(k, "")) for k in ("xtl", "ytl", "xbr", "ybr")
             ]
+            turn = float(box.get("rotation", "0"))
         except ValueError as error:
             raise SpecError(
                 f"{path}: a box of track {number} has no frame or no corners "
                 f"({error})."
             ) from error
         action = box.findtext("attribute[@name='action']") or label
-        corners = np.array(edges)
+        corners = _upright(np.array(edges), turn)
         if before is not None:
             yield from _between(before, frame, corners, number)
         before = None
         if box.get("outside") != "1":
             before = (frame, corners, action)
             yield (action, number), frame, _size(corners)
+
+
+def _other_shape(track: ElementTree.Element) -> str | None:
+    """Return the first kind of shape in a track without boxes."""
+    kinds = [x.tag for x in track if x.get("frame") is not None]
+    return None if "box" in kinds or not kinds else kinds[0]
+
+
+def _upright(corners: np.ndarray, degrees: float) -> np.ndarray:
+    """Return the box around one that is turned about its centre."""
+    if not degrees:
+        return corners
+    low, high = corners.reshape(2, 2)
+    cosine = abs(math.cos(math.radians(degrees)))
+    sine = abs(math.sin(math.radians(degrees)))
+    half = np.array([[cosine, sine], [sine, cosine]]) @ (high - low) / 2
+    middle = (low + high) / 2
+    return np.concatenate([middle - half, middle + half])
 
 
 def _between(before, frame: int, corners: np.ndarray, number):
@@ -297,10 +323,13 @@ def _mot(path: Path, root: Path) -> list[AnnotatedVideo]:
         try:
             values = [float(x) for x in re.split(r"[,\s]+", line.strip())[:6]]
             frame, track, left, top, wide, high = values
+            if frame < 1 or frame % 1 or track % 1:
+                raise ValueError("no whole numbers, or no frame from 1")
         except ValueError as error:
             raise SpecError(
                 f"{path}, line {number}: not frame, track, x, y, width, "
-                f"height. Received: {line.strip()[:60]!r}"
+                "height, with frames counted from 1. "
+                f"Received: {line.strip()[:60]!r}"
             ) from error
         box = (left - 1, top - 1, wide, high)
         key = ("person", int(track))

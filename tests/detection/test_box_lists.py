@@ -47,6 +47,22 @@ def test_cvat_tracks_with_interpolated_frames(tmp_path):
     assert run.boxes.tolist() == [[0, 0, 0, 0]]
 
 
+def test_a_turned_box_of_cvat_is_the_upright_one_around_it(tmp_path):
+    """A corner of a box of 40 x 20, turned by 90 and by 30 degrees."""
+    for degrees, wanted in (
+        (0, [10, 20, 49, 39]),
+        (90, [20, 10, 39, 49]),
+        (30, [7.68, 11.34, 51.32, 47.66]),
+    ):
+        (tmp_path / "turned.xml").write_text(
+            f"""<annotations><track id="0" label="run">
+            <box frame="0" outside="0" xtl="10" ytl="20" xbr="50" ybr="40"
+            rotation="{degrees}"/></track></annotations>"""
+        )
+        (video,) = read_boxes(tmp_path / "turned.xml")
+        np.testing.assert_allclose(video.tracks[0].boxes[0], wanted, atol=0.01)
+
+
 def test_cvat_names_tracks_of_several_tasks(tmp_path):
     project = """<annotations><meta><project><tasks>
       <task><id>1</id><source>a.mp4</source></task>
@@ -237,6 +253,8 @@ def test_ucf_sports_joins_views(tmp_path):
 
 # === Broken lists ===
 
+POLYGON = """<annotations><track id="3" label="run">
+<polygon frame="0" points="0,0;5,0;5,5"/></track></annotations>"""
 NO_TRACK = [{"image_id": 10, "category_id": 3, "bbox": [0, 0, 1, 1]}]
 NO_AREA = [
     {"image_id": 10, "category_id": 3, "track_id": 0, "bbox": [0, 0, 0, 1]}
@@ -267,6 +285,13 @@ TWICE = 2 * [
         ),
         ("a.json", json.dumps(coco(annotations=TWICE)), "two boxes in one fra"),
         ("a.txt", "1,2,3\n", "a.txt, line 1: not frame, track"),
+        ("a.txt", "0,1,2,3,4,5\n", "line 1: .*frames counted from 1"),
+        ("a.txt", "1.5,1,2,3,4,5\n", "line 1: .*frames counted from 1"),
+        (
+            "a.xml",
+            POLYGON,
+            r"track 3 \(run\) has a polygon in place of boxes",
+        ),
         ("a.csv", "", "cannot be told from its name"),
     ],
 )
