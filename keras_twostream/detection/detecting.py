@@ -11,11 +11,16 @@ import numpy as np
 from keras_twostream import hub, inspection
 from keras_twostream.detection.cutting import Cutter, run_on_regions
 from keras_twostream.detection.footage import Footage, Source
-from keras_twostream.detection.geometry import as_boxes, suppress, voted
+from keras_twostream.detection.geometry import (
+    as_boxes,
+    check_places,
+    suppress,
+    voted,
+)
 from keras_twostream.detection.linking import link
 from keras_twostream.detection.measures import Detections
 from keras_twostream.detection.proposals import check_given, propose
-from keras_twostream.detection.store import boxes_at
+from keras_twostream.detection.store import boxes_at, check_tracks
 from keras_twostream.detection.tracks import Track, Tube, track_overlap
 from keras_twostream.errors import SpecError
 from keras_twostream.regions import RegionSpec
@@ -125,7 +130,7 @@ def score_frames(
     """
     spec = inspection.region_spec(model)
     check_given(spec, given is not None)
-    at = _boxes_by_frame(given)
+    at = _boxes_by_frame(given, footage)
     cutter = Cutter(model)
     for number, frame, field in footage:
         here = None if at is None else footage.to_frame(at(number))
@@ -208,24 +213,26 @@ def detections_of(
     return Detections(numbers, names, stacked, ratings)
 
 
-def _boxes_by_frame(given: Given | None) -> Callable[[int], Any] | None:
+def _boxes_by_frame(
+    given: Given | None, footage: Footage
+) -> Callable[[int], Any] | None:
     """Return a function from a frame's number to the given boxes."""
     if given is None:
         return None
     if isinstance(given, str | os.PathLike):
         from keras_twostream.detection.box_lists import read_tracks
 
-        return _boxes_by_frame(read_tracks(given))
+        return _boxes_by_frame(read_tracks(given), footage)
     rows: list[Any] = list(given)
     if rows and isinstance(rows[0], Track):
+        check_tracks(rows, footage, "these tracks")
         return lambda number: boxes_at(rows, number)
-
-    def at(number: int) -> np.ndarray:
-        if number >= len(rows):
-            return as_boxes([])
-        return as_boxes(rows[number], f"`boxes[{number}]`")
-
-    return at
+    frames = [as_boxes(x, f"`boxes[{i}]`") for i, x in enumerate(rows)]
+    there = np.concatenate([as_boxes([]), *frames])
+    check_places(there, *footage.whole, "`boxes`")
+    return lambda number: (
+        frames[number] if number < len(frames) else as_boxes([])
+    )
 
 
 def _runs(frames: Sequence[FrameScores]) -> Iterator[list[FrameScores]]:

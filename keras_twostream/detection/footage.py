@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_twostream import data, flow
+from keras_twostream._frames import as_bytes, checked_frames
 from keras_twostream.data.video.resizing import fit_size, resize
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
@@ -22,10 +23,11 @@ class Footage:
     the frame before, and a video of a single frame has no flow.
 
     Args:
-        source: A video file, or (T, H, W, 3) uint8 frames.
+        source: A video file, or (T, H, W, 3) frames, 0..255.
         spec: Short side and flow of the detector.
 
     Attributes:
+        whole: (height, width) of the video.
         size: (height, width) of the resized frames.
         scale: (x, y) pixels of the video per pixel of these frames.
         rate: Frames per second; None where frames were given.
@@ -42,8 +44,10 @@ class Footage:
             info = data.probe(source)
             whole, self.rate = (info.height, info.width), info.fps
         else:
-            whole = _size_of(source)
+            self._source = as_bytes(_checked(source))
+            whole = self._source.shape[1:3]
         self.size = fit_size(whole, spec.short_side, spec.resize_to)
+        self.whole = whole
         self.scale = np.array(whole[::-1]) / self.size[::-1]
 
     def __len__(self) -> int:
@@ -102,14 +106,11 @@ class Footage:
         ]
 
 
-def _size_of(frames: Any) -> tuple[int, int]:
-    shape = np.shape(frames)
-    if len(shape) != 4 or shape[3] != 3 or not shape[0]:
-        raise SpecError(
-            "Frames must be an array (T, H, W, 3), RGB, 0..255. "
-            f"Received: shape={shape}"
-        )
-    return shape[1], shape[2]
+def _checked(source: Any) -> np.ndarray:
+    frames = checked_frames(source)
+    if not len(frames):
+        raise SpecError("A video in memory has one frame at least.")
+    return frames
 
 
 def _scaled(boxes: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -66,6 +66,40 @@ def clip(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.clip(boxes, 0, edges)
 
 
+def check_places(
+    boxes: np.ndarray, height: int, width: int, where: str
+) -> None:
+    """Refuse boxes that are in other units than the pixels of their video.
+
+    People leave a picture, so a few boxes may lie outside of it.
+
+    Args:
+        boxes: (N, 4), the boxes of a whole video.
+        height: Height of the video.
+        width: Its width.
+        where: Name of the boxes in errors.
+
+    Raises:
+        SpecError: If most boxes lie outside of the picture, or all are shares
+            of its size.
+    """
+    if not len(boxes):
+        return
+    wanted = f"Boxes are in pixels of the video, which is {width}x{height}."
+    if boxes.max() <= 1 and (boxes % 1).any():
+        raise SpecError(
+            f"{where} lie between 0 and 1, as shares of a width and height "
+            f"do. {wanted} Received: {boxes[0].tolist()}"
+        )
+    beyond = (boxes[:, :2] >= (width, height)) | (boxes[:, 2:] < 0)
+    outside = beyond.any(axis=1)
+    if 2 * outside.sum() > len(boxes):
+        raise SpecError(
+            f"{where}: {outside.sum()} of {len(boxes)} lie outside of the "
+            f"picture. {wanted} Received: {boxes[outside][0].tolist()}"
+        )
+
+
 def areas(boxes: np.ndarray) -> np.ndarray:
     """Return the (N,) numbers of pixels in the boxes."""
     sides = boxes[..., 2:] - boxes[..., :2] + 1

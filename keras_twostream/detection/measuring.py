@@ -16,7 +16,11 @@ from keras_twostream.detection.detecting import (
 )
 from keras_twostream.detection.footage import Footage
 from keras_twostream.detection.measures import Detections, sort_keys
-from keras_twostream.detection.store import AnnotatedVideo
+from keras_twostream.detection.store import (
+    AnnotatedVideo,
+    check_given_in,
+    check_tracks,
+)
 from keras_twostream.detection.tracks import Tube
 from keras_twostream.errors import VideoError
 
@@ -44,9 +48,11 @@ def evaluate_detector(
         each class, and "skipped", a dict from path to reason.
 
     Raises:
-        SpecError: If the model is no detector.
+        SpecError: If the model is no detector, or boxes can be of no such
+            video.
     """
     model = loaded(detector)
+    check_given_in(videos, inspection.region_spec(model))
     single: dict[str, Detections] = {}
     tubes: dict[str, list[Tube]] = {}
     skipped: dict[str, str] = {}
@@ -98,6 +104,7 @@ def _detected_in(
     model: keras.Model, video: AnnotatedVideo
 ) -> tuple[Detections, list[Tube]]:
     footage = Footage(video.path, inspection.clip_spec(model))
+    check_tracks(video.tracks, footage, video.path)
     wants_boxes = inspection.region_spec(model).proposals == "boxes"
     given = video.given if wants_boxes else None
     frames = list(score_frames(footage, model, given))

@@ -15,7 +15,7 @@ import numpy as np
 from keras_twostream import _files
 from keras_twostream._arrays import read_arrays, whole
 from keras_twostream.detection.footage import Footage
-from keras_twostream.detection.geometry import clip, overlaps
+from keras_twostream.detection.geometry import check_places, clip, overlaps
 from keras_twostream.detection.proposals import propose
 from keras_twostream.detection.tracks import Track
 from keras_twostream.errors import SpecError, VideoError, WeightsError
@@ -44,6 +44,47 @@ class AnnotatedVideo:
     def boxes_given(self, frame: int) -> np.ndarray:
         """Return (N, 4) boxes of `given` in a frame."""
         return boxes_at(self.given, frame)
+
+
+def check_tracks(tracks: Sequence[Track], footage: Footage, where: str) -> None:
+    """Refuse tracks that can be of no such video.
+
+    Args:
+        tracks: Tracks; none is right.
+        footage: The video.
+        where: Its name in errors.
+
+    Raises:
+        SpecError: If all frames are beyond its end, or the boxes are not in
+            pixels of it.
+    """
+    if not tracks:
+        return
+    boxes = np.concatenate([track.boxes for track in tracks])
+    check_places(boxes, *footage.whole, f"The boxes of {where}")
+    first = min(int(track.frames[0]) for track in tracks)
+    if first >= len(footage):
+        raise SpecError(
+            f"The boxes of {where} begin in frame {first}, and it has "
+            f"{len(footage)} frames. Frames count from 0 in each video."
+        )
+
+
+def check_given_in(
+    videos: Sequence[AnnotatedVideo], regions: RegionSpec
+) -> None:
+    """Refuse videos without boxes for a detector that is given its boxes.
+
+    Raises:
+        SpecError: If no video has any.
+    """
+    if regions.proposals == "boxes" and not any(x.given for x in videos):
+        raise SpecError(
+            "This detector judges boxes that it is given, and none of the "
+            f"{len(videos)} videos has any. Lists of boxes hold the true "
+            "tracks; give those of your tracker beside them: "
+            "AnnotatedVideo(path, tracks, given=read_tracks(file))."
+        )
 
 
 def boxes_at(tracks: Sequence[Track], frame: int) -> np.ndarray:
@@ -103,6 +144,7 @@ class RegionStore:
             collections.OrderedDict()
         )
         _check_labels(videos, classes)
+        check_given_in(videos, regions)
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -168,6 +210,7 @@ class RegionStore:
 
     def _regions_of(self, video: AnnotatedVideo) -> VideoRegions:
         footage = Footage(video.path, self._spec)
+        check_tracks((*video.tracks, *video.given), footage, video.path)
         chosen = self._chosen(footage)
         frames: list[np.ndarray] = []
         fields, parts = [], []

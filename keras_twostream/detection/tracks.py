@@ -27,7 +27,7 @@ class Track:
     boxes: np.ndarray
 
     def __post_init__(self) -> None:
-        frames = np.asarray(self.frames, int).reshape(-1)
+        frames = _whole_numbers(self.frames)
         boxes = as_boxes(self.boxes, f"The boxes of {self.label!r}")
         if not len(frames) or len(frames) != len(boxes):
             raise SpecError(
@@ -51,6 +51,17 @@ class Track:
         if place < len(self) and self.frames[place] == frame:
             return self.boxes[place]
         return None
+
+
+def _whole_numbers(frames: Any) -> np.ndarray:
+    numbers = np.asarray(frames).reshape(-1)
+    whole = numbers.astype(int) if np.isfinite(numbers).all() else None
+    if whole is None or (whole != numbers).any() or (whole < 0).any():
+        raise SpecError(
+            "The frames of a track are whole numbers, counted from 0. "
+            f"Received: frames={numbers[:10].tolist()}..."
+        )
+    return whole
 
 
 @dataclasses.dataclass(frozen=True)

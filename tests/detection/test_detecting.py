@@ -129,7 +129,8 @@ def test_a_frame_without_regions_ends_a_tube():
 
 
 def test_frames_behind_the_last_given_boxes_have_none():
-    boxes_of = module._boxes_by_frame([[(0, 0, 9, 9)], []])
+    footage = Footage(FRAMES, inspection.clip_spec(build()))
+    boxes_of = module._boxes_by_frame([[(0, 0, 9, 9)], []], footage)
     assert [len(boxes_of(number)) for number in range(4)] == [1, 0, 0, 0]
 
 
@@ -156,11 +157,33 @@ def test_an_exclusive_person_does_their_best_action_only():
     assert chosen(tubes, 1.1) == []
 
 
+def test_the_likeliest_action_of_a_single_frame_is_kept():
+    box = np.array([[0.0, 0, 9, 9]])
+    frame = FrameScores(0, box, np.array([[-0.4, 0.4]]))
+    (tube,) = chosen(tubes_of([frame], build()), None, exclusive=True)
+    assert tube.label == "jumping_jack"
+    assert tube.score == tube.confidence == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("kind", ["int64", "float32", "float64"])
+def test_frames_of_any_number_are_those_of_bytes(kind):
+    spec = kts.ClipSpec(short_side=64, flow_algorithm="farneback")
+    wanted, seen = (
+        list(Footage(x, spec)) for x in (FRAMES, FRAMES.astype(kind))
+    )
+    for (_, frame, field), (_, other, motion) in zip(wanted, seen, strict=True):
+        assert other.dtype == np.uint8
+        np.testing.assert_array_equal(frame, other)
+        np.testing.assert_array_equal(field, motion)
+
+
 def test_frames_that_are_none_are_refused():
     spec = inspection.clip_spec(build())
-    for shape in ((0, 32, 32, 3), (32, 32, 3), (4, 32, 32, 1)):
-        with pytest.raises(SpecError, match=r"Frames must be an array \(T"):
+    for shape in ((32, 32, 3), (4, 32, 32, 1)):
+        with pytest.raises(SpecError, match=r"must be a \(T, H, W, 3\) array"):
             Footage(np.zeros(shape, "uint8"), spec)
+    with pytest.raises(SpecError, match="one frame at least"):
+        Footage(np.zeros((0, 32, 32, 3), "uint8"), spec)
 
 
 def test_what_is_no_trained_detector_is_refused():
@@ -175,7 +198,7 @@ def test_what_is_no_trained_detector_is_refused():
         detection.detect(FRAMES, fresh)
     with pytest.raises(SpecError, match="trained on the proposals 'windows'"):
         detection.detect(FRAMES, build(), boxes=given())
-    with pytest.raises(SpecError, match=r"array \(T, H, W, 3\)"):
+    with pytest.raises(SpecError, match=r"\(T, H, W, 3\) array"):
         detection.detect(FRAMES[0], build())
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.io import loadmat
 
 from keras_twostream.detection.linking import link
-from keras_twostream.detection.tracks import Tube
+from keras_twostream.detection.tracks import Track, Tube
 from keras_twostream.errors import SpecError
 
 HERE, THERE = (0, 0, 9, 9), (50, 50, 59, 59)
@@ -92,6 +92,14 @@ def test_a_path_alone_has_the_score_that_it_had_among_others():
         assert alone.score == pytest.approx(path.score)
 
 
+def test_boxes_of_a_single_frame_rank_by_their_scores():
+    boxes, scores = [np.array([HERE, THERE])], [np.array([-0.5, 0.25])]
+    paths = link(boxes, scores)
+    assert [path.places.tolist() for path in paths] == [[1], [0]]
+    assert [path.score for path in paths] == [0.25, -0.5]
+    assert scores[0].tolist() == [-0.5, 0.25]
+
+
 def test_no_more_paths_than_asked_for():
     boxes = [np.array([HERE, THERE])] * 2
     assert len(link(boxes, [np.zeros(2)] * 2, limit=1)) == 1
@@ -129,6 +137,13 @@ def test_linking_the_authors_boxes_finds_their_tubes(shared):
     for number, (path, mine) in enumerate(zip(paths, result, strict=True)):
         assert mine.places.tolist() == [number] * len(boxes)
         assert mine.score == pytest.approx(path.total_score, abs=1e-6)
+
+
+def test_frames_of_a_track_are_whole_numbers_from_0():
+    for frames in ([-1], [0.5], [float("nan")]):
+        with pytest.raises(SpecError, match="whole numbers, counted from 0"):
+            Track("run", frames, [HERE])
+    assert Track("run", [2.0], [HERE]).frames.tolist() == [2]
 
 
 def test_a_tube_ends_after_its_last_frame():
