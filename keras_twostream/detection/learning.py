@@ -3,6 +3,7 @@
 Each stage leaves its result in the run's folder, so that a stopped run
 continues where it was.
 
+    run.json           what the run's numbers depend on
     regions/           frames, flow, proposals and true boxes of each video
     checkpoint.npz     the network in training; log.csv, its losses
     network.npz        the trained network
@@ -10,6 +11,7 @@ continues where it was.
 """
 
 import dataclasses
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_twostream import _files, inspection, registry, training
+from keras_twostream import _files, _schema, inspection, registry, training
 from keras_twostream._arrays import read_arrays, whole
 from keras_twostream.detection.batches import FOREGROUND, RegionBatches
 from keras_twostream.detection.cutting import Cutter, run_on_regions
@@ -31,11 +33,14 @@ from keras_twostream.detection.store import (
 from keras_twostream.errors import SpecError, WeightsError
 from keras_twostream.layers import Rescale
 from keras_twostream.training._boundaries import rounds
+from keras_twostream.training._distillation import fingerprint
+from keras_twostream.training._identity import identity, refuse_other
 
 TARGET_NORM = 20.0  # norm of one stream's features
 NEGATIVE = 0.3  # a region with less overlap is a negative of the class
 _VIDEOS, _REGIONS = 200, 200  # limits when norms are measured
 _EPOCH = 50  # steps between two lines of the log
+_LARGEST = 1 << 22  # bytes of run.json
 _BEGIN_ANEW = "Delete it, and that stage begins anew."
 
 
@@ -95,7 +100,7 @@ def train_detector(
         VideoError: If no video can be read.
         SpecError: If a track's label is none of the classes, or no region of
             the videos is foreground.
-        WeightsError: If the folder's checkpoint belongs to another run.
+        WeightsError: If the folder belongs to another run.
 
     Example:
 
@@ -121,6 +126,15 @@ def _labels(videos: Sequence[AnnotatedVideo]) -> list[str]:
     return sorted({track.label for video in videos for track in video.tracks})
 
 
+def _tracks_of(video: AnnotatedVideo) -> str:
+    """Return a digest of a video's tracks."""
+    facts = [
+        [(x.label, x.frames.tolist(), x.boxes.tolist()) for x in tracks]
+        for tracks in (video.tracks, video.given)
+    ]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
 @dataclasses.dataclass
 class _Run:
     videos: list[AnnotatedVideo]
@@ -141,18 +155,55 @@ class _Run:
             inspection.region_spec(detector),
             self.settings.frames,
         )
+        facts = self._identity(detector, network)
+        self._begin(facts)
         for path, reason in store.fill().items():
             self.report(f"Left out: {path}: {reason}")
         self.report(f"Regions of {len(store)} videos are in {self.out}.")
         if network is None:
             network = self._build("softmax")
-            self._train(network, store)
+            self._train(network, store, facts)
         _copy(network, detector)
         self._fit_svms(detector, store)
         inspection.update_card(
             detector, classes=list(self.classes), head_trained=True
         )
         return detector
+
+    # === What was begun ===
+
+    def _identity(
+        self, detector: keras.Model, network: keras.Model | None
+    ) -> dict[str, Any]:
+        """Return the facts that the folder's stages must agree with."""
+        settings = dataclasses.asdict(self.settings)
+        del settings["checkpoint_seconds"]
+        options = inspection.card(detector)["options"]
+        return identity(
+            [(video.path, _tracks_of(video)) for video in self.videos],
+            (),
+            self.recipe,
+            inspection.clip_spec(detector),
+            classes=self.classes,
+            **{
+                f"option.{name}": value
+                for name, value in options.items()
+                if name != "clip_spec"
+            },
+            **settings,
+            network=network and fingerprint(network),
+        )
+
+    def _begin(self, facts: dict[str, Any]) -> None:
+        """Keep what this run is, or compare it with what was begun."""
+        place = self.out / "run.json"
+        if not place.exists():
+            _files.write_json(place, facts)
+            return
+        text = _schema.read_text(place, _LARGEST, hint=_BEGIN_ANEW)
+        with whole(place, WeightsError, _BEGIN_ANEW):
+            saved = dict(_schema.parse_json(text, place))
+        refuse_other(saved, facts, f"{self.out}")
 
     # === The network ===
 
@@ -173,7 +224,9 @@ class _Run:
         outputs = "streams" if softmax else "fused"
         return builder(count, **{**options, "outputs": outputs})
 
-    def _train(self, network: keras.Model, store: RegionStore) -> None:
+    def _train(
+        self, network: keras.Model, store: RegionStore, facts: dict[str, Any]
+    ) -> None:
         """Train the softmax over regions, each stream by itself."""
         place = self.out / "network.npz"
         if place.exists():
@@ -189,7 +242,7 @@ class _Run:
             self.settings.checkpoint_seconds,
             (log,),
             self.settings.seed,
-            self._identity(store, steps),
+            facts,
         )
         resume.restore(network)
         # A data set of Keras is the same in every epoch, and so it takes a
@@ -218,20 +271,6 @@ class _Run:
             seed=self.settings.seed,
             start=resume.epoch * length + resume.step,
         )
-
-    def _identity(self, store: RegionStore, steps: int) -> dict[str, Any]:
-        """Return the facts that a checkpoint must agree with."""
-        options = {key: str(value) for key, value in self.options.items()}
-        return {
-            "videos": [video.path for video in store.videos],
-            "classes": self.classes,
-            "recipe": self.recipe.name,
-            "options": options,
-            "steps": steps,
-            "batch_size": self.settings.batch_size or self.recipe.batch_size,
-            "frames": self.settings.frames,
-            "seed": self.settings.seed,
-        }
 
     # === The classifiers ===
 

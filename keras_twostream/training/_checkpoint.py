@@ -8,7 +8,6 @@ saved.
 import json
 import math
 import os
-import reprlib
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +20,7 @@ from keras_twostream import _schema
 from keras_twostream._arrays import check_unpacked, read_arrays, whole
 from keras_twostream._files import write_arrays, write_table
 from keras_twostream.errors import WeightsError
-from keras_twostream.training._identity import LENGTH, difference
+from keras_twostream.training._identity import LENGTH, refuse_other
 
 _BEGIN_ANEW = "Delete it, and the run begins anew."
 _STATE = {
@@ -92,16 +91,17 @@ class Resume(keras.callbacks.Callback):
         if not self.path.exists():
             return False
         state, arrays = read_checkpoint(self.path)
-        self._check(state.get("identity", {}))
+        saved = state.get("identity", {})
+        refuse_other(saved, self._identity, f"The checkpoint {self.path}")
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self._assign(model.variables, arrays, "model")
         self._assign(model.optimizer.variables, arrays, "optimizer")
         self._metrics = _group(arrays, "metrics")
         self.epoch, self.step = state["epoch"], state["step"]
-        saved = state["companions"]
+        kept = state["companions"]
         with whole(self.path, WeightsError, _BEGIN_ANEW):
-            for callback, values in zip(self._companions, saved, strict=True):
+            for callback, values in zip(self._companions, kept, strict=True):
                 callback.state = values
         return True
 
@@ -192,16 +192,6 @@ class Resume(keras.callbacks.Callback):
             ):
                 variable.assign(variable + value)
         self._metrics = None
-
-    def _check(self, saved: Mapping[str, Any]) -> None:
-        name = difference(saved, self._identity)
-        if name:
-            before, now = map(reprlib.repr, (saved[name], self._identity[name]))
-            raise WeightsError(
-                f"The checkpoint {self.path} is of a run with other {name}: "
-                f"{before} then, {now} now. Resume with the videos and "
-                "settings of that run, or start a new run folder."
-            )
 
     def _assign(self, variables, arrays, name: str) -> None:
         values = _group(arrays, name)

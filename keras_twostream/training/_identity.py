@@ -3,12 +3,14 @@
 import dataclasses
 import hashlib
 import json
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from keras_twostream.errors import WeightsError
 from keras_twostream.spec import ClipSpec
 from keras_twostream.training._recipes import Recipe
 
@@ -55,6 +57,29 @@ def difference(saved: Mapping[str, Any], own: Mapping[str, Any]) -> str:
     """
     shared = (name for name in own if name in saved and name != LENGTH)
     return next((name for name in shared if saved[name] != own[name]), "")
+
+
+def refuse_other(
+    saved: Mapping[str, Any], own: Mapping[str, Any], what: str
+) -> None:
+    """Refuse to go on with what another run has left.
+
+    Args:
+        saved: The identity that it left.
+        own: That of this run.
+        what: Words for what was left.
+
+    Raises:
+        WeightsError: If they differ.
+    """
+    name = difference(saved, own)
+    if name:
+        before, now = map(reprlib.repr, (saved[name], own[name]))
+        raise WeightsError(
+            f"{what} is of a run with other {name}: "
+            f"{before} then, {now} now. Resume with the videos and "
+            "settings of that run, or start a new run folder."
+        )
 
 
 def _digest(items: Sequence[tuple[str, Any]]) -> str:

@@ -1,6 +1,7 @@
 """Training a detector: what a batch holds, what SVMs learn from, resuming."""
 
 import dataclasses
+import shutil
 import types
 
 import keras
@@ -14,6 +15,7 @@ from keras_twostream.detection import (
     DetectorSettings,
     RegionSpec,
     Track,
+    evaluate_detector,
     geometry,
     train_detector,
 )
@@ -251,13 +253,68 @@ def test_a_finished_run_is_not_repeated(
         )
 
 
-def test_a_folder_with_another_network_is_refused(
-    company, run_folder, detector
+def relabelled(videos, names):
+    return [
+        dataclasses.replace(
+            video,
+            tracks=tuple(
+                dataclasses.replace(track, label=names[track.label])
+                for track in video.tracks
+            ),
+        )
+        for video in videos
+    ]
+
+
+def test_a_finished_run_takes_no_other_classes_videos_or_settings(
+    company, detector, run_folder
 ):
+    """Its classifiers would answer under the new names."""
+    others = {"bend": "wave", "jumping_jack": "jump"}
+    swapped = {"bend": "jumping_jack", "jumping_jack": "bend"}
+    with pytest.raises(WeightsError, match=r"other classes: \['bend', .*jump"):
+        trained(relabelled(company, others), run_folder)
+    with pytest.raises(WeightsError, match="other training videos"):
+        trained(relabelled(company, swapped), run_folder)
+    with pytest.raises(WeightsError, match=r"other option\.width: 0\.02 then"):
+        trained(company, run_folder, width=0.03)
+    with pytest.raises(WeightsError, match="other network: None then"):
+        trained(company, run_folder, network=detector)
+
+
+def test_a_folder_with_another_network_is_refused(
+    company, run_folder, detector, tmp_path
+):
+    shutil.copy(run_folder / "network.npz", tmp_path)
     with pytest.raises(
         WeightsError, match="another network than the one asked"
     ):
-        trained(company, run_folder, width=0.03)
+        trained(company, tmp_path, width=0.03)
+
+
+def test_boxes_that_are_not_in_the_video_are_refused(
+    company, detector, tmp_path
+):
+    path, (track, *_) = company[0].path, company[0].tracks
+    shares = Track("bend", track.frames, track.boxes / (96, 64, 96, 64))
+    large = Track("bend", track.frames, track.boxes * 20)
+    late = Track("bend", track.frames + 10_000, track.boxes)
+    for wrong, words in (
+        (shares, "between 0 and 1.*in pixels of the video, which is 96x64"),
+        (large, "outside of the picture"),
+        (late, r"begin in frame 10000, and it has \d+ frames"),
+    ):
+        videos = [AnnotatedVideo(path, (wrong,))]
+        with pytest.raises(SpecError, match=words):
+            filled(videos, detector, tmp_path)
+        with pytest.raises(SpecError, match=words):
+            evaluate_detector(detector, videos)
+
+
+def test_a_detector_of_given_boxes_needs_some_in_its_videos(company, tmp_path):
+    words = "none of the 3 videos has any.*AnnotatedVideo"
+    with pytest.raises(SpecError, match=words):
+        trained(company, tmp_path, regions={"proposals": "boxes"})
 
 
 def test_the_svms_of_one_stream_are_trained_on_anothers_network(
