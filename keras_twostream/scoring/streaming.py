@@ -162,7 +162,7 @@ class _Buffer:
     ) -> None:
         self._line = line
         self._end = math.inf if seconds is None else time.monotonic() + seconds
-        self.rolling = Rolling(spec)
+        self.rolling = Rolling(spec, line.rate)
         rate, length = self.rolling.rate, self.rolling.length
         if hop is None:
             hop = max(length / rate / 2, SHORTEST_HOP)

@@ -31,17 +31,20 @@ def pictures(count=FRAMES):
     return [np.roll(still, 2 * t, axis=1) for t in range(count)]
 
 
-@pytest.fixture(scope="module")
-def video(tmp_path_factory):
-    path = tmp_path_factory.mktemp("stream") / "moving.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", 25)
+def written(path, rate=25, count=FRAMES, **options):
+    with av.open(str(path), "w", **options) as container:
+        stream = container.add_stream("libx264", rate)
         stream.height, stream.width, stream.pix_fmt = 48, 72, "yuv420p"
-        for image in pictures():
+        for image in pictures(count):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("stream") / "moving.mp4")
 
 
 @pytest.fixture(scope="module")
@@ -315,6 +318,34 @@ def test_seconds_begin_with_the_first_frame(tmp_path):
         assert next(container.decode(video=0)).time > 3
     seconds = [x.second for x in live.arrivals(live.Line(path, pace=None))]
     np.testing.assert_allclose(seconds, [0, 0.04, 0.08], atol=2e-3)
+
+
+def test_a_clock_that_steps_back_in_a_file_goes_on(tmp_path):
+    """Two recordings joined: as `predict` reads them, frames and times."""
+    part = written(tmp_path / "part.ts", count=10).read_bytes()
+    path = tmp_path / "joined.ts"
+    path.write_bytes(part + part)
+    arrived = list(live.arrivals(live.Line(path, pace=None)))
+    frames = list(kts.data.iter_frames(path))
+    assert len(arrived) == len(frames) == 20
+    for arrival, frame in zip(arrived, frames, strict=True):
+        np.testing.assert_array_equal(arrival.image, frame)
+    seconds = [arrival.second for arrival in arrived]
+    np.testing.assert_allclose(seconds, np.arange(20) / 25, atol=2e-3)
+
+
+def test_a_model_of_every_rate_sees_a_file_at_its_own(tmp_path):
+    video = written(tmp_path / "slow.mp4", rate=10, count=20)
+    model = small_model(SPEC.replace(frame_rate=None))
+    answers = list(kts.stream(video, model, hop=0.4, pace=None))
+    frames, span = np.stack(list(kts.data.iter_frames(video))), SPEC.span()
+    begins = range(0, 20 - span + 1, 4)
+    for begin, answer in zip(begins, answers, strict=True):
+        assert answer.windows[0, 0] == pytest.approx(begin / 10)
+        alone = kts.predict(frames[begin : begin + span], model)
+        np.testing.assert_allclose(
+            answer.streams["flow"], alone.streams["flow"], atol=1e-4
+        )
 
 
 def test_a_playlist_is_refused(model, tmp_path):

@@ -1,8 +1,8 @@
 """Frames of cameras and network streams, as they arrive.
 
 A camera is opened by OpenCV, which knows the cameras of every system; an
-address, and a file that is played at its own pace, by PyAV. A source that goes
-away is opened again, after waits that double, until patience ends.
+address by PyAV. A source that goes away is opened again, after waits that
+double, until patience ends. A file is read as everywhere else, at its own pace.
 """
 
 import contextlib
@@ -21,8 +21,10 @@ import numpy as np
 from keras_twostream._opencv import cv2
 from keras_twostream.data.video import limits
 from keras_twostream.data.video.boundary import reason
-from keras_twostream.data.video.opening import FORMATS, check_file
+from keras_twostream.data.video.opening import FORMATS, best_stream
+from keras_twostream.data.video.packets import scan_video
 from keras_twostream.data.video.pictures import orientation, shown_size, to_rgb
+from keras_twostream.data.video.reading import iter_frames
 from keras_twostream.data.video.resizing import resize
 from keras_twostream.errors import SpecError, VideoError
 
@@ -108,6 +110,17 @@ class Line:
             os.fspath(self.source)
         )
 
+    @property
+    def rate(self) -> float | None:
+        """Frames per second of a file; None for what has no end.
+
+        Raises:
+            VideoError: If the file cannot be read.
+        """
+        if not self.is_file:
+            return None
+        return scan_video(os.fspath(self.source)).fps  # type: ignore[arg-type]
+
 
 def arrivals(
     line: Line, stopped: Callable[[], bool] = lambda: False
@@ -167,22 +180,18 @@ def _check_lost(
 
 def _played(line: Line, stopped: Callable[[], bool]) -> Iterator[Arrival]:
     """Yield a file's frames, each at its time."""
+    path = os.fspath(line.source)  # type: ignore[arg-type] # no number
+    seconds = scan_video(path).times
     begun, joined = time.monotonic(), False
-    check_file(line.source)  # type: ignore[arg-type] # a file is no number
-    try:
-        with _decoded(line) as frames:
-            for second, image in frames:
-                if line.pace is not None:
-                    due = begun + second / line.pace
-                    _sleep(due - time.monotonic(), stopped)
-                if stopped():
-                    return
-                yield Arrival(image, second, time.monotonic(), joined)
-                joined = True
-    except av.FFmpegError as error:
-        raise VideoError(
-            f"Cannot read {line.name}: {reason(error)}."
-        ) from error
+    # A file that is cut short has fewer frames than times.
+    for second, image in zip(seconds.tolist(), iter_frames(path), strict=False):
+        if line.pace is not None:
+            due = begun + second / line.pace
+            _sleep(due - time.monotonic(), stopped)
+        if stopped():
+            return
+        yield Arrival(image, second, time.monotonic(), joined)
+        joined = True
 
 
 def _sleep(seconds: float, stopped: Callable[[], bool]) -> None:
@@ -200,8 +209,8 @@ def _opened(line: Line) -> Iterator[Iterator[np.ndarray]]:
         with _camera(line.source) as images:
             yield images
     else:
-        with _decoded(line) as frames:
-            yield (image for _, image in frames)
+        with _decoded(line) as images:
+            yield images
 
 
 @contextlib.contextmanager
@@ -232,24 +241,18 @@ def _grabbed(capture: Any) -> Iterator[np.ndarray]:
 
 
 @contextlib.contextmanager
-def _decoded(line: Line) -> Iterator[Iterator[tuple[float, np.ndarray]]]:
-    """Open an address or a file; give its frames with their seconds."""
-    place = os.fspath(line.source)  # type: ignore[arg-type]
+def _decoded(line: Line) -> Iterator[Iterator[np.ndarray]]:
+    """Open an address; give its frames."""
     options = {
         "format_whitelist": _FORMATS,
-        "protocol_whitelist": "file" if line.is_file else _PROTOCOLS,
+        "protocol_whitelist": _PROTOCOLS,
         "max_pixels": str(limits.limit(limits.PIXELS)),
+        "rtsp_transport": "tcp",
+        "fflags": "nobuffer",
     }
-    waits: Any = None
-    if line.is_file:
-        place = os.path.abspath(place)
-    else:
-        options |= {"rtsp_transport": "tcp", "fflags": "nobuffer"}
-        waits = (_OPENING, _SILENCE)
+    place, waits = os.fspath(line.source), (_OPENING, _SILENCE)  # type: ignore[arg-type]
     with av.open(place, options=options, timeout=waits) as container:
-        if not container.streams.video:
-            raise VideoError(f"Cannot read {line.name}: it has no video.")
-        stream = container.streams.video[0]
+        stream = best_stream(container, line.name)
         limits.check_pixels(line.name, stream.height, stream.width)
         yield _shown(_undamaged(container, stream), stream, line)
 
@@ -266,15 +269,11 @@ def _undamaged(container: Any, stream: Any) -> Iterator[av.VideoFrame]:
 
 def _shown(
     frames: Iterator[av.VideoFrame], stream: Any, line: Line
-) -> Iterator[tuple[float, np.ndarray]]:
-    """Yield upright RGB frames with square pixels, and their seconds."""
-    rate = float(stream.average_rate or stream.guessed_rate or 25)
-    begin = None
-    for number, frame in enumerate(frames):
+) -> Iterator[np.ndarray]:
+    """Yield upright RGB frames with square pixels."""
+    for frame in frames:
         limits.check_pixels(line.name, frame.height, frame.width)
-        second = number / rate if frame.time is None else frame.time
-        begin = second if begin is None else begin
-        yield max(0.0, second - begin), _upright(frame, stream)
+        yield _upright(frame, stream)
 
 
 def _upright(frame: av.VideoFrame, stream: Any) -> np.ndarray:

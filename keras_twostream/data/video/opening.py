@@ -225,7 +225,7 @@ def _film(
     if webp.is_webp(path):
         return webp.Flipbook(path)
     container = stack.enter_context(_open(path))
-    stream = _best_stream(container, path)
+    stream = best_stream(container, path)
     context = stream.codec_context
     context.options = {"max_pixels": str(limits.limit(limits.PIXELS))}
     context.thread_count, context.thread_type = threads, "AUTO"
@@ -287,7 +287,16 @@ def _pictures_of(container) -> list:
     ]
 
 
-def _best_stream(container, path: str):
+def best_stream(container, path: str) -> av.VideoStream:
+    """Return the video stream that FFmpeg would show.
+
+    Args:
+        container: The open file or address.
+        path: Its name in errors.
+
+    Raises:
+        VideoError: If there is none, or its codec is not in this FFmpeg.
+    """
     streams = _pictures_of(container)
     if not streams:
         kinds = sorted({stream.type for stream in container.streams})
@@ -313,6 +322,8 @@ def _best_stream(container, path: str):
 
 def _codec_tag(path: str) -> str:
     """Return the four-letter codec tag of an MP4 file, if it is one."""
+    if not os.path.isfile(path):  # an address
+        return ""
     with open(path, "rb") as file:
         ends = file.read(2**20)
         file.seek(max(os.path.getsize(path) - 2**20, 0))
