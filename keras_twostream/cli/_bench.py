@@ -13,7 +13,7 @@ from keras_twostream.cli._options import (
     json_option,
     list_options,
 )
-from keras_twostream.cli._settings import assignments
+from keras_twostream.cli._settings import pairs_option
 
 
 @click.command("bench-data")
@@ -22,12 +22,10 @@ from keras_twostream.cli._settings import assignments
     "--cache", metavar="memory|DIR", help="Cache of the videos, as in train."
 )
 @click.option("--model", help="Cut the clips that this model takes.")
-@click.option(
+@pairs_option(
     "--spec",
     "fields",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A field of the clip.",
+    "A field of the clip.",
 )
 @click.option(
     "--batch-size", type=click.IntRange(1), default=16, show_default=True
@@ -59,7 +57,7 @@ def bench_command(data: Path, as_json: bool, **flags: Any) -> None:
     check_device()
     from keras_twostream.cli._extract import clip_spec_of
 
-    spec = clip_spec_of(flags["model"], assignments(flags["fields"], "--spec"))
+    spec = clip_spec_of(flags["model"], flags["fields"])
     with _console.quiet():
         from keras_twostream.data import read_annotations
         from keras_twostream.data.feeding import measurement

@@ -9,6 +9,7 @@ from keras_twostream.cli._options import (
     bound_option,
     debug_option,
     json_option,
+    root_option,
 )
 
 _SHOWN = 5  # files named for each problem; --json has them all
@@ -16,7 +17,7 @@ _SHOWN = 5  # files named for each problem; --json has them all
 
 @click.command("doctor")
 @click.argument("path", metavar="PATH", type=click.Path(path_type=Path))
-@click.option("--root", help="Folder of the videos that a list names.")
+@root_option
 @click.option("--deep", is_flag=True, help="Decode every frame.")
 @bound_option
 @json_option

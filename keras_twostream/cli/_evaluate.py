@@ -18,7 +18,7 @@ from keras_twostream.cli._options import (
     list_options,
     views_options,
 )
-from keras_twostream.cli._settings import assignments
+from keras_twostream.cli._settings import pairs_option
 from keras_twostream.spec import SCORE_FUSIONS
 
 
@@ -48,11 +48,10 @@ from keras_twostream.spec import SCORE_FUSIONS
     help="Head to measure, of a network with several; its classes are "
     "numbered as in the list.",
 )
-@click.option(
+@pairs_option(
     "--option",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="An option of the model, such as clip_length=25.",
+    "option",
+    "An option of the model, such as clip_length=25.",
 )
 @click.option("--workers", type=click.IntRange(1), help="Videos read at once.")
 @click.option("--cache", metavar="DIR", help="A packed cache of the videos.")
@@ -77,7 +76,6 @@ def evaluate_command(as_json: bool, **flags: Any) -> None:
     else:
         from keras_twostream.cli import _evaluate_run
 
-        flags["option"] = assignments(flags["option"], "--option")
         cover_dense(flags)
         report = _evaluate_run.evaluate(flags)
         show(report, as_json)

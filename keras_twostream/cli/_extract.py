@@ -16,7 +16,7 @@ from keras_twostream.cli._options import (
     list_options,
     where_option,
 )
-from keras_twostream.cli._settings import assignments
+from keras_twostream.cli._settings import pairs_option
 from keras_twostream.spec import STREAMS, ClipSpec
 
 
@@ -24,12 +24,10 @@ from keras_twostream.spec import STREAMS, ClipSpec
 @click.argument("source", metavar="SRC")
 @click.argument("out", metavar="OUT")
 @click.option("--model", help="Extract what this model or weight takes.")
-@click.option(
+@pairs_option(
     "--spec",
     "fields",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A field of the clip: short_side=112, frame_rate=25, flow_bound=20.",
+    "A field of the clip: short_side=112, frame_rate=25, flow_bound=20.",
 )
 @flow_option
 @click.option(
@@ -120,8 +118,7 @@ def _spec(flags: dict[str, Any]) -> ClipSpec:
     if flags["streams"] is not None:
         streams = flags["streams"]
         changes["streams"] = STREAMS if streams == "both" else (streams,)
-    changes |= assignments(flags["fields"], "--spec")
-    return clip_spec_of(flags["model"], changes)
+    return clip_spec_of(flags["model"], changes | flags["fields"])
 
 
 def _spec_of(name: str) -> ClipSpec:

@@ -27,11 +27,10 @@ CROPS = (
 )
 
 
-def files_argument(function: Command) -> Command:
-    """Add FILE..., the videos that a command reads, for `_files.expand`."""
-    return click.argument("files", nargs=-1, required=True, metavar="FILE...")(
-        function
-    )
+# The videos that a command reads, for `_files.expand`.
+files_argument = click.argument(
+    "files", nargs=-1, required=True, metavar="FILE..."
+)
 
 
 def file_option(
@@ -48,64 +47,57 @@ def file_option(
     )
 
 
-def no_video_option(function: Command) -> Command:
-    """Add `--no-video`: answers without pictures."""
-    return click.option(
-        "--no-video", is_flag=True, help="Draw nothing, only answer."
-    )(function)
-
-
-def yes_option(function: Command) -> Command:
-    """Add `--yes`, where a command has weights by default."""
-    return click.option(
-        "--yes",
-        is_flag=True,
-        help="Download the default weights, if need be, without asking.",
-    )(function)
-
-
-def out_option(function: Command) -> Command:
-    """Add `--out DIR`: the output folder, made when it is missing."""
-    return click.option(
-        "--out",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=Path("."),
-        metavar="DIR",
-        callback=lambda _, __, path: Path(os.path.expanduser(path)),
-        help="Folder for the files; the current one by default.",
-    )(function)
-
-
-def json_option(function: Command) -> Command:
-    """Add `--json`: one JSON document alone on standard output."""
-    return click.option(
-        "--json",
-        "as_json",
-        is_flag=True,
-        help="Print one JSON document and nothing else.",
-    )(function)
-
-
-def flow_option(function: Command) -> Command:
-    """Add `--flow NAME`: the optical flow algorithm."""
-    return click.option(
-        "--flow",
-        "algorithm",
-        type=click.Choice(FLOW_ALGORITHMS),
-        help="Optical flow; by default what the weights were trained with.",
-    )(function)
-
-
-def engine_option(function: Command) -> Command:
-    """Add `--engine NAME`: the runtime of the network."""
-    return click.option(
-        "--engine",
-        type=click.Choice(ENGINES),
-        default="auto",
-        show_default=True,
-        help="Runtime of the network; auto is ONNX Runtime on a CPU, for "
-        "networks exported before and jobs of 200 clips or more.",
-    )(function)
+no_video_option = click.option(
+    "--no-video", is_flag=True, help="Draw nothing, only answer."
+)
+yes_option = click.option(
+    "--yes",
+    is_flag=True,
+    help="Download the default weights, if need be, without asking.",
+)
+out_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("."),
+    metavar="DIR",
+    callback=lambda _, __, path: Path(os.path.expanduser(path)),
+    help="Folder for the files; the current one by default.",
+)
+json_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON document and nothing else.",
+)
+flow_option = click.option(
+    "--flow",
+    "algorithm",
+    type=click.Choice(FLOW_ALGORITHMS),
+    help="Optical flow; by default what the weights were trained with.",
+)
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default="auto",
+    show_default=True,
+    help="Runtime of the network; auto is ONNX Runtime on a CPU, for "
+    "networks exported before and jobs of 200 clips or more.",
+)
+root_option = click.option(
+    "--root", help="Folder of the videos that a list names."
+)
+bound_option = click.option(
+    "--bound",
+    type=click.FloatRange(0, min_open=True),
+    default=20.0,
+    show_default=True,
+    help="Pixels that another tool's flow on disk was clipped at.",
+)
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="The same seed gives the same run.",
+)
 
 
 def where_option(*others: str) -> Callable[[Command], Command]:
@@ -130,9 +122,7 @@ def list_options(function: Command) -> Command:
     function = click.option(
         "--format", "list_format", help="Format of the list."
     )(function)
-    return click.option(
-        "--root", help="Folder of the videos that a list names."
-    )(function)
+    return root_option(function)
 
 
 class ClipCount(click.ParamType):
@@ -196,51 +186,6 @@ def cover_dense(flags: dict[str, Any]) -> None:
         flags["protocol"] = "dense"
 
 
-def bound_option(function: Command) -> Command:
-    """Add `--bound PIXELS`, for flow that another tool wrote."""
-    return click.option(
-        "--bound",
-        type=click.FloatRange(0, min_open=True),
-        default=20.0,
-        show_default=True,
-        help="Pixels that another tool's flow on disk was clipped at.",
-    )(function)
-
-
-def seed_option(function: Command) -> Command:
-    """Add `--seed N`: the same seed gives the same run."""
-    return click.option(
-        "--seed",
-        type=click.IntRange(min=0),
-        help="The same seed gives the same run.",
-    )(function)
-
-
-def device_option(function: Command) -> Command:
-    """Add `--device`, which is chosen before a backend is imported."""
-    return click.option(
-        "--device",
-        default="auto",
-        metavar="auto|cpu|gpu|gpu:N",
-        callback=_choose_device,
-        expose_value=False,
-        is_eager=True,
-        help="Device that runs the network.",
-    )(function)
-
-
-def debug_option(function: Command) -> Command:
-    """Add `--debug`: tracebacks, and all that a backend says of itself."""
-    return click.option(
-        "--debug",
-        is_flag=True,
-        callback=_remember_debug,
-        expose_value=False,
-        is_eager=True,
-        help="Show where an error arose, and the backend's own messages.",
-    )(function)
-
-
 def _remember_debug(ctx: click.Context, _: click.Parameter, value: bool):
     ctx.meta["debug"] = value
     if value and os.environ.get(TF_LEVEL) == TF_SILENT:
@@ -259,6 +204,26 @@ def _choose_device(ctx: click.Context, parameter: click.Parameter, value: str):
         os.environ.update(CUDA_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu")
     if value.startswith("gpu:"):
         os.environ["CUDA_VISIBLE_DEVICES"] = value.partition(":")[2]
+
+
+# Eager: chosen before a backend is imported.
+device_option = click.option(
+    "--device",
+    default="auto",
+    metavar="auto|cpu|gpu|gpu:N",
+    callback=_choose_device,
+    expose_value=False,
+    is_eager=True,
+    help="Device that runs the network.",
+)
+debug_option = click.option(
+    "--debug",
+    is_flag=True,
+    callback=_remember_debug,
+    expose_value=False,
+    is_eager=True,
+    help="Show where an error arose, and the backend's own messages.",
+)
 
 
 def check_device() -> None:

@@ -100,6 +100,25 @@ def assignments(
     return values
 
 
+def pairs_option(
+    flag: str,
+    name: str,
+    text: str,
+    *,
+    metavar: str = "NAME=VALUE",
+    parse: Callable[[str], Any] | None = None,
+):
+    """Return a decorator that adds `assignments`, given one by one."""
+    return click.option(
+        flag,
+        name,
+        multiple=True,
+        metavar=metavar,
+        callback=lambda _, __, pairs: assignments(pairs, flag, parse),
+        help=text,
+    )
+
+
 def parse_text(text: str) -> str:
     """Return text without TOML's quotes; a folder named 2024 stays one."""
     value = parse_value(text)

@@ -17,8 +17,8 @@ from keras_twostream.cli._options import (
     seed_option,
 )
 from keras_twostream.cli._settings import (
-    assignments,
     config_option,
+    pairs_option,
     parse_text,
 )
 
@@ -120,37 +120,32 @@ def _pattern_with_group(_, __, value: str) -> str:
     help="Columns of labels in a CSV, each with a head of its own; a video "
     "counts for those that it has a label for.",
 )
-@click.option(
+@pairs_option(
     "--option",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="An option of the model, such as depth=26.",
+    "option",
+    "An option of the model, such as depth=26.",
 )
-@click.option(
+@pairs_option(
     "--spec",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A field of the clip, such as short_side=128 or crop=112,112.",
+    "spec",
+    "A field of the clip, such as short_side=128 or crop=112,112.",
 )
-@click.option(
+@pairs_option(
     "--set",
     "changes",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A field of the recipe, such as learning_rate=0.01.",
+    "A field of the recipe, such as learning_rate=0.01.",
 )
-@click.option(
+@pairs_option(
     "--input",
     "inputs",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="An option of the input, such as mirror=false.",
+    "An option of the input, such as mirror=false.",
 )
-@click.option(
+@pairs_option(
     "--init",
-    multiple=True,
+    "init",
+    "Start a stream from another run's model, or flow=rgb:RUN.",
     metavar="STREAM=RUN",
-    help="Start a stream from another run's model, or flow=rgb:RUN.",
+    parse=parse_text,
 )
 @click.option(
     "--distill",
@@ -235,14 +230,6 @@ def train_command(as_json: bool, **flags: Any) -> None:
     Example: keras-twostream train --data my_videos --out run
     """
     command = ["keras-twostream", *sys.argv[1:]]
-    for name, flag in (
-        ("option", "--option"),
-        ("spec", "--spec"),
-        ("changes", "--set"),
-        ("inputs", "--input"),
-    ):
-        flags[name] = assignments(flags[name], flag)
-    flags["init"] = assignments(flags["init"], "--init", parse_text)
     flags["model"] = flags["model"] or flags["distill"] or DEFAULT_MODEL
     if flags["task"] == "clips":
         _train_resume.refuse(flags)
