@@ -34,11 +34,6 @@ def read_arrays(
     Nothing pickled is read, and the unpacked size is bounded before memory is
     taken.
 
-    Args:
-        path: The file.
-        error: The error's class.
-        advice: Advice about a damaged file.
-
     Raises:
         TwoStreamError: Raised as `error`, if it is missing, damaged or too
             large when it is unpacked.
@@ -55,11 +50,6 @@ def whole(
     path: str | os.PathLike, error: type[TwoStreamError], advice: str
 ) -> Iterator[None]:
     """Turn any error of reading one file into one that names it.
-
-    Args:
-        path: The file.
-        error: The error's class.
-        advice: Advice about a damaged file.
 
     Raises:
         TwoStreamError: Raised as `error`, in place of any other `Exception`.
@@ -79,10 +69,6 @@ def whole(
 
 def check_unpacked(path: Path, error: type[TwoStreamError]) -> None:
     """Refuse an archive that unpacks to far more than any of its kind.
-
-    Args:
-        path: A zip archive, as an .npz file is one.
-        error: The error's class.
 
     Raises:
         TwoStreamError: Raised as `error`.

@@ -74,15 +74,6 @@ def check(
 ) -> dict[str, Any]:
     """Return the values, when each field follows its rule.
 
-    Args:
-        values: Values that were read.
-        rules: Rule of each known field.
-        path: The file, for the error.
-        error: The error's class.
-
-    Returns:
-        The values as a dict.
-
     Raises:
         TwoStreamError: Raised as `error`, if a field is unknown, missing
             or of a wrong type.
@@ -114,12 +105,6 @@ def read_text(
     hint: str = _OF_WEIGHTS,
 ) -> str:
     """Return a small text file in UTF-8.
-
-    Args:
-        path: The file.
-        max_bytes: Size that no such file exceeds.
-        error: The error's class.
-        hint: Advice for a file that cannot be opened.
 
     Raises:
         TwoStreamError: Raised as `error`, if the file is missing, no

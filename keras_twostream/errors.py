@@ -83,10 +83,6 @@ def check_choice(
 def check_seconds(name: str, value: Any) -> None:
     """Refuse a length of time that is no finite number above 0.
 
-    Args:
-        name: The argument's name.
-        value: The value that the user gave, in seconds.
-
     Raises:
         SpecError: If it is not as above.
     """
@@ -98,11 +94,6 @@ def check_seconds(name: str, value: Any) -> None:
 
 def check_count(name: str, value: Any, least: int = 1) -> None:
     """Refuse a value that is no whole number, or below the least.
-
-    Args:
-        name: The argument's name.
-        value: The value that the user gave.
-        least: The smallest number that makes sense.
 
     Raises:
         SpecError: If it is not as above.
@@ -153,11 +144,6 @@ def _is_number(value: Any) -> bool:
 def check_fields(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
     """Refuse names that are no fields.
 
-    Args:
-        kind: Words for the object that has the fields.
-        names: The names that the user gave.
-        known: The names of the fields.
-
     Raises:
         SpecError: If there is no field of a name.
     """
@@ -171,10 +157,6 @@ def check_fields(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return a sentence with the closest of `choices`, or all of a few.
-
-    Args:
-        name: The name that the user wrote.
-        choices: The names that exist.
 
     Returns:
         A sentence that starts with a space, or an empty string.

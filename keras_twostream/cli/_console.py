@@ -37,13 +37,7 @@ err = _Console(stderr=True, highlight=False)
 
 
 def say(text: str, *, err: bool = False, nl: bool = True) -> None:
-    """Print text, with control characters of foreign names as escapes.
-
-    Args:
-        text: The text.
-        err: Whether it goes to standard error.
-        nl: Whether a line break follows.
-    """
+    """Print text, with control characters of foreign names as escapes."""
     click.echo(printable(text, keep="\n\t"), err=err, nl=nl)
 
 

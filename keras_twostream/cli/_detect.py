@@ -114,13 +114,6 @@ def run(
 ) -> dict[str, Any]:
     """Find the tubes of one file, write and draw them.
 
-    Args:
-        loaded: A detector.
-        video: The file.
-        base: Path of the output files, without their endings.
-        draws: Whether to draw a video.
-        options: More arguments of `detect`.
-
     Returns:
         The contents of the JSON file, with the paths of all output files.
     """

@@ -33,9 +33,6 @@ _ANOTHER = "Choose another --out, or delete it."
 def run(flags: dict[str, Any]) -> dict[str, Any]:
     """Write the features, and with `--svm` measure a linear SVM on them.
 
-    Args:
-        flags: The command's parameters by name.
-
     Returns:
         The results of `extract` for `--data`, with the failed videos of both
         lists, and "accuracy" with `--svm`.
@@ -96,9 +93,6 @@ def _rows(
 
 def extract(flags: dict[str, Any]) -> dict[str, Any]:
     """Write one file per video.
-
-    Args:
-        flags: The command's parameters by name.
 
     Returns:
         The document that `--json` prints: the videos done, the number already
@@ -193,11 +187,7 @@ def _on_cluster(
 
 
 def work(job: tuple[str, str], settings: _Settings) -> str:
-    """Write the features of one video, in a process of a cluster.
-
-    Args:
-        job: The video, and its target as `write_features` takes it.
-        settings: The settings of the run.
+    """Write the features of a job, a video and its target, on a cluster.
 
     Returns:
         The reason why the video cannot be read; empty where it could.

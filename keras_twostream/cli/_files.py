@@ -113,12 +113,7 @@ def _path(place: str | Path) -> Path:
 def refuse_none(
     videos: Sequence[Path], failed: Mapping[str | Path, str]
 ) -> None:
-    """End the command if there is no video, before anything is loaded.
-
-    Args:
-        videos: The files to read.
-        failed: The reason for each place without any.
-    """
+    """End the command if there is no video, before anything is loaded."""
     if videos or not failed:
         return
     for reason in failed.values():

@@ -105,14 +105,7 @@ def show(
     before: dict[str, float] | None = None,
     threshold: float = THRESHOLD,
 ) -> None:
-    """Print the answer, the time spent, and the files written.
-
-    Args:
-        result: The result for the file.
-        top: Number of actions to name.
-        before: Seconds spent earlier, by part.
-        threshold: Least probability of an action in a segment's windows.
-    """
+    """Print the answer, the time spent, and the files written."""
     say = _console.out.print
     say()
     say(report(result.prediction, top, result.truth, threshold))

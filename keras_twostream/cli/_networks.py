@@ -23,9 +23,6 @@ KEPT = "networks.json"
 def facts(name: str) -> dict[str, Any]:
     """Return the facts of an architecture, a weight or a folder.
 
-    Args:
-        name: A name that `keras_twostream.load` takes.
-
     Raises:
         UnknownNameError: If there is none of this name.
     """
@@ -151,9 +148,6 @@ def keep(*, anew: bool = False) -> Iterator[str]:
     """Write the facts of the catalogue's networks; yield names as built.
 
     Each is written when it is built, so that a stopped run goes on.
-
-    Args:
-        anew: Whether those that are kept already are built again.
     """
     names = {_key(name): name for name in _names()}
     known = {} if anew else {k: v for k, v in _kept().items() if k in names}

@@ -123,12 +123,7 @@ def _on_cluster(
 
 
 def work(job: tuple[str, str], settings: Settings) -> Answer:
-    """Answer about one video, in a process of a cluster.
-
-    Args:
-        job: The video, and the path of its pictures without their endings.
-        settings: The settings of the run.
-    """
+    """Answer about a job, a video and its pictures' base, on a cluster."""
     video, base = map(Path, job)
     try:
         loaded = _loaded(settings)
@@ -262,13 +257,7 @@ def _file(base: Path) -> Path:
 
 
 def show(answer: Answer, top: int, threshold: float) -> None:
-    """Print an answer whole, or on one line where another process made it.
-
-    Args:
-        answer: An answer with a document.
-        top: Number of actions to name.
-        threshold: Least probability of an action in a segment's windows.
-    """
+    """Print an answer whole, or on one line where another process made it."""
     if answer.result is not None:
         _job.show(answer.result, top, threshold=threshold)
     elif answer.document is not None:

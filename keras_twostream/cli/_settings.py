@@ -80,11 +80,6 @@ def assignments(
 ) -> dict[str, Any]:
     """Parse `name=value` pairs.
 
-    Args:
-        pairs: The pairs as given.
-        flag: Name of the flag, for messages.
-        parse: Function from text to value; `parse_value` when None.
-
     Raises:
         click.BadParameter: If a pair has no equals sign.
     """

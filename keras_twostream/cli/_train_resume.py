@@ -43,9 +43,6 @@ _KEPT = (
 def refuse(flags: Mapping[str, Any]) -> None:
     """Refuse a run that is complete, or was begun with other flags.
 
-    Args:
-        flags: The parameters of `train`.
-
     Raises:
         click.UsageError: If nothing is left to do, or the folder's
             config.toml contradicts.

@@ -31,10 +31,6 @@ RUN_FILES = ("boundaries.json", "config.toml", "log.csv", "metrics.json")
 def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
     """Read, build, train and save; report on standard error.
 
-    Args:
-        flags: The command's parameters by name.
-        command: The command line, for the record.
-
     Returns:
         The document that `--json` prints: the run's folder, the model's, the
         numbers of training and those of the held-out videos.
@@ -104,15 +100,7 @@ def _train(
     lists: Lists,
     before: keras.Model | None,
 ) -> tuple[keras.Model, dict[str, Any]]:
-    """Train and save one stage, and return its network and numbers.
-
-    Args:
-        flags: The command's parameters; "out" is the stage's folder.
-        command: The command line, for the record.
-        recipe: The recipe of the stage.
-        lists: The videos of the run.
-        before: The network of the previous stage, if there is one.
-    """
+    """Train and save a stage in `flags["out"]`, after the one `before`."""
     out = flags["out"]
     with _devices(flags["devices"], recipe):
         teacher = _teacher(flags)

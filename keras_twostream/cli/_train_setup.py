@@ -75,12 +75,7 @@ def _known(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def load_anything(place: str, **options: Any) -> keras.Model:
-    """Return a model from a run folder, a model folder, or by name.
-
-    Args:
-        place: The folder or the name.
-        **options: Options of the builder, such as `clip_length=25`.
-    """
+    """Return a model from a run folder, a model folder, or by name."""
     return hub.load(model_name(place), **options)
 
 

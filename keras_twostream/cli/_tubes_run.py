@@ -17,9 +17,6 @@ RECIPE = "action_tubes"
 def train(flags: Mapping[str, Any]) -> dict[str, Any]:
     """Train a detector into the run's folder, and measure it if asked.
 
-    Args:
-        flags: The command's parameters by name.
-
     Returns:
         The document that `--json` prints.
     """
@@ -59,9 +56,6 @@ def train(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 def evaluate(flags: Mapping[str, Any]) -> dict[str, Any]:
     """Measure a detector on annotated videos.
-
-    Args:
-        flags: The command's parameters by name.
 
     Returns:
         The document that `--json` prints, also written to metrics.json in

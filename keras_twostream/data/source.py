@@ -119,10 +119,6 @@ class Source(abc.ABC):
 def check_adjacent(pairs: np.ndarray, where: str) -> None:
     """Refuse pairs of frames that are neither equal nor adjacent.
 
-    Args:
-        pairs: (N, 2) frame numbers.
-        where: The file or folder, for the error.
-
     Raises:
         SpecError: If there is such a pair.
     """

@@ -12,10 +12,6 @@ Function = Callable[[Any], Any]  # from a tensor to a number
 def gradient(function: Function, tensor: Any) -> Any:
     """Return the gradient of a number with respect to a tensor.
 
-    Args:
-        function: Function of the tensor; what it returns has no axes.
-        tensor: A tensor of the backend.
-
     Returns:
         A tensor of the same shape, 0 where the number does not depend on it.
     """

@@ -129,9 +129,7 @@ class ClipMaterial(Material):
 def interpolation(wanted: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Return (wanted, known) weights of linear interpolation.
 
-    Args:
-        wanted: Places to interpolate at; the nearest known one counts outside.
-        known: Places of the known values, ascending.
+    Outside the known places, which ascend, the nearest one counts.
     """
     rows = [np.interp(wanted, known, row) for row in np.eye(len(known))]
     return np.stack(rows, axis=-1)

@@ -32,11 +32,6 @@ def check_sizes(
 ) -> None:
     """Refuse options that no real network has.
 
-    Args:
-        name: Name of the weight, for the error.
-        options: Arguments of the builder.
-        clip_spec: Fields of the ClipSpec.
-
     Raises:
         WeightsError: If a number is not finite or beyond its limit, or a
             clip of that length and crop is.

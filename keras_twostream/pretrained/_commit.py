@@ -30,13 +30,7 @@ _LOCK = ".lock"
 
 
 def tensors_path(folder: Path, filename: str, sha256: str) -> Path:
-    """Return the path of the tensors of a folder's config.
-
-    Args:
-        folder: The published folder.
-        filename: Their public name.
-        sha256: Their hash in the config, or "".
-    """
+    """Return the path of the tensors of a folder's config."""
     waiting = folder / _waiting_name(sha256)
     return waiting if sha256 and waiting.is_file() else folder / filename
 
@@ -45,11 +39,6 @@ def replace_model(
     folder: Path, arrays: Mapping[str, np.ndarray], described: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Write tensors and config, which fit only each other.
-
-    Args:
-        folder: The published folder; made if missing.
-        arrays: The tensors by key.
-        described: The config without the facts of the tensors' file.
 
     Returns:
         The whole config.

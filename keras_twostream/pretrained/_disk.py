@@ -20,10 +20,6 @@ def writable(
     The block writes into a folder and reads nothing from elsewhere, so any
     OSError in it is one of writing.
 
-    Args:
-        folder: The folder, for the error.
-        way_out: Remedy where the folder cannot be made writable.
-
     Raises:
         WeightsError: If the disk refuses, for instance because it is full.
     """

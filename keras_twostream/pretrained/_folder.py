@@ -85,10 +85,6 @@ def read_config(path: Path) -> dict[str, Any]:
 def config_text(path: Path, values: Mapping[str, Any]) -> str:
     """Return the text of a config that `read_config` accepts.
 
-    Args:
-        path: Path to be written, for the error.
-        values: Fields of the config.
-
     Raises:
         WeightsError: If a field is unknown, missing or of a wrong type, or
             holds what JSON has not, such as NaN.
@@ -126,9 +122,6 @@ def spec_of_config(
         config: Result of `read_config`.
         name: "architecture.tag".
         source: Place of the folder: `folder`, or `repo_id` and `revision`.
-
-    Returns:
-        A WeightSpec.
 
     Raises:
         WeightsError: If a field has a wrong value; the place is named.

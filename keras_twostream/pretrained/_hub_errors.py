@@ -147,12 +147,6 @@ def check_headers(
     The client makes file names of them, so that they must be hashes. Without
     a size, it would wait for bytes until its time is up, and again.
 
-    Args:
-        commit: The commit.
-        etag: The file's hash.
-        where: The file, for the error.
-        size: Bytes of the file.
-
     Raises:
         WeightsError: If they are missing, as on a network's sign-in page, or
             no hashes.

@@ -27,11 +27,6 @@ def load_spec(
 ) -> keras.Model:
     """Return the model of a weight, with the user's options.
 
-    Args:
-        spec: The weight.
-        options: The user's arguments of the builder; they agree with it.
-        classes: Names of the classes, or None for the weight's own.
-
     Returns:
         The model, its card filled in.
 

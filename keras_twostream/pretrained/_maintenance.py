@@ -38,9 +38,6 @@ def pull(
         force: Download again even if they are cached.
         allow_http: Fetch without encryption a file whose hash is unknown.
 
-    Returns:
-        The files.
-
     Raises:
         WeightsError: If a file is unavailable.
     """
@@ -69,10 +66,6 @@ def lock_row(spec: WeightSpec, *, allow_http: bool = False) -> WeightSpec:
     """Download a row's files, and return it with all pins.
 
     The pins are revision, hash and size.
-
-    Args:
-        spec: The row.
-        allow_http: Download without encryption a file whose hash is unknown.
 
     Raises:
         WeightsError: If a file cannot be fetched.

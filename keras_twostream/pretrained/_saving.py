@@ -35,9 +35,6 @@ def write_folder(
         facts: Licence, data terms, origin, metrics, ... of the weights.
         dtype: "float16", or None for float32.
 
-    Returns:
-        The folder.
-
     Raises:
         WeightsError: If the card does not fit the model, a weight is not
             finite, the dtype is not one of the two, or the disk refuses.

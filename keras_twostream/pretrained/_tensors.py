@@ -37,12 +37,6 @@ def tensors(
 ) -> dict[str, np.ndarray]:
     """Return a weight's arrays by the model's keys.
 
-    Args:
-        spec: The weight.
-        model: The model they are for.
-        heads: Names of its head layers.
-        keep_head: Whether the weight's head is wanted too.
-
     Returns:
         A dict from "rgb_conv1.kernel", ... to arrays. Foreign weights lack
         the keys that their `adaptation` leaves fresh.

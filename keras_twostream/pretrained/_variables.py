@@ -13,9 +13,6 @@ _SHOWN = 8
 def variables(model: keras.Model) -> dict[str, Any]:
     """Return the model's variables by key, without dropout seeds.
 
-    Args:
-        model: A built model.
-
     Returns:
         A dict from keys such as "rgb_conv1.kernel" to variables.
 
@@ -37,10 +34,6 @@ def variables(model: keras.Model) -> dict[str, Any]:
 
 def assign(targets: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
     """Put arrays into variables of exactly the same keys and shapes.
-
-    Args:
-        targets: Variables by key.
-        tensors: Arrays by key, of any floating type.
 
     Raises:
         WeightsError: If the keys or a shape differ; nothing was assigned.

@@ -56,9 +56,6 @@ class FeatureExtractor:
     def __call__(self, path: str | os.PathLike) -> dict[str, np.ndarray]:
         """Return the activations of one video.
 
-        Args:
-            path: The video.
-
         Returns:
             A dict from tap to (views, ...), see `taps`.
 

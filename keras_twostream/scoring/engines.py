@@ -85,12 +85,7 @@ class Engine:
     def adding(
         self, add: Callable[..., Any], method: str
     ) -> Callable[..., Any]:
-        """Return a step like `add` that scores by this engine if it can.
-
-        Args:
-            add: Function from `accumulator`.
-            method: See `pooling`.
-        """
+        """Return a step like `add` that scores by this engine if it can."""
 
         def step(sums: Any, clips: Clips, video: Any, mask: Any) -> Any:
             scores = self(clips)
@@ -156,12 +151,7 @@ def has_exports(asked: str) -> bool:
 
 
 def export_path(network: keras.Model, shapes: Any) -> Path:
-    """Return the place of a network's export in the cache folder.
-
-    Args:
-        network: A model from `scorer`.
-        shapes: Shape of each input, by name.
-    """
+    """Return the place of a network's export in the cache folder."""
     digest = hashlib.sha256()
     facts = [network.get_config(), sorted(shapes.items()), onnx_files.VERSION]
     digest.update(json.dumps(facts, default=str, sort_keys=True).encode())

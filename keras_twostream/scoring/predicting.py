@@ -159,14 +159,8 @@ def answer(
 ) -> Prediction:
     """Return the prediction of one video, as `predict` does.
 
-    Args:
-        source: A video file, its address, or frames.
-        model: The model, from `ready`.
-        spec: Its clip, from `ready`.
-        hop: See `predict`.
-        engine: See `predict`.
-        progress: See `predict`.
-        album: A place for the flow, where the answer will be drawn.
+    `model` and `spec` come from `ready`; an `album` keeps the flow, where the
+    answer will be drawn.
 
     Raises:
         VideoError: If the file cannot be read.
@@ -319,9 +313,6 @@ def prediction_of(
 def refuse_untrained(model: keras.Model) -> None:
     """Check that a model's classifier is trained.
 
-    Args:
-        model: A model of this library.
-
     Raises:
         UntrainedHeadError: If it is not; the message names weights that have a
             trained head.
@@ -448,12 +439,7 @@ def kept_scorer(model: keras.Model, windows: int | None = None) -> keras.Model:
 
 
 def padded(batch: dict[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
-    """Return a batch filled up with copies of its last clip.
-
-    Args:
-        batch: Clips by stream.
-        size: Clips in the result.
-    """
+    """Return a batch filled up with copies of its last clip."""
     missing = size - len(next(iter(batch.values())))
     if not missing:
         return batch

@@ -231,15 +231,7 @@ def chances(logits: np.ndarray, multi_label: bool = False) -> np.ndarray:
 
 
 def terms(logits: Any, method: str) -> Any:
-    """Return the terms that views add to the sum of their video.
-
-    Args:
-        logits: (N, C).
-        method: See `pooling`.
-
-    Returns:
-        (N, C) float32.
-    """
+    """Return the (N, C) float32 terms that views add to their video's sum."""
     logits = ops.cast(logits, "float32")
     if method == "logits":
         return logits

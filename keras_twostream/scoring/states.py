@@ -19,9 +19,6 @@ DISTANCES = "distances"
 def distances_of(model: keras.Model) -> keras.KerasTensor | None:
     """Return the distances of all boundaries and classes, if there are any.
 
-    Args:
-        model: A model of this library with one head.
-
     Returns:
         (B, P, E, n), the weighted mean over the streams; None where a model
         has no transformations.

@@ -18,10 +18,6 @@ def build_ahead(model: keras.Model, dataset: tf.data.Dataset) -> None:
     variable, and an optimizer creates two or three for each weight: half of
     the wait for a first step. Keras's other backends, and models on several
     devices, create them before they trace.
-
-    Args:
-        model: A compiled model.
-        dataset: A dataset of (clips, labels) or (clips, labels, weights).
     """
     if not _without_strategy(model):
         return
@@ -46,9 +42,6 @@ def step_alone(model: keras.Model) -> None:
     input, so that TensorFlow optimises every operation twice. Here Python
     takes the batch. Models on several devices, of several steps in one call,
     or of steps that are run as written keep Keras's.
-
-    Args:
-        model: A compiled model.
     """
     if not _without_strategy(model) or model.run_eagerly:
         return

@@ -214,9 +214,6 @@ def read_checkpoint(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return the state and the arrays of a run's checkpoint.
 
-    Args:
-        path: The file that `Resume` wrote.
-
     Raises:
         WeightsError: If it is damaged.
     """

@@ -163,10 +163,6 @@ class Student(keras.Model):
 def fed_clip(student: keras.Model, teacher: keras.Model | None) -> ClipSpec:
     """Return the clip that both are fed, flow included.
 
-    Args:
-        student: The network that trains.
-        teacher: Its teacher, or None.
-
     Raises:
         SpecError: If the two take different frames.
     """

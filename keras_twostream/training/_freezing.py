@@ -104,9 +104,6 @@ def places_from_end(model: keras.Model) -> dict[str, int]:
     place is 1. Those without one, such as batch normalisation, have the place
     of the kernel before them.
 
-    Args:
-        model: A functional model.
-
     Returns:
         A dict from layer name to place.
     """

@@ -29,13 +29,6 @@ def identity(
     """Return everything that a run's numbers depend on, as JSON values by name.
 
     Videos are identified by file name, so that their folder may move.
-
-    Args:
-        items: (path, label) pairs to train on.
-        validation: (path, label) pairs to validate on.
-        recipe: The training settings.
-        spec: The model's clip.
-        **settings: Further settings of the run.
     """
     fields = dataclasses.asdict(recipe)
     facts = {

@@ -262,9 +262,6 @@ def optimizer(
     Args:
         recipe: The recipe.
         steps: Optimiser steps of the run; the recipe's own when None.
-
-    Returns:
-        A Keras optimiser.
     """
     options = {
         "learning_rate": learning_rate(recipe, steps),

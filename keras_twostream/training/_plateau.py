@@ -59,12 +59,7 @@ class FallOnPlateau(keras.callbacks.Callback):
 
 
 def plateaus(recipe: Recipe, monitor: str) -> list[FallOnPlateau]:
-    """Return the callback of a recipe's schedule, if it needs one.
-
-    Args:
-        recipe: The recipe.
-        monitor: See `FallOnPlateau`.
-    """
+    """Return the callback of a recipe's schedule, if it needs one."""
     schedule = recipe.schedule
     if schedule["name"] != "plateau":
         return []

@@ -216,9 +216,6 @@ class Recipe:
 
         The recipe's own, unless it asks for a least number of steps: then
         an epoch of few videos has `FEW_STEPS` at least, of 8 clips or more.
-
-        Args:
-            videos: Number of videos to train on.
         """
         if not self.least_steps:
             return self.batch_size

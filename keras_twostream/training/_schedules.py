@@ -138,12 +138,6 @@ def learning_rate(recipe: Recipe, steps: int | None) -> Any:
 
 
 def rate_at(recipe: Recipe, steps: int, step: int) -> float:
-    """Return the learning rate at one step of a run.
-
-    Args:
-        recipe: The recipe.
-        steps: Optimiser steps of the run.
-        step: Optimiser steps that are done.
-    """
+    """Return the learning rate at one step of a run."""
     rate = learning_rate(recipe, steps)
     return float(rate(step) if callable(rate) else rate)

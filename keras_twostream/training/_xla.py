@@ -16,11 +16,6 @@ def faster_with_xla(
 ) -> bool:
     """Time one evaluation step with and without XLA; keep the weights.
 
-    Args:
-        model: A compiled model of this library.
-        batch_size: Clips in the step.
-        multi_label: Whether labels are 0/1 vectors of several classes.
-
     Returns:
         True if XLA was faster; False also where it cannot compile the model.
     """

@@ -131,12 +131,7 @@ def heat_sheet(
 
 
 def heat_image(reasons: Reasons, moments: Iterable[Moment]) -> Image.Image:
-    """Return the picture of `heat_sheet`.
-
-    Args:
-        reasons: Words and numbers.
-        moments: Second, frame, motion and maps.
-    """
+    """Return the picture of `heat_sheet`."""
     moments = list(moments)
     streams = len(moments[0][-1])
     width = (_WIDTH - 2 * _MARGIN - _GAP * (_COLUMNS - 1)) // _COLUMNS

@@ -28,10 +28,6 @@ Box = tuple[float, float]  # its centre across, and its upper edge
 def network_figure(stages: Sequence[Any], title: str) -> str:
     """Return the figure of a network.
 
-    Args:
-        stages: Stages, as `outlines.stages` gives them.
-        title: Title of the figure, for its `<title>`.
-
     Returns:
         An SVG document.
     """

@@ -24,12 +24,7 @@ class Plot(Figure):
 
 
 def plot(story: Story, count: int = 5) -> Plot:
-    """Return a figure: bars of the likeliest classes, and curves over time.
-
-    Args:
-        story: Scores over time.
-        count: Number of classes.
-    """
+    """Return a figure: bars of the likeliest classes, and curves over time."""
     figure = Plot(figsize=(10, 1.4 + 0.45 * count), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(2, 3))
     _bars(left, story, story.ranked(count))

@@ -136,10 +136,6 @@ class Stage:
 def video_path(path: str | os.PathLike) -> Path:
     """Return the path at which a video is written.
 
-    Args:
-        path: The path that was asked for; its suffix follows the encoder that
-            FFmpeg has.
-
     Raises:
         MissingLibraryError: If FFmpeg has none.
     """

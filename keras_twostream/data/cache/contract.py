@@ -150,10 +150,6 @@ class Contract:
     def from_json(cls, values: Any, where: str) -> "Contract":
         """Return the contract that a file holds.
 
-        Args:
-            values: The result of `to_json`.
-            where: The file, for errors.
-
         Raises:
             SpecError: If it is not a contract, or has a newer version.
         """
@@ -174,10 +170,6 @@ class Contract:
 
     def check(self, spec: ClipSpec, where: str) -> None:
         """Refuse a clip that this cache cannot serve.
-
-        Args:
-            spec: The clip.
-            where: The cache, for the error.
 
         Raises:
             SpecError: If they differ; the message names the field and both

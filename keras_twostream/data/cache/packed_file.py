@@ -231,10 +231,6 @@ def _read_index(
 def packed_path(folder: Path, source: str) -> Path:
     """Return the path of a video's packed file in a cache.
 
-    Args:
-        folder: The cache.
-        source: The video's name in it.
-
     Raises:
         SpecError: If the name leads out of the cache.
     """

@@ -81,12 +81,7 @@ def open_folder(place: str) -> CacheFolder:
 
 @contextlib.contextmanager
 def packed_target(place: str, source: str) -> Iterator[Path]:
-    """Yield a path to write a packed file to, then move it into the cache.
-
-    Args:
-        place: The cache, a path or URL.
-        source: The video's name in the cache.
-    """
+    """Yield a path to write a packed file to, then move it into the cache."""
     if not addresses.is_remote(place):
         yield CacheFolder(place).packed_path(source)
         return

@@ -140,9 +140,6 @@ def get_augmentation(name: str | Draw) -> Draw:
         name: A name in `AUGMENTATIONS`, or a function of (height, width,
             size, generator) that returns a `Crop`.
 
-    Returns:
-        The function.
-
     Raises:
         SpecError: If there is no such augmentation.
     """
@@ -176,15 +173,7 @@ def draw_colour(rng: np.random.Generator, strength: float = 0.4) -> np.ndarray:
 
 
 def apply_colour(frames: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Apply a matrix of `draw_colour` to frames.
-
-    Args:
-        frames: (N, H, W, 3) uint8 RGB.
-        matrix: (3, 4).
-
-    Returns:
-        (N, H, W, 3) uint8.
-    """
+    """Apply a (3, 4) matrix of `draw_colour` to (N, H, W, 3) uint8 frames."""
     count, height, width, _ = frames.shape
     flat = frames.reshape(count * height, width, 3)
     return cv2.transform(flat, matrix).reshape(frames.shape)

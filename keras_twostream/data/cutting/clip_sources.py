@@ -102,13 +102,7 @@ def clips(
 def view_clips(
     source: str | os.PathLike[str] | np.ndarray, spec: ClipSpec, views: Views
 ) -> dict[str, np.ndarray]:
-    """Return the test clips of a video, as `clips` does.
-
-    Args:
-        source: As in `clips`.
-        spec: The clip.
-        views: The choice of clips and crops.
-    """
+    """Return the test clips of a video, as `clips` does."""
     with _boundary(source):
         footage, chosen = view_footage(source, spec, views)
         by_crop = [footage.crop(crop) for crop in chosen]
@@ -227,14 +221,7 @@ def open_source(
     spec: ClipSpec,
     bound: float = layouts.BOUND,
 ) -> Source:
-    """Return the source of a path, or of frames in memory.
-
-    Args:
-        source: As in `clips`.
-        spec: The clip.
-        bound: Displacement in pixels at the extreme levels of another tool's
-            flow.
-    """
+    """Return the source of a path, or of frames in memory."""
     if not isinstance(source, str | os.PathLike):
         return ArraySource(source, spec)
     part = Part.of(os.fspath(source))

@@ -49,15 +49,7 @@ class Crop:
 
 
 def crop_rgb(frames: np.ndarray, crop: Crop) -> np.ndarray:
-    """Apply a crop to rgb frames.
-
-    Args:
-        frames: (N, H, W, C) uint8 or float32.
-        crop: The crop.
-
-    Returns:
-        (N, *crop.size, C) of the same type.
-    """
+    """Apply a crop to frames: (N, H, W, C) become (N, *crop.size, C)."""
     return _apply(frames, crop)
 
 
@@ -90,10 +82,6 @@ def crop_flow(
 
 def flow_scale(crop: Crop, values: str = "scaled") -> np.ndarray:
     """Return a crop's (2,) factors of displacement in x and y.
-
-    Args:
-        crop: The crop.
-        values: See `crop_flow`.
 
     Raises:
         SpecError: If `values` is not one of the two.
@@ -199,10 +187,6 @@ def seen_part(
     size: tuple[int, int], spec: ClipSpec
 ) -> tuple[float, float, float, float]:
     """Return the part of a video's frames that the centre crop shows.
-
-    Args:
-        size: (height, width) of the video's own frames.
-        spec: The clip.
 
     Returns:
         Top, left, bottom and right edge, as shares of the frame.

@@ -21,14 +21,7 @@ from keras_twostream.spec import TRAJECTORIES, ClipSpec
 def footage_of(
     source: Source, placements: np.ndarray, spec: ClipSpec, short: str = "loop"
 ) -> "Footage | PackedFootage":
-    """Return the footage of some clips, with flow from disk if available.
-
-    Args:
-        source: The video.
-        placements: (..., T) placements of the clips, see `placement`.
-        spec: The clip.
-        short: Extension of a video shorter than the clip, "loop" or "pad".
-    """
+    """Return the footage of some clips, with flow from disk if available."""
     chosen = frames_of(placements, source.frames, spec, short, source.first)
     if isinstance(source, PackedSource) and PackedFootage.serves(spec):
         return PackedFootage(source, chosen, spec.mean_subtraction)

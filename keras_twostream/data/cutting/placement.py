@@ -15,6 +15,7 @@ from keras_twostream.spec import SAMPLINGS, ClipSpec
 
 CLIP_TAG, ORDER_TAG = 1, 2
 
+# From the frames in a video, the clip and a `generator` to (T,) ascending ints.
 Sampler = Callable[[int, ClipSpec, np.random.Generator], np.ndarray]
 
 
@@ -82,11 +83,6 @@ def fitting_stride(frames: int, spec: ClipSpec, stride: int) -> int:
     A smaller stride keeps the frames in order, where looping would not. The
     authors of ST-ResNet shrink it, too.
 
-    Args:
-        frames: Frames in the video.
-        spec: The clip.
-        stride: Wanted frames between two steps.
-
     Returns:
         A stride of 1 or more; 1 also where even that does not fit.
     """
@@ -95,7 +91,7 @@ def fitting_stride(frames: int, spec: ClipSpec, stride: int) -> int:
     return stride
 
 
-# === Training: one random placement ===
+# === Training: one random placement, by a Sampler ===
 
 
 def single(frames: int, spec: ClipSpec, rng: np.random.Generator) -> np.ndarray:
@@ -103,14 +99,6 @@ def single(frames: int, spec: ClipSpec, rng: np.random.Generator) -> np.ndarray:
 
     Simonyan & Zisserman 2014, section 5: one random frame, or stack, each.
     The stride shrinks where the video is too short for it.
-
-    Args:
-        frames: Frames in the video.
-        spec: The clip.
-        rng: Random generator, see `generator`.
-
-    Returns:
-        (T,) ints.
     """
     stride = fitting_stride(frames, spec, spec.temporal_stride)
     return _anywhere(frames, spec, stride, rng)
@@ -123,14 +111,6 @@ def multi_stride(
 
     Feichtenhofer et al. 2016, section 4: one stride per clip, smaller where
     the video is too short for it.
-
-    Args:
-        frames: Frames in the video.
-        spec: The clip.
-        rng: Random generator, see `generator`.
-
-    Returns:
-        (T,) ints.
     """
     low, high = spec.train_strides
     stride = int(rng.integers(low, high + 1))
@@ -141,16 +121,7 @@ def multi_stride(
 def segments(
     frames: int, spec: ClipSpec, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw a random window in each of T segments (Wang et al. 2016).
-
-    Args:
-        frames: Frames in the video.
-        spec: The clip.
-        rng: Random generator, see `generator`.
-
-    Returns:
-        (T,) ints, ascending.
-    """
+    """Draw a random window in each of T segments (Wang et al. 2016)."""
     room = frames - _window(spec) + 1
     if room < spec.clip_length:
         return np.sort(rng.integers(0, max(room, 1), spec.clip_length))
@@ -162,14 +133,6 @@ def dense(frames: int, spec: ClipSpec, rng: np.random.Generator) -> np.ndarray:
     """Draw one clip of adjacent steps, whatever the spec's stride.
 
     Tran et al. 2015, section 3.1: consecutive frames of a video.
-
-    Args:
-        frames: Frames in the video.
-        spec: The clip.
-        rng: Random generator, see `generator`.
-
-    Returns:
-        (T,) ints, each one more than the last.
     """
     return _anywhere(frames, spec, 1, rng)
 
@@ -178,14 +141,6 @@ def whole(frames: int, spec: ClipSpec, rng: np.random.Generator) -> np.ndarray:
     """Return T steps spread evenly over the whole video, without drawing.
 
     Wang et al. 2016, "Actions ~ Transformations", section 4.
-
-    Args:
-        frames: Frames in the video.
-        spec: The clip.
-        rng: Not used.
-
-    Returns:
-        (T,) ints, ascending.
     """
     del rng
     return _spread(frames - _window(spec) + 1, spec.clip_length)
@@ -202,14 +157,6 @@ SAMPLERS: dict[str, Sampler] = {
 
 def get_sampler(name: str | Sampler | None, spec: ClipSpec) -> Sampler:
     """Return the training sampler called `name`, or the spec's when None.
-
-    Args:
-        name: A name in `SAMPLERS`, a function of (frames, spec, generator),
-            or None.
-        spec: The clip.
-
-    Returns:
-        A function of (frames, spec, generator) that returns (T,) ints.
 
     Raises:
         SpecError: If there is no such sampler.

@@ -87,9 +87,6 @@ class Windows:
         Where a damaged file ends early, its last frame replaces the missing
         frames of a window, and windows that begin behind it are left out.
 
-        Args:
-            size: Windows in a batch.
-
         Yields:
             A dict of arrays, the model's inputs.
 
@@ -107,15 +104,6 @@ class Windows:
 
         A batch is used while the flow of the next one is computed, and the
         one after that is decoded.
-
-        Args:
-            size: Windows in a batch.
-
-        Yields:
-            A dict of arrays, the model's inputs.
-
-        Raises:
-            VideoError: If no frame can be decoded.
         """
         if len(self) <= size:
             yield from self.batches(size)
@@ -169,9 +157,6 @@ class Windows:
     def times(self, window: int) -> np.ndarray:
         """Return the seconds at which a window's steps begin, and its end.
 
-        Args:
-            window: Number of the window.
-
         Returns:
             (T + 1,) seconds, ascending.
         """
@@ -180,9 +165,6 @@ class Windows:
 
     def steps(self, window: int) -> np.ndarray:
         """Return the frame of each of a window's steps.
-
-        Args:
-            window: Number of the window.
 
         Returns:
             (T,) ints, ascending; in a video shorter than a window also beyond

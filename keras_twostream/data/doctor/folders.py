@@ -19,13 +19,7 @@ MEASURED = 5  # videos whose flow is recomputed for comparison
 def examine_folders(
     path: Path, folders: Sequence[Path], bound: float
 ) -> Report:
-    """Count frames and flow, and find what is missing or misread.
-
-    Args:
-        path: The tree.
-        folders: The folders of frames or flow in it.
-        bound: Expected displacement in pixels at the extreme levels of flow.
-    """
+    """Count frames and flow, and find what is missing or misread."""
     layouts = _videos(folders)
     names = sorted({layout.name for layout in layouts})
     report = Report(path, ", ".join(names))

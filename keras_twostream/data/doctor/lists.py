@@ -30,13 +30,7 @@ def holds_splits(path: Path) -> bool:
 def examine_list(
     path: Path, root: str | os.PathLike[str] | None, deep: bool = False
 ) -> Report:
-    """Compare a list with the files it names, and open them.
-
-    Args:
-        path: The list.
-        root: Folder of the files; beside the list when None.
-        deep: Whether to decode every frame.
-    """
+    """Compare a list with the files it names, and open them."""
     annotations = read_annotations(path, root=root)
     report = Report(path, f"list ({annotations.format})")
     _describe(report, annotations)

@@ -29,13 +29,7 @@ UNEVEN = 10  # ratio of largest to smallest class worth a remark
 
 
 def examine_videos(path: Path, videos: Sequence[Path], deep: bool) -> Report:
-    """Count videos, open each, and compare classes and subsets.
-
-    Args:
-        path: The folder, or the file.
-        videos: The videos in it.
-        deep: Whether to decode every frame.
-    """
+    """Count videos, open each, and compare classes and subsets."""
     report = Report(path, "videos")
     infos = look_at(report, videos, deep)
     if path.is_dir():
@@ -49,11 +43,6 @@ def look_at(
     report: Report, videos: Sequence[Path], deep: bool
 ) -> dict[Path, VideoInfo]:
     """Open videos, and report their properties and unreadable files.
-
-    Args:
-        report: Report to add the findings to.
-        videos: The files.
-        deep: Whether to decode every frame.
 
     Returns:
         The `VideoInfo` of each readable file.

@@ -38,15 +38,7 @@ def outcomes(
     workers: int,
     tick: Tick,
 ) -> Generator[Outcome, None, None]:
-    """Run all jobs, and yield each outcome as it comes.
-
-    Args:
-        jobs: The videos.
-        contract: Contract of the cache.
-        folder: The cache.
-        workers: Number of processes; 1 runs everything in this process.
-        tick: Function called with the tally from time to time.
-    """
+    """Run all jobs, and yield each outcome; one worker is this process."""
     if workers == 1:
         yield from _here(jobs, contract, folder, tick)
         return

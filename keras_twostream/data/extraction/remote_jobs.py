@@ -18,12 +18,6 @@ def find_remote_jobs(
 ) -> list[Job]:
     """Return the jobs of `find_jobs`, for a source or a root behind a URL.
 
-    Args:
-        source: A folder, a list or a video: a path or URL.
-        root: Folder of a list's videos, a path or URL; the list's own folder
-            when None.
-        format: Format of the list, detected when None.
-
     Raises:
         SpecError: If there is no video.
     """

@@ -74,12 +74,6 @@ def work(
 ) -> Outcome:
     """Extract one video.
 
-    Args:
-        job: The video.
-        contract: Contract of the cache.
-        folder: The cache, a path or URL.
-        tally: Shared counts, indexed by `BEGUN` and the constants beside it.
-
     Returns:
         The outcome, which holds any error.
     """

@@ -20,12 +20,6 @@ def read_batches(
 
     Reading, decoding and resizing run in OpenCV and NumPy, without Python's
     lock, and write into the batch's memory, which becomes the tensor's.
-
-    Args:
-        pairs: (B, 2) int64 elements.
-        reader: Reader that makes the clips.
-        spec: The clip.
-        workers: Number of threads.
     """
     pool, memory = ThreadPoolExecutor(workers), Recycled()
     keep_freed_memory()

@@ -63,10 +63,6 @@ def measure(layout: Layout, samples: int = 6) -> Measured | None:
 def likely_bound(measured: Sequence[float], expected: float) -> float:
     """Return the bound that best explains the measured ones.
 
-    Args:
-        measured: The `Measured.bound` of some videos.
-        expected: The bound to assume unless they contradict it.
-
     Returns:
         `expected`, a common bound, or the median of the measured ones.
     """

@@ -209,10 +209,6 @@ def _image(path: str, flags: int = cv2.IMREAD_GRAYSCALE) -> np.ndarray:
 def read_picture(path: str, flags: int) -> np.ndarray | None:
     """Return a picture file as OpenCV reads it, None if it is damaged.
 
-    Args:
-        path: The file.
-        flags: OpenCV's flags of `imread`.
-
     Raises:
         VideoError: If it is no file, or has more pixels than the limit.
     """

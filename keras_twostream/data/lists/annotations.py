@@ -184,10 +184,6 @@ class Annotations:
     def check_labels(self, classes: int, unlabelled: bool = False) -> None:
         """Refuse items whose label is not the number of a class.
 
-        Args:
-            classes: Number of classes.
-            unlabelled: Whether a video may have no label.
-
         Raises:
             SpecError: If there is such an item; the message names the first.
         """

@@ -103,13 +103,7 @@ def from_tfds(
 
 
 def write_lossless(path: Path, frames: np.ndarray, rate: float) -> None:
-    """Write RGB frames without loss.
-
-    Args:
-        path: A .mkv file.
-        frames: (T, H, W, 3) uint8.
-        rate: Frames per second.
-    """
+    """Write (T, H, W, 3) uint8 RGB frames into a .mkv file, without loss."""
     with (
         _files.writing(path) as file,
         av.open(file, "w", format="matroska") as container,

@@ -34,9 +34,6 @@ Parsed = TypeVar("Parsed")
 def explained(place: str) -> Iterator[None]:
     """Turn every error of a block into one that names the file or line.
 
-    Args:
-        place: The file, or "file, line 3".
-
     Raises:
         SpecError: In place of any error about the content.
     """
@@ -59,12 +56,6 @@ def parse_rows(
     unit: str = "line",
 ) -> list[Parsed]:
     """Return `parse` of each row; an error names the row's line.
-
-    Args:
-        path: The file, for errors.
-        rows: Pairs of a line's number and its content.
-        parse: Function of a row.
-        unit: Name of the numbered things, for errors, such as "line".
 
     Raises:
         SpecError: If a row cannot be parsed.

@@ -15,15 +15,8 @@ def one_file(path: str | os.PathLike) -> Iterator[None]:
     kinds of errors. One kind lets callers set a bad file aside and count it,
     whatever its fault. Errors of this library pass unchanged.
 
-    Args:
-        path: The file, for the message.
-
     Raises:
         VideoError: Instead of any other `Exception` from within.
-
-    Example:
-        >>> with one_file(path):
-        ...     frames = decode(path)
     """
     try:
         yield
@@ -42,10 +35,6 @@ def one_file(path: str | os.PathLike) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """Return the system's message of an error, or else its type and text.
-
-    Args:
-        error: Any error.
-    """
+    """Return the system's message of an error, or else its type and text."""
     words = getattr(error, "strerror", None)
     return words or f"{type(error).__name__}: {error}"

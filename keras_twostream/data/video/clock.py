@@ -84,12 +84,7 @@ def frame_times(
 
 
 def average_rate(seconds: np.ndarray, rate: float | None) -> float:
-    """Return frames per second: the stated rate where the times confirm it.
-
-    Args:
-        seconds: (frames,) times in seconds, ascending.
-        rate: Stated rate, or None.
-    """
+    """Return frames per second: the stated rate where the times confirm it."""
     if len(seconds) < 2 or not seconds[-1] > seconds[0]:
         return rate or 25.0
     measured = (len(seconds) - 1) / (seconds[-1] - seconds[0])

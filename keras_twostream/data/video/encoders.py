@@ -13,9 +13,6 @@ from keras_twostream.errors import MissingLibraryError
 def first_encoder(names: Iterable[str]) -> str:
     """Return the first of some encoders that FFmpeg has.
 
-    Args:
-        names: FFmpeg's names of encoders: "libx264", ...
-
     Raises:
         MissingLibraryError: If FFmpeg has none of them.
     """
@@ -37,12 +34,6 @@ def video_stream(
     options: Mapping[str, str] | None = None,
 ) -> av.VideoStream:
     """Add a stream of pictures to a file.
-
-    Args:
-        container: The file, open for writing.
-        encoder: FFmpeg's name of a video encoder.
-        rate: Frames per second.
-        options: Those of the encoder, by name.
 
     Returns:
         The stream, without a size or a pixel format yet.

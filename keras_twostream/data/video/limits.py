@@ -48,11 +48,6 @@ def limit(name: str) -> int:
 def check_pixels(path: str, height: int, width: int) -> None:
     """Refuse frames that are too large.
 
-    Args:
-        path: The file, for the message.
-        height: Pixels.
-        width: Pixels.
-
     Raises:
         VideoError: If they have more pixels than the limit.
     """
@@ -92,11 +87,6 @@ def check_gap(path: str, missing: int, frames: int) -> None:
     """Refuse a file of which too many frames in a row cannot be decoded.
 
     Their neighbours would be repeated in their place.
-
-    Args:
-        path: The file, for the message.
-        missing: Number of frames in a row that cannot be decoded.
-        frames: Number of frames of the video.
 
     Raises:
         VideoError: If they are more than two and more than the limit.

@@ -127,10 +127,6 @@ def arrivals(
 ) -> Iterator[Arrival]:
     """Yield frames as they arrive; a lost source is opened again.
 
-    Args:
-        line: The way to the source.
-        stopped: Function that says whether to end.
-
     Raises:
         VideoError: If it cannot be opened at first, or is lost for longer
             than the patience.

@@ -40,9 +40,6 @@ _CLOCKED = ("asf", "matroska", "nut")
 def check_file(path: str | os.PathLike) -> os.stat_result:
     """Return the status of a file without opening it.
 
-    Args:
-        path: The file.
-
     Raises:
         VideoError: If it is missing, empty, or not a regular file: a pipe
             would hang.
@@ -204,9 +201,6 @@ def open_video(path: str, threads: int = 1) -> Iterator[Film | webp.Flipbook]:
     Args:
         path: The file.
         threads: Number of the decoder's threads; 0 lets it choose.
-
-    Yields:
-        The open file.
 
     Raises:
         VideoError: If it is no video that can be decoded, or its frames are

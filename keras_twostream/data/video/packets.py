@@ -113,9 +113,6 @@ class Scan:
 def scan_video(path: str | os.PathLike) -> Scan:
     """Return the scan of a file, cached until the file changes.
 
-    Args:
-        path: A video file.
-
     Raises:
         VideoError: If it cannot be read.
     """
@@ -126,21 +123,13 @@ def scan_video(path: str | os.PathLike) -> Scan:
 
 
 def distrust(scan: Scan) -> Scan:
-    """Return a counted scan of a file whose listing proved wrong.
-
-    Args:
-        scan: The scan that a decoder contradicts.
-    """
+    """Return a counted scan of a file whose listing proved wrong."""
     _distrusted.add(_key(scan.path))
     return scan_video(scan.path)
 
 
 def unreadable(path: str) -> VideoError:
-    """Return the error for a file of which nothing can be decoded.
-
-    Args:
-        path: The file.
-    """
+    """Return the error for a file of which nothing can be decoded."""
     return VideoError(
         f"Cannot read {path}: no frame could be decoded. The file is damaged "
         "or in a codec this FFmpeg build lacks; convert it to H.264."

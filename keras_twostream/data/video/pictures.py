@@ -42,9 +42,6 @@ def orientation(frame: av.VideoFrame) -> Orientation:
     The matrix maps a stored place (x, y), y downwards, to the shown one
     (a x + c y, b x + d y); its rows are (a, b, u), (c, d, v). A negative
     determinant is a mirror.
-
-    Args:
-        frame: A decoded frame.
     """
     matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:

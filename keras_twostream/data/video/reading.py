@@ -133,9 +133,6 @@ def probe(path: str | os.PathLike) -> VideoInfo:
 def check_readable(path: str | os.PathLike) -> None:
     """Refuse a file of which no frame can be decoded.
 
-    Args:
-        path: A video file.
-
     Raises:
         VideoError: If it cannot be read.
     """
@@ -146,9 +143,6 @@ def check_readable(path: str | os.PathLike) -> None:
 
 def differs_from_version_1(path: str | os.PathLike) -> bool:
     """Return whether version 1 of the reader read a file differently.
-
-    Args:
-        path: A video file.
 
     Raises:
         VideoError: If it cannot be read.

@@ -113,15 +113,7 @@ def resize(
 
 
 def resize_all(frames: np.ndarray, **how: Any) -> np.ndarray:
-    """Resize a stack of frames, all in the same way.
-
-    Args:
-        frames: (N, H, W, C).
-        **how: Keyword arguments of `fitted`.
-
-    Returns:
-        (N, height, width, C).
-    """
+    """Resize (N, H, W, C) frames, all in the same way, as `fitted` does."""
     if fitted_size(frames.shape[1:3], **how) == frames.shape[1:3]:
         return frames
     return np.stack([fitted(frame, **how) for frame in frames])

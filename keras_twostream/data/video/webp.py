@@ -13,11 +13,7 @@ _FRAME_MS = 100  # for a picture without a duration, as in browsers
 
 
 def is_webp(path: str) -> bool:
-    """Return whether a file starts like a WebP file.
-
-    Args:
-        path: The file.
-    """
+    """Return whether a file starts like a WebP file."""
     with open(path, "rb") as file:
         start = file.read(12)
     return start[:4] == b"RIFF" and start[8:] == b"WEBP"
