@@ -6,15 +6,14 @@ here.
 """
 
 import dataclasses
-import math
-import numbers
 from collections.abc import Mapping
 from typing import Any
 
 from keras_twostream.errors import (
-    SpecError,
     check_choice,
+    check_count,
     check_fields,
+    check_number,
 )
 
 PROPOSALS = ("windows", "selective_search", "boxes")
@@ -67,12 +66,10 @@ class RegionSpec:
         object.__setattr__(self, "parameters", dict(self.parameters))
         check_choice("proposals", self.proposals, PROPOSALS)
         check_choice("saliency", self.saliency, SALIENCIES)
-        _check_number("limit", self.limit, least=1, whole=True)
-        _check_number("context", self.context, least=0, whole=True)
-        _check_number("least_saliency", self.least_saliency, least=0)
-        _check_number("suppression", self.suppression, least=0)
-        _check_number("voting", self.voting, least=0)
-        _check_number("link_weight", self.link_weight, least=0)
+        check_count("limit", self.limit)
+        check_count("context", self.context, least=0)
+        for name in ("least_saliency", "suppression", "voting", "link_weight"):
+            check_number(name, getattr(self, name), ends=True)
 
     def replace(self, **changes: Any) -> "RegionSpec":
         """Return a copy with some fields changed, checked again.
@@ -100,16 +97,3 @@ class RegionSpec:
         known = [field.name for field in dataclasses.fields(cls)]
         check_fields("A RegionSpec", values, known)
         return cls(**values)
-
-
-def _check_number(
-    name: str, value: Any, least: int, whole: bool = False
-) -> None:
-    kind = numbers.Integral if whole else numbers.Real
-    fits = isinstance(value, kind) and not isinstance(value, bool)
-    if not fits or not math.isfinite(value) or value < least:
-        words = "a whole number" if whole else "a number"
-        raise SpecError(
-            f"`{name}` must be {words}, {least} or greater. "
-            f"Received: {name}={value!r}"
-        )

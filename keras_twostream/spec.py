@@ -6,7 +6,6 @@ caches, in-graph flow, prediction) asks it which frames to take. No Keras here.
 """
 
 import dataclasses
-import math
 import numbers
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,7 +16,9 @@ from keras_twostream import _html
 from keras_twostream.errors import (
     SpecError,
     check_choice,
+    check_count,
     check_fields,
+    check_number,
 )
 
 STREAMS = ("rgb", "flow")
@@ -356,16 +357,16 @@ def _check(spec: ClipSpec) -> None:
     check_choice("resize_filter", spec.resize_filter, RESIZE_FILTERS)
     check_choice("crop_rounding", spec.crop_rounding, ROUNDINGS)
     _check_streams(spec)
-    for name in (*_COUNTS, "flow_bound"):
-        _check_positive(name, getattr(spec, name))
-    for name in (*_COUNTS, "flow_offset"):
-        if not isinstance(getattr(spec, name), numbers.Integral):
-            raise SpecError(
-                f"`{name}` must be a whole number. "
-                f"Received: {name}={getattr(spec, name)!r}"
-            )
+    for name in _COUNTS:
+        check_count(name, getattr(spec, name))
+    if not isinstance(spec.flow_offset, numbers.Integral):
+        raise SpecError(
+            "`flow_offset` must be a whole number. "
+            f"Received: flow_offset={spec.flow_offset!r}"
+        )
+    check_number("flow_bound", spec.flow_bound)
     if spec.frame_rate is not None:
-        _check_positive("frame_rate", spec.frame_rate)
+        check_number("frame_rate", spec.frame_rate)
     for name in ("crop", "train_strides", "resize_to", "cut_to"):
         _check_pair(name, getattr(spec, name))
     if spec.cut_to is not None and "flow" in spec.streams:
@@ -409,13 +410,9 @@ def _check_streams(spec: ClipSpec) -> None:
             f"streams={spec.streams!r}, "
             f"stream_weights={spec.stream_weights!r}"
         )
-    weights = spec.stream_weights
-    if not all(_is_number(weight) and weight >= 0 for weight in weights):
-        raise SpecError(
-            "`stream_weights` must be 0 or greater. "
-            f"Received: stream_weights={weights!r}"
-        )
-    _check_positive("sum of stream_weights", sum(weights))
+    for weight in spec.stream_weights:
+        check_number("stream_weights", weight, ends=True)
+    check_number("sum of stream_weights", sum(spec.stream_weights))
 
 
 def check_stream_names(streams: tuple[str, ...]) -> None:
@@ -431,19 +428,6 @@ def check_stream_names(streams: tuple[str, ...]) -> None:
         )
 
 
-def _is_number(value: Any) -> bool:
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return real and math.isfinite(value)
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not _is_number(value) or not value > 0:
-        raise SpecError(
-            f"`{name}` must be a number greater than 0. "
-            f"Received: {name}={value!r}"
-        )
-
-
 def _check_pair(name: str, value: tuple | None) -> None:
     if value is None:
         return
@@ -453,7 +437,7 @@ def _check_pair(name: str, value: tuple | None) -> None:
             f"`{name}` must be two whole numbers. Received: {name}={value!r}"
         )
     for number in value:
-        _check_positive(name, number)
+        check_count(name, number)
     if name == "train_strides" and value[0] > value[1]:
         raise SpecError(
             "`train_strides` must be the smallest and the largest stride, in "

@@ -108,11 +108,11 @@ def test_another_flow_drops_the_parameters_of_the_old_one():
         ({"streams": ("audio",)}, r"Received: streams=\('audio',\)"),
         ({"streams": ("rgb", "rgb")}, "name a stream twice"),
         ({"streams": "rgb"}, r"\('rgb',\), not 'rgb'"),
-        ({"clip_length": 0}, "greater than 0. Received: clip_length=0"),
-        ({"clip_length": "5"}, "greater than 0. Received: clip_length='5'"),
+        ({"clip_length": 0}, "1 or more. Received: clip_length=0"),
+        ({"clip_length": "5"}, "1 or more. Received: clip_length='5'"),
         ({"frame_rate": 0}, "greater than 0. Received: frame_rate=0"),
         ({"crop": 224}, r"\(224, 224\), not 224"),
-        ({"crop": (224, 0)}, "greater than 0. Received: crop=0"),
+        ({"crop": (224, 0)}, "1 or more. Received: crop=0"),
         (
             {"resize_to": (128,)},
             r"two whole numbers. Received: resize_to=\(128,",
@@ -133,7 +133,7 @@ def test_another_flow_drops_the_parameters_of_the_old_one():
         ({"crop": (224.5, 224)}, "two whole numbers"),
         ({"train_strides": (1.5, 2)}, "two whole numbers"),
         ({"stream_weights": (0, 0)}, "sum of stream_weights"),
-        ({"stream_weights": (-1, 2)}, "must be 0 or greater"),
+        ({"stream_weights": (-1, 2)}, "must be 0 or more"),
         ({"flow_bound": float("inf")}, "greater than 0.*flow_bound=inf"),
     ],
 )

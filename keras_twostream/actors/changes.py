@@ -25,7 +25,11 @@ from keras_twostream.actors.painting import (
 )
 from keras_twostream.actors.rendering import encode_clip, refuse_size
 from keras_twostream.actors.scene import SPLITS, Scene
-from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
+from keras_twostream.errors import (
+    UnknownNameError,
+    check_count,
+    did_you_mean,
+)
 
 SIZE = (96, 96)
 _SHORTEST = 60  # frames
@@ -92,8 +96,7 @@ def generate_changes(
     Raises:
         SpecError: If `count` is not positive.
     """
-    if count < 1:
-        raise SpecError(f"`count` must be 1 or more. Received: count={count}")
+    check_count("count", count)
     folder, items = Path(folder), []
     for index in range(count):
         label = CHANGES[index % len(CHANGES)]

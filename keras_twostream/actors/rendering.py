@@ -20,7 +20,12 @@ from keras_twostream.actors.motions import FPS
 from keras_twostream.actors.painting import paint
 from keras_twostream.actors.scene import SPLITS, open_scene
 from keras_twostream.data.video.encoders import first_encoder, video_stream
-from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
+from keras_twostream.errors import (
+    SpecError,
+    UnknownNameError,
+    check_count,
+    did_you_mean,
+)
 
 # H.264 needs a GPL build of FFmpeg; an .mp4 file holds VP9 as well.
 _ENCODERS = {
@@ -133,8 +138,7 @@ def generate(
         SpecError: If `count` is not positive, or the folder holds clips of
             this split that were drawn with another seed or size.
     """
-    if count < 1:
-        raise SpecError(f"`count` must be 1 or more. Received: count={count}")
+    check_count("count", count)
     folder = Path(folder)
     drawn = {"seed": seed, "size": list(size)}
     _refuse_others(folder, split, drawn)

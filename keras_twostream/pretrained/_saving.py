@@ -9,7 +9,7 @@ import numpy as np
 
 import keras_twostream
 from keras_twostream import _files, inspection, registry
-from keras_twostream.errors import SpecError, WeightsError
+from keras_twostream.errors import SpecError, WeightsError, check_choice
 from keras_twostream.pretrained import _commit, _folder
 from keras_twostream.pretrained._cards import card_text, is_generated
 from keras_twostream.pretrained._disk import writable
@@ -39,10 +39,7 @@ def write_folder(
         WeightsError: If the card does not fit the model, a weight is not
             finite, the dtype is not one of the two, or the disk refuses.
     """
-    if dtype not in _DTYPES:
-        raise WeightsError(
-            f"`dtype` must be None, float32 or float16. Received: {dtype!r}"
-        )
+    check_choice("dtype", dtype, _DTYPES, WeightsError)
     card = checked_card(model)
     arrays = _arrays(model, dtype)
     described = {**_described(model, card), **facts}

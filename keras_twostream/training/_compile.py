@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from keras_twostream import _acceleration
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.inspection import card, clip_spec, update_card
 from keras_twostream.layers import (
     AverageScores,
@@ -82,11 +82,7 @@ def compile(
         _refuse_shares(model)
         _refuse_boundaries(model)
         _refuse_steps(model)
-    if jit_compile not in JIT:
-        raise SpecError(
-            "`jit_compile` must be True, False, 'auto' or 'measure'. "
-            f"Received: jit_compile={jit_compile!r}"
-        )
+    check_choice("jit_compile", jit_compile, JIT)
     recipe = load_recipe(recipe or default_recipe(model)).replace(**changes)
     if multi_label or card(model):
         update_card(model, multi_label=multi_label)

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_twostream.errors import MissingLibraryError, SpecError
+from keras_twostream.errors import MissingLibraryError, SpecError, check_choice
 
 
 @contextlib.contextmanager
@@ -73,13 +73,9 @@ def set_precision(name: str = "auto") -> str:
         SpecError: If the name is not one of the three.
     """
     policies = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+    check_choice("precision", name, ("auto", *policies))
     if name == "auto":
         name = "bfloat16" if has_gpu() else "float32"
-    if name not in policies:
-        raise SpecError(
-            "`precision` must be auto, float32 or bfloat16. "
-            f"Received: precision={name!r}"
-        )
     keras.config.set_dtype_policy(policies[name])
     return policies[name]
 

@@ -14,7 +14,7 @@ from keras_twostream.costs import costs
 from keras_twostream.data import layouts, video_dataset
 from keras_twostream.data.lists.annotations import Annotations, as_pairs
 from keras_twostream.data.lists.labels import several
-from keras_twostream.errors import SpecError, WeightsError
+from keras_twostream.errors import SpecError, WeightsError, check_choice
 from keras_twostream.inspection import (
     card,
     class_names,
@@ -97,10 +97,7 @@ class RunSettings:
     verbose: bool = False
 
     def __post_init__(self) -> None:
-        if self.keep not in ("best", "last"):
-            raise SpecError(
-                f"`keep` must be best or last. Received: keep={self.keep!r}"
-            )
+        check_choice("keep", self.keep, ("best", "last"))
 
 
 def train(

@@ -76,5 +76,5 @@ def test_wrong_arguments_are_named(tmp_path):
         actors.render_change("sit")
     with pytest.raises(UnknownNameError, match=r"No 'tests' .*test"):
         actors.render_change("sit_down", split="tests")
-    with pytest.raises(SpecError, match="`count` must be 1 or more"):
+    with pytest.raises(SpecError, match="`count` must be a whole number, 1"):
         actors.generate_changes(tmp_path, 0)

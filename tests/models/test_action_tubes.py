@@ -143,7 +143,7 @@ def test_a_clip_of_several_steps_is_refused():
             "one of windows, selective_search, boxes.*proposals='guess'",
         ),
         ({"regions": {"proposal": "x"}}, "no field 'proposal'.*proposals"),
-        ({"regions": {"context": -1}}, "whole number, 0 or greater.*-1"),
+        ({"regions": {"context": -1}}, "whole number, 0 or more.*-1"),
     ],
 )
 def test_wrong_options_are_named(options, message):

@@ -146,5 +146,5 @@ def test_precision_is_set_by_name_or_by_the_device():
     wide = "mixed_bfloat16" if training.has_gpu() else "float32"
     assert training.set_precision() == wide
     keras.config.set_dtype_policy("float32")
-    with pytest.raises(SpecError, match="`precision` must be auto"):
+    with pytest.raises(SpecError, match="`precision` must be one of auto"):
         training.set_precision("float8")

@@ -362,7 +362,7 @@ def test_several_heads_are_refused(build, items, tmp_path):
 
 
 def test_an_unknown_keep_is_refused():
-    with pytest.raises(SpecError, match="`keep` must be best or last"):
+    with pytest.raises(SpecError, match="`keep` must be one of best, last"):
         RunSettings(keep="first")
 
 

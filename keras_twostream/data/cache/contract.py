@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_twostream._schema import Rule, check
 from keras_twostream.data.video import READER_VERSION
-from keras_twostream.errors import SpecError, check_choice
+from keras_twostream.errors import SpecError, check_choice, check_number
 from keras_twostream.spec import (
     BOTH_WAYS,
     RESIZE_FILTERS,
@@ -241,7 +241,4 @@ def _check(contract: Contract) -> None:
             "JPEG holds 8 bits. Received: flow_encoding='jpeg', "
             f"bits={contract.bits}; use 'png' or 'raw'."
         )
-    if not 1 <= contract.quality <= 100:
-        raise SpecError(
-            f"`quality` must lie in 1..100. Received: {contract.quality!r}"
-        )
+    check_number("quality", contract.quality, 1, 100, ends=True)

@@ -16,7 +16,7 @@ from keras_twostream.data.feeding.pipeline import video_dataset
 from keras_twostream.data.feeding.stores import frame_store
 from keras_twostream.data.source import Source
 from keras_twostream.data.video.boundary import one_file
-from keras_twostream.errors import SpecError, VideoError
+from keras_twostream.errors import VideoError, check_count
 from keras_twostream.spec import ClipSpec
 
 CLIPS = 8  # clips timed part by part
@@ -59,10 +59,7 @@ def measure(
             not 1 or more, or the cache has another contract.
         VideoError: If no file timed part by part can be read.
     """
-    if batches < 1:
-        raise SpecError(
-            f"`batches` must be 1 or more. Received: batches={batches!r}"
-        )
+    check_count("batches", batches)
     workers = workers or available_cpus()
     parts = _parts(items.paths, spec, cache, augment)
     start = time.perf_counter()

@@ -36,11 +36,6 @@ class Order:
         step: int,
         kinds: np.ndarray | None = None,
     ) -> None:
-        if not batch_size >= 1:
-            raise SpecError(
-                "`batch_size` must be 1 or more. "
-                f"Received: batch_size={batch_size!r}"
-            )
         self.items, self.batch_size = items, batch_size
         self.drop_remainder = drop_remainder
         self.steps = items // batch_size

@@ -29,7 +29,7 @@ from keras_twostream.data.feeding.reader import ClipReader
 from keras_twostream.data.feeding.stores import frame_store
 from keras_twostream.data.lists.annotations import as_pairs
 from keras_twostream.data.lists.labels import label_array
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_count
 from keras_twostream.spec import ClipSpec
 
 PREFETCHED_BATCHES = 2
@@ -203,13 +203,7 @@ def _check_arguments(items: Any, spec: Any, batch_size: Any) -> None:
         raise SpecError(
             f"`spec` must be a ClipSpec: {_CALL}. Received: spec={spec!r}"
         )
-    if isinstance(batch_size, bool) or not isinstance(
-        batch_size, int | np.integer
-    ):
-        raise SpecError(
-            f"`batch_size` must be a whole number: {_CALL}. "
-            f"Received: batch_size={batch_size!r}"
-        )
+    check_count("batch_size", batch_size)
 
 
 def _keep_off_gpu() -> None:

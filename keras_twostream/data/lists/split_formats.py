@@ -12,7 +12,7 @@ from keras_twostream.data.lists.list_formats import (
     refuse_limits,
 )
 from keras_twostream.data.lists.rows import lines, parse_rows, table
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_choice
 
 SPLITS = (1, 2, 3)
 _UCF_LIST = r"(train|test)list0{split}\.txt"
@@ -191,11 +191,7 @@ def _split_number(split: int | str | None) -> int:
 def _subsets(subset: str | None) -> tuple[str, ...]:
     if subset is None:
         return ("train", "test")
-    if subset not in _HMDB_CODES:
-        raise SpecError(
-            "`subset` must be 'train', 'test' or None for both. "
-            f"Received: subset={subset!r}"
-        )
+    check_choice("subset", subset, _HMDB_CODES, otherwise=", or None for both")
     return (subset,)
 
 

@@ -20,7 +20,7 @@ from keras_twostream.data.video import clock, limits
 from keras_twostream.data.video.boundary import one_file
 from keras_twostream.data.video.clock import Packet
 from keras_twostream.data.video.opening import check_file, open_video
-from keras_twostream.errors import SpecError, VideoError
+from keras_twostream.errors import VideoError, check_number
 
 _LISTING = {
     "mov": "av1 dnxhd ffv1 h264 hevc mjpeg mpeg4 prores vp9".split(),
@@ -87,10 +87,7 @@ class Scan:
         frames = len(self.times)
         if rate is None:
             return np.arange(frames)
-        if not 0 < rate < float("inf"):
-            raise SpecError(
-                f"`rate` must be greater than 0. Received: rate={rate!r}"
-            )
+        check_number("rate", rate)
         places = max(1, round(self.duration * rate))
         limits.check_stretch(self.path, places, frames, rate)
         middles = (self.times[1:] + self.times[:-1]) / 2

@@ -146,7 +146,7 @@ def test_small_frames_get_16_bits():
     [
         ({"bits": 12}, "`bits` must be one of 8, 16. Received: bits=12"),
         ({"encoding": "gif"}, "one of jpeg, png, raw. Received"),
-        ({"quality": 0}, r"`quality` must lie in 1..100. Received: 0"),
+        ({"quality": 0}, "`quality` must lie between 1 and 100. .*=0"),
     ],
 )
 def test_what_cannot_be_written_is_refused(options, text):

@@ -28,5 +28,5 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
 def test_no_batches_cannot_be_timed():
     from keras_twostream.data.feeding import measurement
 
-    with pytest.raises(SpecError, match="`batches` must be 1 or more"):
+    with pytest.raises(SpecError, match="`batches` must be a whole"):
         measurement.measure(None, ClipSpec(), batches=0)

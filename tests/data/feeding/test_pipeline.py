@@ -397,7 +397,7 @@ def test_fit_draws_a_new_epoch_each_time(items):
 def test_wrong_arguments_are_refused(items):
     with pytest.raises(SpecError, match="at least one"):
         video_dataset([], RGB, 4)
-    with pytest.raises(SpecError, match="`batch_size` must be 1 or more"):
+    with pytest.raises(SpecError, match="must be a whole number, 1 or more"):
         video_dataset(items, RGB, 0)
     with pytest.raises(SpecError, match="do not fill one batch"):
         video_dataset(items, RGB, 11, repeat=True)

@@ -52,7 +52,7 @@ def test_ucf101_names_a_missing_split(ucf101):
         read_annotations(ucf101, split=2, subset="train")
     with pytest.raises(SpecError, match="must be 1, 2 or 3. Received: split=4"):
         read_annotations(ucf101, split=4)
-    with pytest.raises(SpecError, match="'train', 'test' or None"):
+    with pytest.raises(SpecError, match="must be one of train, test, or None"):
         read_annotations(ucf101, subset="val")
 
 
