@@ -71,10 +71,7 @@ def read_config(path: Path) -> dict[str, Any]:
             type, or was written in a newer format.
     """
     text = _schema.read_text(path, MAX_BYTES)
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise WeightsError(f"{path} is not valid JSON: {error}.") from error
+    values = _schema.parse_json(text, path)
     _refuse_foreign(values, path)
     _refuse_newer(values, path)
     values = _schema.check(values, _FIELDS, path)

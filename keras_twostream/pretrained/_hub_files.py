@@ -96,7 +96,8 @@ def fetch(
     Raises:
         WeightsError: If it is unavailable; the message says what to do.
     """
-    if not force and (cached := _cached(repo_id, filename, revision)):
+    known = not force and _COMMIT.fullmatch(revision)
+    if known and (cached := _cached(repo_id, filename, revision)):
         return cached
     stored = None if force else _stored(repo_id, filename, revision)
     etag = ""
@@ -130,13 +131,7 @@ def fetch(
 
 def is_cached(repo_id: str, filename: str, revision: str) -> bool:
     """Return whether a file of a repository is in the Hub's cache."""
-    try:
-        path = huggingface_hub.try_to_load_from_cache(
-            repo_id, filename, revision=revision
-        )
-    except HFValidationError:
-        return False
-    return isinstance(path, str)
+    return _cached(repo_id, filename, revision) is not None
 
 
 def newest(repo_id: str, filename: str) -> str:
@@ -149,8 +144,6 @@ def newest(repo_id: str, filename: str) -> str:
 
 
 def _cached(repo_id: str, filename: str, revision: str) -> Path | None:
-    if not _COMMIT.fullmatch(revision):
-        return None
     try:
         path = huggingface_hub.try_to_load_from_cache(
             repo_id, filename, revision=revision

@@ -38,6 +38,7 @@ from keras_twostream.scoring.scorer import (
     mean_of,
     pooling,
     scorer,
+    weights_of,
 )
 from keras_twostream.scoring.view_batches import ViewReader
 from keras_twostream.spec import FUSED
@@ -303,8 +304,7 @@ def evaluate_videos(
 
 def stream_weights(model: keras.Model) -> dict[str, float]:
     """Return the weights that the model's paper gives the streams."""
-    spec = clip_spec(model)
-    return dict(zip(spec.streams, spec.stream_weights, strict=True))
+    return weights_of(clip_spec(model))
 
 
 def _as_logs(scores: VideoScores, model: keras.Model) -> dict[str, float]:

@@ -25,6 +25,7 @@ from keras_twostream.scoring.metrics import (
     sweep,
 )
 from keras_twostream.scoring.score_files import load_scores
+from keras_twostream.scoring.scorer import weights_of
 from keras_twostream.scoring.svm import svm_fusion
 from keras_twostream.spec import FUSED
 
@@ -165,8 +166,7 @@ def _fusion_of(architecture: str) -> tuple[str, dict[str, float]]:
             f"{architecture} does not say how its paper fuses scores. Give "
             "--method and --weights instead of --paper."
         )
-    weights = zip(spec.streams, spec.stream_weights, strict=True)
-    return spec.score_fusion, dict(weights)
+    return spec.score_fusion, weights_of(spec)
 
 
 def _read_all(files: Sequence[str]) -> VideoScores:

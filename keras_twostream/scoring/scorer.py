@@ -27,7 +27,7 @@ from keras_twostream.layers import (
     best_of_clips,
     concentration,
 )
-from keras_twostream.spec import FUSED
+from keras_twostream.spec import FUSED, ClipSpec
 
 _FAINT = 1e-12  # keeps the logarithm of a probability finite
 
@@ -72,13 +72,7 @@ def scorer(
     outputs = _outputs(model, _chosen_head(model, head))
     apart = {s: outputs[s] for s in spec.streams if s in outputs}
     if FUSED not in outputs:
-        weights = [
-            weight
-            for stream, weight in zip(
-                spec.streams, spec.stream_weights, strict=True
-            )
-            if stream in apart
-        ]
+        weights = [weights_of(spec)[stream] for stream in apart]
         fusion = ScoreFusion(weights, spec.score_fusion, name="scorer_fusion")
         outputs[FUSED] = fusion(list(apart.values()))
     return keras.Model(
@@ -86,6 +80,11 @@ def scorer(
         {**apart, FUSED: outputs[FUSED]},
         name=f"{model.name}_scorer",
     )
+
+
+def weights_of(spec: ClipSpec) -> dict[str, float]:
+    """Return the weight of each stream in the fusion of scores."""
+    return dict(zip(spec.streams, spec.stream_weights, strict=True))
 
 
 def refuse_regions(model: keras.Model) -> None:

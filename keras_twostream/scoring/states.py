@@ -11,6 +11,7 @@ from keras import ops
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import clip_spec
 from keras_twostream.layers import ActionTransformations, boundaries
+from keras_twostream.scoring.scorer import weights_of
 from keras_twostream.timeline import States
 
 DISTANCES = "distances"
@@ -25,7 +26,7 @@ def distances_of(model: keras.Model) -> keras.KerasTensor | None:
     """
     spec = clip_spec(model)
     layers = [x for x in model.layers if isinstance(x, ActionTransformations)]
-    weights = dict(zip(spec.streams, spec.stream_weights, strict=True))
+    weights = weights_of(spec)
     shares = [weights[layer.name.split("_")[0]] for layer in layers]
     if not layers:
         return None

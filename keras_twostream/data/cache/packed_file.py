@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 import json
 import mmap
 import os
@@ -54,6 +55,12 @@ def fingerprint(path: str | os.PathLike) -> str:
         file.seek(max(size - _END, 0))
         crc = zlib.crc32(file.read(_END), crc)
     return f"{size}-{crc:08x}"
+
+
+def checksum(path: Path) -> str:
+    """Return the sha256 of a packed file, as its manifest has it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,8 @@ flow. Flow is displacement: resizing scales its values, mirroring negates x.
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
+from itertools import product
 
 import numpy as np
 
@@ -143,6 +145,12 @@ def _middle(
     return Crop(int(top), int(left), h, w, size)
 
 
+def centre_of(size: tuple[int, ...], spec: ClipSpec) -> Crop:
+    """Return a clip's centre crop of frames of a (height, width)."""
+    height, width = size
+    return _middle(height, width, spec.crop, spec.crop_rounding)
+
+
 def view_crops(
     height: int,
     width: int,
@@ -193,7 +201,7 @@ def seen_part(
     """
     resized = resizing.fit_size(size, spec.short_side, spec.resize_to)
     kept = resizing.fitted_size(size, **resizing.sizing(spec))
-    crop = _middle(*kept, spec.crop, spec.crop_rounding)
+    crop = centre_of(kept, spec)
     (height, width), (rows, columns) = resized, kept
     top = (height - rows) // 2 + crop.top
     left = (width - columns) // 2 + crop.left
@@ -212,20 +220,10 @@ def _three_crops(height: int, width: int, size) -> list[Crop]:
     return _crops_at([(0, 0), (2, 2), (4, 4)], height, width, window, size)
 
 
-def _two_crops(height: int, width: int, size) -> list[Crop]:
+def _fitting(places, height: int, width: int, size) -> list[Crop]:
+    """Return crops of the network's size, and their mirrors."""
     window = fit_inside(size, height, width)
-    return _crops_at([(0, 0), (4, 4)], height, width, window, size)
-
-
-def _five_crops(height: int, width: int, size) -> list[Crop]:
-    window = fit_inside(size, height, width)
-    return _crops_at(POSITIONS[:5], height, width, window, size)
-
-
-def _nine_crops(height: int, width: int, size) -> list[Crop]:
-    window = fit_inside(size, height, width)
-    places = [(row, column) for row in (0, 2, 4) for column in (0, 2, 4)]
-    return _crops_at(places, height, width, window, size)
+    return _with_mirrors(_crops_at(places, height, width, window, size))
 
 
 def _crops_at(places, height: int, width: int, window, size) -> list[Crop]:
@@ -243,9 +241,9 @@ def _with_mirrors(crops: list[Crop]) -> list[Crop]:
 VIEW_CROPS: dict[str, Callable[..., list[Crop]]] = {
     "centre": lambda *args: [centre(*args)],
     "3-crop": _three_crops,
-    "4-crop": lambda *args: _with_mirrors(_two_crops(*args)),
-    "10-crop": lambda *args: _with_mirrors(_five_crops(*args)),
-    "18-crop": lambda *args: _with_mirrors(_nine_crops(*args)),
+    "4-crop": partial(_fitting, [(0, 0), (4, 4)]),
+    "10-crop": partial(_fitting, POSITIONS[:5]),
+    "18-crop": partial(_fitting, list(product((0, 2, 4), repeat=2))),
     "whole": _whole,
     "whole_mirrored": lambda *args: _with_mirrors(_whole(*args)),
 }

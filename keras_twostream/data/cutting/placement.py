@@ -14,6 +14,7 @@ from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.spec import SAMPLINGS, ClipSpec
 
 CLIP_TAG, ORDER_TAG = 1, 2
+OF_WHOLE_VIDEOS = ("segments", "whole")  # samplings
 
 # From the frames in a video, the clip and a `generator` to (T,) ascending ints.
 Sampler = Callable[[int, ClipSpec, np.random.Generator], np.ndarray]
@@ -164,8 +165,8 @@ def get_sampler(name: str | Sampler | None, spec: ClipSpec) -> Sampler:
     if callable(name):
         return name
     if name is None:
-        whole_video = spec.sampling in ("segments", "whole")
-        name = spec.sampling if whole_video else "multi_stride"
+        whole = spec.sampling in OF_WHOLE_VIDEOS
+        name = spec.sampling if whole else "multi_stride"
     check_choice("sampler", name, SAMPLERS, otherwise=", or a function")
     return SAMPLERS[name]
 

@@ -64,7 +64,7 @@ class Rolling:
     def __init__(self, spec: ClipSpec, rate: float | None = None) -> None:
         self._spec = spec
         self.rate = spec.frame_rate or rate or _USUAL_RATE
-        whole = spec.sampling in ("segments", "whole")
+        whole = spec.sampling in placement.OF_WHOLE_VIDEOS
         self.length = round(WHOLE_SECONDS * self.rate) if whole else spec.span()
         self._steps = np.arange(spec.clip_length) * spec.temporal_stride
         if whole:
@@ -121,11 +121,7 @@ class Rolling:
             return self._flow.of(pairs + first, needed + first, shown)
 
         footage = Footage(shown, needed, chosen, self._spec, fields_of)
-        height, width = footage.size
-        (crop,) = cropping.view_crops(
-            height, width, self._spec.crop, rounding=self._spec.crop_rounding
-        )
-        return footage.crop(crop)
+        return footage.crop(cropping.centre_of(footage.size, self._spec))
 
     def motion(self) -> np.ndarray | None:
         """Return the newest field that was computed, (H, W, 2), if any."""

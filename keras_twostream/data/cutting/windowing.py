@@ -145,14 +145,7 @@ class Windows:
                 self._spec,
                 lambda pairs: kept.of(pairs, numbers, frames),
             )
-            height, width = footage.size
-            (crop,) = cropping.view_crops(
-                height,
-                width,
-                self._spec.crop,
-                rounding=self._spec.crop_rounding,
-            )
-            return footage.crop(crop)
+            return footage.crop(cropping.centre_of(footage.size, self._spec))
 
     def times(self, window: int) -> np.ndarray:
         """Return the seconds at which a window's steps begin, and its end.
@@ -205,7 +198,7 @@ class Windows:
     def _window(self) -> tuple[int, np.ndarray]:
         """Return a window's length in frames, and its steps from its start."""
         spec = self._spec
-        if spec.sampling in ("segments", "whole"):
+        if spec.sampling in placement.OF_WHOLE_VIDEOS:
             length = min(self.frames, round(WHOLE_SECONDS * self.rate))
             return length, placement.views(length, spec)[0]
         stride = placement.fitting_stride(

@@ -1,6 +1,5 @@
 """Examination of a packed cache."""
 
-import hashlib
 from pathlib import Path
 
 from keras_twostream._files import PART
@@ -8,6 +7,7 @@ from keras_twostream.data.cache.folder import CacheFolder, Entry
 from keras_twostream.data.cache.packed_file import (
     PACKED_SUFFIX,
     Packed,
+    checksum,
     open_packed,
 )
 from keras_twostream.data.doctor.report import Report
@@ -68,7 +68,7 @@ def _compare(report: Report, files: dict, entries: dict[str, Entry]) -> None:
         [
             str(file)
             for name, file in files.items()
-            if name in entries and _checksum(file) != entries[name].sha256
+            if name in entries and checksum(file) != entries[name].sha256
         ],
     )
     report.remark(
@@ -150,8 +150,3 @@ def _leftovers(report: Report, path: Path) -> None:
         "Delete them when no extraction runs; they are never read.",
         sorted(path.rglob(f".*{PART}")),
     )
-
-
-def _checksum(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -1,7 +1,6 @@
 """Jobs of an extraction: the videos, without those already done."""
 
 import dataclasses
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,11 @@ from pathlib import Path
 from keras_twostream.data.cache import addresses
 from keras_twostream.data.cache.contract import Contract
 from keras_twostream.data.cache.folder import CacheFolder, Entry
-from keras_twostream.data.cache.packed_file import fingerprint, open_packed
+from keras_twostream.data.cache.packed_file import (
+    checksum,
+    fingerprint,
+    open_packed,
+)
 from keras_twostream.data.cache.store import (
     common_folder,
     relative_name,
@@ -140,8 +143,6 @@ def _adopt(path: Path, mark: str, folder: CacheFolder, contract) -> bool:
     changed = packed.contract.difference(contract) is not None
     if changed or packed.fingerprint != mark:
         return False
-    with path.open("rb") as file:
-        checksum = hashlib.file_digest(file, "sha256").hexdigest()
     folder.add(
         Entry(
             source=packed.source,
@@ -150,7 +151,7 @@ def _adopt(path: Path, mark: str, folder: CacheFolder, contract) -> bool:
             flows=len(packed.flow),
             size=packed.size,
             bytes=path.stat().st_size,
-            sha256=checksum,
+            sha256=checksum(path),
             truncated=packed.truncated,
         )
     )

@@ -1,5 +1,7 @@
 """The order of a data set's items in each epoch."""
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -94,25 +96,22 @@ class Order:
 def one_epoch(order: Order) -> tf.data.Dataset:
     """Return a dataset of the pairs (epoch, item) of one epoch."""
 
-    def all_pairs(_):
-        pairs = tf.numpy_function(order.next_pairs, [], tf.int64)
-        return tf.data.Dataset.from_tensor_slices(
-            tf.ensure_shape(pairs, (None, 2))
-        )
-
-    return tf.data.Dataset.range(1).flat_map(all_pairs)
+    epochs = tf.data.Dataset.range(1)
+    return epochs.flat_map(lambda _: _pairs_from(order.next_pairs))
 
 
 def endless(order: Order) -> tf.data.Dataset:
     """Return a dataset of the pairs (epoch, item) of successive epochs."""
 
-    def all_pairs(epoch):
-        pairs = tf.numpy_function(order.pairs, [epoch], tf.int64)
-        return tf.data.Dataset.from_tensor_slices(
-            tf.ensure_shape(pairs, (None, 2))
-        )
+    epochs = tf.data.Dataset.counter(order.epoch)
+    return epochs.flat_map(lambda epoch: _pairs_from(order.pairs, epoch))
 
-    return tf.data.Dataset.counter(order.epoch).flat_map(all_pairs)
+
+def _pairs_from(
+    function: Callable[..., np.ndarray], *epoch: tf.Tensor
+) -> tf.data.Dataset:
+    pairs = tf.numpy_function(function, epoch, tf.int64)
+    return tf.data.Dataset.from_tensor_slices(tf.ensure_shape(pairs, (None, 2)))
 
 
 def counting_epochs(dataset: tf.data.Dataset, order: Order) -> tf.data.Dataset:

@@ -6,7 +6,7 @@ Fields are split from the right, since paths may hold spaces.
 import functools
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +148,7 @@ def read_videos(request: Request) -> Listing:
         match = _matched(_VIDEO_LINE, row, "path.ext label")
         return Item(match["path"], known(_numbers(match["labels"])))
 
-    path = request.path
-    return Listing(parse_rows(path, lines(path), item), (), request.videos)
+    return _of_lines(request, item)
 
 
 def read_gluoncv(request: Request) -> Listing:
@@ -160,8 +159,12 @@ def read_gluoncv(request: Request) -> Listing:
         _, label = _numbers(match["labels"])
         return Item(match["path"], known([label]))
 
-    path = request.path
-    return Listing(parse_rows(path, lines(path), item), (), request.videos)
+    return _of_lines(request, item)
+
+
+def _of_lines(request: Request, item: Callable[[str], Item]) -> Listing:
+    items = parse_rows(request.path, lines(request.path), item)
+    return Listing(items, (), request.videos)
 
 
 def read_rawframes(request: Request) -> Listing:

@@ -11,7 +11,6 @@ import os
 import re
 import sys
 import time
-import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ import numpy as np
 from keras_twostream._opencv import cv2
 from keras_twostream.data.video import limits
 from keras_twostream.data.video.boundary import reason
+from keras_twostream.data.video.fetching import without_secrets
 from keras_twostream.data.video.opening import FORMATS, best_stream
 from keras_twostream.data.video.packets import scan_video
 from keras_twostream.data.video.pictures import orientation, shown_size, to_rgb
@@ -97,11 +97,7 @@ class Line:
         if isinstance(self.source, int):
             return f"camera {self.source}"
         text = os.fspath(self.source)
-        if not _ADDRESS.match(text):
-            return text
-        parts = urllib.parse.urlsplit(text)
-        host = parts.netloc.rpartition("@")[2]
-        return parts._replace(netloc=host, query="").geturl()
+        return without_secrets(text) if _ADDRESS.match(text) else text
 
     @property
     def is_file(self) -> bool:
