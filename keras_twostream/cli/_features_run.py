@@ -2,8 +2,9 @@
 
 import dataclasses
 import functools
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from keras_twostream.errors import SpecError, VideoError
 from keras_twostream.scoring.activations import feature_files
 from keras_twostream.training._lists import class_names
 
-_LARGEST = 2**24  # bytes of features.json
+_LARGEST = 2**28  # bytes of features.json, which names every video
 _ANOTHER = "Choose another --out, or delete it."
 
 
@@ -102,10 +103,11 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
     check_writable(flags["out"])
     settings = _settings(flags)
     videos = _videos(flags)
-    targets = _targets(videos, flags["out"])
+    saved = _saved(flags["out"])
+    targets = _targets(videos, flags["out"], saved.get("files", {}))
     _refuse_replacing(targets, settings, flags["data"])
     extractor = _extractor(settings)
-    _claim(flags["out"], extractor.made)
+    _claim(flags["out"], saved, extractor.made, targets)
     waiting = {
         video: target
         for video, target in targets.items()
@@ -245,26 +247,49 @@ def _refuse_replacing(
     _files.refuse_replacing(files, [data, *videos])
 
 
-def _claim(out: Path, made: dict[str, Any]) -> None:
-    """Write `features.json`, so that a folder holds features of one kind.
+def _saved(out: Path) -> dict[str, Any]:
+    """Return what `features.json` says; nothing where there is none.
+
+    Raises:
+        SpecError: If it is damaged.
+    """
+    file = out / "features.json"
+    if not file.exists():
+        return {}
+    text = _schema.read_text(file, _LARGEST, SpecError, _ANOTHER)
+    saved = _schema.parse_json(text, file, SpecError)
+    files = saved.get("files", {}) if isinstance(saved, dict) else None
+    if not isinstance(files, dict) or not all(
+        isinstance(name, str) for name in files.values()
+    ):
+        raise SpecError(f"{file} is damaged. {_ANOTHER}")
+    return saved
+
+
+def _claim(
+    out: Path,
+    saved: dict[str, Any],
+    made: dict[str, Any],
+    targets: dict[str, Path],
+) -> None:
+    """Write `features.json`: how features are made, and of which videos.
 
     Raises:
         click.UsageError: If the folder holds features of another kind.
     """
     file = out / "features.json"
-    if not file.exists():
-        _files.write_json(file, made)
-        return
-    text = _schema.read_text(file, _LARGEST, SpecError, _ANOTHER)
-    saved = _schema.parse_json(text, file, SpecError)
-    if not isinstance(saved, dict):
-        raise SpecError(f"{file} is damaged. {_ANOTHER}")
     other = [k for k in made if k in saved and saved[k] != made[k]]
     if other:
         raise click.UsageError(
             f"{out} holds features made with other {', '.join(other)} (see "
             f"{file}). Choose another --out."
         )
+    names = {
+        os.path.abspath(video): str(target.relative_to(out))
+        for video, target in targets.items()
+    }
+    files = {**saved.get("files", {}), **names}
+    _files.write_json(file, {**made, "files": files})
 
 
 def _videos(flags: dict[str, Any]) -> list[str]:
@@ -278,9 +303,27 @@ def _annotations(flags: dict[str, Any], data: str) -> Annotations:
     return read_annotations(data, flags["list_format"], root=flags["root"])
 
 
-def _targets(videos: list[str], out: Path) -> dict[str, Path]:
-    """Return the target of each video: its folder's name and its own."""
-    videos = list(dict.fromkeys(videos))
-    paths = [Path(video) for video in videos]
-    places = distinct(out / path.parent.name / path.stem for path in paths)
-    return dict(zip(videos, places, strict=True))
+def _targets(
+    videos: list[str], out: Path, files: Mapping[str, str]
+) -> dict[str, Path]:
+    """Return the target of each video: its folder's name and its own.
+
+    A video keeps the target that it had in an earlier run, and no other video
+    gets that: `train/run/a.mp4` and `test/run/a.mp4` differ.
+
+    Args:
+        videos: The videos.
+        out: Folder of the features.
+        files: Targets of earlier runs, relative to it, by whole path.
+    """
+    new = {}
+    for video in dict.fromkeys(videos):
+        if os.path.abspath(video) not in files:
+            new[video] = out / Path(video).parent.name / Path(video).stem
+    earlier = [out / name for name in files.values()]
+    places = distinct([*earlier, *new.values()])[len(earlier) :]
+    fresh = dict(zip(new, places, strict=True))
+    return {
+        video: fresh.get(video) or out / files[os.path.abspath(video)]
+        for video in dict.fromkeys(videos)
+    }

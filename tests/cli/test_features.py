@@ -168,8 +168,29 @@ def test_file_without_a_tap_is_not_done(tmp_path):
 def test_videos_of_one_name_are_written_apart():
     videos = [f"{folder}/wave/v.mp4" for folder in "abc"]
     videos += ["d/wave/v-2.mp4", "d/wave/v.avi"]
-    names = [path.name for path in _targets(videos, Path("out")).values()]
+    names = [path.name for path in _targets(videos, Path("out"), {}).values()]
     assert names == ["v", "v-2", "v-3", "v-2-2", "v-4"]
+
+
+def test_a_video_of_a_later_run_does_not_get_the_features_of_another(
+    run, tmp_path
+):
+    """The folder train/wave has a video of the name that is in test/wave."""
+    for split, seed in (("train", 1), ("test", 2)):
+        place = tmp_path / split / "wave" / "a.mp4"
+        actors.write_clip(place, "wave_hand", seed=seed, size=(64, 80))
+    command = ["features", "m", "--tap", "rgb.pool", "--clips", "1", "--json"]
+    command += ["--out", tmp_path / "out", "--data"]
+    reports = [
+        json.loads(run(*command, tmp_path / split).stdout)
+        for split in ("train", "test", "train", "test")
+    ]
+    assert [len(report["done"]) for report in reports] == [1, 1, 0, 0]
+    assert [report["present"] for report in reports] == [0, 0, 1, 1]
+    files = [next(iter(report["files"].values())) for report in reports]
+    assert files[0] != files[1] and files[:2] == files[2:]
+    first, second = training.video_features(files[:2], ["rgb.pool"])["rgb.pool"]
+    assert abs(first - second).max() > 0
 
 
 def test_an_untrained_head_is_not_measured(run, tmp_path):
