@@ -196,10 +196,7 @@ def _actions(
         video=prediction.save_video(video, sheet=sheet),
         sheet=sheet,
         scores={
-            stream or FUSED: {
-                words(label): score
-                for label, score in prediction.top(5, stream)
-            }
+            stream or FUSED: _by_name(prediction.top(5, stream))
             for stream in (None, *prediction.streams)
         },
         rows=[
@@ -208,6 +205,14 @@ def _actions(
         ],
         title=_title(*prediction.top(1)[0]),
     )
+
+
+def _by_name(ranked: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """Return scores by name; of classes of one name, the best one's."""
+    scores: dict[str, float] = {}
+    for label, score in ranked:
+        scores.setdefault(words(label), score)
+    return scores
 
 
 def _reasons(

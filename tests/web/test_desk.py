@@ -58,6 +58,12 @@ def test_a_desk_answers_as_predict_does(video, tmp_path):
     assert starts == sorted(starts) and len(starts) == len(expected.segments())
 
 
+def test_of_classes_of_one_name_the_page_shows_the_best():
+    """ImageNet has two cranes."""
+    ranked = [("crane", 0.6), ("run_fast", 0.3), ("crane", 0.1)]
+    assert work._by_name(ranked) == {"crane": 0.6, "run fast": 0.3}
+
+
 def test_a_desk_shows_where_each_stream_looks(video, tmp_path):
     why = desk(tmp_path).reasons(str(video), SHIPPED, lambda *_: None)
     expected = kts.explain(video, SHIPPED)
