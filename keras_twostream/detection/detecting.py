@@ -24,7 +24,7 @@ from keras_twostream.detection.store import boxes_at, check_tracks
 from keras_twostream.detection.tracks import Track, Tube, track_overlap
 from keras_twostream.errors import SpecError
 from keras_twostream.regions import RegionSpec
-from keras_twostream.scoring.predicting import refuse_untrained
+from keras_twostream.scoring.predicting import refuse_diverged, refuse_untrained
 
 SAME = 0.5  # least overlap of tubes around one person
 
@@ -74,7 +74,8 @@ def detect(
         all frames in a row that have regions.
 
     Raises:
-        UntrainedHeadError: If the detector was never trained.
+        UntrainedHeadError: If the detector was never trained, or its scores
+            are no numbers.
         VideoError: If the file cannot be read.
         SpecError: If the model is no detector, or does not fit the boxes.
 
@@ -139,6 +140,7 @@ def score_frames(
         scores = run_on_regions(
             model, cutter, frame[None], field[None], places, boxes
         )
+        refuse_diverged(model, {"scores": scores})
         yield FrameScores(number, footage.to_video(boxes), scores)
 
 

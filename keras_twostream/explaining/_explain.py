@@ -38,6 +38,7 @@ from keras_twostream.scoring.predicting import (
     kept_scorer,
     padded,
     ready,
+    refuse_diverged,
 )
 from keras_twostream.scoring.scorer import (
     chances,
@@ -92,7 +93,8 @@ def explain(
         An `Explanation`; for several clips, a list of them.
 
     Raises:
-        UntrainedHeadError: If the model's classifier is random.
+        UntrainedHeadError: If the model's classifier is random, or its scores
+            are no numbers.
         UnknownNameError: If the model has no such action.
         VideoError: If the file cannot be read.
         SpecError: If an argument is not as above, or the model has several
@@ -195,6 +197,7 @@ class _Explainer:
         several = bool(inspection.card(self._model).get("multi_label"))
         method = pooling(self._model)
         everything = scores[frozenset(self._streams)]
+        refuse_diverged(self._model, {FUSED: everything})
         whole = pool(everything, method)
         if method == "logits":
             whole = chances(whole, several)

@@ -152,7 +152,8 @@ def clips_of(
         spec: The clip.
 
     Raises:
-        SpecError: If a stream is missing or has another form.
+        SpecError: If a stream is missing or has another form, values that
+            are no numbers, or another count of clips.
     """
     arrays = {}
     for stream in spec.streams:
@@ -169,8 +170,17 @@ def clips_of(
                 f"Clips of {stream} are (N, {form[0]}, H, W, {form[1]}). "
                 f"Received: shape={array.shape}"
             )
+        if not np.isfinite(array).all():
+            raise SpecError(
+                f"The clips of {stream} hold values that are no numbers."
+            )
         arrays[stream] = array
-    count = len(arrays[spec.streams[0]])
+    count, *others = {len(array) for array in arrays.values()}
+    if others or not count:
+        raise SpecError(
+            "Clips are as many in each stream, one or more. Received: "
+            + ", ".join(f"{len(x)} of {name}" for name, x in arrays.items())
+        )
     return [
         {stream: array[i : i + 1] for stream, array in arrays.items()}
         for i in range(count)

@@ -287,7 +287,7 @@ def prediction_of(
     Raises:
         UntrainedHeadError: If they are no numbers: training diverged.
     """
-    _refuse_diverged(model, logits)
+    refuse_diverged(model, logits)
     card, method = inspection.card(model), pooling(model)
     several = bool(card.get("multi_label"))
     scores = {n: rows for n, rows in logits.items() if n != DISTANCES}
@@ -333,12 +333,19 @@ def refuse_untrained(model: keras.Model) -> None:
     )
 
 
-def _refuse_diverged(
+def refuse_diverged(
     model: keras.Model, logits: Mapping[str, np.ndarray]
 ) -> None:
     """Refuse scores of which no class is the best.
 
     The logarithm of a probability may be minus infinity.
+
+    Args:
+        model: The model that gave them.
+        logits: Scores by output, of any shape.
+
+    Raises:
+        UntrainedHeadError: If any is no number, or infinite.
     """
     if not all((rows < np.inf).all() for rows in logits.values()):
         raise UntrainedHeadError(

@@ -115,6 +115,15 @@ def test_boxes_are_in_pixels_of_the_video(monkeypatch):
         np.testing.assert_allclose(tube.boxes[:, 2:], 2 * small[:, 2:] + 1)
 
 
+def test_scores_that_are_no_numbers_are_no_tubes(monkeypatch):
+    def scores(model, cutter, frames, fields, places, boxes):
+        return np.full((len(boxes), 2), np.nan, "float32")
+
+    monkeypatch.setattr(module, "run_on_regions", scores)
+    with pytest.raises(UntrainedHeadError, match="no numbers"):
+        detection.detect(FRAMES, build(proposals="boxes"), boxes=given())
+
+
 def test_a_frame_without_regions_ends_a_tube():
     model = build()
     box, scores = np.array([[0.0, 0, 9, 9]]), np.array([[1.0, -1.0]])

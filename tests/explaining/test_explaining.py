@@ -297,6 +297,27 @@ def test_several_clips_are_explained_one_by_one():
     assert whys[1].logit == pytest.approx(alone.logit, abs=1e-5)
 
 
+def test_clips_that_are_no_numbers_or_of_other_counts_are_refused():
+    model, clip = detector_of_red(), clip_of(SPEC)
+    with pytest.raises(SpecError, match="clips of flow hold values .* no num"):
+        kts.explain({**clip, "flow": clip["flow"] * np.nan}, model)
+    for count in (0, 2):
+        flow = np.repeat(clip["flow"], count, axis=0)
+        with pytest.raises(SpecError, match=f"1 of rgb, {count} of flow"):
+            kts.explain({**clip, "flow": flow}, model)
+    with pytest.raises(SpecError, match="one or more"):
+        kts.explain({s: x[:0] for s, x in clip.items()}, model)
+
+
+def test_scores_that_are_no_numbers_are_not_explained():
+    model = detector_of_red()
+    for name in ("rgb_conv1", "rgb_fc"):  # finite, and their product is not
+        layer = model.get_layer(name)
+        layer.set_weights([1e30 * x for x in layer.get_weights()])
+    with pytest.raises(UntrainedHeadError, match="no numbers"):
+        kts.explain(clip_of(SPEC), model)
+
+
 def test_wrong_questions_are_refused():
     model, clip = detector_of_red(), clip_of(SPEC)
     with pytest.raises(SpecError, match="grad_cam, occlusion.*grad_kam"):
