@@ -160,7 +160,8 @@ def show(report: dict[str, Any]) -> None:
         _console.out.print(line, markup=False)
     for kind in ("json", "video"):
         if kind in report:
-            _console.out.print(f"  {kind:6}{report[kind]}", style="dim")
+            line = f"  {kind:6}{report[kind]}"
+            _console.out.print(line, style="dim", markup=False)
 
 
 def _document(

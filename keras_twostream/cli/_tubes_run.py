@@ -6,12 +6,20 @@ from typing import Any
 
 import click
 import keras
+from click.core import ParameterSource
 
 from keras_twostream import detection, hub, training
 from keras_twostream.cli import _console
 from keras_twostream.cli._files import model_name
 
 RECIPE = "action_tubes"
+# Parameters of `train` that a detector's training reads or explains.
+_TAKEN = frozenset(
+    "task config data list_format root split subset recipe out val epochs "
+    "batch_size streams option spec changes inputs distill "
+    "checkpoint_seconds license_ data_terms verbose as_json seed device "
+    "debug".split()
+)
 
 
 def train(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,6 +28,7 @@ def train(flags: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         The document that `--json` prints.
     """
+    _refuse_flags_of_clips()
     out: Path = flags["out"]
     videos = read(flags)
     recipe = training.load_recipe(flags["recipe"] or RECIPE)
@@ -150,6 +159,20 @@ def _frames(inputs: Mapping[str, Any]) -> dict[str, int]:
             f"--task tubes takes --input frames=N only. Received: {other[0]}"
         )
     return dict(inputs)
+
+
+def _refuse_flags_of_clips() -> None:
+    """Refuse flags that were given and that no detector's training reads."""
+    context = click.get_current_context()
+    default = (ParameterSource.DEFAULT, ParameterSource.ENVIRONMENT)
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        given = context.get_parameter_source(name) not in (*default, None)
+        if given and name not in _TAKEN:
+            raise click.UsageError(
+                f"{parameter.opts[-1]} is of networks that see clips, and "
+                "--task tubes does not take it."
+            )
 
 
 def _refuse_epochs() -> int:

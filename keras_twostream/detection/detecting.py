@@ -1,6 +1,7 @@
 """Detection of action tubes in a video."""
 
 import dataclasses
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -22,7 +23,7 @@ from keras_twostream.detection.measures import Detections
 from keras_twostream.detection.proposals import check_given, propose
 from keras_twostream.detection.store import boxes_at, check_tracks
 from keras_twostream.detection.tracks import Track, Tube, track_overlap
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_number
 from keras_twostream.regions import RegionSpec
 from keras_twostream.scoring.predicting import refuse_diverged, refuse_untrained
 
@@ -77,7 +78,8 @@ def detect(
         UntrainedHeadError: If the detector was never trained, or its scores
             are no numbers.
         VideoError: If the file cannot be read.
-        SpecError: If the model is no detector, or does not fit the boxes.
+        SpecError: If the model is no detector, or does not fit the boxes, or
+            the threshold is no number.
 
     Example:
 
@@ -86,6 +88,8 @@ def detect(
         print(tube.label, tube.seconds, tube.score)
     ```
     """
+    if threshold is not None:
+        check_number("threshold", threshold, -math.inf)
     model = loaded(detector)
     footage = Footage(source, inspection.clip_spec(model))
     frames = []

@@ -22,7 +22,7 @@ from keras_twostream.detection.store import (
     check_tracks,
 )
 from keras_twostream.detection.tracks import Tube
-from keras_twostream.errors import VideoError
+from keras_twostream.errors import VideoError, check_number
 
 
 def evaluate_detector(
@@ -51,6 +51,7 @@ def evaluate_detector(
         SpecError: If the model is no detector, or boxes can be of no such
             video.
     """
+    check_number("threshold", threshold, 0, 1, ends=True)
     model = loaded(detector)
     check_given_in(videos, inspection.region_spec(model))
     single: dict[str, Detections] = {}

@@ -64,6 +64,8 @@ def test_a_tube_is_placed_where_it_begins(capsys, monkeypatch):
     tube = {"label": "sit_down", "confidence": 0.5, "start": 0, "end": 1}
     _detect.show({"source": "a.mp4", "tubes": [{**tube, "boxes": boxes}]})
     assert "(1, 2) to (3, 4) at first" in capsys.readouterr().out
+    _detect.show({"source": "a.mp4", "tubes": [], "json": "a [x].tubes.json"})
+    assert "a [x].tubes.json" in capsys.readouterr().out
 
 
 def test_files_that_cannot_be_read_are_named(folder, company, tmp_path):
@@ -117,6 +119,13 @@ def test_a_detector_is_trained_and_measured(company, tmp_path):
         status=2,
     )
     assert "steps, not epochs: --set steps=2000" in result.stderr
+
+
+@pytest.mark.parametrize("flag", [("--model", "i3d"), ("--balance",)])
+def test_flags_of_clips_are_no_flags_of_tubes(flag, tmp_path):
+    words = ("train", "--task", "tubes", "--data", "a.json", "--out", tmp_path)
+    result = run(*words, *flag, status=2)
+    assert f"{flag[0]} is of networks that see clips" in result.stderr
 
 
 @pytest.mark.full

@@ -186,6 +186,13 @@ def test_frames_of_any_number_are_those_of_bytes(kind):
         np.testing.assert_array_equal(field, motion)
 
 
+def test_a_threshold_that_is_no_number_is_refused():
+    with pytest.raises(SpecError, match="`threshold` must .*threshold=nan"):
+        detection.detect(FRAMES, build(), threshold=float("nan"))
+    with pytest.raises(SpecError, match="`threshold` must lie between 0 and 1"):
+        detection.evaluate_detector(build(), [], threshold=50)
+
+
 def test_frames_that_are_none_are_refused():
     spec = inspection.clip_spec(build())
     for shape in ((32, 32, 3), (4, 32, 32, 1)):
