@@ -326,7 +326,7 @@ def _heads(model: keras.Model) -> list[Any]:
         if is_head:
             heads.append(layer)
         if not is_head or _fuses_scores(layer, classes):
-            stack.extend(operation_of(x) for x in _inputs(layer))
+            stack.extend(operation_of(x) for x in inputs_of(layer))
     return heads
 
 
@@ -345,14 +345,15 @@ def sources_of(tensor: Any) -> list[Any]:
     return list(node.input_tensors)
 
 
-def _inputs(layer: Any) -> list[Any]:
+def inputs_of(layer: Any) -> list[Any]:
+    """Return the tensors that a layer was called on."""
     nodes = layer._inbound_nodes
     return [tensor for node in nodes for tensor in node.input_tensors]
 
 
 def _fuses_scores(layer: Any, classes: set[int]) -> bool:
     """Return whether several score vectors come in."""
-    shapes = [tensor.shape for tensor in _inputs(layer)]
+    shapes = [tensor.shape for tensor in inputs_of(layer)]
     return len(shapes) > 1 and all(shape[-1] in classes for shape in shapes)
 
 
@@ -402,9 +403,9 @@ def feature_taps(model: keras.Model) -> list[str]:
 def _layer_before(head: Any, model: keras.Model) -> Any:
     """Return the layer whose activation a head takes."""
     passed = (keras.layers.Dropout, FoldTime, UnfoldTime)
-    layer = operation_of(_inputs(head)[0])
+    layer = operation_of(inputs_of(head)[0])
     while isinstance(layer, passed) or layer not in model.layers:
-        layer = operation_of(_inputs(layer)[0])
+        layer = operation_of(inputs_of(layer)[0])
     return layer
 
 

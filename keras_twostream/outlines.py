@@ -144,7 +144,7 @@ class _Graph:
     def add(self, operation: Any) -> None:
         readers = [
             self._home[id(inspection.operation_of(tensor))]
-            for tensor in _inputs(operation)
+            for tensor in inspection.inputs_of(operation)
         ]
         before = list(dict.fromkeys(readers))
         key = before[0] if _joins(operation, before) else self._key(operation)
@@ -180,11 +180,6 @@ def _joins(operation: Any, before: list[str]) -> bool:
 def _stage_name(name: str) -> str:
     number = _NUMBERED.search(name)
     return name[: number.end()] if number else _ENDINGS.sub("", name)
-
-
-def _inputs(operation: Any) -> list[Any]:
-    nodes = operation._inbound_nodes
-    return [tensor for node in nodes for tensor in node.input_tensors]
 
 
 def _shape(

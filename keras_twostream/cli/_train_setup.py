@@ -117,11 +117,7 @@ def describe(model: keras.Model) -> dict[str, Any]:
     card = inspection.card(model)
     return {
         "architecture": card.get("architecture"),
-        "options": _without_none(card.get("options", {})),
+        "options": card.get("options", {}),
         "classes": card.get("classes") or [],
-        "clip": _without_none(inspection.clip_spec(model).to_json()),
+        "clip": inspection.clip_spec(model).to_json(),
     }
-
-
-def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value is not None}

@@ -115,7 +115,8 @@ class BoundaryTable:
         for clips, numbers in batches:
             # `predict_on_batch` on JAX takes no tensors of TensorFlow.
             clips = keras.tree.map_structure(np.asarray, clips)
-            logits = _mean_logits(model.predict_on_batch(clips))
+            outputs = keras.tree.flatten(model.predict_on_batch(clips))
+            logits = np.mean(outputs, axis=0)  # (B, P, E, n)
             for number, scores in zip(np.asarray(numbers), logits, strict=True):
                 own = scores[..., self.labels[number]]
                 best = np.unravel_index(np.argmax(own), own.shape)
@@ -165,8 +166,3 @@ def rounds(
             end = min(last, (first // every + 1) * every) if every else last
             yield {**part, "initial_epoch": first, "epochs": end}
             first = end
-
-
-def _mean_logits(outputs: Any) -> np.ndarray:
-    """Return the mean over the outputs, (B, P, E, n)."""
-    return np.mean(keras.tree.flatten(outputs), axis=0)

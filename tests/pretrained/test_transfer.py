@@ -7,7 +7,7 @@ from small_net import clips
 
 from keras_twostream import inspection, models, pretrained
 from keras_twostream.errors import SpecError, WeightsError
-from keras_twostream.pretrained.keymaps import _applications
+from keras_twostream.pretrained.keymaps import _names
 
 
 def kernel(model, layer):
@@ -133,7 +133,7 @@ def test_a_bias_before_a_normalisation_is_taken_off_its_mean():
         "bn_conv1.moving_mean": np.float32([5, 7]),
         "fc.bias": np.float32([3]),
     }
-    folded = _applications.fold_bias(tensors)
+    folded = _names.fold_bias(tensors)
     assert folded["bn_conv1.moving_mean"].tolist() == [4, 5]
     assert folded["fc.bias"].tolist() == [3]
     assert "conv1.bias" not in folded

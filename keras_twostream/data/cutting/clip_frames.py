@@ -66,12 +66,13 @@ def frames_of(
         rgb = rgb + first
     if "flow" in spec.streams:
         pairs = placement[..., None, None] + spec.flow_pairs()[0]
-        inside = _loop_pairs if short == "loop" else _pad_pairs
-        pairs = inside(pairs, frames) + first
+        loops = short == "loop"
+        pairs = _looped(pairs, frames) if loops else pairs.clip(0, frames - 1)
+        pairs = pairs + first
     return ClipFrames(rgb, pairs)
 
 
-def _loop_pairs(pairs: np.ndarray, frames: int) -> np.ndarray:
+def _looped(pairs: np.ndarray, frames: int) -> np.ndarray:
     if frames == 1:
         return np.zeros_like(pairs)
     step = pairs[..., 1] - pairs[..., 0]
@@ -79,7 +80,3 @@ def _loop_pairs(pairs: np.ndarray, frames: int) -> np.ndarray:
     first = np.where(first + step >= frames, first - step, first)
     first = np.where(first + step < 0, first - step, first)
     return np.stack([first, first + step], axis=-1)
-
-
-def _pad_pairs(pairs: np.ndarray, frames: int) -> np.ndarray:
-    return pairs.clip(0, frames - 1)

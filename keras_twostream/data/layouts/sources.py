@@ -54,7 +54,8 @@ class LayoutSource(Source):
         self.layout, self._bound = _layout(os.fspath(path)), bound
         _check(self.layout, spec)
         self.frames, self.rate = self.layout.frames, spec.frame_rate
-        self._rgb = _paths(self.layout.files["rgb"])
+        frames = self.layout.files["rgb"]
+        self._rgb = [frames[index] for index in sorted(frames)]
         self._x = self.layout.files["x"]
         self._y = self.layout.files["y"]
         shown = self._rgb[0] if self._rgb else next(iter(self._x.values()))
@@ -193,10 +194,6 @@ def _fields_of_pairs(
     for place in np.flatnonzero(pairs[:, 1] - pairs[:, 0]):
         fields[place] = field(int(pairs[place, 0]))
     return fields
-
-
-def _paths(files: dict[int, str]) -> list[str]:
-    return [files[index] for index in sorted(files)]
 
 
 def _image(path: str, flags: int = cv2.IMREAD_GRAYSCALE) -> np.ndarray:

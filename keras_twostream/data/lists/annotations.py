@@ -355,7 +355,7 @@ def detect_format(path: Path) -> str:
         SpecError: If no format fits, or two do.
     """
     if path.is_dir():
-        return _detect_folder(path)
+        return split_formats.official_format(os.listdir(path)) or "folder"
     suffix = path.suffix.lower()
     if suffix in (".json", ".xml"):
         return {".json": "json", ".xml": "cvat"}[suffix]
@@ -393,10 +393,6 @@ def _unknown(path: Path, first: str) -> str:
         f"({', '.join(columns['label'])}). Or pass `format`, one of "
         f"{', '.join(FORMATS)}."
     )
-
-
-def _detect_folder(path: Path) -> str:
-    return split_formats.official_format(os.listdir(path)) or "folder"
 
 
 FORMATS: dict[str, Callable[[Request], Listing]] = {

@@ -11,7 +11,7 @@ from keras_twostream.data.lists.files import (
     in_words,
     is_hidden,
     is_passed_over,
-    is_video,
+    videos_in,
     walk,
 )
 from keras_twostream.data.lists.items import Item, Listing, Request
@@ -31,7 +31,7 @@ def read_folder(request: Request) -> Listing:
         raise SpecError(f"There is no folder {root}.")
     data, passed_over = {}, _others_in(root, [])
     for folder in folders_in(root):
-        data[folder.name] = _data_in(folder)
+        data[folder.name] = videos_in(folder, packed=True)
         passed_over += _others_in(root, data[folder.name], folder)
     classes = [name for name, files in data.items() if files]
     if not classes:
@@ -72,7 +72,7 @@ def _no_classes(root: Path, passed_over: Sequence[str]) -> str:
         f"{root} holds no videos in class folders: expected "
         f"{root}/<class>/<video>, with a suffix among "
         f"{', '.join(sorted(VIDEO_SUFFIXES))}.{other}"
-        f"{higher if _data_in(root) else ''}"
+        f"{higher if videos_in(root, packed=True) else ''}"
     )
 
 
@@ -110,12 +110,3 @@ def _check_packed(root: Path, data: Collection[Path]) -> None:
             f"{PACKED_SUFFIX}. Move the packed files, which end in "
             f"{PACKED_SUFFIX}, to a folder of their own."
         )
-
-
-def _data_in(folder: Path) -> list[Path]:
-    return sorted(
-        place / name
-        for place, _, names in walk(folder)
-        for name in names
-        if is_video(name) or is_packed(name)
-    )

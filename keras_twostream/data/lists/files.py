@@ -79,13 +79,13 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"  # a Mac's archives
 
 
-def videos_in(folder: Path) -> list[Path]:
-    """Return the videos in a folder, searched recursively."""
+def videos_in(folder: Path, packed: bool = False) -> list[Path]:
+    """Return the videos below a folder, and those packed if asked."""
     return sorted(
         place / name
         for place, _, names in walk(folder)
         for name in names
-        if is_video(name)
+        if is_video(name) or (packed and is_packed(name))
     )
 
 

@@ -8,7 +8,6 @@ from keras_twostream.pretrained.keymaps._applications import (
     applications_inception_v3,
     applications_resnet,
     applications_vgg16,
-    fold_bias,
     unit_gamma,
 )
 from keras_twostream.pretrained.keymaps._caffe import (
@@ -23,7 +22,12 @@ from keras_twostream.pretrained.keymaps._inception import (
     inception_v3,
 )
 from keras_twostream.pretrained.keymaps._matconvnet import finish, matconvnet
-from keras_twostream.pretrained.keymaps._names import HEAD, KeyMap, identity
+from keras_twostream.pretrained.keymaps._names import (
+    HEAD,
+    KeyMap,
+    fold_bias,
+    identity,
+)
 from keras_twostream.pretrained.keymaps._raft import raft
 from keras_twostream.pretrained.keymaps._resnet import (
     mmaction_resnet,

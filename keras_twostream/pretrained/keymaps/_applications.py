@@ -113,25 +113,6 @@ def unit_gamma(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     }
 
 
-def fold_bias(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Fold the biases of convolutions into the means after them.
-
-    keras.applications gives each convolution a bias before its batch
-    normalisation, which subtracts it again with the mean.
-    """
-    folded = dict(tensors)
-    for key in tensors:
-        layer, _, variable = key.rpartition(".")
-        mean = f"{_norm_of(layer)}.moving_mean"
-        if variable == "bias" and mean in tensors:
-            folded[mean] = folded[mean] - folded.pop(key)
-    return folded
-
-
-def _norm_of(layer: str) -> str:
-    return "bn_conv1" if layer == "conv1" else layer.replace("res", "bn")
-
-
 def _torch_module(key: str) -> str:
     layer = key.rpartition(".")[0]
     if layer in _RESNET:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_twostream.pretrained.keymaps._names import HEAD
+from keras_twostream.pretrained.keymaps._names import HEAD, fold_bias
 
 _STREAMS = {"_spatial": "rgb_", "_temporal": "flow_"}
 _HEADS = ("prediction", "fc1000", "fc8")
@@ -56,7 +56,7 @@ def finish(arrays: dict[str, Any]) -> dict[str, Any]:
             tensors[f"{layer}.moving_variance"] = deviation**2 - _EPSILON
         else:
             tensors[key] = array
-    return _without_bias(_scaled(tensors))
+    return fold_bias(_scaled(tensors))
 
 
 def _scaled(arrays: dict[str, Any]) -> dict[str, Any]:
@@ -73,20 +73,3 @@ def _scaled(arrays: dict[str, Any]) -> dict[str, Any]:
             offset = arrays.get(f"{layer}.offset", 0.0)
             tensors[f"{norm}.beta"] = scaled + offset
     return tensors
-
-
-def _without_bias(arrays: dict[str, Any]) -> dict[str, Any]:
-    tensors = dict(arrays)
-    for key in arrays:
-        layer, _, role = key.rpartition(".")
-        mean = f"{_norm_of(layer)}.moving_mean"
-        if role == "bias" and mean in tensors:
-            tensors[mean] = tensors[mean] - tensors.pop(key)
-    return tensors
-
-
-def _norm_of(layer: str) -> str:
-    """Return rgb_bn_conv1 for rgb_conv1, rgb_bn2a_branch1 for rgb_res2a_..."""
-    if layer.endswith("conv1"):
-        return f"{layer.removesuffix('conv1')}bn_conv1"
-    return re.sub(r"res(?=\d)", "bn", layer)

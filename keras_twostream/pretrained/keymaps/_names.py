@@ -66,6 +66,28 @@ def torch_names(
     return names
 
 
+def fold_bias(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Fold the biases of convolutions into the means after them.
+
+    MatConvNet and keras.applications give a convolution a bias before its
+    batch normalisation, which subtracts it again with the mean.
+    """
+    folded = dict(tensors)
+    for key in tensors:
+        layer, _, variable = key.rpartition(".")
+        mean = f"{_norm_of(layer)}.moving_mean"
+        if variable == "bias" and mean in tensors:
+            folded[mean] = folded[mean] - folded.pop(key)
+    return folded
+
+
+def _norm_of(layer: str) -> str:
+    """Return rgb_bn_conv1 for rgb_conv1, rgb_bn2a_branch1 for rgb_res2a_..."""
+    if layer.endswith("conv1"):
+        return f"{layer.removesuffix('conv1')}bn_conv1"
+    return re.sub(r"res(?=\d)", "bn", layer)
+
+
 def refuse(what: str, key: str, known: Iterable[str] = ()) -> WeightsError:
     """Return an error for a key that is not of the stated network."""
     return WeightsError(
