@@ -25,12 +25,7 @@ def escaped(value: object) -> Markup:
 
 
 def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> Markup:
-    """Return a table; cells are text, or markup.
-
-    Args:
-        head: Titles of the columns.
-        rows: Cells of each row.
-    """
+    """Return a table; cells are text, or markup."""
     lines = [_row("th", head)] if head else []
     lines += [_row("td", row) for row in rows]
     return Markup(f"<table>{''.join(lines)}</table>")

@@ -13,12 +13,7 @@ Context = Callable[[str], AbstractContextManager[Any]]
 
 
 def surround(name: str, context: Context) -> None:
-    """Execute a module inside a context, unless it has been imported.
-
-    Args:
-        name: The module's name.
-        context: Function of the module's name that returns the context.
-    """
+    """Execute a module inside a context, unless it has been imported."""
     if name not in sys.modules:
         sys.meta_path.insert(0, _SurroundingFinder(name, context))
 

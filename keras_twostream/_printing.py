@@ -51,10 +51,6 @@ def is_printable(text: str) -> bool:
 def check_names(names: Iterable[str], kind: str) -> None:
     """Refuse names that a terminal or a page would not show as they are.
 
-    Args:
-        names: Such as class names.
-        kind: The kind of thing that they name, for the error.
-
     Raises:
         SpecError: If one is empty or holds a control character.
     """

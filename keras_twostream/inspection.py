@@ -191,10 +191,6 @@ def class_names(model: keras.Model, head: str | None = None) -> list[str]:
 def stated_classes(model: keras.Model, head: str | None = None) -> list[str]:
     """Return the class names that a model was given; none where it has numbers.
 
-    Args:
-        model: A model of this library.
-        head: See `class_names`.
-
     Raises:
         SpecError: If the model names other classes than it has outputs.
         UnknownNameError: If there is no such head.
@@ -254,9 +250,6 @@ def head_is_trained(model: keras.Model) -> bool:
 def head_trouble(model: keras.Model) -> str:
     """Return the reason why a classifier cannot name actions.
 
-    Args:
-        model: A model of this library.
-
     Returns:
         "is random" or the like, or "" for a trained head.
     """
@@ -296,12 +289,6 @@ def head_layers(model: keras.Model) -> set[str]:
     its variables has an axis of classes; other layers with weights, such as
     attention over segments, are passed, and a learned fusion of scores is a
     head with heads before it.
-
-    Args:
-        model: A functional model.
-
-    Returns:
-        Layer names.
     """
     return {layer.name for layer in _heads(model)}
 
@@ -377,9 +364,6 @@ def tap_names(model: keras.Model) -> list[str]:
 
 def feature_taps(model: keras.Model) -> list[str]:
     """Return the taps that the classifier of each stream sees.
-
-    Args:
-        model: A loaded model.
 
     Returns:
         The name of the activation before each head, without dropout; for
@@ -462,9 +446,6 @@ def unfolded(tensor: Any) -> Any:
 
 def folded_steps(tensor: Any) -> int | None:
     """Return the steps of a clip that a tensor has in its batch.
-
-    Args:
-        tensor: A tensor of a functional model.
 
     Returns:
         T where the tensor is `(B * T, ...)`, None where it is `(B, ...)`.

@@ -373,11 +373,7 @@ class Prediction:
         )
 
     def story(self, truth: str | None = None) -> "Story":
-        """Return the scores as the pictures tell them.
-
-        Args:
-            truth: The true action, where it is known.
-        """
+        """Return the scores as the pictures tell them."""
         from keras_twostream import visual
 
         return visual.Story(

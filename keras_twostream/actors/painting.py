@@ -178,12 +178,6 @@ def draw_frame(
 ) -> np.ndarray:
     """Draw one picture; the last of several figures stands in front.
 
-    Args:
-        scene: Backdrop, camera and sensor.
-        time: Number of the frame.
-        figures: Figures, filmed and in fixed point.
-        shifts: (T,) pixels that the backdrop has moved by.
-
     Returns:
         (height, width, 3) uint8.
     """

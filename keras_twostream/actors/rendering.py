@@ -94,13 +94,7 @@ def write_clip(
 
 
 def encode_clip(path: Path, frames: np.ndarray, crf: int) -> None:
-    """Write frames into a video file that appears when it is whole.
-
-    Args:
-        path: File to write.
-        frames: (T, height, width, 3) uint8.
-        crf: Rate factor of the encoder.
-    """
+    """Write frames into a video file that appears when it is whole."""
     with _files.writing(path) as file:
         _encode(file, frames, crf)
 

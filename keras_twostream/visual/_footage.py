@@ -53,12 +53,7 @@ def footage(
 
 
 def colours(motion: np.ndarray, full_speed: float) -> np.ndarray:
-    """Return flow in the colours of the pictures.
-
-    Args:
-        motion: (H, W, 2) flow in pixels.
-        full_speed: Pixels that have the full colour.
-    """
+    """Return (H, W, 2) flow in pixels in the colours of the pictures."""
     return on_dark(flow.to_rgb(motion, full_speed))
 
 

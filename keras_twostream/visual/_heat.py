@@ -51,15 +51,7 @@ class Reasons:
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Return an image that glows where a map is high.
-
-    Args:
-        image: (H, W, 3) uint8.
-        heat: (h, w) float, 0..1.
-
-    Returns:
-        (H, W, 3) uint8.
-    """
+    """Return (H, W, 3) uint8 that glows where a map (h, w), 0..1, is high."""
     size = (image.shape[1], image.shape[0])
     heat = cv2.resize(heat.astype(np.float32), size).clip(0, 1)[..., None]
     colours = _glow()[np.rint(255 * heat[..., 0]).astype(int)]
@@ -81,12 +73,6 @@ def heat_video(
     rate: float,
 ) -> Path:
     """Write a video that a browser plays: the maps over frame and motion.
-
-    Args:
-        path: File to write; its suffix follows the encoder that FFmpeg has.
-        reasons: Words and numbers.
-        moments: Second, frame, motion and maps.
-        rate: Frames per second.
 
     Returns:
         The path written: H.264 in .mp4, or VP9 in .webm.
@@ -114,16 +100,7 @@ def heat_video(
 def heat_sheet(
     path: str | os.PathLike, reasons: Reasons, moments: Iterable[Moment]
 ) -> Path:
-    """Write a PNG: moments with their maps, and the streams' shares.
-
-    Args:
-        path: File to write.
-        reasons: Words and numbers.
-        moments: Second, frame, motion and maps.
-
-    Returns:
-        The path.
-    """
+    """Write a PNG: moments with their maps, and the streams' shares."""
     path = Path(path)
     with _files.replacing(path) as (part,):
         heat_image(reasons, moments).save(part, format="PNG")

@@ -192,16 +192,7 @@ def bars(
     alone: bool = False,
     size: int = 15,
 ) -> None:
-    """Draw a stream's scores: a bar per class, under name and percentage.
-
-    Args:
-        draw: Picture to draw on.
-        box: The column.
-        stream: "rgb", "flow" or "fused", for colour and title.
-        rows: (label, probability), in order.
-        alone: Whether it is the only column.
-        size: Size of the type, in pixels.
-    """
+    """Draw a stream's scores: a bar per class, under name and percentage."""
     colour = _theme.STREAM_COLOURS[stream]
     title = _theme.ONLY_TITLE if alone else _theme.STREAM_TITLES[stream]
     at = (box.left, box.top + size)
@@ -303,11 +294,6 @@ class Entry(NamedTuple):
 
 def legend_entries(story: Story, width: int, size: int) -> list[Entry]:
     """Return the names of the strip's actions, laid out in rows.
-
-    Args:
-        story: The story.
-        width: Width of a row, in pixels.
-        size: Size of the type, in pixels.
 
     Returns:
         The entries, at most `_NAMED`; a last one counts the others.

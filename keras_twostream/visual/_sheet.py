@@ -39,9 +39,6 @@ def contact_sheet(
         story: Scores over time.
         footage: (second, frame, motion) of the moments, in order; at most
             eight are drawn.
-
-    Returns:
-        The path.
     """
     moments = list(footage)[:MOMENTS]
     cell = _cell(moments)

@@ -45,12 +45,6 @@ def annotated_video(
 ) -> Path:
     """Write a video that a browser plays: footage and the model's scores.
 
-    Args:
-        path: File to write; its suffix follows the encoder that FFmpeg has.
-        story: Scores over time.
-        footage: (second, frame, motion), see `footage`.
-        rate: Frames per second.
-
     Returns:
         The path written: H.264 in .mp4, or VP9 in .webm.
 
