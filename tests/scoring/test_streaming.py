@@ -359,8 +359,14 @@ def test_a_playlist_is_refused(model, tmp_path):
     ("source", "options", "message"),
     [
         ("ftp://host/a.mp4", {}, "begins with rtsp"),
-        ("a.mp4", {"pace": 0}, "`pace` must be above 0"),
-        ("a.mp4", {"patience": -1}, "`patience` must be seconds"),
+        (-1, {}, "number of a camera, 0 or more.*Received: int -1"),
+        (True, {}, "number of a camera.*Received: bool"),
+        (np.zeros((4, 32, 32, 3)), {}, "`predict` takes frames.*: ndarray$"),
+        ("a.mp4", {"pace": 0}, "`pace` must be greater than 0"),
+        ("a.mp4", {"pace": np.nan}, "`pace` must be greater than 0"),
+        ("a.mp4", {"pace": "fast"}, "`pace` must be greater than 0"),
+        ("a.mp4", {"patience": -1}, "`patience` must be 0 or more"),
+        ("a.mp4", {"patience": "x"}, "`patience` must be 0 or more"),
         ("a.mp4", {"hop": 0}, "`hop` must be seconds"),
         ("a.mp4", {"seconds": 0}, "`seconds` must be seconds"),
         ("a.mp4", {"seconds": "10"}, "`seconds` must be seconds"),
@@ -369,6 +375,10 @@ def test_a_playlist_is_refused(model, tmp_path):
 def test_wrong_arguments_are_refused_at_once(model, source, options, message):
     with pytest.raises(errors.SpecError, match=message):
         kts.stream(source, model, **options)
+
+
+def test_patience_may_be_endless():
+    assert live.Line(0, patience=float("inf")).patience > 1e9
 
 
 def test_an_untrained_head_is_refused():

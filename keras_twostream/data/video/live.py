@@ -7,6 +7,7 @@ double, until patience ends. A file is read as everywhere else, at its own pace.
 
 import contextlib
 import dataclasses
+import math
 import os
 import re
 import sys
@@ -26,7 +27,7 @@ from keras_twostream.data.video.packets import scan_video
 from keras_twostream.data.video.pictures import orientation, shown_size, to_rgb
 from keras_twostream.data.video.reading import iter_frames
 from keras_twostream.data.video.resizing import resize
-from keras_twostream.errors import SpecError, VideoError
+from keras_twostream.errors import SpecError, VideoError, check_number
 
 SCHEMES = ("rtsp", "rtsps", "http", "https")
 # What an address may be, and the protocols beneath it. No playlist, which
@@ -66,7 +67,7 @@ class Line:
         pace: Seconds of a file that are played in one second; None for as
             fast as it is read.
         patience: Seconds without a frame after which a lost camera or address
-            is given up.
+            is given up; math.inf for never.
     """
 
     source: LiveSource
@@ -74,15 +75,20 @@ class Line:
     patience: float = 30.0
 
     def __post_init__(self) -> None:
-        if self.pace is not None and not self.pace > 0:
+        named = isinstance(self.source, str | os.PathLike)
+        if not named and not _is_camera(self.source):
             raise SpecError(
-                f"`pace` must be above 0, or None. Received: pace={self.pace!r}"
+                "`source` must be the number of a camera, 0 or more, an "
+                "address or a file; `predict` takes frames. "
+                f"Received: {type(self.source).__name__}"
+                + f" {self.source}"
+                * isinstance(self.source, int)
             )
-        if not self.patience >= 0:
-            raise SpecError(
-                "`patience` must be seconds, 0 or more. "
-                f"Received: patience={self.patience!r}"
-            )
+        if self.pace is not None:
+            check_number("pace", self.pace)
+        endless = isinstance(self.patience, float) and self.patience == math.inf
+        if not endless:
+            check_number("patience", self.patience, ends=True)
         if isinstance(self.source, str) and _ADDRESS.match(self.source):
             scheme = self.source.partition(":")[0].lower()
             if scheme not in SCHEMES:
@@ -116,6 +122,11 @@ class Line:
         if not self.is_file:
             return None
         return scan_video(os.fspath(self.source)).fps  # type: ignore[arg-type]
+
+
+def _is_camera(source: Any) -> bool:
+    number = isinstance(source, int) and not isinstance(source, bool)
+    return number and source >= 0  # OpenCV crashes on some below 0
 
 
 def arrivals(
