@@ -45,7 +45,12 @@ def fetched(address: str) -> Path:
             `KERAS_TWOSTREAM_MAX_DOWNLOAD` megabytes.
     """
     shown = without_secrets(address)
-    path = _folder() / f"{next(_numbers)}" / _name(address)
+    try:
+        path = _folder() / f"{next(_numbers)}" / _name(address)
+    except ValueError as error:
+        raise VideoError(
+            f"Cannot read {shown}: {error}. Check the address."
+        ) from None
     path.parent.mkdir()
     try:
         with (
@@ -74,7 +79,10 @@ def source_of(path: Path) -> str | None:
 
 def without_secrets(address: str) -> str:
     """Return an address without user, password and query."""
-    parts = urllib.parse.urlsplit(address)
+    try:
+        parts = urllib.parse.urlsplit(address)
+    except ValueError:  # nobody knows what of it is secret
+        return f"{address.partition('://')[0]}://..."
     host = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=host, query="", fragment="").geturl()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_twostream.data.video import fetching, limits
+from keras_twostream.data.video import fetching, limits, live
 from keras_twostream.errors import VideoError
 
 CONTENT = bytes(range(256)) * 8000  # two megabytes
@@ -126,3 +126,12 @@ def test_an_address_without_a_server_is_an_error():
 )
 def test_addresses_are_told_from_paths(source, answer):
     assert fetching.is_address(source) == answer
+
+
+def test_an_address_that_is_none_is_a_message_without_its_password():
+    address = "http://user:secret@[::1/a.mp4"
+    with pytest.raises(VideoError, match=r"http://\.\.\.: Invalid IPv6") as no:
+        fetching.fetched(address)
+    assert "secret" not in str(no.value)
+    with pytest.raises(VideoError, match=r"Cannot open http://\.\.\."):
+        next(live.arrivals(live.Line(address)))
