@@ -10,6 +10,7 @@ from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.cli import _console, _files, _model
 from keras_twostream.cli._options import (
     debug_option,
+    default_model_option,
     device_option,
     flow_option,
     json_option,
@@ -30,12 +31,7 @@ METHODS = ("grad_cam", "occlusion")
     metavar="VIDEO...",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
 )
-@click.option(
-    "--model",
-    "name",
-    help="A weight, hf://user/repo or local:folder; by default that of "
-    "`predict`.",
-)
+@default_model_option
 @yes_option
 @click.option("--label", help="The action; the likeliest one by default.")
 @click.option(

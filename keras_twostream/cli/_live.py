@@ -15,6 +15,7 @@ from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.cli import _console, _files, _model
 from keras_twostream.cli._options import (
     debug_option,
+    default_model_option,
     device_option,
     engine_option,
     file_option,
@@ -29,12 +30,7 @@ Sink = Callable[[Any], None]  # takes each LivePrediction
 
 @click.command("live")
 @click.argument("source")
-@click.option(
-    "--model",
-    "name",
-    help="A weight, hf://user/repo or local:folder; by default that of "
-    "`predict`.",
-)
+@default_model_option
 @yes_option
 @click.option(
     "--hop",

@@ -50,6 +50,12 @@ def file_option(
 no_video_option = click.option(
     "--no-video", is_flag=True, help="Draw nothing, only answer."
 )
+default_model_option = click.option(
+    "--model",
+    "name",
+    help="A weight, hf://user/repo or local:folder; by default that of "
+    "`predict`.",
+)
 yes_option = click.option(
     "--yes",
     is_flag=True,

@@ -2,7 +2,6 @@
 
 import base64
 import dataclasses
-import html
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_twostream import _files, visual
+from keras_twostream import _files, _html, visual
 from keras_twostream._printing import percent, readable
 from keras_twostream.errors import VideoError
 from keras_twostream.explaining._projection import FrameMaps
@@ -170,15 +169,10 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         """Return a table of the shares, and four moments, for notebooks."""
-        rows = "".join(
-            f"<tr><td>{html.escape(stream)}</td><td>{share:+.2f}</td></tr>"
-            for stream, share in self.contributions.items()
-        )
-        title = html.escape(f"{self.label} {percent(self.probability)}")
-        return (
-            f"<b>{title}</b><table><tr><th>stream</th><th>share of the score"
-            f"</th></tr>{rows}</table>{self._picture()}"
-        )
+        shares = [[k, f"{x:+.2f}"] for k, x in self.contributions.items()]
+        title = _html.escaped(f"{self.label} {percent(self.probability)}")
+        table = _html.table(["stream", "share of the score"], shares)
+        return f"<b>{title}</b>{table}{self._picture()}"
 
     def _picture(self) -> str:
         """Return an HTML image; nothing if the source can no longer be read."""

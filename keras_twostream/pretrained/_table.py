@@ -1,11 +1,11 @@
 """Tables of weights, for notebooks and the catalogue's results.csv."""
 
 import csv
-import html
 import io
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from keras_twostream import _html
 from keras_twostream.pretrained import _facts
 from keras_twostream.pretrained._spec import WeightSpec
 
@@ -42,9 +42,8 @@ class WeightTable(list[WeightSpec]):
 
     def _repr_html_(self) -> str:
         rows = [_cells(spec) for spec in self]
-        lines = [_html_row("th", row) for row in rows[:1]]
-        lines += [_html_row("td", row.values()) for row in rows]
-        return f"<table>{''.join(lines)}</table>"
+        head = [*rows[0]] if rows else []
+        return _html.table(head, [[*row.values()] for row in rows])
 
 
 def results_text(specs: Iterable[WeightSpec]) -> str:
@@ -97,8 +96,3 @@ def _aligned(rows: list[dict[str, str]]) -> Iterator[str]:
     widths = {key: max(len(row[key]) for row in rows) for key in _SHOWN}
     for row in rows:
         yield "  ".join(row[k].ljust(w) for k, w in widths.items()).rstrip()
-
-
-def _html_row(tag: str, cells: Iterable[str]) -> str:
-    inside = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells)
-    return f"<tr>{inside}</tr>"
