@@ -5,11 +5,12 @@ Nothing in it is code, so it can be printed, compared and published.
 """
 
 import dataclasses
+import functools
 import math
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from keras_twostream.errors import (
     SpecError,
     UnknownNameError,
     check_choice,
+    check_count,
     check_fields,
+    check_number,
     did_you_mean,
 )
 
@@ -50,18 +53,17 @@ ENTRIES = {
     ),
 }
 
-COUNT = (
-    "a whole number greater than 0",
-    lambda x: isinstance(x, int) and x > 0,
-)
-WHOLE = (
-    "a whole number, 0 or more",
-    lambda x: isinstance(x, int) and x >= 0,
-)
-POSITIVE = ("greater than 0", lambda x: x > 0)
-NOT_NEGATIVE = ("0 or greater", lambda x: x >= 0)
-SHARE = ("from 0 to below 1", lambda x: 0 <= x < 1)
-NUMBERS = {
+
+def _check_share(name: str, value: Any) -> None:
+    check_number(name, value, high=1.0, ends=True)
+    if value == 1:
+        raise SpecError(f"`{name}` must be below 1. Received: {name}={value!r}")
+
+
+COUNT, POSITIVE, SHARE = check_count, check_number, _check_share
+WHOLE = functools.partial(check_count, least=0)
+NOT_NEGATIVE = functools.partial(check_number, ends=True)
+NUMBERS: dict[str, Callable[..., None]] = {
     "epochs": COUNT,
     "batch_size": COUNT,
     "accumulate": COUNT,
@@ -80,7 +82,7 @@ NUMBERS = {
 }
 FEW_STEPS = 6  # least steps of an epoch when there are few videos
 OPTIONAL = ("steps", "patience", "clip_norm")
-SCHEDULE_NUMBERS = {
+SCHEDULE_NUMBERS: dict[str, Callable[..., None]] = {
     "factor": POSITIVE,
     "warmup": SHARE,
     "end": NOT_NEGATIVE,
@@ -383,30 +385,29 @@ def _check_schedule(schedule: Mapping[str, Any]) -> None:
             f"at={at!r}"
         )
     for place in at or ():
-        _check_number("schedule.at", place, *POSITIVE)
+        check_number("schedule.at", place)
     for name, rule in SCHEDULE_NUMBERS.items():
         if name in schedule:
-            _check_number(f"schedule.{name}", schedule[name], *rule)
+            rule(f"schedule.{name}", schedule[name])
 
 
 def _check_numbers(recipe: Recipe) -> None:
     numbers = {name: getattr(recipe, name) for name in NUMBERS}
     for name, value in numbers.items():
         if value is not None or name not in OPTIONAL:
-            _check_number(name, value, *NUMBERS[name])
+            NUMBERS[name](name, value)
     if recipe.optimizer == "adam" and recipe.weight_decay:
         raise SpecError(
             "The optimiser adam has no weight decay; adamw has. Received: "
             f"weight_decay={recipe.weight_decay!r}"
         )
     if "foreground" in recipe.input:
-        _check_number("foreground", recipe.input["foreground"], *SHARE)
+        _check_share("foreground", recipe.input["foreground"])
     if "temperature" in recipe.distill:
-        warmth = recipe.distill["temperature"]
-        _check_number("distill.temperature", warmth, *POSITIVE)
+        check_number("distill.temperature", recipe.distill["temperature"])
     for table in ("multipliers", "loss_weights", "distill"):
         for entry, value in getattr(recipe, table).items():
-            _check_number(f"{table}.{entry}", value, *NOT_NEGATIVE)
+            check_number(f"{table}.{entry}", value, ends=True)
 
 
 def _check_flags(recipe: Recipe) -> None:
@@ -420,14 +421,6 @@ def _check_flags(recipe: Recipe) -> None:
                 f"A recipe's `{name}` must be true or false. "
                 f"Received: {name}={value!r}"
             )
-
-
-def _check_number(name: str, value: Any, wanted: str, fits: Any) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (number and fits(value)):
-        raise SpecError(
-            f"A recipe's `{name}` must be {wanted}. Received: {name}={value!r}"
-        )
 
 
 def _check_patterns(recipe: Recipe) -> None:
