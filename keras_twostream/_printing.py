@@ -48,18 +48,18 @@ def is_printable(text: str) -> bool:
     return all(map(_is_plain, text))
 
 
-def check_names(names: Iterable[str], kind: str) -> None:
-    """Refuse names that a terminal or a page would not show as they are.
+def check_names(names: Iterable[str]) -> None:
+    """Refuse class names that a terminal or a page would not show as they are.
 
     Raises:
         SpecError: If one is empty or holds a control character.
     """
     for name in names:
         if not str(name).strip():
-            raise SpecError(f"A name of {kind} is empty. Give it one.")
+            raise SpecError("A name of a class is empty. Give it one.")
         if not is_printable(str(name)):
             raise SpecError(
-                f"A name of {kind} must not hold control characters. "
+                "A name of a class must not hold control characters. "
                 f"Received: '{printable(name)}'. Rename it."
             )
 

@@ -144,7 +144,7 @@ def checked_classes(classes: Any) -> list[str]:
             f"`classes` must be a list of names. Received: classes={classes!r}"
         )
     names = [str(name) for name in classes]
-    check_names(names, "a class")
+    check_names(names)
     return names
 
 

@@ -375,7 +375,11 @@ def _check(spec: ClipSpec) -> None:
             f"frames. Received: cut_to={spec.cut_to!r}, "
             f"streams={spec.streams!r}"
         )
-    _check_flag("mean_subtraction", spec.mean_subtraction)
+    if not isinstance(spec.mean_subtraction, bool):
+        raise SpecError(
+            "`mean_subtraction` must be True or False. "
+            f"Received: mean_subtraction={spec.mean_subtraction!r}"
+        )
     if spec.stacking in BOTH_WAYS and spec.flow_length % 2:
         raise SpecError(
             "Bidirectional stacking halves flow_length between forward and "
@@ -387,13 +391,6 @@ def _check(spec: ClipSpec) -> None:
             "Bidirectional stacks start at their frame both ways, so "
             "`flow_offset` must be 0. "
             f"Received: flow_offset={spec.flow_offset}"
-        )
-
-
-def _check_flag(name: str, value: Any) -> None:
-    if not isinstance(value, bool):
-        raise SpecError(
-            f"`{name}` must be True or False. Received: {name}={value!r}"
         )
 
 

@@ -45,7 +45,7 @@ def test_a_message_keeps_its_lines():
 @pytest.mark.parametrize("name", ["", " ", "a\x1b[2J", "a\nb"])
 def test_names_of_classes_are_refused(name):
     with pytest.raises(SpecError, match="name of a class"):
-        check_names(["run", name], "a class")
+        check_names(["run", name])
     from small_model import small_model
 
     with pytest.raises(SpecError, match="name of a class"):

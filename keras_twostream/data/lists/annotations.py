@@ -333,7 +333,7 @@ def read_annotations(
     root = None if root is None else Path(root).expanduser()
     with explained(str(path)):
         listing = FORMATS[format](Request(path, split, subset, root, label))
-        check_names(listing.classes, "a class")
+        check_names(listing.classes)
     if not listing.items:
         raise SpecError(
             f"{path} holds no items (format={format!r}, split={split!r}, "
