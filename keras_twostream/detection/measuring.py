@@ -1,5 +1,6 @@
 """Evaluation of a detector on annotated videos, as in the paper."""
 
+import collections
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ from keras_twostream.detection.store import (
     check_tracks,
 )
 from keras_twostream.detection.tracks import Tube
-from keras_twostream.errors import VideoError, check_number
+from keras_twostream.errors import SpecError, VideoError, check_number
 
 
 def evaluate_detector(
@@ -53,6 +54,7 @@ def evaluate_detector(
     """
     check_number("threshold", threshold, 0, 1, ends=True)
     model = loaded(detector)
+    _check_once(videos)
     check_given_in(videos, inspection.region_spec(model))
     single: dict[str, Detections] = {}
     tubes: dict[str, list[Tube]] = {}
@@ -99,6 +101,16 @@ def report(
             for label in by_class["video_ap"]
         },
     }
+
+
+def _check_once(videos: Sequence[AnnotatedVideo]) -> None:
+    """Refuse a video that is there twice: measures take tracks by path."""
+    counts = collections.Counter(video.path for video in videos)
+    twice = [path for path, count in counts.items() if count > 1]
+    if twice:
+        raise SpecError(
+            f"{twice[0]} is in the list twice. Join its tracks in one entry."
+        )
 
 
 def _detected_in(

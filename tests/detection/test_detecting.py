@@ -193,6 +193,13 @@ def test_a_threshold_that_is_no_number_is_refused():
         detection.evaluate_detector(build(), [], threshold=50)
 
 
+def test_a_video_that_is_measured_twice_is_refused():
+    """The tracks of the second would take the place of the first's."""
+    videos = [detection.AnnotatedVideo("a.mp4", (x,)) for x in TRUTH.values()]
+    with pytest.raises(SpecError, match=r"a\.mp4 is in the list twice"):
+        detection.evaluate_detector(build(), videos)
+
+
 def test_frames_that_are_none_are_refused():
     spec = inspection.clip_spec(build())
     for shape in ((32, 32, 3), (4, 32, 32, 1)):
