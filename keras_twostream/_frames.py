@@ -14,16 +14,19 @@ def checked_frames(frames: Any, *, grey: bool = False) -> np.ndarray:
 
     Args:
         frames: (T, H, W, 3) RGB, uint8 or float or integer values 0..255.
-        grey: Whether (T, H, W) grey frames are right, too.
+        grey: Whether grey frames are right, too: (T, H, W, 1), or (T, H, W),
+            where T is not 3.
 
     Returns:
-        The frames, in the type that they have.
+        The frames, in the type that they have; grey ones as (T, H, W).
 
     Raises:
         SpecError: If they are not as above.
     """
     array = _array(frames)
     _check_shape(array, grey)
+    if array.shape[-1] == 1 and array.ndim == 4:
+        array = array[..., 0]
     if array.dtype.kind not in "fui":
         raise SpecError(
             "Frames must be uint8, or float or integer values 0..255. "
@@ -53,18 +56,35 @@ def _array(frames: Any) -> np.ndarray:
 
 
 def _check_shape(frames: np.ndarray, grey: bool) -> None:
-    rgb = frames.ndim == 4 and frames.shape[-1] == 3
-    one = frames.ndim == 3 and frames.shape[-1] < _NARROWEST
-    grey_too = grey and frames.ndim == 3 and not one
-    if (rgb or grey_too) and 0 not in frames.shape[1:]:
+    shape = frames.shape
+    channels = (1, 3) if grey else (3,)
+    named = frames.ndim == 4 and shape[-1] in channels
+    # Three planes are one picture of PyTorch's more often than three frames.
+    one = frames.ndim == 3 and (shape[0] == 3 or shape[-1] < _NARROWEST)
+    bare = grey and frames.ndim == 3 and not one
+    if (named or bare) and 0 not in shape[1:]:
         return
-    others = f", or (T, H, W), grey, {_NARROWEST} pixels wide or more"
+    others = ", or (T, H, W, 1), grey"
     raise SpecError(
         f"Frames must be a (T, H, W, 3) array, RGB{others * grey}. "
-        f"Received: shape={frames.shape}"
-        + ", which looks like a single image: stack several."
-        * one
+        f"Received: shape={shape}{_advice(frames, one, grey)}"
     )
+
+
+def _advice(frames: np.ndarray, one: bool, grey: bool) -> str:
+    """Return what a wrong shape looks like, and what to do then."""
+    if one:
+        three = "; three grey frames are right as `frames[..., None]`"
+        return (
+            ", which looks like a single image: stack several"
+            f"{three * (grey and len(frames) == 3)}."
+        )
+    if frames.ndim == 4 and frames.shape[1] == 3:
+        return (
+            ", which has its channels first: pass "
+            "`frames.transpose(0, 2, 3, 1)`."
+        )
+    return ""
 
 
 def _check_values(frames: np.ndarray) -> None:

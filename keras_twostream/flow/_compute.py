@@ -31,8 +31,8 @@ def compute(
     """Compute optical flow between each frame and the next.
 
     Args:
-        frames: (T, H, W, 3) RGB or (T, H, W) grey frames, uint8 or float,
-            0..255.
+        frames: (T, H, W, 3) RGB or (T, H, W, 1) grey frames, uint8 or float,
+            0..255. Grey ones may be (T, H, W), where T is not 3.
         algorithm: "dis" (Kroeger et al. 2016), "farneback" (2003), "tvl1"
             (Zach et al. 2007, on the Keras backend), "tvl1_opencv" (needs
             opencv-contrib-python), or "raft_small" or "raft_large" (Teed and
@@ -69,8 +69,8 @@ def compute_pairs(
     """Compute optical flow between chosen pairs of frames, each once.
 
     Args:
-        frames: (T, H, W, 3) RGB or (T, H, W) grey frames, uint8 or float,
-            0..255.
+        frames: (T, H, W, 3) RGB or (T, H, W, 1) grey frames, uint8 or float,
+            0..255. Grey ones may be (T, H, W), where T is not 3.
         pairs: (..., 2) int array of frame numbers (from, to), such as
             `ClipSpec.flow_pairs()` gives. A pair may appear many times.
         algorithm: As in `compute`.

@@ -136,6 +136,8 @@ def test_bad_pairs_are_refused(pairs, message):
         (np.zeros((8, 9, 3), np.uint8), "looks like a single image"),
         (np.zeros((8, 9, 4), np.uint8), "looks like a single image"),
         (np.zeros((8, 9, 1), np.uint8), "looks like a single image"),
+        (np.zeros((3, 8, 9), np.uint8), r"single image: .*`frames\[..., None"),
+        (np.zeros((2, 3, 8, 9), np.uint8), r"first: .*transpose\(0, 2, 3, 1"),
         ([np.zeros((8, 9)), np.zeros((8, 8))], "one array, all of one size"),
     ],
 )
@@ -144,6 +146,17 @@ def test_bad_frames_are_refused(frames, message):
         flow.compute(frames)
     with pytest.raises(SpecError, match=message):
         flow.compute_pairs(frames, [[0, 1]])
+
+
+@pytest.mark.parametrize("algorithm", ["dis", "tvl1"])
+def test_grey_frames_may_have_an_axis_of_one_channel(algorithm):
+    grey = frames_moving(2, 1, 5)[..., 0]
+    named = flow.compute(grey[..., None], algorithm=algorithm)
+    np.testing.assert_array_equal(
+        named, flow.compute(grey, algorithm=algorithm)
+    )
+    three = flow.compute(grey[:3, ..., None], algorithm=algorithm)
+    np.testing.assert_allclose(three, named[:2], atol=1e-4)
 
 
 @pytest.mark.parametrize(
