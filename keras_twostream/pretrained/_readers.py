@@ -70,7 +70,7 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
             f"{path} must hold tensors by name. Received: a "
             f"{type(values).__name__}. Save the network's state_dict()."
         )
-    arrays = {key: _array(value) for key, value in values.items()}
+    arrays = {key: _array(path, key, value) for key, value in values.items()}
     return {key: a for key, a in arrays.items() if a is not None}
 
 
@@ -87,7 +87,7 @@ def _by_ourselves(path: Path) -> Any:
     return _torch_pickles.read_torch(path, _pickles.RULES)
 
 
-def _array(value: Any) -> np.ndarray | None:
+def _array(path: Path, key: str, value: Any) -> np.ndarray | None:
     """Return a tensor's values, as float32 for bfloat16, which NumPy lacks.
 
     Return None for anything but a tensor.
@@ -96,7 +96,13 @@ def _array(value: Any) -> np.ndarray | None:
         value = value.detach()
         if str(value.dtype) == "torch.bfloat16":
             value = value.float()
-        return value.numpy()
+        try:
+            return value.numpy()
+        except (TypeError, RuntimeError) as error:  # quantised, sparse, ...
+            raise WeightsError(
+                f"{path} holds {key} as {value.dtype}, {value.layout}, which "
+                "is no plain array. Save the network in float32."
+            ) from error
     if not isinstance(value, np.ndarray):
         return None
     if value.dtype == ml_dtypes.bfloat16:

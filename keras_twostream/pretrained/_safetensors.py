@@ -25,6 +25,11 @@ def read(path: Path) -> dict[str, np.ndarray]:
             return {key: file.get_tensor(key) for key in file.keys()}
     except FileNotFoundError as error:
         raise WeightsError(f"There is no weight file {path}.") from error
+    except AttributeError as error:  # a type that NumPy lacks
+        raise WeightsError(
+            f"{path} holds numbers of a type that cannot be read: {error}. "
+            "Take a file in float32, float16 or bfloat16."
+        ) from error
     except (safetensors.SafetensorError, TypeError, OSError) as error:
         raise WeightsError(
             f"{path} is not a readable safetensors file: {error}. It may be "

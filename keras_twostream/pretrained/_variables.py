@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_twostream.errors import WeightsError
 
@@ -36,13 +37,44 @@ def assign(targets: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
     """Put arrays into variables of exactly the same keys and shapes.
 
     Raises:
-        WeightsError: If the keys or a shape differ; nothing was assigned.
+        WeightsError: If the keys or a shape differ, or a value is no number
+            of the variable's type; nothing was assigned.
     """
     check_keys(targets, tensors)
     for key, variable in targets.items():
         check_shape(key, tensors[key].shape, variable.shape)
+    values = {
+        key: _cast(key, tensors[key], variable.dtype)
+        for key, variable in targets.items()
+    }
     for key, variable in targets.items():
-        variable.assign(tensors[key].astype(variable.dtype, copy=False))
+        variable.assign(values[key])
+
+
+def _cast(key: str, array: np.ndarray, dtype: str) -> np.ndarray:
+    """Return an array as a type, if all its values are finite in it."""
+    # Whole numbers are the levels of quantised weights, without their scale.
+    if not keras.backend.is_float_dtype(array.dtype.name):
+        raise WeightsError(
+            f"The weight {key} must hold floating numbers. Received: "
+            f"dtype={array.dtype}. Take a file that is not quantised."
+        )
+    with np.errstate(over="ignore"):  # it is said below
+        values = array.astype(dtype, copy=False)
+    if np.isfinite(values).all():
+        return values
+    if np.isfinite(array).all():
+        raise WeightsError(
+            f"The weight {key} holds numbers up to "
+            f"{np.abs(array).max():g}, which {dtype} cannot store. Build the "
+            "model in float32; `mixed_float16` keeps its weights so."
+        )
+    # TensorFlow's ReLU on a CPU makes zeros of NaN: no score would show it.
+    raise WeightsError(
+        f"The weight {key} holds numbers that are not finite (NaN or "
+        "infinite): its training diverged, or the file is damaged. Take "
+        "other weights."
+    )
 
 
 def check_keys(expected: Iterable[str], received: Iterable[str]) -> None:

@@ -258,6 +258,57 @@ def test_a_wrong_shape_names_the_key_and_both_shapes(folder, tmp_path):
     assert "variable has (7, 7, 3, 8)" in text
 
 
+@pytest.mark.agnostic
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "key", ["rgb_conv1.kernel", "flow_bn1.moving_variance", "flow_fc.bias"]
+)
+def test_weights_that_are_no_numbers_are_refused(folder, tmp_path, key, value):
+    def spoil(tensors):
+        tensors[key] = tensors[key].copy()
+        tensors[key].flat[-1] = value
+
+    copy = copied(folder, tmp_path)
+    rewrite(copy, spoil)
+    with pytest.raises(WeightsError, match=f"{copy}.*{key} .*not finite"):
+        kts.load(f"local:{copy}")
+
+
+def test_a_head_that_is_replaced_may_hold_anything(folder, tmp_path):
+    def spoil(tensors):
+        tensors["flow_fc.bias"] = np.full(3, np.nan, "float32")
+
+    copy = copied(folder, tmp_path)
+    rewrite(copy, spoil)
+    assert kts.load(f"local:{copy}", num_classes=5).name == "tiny"
+
+
+@pytest.mark.parametrize("dtype", ["int8", "bool", "complex64"])
+def test_weights_of_no_floating_type_are_refused(folder, tmp_path, dtype):
+    def quantise(tensors):
+        tensors["rgb_conv1.kernel"] = tensors["rgb_conv1.kernel"].astype(dtype)
+
+    copy = copied(folder, tmp_path)
+    rewrite(copy, quantise)
+    with pytest.raises(WeightsError, match=f"rgb_conv1.kernel .*{dtype}"):
+        kts.load(f"local:{copy}")
+
+
+def test_numbers_too_large_for_half_precision_are_refused(folder, tmp_path):
+    def enlarge(tensors):
+        tensors["rgb_bn1.moving_variance"] = np.full(8, 1e6, "float32")
+
+    copy = copied(folder, tmp_path)
+    rewrite(copy, enlarge)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float16")
+    try:
+        with pytest.raises(WeightsError, match=r"up to 1e\+06, which float16"):
+            kts.load(f"local:{copy}")
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def test_a_changed_file_is_reported_with_both_hashes(folder, tmp_path):
     copy = copied(folder, tmp_path)
     path = copy / "model.safetensors"

@@ -242,6 +242,32 @@ def test_bfloat16_and_parameters_of_pytorch(tmp_path):
     assert read["own"].tolist() == [1.0]
 
 
+@pytest.mark.parametrize("kind", ["float8", "sparse", "quantised"])
+def test_tensors_that_are_no_plain_arrays_are_named(tmp_path, kind):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "weights.pth"
+    value = {
+        "float8": lambda: torch.ones(2).to(torch.float8_e4m3fn),
+        "sparse": lambda: torch.eye(2).to_sparse(),
+        "quantised": lambda: torch.quantize_per_tensor(
+            torch.ones(2), 0.1, 0, torch.qint8
+        ),
+    }[kind]()
+    torch.save({"conv.weight": value}, path)
+    with pytest.raises(WeightsError, match=f"{path}.*"):
+        _readers.read(path)
+
+
+def test_a_safetensors_type_that_numpy_lacks_is_named(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    header = json.dumps(
+        {"a": {"dtype": "F8_E4M3", "shape": [2], "data_offsets": [0, 2]}}
+    ).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + b"\x38\x38")
+    with pytest.raises(WeightsError, match=f"{path}.*float8_e4m3"):
+        _readers.read(path)
+
+
 def test_a_huge_config_is_not_read(tmp_path):
     path = tmp_path / "config.json"
     path.write_bytes(b" " * (5 * 1024 * 1024))
