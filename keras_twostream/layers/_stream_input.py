@@ -160,6 +160,10 @@ class StreamInput(keras.layers.Layer):
         self.normalization = dict(normalization)
         self.clip_spec = dict(clip_spec)
         self.card = dict(card or {})
+        form = ClipSpec.from_json(self.clip_spec)
+        shape = (None, form.clip_length, None, None, form.channels(stream))
+        # Not every backend holds what `predict` gets to the model's inputs.
+        self.input_spec = keras.layers.InputSpec(shape=shape)
         self.trained_heads: tuple[str, ...] | None = None
         self._marked: weakref.WeakSet[Any] | None = None
 
@@ -167,7 +171,7 @@ class StreamInput(keras.layers.Layer):
         if training:
             self.trained_heads = self.trained_heads or _EVERY_HEAD
             self._marked = None  # a step trains whatever head there is
-        clip = ops.cast(clip, "float32")
+        clip = ops.cast(_of_known_shape(clip, self.input_spec.shape), "float32")
         if self.stream == "flow":
             return self._normalize_flow(clip)
         return self._normalize_rgb(clip)
@@ -248,6 +252,20 @@ class StreamInput(keras.layers.Layer):
             "clip_spec": self.clip_spec,
             "card": self.card,
         }
+
+
+def _of_known_shape(clip: Any, shape: tuple[int | None, ...]) -> Any:
+    """Return a clip of which steps and channels are known to be right.
+
+    After two batches of different shapes TensorFlow traces one graph for any
+    shape. Twice the steps would pass there as two clips, and twice the
+    channels as a convolution in groups.
+    """
+    if None not in (clip.shape[1], clip.shape[-1]):
+        return clip
+    import tensorflow as tf
+
+    return tf.ensure_shape(clip, shape)
 
 
 def stream_inputs(

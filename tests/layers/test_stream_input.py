@@ -10,7 +10,12 @@ from tiny_net import tiny_net
 
 import keras_twostream as kts
 from keras_twostream.errors import SpecError
-from keras_twostream.layers import StreamInput, stream_inputs
+from keras_twostream.layers import (
+    FoldTime,
+    StreamInput,
+    UnfoldTime,
+    stream_inputs,
+)
 
 pytestmark = pytest.mark.agnostic
 
@@ -126,3 +131,24 @@ def test_openmmlab_divides_levels_of_flow():
 def test_matconvnets_weights_see_red_first():
     out = numbers("rgb", "matconvnet_vgg", [123.68, 116.779, 104.939])
     np.testing.assert_allclose(out[0, 0, 0, 0], [0, 0, 1], atol=1e-4)
+
+
+@pytest.mark.parametrize(("steps", "fields"), [(4, 1), (1, 1), (2, 2)], ids=str)
+def test_predict_takes_clips_of_its_own_shape_alone(steps, fields):
+    model = two_steps()
+    model.predict_on_batch(flow_of(2, 1))  # any shape would pass from now on
+    with pytest.raises(Exception, match=r"expected shape|EnsureShape"):
+        model.predict_on_batch(flow_of(steps, fields))
+
+
+def two_steps():
+    """Two filters over two channels: of four, each would take two."""
+    spec = kts.ClipSpec(streams=("flow",), clip_length=2, flow_length=1)
+    inputs, clips = stream_inputs(spec)
+    frames = FoldTime()(clips["flow"])
+    frames = keras.layers.Conv2D(2, 3, data_format="channels_last")(frames)
+    return keras.Model(inputs, UnfoldTime(2)(frames))
+
+
+def flow_of(steps, fields):
+    return {"flow": np.ones((1, steps, 8, 8, 2 * fields), "float32")}
