@@ -10,7 +10,7 @@ import keras
 from keras_twostream import inspection
 from keras_twostream.errors import SpecError, UnknownNameError, WeightsError
 from keras_twostream.pretrained import WeightSpec, _loading, _saving, _select
-from keras_twostream.registry import model_entry
+from keras_twostream.registry import model_entry, plain_options
 
 
 def load(
@@ -54,6 +54,7 @@ def load(
     ```
     """
     if classes is not None:
+        classes = inspection.checked_classes(classes)
         num_classes = _count(classes, num_classes)
     if num_classes is not None and options.get("heads"):
         raise SpecError(
@@ -62,6 +63,7 @@ def load(
         )
     if num_classes is not None:
         options["num_classes"] = num_classes
+    options = plain_options(options)
     if weights is None:
         return _random(name, classes, options)
     spec = _select.resolve(name, weights, options)
@@ -214,8 +216,7 @@ def push_to_hub(
         )
 
 
-def _count(classes: Sequence[str], num_classes: int | None) -> int:
-    names = inspection.checked_classes(classes)
+def _count(names: Sequence[str], num_classes: int | None) -> int:
     count = len(names)
     if len(set(names)) != count:
         raise SpecError(f"`classes` must be distinct names. Received: {names}")

@@ -15,13 +15,16 @@ import functools
 import importlib
 import importlib.metadata
 import inspect
+import numbers
+import operator
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from keras_twostream.errors import (
     RegistrationError,
+    SpecError,
     UnknownNameError,
     did_you_mean,
 )
@@ -114,11 +117,34 @@ def _recording(name: str, builder: Callable) -> Callable:
     def build(*args: Any, **kwargs: Any) -> Any:
         _refuse_unknown_options(name, signature, kwargs)
         bound = signature.bind(*args, **kwargs)
+        bound.arguments.update(plain_options(bound.arguments))
         bound.apply_defaults()
         with _building(Build(name, dict(bound.arguments))):
-            return builder(*args, **kwargs)
+            return builder(*bound.args, **bound.kwargs)
 
     return build
+
+
+def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a builder's options with NumPy's whole numbers as Python's.
+
+    Keras refuses those, as does JSON.
+
+    Raises:
+        SpecError: If `clip_spec` holds no fields.
+    """
+    fields = options.get("clip_spec")
+    if not isinstance(fields, Mapping | None):
+        raise SpecError(
+            "`clip_spec` takes a dict of the fields that differ from the "
+            f"architecture's own. Received: clip_spec={fields!r}"
+        )
+    return {
+        name: operator.index(value)
+        if isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        else value
+        for name, value in options.items()
+    }
 
 
 @contextlib.contextmanager

@@ -186,6 +186,7 @@ def register_weights(*specs: WeightSpec) -> None:
     present = _all()
     for spec in specs:
         _refuse_duplicate(present, spec)
+        present[spec.name] = spec
     _registered.update({spec.name: spec for spec in specs})
 
 

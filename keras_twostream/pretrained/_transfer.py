@@ -1,5 +1,6 @@
 """Transfer of weights between models: new heads, image networks."""
 
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,7 +28,8 @@ def replace_head(
         A new model that has every other weight of the old one.
 
     Raises:
-        SpecError: If the model was not built by a registered architecture.
+        SpecError: If the model was not built by a registered architecture, or
+            the classes are no list of names.
 
     Example:
 
@@ -42,8 +44,10 @@ def replace_head(
             "architecture, so its head cannot be told from the rest. Use "
             "keras_twostream.load(..., num_classes=...)."
         )
-    count = classes if isinstance(classes, int) else len(classes)
-    names = None if isinstance(classes, int) else list(classes)
+    names = None
+    if not isinstance(classes, numbers.Integral):
+        names = inspection.checked_classes(classes)
+    count = classes if names is None else len(names)
     builder = registry.model_entry(card["architecture"]).builder
     options = {**card["options"], "num_classes": count}
     if options.get("heads"):

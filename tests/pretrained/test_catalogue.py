@@ -134,6 +134,16 @@ def test_a_changed_copy_is_a_new_weight():
         kts.register_weights(dataclasses.replace(spec, note="another"))
 
 
+def test_one_call_registers_a_name_once(monkeypatch):
+    monkeypatch.setattr(_catalogue, "_registered", {})
+    one = dataclasses.replace(
+        ROWS[0], name="tiny.twice", repo_id="me/mine", url="", files=()
+    )
+    with pytest.raises(RegistrationError, match=r"tiny.twice.* registered by"):
+        kts.register_weights(one, dataclasses.replace(one, note="another"))
+    assert not _catalogue._registered
+
+
 BADLY_PINNED = pretrained.WeightFile("a", "https://a/b", git_blob="abc")
 
 

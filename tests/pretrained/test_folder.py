@@ -113,6 +113,22 @@ def test_the_same_classes_keep_the_head(folder, caplog):
     assert not caplog.text
 
 
+def test_classes_may_be_those_of_numpy(folder):
+    assert inspection.head_is_trained(
+        kts.load(f"local:{folder}", classes=np.array(CLASSES))
+    )
+    model = kts.load(f"local:{folder}", num_classes=np.int64(5))
+    assert inspection.card(model)["options"]["num_classes"] == 5
+
+
+@pytest.mark.parametrize("weights", ["default", None])
+@pytest.mark.parametrize("fields", [3, kts.ClipSpec()], ids=type)
+def test_fields_of_a_clip_come_in_a_dict(folder, fields, weights):
+    name = "tiny" if weights is None else f"local:{folder}"
+    with pytest.raises(SpecError, match="takes a dict of the fields"):
+        kts.load(name, weights, clip_spec=fields)
+
+
 def test_other_names_of_equal_number_get_a_fresh_head(folder):
     model = kts.load(f"local:{folder}", classes=["a", "b", "c"])
     assert inspection.class_names(model) == ["a", "b", "c"]
@@ -272,6 +288,17 @@ def test_weights_that_are_no_numbers_are_refused(folder, tmp_path, key, value):
     rewrite(copy, spoil)
     with pytest.raises(WeightsError, match=f"{copy}.*{key} .*not finite"):
         kts.load(f"local:{copy}")
+
+
+def test_a_network_that_diverged_below_its_head_is_not_trained(
+    folder, tmp_path
+):
+    model = kts.load(f"local:{folder}")
+    kernel = model.get_layer("rgb_conv1").kernel
+    kernel.assign(np.full(kernel.shape, np.nan))
+    model.save(tmp_path / "net.keras")
+    loaded = keras.models.load_model(tmp_path / "net.keras")
+    assert "not finite" in inspection.head_trouble(loaded)
 
 
 def test_a_head_that_is_replaced_may_hold_anything(folder, tmp_path):

@@ -25,6 +25,17 @@ def test_a_new_head_leaves_the_rest(trained):
     assert changed(clips()).shape == (2, 2)
 
 
+@pytest.mark.parametrize("classes", ["abc", 2.5, None])
+def test_a_new_head_has_a_number_or_a_list_of_classes(trained, classes):
+    with pytest.raises(SpecError, match="list of names"):
+        pretrained.replace_head(trained, classes)
+
+
+def test_a_new_head_takes_a_number_of_numpy(trained):
+    model = pretrained.replace_head(trained, np.int64(4))
+    assert inspection.class_names(model) == ["0", "1", "2", "3"]
+
+
 def test_scores_that_are_fused_by_weights_are_heads_too():
     model = models.two_stream_fusion(
         4,
