@@ -148,7 +148,8 @@ def temporal_segment(
         frames_per_step=MODALITIES[modality],
         flow_length=flow_length,
     ).replace(**(clip_spec or {}))
-    inputs, x = stream_inputs(spec, normalization)
+    smallest = bn_inception.SMALLEST if backbone == "bn_inception" else 1
+    inputs, x = stream_inputs(spec, normalization, smallest=smallest)
     if modality == "rgb_diff" and "rgb" in x:
         x["rgb"] = FrameDifference(name="rgb_difference")(x["rgb"])
     for stream, clip in x.items():

@@ -375,6 +375,7 @@ SMALLEST = {
     "action_tubes": 49,
     "context_fovea": 22,
     "fstcn": 53,
+    "temporal_segment": 7,
     "two_stream": 41,
     "two_stream_fusion": 32,
     "two_stream_googlenet": 31,

@@ -14,6 +14,8 @@ from keras import KerasTensor
 from keras_twostream.layers import CeilMaxPooling2D
 from keras_twostream.models.backbones import units
 
+SMALLEST = 7  # pixels; pools leave nothing of fewer, which TensorFlow dies of
+
 # 1x1, 3x3 reduce, 3x3, double 3x3 reduce, double 3x3, pool projection.
 MODULES = {
     "3a": (64, 64, 64, 64, 96, 32),
