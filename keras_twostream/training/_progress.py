@@ -42,35 +42,48 @@ class Progress(keras.callbacks.Callback):
         self._batch_size, self._steps = batch_size, steps
         self._epochs, self._offset = epochs, first_step
         self._file, self._every = file, every_seconds
+        self._warm = False  # until a step has built the graph
         self._numbers = every_number if verbose else main_numbers
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch
-        self._began = self._shown = time.perf_counter()
+        self._began = self._shown = self._timed = time.perf_counter()
+        self._untimed = 0
 
     def on_train_batch_end(self, batch, logs=None):
-        now = time.perf_counter()
+        now, done = time.perf_counter(), batch + 1
+        if not self._warm:
+            self._warm, self._timed, self._untimed = True, now, done
         if now - self._shown < self._every:
             return
         self._shown = now
-        done = batch + 1
-        pace = (now - self._began) / done
         step = self._offset + done
-        left = self._steps - step
-        left += (self._epochs - self._epoch - 1) * self._steps
         self._say(
             f"epoch {self._epoch + 1}/{self._epochs} "
-            f"step {step}/{self._steps}  {self._numbers(logs or {})}  "
-            f"{rate(self._batch_size / pace)} clips/s, "
+            f"step {step}/{self._steps}  {self._numbers(logs or {})}"
+            + self._pace(now, done, step)
+        )
+
+    def _pace(self, now: float, done: int, step: int) -> str:
+        """Return speed and time left, once a step has been timed."""
+        if done == self._untimed:
+            return ""
+        pace = (now - self._timed) / (done - self._untimed)
+        left = (self._epochs - self._epoch) * self._steps - step
+        return (
+            f"  {rate(self._batch_size / pace)} clips/s, "
             f"{duration(left * pace)} left"
         )
 
     def on_epoch_end(self, epoch, logs=None):
-        self._offset = 0
         seconds = time.perf_counter() - self._began
+        left = (self._epochs - epoch - 1) * seconds
+        foretold = left and not self._untimed
+        self._offset = 0
         self._say(
             f"epoch {epoch + 1}/{self._epochs}  {self._numbers(logs or {})}  "
             f"{duration(seconds)}"
+            + (f", {duration(left)} left" if foretold else "")
         )
 
     def _say(self, line: str) -> None:

@@ -1,6 +1,8 @@
 """Lines as a run prints them."""
 
 import io
+import itertools
+import time
 
 import pytest
 
@@ -64,3 +66,35 @@ def test_verbose_lines_have_every_number(verbose):
     assert output.getvalue().startswith("epoch 1/4  ")
     assert ("rgb_accuracy 0.2500" in output.getvalue()) == verbose
     assert (every_number(LOGS) in output.getvalue()) == verbose
+
+
+@pytest.fixture
+def lines_at(monkeypatch):
+    """Lines of a run of two steps and four epochs, of given seconds."""
+
+    def lines(seconds, **settings):
+        clock = itertools.accumulate(seconds)
+        monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+        output = io.StringIO()
+        progress = Progress(8, 2, 4, file=output, **settings)
+        for epoch in range(len(seconds) // 4):
+            progress.on_epoch_begin(epoch)
+            progress.on_train_batch_end(0)
+            progress.on_train_batch_end(1)
+            progress.on_epoch_end(epoch)
+        return output.getvalue().splitlines()
+
+    return lines
+
+
+def test_the_step_that_builds_the_graph_does_not_count_as_pace(lines_at):
+    first, second, *_ = lines_at([0, 60, 2, 0], every_seconds=1)
+    assert first.split() == ["epoch", "1/4", "step", "1/2"]
+    assert second.endswith("  4.0 clips/s, 0:12 left")
+
+
+def test_an_epoch_says_how_long_is_left_unless_it_built_the_graph(lines_at):
+    lines = lines_at([0, 60, 2, 0] + [0, 1, 1, 1] * 3, every_seconds=99)
+    assert [line.split("  ")[-1] for line in lines] == [
+        "1:02", "0:03, 0:06 left", "0:03, 0:03 left", "0:03",
+    ]  # fmt: skip
