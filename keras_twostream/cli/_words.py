@@ -22,7 +22,10 @@ def weight(spec: WeightSpec) -> str:
     parts = (
         f"{_facts.knows(spec)}, {' + '.join(spec.streams)}",
         _facts.accuracy(spec) or _untold(spec),
-        f"{_facts.megabytes(spec)}, {spec.license}, {_facts.pinned(spec)}",
+        ", ".join(
+            tell(spec)
+            for tell in (_facts.megabytes, _facts.terms, _facts.pinned)
+        ),
     )
     return "; ".join(part for part in parts if part)
 

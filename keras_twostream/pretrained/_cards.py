@@ -11,11 +11,10 @@ from huggingface_hub import EvalResult, ModelCardData
 from keras_twostream._printing import printable
 from keras_twostream.errors import TwoStreamError
 from keras_twostream.pretrained import _catalogue
-from keras_twostream.pretrained._spec import DETECTORS
+from keras_twostream.pretrained._spec import DETECTORS, UNSPECIFIED
 
 PLACEHOLDER = "local:."
 LIBRARY = "keras-twostream"
-UNSPECIFIED = "unspecified"
 
 _TASK = "video-classification"
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")

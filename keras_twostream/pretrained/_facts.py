@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_twostream._printing import percent
-from keras_twostream.pretrained._spec import WeightSpec
+from keras_twostream.pretrained._spec import UNSPECIFIED, WeightSpec
 
 _PINS = {
     "whole hash": "pinned",
@@ -77,10 +77,16 @@ def _breadth(row: Mapping[str, Any]) -> int:
 
 def knows(spec: WeightSpec) -> str:
     """Say what a weight knows, as "400 actions of Kinetics-400"."""
+    of = "" if spec.data == UNSPECIFIED else f" of {spec.data}"
     if not spec.head_trained:
-        return f"features of {spec.data}; train a classifier"
+        return f"features{of}; train a classifier"
     count = f"{spec.num_classes} " if spec.num_classes else ""
-    return f"{count}actions of {spec.data}"
+    return f"{count}actions{of}"
+
+
+def terms(spec: WeightSpec) -> str:
+    """Name the licence, or say that there is none."""
+    return "no licence" if spec.license == UNSPECIFIED else spec.license
 
 
 def accuracy(spec: WeightSpec) -> str:

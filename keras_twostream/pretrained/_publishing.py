@@ -15,6 +15,7 @@ from keras_twostream.pretrained import (
     _hub_errors,
     _hub_files,
 )
+from keras_twostream.pretrained._spec import UNSPECIFIED
 
 
 def push_folder(
@@ -61,7 +62,7 @@ def _check_terms(config: Mapping[str, Any]) -> None:
     missing = [
         field
         for field in ("license", "data_terms")
-        if config[field] in ("", _cards.UNSPECIFIED)
+        if config[field] in ("", UNSPECIFIED)
     ]
     if missing:
         raise WeightsError(

@@ -13,6 +13,7 @@ from keras_twostream.spec import STREAMS
 ORIGINS = ("trained", "converted", "inflated")
 TASKS = ("recognition", "detection")
 OURS = "keras_twostream"
+UNSPECIFIED = "unspecified"  # licence, or terms of the data
 
 DETECTORS = ("action_tubes",)
 _NAME = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")

@@ -38,6 +38,23 @@ def _weight(monkeypatch):
     del _catalogue._registered[weight.name]
 
 
+def test_facts_that_nobody_stated_are_no_words():
+    own = pretrained.WeightSpec(
+        name="spatiotemporal_resnet.local_run",
+        license="unspecified",
+        data_terms="unspecified",
+        origin="trained",
+        folder="run",
+        classes=("a", "b"),
+        head_trained=True,
+        size=9_900_000,
+    )
+    assert _words.weight(own) == (
+        "2 actions, rgb + flow; no accuracy is stated; "
+        "9.9 MB, no licence, pinned"
+    )
+
+
 @pytest.mark.usefixtures("_weight")
 def test_info_of_a_weight_tells_what_it_is_and_costs():
     result = run("info", "spatiotemporal_resnet.tested", "--json")
