@@ -86,8 +86,8 @@ engine_option = click.option(
     type=click.Choice(ENGINES),
     default="auto",
     show_default=True,
-    help="Runtime of the network; auto is ONNX Runtime on a CPU, for "
-    "networks exported before and jobs of 200 clips or more.",
+    help="Runtime of the network; auto is ONNX Runtime on a CPU, if it is "
+    "quicker, for networks exported before and jobs of 200 clips or more.",
 )
 root_option = click.option(
     "--root", help="Folder of the videos that a list names."

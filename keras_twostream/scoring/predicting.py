@@ -110,8 +110,8 @@ def predict(
             and 0.2 s or more; a whole one where it has 32 steps or more.
         engine: "keras"; "onnxruntime", for which the network is exported
             once and kept in the cache folder; or "auto", ONNX Runtime on a
-            CPU where it is installed, for networks exported before and
-            videos of 200 windows or more, and Keras otherwise.
+            CPU where it is installed and quicker, for networks exported before
+            and videos of 200 windows or more, and Keras otherwise.
         progress: Function called after each batch with the seconds of video
             done, and the seconds in all.
 

@@ -1,5 +1,7 @@
 """ONNX Runtime gives Keras's scores, and is taken only where it may be."""
 
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -68,6 +70,32 @@ def test_a_long_job_makes_an_export_and_other_weights_another(clips, home):
     model.get_layer("rgb_fc").bias.assign_add([1.0, 0.0, 0.0])
     assert export_path(network, shapes(clips)) != first
     assert Engine("auto", network, clips=2)(clips) is None
+
+
+@tensorflow
+def test_an_export_that_is_slower_runs_only_where_asked_for(
+    clips, home, monkeypatch
+):
+    opened = onnx_files.open_file
+
+    def slow(path):
+        run = opened(path)
+
+        def late(clips):
+            time.sleep(0.5)
+            return run(clips)
+
+        return late
+
+    monkeypatch.setattr(onnx_files, "open_file", slow)
+    network = scorer(small_model())
+    for _ in range(2):
+        assert Engine("auto", network, engines.LONG)(clips) is None
+    path = export_path(network, shapes(clips))
+    made = path.stat().st_mtime_ns
+    assert Engine("onnxruntime", network, clips=2)(clips)
+    assert Engine("auto", network, clips=2)(clips) is None
+    assert path.stat().st_mtime_ns == made
 
 
 @tensorflow
