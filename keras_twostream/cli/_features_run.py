@@ -127,14 +127,16 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
         results = _here(waiting, extractor, settings.file_format)
     else:
         results = _on_cluster(waiting, settings, flags["workers"])
-    for done, (video, reason) in enumerate(results, 1):
-        if reason:
-            report["failed"].append({"source": video, "reason": reason})
-            _console.say(f"Left out: {video}: {reason}", err=True)
-        else:
-            report["done"].append(video)
-        rate = done / (time.perf_counter() - began)
-        _console.say(f"{done}/{len(waiting)}  {rate:.1f} videos/s", err=True)
+    with _console.progress() as bars:
+        bar = bars.add_task("0 videos/s", total=len(waiting))
+        for done, (video, reason) in enumerate(results, 1):
+            if reason:
+                report["failed"].append({"source": video, "reason": reason})
+                _console.say(f"Left out: {video}: {reason}", err=True)
+            else:
+                report["done"].append(video)
+            pace = f"{done / (time.perf_counter() - began):.1f} videos/s"
+            bars.update(bar, completed=done, description=pace)
     _console.say(
         f"{len(report['done'])} done, {report['present']} were there already, "
         f"{len(report['failed'])} left out",

@@ -99,11 +99,11 @@ def test_run_folder_evaluates_and_gives_features(
     first = _invoke(*features)
     files = list((tmp_path / "features").rglob("*.safetensors"))
     assert len(files) == 12
-    assert "12/12" in first.stderr
+    assert "12 done" in first.stderr
+    assert first.stderr.count("videos/s") < 12  # in a log not for each video
     files[0].unlink()
     os.utime(files[1], (0, 0))  # its video was replaced since
     again = _invoke(*features)
-    assert again.stderr.count("videos/s") == 2
     assert "2 done, 10 were there already" in again.stderr
     assert files[0].exists() and files[1].stat().st_mtime > 0
 
