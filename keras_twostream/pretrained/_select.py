@@ -156,14 +156,15 @@ def _default(architecture: str, options: Mapping[str, Any]) -> WeightSpec:
         raise WeightsError(
             f"{architecture} has no published weights: nobody offers any in "
             "public. Build it with random ones: keras_twostream.load("
-            f"{architecture!r}, weights=None). Architectures that have some: "
+            f"{architecture!r}, weights=None), or `train --weights none`. "
+            "Architectures that have some: "
             f"{', '.join(sorted(others))}.{_catalogue.broken_plugins()}"
         )
     rows = "".join(_row(spec, conflicts(spec, options)) for spec in choices)
     raise WeightsError(
         f"No weight of {architecture} fits the options "
         f"{_written(options)}. There are:{rows}\nLeave those options out, or "
-        "use weights=None for random weights."
+        "use weights=None (`--weights none`) for random weights."
     )
 
 
@@ -181,7 +182,7 @@ def _check_options(spec: WeightSpec, options: Mapping[str, Any]) -> None:
             f"The weight {spec.name} does not fit:{_row(spec, differences)}\n"
             "Leave those options out, choose another weight (see "
             f"keras_twostream.list_weights({spec.architecture!r})), or use "
-            "weights=None for random weights."
+            "weights=None (`--weights none`) for random weights."
         )
 
 

@@ -99,8 +99,8 @@ def _choose(count: int | None) -> list[str]:
     count = len(names) if count is None else count
     if not 1 <= count <= len(names):
         raise SpecError(
-            f"`count` must lie in 1..{len(names)}, the devices that "
-            f"{keras.backend.backend()} sees: {', '.join(names)}. "
+            f"`count` (`--devices`) must lie in 1..{len(names)}, the devices "
+            f"that {keras.backend.backend()} sees: {', '.join(names)}. "
             f"Received: count={count}"
         )
     return names[:count]

@@ -130,7 +130,7 @@ def test_more_devices_than_there_are_is_an_error():
             pass
         return
     with (
-        pytest.raises(SpecError, match=r"`count` must lie in 1\.\."),
+        pytest.raises(SpecError, match=r"`--devices`\) must lie in 1\.\."),
         training.devices(1000),
     ):
         pass
