@@ -15,6 +15,7 @@ from keras_twostream.cli import _console, _networks, _words
 from keras_twostream.cli._files import model_name
 from keras_twostream.cli._options import debug_option, json_option
 from keras_twostream.pretrained import _facts as _facts_of
+from keras_twostream.pretrained import _select
 
 _PLUMBING = ("input", "fold", "unfold")
 _FEWEST_STAGES, _MOST_STAGES = 4, 16
@@ -57,7 +58,8 @@ def info_command(
         if figure:
             _draw(facts, figure)
     if as_json:
-        _console.print_json(facts)
+        weights = [_facts_of.facts(weight) for weight in facts["weights"]]
+        _console.print_json({**facts, "weights": weights})
         return
     _console.out.print(_stage_table(facts) if stages else _table(facts))
 
@@ -68,15 +70,13 @@ def _facts(name: str) -> dict[str, Any]:
     weights = _weights(name, architecture)
     if "." in name and ":" not in name:
         document["classes"] = weights[0].classes
-    return {
-        "name": name,
-        **document,
-        "weights": [_facts_of.facts(weight) for weight in weights],
-    }
+    return {"name": name, **document, "weights": weights}
 
 
 def _weights(name: str, architecture: str) -> list[pretrained.WeightSpec]:
-    if "." in name and ":" not in name:
+    if ":" in name:
+        return [_select.resolve(name, _select.DEFAULT, {})]
+    if "." in name:
         return [pretrained.weight_spec(name)]
     return pretrained.list_weights(architecture)
 
@@ -174,11 +174,9 @@ def _options(options: Mapping[str, Any], without: str = "") -> str:
     return ", ".join(f"{key}={value!r}" for key, value in shown.items())
 
 
-def _weight_lines(weights: Iterable[Mapping[str, Any]]) -> list[str]:
+def _weight_lines(weights: Iterable[pretrained.WeightSpec]) -> list[str]:
     return [
-        f"{weight['name']}: "
-        f"{_words.weight(pretrained.weight_spec(weight['name']))}; "
-        f"data: {weight['data_terms']}"
+        f"{weight.name}: {_words.weight(weight)}; data: {weight.data_terms}"
         for weight in weights
     ]
 
