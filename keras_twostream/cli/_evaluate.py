@@ -16,6 +16,7 @@ from keras_twostream.cli._options import (
     engine_option,
     json_option,
     list_options,
+    there,
     views_options,
 )
 from keras_twostream.cli._settings import pairs_option
@@ -27,6 +28,7 @@ from keras_twostream.spec import SCORE_FUSIONS
 @click.option(
     "--data",
     required=True,
+    callback=there,
     help="A folder with one folder of videos per class, or a list.",
 )
 @click.option(

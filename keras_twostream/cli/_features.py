@@ -15,6 +15,7 @@ from keras_twostream.cli._options import (
     json_option,
     list_options,
     out_option,
+    there,
     views_options,
     where_option,
 )
@@ -22,7 +23,12 @@ from keras_twostream.cli._options import (
 
 @click.command("features")
 @click.argument("model")
-@click.option("--data", required=True, help="A folder, a list or a video.")
+@click.option(
+    "--data",
+    required=True,
+    callback=there,
+    help="A folder, a list or a video.",
+)
 @click.option(
     "--tap",
     "taps",

@@ -123,6 +123,17 @@ def where_option(*others: str) -> Callable[[Command], Command]:
     )
 
 
+def there(
+    context: click.Context, parameter: click.Parameter, value: str
+) -> str:
+    """Refuse a path that leads nowhere before anything slow is done."""
+    if "://" not in value and not Path(value).expanduser().exists():
+        raise click.BadParameter(
+            f"There is no folder or file {value}. Check the path."
+        )
+    return value
+
+
 def list_options(function: Command) -> Command:
     """Add `--root DIR` and `--format NAME`, for a list of videos."""
     function = click.option(

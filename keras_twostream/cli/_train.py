@@ -15,6 +15,7 @@ from keras_twostream.cli._options import (
     list_options,
     out_option,
     seed_option,
+    there,
 )
 from keras_twostream.cli._settings import (
     config_option,
@@ -53,6 +54,7 @@ def _pattern_with_group(_, __, value: str) -> str:
 @click.option(
     "--data",
     required=True,
+    callback=there,
     help="A folder with one folder of videos per class, a list, or a packed "
     "cache; for tubes a list of boxes, or the folder of J-HMDB or UCF-Sports.",
 )

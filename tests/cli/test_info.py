@@ -7,7 +7,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from keras_twostream import cli, pretrained, registry, training
+from keras_twostream import cli, hub, pretrained, registry, training
 from keras_twostream._printing import scaled
 from keras_twostream.cli import _networks, _words
 from keras_twostream.spec import ClipSpec
@@ -36,6 +36,29 @@ def _weight(monkeypatch):
     from keras_twostream.pretrained import _catalogue
 
     del _catalogue._registered[weight.name]
+
+
+def test_a_folder_is_described_by_its_own_weights(tmp_path):
+    model = hub.load("spatiotemporal_resnet.actors")
+    folder = hub.save_pretrained(model, tmp_path / "mine", data_terms="ours")
+    result = run("info", str(folder))
+    words = " ".join(result.stdout.split())
+    assert "spatiotemporal_resnet.local_mine: 17 actions of ours" in words
+    assert "imagenet" not in words.partition("weights ")[2]
+    [weight] = json.loads(run("info", str(folder), "--json").stdout)["weights"]
+    assert weight["name"] == "spatiotemporal_resnet.local_mine"
+
+
+@pytest.mark.parametrize(
+    "words", [["train"], ["evaluate", "run"], ["features", "two_stream"]]
+)
+def test_data_that_is_not_there_is_named_at_once(words, tmp_path):
+    missing = tmp_path / "nowhere"
+    result = run(*words, "--data", str(missing), "--out", str(tmp_path / "out"))
+    assert result.exit_code == 2
+    said = "".join(result.stderr.split())
+    assert "".join(f"no folder or file {missing}.".split()) in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_facts_that_nobody_stated_are_no_words():

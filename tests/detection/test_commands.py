@@ -123,7 +123,7 @@ def test_a_detector_is_trained_and_measured(company, tmp_path):
 
 @pytest.mark.parametrize("flag", [("--model", "i3d"), ("--balance",)])
 def test_flags_of_clips_are_no_flags_of_tubes(flag, tmp_path):
-    words = ("train", "--task", "tubes", "--data", "a.json", "--out", tmp_path)
+    words = ("train", "--task", "tubes", "--data", ".", "--out", tmp_path)
     result = run(*words, *flag, status=2)
     assert f"{flag[0]} is of networks that see clips" in result.stderr
 

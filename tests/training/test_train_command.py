@@ -170,7 +170,7 @@ def test_a_config_takes_dashes_and_refuses_what_would_not_count(tmp_path):
     ):
         (tmp_path / "c.toml").write_text(text)
         result = _invoke(
-            train_command, "--data", "x", "--config", tmp_path / "c.toml"
+            train_command, "--data", ".", "--config", tmp_path / "c.toml"
         )
         assert result.exit_code == 2
         assert words in " ".join(result.output.split())

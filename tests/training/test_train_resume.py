@@ -110,9 +110,11 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
 
 def test_nothing_is_imported_to_refuse(out):
     _files.write_json(out / "metrics.json", {})
+    (out / "videos").mkdir()
     arguments = ["train", "--data", "videos", "--out", str(out)]
     done = subprocess.run(
         [sys.executable, "-c", REFUSED.format(arguments=arguments)],
+        cwd=out,
         capture_output=True,
         text=True,
     )
