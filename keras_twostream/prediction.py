@@ -13,6 +13,7 @@ from keras_twostream.errors import (
     MissingLibraryError,
     SpecError,
     UnknownNameError,
+    check_count,
     did_you_mean,
 )
 from keras_twostream.spec import FUSED, ClipSpec
@@ -87,8 +88,10 @@ class Prediction:
             (name, probability), the likeliest first.
 
         Raises:
+            SpecError: If `count` is no whole number of 1 or more.
             UnknownNameError: If that stream was not scored apart.
         """
+        check_count("count", count)
         scores = self._scores(stream)
         best = np.argsort(-scores, kind="stable")[:count]
         return [(self.classes[i], float(scores[i])) for i in best]

@@ -279,6 +279,12 @@ def test_an_unknown_stream_lists_those_there_are(model, frames):
         prediction.top(1, "audio")
 
 
+def test_at_least_one_class_is_asked_for(model, frames):
+    prediction = kts.predict(frames, model)
+    with pytest.raises(errors.SpecError, match="`count` must be a whole"):
+        prediction.top(-1)
+
+
 # === The dataclass ===
 
 
