@@ -89,6 +89,13 @@ def terms(spec: WeightSpec) -> str:
     return "no licence" if spec.license == UNSPECIFIED else spec.license
 
 
+def data_terms(spec: WeightSpec) -> str:
+    """Say on which terms the training data may be used, if that is known."""
+    if spec.data_terms == UNSPECIFIED:
+        return "terms of its data not stated"
+    return f"data: {spec.data_terms}"
+
+
 def accuracy(spec: WeightSpec) -> str:
     """Say how right a weight is, by which protocol; "" where unknown."""
     row = headline(spec)

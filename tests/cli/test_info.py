@@ -40,9 +40,12 @@ def _weight(monkeypatch):
 
 def test_a_folder_is_described_by_its_own_weights(tmp_path):
     model = hub.load("spatiotemporal_resnet.actors")
-    folder = hub.save_pretrained(model, tmp_path / "mine", data_terms="ours")
-    result = run("info", str(folder))
-    words = " ".join(result.stdout.split())
+    folder = hub.save_pretrained(model, tmp_path / "mine")
+    words = " ".join(run("info", str(folder)).stdout.split())
+    assert "unspecified" not in words
+    hub.save_pretrained(model, folder, data_terms="ours")
+    words = " ".join(run("info", str(folder)).stdout.split())
+    assert "data: ours" in words
     assert "spatiotemporal_resnet.local_mine: 17 actions of ours" in words
     assert "imagenet" not in words.partition("weights ")[2]
     [weight] = json.loads(run("info", str(folder), "--json").stdout)["weights"]
