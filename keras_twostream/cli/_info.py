@@ -176,7 +176,8 @@ def _options(options: Mapping[str, Any], without: str = "") -> str:
 
 def _weight_lines(weights: Iterable[pretrained.WeightSpec]) -> list[str]:
     return [
-        f"{weight.name}: {_words.weight(weight)}; {_facts_of.data_terms(weight)}"
+        f"{weight.name}: {_words.weight(weight)}; "
+        f"{_facts_of.data_terms(weight)}"
         for weight in weights
     ]
 

@@ -42,7 +42,8 @@ class Loaded:
         _console.err.print(words, markup=False)
         _console.err.print(_words.weight(self.weight), markup=False)
         if self.synthetic:
-            _console.err.print(_words.SYNTHETIC, style="yellow")
+            words = _words.synthetic(self.weight)
+            _console.err.print(words, style="yellow", markup=False)
 
 
 def load(name: str, algorithm: str | None, watch: Stopwatch) -> Loaded:

@@ -34,11 +34,14 @@ def _untold(spec: WeightSpec) -> str:
     return "no accuracy is stated" if spec.head_trained else ""
 
 
-SYNTHETIC = (
-    "These weights have seen only synthetic videos, drawn by a computer. On "
-    "real footage take the answer as a demonstration, and train on your own "
-    "videos for real use: keras-twostream train --help"
-)
+def synthetic(spec: WeightSpec) -> str:
+    """Warn of weights that only know drawn videos."""
+    task = " --task tubes" if spec.task == "detection" else ""
+    return (
+        "These weights have seen only synthetic videos, drawn by a computer. "
+        "On real footage take the answer as a demonstration, and train on your "
+        f"own videos for real use: keras-twostream train{task} --help"
+    )
 
 
 def size(number: float) -> str:

@@ -268,3 +268,12 @@ def test_a_recipe_is_printed_as_a_file_that_train_takes(name, tmp_path):
     path = tmp_path / f"{name}.toml"
     path.write_text(run("info", name, "--recipe").stdout)
     assert training.load_recipe(path) == training.load_recipe(name)
+
+
+def test_a_detector_of_drawn_people_sends_to_the_training_of_tubes():
+    of_tubes, of_clips = (
+        _words.synthetic(pretrained.weight_spec(name))
+        for name in ("action_tubes.actors", "spatiotemporal_resnet.actors")
+    )
+    assert of_tubes.endswith("train --task tubes --help")
+    assert of_clips.endswith("train --help")
