@@ -104,6 +104,12 @@ class Windows:
 
         A batch is used while the flow of the next one is computed, and the
         one after that is decoded.
+
+        Yields:
+            As `batches`.
+
+        Raises:
+            VideoError: If no frame can be decoded.
         """
         if len(self) <= size:
             yield from self.batches(size)

@@ -6,6 +6,7 @@ import re
 import stat
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 from av.codec.context import Flags
@@ -281,7 +282,7 @@ def _pictures_of(container) -> list:
     ]
 
 
-def best_stream(container, path: str) -> av.VideoStream:
+def best_stream(container: Any, path: str) -> av.VideoStream:
     """Return the video stream that FFmpeg would show.
 
     Args:
