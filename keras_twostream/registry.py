@@ -199,9 +199,6 @@ def list_models(pattern: str = "*") -> list[str]:
 
     Returns:
         Matching names.
-
-    Raises:
-        RegistrationError: If two packages offer the same name.
     """
     names = {*_files(), *_plugins(), *_registered}
     return sorted(name for name in names if fnmatch.fnmatch(name, pattern))
@@ -212,8 +209,10 @@ def model_entry(name: str) -> ModelEntry:
 
     Raises:
         UnknownNameError: If no architecture has the name.
-        RegistrationError: If the plugin that offers it does not load.
+        RegistrationError: If the plugin that offers it does not load, or two
+            packages offer the name.
     """
+    _refuse_clash(name)
     if name in _registered:
         return _registered[name]
     module = _file_module(name)
@@ -255,18 +254,24 @@ def _file_module(name: str) -> str | None:
 
 
 def _plugins() -> dict[str, importlib.metadata.EntryPoint]:
+    """Return the entry points by name; of several, the first."""
     points: dict[str, importlib.metadata.EntryPoint] = {}
     for point in importlib.metadata.entry_points(group=MODEL_GROUP):
-        other = points.get(point.name)
-        if point.name in _files() or (other and other.value != point.value):
-            owner = other.value if other else "keras_twostream"
-            raise RegistrationError(
-                f"The plugin {point.value} offers a model named "
-                f"{point.name!r}, which {owner} has already. Rename the "
-                "entry point or uninstall one of the two."
-            )
-        points[point.name] = point
+        points.setdefault(point.name, point)
     return points
+
+
+def _refuse_clash(name: str) -> None:
+    """Refuse a name that two packages offer; others stay as they are."""
+    points = importlib.metadata.entry_points(group=MODEL_GROUP, name=name)
+    owners = ["keras_twostream"] * (name in _files())
+    owners += dict.fromkeys(point.value for point in points)
+    if len(owners) > 1:
+        raise RegistrationError(
+            f"The plugin {owners[1]} offers a model named {name!r}, which "
+            f"{owners[0]} has already. Rename the entry point or uninstall "
+            "one of the two."
+        )
 
 
 def _load_plugin(point: importlib.metadata.EntryPoint) -> None:

@@ -73,7 +73,18 @@ def test_a_plugin_that_registers_nothing_is_told_to_use_the_decorator(plugin):
 def test_a_plugin_may_not_take_a_name_of_ours(plugin):
     plugin(TINY, "two_stream = tiny_plugin:tiny_net")
     with pytest.raises(RegistrationError, match=r"two_stream.*has already"):
-        kts.list_models()
+        registry.model_entry("two_stream")
+
+
+def test_a_plugin_that_takes_a_name_harms_no_other_name(plugin):
+    before = kts.list_models()
+    plugin(
+        TINY,
+        "two_stream = tiny_plugin:tiny_net\ntiny_net = tiny_plugin:tiny_net",
+    )
+    assert kts.list_models() == sorted([*before, "tiny_net"])
+    assert registry.model_entry("c3d").name == "c3d"
+    assert registry.model_entry("tiny_net").paper
 
 
 def test_a_program_may_not_take_the_name_of_a_plugin(plugin):

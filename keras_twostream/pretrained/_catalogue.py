@@ -96,7 +96,8 @@ def list_weights(
     """List published weights, the default of each architecture first.
 
     Nothing is downloaded, and Keras is not imported. A plugin that cannot be
-    read is left out here and reported by `load` when it is asked for.
+    read, or a row of it whose name is taken, is left out here and reported by
+    `load` when it is asked for.
 
     Args:
         pattern: An architecture, or a shell-style pattern for the whole
@@ -152,9 +153,11 @@ def weight_spec(name: str) -> WeightSpec:
 
     Raises:
         UnknownNameError: If there is none, with the closest names.
-        RegistrationError: If the plugin that offers it is broken.
+        RegistrationError: If two weights have the name.
     """
-    specs = _all()
+    specs, clashes = _all(), _from_plugins()[2]
+    if name in clashes:
+        raise RegistrationError(clashes[name])
     if name in specs:
         return specs[name]
     architecture = name.partition(".")[0]
@@ -255,11 +258,7 @@ def broken_plugins() -> str:
 
 
 def _all() -> dict[str, WeightSpec]:
-    specs = dict(_built_in())
-    for spec in (*_from_plugins()[0], *_registered.values()):
-        _refuse_duplicate(specs, spec)
-        specs[spec.name] = spec
-    return specs
+    return {**_built_in(), **_from_plugins()[0], **_registered}
 
 
 @functools.cache
@@ -268,17 +267,30 @@ def _built_in() -> Mapping[str, WeightSpec]:
     return {row.name: row for row in rows}
 
 
-def _from_plugins() -> tuple[list[WeightSpec], list[str]]:
-    """Return the rows of plugins, and their errors, by plugin."""
-    specs: list[WeightSpec] = []
+def _from_plugins() -> tuple[
+    dict[str, WeightSpec], list[str], dict[str, str]
+]:
+    """Return the rows of plugins, the errors of plugins, and those of names.
+
+    A name that a plugin may not take is reported to those who ask for it, and
+    none of the plugins has it.
+    """
+    specs: dict[str, WeightSpec] = {}
     problems: list[str] = []
+    clashes: dict[str, str] = {}
     for point in importlib.metadata.entry_points(group=WEIGHT_GROUP):
         rows = _rows_of(point)
         if isinstance(rows, str):
             problems.append(rows)
-        else:
-            specs.extend(rows)
-    return specs, problems
+            continue
+        for row in rows:
+            try:
+                _refuse_duplicate({**specs, **_built_in()}, row)
+            except RegistrationError as error:
+                clashes.setdefault(row.name, str(error))
+            specs[row.name] = row
+    fine = {name: row for name, row in specs.items() if name not in clashes}
+    return fine, problems, clashes
 
 
 @functools.cache

@@ -243,21 +243,32 @@ def test_a_plugin_may_offer_a_folder_of_rows(tmp_path, monkeypatch):
     assert result == dataclasses.replace(spec, provider="folder-of-rows")
 
 
-def test_a_plugin_may_not_take_a_name(tmp_path, monkeypatch):
-    (tmp_path / "greedy_plugin.py").write_text(
-        "import dataclasses\n"
-        "from keras_twostream.pretrained import _catalogue\n"
-        "rows = list(_catalogue._built_in().values())\n"
-        "weights = [dataclasses.replace(rows[0], note='mine now')]\n"
-    )
+GREEDY = """
+import dataclasses
+from keras_twostream.pretrained import _catalogue
+rows = list(_catalogue._built_in().values())
+own = dataclasses.replace(rows[0], name="c3d.own", default=False)
+twice = [dataclasses.replace(own, name="c3d.twice", note=x) for x in "ab"]
+weights = [dataclasses.replace(rows[0], note="mine now"), own, *twice]
+"""
+
+
+def test_a_name_that_two_rows_take_is_refused_and_no_other(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "greedy_plugin.py").write_text(GREEDY)
     install(
         tmp_path,
         monkeypatch,
         "greedy",
         {"keras_twostream.weights": {"greedy": "greedy_plugin:weights"}},
     )
-    with pytest.raises(RegistrationError, match=f"{ROWS[0].name}.*greedy"):
-        kts.list_weights()
+    names = {spec.name for spec in kts.list_weights()}
+    assert names == {*(spec.name for spec in ROWS), "c3d.own"}
+    assert pretrained.weight_spec("c3d.own").provider == "greedy"
+    for name in (ROWS[0].name, "c3d.twice"):
+        with pytest.raises(RegistrationError, match=f"{name}.*greedy"):
+            pretrained.weight_spec(name)
 
 
 # === The command line ===
