@@ -173,7 +173,8 @@ def push_to_hub(
 
     Args:
         model: A model, or a folder that `save_pretrained` wrote; licence
-            and data terms given here are written into the folder, too.
+            and data terms given here are written into the folder, too, once
+            the Hub has them.
         repo_id: "user/name"; made if it does not exist. A README.md that is
             there already is left as it is.
         license: SPDX identifier of the weights, as "apache-2.0".
@@ -205,10 +206,12 @@ def push_to_hub(
     if not isinstance(model, keras.Model):
         _refuse_facts(facts)
         folder = _folder_of(model)
-        _saving.state_facts(folder, terms)
-        return _publishing.push_folder(
-            folder, repo_id, private=private, message=message
+        address = _publishing.push_folder(
+            folder, repo_id, terms=terms, private=private, message=message
         )
+        if any(terms.values()):
+            _saving.state_facts(folder, terms)
+        return address
     with tempfile.TemporaryDirectory() as place:
         folder = save_pretrained(model, place, **{**facts, **terms})
         return _publishing.push_folder(

@@ -19,7 +19,12 @@ from keras_twostream.pretrained._spec import UNSPECIFIED
 
 
 def push_folder(
-    folder: Path, repo_id: str, *, private: bool = False, message: str = ""
+    folder: Path,
+    repo_id: str,
+    *,
+    terms: Mapping[str, str] | None = None,
+    private: bool = False,
+    message: str = "",
 ) -> str:
     """Upload a folder that `save_pretrained` wrote.
 
@@ -29,6 +34,8 @@ def push_folder(
     Args:
         folder: Holds model.safetensors, config.json and README.md.
         repo_id: "user/name"; made if it does not exist.
+        terms: Licence and data terms in place of the folder's, which stays
+            as it is; empty ones change nothing.
         private: Whether a new repository is private.
         message: Message of the commit.
 
@@ -39,14 +46,15 @@ def push_folder(
         WeightsError: If licence or data terms are missing, or the Hub
             refuses.
     """
-    config = _folder.read_config(folder / _folder.CONFIG)
+    given = {name: text for name, text in (terms or {}).items() if text}
+    config = {**_folder.read_config(folder / _folder.CONFIG), **given}
     _check_terms(config)
     api = huggingface_hub.HfApi(library_name=_cards.LIBRARY)
     try:
         api.create_repo(repo_id, private=private, exist_ok=True)
         commit = api.create_commit(
             repo_id,
-            [*_model_files(folder, config), *_card(api, folder, repo_id)],
+            [*_model_files(folder, config), *_card(api, folder, config, repo_id)],
             commit_message=message or f"Upload {config['architecture']}",
         )
     except ValueError as error:
@@ -77,23 +85,27 @@ def _model_files(
     folder: Path, config: Mapping[str, Any]
 ) -> list[CommitOperationAdd]:
     tensors = _commit.tensors_path(folder, config["filename"], config["sha256"])
+    text = _folder.config_text(folder / _folder.CONFIG, config)
     return [
         CommitOperationAdd(config["filename"], tensors),
-        CommitOperationAdd(_folder.CONFIG, folder / _folder.CONFIG),
+        CommitOperationAdd(_folder.CONFIG, text.encode("utf-8")),
     ]
 
 
 def _card(
-    api: huggingface_hub.HfApi, folder: Path, repo_id: str
+    api: huggingface_hub.HfApi,
+    folder: Path,
+    config: Mapping[str, Any],
+    repo_id: str,
 ) -> list[CommitOperationAdd]:
     """Return the model card, unless the repository has a hand-written one."""
     if api.file_exists(repo_id, _folder.CARD):
         path = _hub_files.fetch(repo_id, _folder.CARD, "main")
         if not _cards.is_generated(path.read_text("utf-8", errors="replace")):
             return []
-    text = (folder / _folder.CARD).read_text("utf-8")
-    if _cards.is_generated(text):
-        config = _folder.read_config(folder / _folder.CONFIG)
+    own = folder / _folder.CARD
+    text = own.read_text("utf-8") if own.exists() else ""
+    if not text or _cards.is_generated(text):
         text = _cards.card_text(config, f"hf://{repo_id}")
     else:
         text = text.replace(f'"{_cards.PLACEHOLDER}"', f'"hf://{repo_id}"')

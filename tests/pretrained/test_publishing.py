@@ -168,6 +168,19 @@ def test_terms_given_late_reach_config_and_card(loopback, trained, tmp_path):
     assert terms in files["README.md"]
 
 
+@pytest.mark.parametrize("status", [None, 401])
+def test_a_refused_push_leaves_the_folder_as_it_is(
+    loopback, trained, tmp_path, status
+):
+    saved = hub.save_pretrained(trained, tmp_path / "bare")
+    before = {x.name: x.read_bytes() for x in saved.iterdir()}
+    loopback.status = status
+    terms = {"license": "mit", "data_terms": "none" if status else ""}
+    with pytest.raises(WeightsError, match="401|Missing: data_terms"):
+        kts.push_to_hub(saved, "me/refused", **terms)
+    assert {x.name: x.read_bytes() for x in saved.iterdir()} == before
+
+
 def test_terms_given_late_leave_a_card_of_one_s_own(loopback, folder):
     (folder / "README.md").write_text("mine")
     kts.push_to_hub(folder, "me/late", license="apache-2.0")
