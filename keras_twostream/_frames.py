@@ -1,5 +1,6 @@
 """Frames in memory: one check of what a user gives, for clips and for flow."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -48,11 +49,21 @@ def as_bytes(frames: np.ndarray) -> np.ndarray:
 
 def _array(frames: Any) -> np.ndarray:
     try:
-        return np.asarray(frames)
+        array = np.asarray(frames)
     except (TypeError, ValueError) as error:
         raise SpecError(
             f"Frames must be one array, all of one size: {error}"
         ) from error
+    if array.ndim or isinstance(frames, np.ndarray):
+        return array
+    cut = isinstance(frames, Mapping) * (
+        ". Clips that are cut already, as keras_twostream.clips gives, are "
+        "the model's own input: model.predict(clips)."
+    )
+    raise SpecError(
+        "Frames must be a (T, H, W, 3) array, RGB. "
+        f"Received: a {type(frames).__name__}{cut}"
+    )
 
 
 def _check_shape(frames: np.ndarray, grey: bool) -> None:

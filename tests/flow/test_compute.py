@@ -139,6 +139,8 @@ def test_bad_pairs_are_refused(pairs, message):
         (np.zeros((3, 8, 9), np.uint8), r"single image: .*`frames\[..., None"),
         (np.zeros((2, 3, 8, 9), np.uint8), r"first: .*transpose\(0, 2, 3, 1"),
         ([np.zeros((8, 9)), np.zeros((8, 8))], "one array, all of one size"),
+        ({"rgb": np.zeros((1, 2, 8, 8, 3))}, r"a dict\. .*model\.predict\("),
+        (None, r"\(T, H, W, 3\).*a NoneType$"),
     ],
 )
 def test_bad_frames_are_refused(frames, message):
