@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from keras_twostream.errors import SpecError
 
+SHARE_DIGITS = 4  # decimals of a probability in a document
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _JOINERS = "\u200c\u200d"  # between letters of Persian, Hindi, ...; in emoji
 
@@ -31,8 +32,11 @@ def readable(name: str) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share of 1 in percent; the one form for people to read."""
-    return f"{share:.1%}"
+    """Return a share of 1 in percent; the one form for people to read.
+
+    It is rounded as documents hold it first, so that one says the same.
+    """
+    return f"{round(share, SHARE_DIGITS):.1%}"
 
 
 def scaled(number: float, unit: str = "") -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_twostream._printing import percent, printable
+from keras_twostream._printing import SHARE_DIGITS, percent, printable
 from keras_twostream.errors import (
     MissingLibraryError,
     SpecError,
@@ -192,7 +192,7 @@ class Prediction:
                     "start": round(segment.start, 3),
                     "end": round(segment.end, 3),
                     "label": segment.label,
-                    "score": round(segment.score, 4),
+                    "score": round(segment.score, SHARE_DIGITS),
                 }
                 for segment in self.segments(threshold)
             ],
@@ -224,7 +224,7 @@ class Prediction:
         best = int(np.argmax(scores))
         return {
             "action": self.classes[best],
-            "probability": round(float(scores[best]), 4),
+            "probability": round(float(scores[best]), SHARE_DIGITS),
         }
 
     # === As it is shown ===
@@ -392,4 +392,6 @@ class Prediction:
 
 
 def _ranked(top: list[tuple[str, float]]) -> list[dict[str, Any]]:
-    return [{"action": n, "probability": round(p, 4)} for n, p in top]
+    return [
+        {"action": n, "probability": round(p, SHARE_DIGITS)} for n, p in top
+    ]

@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_twostream import inspection
-from keras_twostream._printing import check_names, is_printable, printable
+from keras_twostream._printing import (
+    SHARE_DIGITS,
+    check_names,
+    is_printable,
+    percent,
+    printable,
+)
 from keras_twostream.errors import SpecError
 
 
@@ -28,6 +34,11 @@ from keras_twostream.errors import SpecError
 )
 def test_controls_become_visible(text, shown):
     assert printable(text) == shown
+
+
+@given(st.floats(0, 1))
+def test_a_share_reads_the_same_from_a_document(share):
+    assert percent(round(share, SHARE_DIGITS)) == percent(share)
 
 
 @given(st.text(st.characters()))
