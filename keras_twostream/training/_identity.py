@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +29,8 @@ def identity(
 ) -> dict[str, Any]:
     """Return everything that a run's numbers depend on, as JSON values by name.
 
-    Videos are identified by file name, so that their folder may move.
+    Videos are identified by their place below the folder of all, so that this
+    folder may move.
     """
     fields = dataclasses.asdict(recipe)
     facts = {
@@ -76,11 +78,20 @@ def refuse_other(
 
 
 def _digest(items: Sequence[tuple[str, Any]]) -> str:
-    rows = [
-        [Path(path).name, np.asarray(label).tolist()] for path, label in items
-    ]
+    labels = [np.asarray(label).tolist() for _, label in items]
+    places = _places([path for path, _ in items])
+    rows = list(zip(places, labels, strict=True))
     digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
     return f"{len(rows)} videos, digest {digest[:16]}"
+
+
+def _places(paths: Sequence[str | os.PathLike]) -> list[str]:
+    """Return paths below the innermost folder that holds all of them."""
+    try:
+        whole = os.path.commonpath([os.path.dirname(path) for path in paths])
+    except ValueError:  # none, on several drives, or some of them relative
+        return [Path(path).name for path in paths]
+    return [Path(path).relative_to(whole).as_posix() for path in paths]
 
 
 def _plain(value: Any) -> Any:
