@@ -259,6 +259,30 @@ def _group(arrays: dict[str, np.ndarray], name: str) -> list[np.ndarray]:
     return [arrays[f"{name}/{number}"] for number in range(count)]
 
 
+class Diverged(WeightsError):
+    """A run whose loss is no longer a finite number."""
+
+
+class RefuseDiverged(keras.callbacks.Callback):
+    """Callback that ends a run whose loss is no number.
+
+    It stands before those that keep weights and save, so that they keep what
+    was there before.
+
+    Raises:
+        Diverged: At the end of such an epoch.
+    """
+
+    def on_epoch_end(self, epoch, logs=None):
+        loss = float((logs or {}).get("loss", 0.0))
+        if not math.isfinite(loss):
+            raise Diverged(
+                f"Training diverged in epoch {epoch + 1}: its loss is {loss}. "
+                "Train again with a lower learning rate into another folder, "
+                "and see that every label has an output."
+            )
+
+
 class KeepBest(keras.callbacks.Callback):
     """Callback that keeps the best weights, and can stop early.
 

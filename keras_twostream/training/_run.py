@@ -29,7 +29,9 @@ from keras_twostream.training._ahead import build_ahead, step_alone
 from keras_twostream.training._batches import filled_up, labelled
 from keras_twostream.training._boundaries import BoundaryTable, rounds
 from keras_twostream.training._checkpoint import (
+    Diverged,
     KeepBest,
+    RefuseDiverged,
     Resume,
     RunLog,
     planned_epochs,
@@ -146,7 +148,8 @@ def train(
         UntrainedHeadError: If the teacher's classifier is random.
         VideoError: If no video can be read.
         WeightsError: If the folder's checkpoint is of another model, other
-            videos or other settings, or the folder cannot be written.
+            videos or other settings, the folder cannot be written, or the
+            loss is no number any more and no best weights are kept.
     """
     call = "train(model, items, recipe, out)"
     names = [] if len(head_names(model)) > 1 else stated_classes(model)
@@ -214,10 +217,13 @@ class _Run:
             self._identity(items, validation),
         )
         resume.restore(self.model)
-        callbacks = [*callbacks, *falls, best, log, resume]
+        callbacks = [RefuseDiverged(), *callbacks, *falls, best, log, resume]
         self.model.stop_training = best.exhausted(resume.epoch - 1)
         self._announce_length(planned, steps, resume)
-        self._fit(items, validation, steps, resume, callbacks)
+        try:
+            self._fit(items, validation, steps, resume, callbacks)
+        except Diverged as error:
+            self._end_with_best(best, error)
         if self.settings.keep == "best":
             best.load_best(self.model)
         # The optimiser is that of another model of its layers.
@@ -233,6 +239,13 @@ class _Run:
         if log.state:
             plot_curves(log.state, self.out / "curves.png")
         return metrics
+
+    def _end_with_best(self, best: KeepBest, error: Diverged) -> None:
+        """End a run that diverged with its best weights, or raise."""
+        epoch = best.state["epoch"]
+        if epoch is None or self.settings.keep != "best":
+            raise error
+        self.announce(f"{error} The weights of epoch {epoch + 1} are kept.")
 
     def _announce(self, listed: int, readable: int, steps: int) -> None:
         """Announce the run, before the wait for the first step."""

@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import shutil
 
 import keras
 import numpy as np
@@ -227,10 +228,64 @@ def test_run_goes_on_with_its_videos_and_recipe_only(
         train(items[1:])
     with pytest.raises(WeightsError, match="other training videos"):
         train([*items[1:], items[0]])
+    with pytest.raises(WeightsError, match="other training videos"):
+        train([(path, 1 - label) for path, label in items[6:] + items[:6]])
     with pytest.raises(WeightsError, match="other recipe.learning_rate"):
         train(items, RECIPE.replace(learning_rate=0.5))
     with pytest.raises(WeightsError, match="other clip.temporal_stride"):
         train(items, temporal_stride=2)
+
+
+def test_a_run_goes_on_where_its_videos_have_moved(
+    build, items, video_folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_Run, "_fit", _save_at_once)
+    _train(build(), items, tmp_path / "run")
+    shutil.copytree(video_folder, tmp_path / "elsewhere")
+    moved = [
+        (path.replace(str(video_folder), str(tmp_path / "elsewhere")), label)
+        for path, label in items
+    ]
+    _train(build(), moved, tmp_path / "run")
+
+
+class _Diverge(keras.callbacks.Callback):
+    """A callback that makes weights of an epoch's begin no numbers."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self._epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self._epoch:
+            weight = self.model.trainable_weights[0]
+            weight.assign(np.full(weight.shape, np.nan, "float32"))
+
+
+def test_a_run_that_diverges_ends_at_once(build, items, tmp_path):
+    with pytest.raises(WeightsError, match=r"diverged in epoch 1: .* is nan"):
+        _train(build(), items, tmp_path, [_Diverge(0)])
+    assert not (tmp_path / "log.csv").exists()
+
+
+def test_a_run_that_diverges_late_ends_with_its_best_weights(
+    build, items, tmp_path
+):
+    said, model = [], build()
+    metrics = training.train(
+        model,
+        items[1:],
+        RECIPE,
+        tmp_path,
+        validation=items[:1],
+        settings=RunSettings(workers=1, epochs=3),
+        callbacks=[_Diverge(1)],
+        announce=said.append,
+    )
+    assert metrics["epochs"] == 1 and metrics["best"]["epoch"] == 0
+    assert all(np.isfinite(x).all() for x in model.get_weights())
+    assert "diverged in epoch 2" in said[-1]
+    assert said[-1].endswith("The weights of epoch 1 are kept.")
 
 
 def test_a_run_s_classes_keep_their_names_and_order(
