@@ -90,7 +90,9 @@ def answers(
     """
     if keeps:
         _refuse_others(jobs.values())
-    known = _kept(jobs, settings) if keeps and resume else {}
+    # Before anything is read: a video that changes since is another one.
+    marks = {video: _marks(video, settings) for video in jobs} if keeps else {}
+    known = _kept(jobs, marks) if keeps and resume else {}
     for video, document in known.items():
         yield video, Answer(document)
     waiting = {v: base for v, base in jobs.items() if v not in known}
@@ -100,7 +102,7 @@ def answers(
         answers = _on_cluster(waiting, settings, workers)
     for video, answer in answers:
         if keeps:
-            _keep(waiting[video], video, settings, answer)
+            _keep(waiting[video], marks[video], answer)
         yield video, answer
 
 
@@ -176,35 +178,30 @@ def _reason(words: str, error: Exception) -> str:
 # === Answers that are kept ===
 
 
-def _keep(base: Path, video: Path, settings: Settings, answer: Answer) -> None:
+def _keep(base: Path, marks: Mapping[str, Any], answer: Answer) -> None:
     """Write a whole answer beside the pictures, as NAME.json."""
     if answer.document is not None and not answer.reason:
-        marked = {**_marks(video, settings), "answer": answer.document}
+        marked = {**marks, "answer": answer.document}
         whole_files.write_json(_file(base), marked)
 
 
 def _kept(
-    jobs: Mapping[Path, Path], settings: Settings
+    jobs: Mapping[Path, Path], marks: Mapping[Path, dict[str, Any]]
 ) -> dict[Path, dict[str, Any]]:
     """Return the documents of videos that were answered before.
 
-    An answer holds if the same weights made it with the same settings, it is
-    no older than the video, and its pictures are there.
+    An answer holds if the same weights made it of the same video with the same
+    settings, and its pictures are there.
     """
-    answers = {v: _kept_answer(v, base, settings) for v, base in jobs.items()}
+    answers = {v: _kept_answer(base, marks[v]) for v, base in jobs.items()}
     return {video: document for video, document in answers.items() if document}
 
 
-def _kept_answer(
-    video: Path, base: Path, settings: Settings
-) -> dict[str, Any] | None:
+def _kept_answer(base: Path, marks: dict[str, Any]) -> dict[str, Any] | None:
     file = _file(base)
-    if not file.is_file() or not video.is_file():
-        return None
-    if file.stat().st_mtime < video.stat().st_mtime:
+    if not file.is_file() or "bytes" not in marks:
         return None
     saved = _content(file)
-    marks = _marks(video, settings)
     if not isinstance(saved, dict) or any(
         saved.get(name) != value for name, value in marks.items()
     ):
@@ -213,7 +210,7 @@ def _kept_answer(
     if not isinstance(document, dict):
         return None
     pictures = (document.get(kind, "") for kind in ("video", "sheet"))
-    if settings.draws and not all(map(os.path.isfile, pictures)):
+    if marks["settings"]["draws"] and not all(map(os.path.isfile, pictures)):
         return None
     return document
 
@@ -244,9 +241,13 @@ def _content(file: Path) -> Any:
 
 
 def _marks(video: Path, settings: Settings) -> dict[str, Any]:
-    """Return what an answer was made of: the video, and the settings."""
+    """Return what an answer is made of: the video, and the settings."""
     path = _files.path_of(video)
-    return {"path": path, "settings": dataclasses.asdict(settings)}
+    marks = {"path": path, "settings": dataclasses.asdict(settings)}
+    if not video.is_file():
+        return marks
+    status = video.stat()
+    return {**marks, "bytes": status.st_size, "modified": status.st_mtime_ns}
 
 
 def _file(base: Path) -> Path:

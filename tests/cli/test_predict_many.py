@@ -123,13 +123,16 @@ def test_answers_to_another_question_do_not_hold(
     assert predicted == ["0.mp4"] * 2
 
 
-def test_an_answer_older_than_its_video_does_not_hold(tmp_path, predicted):
+@pytest.mark.parametrize("seconds", [1, -3600])
+def test_an_answer_to_another_video_of_its_name_does_not_hold(
+    tmp_path, predicted, seconds
+):
     video = actors.write_clip(tmp_path / "a.mp4", "wave_hand", size=(64, 80))
     for _ in range(2):
         run(video, tmp_path, "--resume")
     assert predicted == ["a.mp4"]
     answered = (tmp_path / "a.json").stat().st_mtime
-    os.utime(video, (answered + 1, answered + 1))
+    os.utime(video, (answered + seconds, answered + seconds))
     run(video, tmp_path, "--resume")
     (tmp_path / "a.json").write_text("[")
     run(video, tmp_path, "--resume")
