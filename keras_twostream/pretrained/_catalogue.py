@@ -267,9 +267,7 @@ def _built_in() -> Mapping[str, WeightSpec]:
     return {row.name: row for row in rows}
 
 
-def _from_plugins() -> tuple[
-    dict[str, WeightSpec], list[str], dict[str, str]
-]:
+def _from_plugins() -> tuple[dict[str, WeightSpec], list[str], dict[str, str]]:
     """Return the rows of plugins, the errors of plugins, and those of names.
 
     A name that a plugin may not take is reported to those who ask for it, and

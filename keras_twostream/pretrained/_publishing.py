@@ -52,9 +52,10 @@ def push_folder(
     api = huggingface_hub.HfApi(library_name=_cards.LIBRARY)
     try:
         api.create_repo(repo_id, private=private, exist_ok=True)
+        card = _card(api, folder, config, repo_id)
         commit = api.create_commit(
             repo_id,
-            [*_model_files(folder, config), *_card(api, folder, config, repo_id)],
+            [*_model_files(folder, config), *card],
             commit_message=message or f"Upload {config['architecture']}",
         )
     except ValueError as error:
