@@ -106,14 +106,17 @@ class Source(abc.ABC):
                 f"{part} is a part in seconds, and nothing tells its frame "
                 "rate. Give the clip one, such as frame_rate=25."
             )
-        first = round(part.start * self.rate)
-        last = min(round(part.end * self.rate), self.frames)
-        if first >= last:
+        first, end = (round(x * self.rate) for x in (part.start, part.end))
+        self._keep(part, first, end, self.frames / self.rate)
+
+    def _keep(self, part: Part, first: int, end: int, seconds: float) -> None:
+        end = min(end, self.frames)
+        if first >= end:
             raise VideoError(
                 f"Cannot read {part}: {part.path} has no frame there; it "
-                f"lasts {self.frames / self.rate:.2f} s. Correct the list."
+                f"lasts {seconds:.2f} s. Correct the list."
             )
-        self.first, self.frames = first, last - first
+        self.first, self.frames = first, end - first
 
 
 def check_adjacent(pairs: np.ndarray, where: str) -> None:

@@ -97,7 +97,7 @@ def detect(
         frames.append(scores)
         if progress is not None:
             progress(len(frames))
-    tubes = tubes_of(frames, model, footage.rate)
+    tubes = tubes_of(frames, model, footage.seconds)
     return chosen(tubes, threshold, exclusive)
 
 
@@ -151,14 +151,14 @@ def score_frames(
 def tubes_of(
     frames: Sequence[FrameScores],
     model: keras.Model,
-    rate: float | None = None,
+    seconds: np.ndarray | None = None,
 ) -> list[Tube]:
     """Link the regions of all frames, class by class.
 
     Args:
         frames: Scored regions, in the order of frames.
         model: The detector that scored them.
-        rate: Frames per second.
+        seconds: (N + 1,) at which frames begin, and the end of the last.
 
     Returns:
         Every path of every class, the best first. Where a frame has no
@@ -168,7 +168,7 @@ def tubes_of(
     tubes = []
     for run in _runs(frames):
         for number, name in enumerate(names):
-            tubes += _linked(run, number, name, model, rate)
+            tubes += _linked(run, number, name, model, seconds)
     return sorted(tubes, key=lambda tube: -tube.score)
 
 
@@ -263,17 +263,27 @@ def _kept(
     return voted(frame.boxes, scores, kept, spec.voting), scores[kept]
 
 
+def _span(
+    run: Sequence[FrameScores], seconds: np.ndarray | None
+) -> tuple[float, float] | None:
+    if seconds is None:
+        return None
+    # A decoder may give more frames than a file's packets promised.
+    first, end = np.minimum([run[0].frame, run[-1].frame + 1], len(seconds) - 1)
+    return float(seconds[first]), float(seconds[end])
+
+
 def _linked(
     run: Sequence[FrameScores],
     number: int,
     name: str,
     model: keras.Model,
-    rate: float | None,
+    seconds: np.ndarray | None,
 ) -> list[Tube]:
     """Return the tubes of one class through a run of frames."""
     spec = inspection.region_spec(model)
     boxes, scores = zip(*(_kept(x, number, spec) for x in run), strict=True)
-    tubes = []
+    tubes, span = [], _span(run, seconds)
     for path in link(boxes, scores, spec.link_weight):
         steps = range(len(run))
         tubes.append(
@@ -283,7 +293,7 @@ def _linked(
                 np.stack([boxes[t][path.places[t]] for t in steps]),
                 path.score,
                 np.array([scores[t][path.places[t]] for t in steps]),
-                rate,
+                span,
             )
         )
     return tubes

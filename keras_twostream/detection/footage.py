@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_twostream import data, flow
 from keras_twostream._frames import as_bytes, checked_frames
+from keras_twostream.data.video.reading import frame_seconds
 from keras_twostream.data.video.resizing import fit_size, resize
 from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
@@ -30,7 +31,8 @@ class Footage:
         whole: (height, width) of the video.
         size: (height, width) of the resized frames.
         scale: (x, y) pixels of the video per pixel of these frames.
-        rate: Frames per second; None where frames were given.
+        seconds: (N + 1,) at which frames begin, and the end of the last; None
+            where frames were given.
 
     Raises:
         VideoError: If the file cannot be read.
@@ -39,10 +41,11 @@ class Footage:
 
     def __init__(self, source: Source, spec: ClipSpec) -> None:
         self._source, self._spec = source, spec
-        self.rate: float | None = None
+        self.seconds: np.ndarray | None = None
         if isinstance(source, str | os.PathLike):
             info = data.probe(source)
-            whole, self.rate = (info.height, info.width), info.fps
+            whole = info.height, info.width
+            self.seconds = frame_seconds(source)
         else:
             self._source = as_bytes(_checked(source))
             whole = self._source.shape[1:3]

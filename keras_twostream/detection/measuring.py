@@ -121,7 +121,9 @@ def _detected_in(
     wants_boxes = inspection.region_spec(model).proposals == "boxes"
     given = video.given if wants_boxes else None
     frames = list(score_frames(footage, model, given))
-    return detections_of(frames, model), tubes_of(frames, model, footage.rate)
+    return detections_of(frames, model), tubes_of(
+        frames, model, footage.seconds
+    )
 
 
 def _accuracy(

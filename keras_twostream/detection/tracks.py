@@ -73,26 +73,17 @@ class Tube(Track):
             scores and their overlap, divided by its length (section 4.2 of
             the paper); the box's own score if it is a single one.
         scores: (T,) score of each box.
-        rate: Frames per second of the numbers in `frames`, or None if
-            unknown.
+        seconds: Start and end in seconds of the video, or None if unknown.
     """
 
     score: float
     scores: np.ndarray
-    rate: float | None = None
+    seconds: tuple[float, float] | None = None
 
     @property
     def confidence(self) -> float:
         """Mean score of the boxes; above 0, the classifier accepts the tube."""
         return float(np.mean(self.scores))
-
-    @property
-    def seconds(self) -> tuple[float, float] | None:
-        """Start and end in seconds of the video."""
-        if self.rate is None:
-            return None
-        first, last = int(self.frames[0]), int(self.frames[-1]) + 1
-        return first / self.rate, last / self.rate
 
     def to_json(self) -> dict[str, Any]:
         """Return the tube as JSON-compatible values."""

@@ -92,7 +92,7 @@ class VideoMaterial(Material):
 
     def on_frames(self, clip: int, stream: str) -> tuple[int, np.ndarray]:
         """Return frames and weights, see `Material.on_frames`."""
-        first, end = np.rint(self.spans[clip] * self.rate).astype(int)
+        first, end = self._windows.places[clip]
         steps = self._windows.steps(clip) + _centre(self._spec, stream)
         steps = steps + _APART * np.arange(len(steps))
         frames = np.arange(first, max(first + 1, end))

@@ -1,5 +1,6 @@
 """The frames of a video with their flow in colours, one by one."""
 
+import itertools
 import os
 from collections.abc import Iterator
 
@@ -40,7 +41,7 @@ def footage(
         VideoError: If the file cannot be read.
         SpecError: If frames have another shape, type or range.
     """
-    rate, frames = rate_of(source, spec), _frames(source, spec)
+    frames, seconds = _frames(source, spec), _seconds(source, spec)
     shown = _Shown()
     for number, (frame, following) in enumerate(_with_next(frames)):
         motion = shown.motion
@@ -49,7 +50,8 @@ def footage(
             if known is None:
                 known = _motion(frame, following, spec)
             motion = shown.follow(known)
-        yield number / rate, frame, colours(motion, shown.full_speed)
+        second = next(seconds)
+        yield second, frame, colours(motion, shown.full_speed)
 
 
 def colours(motion: np.ndarray, full_speed: float) -> np.ndarray:
@@ -89,6 +91,17 @@ def _frames(
     if isinstance(source, str | os.PathLike):
         return reading.iter_frames(source, rate=spec.frame_rate)
     return iter(as_bytes(checked_frames(source)))
+
+
+def _seconds(
+    source: str | os.PathLike | np.ndarray, spec: ClipSpec
+) -> Iterator[float]:
+    """Yield the second at which each frame begins, without an end."""
+    rate, known = rate_of(source, spec), np.zeros(1)
+    if isinstance(source, str | os.PathLike):
+        known = reading.frame_seconds(source, spec.frame_rate)
+    yield from known[:-1].tolist()
+    yield from (known[-1] + number / rate for number in itertools.count())
 
 
 def on_dark(image: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numbered_videos import numbers
+from numbered_videos import numbered_frames, numbers, write_video
 
 from keras_twostream import ClipSpec
 from keras_twostream.data import clips, video_dataset
@@ -40,6 +40,16 @@ def test_clips_of_a_part_hold_its_frames_alone(video, rate):
     spec = WHOLE.replace(frame_rate=rate)
     shown = clips(f"{video}#t=0.4,0.8", spec)["rgb"][0]
     assert numbers(shown).tolist() == [10, 13, 16, 19]
+
+
+def test_a_part_of_uneven_frames_follows_the_clock(tmp_path):
+    times = [40 * number for number in range(10)]
+    times += [2000 + time for time in times]
+    path = tmp_path / "a.mkv"
+    write_video(path, numbered_frames(20), times=times)
+    spec = WHOLE.replace(frame_rate=None)
+    shown = clips(f"{path}#t=1.99,2.16", spec)["rgb"][0]
+    assert numbers(shown).tolist() == [10, 11, 12, 13]
 
 
 def test_a_short_part_begins_again_inside_itself(video):

@@ -131,10 +131,13 @@ def test_a_frame_without_regions_ends_a_tube():
     frames = [
         FrameScores(t, *(none if t == 2 else (box, scores))) for t in range(5)
     ]
-    tubes = [x for x in tubes_of(frames, model, 25.0) if x.label == "bend"]
+    seconds = np.array([0, 0.04, 0.08, 0.5, 0.54, 0.58])  # no even steps
+    tubes = [x for x in tubes_of(frames, model, seconds) if x.label == "bend"]
     spans = sorted(x.frames.tolist() for x in tubes)
     assert spans == [[0, 1], [3, 4]]
-    assert sorted(x.seconds for x in tubes) == [(0, 0.08), (0.12, 0.2)]
+    assert sorted(x.seconds for x in tubes) == [(0, 0.08), (0.5, 0.58)]
+    (later,) = (x.to_json() for x in tubes if x.frames[0] == 3)
+    assert (later["start"], later["end"]) == (0.5, 0.58)
 
 
 def test_frames_behind_the_last_given_boxes_have_none():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.io import loadmat
 
 from keras_twostream.detection.linking import link
-from keras_twostream.detection.tracks import Track, Tube
+from keras_twostream.detection.tracks import Track
 from keras_twostream.errors import SpecError
 
 HERE, THERE = (0, 0, 9, 9), (50, 50, 59, 59)
@@ -144,10 +144,3 @@ def test_frames_of_a_track_are_whole_numbers_from_0():
         with pytest.raises(SpecError, match="whole numbers, counted from 0"):
             Track("run", frames, [HERE])
     assert Track("run", [2.0], [HERE]).frames.tolist() == [2]
-
-
-def test_a_tube_ends_after_its_last_frame():
-    boxes = np.tile([0.0, 0, 9, 9], (25, 1))
-    tube = Tube("run", np.arange(50, 75), boxes, 1.0, np.ones(25), rate=25.0)
-    assert tube.seconds == (2, 3)
-    assert (tube.to_json()["start"], tube.to_json()["end"]) == (2, 3)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import av
 import numpy as np
 import pytest
+from numbered_videos import write_video
 from PIL import Image
 
 from keras_twostream import flow, visual
@@ -55,6 +56,15 @@ def test_given_frames_come_at_the_rate_of_the_model():
     frames = np.zeros((3, 32, 40, 3), np.uint8)
     seconds = [second for second, _, _ in visual.footage(frames, spec)]
     assert seconds == pytest.approx([0, 0.1, 0.2])
+
+
+def test_frames_of_a_file_come_when_its_clock_says(tmp_path):
+    times = [0, 40, 80, 1000, 1040]
+    path = tmp_path / "uneven.mkv"
+    write_video(path, np.zeros((5, 32, 48, 3), np.uint8), times=times)
+    spec = ClipSpec(short_side=32, crop=(24, 24), frame_rate=None)
+    seconds = [second for second, _, _ in visual.footage(path, spec)]
+    assert seconds == pytest.approx([x / 1000 for x in times])
 
 
 def test_the_index_stands_before_the_frames(written):

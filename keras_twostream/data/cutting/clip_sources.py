@@ -183,9 +183,13 @@ class FileSource(Source):
 
     def keep(self, part: Part) -> None:
         """Cut clips from some seconds only, see `Source.keep`."""
-        if part.end is not None and self.rate is None:
-            self.rate = reading.probe(self._path).fps
-        super().keep(part)
+        if part.end is None or self.rate is not None:
+            super().keep(part)
+            return
+        seconds = reading.frame_seconds(self._path)
+        middles = (seconds[1:] + seconds[:-1]) / 2
+        first, end = np.searchsorted(middles, (part.start, part.end))
+        self._keep(part, int(first), int(end), seconds[-1])
 
 
 class ArraySource(Source):

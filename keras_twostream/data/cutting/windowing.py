@@ -51,6 +51,7 @@ class Windows:
         size: (height, width) of the video's own frames.
         frames: Frames on the timeline.
         truncated: Whether the file is shorter than its header states.
+        places: (N, 2) first frame of each window, and the one behind its last.
         spans: (N, 2) first and last second of each window.
 
     Raises:
@@ -76,7 +77,8 @@ class Windows:
         starts = _starts(room, self._hop(hop, length, room))
         self._placements = starts[:, None] + steps
         ends = np.minimum(starts + length, self.frames)
-        self.spans = np.stack([starts, ends], axis=-1) / self.rate
+        self.places = np.stack([starts, ends], axis=-1)
+        self.spans = self._seconds[self.places]
 
     def __len__(self) -> int:
         return len(self._placements)
@@ -159,7 +161,8 @@ class Windows:
         Returns:
             (T + 1,) seconds, ascending.
         """
-        seconds = np.append(self.steps(window) / self.rate, np.inf)
+        steps = np.append(self.steps(window), self.frames)
+        seconds = self._seconds[np.minimum(steps, self.frames)]
         return np.minimum(seconds, self.spans[window, 1])
 
     def steps(self, window: int) -> np.ndarray:
@@ -191,13 +194,15 @@ class Windows:
             refuse_part(source)
             info = reading.probe(source)
             self.rate = self._spec.frame_rate or info.fps
-            self.frames = reading.count_frames(source, self._spec.frame_rate)
+            self._seconds = reading.frame_seconds(source, self._spec.frame_rate)
+            self.frames = len(self._seconds) - 1
             self.truncated = info.truncated
             self.size = info.height, info.width
             return
         self._in_memory = ArraySource(source, self._spec)
         self.rate = self._spec.frame_rate or 25.0
         self.frames, self.truncated = self._in_memory.frames, False
+        self._seconds = np.arange(self.frames + 1) / self.rate
         height, width = np.shape(source)[1:3]
         self.size = height, width
 

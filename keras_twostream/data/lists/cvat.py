@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
+
 from keras_twostream.data.lists.items import Item, Listing, Request
 from keras_twostream.data.lists.rows import explained, xml_of
 from keras_twostream.data.video import reading
@@ -20,7 +22,7 @@ Interval = tuple[str, str, int, int]  # task, label, first frame, last frame
 def read_cvat(request: Request) -> Listing:
     """Read the intervals of every task in a CVAT export.
 
-    Frames become seconds at the rate of the video, which must exist.
+    Frames become seconds by the clock of the video, which must exist.
     """
     path, root = request.path, request.videos
     tree = xml_of(path)
@@ -31,11 +33,18 @@ def read_cvat(request: Request) -> Listing:
         items = []
         for task, label, first, last in intervals:
             video = _source(task, sources)
-            rate = reading.probe(root / video).fps
+            seconds = reading.frame_seconds(root / video)
+            start, end = (_second(seconds, x) for x in (first, last + 1))
             labels = (classes.index(label),)
-            item = Item(video, labels, None, first / rate, (last + 1) / rate)
-            items.append(item)
+            items.append(Item(video, labels, None, start, end))
     return Listing(items, classes, root)
+
+
+def _second(seconds: np.ndarray, frame: int) -> float:
+    """Return the second at which a frame begins, also behind the last one."""
+    count = len(seconds) - 1
+    behind = max(frame - count, 0)
+    return float(seconds[min(frame, count)] + behind * seconds[-1] / count)
 
 
 def _sources(tree: ElementTree.Element, path: Path) -> dict[str, str]:

@@ -169,6 +169,28 @@ def count_frames(path: str | os.PathLike, rate: float | None = None) -> int:
     return len(scan_video(path).timeline(rate))
 
 
+def frame_seconds(
+    path: str | os.PathLike, rate: float | None = None
+) -> np.ndarray:
+    """Return the seconds at which frames begin, and the end of the last.
+
+    Args:
+        path: A video file.
+        rate: Frames per second, None for the video's own frames, which need
+            not be evenly spaced.
+
+    Returns:
+        (count_frames(path, rate) + 1,) seconds, ascending.
+
+    Raises:
+        VideoError: If the file cannot be read.
+    """
+    if rate is not None:
+        return np.arange(count_frames(path, rate) + 1) / rate
+    scan = scan_video(path)
+    return np.append(scan.times, max(scan.duration, scan.times[-1]))
+
+
 def read_frames(
     path: str | os.PathLike,
     indices: Sequence[int] | np.ndarray | None = None,

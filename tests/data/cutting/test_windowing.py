@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from numbered_videos import numbered_frames, write_video
 
 from keras_twostream import data, flow
 from keras_twostream.data.cutting.kept_flow import Album
@@ -34,6 +35,18 @@ def test_windows_cover_the_video_without_a_gap(frames):
     assert starts[0] == 0 and ends[-1] == 4.0
     assert (starts[1:] <= ends[:-1]).all()
     assert np.allclose(ends - starts, SPEC.span() / 10)
+
+
+def test_windows_of_uneven_frames_are_timed_by_the_clock(tmp_path):
+    times = [0, 40, 80, 120, 160, 560, 600, 640]
+    path = write_video(tmp_path / "a.mkv", numbered_frames(8), times=times)
+    spec = SPEC.replace(clip_length=1, frame_rate=None)
+    windows = data.Windows(path, spec)
+    assert len(windows) > 1
+    starts = 1000 * windows.spans[:, 0]
+    assert np.isclose(starts[:, None], times, atol=0.5).any(axis=1).all()
+    assert windows.times(0)[0] == 0
+    assert windows.times(len(windows) - 1)[-1] == windows.spans[-1, 1] > 0.64
 
 
 def test_hop_is_in_seconds_and_never_exceeded(frames):

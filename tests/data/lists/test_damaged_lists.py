@@ -7,6 +7,7 @@ import random
 
 import pytest
 from damage import damaged, never_hangs
+from numbered_videos import numbered_frames, write_video
 
 from keras_twostream.data import read_annotations
 from keras_twostream.data.lists.annotations import FORMATS
@@ -439,6 +440,14 @@ def test_intervals_of_cvat_are_parts(tmp_path, video):
         (0.08, 0.16),
     ]
     assert annotations.labels == [0, 0, 1]
+
+
+def test_intervals_of_cvat_follow_the_video_s_clock(tmp_path):
+    times = [40 * number for number in range(6)] + [1000, 1040, 1080, 1120]
+    path = tmp_path / "numbered.mp4"
+    write_video(path, numbered_frames(10), times=times)
+    annotations = read_annotations(written(tmp_path, "cvat"), root=tmp_path)
+    assert annotations.paths == [f"{path}#t=0.12,1.12"]  # frames 3 to 8
 
 
 def test_intervals_of_cvat_are_in_their_own_video(tmp_path, video):

@@ -28,6 +28,7 @@ from keras_twostream.data import (
 from keras_twostream.data.video import limits
 from keras_twostream.data.video.opening import Film
 from keras_twostream.data.video.packets import Scan, scan_video
+from keras_twostream.data.video.reading import frame_seconds
 from keras_twostream.errors import SpecError, VideoError
 
 UNREADABLE = {
@@ -114,6 +115,10 @@ def test_variable_rate_follows_the_clock(tmp_path):
     assert shown[14:17] == [5, 6, 7]
     streamed = list(iter_frames(path, rate=25))
     assert numbers(np.stack(streamed)).tolist() == shown
+    own = frame_seconds(path)
+    np.testing.assert_allclose(own[:-1], np.array(times) / 1000)
+    assert own[-1] > 0.64
+    np.testing.assert_allclose(frame_seconds(path, 25), np.arange(19) / 25)
 
 
 @given(
