@@ -25,6 +25,9 @@ from keras_twostream.training._recipes import Recipe, load_recipe
 from keras_twostream.training._xla import faster_with_xla
 
 JIT = (True, False, "auto", "measure")
+# Of the area under the curve. Keras's 200 tell nothing apart where all scores
+# are close, as at first, or near zero, as with many classes.
+_THRESHOLDS = 20_001
 
 
 def compile(
@@ -170,7 +173,7 @@ def _loss(
 def _accuracy(multi_label: bool) -> keras.metrics.Metric:
     if multi_label:
         return keras.metrics.AUC(
-            multi_label=False, from_logits=True, name="auc"
+            _THRESHOLDS, multi_label=False, from_logits=True, name="auc"
         )
     return Accuracy(name="accuracy")
 

@@ -32,6 +32,18 @@ def test_fit_lowers_the_loss(build):
 
 
 @pytest.mark.agnostic
+@pytest.mark.parametrize("centre", [0.0, -6.0])
+def test_scores_that_are_close_are_told_apart_by_the_area(centre):
+    rng = np.random.default_rng(0)
+    truth = rng.random((40, 5)) < 0.3
+    logits = centre + 0.05 * (rng.normal(size=(40, 5)) + truth)
+    ahead = logits[truth][:, None] > logits[~truth]
+    area = _compile._accuracy(multi_label=True)
+    area.update_state(truth.astype("float32"), logits.astype("float32"))
+    assert abs(float(area.result()) - ahead.mean()) < 0.01
+
+
+@pytest.mark.agnostic
 def test_one_loss_per_stream(build):
     model = build(outputs="streams")
     training.compile(
