@@ -9,6 +9,7 @@ from keras_twostream import pretrained
 from keras_twostream.cli import _console
 from keras_twostream.cli._options import debug_option, json_option
 from keras_twostream.errors import (
+    SpecError,
     TwoStreamError,
     UnknownNameError,
     did_you_mean,
@@ -148,6 +149,12 @@ def lock(names: tuple[str, ...], allow_http: bool, as_json: bool) -> None:
     written, folder = {}, _catalogue.catalogue_folder()
     for name in names:
         row = pretrained.weight_spec(name)
+        if not (folder / name / _catalogue.ROW).is_file():
+            raise SpecError(
+                f"{name} has no {_catalogue.ROW} in {folder} to pin. Weights "
+                "that lie beside their config.json are pinned there, and a "
+                "plugin's in its own rows."
+            )
         spec = _maintenance.lock_row(row, allow_http=allow_http)
         written[name] = str(_rows.write_row(spec, folder))
     if as_json:

@@ -20,6 +20,7 @@ from keras_twostream.cli import _weights
 from keras_twostream.cli._weights import weights_command
 from keras_twostream.errors import (
     RegistrationError,
+    SpecError,
     UnknownNameError,
     WeightsError,
 )
@@ -280,6 +281,16 @@ def test_verify_names_rows_that_need_a_lock():
     assert "c3d.imagenet: fine; `weights lock` would pin revision" in (
         result.output
     )
+
+
+def test_a_weight_without_a_row_is_not_locked():
+    """A row would take the place of the config beside its tensors."""
+    name = "spatiotemporal_resnet.actors"
+    result = CliRunner().invoke(weights_command, ["lock", name])
+    assert isinstance(result.exception, SpecError)
+    assert "no weight.toml" in str(result.exception)
+    folder = _catalogue.catalogue_folder() / name
+    assert not (folder / _catalogue.ROW).exists()
 
 
 def test_verify_names_all_that_is_wrong():
