@@ -41,7 +41,9 @@ def journeys(folder: Path) -> dict[str, Callable[[int], object]]:
     spec = kts.clip_spec(model)
     return {
         "load": lambda turn: kts.load(SHIPPED),
-        "predict": lambda turn: kts.predict(videos.paths[turn], model),
+        "predict": lambda turn: kts.predict(
+            videos.paths[turn], model, engine="keras"
+        ),
         "a list to the first batch": lambda turn: next(
             iter(
                 kts.data.video_dataset(kts.data.read_annotations(path), spec, 4)
