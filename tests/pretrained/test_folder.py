@@ -310,7 +310,7 @@ def test_a_head_that_is_replaced_may_hold_anything(folder, tmp_path):
     assert kts.load(f"local:{copy}", num_classes=5).name == "tiny"
 
 
-@pytest.mark.parametrize("dtype", ["int8", "bool", "complex64"])
+@pytest.mark.parametrize("dtype", ["int8", "bool"])
 def test_weights_of_no_floating_type_are_refused(folder, tmp_path, dtype):
     def quantise(tensors):
         tensors["rgb_conv1.kernel"] = tensors["rgb_conv1.kernel"].astype(dtype)
