@@ -1,5 +1,6 @@
 """Sources of clips from frames and flow of other tools."""
 
+import contextlib
 import functools
 import os
 import re
@@ -20,6 +21,7 @@ from keras_twostream.errors import VideoError
 from keras_twostream.spec import ClipSpec
 
 BOUND = 20.0  # px; what nearly everybody passes, whatever the tool's default
+_TRIES = 3
 
 
 class LayoutSource(Source):
@@ -224,9 +226,19 @@ def _other(path: str | os.PathLike, stream: str) -> Path:
     return path.with_name(re.sub(last, stream, path.stem) + path.suffix)
 
 
+def _mapped(path: Path) -> np.ndarray:
+    """Return the array of an .npy file without reading it."""
+    # NumPy reads headers by `ast`, at which Python 3.11 may fail by chance
+    # while another thread does the same (python/cpython#106905).
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(SystemError):
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
 def _array(path: Path, channels: int) -> np.ndarray:
     with one_file(path):  # NumPy's parser of headers raises anything
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = _mapped(path)
     fits = array.ndim == 5 and array.shape[::4] == (1, channels)
     if not fits or not array.size:
         raise VideoError(

@@ -264,6 +264,22 @@ def test_every_damaged_array_is_read_or_refused(tmp_path):
     assert refused > 50
 
 
+def test_a_header_that_the_interpreter_fails_at_is_read_again(
+    tmp_path, monkeypatch
+):
+    path = write_layout("i3d_npy", tmp_path, FRAMES, FIELDS)
+    load, failures = np.load, [SystemError("AST constructor"), None] * 2
+
+    def by_chance(*arguments, **options):
+        if failures and (failure := failures.pop(0)):
+            raise failure
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(np, "load", by_chance)
+    assert open_source(path, SPEC).frames == len(FRAMES)
+    assert not failures
+
+
 def test_a_picture_that_claims_to_be_huge_is_not_decoded(tmp_path):
     content = bytearray(cv2.imencode(".png", np.zeros((4, 4), "u1"))[1])
     content[16:24] = b"\0\0\xff\xff" * 2
