@@ -155,7 +155,8 @@ def weight_spec(name: str) -> WeightSpec:
         UnknownNameError: If there is none, with the closest names.
         RegistrationError: If two weights have the name.
     """
-    specs, clashes = _all(), _from_plugins()[2]
+    offered, _, clashes = _from_plugins()
+    specs = _with_registered(offered)
     if name in clashes:
         raise RegistrationError(clashes[name])
     if name in specs:
@@ -258,7 +259,13 @@ def broken_plugins() -> str:
 
 
 def _all() -> dict[str, WeightSpec]:
-    return {**_built_in(), **_from_plugins()[0], **_registered}
+    return _with_registered(_from_plugins()[0])
+
+
+def _with_registered(
+    offered: Mapping[str, WeightSpec],
+) -> dict[str, WeightSpec]:
+    return {**_built_in(), **offered, **_registered}
 
 
 @functools.cache
@@ -283,7 +290,8 @@ def _from_plugins() -> tuple[dict[str, WeightSpec], list[str], dict[str, str]]:
             continue
         for row in rows:
             try:
-                _refuse_duplicate({**specs, **_built_in()}, row)
+                _refuse_duplicate(_built_in(), row)
+                _refuse_duplicate(specs, row)
             except RegistrationError as error:
                 clashes.setdefault(row.name, str(error))
             specs[row.name] = row
