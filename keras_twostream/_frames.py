@@ -39,6 +39,21 @@ def checked_frames(frames: Any, *, grey: bool = False) -> np.ndarray:
     return array
 
 
+def video_of(frames: Any) -> np.ndarray:
+    """Return a video in memory as (T, H, W, 3) uint8.
+
+    Raises:
+        SpecError: If it is not as `checked_frames` wants it, or has no frame.
+    """
+    array = checked_frames(frames)
+    if not len(array):
+        raise SpecError(
+            "A video in memory has one frame at least. Give at least one. "
+            f"Received: shape={array.shape}"
+        )
+    return as_bytes(array)
+
+
 def as_bytes(frames: np.ndarray) -> np.ndarray:
     """Return checked frames as uint8, rounded."""
     # np.rint would take bytes through float16, which is slow.

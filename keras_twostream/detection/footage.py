@@ -2,15 +2,13 @@
 
 import os
 from collections.abc import Container, Iterator
-from typing import Any
 
 import numpy as np
 
 from keras_twostream import data, flow
-from keras_twostream._frames import as_bytes, checked_frames
+from keras_twostream._frames import video_of
 from keras_twostream.data.video.reading import frame_seconds
 from keras_twostream.data.video.resizing import fit_size, resize
-from keras_twostream.errors import SpecError
 from keras_twostream.spec import ClipSpec
 
 Source = str | os.PathLike | np.ndarray
@@ -47,7 +45,7 @@ class Footage:
             whole = info.height, info.width
             self.seconds = frame_seconds(source)
         else:
-            self._source = as_bytes(_checked(source))
+            self._source = video_of(source)
             whole = self._source.shape[1:3]
         self.size = fit_size(whole, spec.short_side, spec.resize_to)
         self.whole = whole
@@ -107,13 +105,6 @@ class Footage:
         return flow.compute(pair, spec.flow_algorithm, **spec.flow_parameters)[
             0
         ]
-
-
-def _checked(source: Any) -> np.ndarray:
-    frames = checked_frames(source)
-    if not len(frames):
-        raise SpecError("A video in memory has one frame at least.")
-    return frames
 
 
 def _scaled(boxes: np.ndarray, scale: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_twostream._frames import as_bytes, checked_frames
+from keras_twostream._frames import video_of
 from keras_twostream.data import layouts
 from keras_twostream.data.cache import PackedSource
 from keras_twostream.data.cache.packed_file import is_packed
@@ -17,7 +17,7 @@ from keras_twostream.data.cutting.packed_footage import PackedFootage
 from keras_twostream.data.source import Part, Source
 from keras_twostream.data.video import opening, reading, resizing
 from keras_twostream.data.video.boundary import one_file
-from keras_twostream.errors import SpecError, check_number
+from keras_twostream.errors import check_number
 from keras_twostream.spec import ClipSpec
 
 Opener = Callable[[str], Source]  # `open_source` for a spec
@@ -204,13 +204,7 @@ class ArraySource(Source):
     """
 
     def __init__(self, frames: np.ndarray, spec: ClipSpec) -> None:
-        frames = checked_frames(frames)
-        if not len(frames):
-            raise SpecError(
-                "There is no frame. Give at least one. "
-                f"Received: shape={frames.shape}"
-            )
-        self._all, self._spec = as_bytes(frames), spec
+        self._all, self._spec = video_of(frames), spec
         self.frames, self.rate = len(frames), spec.frame_rate
 
     def read(self, indices: np.ndarray) -> np.ndarray:
