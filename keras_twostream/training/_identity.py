@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from keras_twostream.data.cache.packed_file import fingerprint
+from keras_twostream.data.source import Part
 from keras_twostream.errors import WeightsError
 from keras_twostream.spec import ClipSpec
 from keras_twostream.training._recipes import Recipe
 
 LENGTH = "epochs"  # a run may be made longer or shorter
+_UNKNOWN = ""
 # Fields of a recipe that may change within a run.
 _FREE = ("name", "source", "notes", "patience")
 
@@ -30,7 +33,8 @@ def identity(
     """Return everything that a run's numbers depend on, as JSON values by name.
 
     Videos are identified by their place below the folder of all, so that this
-    folder may move.
+    folder may move, and by the size and the ends of their files: a folder of
+    videos may have been given the name of another.
     """
     fields = dataclasses.asdict(recipe)
     facts = {
@@ -40,7 +44,11 @@ def identity(
         # These come last: another seed or share explains other videos.
         "training videos": _digest(items),
         "validation videos": _digest(validation),
+        "content of the training videos": _content(items),
+        "content of the validation videos": _content(validation),
     }
+    # What cannot be compared is left out, not told apart.
+    facts = {name: x for name, x in facts.items() if x != _UNKNOWN}
     return json.loads(json.dumps(facts, default=_plain))
 
 
@@ -80,7 +88,30 @@ def refuse_other(
 def _digest(items: Sequence[tuple[str, Any]]) -> str:
     labels = [np.asarray(label).tolist() for _, label in items]
     places = _places([path for path, _ in items])
-    rows = list(zip(places, labels, strict=True))
+    return _in_short(list(zip(places, labels, strict=True)))
+
+
+def _content(items: Sequence[tuple[str, Any]]) -> str:
+    """Return a digest of the files; `_UNKNOWN` if one is not on this disk."""
+    try:
+        return _in_short([_mark(path) for path, _ in items])
+    except OSError:  # an address, or a video that is left in a cache alone
+        return _UNKNOWN
+
+
+def _mark(path: str | os.PathLike) -> str:
+    """Return what tells a video, or a folder of frames, from another."""
+    place = Part.of(os.fspath(path)).path
+    place = os.path.abspath(os.path.expanduser(place))
+    if not os.path.isdir(place):
+        return fingerprint(place)
+    names = sorted(os.listdir(place))
+    files = (os.path.join(place, name) for name in names)
+    first = next(filter(os.path.isfile, files), None)
+    return f"{len(names)}-{first and fingerprint(first)}"
+
+
+def _in_short(rows: Sequence[Any]) -> str:
     digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
     return f"{len(rows)} videos, digest {digest[:16]}"
 

@@ -249,6 +249,45 @@ def test_a_run_goes_on_where_its_videos_have_moved(
     _train(build(), moved, tmp_path / "run")
 
 
+def test_a_run_does_not_go_on_where_its_folders_have_swapped_names(
+    build, items, video_folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_Run, "_fit", _save_at_once)
+    folder = tmp_path / "videos"
+    shutil.copytree(video_folder, folder)
+    items = [
+        (path.replace(str(video_folder), str(folder)), label)
+        for path, label in items
+    ]
+    _train(build(), items, tmp_path / "run")
+    (folder / "slides").rename(folder / "other")
+    (folder / "stands").rename(folder / "slides")
+    (folder / "other").rename(folder / "stands")
+    with pytest.raises(WeightsError, match="content of the training videos"):
+        _train(build(), items, tmp_path / "run")
+
+
+@pytest.mark.parametrize("kind", ["video", "frames"])
+def test_another_video_of_the_same_name_is_another_run(kind, tmp_path):
+    def mark(content):
+        place.write_bytes(content)
+        return identity([(path, 0)], (), RECIPE, ClipSpec())
+
+    path = tmp_path / "a"
+    place = path
+    if kind == "frames":
+        path.mkdir()
+        place = path / "0.jpg"
+    first = mark(b"one")
+    assert not difference(first, mark(b"one"))
+    name = difference(first, mark(b"two"))
+    assert name == "content of the training videos"
+    place.unlink()
+    if kind == "video":
+        gone = identity([(path, 0)], (), RECIPE, ClipSpec())
+        assert not difference(first, gone)
+
+
 class _Diverge(keras.callbacks.Callback):
     """A callback that makes weights of an epoch's begin no numbers."""
 
