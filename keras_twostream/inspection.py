@@ -4,7 +4,8 @@ The answers come from the config of the model's `StreamInput` layers, which
 survives `.keras` saving, cloning, nesting and deep copies.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import numbers
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import keras
@@ -137,14 +138,23 @@ def checked_classes(classes: Any) -> list[str]:
             "crane".
 
     Raises:
-        SpecError: If they are no list, or one is empty or holds control
-            characters.
+        SpecError: If they are no list, or one is no text, is empty or holds
+            control characters.
     """
-    if isinstance(classes, str) or not isinstance(classes, Iterable):
+    ordered = isinstance(classes, Iterable)
+    if not ordered or isinstance(classes, str | bytes | Mapping | Set):
         raise SpecError(
-            f"`classes` must be a list of names. Received: classes={classes!r}"
+            "`classes` must be a list of names, in the order of the outputs. "
+            f"Received: classes={classes!r}"
         )
-    names = [str(name) for name in classes]
+    names = list(classes)
+    for name in names:
+        if not isinstance(name, str | numbers.Integral):
+            raise SpecError(
+                "The name of a class is text, or a whole number. "
+                f"Received: {name!r}"
+            )
+    names = [str(name) for name in names]
     check_names(names)
     return names
 
@@ -221,11 +231,16 @@ def _output_of(model: keras.Model, head: str | None) -> str | None:
     if head is None:
         return names[0] if names else None
     for name in names:
-        if name == head or name.endswith(f"_{head}"):
+        if is_output_of(name, head):
             return name
     raise UnknownNameError(
         f"{model.name} has no head {head!r}.{did_you_mean(head, names)}"
     )
+
+
+def is_output_of(output: str | None, head: str) -> bool:
+    """Return whether a head, or its part of one stream, gives an output."""
+    return output in (head, *(f"{stream}_{head}" for stream in STREAMS))
 
 
 def _names_of(
@@ -233,7 +248,7 @@ def _names_of(
 ) -> Sequence[str]:
     """Return the class names of an output from the model's card."""
     for head, names in (facts.get("head_classes") or {}).items():
-        if output == head or (output or "").endswith(f"_{head}"):
+        if is_output_of(output, head):
             return names
     if output not in (first, *STREAMS, FUSED):
         return ()  # the card names the classes of the first data set

@@ -75,6 +75,24 @@ def test_each_data_set_has_heads_of_its_own():
     }
 
 
+def test_a_head_whose_name_ends_like_another_keeps_its_classes():
+    model = small_model(heads={"my_ucf": 4, "ucf": 2})
+    assert len(inspection.class_names(model, "ucf")) == 2
+    names = {"ucf": ["a", "b"], "my_ucf": ["c", "d", "e", "f"]}
+    inspection.update_card(model, head_classes=names)
+    for head, classes in names.items():
+        assert inspection.class_names(model, head) == classes
+
+
+@pytest.mark.parametrize(
+    "classes",
+    ["ab", b"ab", {"a", "b"}, {"a": 1, "b": 0}, ["a", None], [b"a", "b"]],
+)
+def test_classes_are_names_in_an_order(model, classes):
+    with pytest.raises(SpecError, match="list of names|text, or a whole"):
+        inspection.update_card(model, classes=classes)
+
+
 def test_transformations_are_a_head():
     model = kts.models.action_transformation(
         3,

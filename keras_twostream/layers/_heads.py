@@ -10,11 +10,12 @@ import keras
 from keras import ops
 
 from keras_twostream.errors import SpecError, check_choice
-from keras_twostream.spec import SCORE_FUSIONS
+from keras_twostream.spec import FUSED, SCORE_FUSIONS, STREAMS
 
 # Both weigh by concentration; the second takes the best of a video's clips.
 SCI = ("sci", "sci_max")
 OUTPUTS = ("fused", "streams", "steps")
+ACTIVATIONS = (None, "softmax", "sigmoid")
 _FAINT = 1e-7  # keeps a mean over uniform scores defined
 
 
@@ -86,7 +87,7 @@ class ScoreFusion(keras.layers.Layer):
         `(B, num_classes)`, float32.
 
     Raises:
-        SpecError: If the method has no such name.
+        SpecError: If the method has no such name, or batches differ in size.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class ScoreFusion(keras.layers.Layer):
         self.method = method
 
     def call(self, scores):
+        _check_batches(scores)
         weights = self.weights_
         if self.method != "logits":
             scores = [ops.softmax(score) for score in scores]
@@ -186,7 +188,8 @@ def classifier(
         outputs: "fused" for one score vector, "streams" for a dict with one
             per stream, "steps" for a dict with those of all steps per stream,
             `(B, T, num_classes)`, from features `(B, T, D)`.
-        activation: "softmax" for probabilities, None for logits.
+        activation: "softmax" for probabilities, "sigmoid" for those of
+            several classes at once, None for logits.
         name: Name of the head in the paper, such as "fc8".
         kernel_initializer: Initialiser of the heads; a Gaussian of 0.01 when
             None.
@@ -201,12 +204,12 @@ def classifier(
 
     Raises:
         SpecError: If `outputs` is not one of the three or there are no steps,
-            a number of classes is not positive, or a data set or the
-            activation has no fit name.
+            a number of classes is not positive, the activation is no choice,
+            or `heads` is no dict or has a name that an output cannot have.
     """
     check_choice("outputs", outputs, OUTPUTS)
+    check_choice("classifier_activation", activation, ACTIVATIONS)
     _check_heads(heads or {"classes": num_classes})
-    _check_activation(activation)
     score = head or partial(
         _scores,
         initializer=kernel_initializer
@@ -241,6 +244,11 @@ def _check_steps(outputs: str, scores: Mapping[str, Any]) -> None:
 
 
 def _check_heads(heads: Mapping[str, int]) -> None:
+    if not isinstance(heads, Mapping):
+        raise SpecError(
+            "`heads` takes a dict from data set to its number of classes. "
+            f"Received: heads={heads!r}"
+        )
     for name, classes in heads.items():
         whole = isinstance(classes, numbers.Integral)
         if not whole or isinstance(classes, bool) or classes < 1:
@@ -249,21 +257,24 @@ def _check_heads(heads: Mapping[str, int]) -> None:
                 f"Received: {name}={classes!r}"
             )
         # Layers are named after data sets; PyTorch allows no dots in names.
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", str(name)):
+        fits = isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_-]+", name)
+        # An output "rgb_x" is that of the head x on the stream rgb.
+        if not fits or name.partition("_")[0] in (*STREAMS, FUSED):
             raise SpecError(
-                "`heads` names data sets with letters, digits, - and _. "
+                "`heads` names data sets with letters, digits, - and _, and "
+                f"none begins with {', '.join(STREAMS)} or {FUSED}. "
                 f"Received: heads={dict(heads)}"
             )
 
 
-def _check_activation(activation: str | None) -> None:
-    try:
-        keras.activations.get(activation)
-    except ValueError as error:
+def _check_batches(scores: Sequence[Any]) -> None:
+    """Refuse clips of which one would be taken for all of another stream."""
+    known = {x.shape[0] for x in scores} - {None}
+    if len(known) > 1:
         raise SpecError(
-            "`classifier_activation` must be softmax or None. "
-            f"Received: classifier_activation={activation!r}"
-        ) from error
+            "Every stream needs the same number of clips. Received: "
+            f"{' and '.join(map(str, sorted(known)))} clips"
+        )
 
 
 def _log(probabilities):

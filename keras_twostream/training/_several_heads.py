@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_twostream.errors import SpecError
+from keras_twostream.inspection import is_output_of
 from keras_twostream.scoring.scorer import head_names
 from keras_twostream.training._compile import output_names
 
@@ -36,12 +37,11 @@ class HeadLabels:
         self._paths = [path for path, _ in items]
         rows = [_row(path, labels, heads) for path, labels in items]
         self._labels = np.array(rows, np.int32).reshape(-1, len(heads))
-        # An output is of the head that its name ends in.
         self._columns = {
             name: next(
                 column
                 for column, head in enumerate(heads)
-                if name == head or name.endswith(f"_{head}")
+                if is_output_of(name, head)
             )
             for name in output_names(model) or ()
         }

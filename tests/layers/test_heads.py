@@ -117,3 +117,39 @@ def test_a_video_scores_what_its_surest_clip_scores():
 def test_one_mean_over_all_crops_is_another_score():
     pooled = numpy(concentrated_mean(CROPS.reshape(6, 3), axis=0))
     np.testing.assert_allclose(pooled, [0.407, 0.364, 0.229], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["rgb", "flow_ucf", "fused", "a.b", 3])
+def test_a_head_has_a_name_that_no_stream_s_output_has(name):
+    with pytest.raises(SpecError, match="`heads` names data sets"):
+        classifier(
+            {"rgb": keras.Input((4,))},
+            2,
+            fusion="logits",
+            stream_weights=(1.0,),
+            heads={name: 2},
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"activation": "relu"}, "one of None, softmax, sigmoid.*'relu'"),
+        ({"activation": "linear"}, "one of None, softmax, sigmoid"),
+        ({"heads": ["ucf101"]}, "a dict from data set.*'ucf101'"),
+    ],
+)
+def test_scores_that_nobody_could_read_are_refused(options, message):
+    with pytest.raises(SpecError, match=message):
+        classifier(
+            {"rgb": keras.Input((4,))},
+            2,
+            fusion="logits",
+            stream_weights=(1.0,),
+            **options,
+        )
+
+
+def test_one_clip_of_a_stream_is_not_taken_for_every_clip():
+    with pytest.raises(SpecError, match="same number of clips.*1 and 2"):
+        ScoreFusion([1, 1])([A, np.concatenate([B, B])])

@@ -48,6 +48,16 @@ def test_each_output_gets_the_labels_of_its_head(build, items, outputs):
     }
 
 
+@pytest.mark.parametrize("outputs", ["fused", "streams"])
+def test_a_head_whose_name_ends_like_another_has_its_labels(build, outputs):
+    model = build(heads={"ucf": 2, "my_ucf": 3}, outputs=outputs)
+    labels = HeadLabels([("a.mp4", {"ucf": 1, "my_ucf": 2})], model)
+    numbers = tf.data.Dataset.from_tensors((0, [0]))
+    ((_, result),) = labels.targets(numbers)
+    for name, label in result.items():
+        assert label.numpy().tolist() == [2 if "my_ucf" in name else 1]
+
+
 def test_a_head_without_labels_does_not_move(build, items, tmp_path):
     model = build(heads=HEADS)
     names = [x.name for x in model.layers if x.name.endswith("_number")]
