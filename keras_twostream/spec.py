@@ -7,7 +7,7 @@ caches, in-graph flow, prediction) asks it which frames to take. No Keras here.
 
 import dataclasses
 import numbers
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -132,6 +132,11 @@ class ClipSpec:
                 object.__setattr__(self, name, size)
         weights = self.stream_weights or (1.0,) * len(self.streams)
         object.__setattr__(self, "stream_weights", weights)
+        if not isinstance(self.flow_parameters, Mapping):
+            raise SpecError(
+                "`flow_parameters` must be a dict. "
+                f"Received: flow_parameters={self.flow_parameters!r}"
+            )
         object.__setattr__(self, "flow_parameters", dict(self.flow_parameters))
         _check(self)
 
@@ -341,7 +346,8 @@ _COUNTS = (
 
 def _sequence(name: str, value: Any) -> tuple:
     """Return a tuple of the values, which JSON has as a list."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    unordered = isinstance(value, str | Mapping | Set)
+    if unordered or not isinstance(value, Iterable):
         raise SpecError(
             f"`{name}` must be a tuple or list: ('rgb',), not 'rgb', and "
             f"(224, 224), not 224. Received: {name}={value!r}"

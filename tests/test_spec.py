@@ -135,6 +135,9 @@ def test_another_flow_drops_the_parameters_of_the_old_one():
         ({"stream_weights": (0, 0)}, "sum of stream_weights"),
         ({"stream_weights": (-1, 2)}, "must be 0 or more"),
         ({"flow_bound": float("inf")}, "greater than 0.*flow_bound=inf"),
+        ({"streams": {"rgb", "flow"}}, "must be a tuple or list"),
+        ({"stream_weights": {"rgb": 1, "flow": 2}}, "must be a tuple or list"),
+        ({"flow_parameters": 3}, "must be a dict.*=3"),
     ],
 )
 def test_a_wrong_field_says_the_rule_and_the_value(changes, message):

@@ -195,6 +195,11 @@ def _check_same_architecture(name: Any, spec: WeightSpec) -> None:
 
 
 def _tagged(name: str | WeightSpec, tag: str) -> str:
+    if not isinstance(tag, str):
+        raise WeightsError(
+            "`weights` is the tag of a weight, a WeightSpec, or None for "
+            f"random weights. Received: weights={tag!r}"
+        )
     if isinstance(name, WeightSpec) or "." in name or ":" in name:
         raise WeightsError(
             "A tag in `weights` goes with the name of an architecture. "

@@ -116,6 +116,12 @@ def test_unknown_names_get_the_nearest(name, text):
         kts.load(name)
 
 
+@pytest.mark.parametrize("weights", [3, False, ["imagenet"]])
+def test_a_tag_is_text(weights):
+    with pytest.raises(WeightsError, match="`weights` is the tag of a weight"):
+        kts.load("spatiotemporal_resnet", weights)
+
+
 def test_a_row_survives_toml(tmp_path):
     for spec in ROWS:
         if spec.folder:
