@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import av
 import numpy as np
+from av.sidedata.sidedata import Type
 from av.video.reformatter import VideoReformatter
 
 _STRANGEST = 8  # a more extreme aspect is a mistake in the header
@@ -34,6 +35,17 @@ class Orientation(NamedTuple):
 
 
 _UPRIGHT = Orientation()
+
+
+def _nameless(kind: type[Type], value: object) -> Type:
+    """Return a member for side data that PyAV has no name for, as EXIF."""
+    member: Any = object.__new__(kind)
+    member._name_, member._value_ = f"UNNAMED_{value}", value
+    return member
+
+
+# Otherwise PyAV gives no side data at all of frames that have some such.
+Type._missing_ = classmethod(_nameless)  # type: ignore[method-assign,assignment]
 
 
 def orientation(frame: av.VideoFrame) -> Orientation:

@@ -1,12 +1,13 @@
 """Frames as a player shows them: turned, mirrored, with square pixels."""
 
+import io
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 from numbered_videos import block_numbers, blocks, numbered_frames, write_video
-from PIL import Image
+from PIL import Image, ImageOps
 
 from keras_twostream.data import count_frames, iter_frames, probe, read_frames
 from keras_twostream.data.video.pictures import shown_size
@@ -74,6 +75,34 @@ def test_mirrored_files_equal_the_plain_one_mirrored(faults):
     np.testing.assert_array_equal(across, plain[:, :, ::-1])
     down = read_frames(faults / "vflip.mp4")
     np.testing.assert_array_equal(down, plain[:, ::-1])
+
+
+@pytest.mark.parametrize("turn", [1, 2, 3, 6, 8])
+def test_cameras_write_the_orientation_into_each_picture(tmp_path, turn):
+    path = tmp_path / "camera.mjpeg"
+    image = np.zeros((48, 64, 3), np.uint8)
+    image[:24, :32] = 200
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    picture = io.BytesIO()
+    Image.fromarray(image).save(picture, "JPEG", exif=exif)
+    path.write_bytes(2 * picture.getvalue())
+    shown = ImageOps.exif_transpose(Image.open(picture)).convert("RGB")
+    frames = read_frames(path)
+    assert frames.shape == (2, *np.asarray(shown).shape)
+    assert np.abs(frames[0].astype(int) - np.asarray(shown)).max() < 10
+
+
+@pytest.mark.parametrize("left", [16, 6])
+def test_edges_that_a_header_cuts_are_not_shown(tmp_path, left):
+    frames = np.full((3, 48, 64, 3), 60, np.uint8)
+    frames[:, :, :left] = 220
+    cut = {"x264-params": f"crop-rect={left},0,4,0"}
+    path = write_video(tmp_path / "cut.mkv", frames, qp="1", **cut)
+    read = read_frames(path)
+    assert read.shape == (3, 48, 64 - left - 4, 3)
+    assert probe(path).width == 64 - left - 4
+    assert np.abs(read.astype(int) - 60).max() < 8
 
 
 def write_squeezed(path, aspect):
