@@ -32,6 +32,7 @@ yuv4mpegpipe aac ac3 aiff au flac mp3 w64 wav
 """.split()
 _TRANSPORT = (".ts", ".mts", ".m2ts")
 _NOT_FRAMES = Disposition.attached_pic | Disposition.timed_thumbnails
+_STILL_CODECS = ("bmp", "gif", "mjpeg", "png", "tiff", "webp")
 _PROGRESSIVE = (0, 1)  # FFmpeg's AVFieldOrder: unknown, progressive
 # Their headers state a length, or as FFmpeg writes them the time on the file's
 # clock when it ends. Only where the clock starts at 0 are these the same.
@@ -224,6 +225,8 @@ def _film(
     context = stream.codec_context
     context.options = {"max_pixels": str(limits.limit(limits.PIXELS))}
     context.thread_count, context.thread_type = threads, "AUTO"
+    # Without it the left edge that a header cuts is rounded, and stays.
+    context.flags |= Flags.unaligned
     film = Film(path, container, stream)
     _check_size(film)
     return film
@@ -283,7 +286,10 @@ def _pictures_of(container) -> list:
 
 
 def best_stream(container: Any, path: str) -> av.VideoStream:
-    """Return the video stream that FFmpeg would show.
+    """Return the video stream that FFmpeg would show: the largest, by default.
+
+    A stream of one picture is a cover, whatever its header says, and so may be
+    one of pictures that are not counted.
 
     Args:
         container: The open file or address.
@@ -309,10 +315,17 @@ def best_stream(container: Any, path: str) -> av.VideoStream:
             "FFmpeg. Convert it: ffmpeg -i IN -c:v libx264 OUT.mp4, where a "
             "program that plays it is installed."
         )
-    # A stream of a single frame is a cover too, whatever its header says.
-    moving = [s for s in known if s.frames != 1] or known
-    best = container.streams.best("video")
-    return best if best in moving else moving[0]
+    return max(known, key=_rank)
+
+
+def _rank(stream: Any) -> tuple[bool, bool, int]:
+    context = stream.codec_context
+    still = context.codec.canonical_name in _STILL_CODECS
+    # An AVI header also counts frames that repeat the one before.
+    stored = min(stream.frames, len(stream.index_entries) or stream.frames)
+    cover = stored == 1 or (still and not stored)
+    default = bool(stream.disposition & Disposition.default)
+    return not cover, default, (context.height or 0) * (context.width or 0)
 
 
 def _codec_tag(path: str) -> str:

@@ -70,16 +70,19 @@ def test_a_file_of_sound_alone_is_refused(tmp_path):
         probe(path)
 
 
-def write_two(path, attached):
-    """A small picture first, then the video."""
+def write_two(path, attached=False, size=(24, 32), count=1, codec="mjpeg"):
+    """A few small pictures first, then the video."""
     with av.open(str(path), "w") as container:
-        small = container.add_stream("mjpeg", rate=25)
-        small.width, small.height, small.pix_fmt = 32, 24, "yuvj420p"
+        small = container.add_stream(codec, rate=25)
+        small.height, small.width = size
+        small.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         if attached:
             small.disposition = av.stream.Disposition.attached_pic
         stream = container.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 80, 48, "yuv420p"
-        container.mux(small.encode(av.VideoFrame(32, 24, "yuvj420p")))
+        for _ in range(count):
+            picture = av.VideoFrame(*size[::-1], small.pix_fmt)
+            container.mux(small.encode(picture))
         container.mux(small.encode())
         for image in blocks(range(9)):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
@@ -96,6 +99,21 @@ def test_the_best_stream_is_read_and_no_thumbnail(attached, tmp_path):
     assert block_numbers(read_frames(path)) == list(range(9))
     with opening.open_video(str(path)) as film:
         assert film.first is attached  # thumbnails are not counted
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "avi", "ts"])
+@pytest.mark.parametrize(
+    "small",
+    [
+        {"codec": "libx264", "count": 9},
+        {"codec": "mjpeg", "count": 9},
+        {"codec": "mjpeg", "size": (192, 320)},
+    ],
+)
+def test_the_largest_stream_that_moves_is_read(small, suffix, tmp_path):
+    path = tmp_path / f"two.{suffix}"
+    write_two(path, **small)
+    assert block_numbers(read_frames(path)) == list(range(9))
 
 
 def test_an_unknown_codec_is_named(tmp_path):
