@@ -70,11 +70,12 @@ def frame_times(
         rate: Frames per second as the file states it; 25 when None.
     """
     interval = _interval(packets, tick, rate)
-    moments, joins = _continuous(packets, tick, interval)
+    order = np.asarray(shown, int)
+    moments, joins = _continuous(packets, order, tick, interval)
     if moments is None:
         return Times(np.arange(len(shown)) * interval)
     # Sorted: the frames are in their order, their stamps may not be.
-    moments = _spread(np.sort(moments[np.asarray(shown, int)]), interval)
+    moments = _spread(np.sort(moments[order]), interval)
     steps = np.diff(moments)
     usual = float(np.median(steps)) if len(steps) else interval
     holes = steps > max(HOLE_SECONDS, HOLE_FRAMES * usual)
@@ -102,9 +103,13 @@ def _interval(packets, tick: float, rate: float | None) -> float:
 
 
 def _continuous(
-    packets: Sequence[Packet], tick: float, interval: float
+    packets: Sequence[Packet], order: np.ndarray, tick: float, interval: float
 ) -> tuple[np.ndarray | None, int]:
-    """Return each packet's seconds on one clock, and the number of joins."""
+    """Return each packet's seconds on one clock, and the number of joins.
+
+    Stamps of showing that run backwards in the order of frames were made up
+    by the demuxer, and those of decoding are taken instead.
+    """
     shown = _seconds([packet.pts for packet in packets], tick)
     decoded = _seconds([packet.dts for packet in packets], tick)
     if np.isnan(decoded).all():
@@ -122,7 +127,10 @@ def _continuous(
     last = np.searchsorted(known, np.arange(len(packets)), side="right") - 1
     shifts = np.concatenate([[0.0], added])[np.maximum(last, 0)]
     moments = np.where(np.isnan(shown), decoded, shown) + shifts
-    return _filled(moments), int(back.sum())
+    runs_back = (np.diff(moments[order]) < 0).any()
+    if runs_back and not np.isnan(decoded).any():
+        moments = decoded + shifts
+    return _filled(moments, interval), int(back.sum())
 
 
 def _steps_back(decoded, shown, keys, interval: float) -> np.ndarray:
@@ -141,10 +149,16 @@ def _seconds(stamps: list[int | None], tick: float) -> np.ndarray:
     return np.array([np.nan if s is None else s for s in stamps], float) * tick
 
 
-def _filled(moments: np.ndarray) -> np.ndarray:
-    """Return the moments, with unknown ones interpolated."""
+def _filled(moments: np.ndarray, interval: float) -> np.ndarray:
+    """Return the moments, with unknown ones interpolated.
+
+    Those before the first and after the last known one are an interval apart.
+    """
     known = np.flatnonzero(~np.isnan(moments))
-    return np.interp(np.arange(len(moments)), known, moments[known])
+    places = np.arange(len(moments))
+    outside = np.minimum(places - known[0], 0)
+    outside += np.maximum(places - known[-1], 0)
+    return np.interp(places, known, moments[known]) + outside * interval
 
 
 def _spread(moments: np.ndarray, interval: float) -> np.ndarray:

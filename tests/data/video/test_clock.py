@@ -56,6 +56,19 @@ def test_missing_stamps_lie_between_their_neighbours():
     np.testing.assert_allclose(times.seconds, [0, 0.04, 0.08, 0.12])
 
 
+def test_unknown_stamps_at_the_ends_are_an_interval_apart():
+    times = seconds(packets([None, None, 80, 120, None]))
+    np.testing.assert_allclose(times.seconds, [0, 0.04, 0.08, 0.12, 0.16])
+
+
+def test_stamps_of_decoding_serve_where_those_of_showing_are_made_up():
+    # An AVI file whose tick is shorter than a frame: the demuxer takes the
+    # next frame's stamp, and after the last frame the next tick.
+    listed = packets([40, 80, 120, 121], dts=[0, 40, 80, 120], duration=1)
+    times = seconds(listed, shown=[0, 2, 1, 3])
+    np.testing.assert_allclose(times.seconds, [0, 0.04, 0.08, 0.12])
+
+
 def test_equal_stamps_are_spread_to_the_next():
     times = seconds(packets([0, 0, 80, 80, 160]))
     np.testing.assert_allclose(times.seconds, [0, 0.04, 0.08, 0.12, 0.16])
