@@ -3,14 +3,18 @@
     KERAS_BACKEND=tensorflow python benchmarks/networks.py [--repeat 5]
     KERAS_BACKEND=tensorflow python benchmarks/networks.py --memory
 
-PyTorch is tried eager, with channels last, and compiled, and ours without and
-with XLA; the fastest way of each goes on, for each network and for forward
-and training apart. Then both take turns, so that other work on the machine
-slows both. The medians of wall and of processor time are given; the ratio is
-of the latter, which other work changes least. Ours includes the normalisation
-of its input. `--memory` prints peaks instead of times: each network runs alone
-in a process of its own, eager or as a graph, and what the libraries took
-before it was built is taken off.
+PyTorch is tried eager, with channels last and compiled; ours as a graph, with
+XLA and, forward, folded, which is how `predict` and `evaluate` score. The
+fastest way of each goes on, for each network and for forward and training
+apart. A third one beside is compiled PyTorch with frozen weights, into which
+it folds normalisation, an experimental setting for forward passes. All take
+turns, so that other work on the machine slows both, each after a pause in
+which the other's threads stop waiting for work, and a run that is not counted.
+The medians of wall and of processor time are given; the ratio is of the
+latter, which other work changes least. Ours includes the normalisation of its
+input. `--memory` prints peaks instead of times: each network runs alone in a
+process of its own, eager or as a graph, and what the libraries took before it
+was built is taken off.
 
 The networks in PyTorch are timm's (ResNet-50, VGG-16, Inception v3),
 torchvision's (R(2+1)D-18), those that the tests compare with (`tests/peers`:
@@ -51,8 +55,9 @@ from reference import declare_operators
 
 CLASSES = 101
 MODES = ("eager", "channels_last", "compiled")
-JIT = {"graph": False, "xla": True}
+WAYS = ("graph", "xla", "folded")
 WORKS = ("forward", "training step")
+PAUSE = 0.1  # seconds, in which a runtime's threads fall asleep
 SIDES = ("ours", "PyTorch")
 
 # === Networks in PyTorch ===
@@ -269,9 +274,9 @@ def _print_times(given: argparse.Namespace) -> None:
     backend = keras.backend.backend()
     print(
         f"| network | | batch | {backend}: s | processor s | as | "
-        "PyTorch: s | processor s | as | ratio |"
+        "PyTorch: s | processor s | as | ratio | frozen: s | ratio |"
     )
-    print("|---" * 10 + "|", flush=True)
+    print("|---" * 12 + "|", flush=True)
     for title, work in itertools.product(given.only, given.works):
         print(_row(title, work, given), flush=True)
 
@@ -280,16 +285,20 @@ def _row(title: str, work: str, given: argparse.Namespace) -> str:
     build, theirs, batch, size, flow = NETWORKS[title]
     clips, number = _clips(batch, size, flow), WORKS.index(work)
     gc.collect()  # of the row before, gigabytes
-    one, run = _fastest(
-        lambda mode: _ours(build(), clips, mode), given.ours, number
-    )
+    ways = [way for way in given.ours if not (number and way == "folded")]
+    one, run = _fastest(lambda way: _ours(build(), clips, way), ways, number)
     other, peer = _fastest(
         lambda mode: _theirs(theirs(), clips, mode), given.modes, number
     )
-    (a, c), (b, d) = _take_turns(run, peer, given.repeat)
+    runs = [run, peer]
+    if number == 0:
+        runs.append(_theirs(theirs(), clips, "frozen")[number])
+    (a, c), (b, d), *frozen = _take_turns(runs, given.repeat)
+    cells = [f"{frozen[0][0]:.2f}", f"{frozen[0][1] / c:.2f}"] if frozen else []
     return (
         f"| {title} | {work} | {batch} | {a:.2f} | {c:.2f} | {one} "
-        f"| {b:.2f} | {d:.2f} | {other} | {d / c:.2f} |"
+        f"| {b:.2f} | {d:.2f} | {other} | {d / c:.2f} | "
+        f"{' | '.join(cells or '--')} |"
     )
 
 
@@ -304,8 +313,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--modes", nargs="+", default=MODES, choices=MODES)
     # Without XLA, JAX does not compile at all.
-    ways = list(JIT) if keras.backend.backend() == "tensorflow" else ["xla"]
-    parser.add_argument("--ours", nargs="+", default=ways, choices=JIT)
+    ways = WAYS if keras.backend.backend() == "tensorflow" else WAYS[1:]
+    parser.add_argument("--ours", nargs="+", default=ways, choices=WAYS)
     parser.add_argument("--works", nargs="+", default=WORKS, choices=WORKS)
     return parser.parse_args()
 
@@ -322,11 +331,13 @@ def _clips(batch: int, size, flow: int) -> dict[str, np.ndarray]:
 
 def _ours(model: keras.Model, clips, mode: str):
     """Functions that do one forward pass and one training step."""
+    if mode == "folded":
+        model = kts.deploy.folded(model)
     labels = np.zeros(len(clips["rgb"]), "int32")
     model.compile(
         keras.optimizers.SGD(1e-3, momentum=0.9),
         kts.training.CrossEntropy(),
-        jit_compile=JIT[mode],
+        jit_compile=mode == "xla" or keras.backend.backend() == "jax",
     )
     return (
         lambda: model.predict_on_batch(clips),
@@ -342,7 +353,10 @@ def _theirs(net: nn.Module, clips, mode: str):
     if mode == "channels_last":
         _keep_channels_last(net)
         inputs = [x.to(memory_format=torch.channels_last_3d) for x in inputs]
-    run = torch.compile(net) if mode == "compiled" else net
+    run = net
+    if mode in ("compiled", "frozen"):
+        options = {"freezing": mode == "frozen"}
+        run = torch.compile(net, options=options)
     labels = torch.zeros(len(inputs[0]), dtype=torch.long)
     optimizer = torch.optim.SGD(net.parameters(), 1e-3, momentum=0.9)
 
@@ -388,8 +402,10 @@ def _fastest(
 
 def _seconds(work: Callable) -> tuple[float, float]:
     """By the clock and of the processors."""
-    began = time.perf_counter(), time.process_time()
+    time.sleep(PAUSE)
     try:
+        work()
+        began = time.perf_counter(), time.process_time()
         work()
     except Exception as error:  # a compiler that is not there raises anything
         print(f"left out: {type(error).__name__}", file=sys.stderr)
@@ -397,10 +413,11 @@ def _seconds(work: Callable) -> tuple[float, float]:
     return time.perf_counter() - began[0], time.process_time() - began[1]
 
 
-def _take_turns(one: Callable, other: Callable, times: int) -> np.ndarray:
-    """Medians, (2, 2): ours and theirs, clock and processors."""
-    one(), other()
-    rounds = [(_seconds(one), _seconds(other)) for _ in range(times)]
+def _take_turns(runs: list[Callable], times: int) -> np.ndarray:
+    """Medians, (len(runs), 2): by the clock and of the processors."""
+    for run in runs:
+        run()
+    rounds = [[_seconds(run) for run in runs] for _ in range(times)]
     return np.median(rounds, axis=0)
 
 
