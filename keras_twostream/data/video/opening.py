@@ -147,6 +147,15 @@ class Film:
             return False
         return True
 
+    def index_holds(self, packets: list[Packet]) -> bool:
+        """Return whether seeking counts the frames that reading finds.
+
+        The index of a damaged AVI file also names frames that are lost, by
+        which all behind them have another number.
+        """
+        entries = len(self._stream.index_entries)
+        return self.format != "avi" or entries == len(packets)
+
     def _demuxed(self) -> Iterator[av.Packet]:
         packets = self._container.demux(self._stream)
         while True:

@@ -165,7 +165,7 @@ def _listed(film, packets: list[Packet], whole: bool) -> Scan:
         scan,
         stamps=[stamps[number] for number in shown],
         listed=True,
-        seekable=True,
+        seekable=film.index_holds(packets),
         plain=film.first and not scan.holes,
     )
 
@@ -193,10 +193,11 @@ def _counted(film, packets: list[Packet], whole: bool) -> Scan:
     scan = _scan(film, packets, shown, whole)
     ascending = _ascending(stamps)
     edited = not all(packet.shown for packet in packets)
+    seeks = film.format in _SEEKING and film.index_holds(packets)
     return dataclasses.replace(
         scan,
         stamps=ascending,
-        seekable=bool(ascending) and not edited and film.format in _SEEKING,
+        seekable=bool(ascending) and not edited and seeks,
         damaged=film.damaged,
         plain=(
             film.first

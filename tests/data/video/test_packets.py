@@ -1,6 +1,7 @@
 """Files whose packets list their frames, and files that are counted."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ from numbered_videos import block_numbers, blocks, copy_packets, write_video
 from keras_twostream.data import count_frames, iter_frames, probe, read_frames
 from keras_twostream.data.video import packets, reading
 from keras_twostream.data.video.packets import scan_video
+
+
+PIXELS = {"mjpeg": "yuvj420p", "mpeg4": "yuv420p"}
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +65,19 @@ def test_a_listing_that_a_decoder_contradicts_is_given_up(
     assert block_numbers(list(iter_frames(path))) == list(range(24))
     assert not scan_video(path).listed
     check(path, list(range(24)))
+
+
+@pytest.mark.parametrize("codec", ["mjpeg", "mpeg4"])
+def test_a_frame_lost_from_an_avi_file_shifts_no_other(tmp_path, codec):
+    path = tmp_path / "lost.avi"
+    write_video(path, blocks(range(30)), codec=codec, g="5", pix_fmt=PIXELS[codec])
+    content = bytearray(path.read_bytes())
+    chunks = [found.start() for found in re.finditer(b"00dc", content)]
+    content[chunks[14] : chunks[15]] = bytes(chunks[15] - chunks[14])
+    path.write_bytes(content)
+    frames = read_frames(path)
+    assert len(frames) == 29
+    check(path, block_numbers(frames))
 
 
 def test_recordings_that_are_joined_last_as_long_as_both(tmp_path):
