@@ -162,12 +162,19 @@ def _filled(moments: np.ndarray, interval: float) -> np.ndarray:
 
 
 def _spread(moments: np.ndarray, interval: float) -> np.ndarray:
-    """Return ascending moments, with equal ones spread towards the next."""
+    """Return ascending moments, with equal ones spread towards the next.
+
+    All are even where that moves none by more than a frame and a half:
+    demuxers give one frame its neighbour's stamp, and leave its own out.
+    """
     values, place, counts = np.unique(
         moments, return_inverse=True, return_counts=True
     )
     if len(values) == len(moments):
         return moments
+    even = moments[0] + np.arange(len(moments)) * interval
+    if np.abs(moments - even).max() <= 1.5 * interval:
+        return even
     after = np.append(values[1:], values[-1] + counts[-1] * interval)
     first = np.cumsum(counts) - counts
     within = (np.arange(len(moments)) - first[place]) / counts[place]

@@ -76,6 +76,12 @@ def test_equal_stamps_are_spread_to_the_next():
     np.testing.assert_allclose(ends.seconds, [0, 0.04, 0.08])
 
 
+def test_a_frame_with_its_neighbours_stamp_is_in_its_own_place():
+    # As in joined program streams: 120 is missing, and 40 is there twice.
+    times = seconds(packets([0, 40, 40, 80, 160, 200, 240]))
+    np.testing.assert_allclose(times.seconds, np.arange(7) * 0.04)
+
+
 def test_time_goes_on_where_a_recording_is_joined():
     # Both are 0 80 40 120 in the file: the third frame is shown second.
     pts, dts = [0, 80, 40, 120], [-40, 0, 40, 80]
