@@ -108,7 +108,7 @@ def _continuous(
     """Return each packet's seconds on one clock, and the number of joins.
 
     Stamps of showing that run backwards in the order of frames were made up
-    by the demuxer, and those of decoding are taken instead.
+    by the demuxer, and those of decoding are taken if they are more even.
     """
     shown = _seconds([packet.pts for packet in packets], tick)
     decoded = _seconds([packet.dts for packet in packets], tick)
@@ -129,8 +129,13 @@ def _continuous(
     moments = np.where(np.isnan(shown), decoded, shown) + shifts
     runs_back = (np.diff(moments[order]) < 0).any()
     if runs_back and not np.isnan(decoded).any():
-        moments = decoded + shifts
+        choice = (moments, decoded + shifts)
+        moments = min(choice, key=lambda times: _unevenness(times[order]))
     return _filled(moments, interval), int(back.sum())
+
+
+def _unevenness(moments: np.ndarray) -> float:
+    return float(np.std(np.diff(np.sort(moments))))
 
 
 def _steps_back(decoded, shown, keys, interval: float) -> np.ndarray:

@@ -69,6 +69,13 @@ def test_stamps_of_decoding_serve_where_those_of_showing_are_made_up():
     np.testing.assert_allclose(times.seconds, [0, 0.04, 0.08, 0.12])
 
 
+def test_stamps_of_showing_serve_where_those_of_decoding_begin_with_a_leap():
+    # An AVI file of an encoder that holds frames back at the start.
+    listed = packets([120, 200, 160, 240], dts=[0, 120, 160, 200])
+    times = seconds(listed, shown=[0, 1, 2, 3])
+    np.testing.assert_allclose(times.seconds, [0, 0.04, 0.08, 0.12])
+
+
 def test_equal_stamps_are_spread_to_the_next():
     times = seconds(packets([0, 0, 80, 80, 160]))
     np.testing.assert_allclose(times.seconds, [0, 0.04, 0.08, 0.12, 0.16])
