@@ -11,7 +11,6 @@ from keras_twostream.data import count_frames, iter_frames, probe, read_frames
 from keras_twostream.data.video import packets, reading
 from keras_twostream.data.video.packets import scan_video
 
-
 PIXELS = {"mjpeg": "yuvj420p", "mpeg4": "yuv420p"}
 
 
@@ -70,7 +69,9 @@ def test_a_listing_that_a_decoder_contradicts_is_given_up(
 @pytest.mark.parametrize("codec", ["mjpeg", "mpeg4"])
 def test_a_frame_lost_from_an_avi_file_shifts_no_other(tmp_path, codec):
     path = tmp_path / "lost.avi"
-    write_video(path, blocks(range(30)), codec=codec, g="5", pix_fmt=PIXELS[codec])
+    write_video(
+        path, blocks(range(30)), codec=codec, g="5", pix_fmt=PIXELS[codec]
+    )
     content = bytearray(path.read_bytes())
     chunks = [found.start() for found in re.finditer(b"00dc", content)]
     content[chunks[14] : chunks[15]] = bytes(chunks[15] - chunks[14])
