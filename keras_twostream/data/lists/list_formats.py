@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from keras_twostream._schema import Rule, check
+from keras_twostream.data.lists.files import is_video
 from keras_twostream.data.lists.items import Item, Listing, Request
-from keras_twostream.data.lists.labels import known
+from keras_twostream.data.lists.labels import MOST_CLASSES, known
 from keras_twostream.data.lists.rows import (
     explained,
     header_of,
@@ -55,6 +56,8 @@ _POSITIVE = re.compile(r"[\d.:,]*[1-9][\d.:,]*\s*[a-z]*", re.I)
 _TWO_NUMBERS = re.compile(r"[\[(]*\d[\d.]*\s*[-,;: ]\s*\d[\d.]*[\])]*")
 _VIDEO_LINE = re.compile(r"(?P<path>.*\S\.\w+)(?P<labels>([\s,]+-?\d+)*)\s*$")
 _FRAMES_LINE = re.compile(r"(?P<path>.*?\S)(?P<numbers>\s+\d+(\s+-?\d+)+)\s*$")
+_NUMBER = re.compile(r"-?\d+")
+_FRACTION = re.compile(r"[-+]?\d+\.\d+")  # as spreadsheets write numbers
 _JSON = {
     "items": Rule(list),
     "classes": Rule(list, item=str, none=True, required=False),
@@ -91,7 +94,7 @@ def counts_or_labels(rows: Sequence[str]) -> bool:
     an end and a label; or every video shows as many classes.
     """
     matches = [_VIDEO_LINE.match(row) for row in rows]
-    counts = {len(_numbers(x["labels"])) if x else 0 for x in matches}
+    counts = {len(_NUMBER.findall(x["labels"])) if x else 0 for x in matches}
     return counts in ({2}, {3})
 
 
@@ -146,6 +149,8 @@ def read_videos(request: Request) -> Listing:
 
     def item(row: str) -> Item:
         match = _matched(_VIDEO_LINE, row, "path.ext label")
+        _, *last = match["path"].rsplit(maxsplit=1)
+        _refuse_fractions([x for x in last if not is_video(x)])
         return Item(match["path"], known(_numbers(match["labels"])))
 
     return _of_lines(request, item)
@@ -230,7 +235,7 @@ def read_json(request: Request) -> Listing:
         kept = {name: content[name] for name in _JSON if name in content}
         content = check(kept, _JSON, path, SpecError)
         rows = [_json_row(n, row) for n, row in enumerate(content["items"], 1)]
-    classes = content.get("classes") or ()
+    classes = [name.strip() for name in content.get("classes") or ()]
     if not classes:
         rows = _numbers_or_names(rows, digits=_has_numbers(rows))
     return _ours(request, rows, "item", classes)
@@ -267,6 +272,7 @@ def _json_row(number: int, row: Any) -> tuple[int, dict[str, Any]]:
         values["split"] = _subset(values["split"])
         label = values.pop("label")
         labels = label if isinstance(label, list) else [label]
+        labels = [x.strip() if isinstance(x, str) else x for x in labels]
         wrong = [
             one
             for one in labels
@@ -345,7 +351,9 @@ def _numbers_or_names(
     """
     texts = {str(label) for _, row in rows for label in row["labels"]}
     numbers = digits and all(
-        re.fullmatch(r"-?\d{1,18}", text) for text in texts
+        # Longer ones are no numbers of classes, and Python reads none of 4300.
+        re.fullmatch(r"-?\d{1,400}", text)
+        for text in texts
     )
     for _, row in rows:
         row["labels"] = [
@@ -372,6 +380,8 @@ def _ours(
     def item(row: dict[str, Any]) -> Item | None:
         if request.subset and row.get("split") != request.subset:
             return None
+        if not stated:
+            _refuse_fractions(row["labels"])
         numbers = [_number(label, classes) for label in row["labels"]]
         start, end = _seconds(row)
         subset = row.get("split") or None
@@ -404,6 +414,11 @@ def _refuse_mixed(
 
 def _number(label: int | str, names: Sequence[str]) -> int:
     if isinstance(label, int):
+        if names and len(names) <= label < MOST_CLASSES:
+            raise SpecError(
+                f"has the label {label}, and the list names {len(names)} "
+                "classes, numbered from 0. Correct the label or the classes."
+            )
         return label
     if label not in names:
         raise SpecError(
@@ -411,6 +426,16 @@ def _number(label: int | str, names: Sequence[str]) -> int:
             f"{', '.join(names)[:300]}."
         )
     return list(names).index(label)
+
+
+def _refuse_fractions(labels: Sequence[Any]) -> None:
+    """Refuse numbers with a point where numbers of classes are due."""
+    for label in labels:
+        if _FRACTION.fullmatch(str(label)):
+            raise SpecError(
+                f"has the label {label}: numbers of classes are whole. Write "
+                "3 for 3.0."
+            )
 
 
 def _seconds(row: Mapping[str, Any]) -> tuple[float, float | None]:
@@ -436,7 +461,7 @@ def _path(value: Any) -> str:
 
 
 def _numbers(text: str) -> list[int]:
-    return [int(number) for number in re.findall(r"-?\d+", text)]
+    return [int(number) for number in _NUMBER.findall(text)]
 
 
 def _matched(pattern: re.Pattern[str], row: str, wanted: str) -> re.Match[str]:

@@ -107,6 +107,19 @@ def write(path, text):
             "a.mp4 0\nb.mp4 300000000\n",
             "line 2: has the label 3000",
         ),
+        ("l.txt", f"a.mp4 0\nb.mp4 {'9' * 5000}\n", "line 2 cannot be under"),
+        ("l.txt", "a.mp4 0.0\nb.mp4 1.0\n", "line 1: has the label 0.0: numb"),
+        ("l.csv", "path,label\na.mp4,0.0\nb.mp4,1.0\n", "line 2: has the lab"),
+        (
+            "l.csv",
+            f"path,label\na.mp4,1\nb.mp4,{'9' * 20}\n",
+            "line 3: has the label 9999",
+        ),
+        (
+            "l.json",
+            '{"classes": ["a", "b"], "items": [{"path": "a", "label": 2}]}',
+            "item 1: has the label 2, and the list names 2 classes",
+        ),
         ("l.txt", "a.mp4 0\n\n" * 20 + "b.mp4 x\n", "line 41: expected 'path"),
         ("l.csv", "path,label\na.mp4,run, fast\n", "line 2: 3 fields"),
         (
@@ -264,6 +277,11 @@ def test_digits_in_json_are_numbers_beside_numbers(
 ):
     read = read_annotations(json_list(tmp_path / "l.json", *labels))
     assert (read.classes, read.labels) == (classes, numbers)
+
+
+def test_spaces_around_a_name_in_json_are_no_part_of_it(tmp_path):
+    listed = json_list(tmp_path / "l.json", " run ", "run", ["run\t"])
+    assert read_annotations(listed).classes == ("run",)
 
 
 def test_minus_one_among_names_is_no_class(tmp_path):
