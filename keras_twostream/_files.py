@@ -27,6 +27,7 @@ from keras_twostream.errors import SpecError, TwoStreamError
 PART = ".part"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
+_OF_WRITING = (*FULL, errno.EROFS, errno.EFBIG)  # never of reading
 
 _under_way: list[str] = []  # names of this process's parts
 
@@ -66,9 +67,11 @@ def replacing(*paths: Path) -> Iterator[list[Path]]:
             _sync(part)
         for part, path in zip(parts, paths, strict=True):
             os.replace(part, path)
-    except BaseException:
+    except BaseException as error:
         for part in parts:
             part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _OF_WRITING:
+            error.filename = str(paths[0])  # most have none, or the part's
         raise
     finally:
         for part in parts:
@@ -177,6 +180,29 @@ def probe(folder: Path, room: int = 1 << 20) -> None:
 
 
 @contextlib.contextmanager
+def held(folder: Path, wait: bool = True) -> Iterator[bool]:
+    """Keep other processes from a folder that they hold by this, too.
+
+    A thread may hold a folder again that it holds.
+
+    Args:
+        folder: Made if missing.
+        wait: Whether to wait for another process that holds it.
+
+    Yields:
+        Whether it is held; always, if `wait`.
+    """
+    import filelock  # many commands start without it
+
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder.absolute() / ".lock", is_singleton=True)
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(filelock.Timeout):
+            stack.enter_context(lock.acquire(timeout=-1 if wait else 0))
+        yield lock.is_locked
+
+
+@contextlib.contextmanager
 def refused(
     folder: str | os.PathLike,
     error: type[TwoStreamError],
@@ -224,8 +250,24 @@ def refusal(folder: str | os.PathLike, error: Exception, advice: str) -> str:
     return f"Cannot write into {folder}: {reason}. {remedy}, {advice}."
 
 
+def not_written(error: Exception) -> str:
+    """Return `refusal` of an error that only a full or locked disk raises.
+
+    Args:
+        error: Any error, wherever it arose.
+
+    Returns:
+        The sentence; empty for another error.
+    """
+    if getattr(error, "errno", None) not in _OF_WRITING:
+        return ""
+    file = getattr(error, "filename", None)
+    place = (os.path.dirname(os.fsdecode(file)) or ".") if file else "the disk"
+    return refusal(place, error, "and run the command again")
+
+
 def _is_refusal(error: Exception) -> bool:
-    return getattr(error, "errno", None) in FULL + LOCKED
+    return getattr(error, "errno", None) in (*_OF_WRITING, *LOCKED)
 
 
 # === By format ===

@@ -101,6 +101,10 @@ def _message(error: Exception) -> str:
     text = printable(error, keep="\n\t")
     if isinstance(error, TwoStreamError):
         return f"Error: {text}"
+    from keras_twostream._files import not_written  # brings NumPy
+
+    if refusal := not_written(error):
+        return f"Error: {printable(refusal)}"
     return (
         f"Error: {type(error).__name__}: {text}\n"
         "This is not an error that was foreseen. Run the command again with "

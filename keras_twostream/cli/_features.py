@@ -65,9 +65,9 @@ from keras_twostream.cli._options import (
 def features_command(as_json: bool, **flags: Any) -> None:
     """Write named activations of every video's clips.
 
-    One file per video; files that are there already, and no older than their
-    video, are not made again. A folder holds features of one model and one set
-    of taps, clips and crops.
+    One file per video; files that are there already, of a video that has not
+    changed, are not made again. A folder holds features of one model and one
+    set of taps, clips and crops.
 
     Example: keras-twostream features spatiotemporal_resnet
     --data videos --tap rgb.pool5 --tap flow.pool5 --out features

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from keras_twostream.cli import _console
 from keras_twostream.cli._files import (
     check_writable,
     distinct,
+    mark,
     name_anywhere,
 )
 from keras_twostream.cli._train_setup import load_anything
@@ -24,7 +26,7 @@ from keras_twostream.data import Annotations, read_annotations
 from keras_twostream.data.lists.annotations import LIST_SUFFIXES
 from keras_twostream.data.source import Part
 from keras_twostream.errors import SpecError, VideoError
-from keras_twostream.scoring.activations import feature_files
+from keras_twostream.scoring.activations import FILE_FORMATS, feature_files
 from keras_twostream.training._lists import class_names
 
 _LARGEST = 2**28  # bytes of features.json, which names every video
@@ -103,16 +105,16 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
     check_writable(flags["out"])
     settings = _settings(flags)
     videos = _videos(flags)
-    saved = _saved(flags["out"])
-    targets = _targets(videos, flags["out"], saved.get("files", {}))
-    _refuse_replacing(targets, settings, flags["data"])
+    _targets_of(videos, settings, flags)  # refusals, before the model is built
     extractor = _extractor(settings)
-    _claim(flags["out"], saved, extractor.made, targets)
+    with _files.held(flags["out"]):  # two runs would take the same names
+        saved, targets = _targets_of(videos, settings, flags)
+        _claim(flags["out"], saved, extractor.made, targets, settings.taps)
     waiting = {
         video: target
         for video, target in targets.items()
         if not training.has_features(
-            target, settings.taps, settings.file_format, video
+            target, settings.taps, settings.file_format
         )
     }
     report: dict[str, Any] = {
@@ -236,17 +238,26 @@ def _extractor(settings: _Settings) -> training.FeatureExtractor:
 # === Files ===
 
 
-def _refuse_replacing(
-    targets: dict[str, Path], settings: _Settings, data: str
-) -> None:
-    """Refuse to write features over what is read: a packed file, an array."""
+def _targets_of(
+    videos: list[str], settings: _Settings, flags: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Path]]:
+    """Return what `features.json` says, and the target of each video.
+
+    Raises:
+        SpecError: If features would be written over what is read: a packed
+            file, an array.
+    """
+    saved = _saved(flags["out"])
+    targets = _targets(videos, flags["out"], saved.get("files", {}))
     files = [
         file
         for target in targets.values()
-        for file in feature_files(target, settings.taps, settings.file_format)
+        for each in FILE_FORMATS
+        for file in feature_files(target, settings.taps, each)
     ]
-    videos = [Part.of(video).path for video in targets]
-    _files.refuse_replacing(files, [data, *videos])
+    read = [Part.of(video).path for video in targets]
+    _files.refuse_replacing(files, [flags["data"], *read])
+    return saved, targets
 
 
 def _saved(out: Path) -> dict[str, Any]:
@@ -260,9 +271,10 @@ def _saved(out: Path) -> dict[str, Any]:
         return {}
     text = _schema.read_text(file, _LARGEST, SpecError, _ANOTHER)
     saved = _schema.parse_json(text, file, SpecError)
-    files = saved.get("files", {}) if isinstance(saved, dict) else None
-    if not isinstance(files, dict) or not all(
-        isinstance(name, str) for name in files.values()
+    if not isinstance(saved, dict) or not all(
+        isinstance(saved.get(name, {}), dict)
+        and all(isinstance(x, kind) for x in saved.get(name, {}).values())
+        for name, kind in (("files", str), ("videos", dict))
     ):
         raise SpecError(f"{file} is damaged. {_ANOTHER}")
     return saved
@@ -273,8 +285,12 @@ def _claim(
     saved: dict[str, Any],
     made: dict[str, Any],
     targets: dict[str, Path],
+    taps: tuple[str, ...],
 ) -> None:
     """Write `features.json`: how features are made, and of which videos.
+
+    Features of a video that has changed since are removed first: what is left
+    beside `features.json` is of the videos that it names.
 
     Raises:
         click.UsageError: If the folder holds features of another kind.
@@ -286,12 +302,30 @@ def _claim(
             f"{out} holds features made with other {', '.join(other)} (see "
             f"{file}). Choose another --out."
         )
-    names = {
-        os.path.abspath(video): str(target.relative_to(out))
-        for video, target in targets.items()
-    }
-    files = {**saved.get("files", {}), **names}
-    _files.write_json(file, {**made, "files": files})
+    names = {os.path.abspath(video): video for video in targets}
+    marks = {x: mark(Path(Part.of(video).path)) for x, video in names.items()}
+    known = saved.get("videos", {})
+    for (place, video), each in itertools.product(names.items(), FILE_FORMATS):
+        features = feature_files(targets[video], taps, each)
+        if not _holds(known.get(place), marks[place], features):
+            for path in features:
+                path.unlink(missing_ok=True)
+    places = {x: str(targets[v].relative_to(out)) for x, v in names.items()}
+    files = {**saved.get("files", {}), **places}
+    videos = {**known, **{x: seen for x, seen in marks.items() if seen}}
+    _files.write_json(file, {**made, "files": files, "videos": videos})
+
+
+def _holds(
+    known: dict[str, int] | None, now: dict[str, int], features: list[Path]
+) -> bool:
+    """Return whether features are of a video as it is now."""
+    if known is None and now:  # an earlier version knew the clock alone
+        return all(
+            file.exists() and file.stat().st_mtime_ns >= now["modified"]
+            for file in features
+        )
+    return not now or known == now
 
 
 def _videos(flags: dict[str, Any]) -> list[str]:

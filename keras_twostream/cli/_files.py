@@ -131,6 +131,14 @@ def path_of(path: Path) -> str:
     return source_of(path) or os.path.abspath(path)
 
 
+def mark(path: Path) -> dict[str, int]:
+    """Return what changes with a file; nothing without the file."""
+    if not path.exists():
+        return {}
+    status = path.stat()
+    return {"bytes": status.st_size, "modified": status.st_mtime_ns}
+
+
 def failures(failed: Mapping[str | Path, str]) -> list[dict[str, str]]:
     """Return the files that failed and why, as `--json` prints them."""
     return [

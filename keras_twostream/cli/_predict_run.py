@@ -172,6 +172,8 @@ def _reason(words: str, error: Exception) -> str:
         traceback.print_exception(error)
     if isinstance(error, TwoStreamError):
         return str(error)
+    if refusal := whole_files.not_written(error):
+        return f"{words}: {refusal}"
     return f"{words}: {type(error).__name__}: {error}"
 
 
@@ -243,11 +245,8 @@ def _content(file: Path) -> Any:
 def _marks(video: Path, settings: Settings) -> dict[str, Any]:
     """Return what an answer is made of: the video, and the settings."""
     path = _files.path_of(video)
-    marks = {"path": path, "settings": dataclasses.asdict(settings)}
-    if not video.is_file():
-        return marks
-    status = video.stat()
-    return {**marks, "bytes": status.st_size, "modified": status.st_mtime_ns}
+    made = {"path": path, "settings": dataclasses.asdict(settings)}
+    return {**made, **_files.mark(video)}
 
 
 def _file(base: Path) -> Path:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import filelock
 import keras
 
 from keras_twostream import _files, hub, inspection, training
@@ -22,6 +21,7 @@ from keras_twostream.data.cache import CacheFolder
 from keras_twostream.scoring.reporting import report_on, save_scores
 from keras_twostream.training import RunSettings
 from keras_twostream.training._lists import Lists, read_lists
+from keras_twostream.training._run import locked
 
 CLIPS = 10  # clips of each held-out video, at the end
 SHOWN = 8  # videos shown in TensorBoard
@@ -118,7 +118,7 @@ def _train(
             f"train on, {len(lists.validation)} to validate",
             err=True,
         )
-        with _locked(out), _explained_stop(out):
+        with locked(out), _explained_stop(out):
             if (out / "checkpoint.npz").exists():  # the config is that run's
                 _console.say(f"Going on with the run in {out}.", err=True)
                 _note_epochs(out / "config.toml", flags["epochs"])
@@ -143,28 +143,6 @@ def _train(
     model = training.fused_copy(model)
     _save(model, out, base, flags)
     return model, trained
-
-
-@contextlib.contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Keep other processes from writing a run into the folder.
-
-    Raises:
-        click.UsageError: If another process holds it.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(out / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise click.UsageError(
-            f"Another process is training into {out}. Wait for it, or choose "
-            "another --out."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager

@@ -35,6 +35,7 @@ from keras_twostream.layers import Rescale
 from keras_twostream.training._boundaries import rounds
 from keras_twostream.training._distillation import fingerprint
 from keras_twostream.training._identity import identity, refuse_other
+from keras_twostream.training._run import locked
 
 TARGET_NORM = 20.0  # norm of one stream's features
 NEGATIVE = 0.3  # a region with less overlap is a negative of the class
@@ -100,7 +101,8 @@ def train_detector(
         VideoError: If no video can be read.
         SpecError: If a track's label is none of the classes, or no region of
             the videos is foreground.
-        WeightsError: If the folder belongs to another run.
+        WeightsError: If the folder belongs to another run, or another process
+            trains into it.
 
     Example:
 
@@ -119,7 +121,8 @@ def train_detector(
         options,
         report,
     )
-    return run.go(network)
+    with locked(run.out):
+        return run.go(network)
 
 
 def _labels(videos: Sequence[AnnotatedVideo]) -> list[str]:

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 
 from keras_twostream import _files, _schema
@@ -26,7 +25,6 @@ from keras_twostream.pretrained import (
 
 _WAITING = re.compile(r"\.[0-9a-f]{64}\.safetensors")
 _NEXT = ".next.safetensors"
-_LOCK = ".lock"
 
 
 def tensors_path(folder: Path, filename: str, sha256: str) -> Path:
@@ -61,8 +59,7 @@ def in_order(folder: Path) -> Iterator[None]:
 
     Remains of a killed process are completed or removed first.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(folder / _LOCK):
+    with _files.held(folder):
         _tidy(folder)
         try:
             yield

@@ -142,23 +142,17 @@ def has_features(
     target: str | os.PathLike,
     taps: Sequence[str],
     file_format: str,
-    source: str | os.PathLike | None = None,
 ) -> bool:
-    """Check if `write_features` has written these taps of the video.
+    """Check if `write_features` has written these taps of a video.
 
     Args:
         target: As in `write_features`.
         taps: The taps.
         file_format: As in `write_features`.
-        source: The video; features that are older than it are ignored.
     """
     files = feature_files(target, taps, file_format)
     if not all(file.exists() for file in files):
         return False
-    if source is not None and Path(source).exists():
-        made = min(file.stat().st_mtime for file in files)
-        if made < Path(source).stat().st_mtime:
-            return False
     if file_format == "npy":
         return True
     try:

@@ -1,8 +1,9 @@
 """A whole training run in a folder, from data to metrics."""
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +149,9 @@ def train(
         UntrainedHeadError: If the teacher's classifier is random.
         VideoError: If no video can be read.
         WeightsError: If the folder's checkpoint is of another model, other
-            videos or other settings, the folder cannot be written, or the
-            loss is no number any more and no best weights are kept.
+            videos or other settings, another process trains into it, it
+            cannot be written, or the loss is no number any more and no best
+            weights are kept.
     """
     call = "train(model, items, recipe, out)"
     names = [] if len(head_names(model)) > 1 else stated_classes(model)
@@ -157,8 +159,26 @@ def train(
     held_out = as_pairs(validation, call, names) if len(validation) else []
     settings = settings or RunSettings()
     run = _Run(model, recipe, Path(out), settings, announce, teacher)
-    with _files.refused(out, WeightsError, _AGAIN):
+    with locked(run.out), _files.refused(out, WeightsError, _AGAIN):
         return run.go(pairs, held_out, list(callbacks))
+
+
+@contextlib.contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Keep other processes from writing a run into a folder.
+
+    Raises:
+        WeightsError: If another process holds it, or it cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        with _files.refused(out, WeightsError, _AGAIN):
+            held = stack.enter_context(_files.held(out, wait=False))
+        if not held:
+            raise WeightsError(
+                f"Another process is training into {out}. Wait for it, or "
+                "choose another folder."
+            )
+        yield
 
 
 class _Run:

@@ -1,6 +1,7 @@
 """`features` and `evaluate`, with a small network in place of a loaded one."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -191,6 +192,64 @@ def test_a_video_of_a_later_run_does_not_get_the_features_of_another(
     assert files[0] != files[1] and files[:2] == files[2:]
     first, second = training.video_features(files[:2], ["rgb.pool"])["rgb.pool"]
     assert abs(first - second).max() > 0
+
+
+@pytest.mark.parametrize(
+    "rows", ["path,label\n{},0\n", "path,label,start,end\n{},0,0,1\n"]
+)
+def test_features_are_made_again_of_a_video_that_has_changed(
+    run, tmp_path, rows
+):
+    """An older file of another size takes the video's name."""
+    video = actors.write_clip(tmp_path / "a.mp4", "wave_hand", size=(64, 80))
+    other = actors.write_clip(tmp_path / "b.mp4", "jump", size=(64, 80))
+    os.utime(other, (1e9, 1e9))
+    (tmp_path / "list.csv").write_text(rows.format(video))
+    command = ["features", "m", "--tap", "rgb.pool", "--clips", "1", "--json"]
+    command += ["--out", tmp_path / "out", "--data", tmp_path / "list.csv"]
+    npy = [*command, "--file-format", "npy"]
+    for arguments in (command, npy):
+        assert len(json.loads(run(*arguments).stdout)["done"]) == 1
+    os.replace(other, video)
+    for arguments in (command, npy):
+        again = json.loads(run(*arguments).stdout)
+        assert len(again["done"]) == 1 and again["present"] == 0
+        assert json.loads(run(*arguments).stdout)["present"] == 1
+
+
+def test_features_of_an_earlier_version_are_kept(run, tmp_path):
+    video = actors.write_clip(tmp_path / "a.mp4", "wave_hand", size=(64, 80))
+    out = tmp_path / "out"
+    command = ["features", "m", "--tap", "rgb.pool", "--clips", "1", "--json"]
+    command += ["--out", out, "--data", video]
+    run(*command)
+    saved = json.loads((out / "features.json").read_text())
+    assert saved.pop("videos")
+    (out / "features.json").write_text(json.dumps(saved))
+    assert json.loads(run(*command).stdout)["present"] == 1
+    assert "videos" in json.loads((out / "features.json").read_text())
+
+
+def test_two_runs_at_once_give_their_videos_apart_names(
+    run, tmp_path, monkeypatch
+):
+    """One claims its names while the other builds its model."""
+    for split, seed in (("train", 1), ("test", 2)):
+        place = tmp_path / split / "wave" / "a.mp4"
+        actors.write_clip(place, "wave_hand", seed=seed, size=(64, 80))
+    command = ["features", "m", "--tap", "rgb.pool", "--clips", "1", "--json"]
+    command += ["--out", tmp_path / "out", "--data"]
+    made, reports = _features_run._extractor, []
+
+    def interrupted(settings):
+        monkeypatch.setattr(_features_run, "_extractor", made)
+        reports.append(json.loads(run(*command, tmp_path / "test").stdout))
+        return made(settings)
+
+    monkeypatch.setattr(_features_run, "_extractor", interrupted)
+    reports.append(json.loads(run(*command, tmp_path / "train").stdout))
+    first, second = (next(iter(x["files"].values())) for x in reports)
+    assert first != second and len(reports[1]["done"]) == 1
 
 
 def test_an_untrained_head_is_not_measured(run, tmp_path):

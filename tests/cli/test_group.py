@@ -252,6 +252,19 @@ def test_a_full_disk_is_known_before_anything_is_loaded(
     assert "No space left on device" in result.stderr
 
 
+def test_a_disk_that_fills_up_is_no_unforeseen_error(tmp_path, monkeypatch):
+    def fill():
+        with _files.writing(tmp_path / "a.json"):
+            full()
+
+    command(fill, monkeypatch)
+    result = run("list")
+    assert result.exit_code == 1
+    assert f"Cannot write into {tmp_path}: No space left" in result.stderr
+    assert "Make room, and run the command again." in result.stderr
+    assert "not an error that was foreseen" not in result.stderr
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, click.Abort])
 def test_ctrl_c_is_no_traceback_and_exit_130(error, monkeypatch):
     def interrupted():

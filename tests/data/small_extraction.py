@@ -21,10 +21,10 @@ def write_videos(folder):
 def content(folder):
     """The bytes of every file, by its path below the folder.
 
-    But for the one that says where the videos lie.
+    But for the lock, and the one that says where the videos lie.
     """
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and path.name != ROOTS_FILE
+        if path.is_file() and path.name not in (ROOTS_FILE, ".lock")
     }

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 
+import filelock
 import keras
 import numpy as np
 import pytest
@@ -286,6 +287,17 @@ def test_another_video_of_the_same_name_is_another_run(kind, tmp_path):
     if kind == "video":
         gone = identity([(path, 0)], (), RECIPE, ClipSpec())
         assert not difference(first, gone)
+
+
+def test_two_processes_do_not_train_into_one_folder(
+    build, items, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_Run, "_fit", _save_at_once)
+    with filelock.FileLock(tmp_path / ".lock"):
+        with pytest.raises(WeightsError, match="Another process is training"):
+            _train(build(), items, tmp_path)
+    assert os.listdir(tmp_path) in ([], [".lock"])
+    _train(build(), items, tmp_path)
 
 
 class _Diverge(keras.callbacks.Callback):

@@ -146,9 +146,11 @@ class CacheFolder:
         They distinguish a changed video from one of the same name in
         another folder.
         """
-        present = self.roots()
-        new = sorted(set(roots) - set(present))
-        if new:
+        if set(roots) <= set(self.roots()):
+            return
+        with self._held():
+            present = self.roots()
+            new = sorted(set(roots) - set(present))
             text = json.dumps(present + new, indent=2) + "\n"
             self._write(ROOTS_FILE, text)
 
@@ -211,7 +213,7 @@ class CacheFolder:
 
     def add(self, entry: Entry) -> None:
         """Append an entry to the manifest."""
-        with self._lock, open(self.path / MANIFEST_FILE, "ab+") as file:
+        with self._held(), open(self.path / MANIFEST_FILE, "ab+") as file:
             if file.tell():
                 # The last line may have been cut off by a kill.
                 file.seek(-1, os.SEEK_END)
@@ -221,9 +223,16 @@ class CacheFolder:
 
     def tidy(self) -> None:
         """Rewrite the manifest in order, one line for each video."""
-        entries = self.entries()
-        lines = [entries[source].line() for source in sorted(entries)]
-        self._write(MANIFEST_FILE, "".join(lines))
+        with self._held():
+            entries = self.entries()
+            lines = [entries[source].line() for source in sorted(entries)]
+            self._write(MANIFEST_FILE, "".join(lines))
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        """Keep threads and processes apart that write the same file."""
+        with self._lock, _files.held(self.path):
+            yield
 
     def has(self, source: str, video: str | os.PathLike | None = None) -> bool:
         """Return whether the cache holds a whole packed file of this video.

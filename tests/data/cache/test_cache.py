@@ -3,13 +3,14 @@
 import dataclasses
 import json
 import os
+import threading
 
 import numpy as np
 import pytest
 from numbered_videos import numbered_frames, numbers, write_video
 from safetensors import safe_open
 
-from keras_twostream import ClipSpec, flow
+from keras_twostream import ClipSpec, _files, flow
 from keras_twostream.data import cache, read_frames
 from keras_twostream.data.cache import packed_file, packing
 from keras_twostream.data.cache.contract import VERSION
@@ -44,6 +45,36 @@ def test_every_frame_and_field_is_there(video, packed):
     fields = flow.compute(frames)
     error = np.abs(source.fields(pairs(40)) - fields.clip(-20, 20))
     assert error.max() <= 20 / 65535 + 1e-5
+
+
+@pytest.mark.parametrize("one, other", [("tidy", "add"), ("roots", "roots")])
+def test_no_line_of_two_runs_at_once_is_lost(
+    packed, tmp_path, monkeypatch, one, other
+):
+    """A second process writes while the first replaces the same file."""
+    entry = dataclasses.replace(packed[1], source="b.mp4")
+    deeds = {
+        "tidy": lambda folder, _: folder.tidy(),
+        "add": lambda folder, _: folder.add(entry),
+        "roots": lambda folder, number: folder.add_roots([f"/{number}"]),
+    }
+    first, second = (cache.CacheFolder(tmp_path) for _ in "ab")
+    first.add(packed[1])
+    second_run = threading.Thread(target=deeds[other], args=(second, 2))
+    write = _files.write_text
+
+    def slowly(path, text):
+        if not second_run.ident:
+            second_run.start()
+            second_run.join(0.3)
+        write(path, text)
+
+    monkeypatch.setattr(_files, "write_text", slowly)
+    deeds[one](first, 1)
+    second_run.join()
+    sources = {"numbered.mp4"} | ({"b.mp4"} if other == "add" else set())
+    assert set(first.entries()) == sources
+    assert first.roots() == (["/1", "/2"] if other == "roots" else [])
 
 
 @pytest.mark.parametrize(
