@@ -150,7 +150,7 @@ def show(report: dict[str, Any]) -> None:
     """Print the tubes of one file, and the files written."""
     _console.out.print(Path(report["source"]).name, style="bold", markup=False)
     if not report["tubes"]:
-        _console.out.print("  nobody was found", style="dim")
+        _console.out.print("  nobody was found doing any of them", style="dim")
     for tube in report["tubes"]:
         words = tube["label"].replace("_", " ")
         when = f"{tube['start']:6.2f} s to {tube['end']:6.2f} s"

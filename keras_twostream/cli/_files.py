@@ -17,7 +17,13 @@ from keras_twostream.data.video.fetching import (
     source_of,
     without_secrets,
 )
-from keras_twostream.errors import SpecError, TwoStreamError, VideoError
+from keras_twostream.errors import (
+    SpecError,
+    TwoStreamError,
+    VideoError,
+    did_you_mean,
+)
+from keras_twostream.registry import list_models
 
 
 def expand(
@@ -207,7 +213,8 @@ def model_name(place: str) -> str:
     The folder may be that of a run or of a model.
 
     Raises:
-        click.UsageError: If it is a run that has not ended.
+        click.UsageError: If it is a run that has not ended, or a bare word
+            that is neither a folder nor a model.
     """
     path = Path(os.path.expanduser(place.removeprefix("local:")))
     for folder in (path / "model", path):
@@ -217,6 +224,12 @@ def model_name(place: str) -> str:
         raise click.UsageError(
             f"{path} is a run that has not ended, and has no model yet. The "
             "`train` command that began it goes on from where it stopped."
+        )
+    bare = not set(place) & set(":/\\~") and not path.exists()
+    if bare and place.partition(".")[0] not in list_models():
+        raise click.UsageError(
+            f"There is no folder {place} of a run or a model, and no model of "
+            f"that name.{did_you_mean(place, list_models())}"
         )
     return place
 

@@ -88,7 +88,8 @@ def _stage(
 ) -> tuple[int, training.Recipe]:
     if wanted > len(stages):
         raise click.UsageError(
-            f"The recipe has {len(stages)} stages. Received: --stage {wanted}"
+            f"The recipe's last stage is {len(stages)}. Received: --stage "
+            f"{wanted}"
         )
     return stages[wanted - 1]
 

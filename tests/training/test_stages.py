@@ -113,4 +113,4 @@ def test_train_runs_the_stages_in_order(registered, video_folder, tmp_path):
          *command[4:]],
     )  # fmt: skip
     assert wrong.exit_code == 2
-    assert "2 stages" in wrong.output
+    assert "last stage is 2" in wrong.output

@@ -252,6 +252,12 @@ def test_folders_of_runs_are_names_of_models(tmp_path):
     assert model_name("spatiotemporal_resnet") == "spatiotemporal_resnet"
 
 
+@pytest.mark.parametrize("place", ["runn", "runn.best"])
+def test_a_mistyped_run_is_named_as_a_folder_that_is_not_there(place):
+    with pytest.raises(click.UsageError, match=f"no folder {place} of a run"):
+        model_name(place)
+
+
 def test_stream_starts_from_another_run(
     run_folder, registered, video_folder, tmp_path
 ):

@@ -140,11 +140,11 @@ _ODD = {
     ),
     "mirrored": (
         "Videos that say they are mirrored: they are shown so.",
-        "Nothing, unless left and right should tell classes apart.",
+        "Nothing to do, unless left and right should tell classes apart.",
     ),
     "squeezed": (
         "Videos whose pixels are not square: they are stretched to be.",
-        "Nothing; other tools may ignore it and show them squeezed.",
+        "Nothing to do; other tools may ignore it and show them squeezed.",
     ),
     "slow": (
         "Long videos that can only be read from their start on.",

@@ -82,8 +82,8 @@ def _check_subsets(root: Path, classes: Sequence[str]) -> None:
     if len(subsets) == len(classes):
         raise SpecError(
             f"{root} holds videos in the folders {', '.join(classes)}, which "
-            "look like subsets rather than classes. Pass subset= with one "
-            "of them."
+            "look like subsets rather than classes. Give one of these "
+            "folders, or its name as subset=."
         )
     if len(subsets) > 1:
         warnings.warn(
