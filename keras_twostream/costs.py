@@ -110,7 +110,8 @@ def _walk(model: keras.Model, inputs: list[Any]) -> list[LayerCost]:
         return shapes
 
     # Shapes alone go through the model's own graph: no layer is called.
-    model._run_through_graph(inputs, operation_fn=counting)
+    graph = getattr(model, "_functional", model)  # a Sequential holds its own
+    graph._run_through_graph(inputs, operation_fn=counting)
     return rows
 
 

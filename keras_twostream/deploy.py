@@ -248,7 +248,10 @@ def with_flow(
         streams["rgb"] = take(frames)
     if "flow" in spec.streams:
         streams["flow"] = _flow_stream(frames, spec, algorithm, parameters)
-    inputs = {name: streams[name] for name in _input_names(model)}
+    _check_inputs(model)
+    # In the model's own structure: of a dict in place of its list, Keras
+    # infers shapes in the order of the alphabet.
+    inputs = keras.tree.map_structure(lambda x: streams[x.name], model.input)
     return keras.Model(frames, model(inputs), name=f"{model.name}_with_flow")
 
 
@@ -300,12 +303,10 @@ def _flow_layer(
     return layer
 
 
-def _input_names(model: keras.Model) -> list[str]:
+def _check_inputs(model: keras.Model) -> None:
     names = [tensor.name for tensor in model.inputs]
-    unknown = sorted(set(names) - {"rgb", "flow"})
-    if unknown:
+    if set(names) - {"rgb", "flow"}:
         raise SpecError(
             "with_flow can feed inputs named rgb and flow. "
             f"Received: a model with inputs {', '.join(names)}"
         )
-    return names

@@ -118,15 +118,16 @@ class Folding:
             return layer if id(layer) in gone else self._clone(layer)
 
         # Without the compilation, which the copy has no use for.
-        bare = keras.Model(model.inputs, model.output, name=model.name)
+        outputs = _structure(model)
+        bare = keras.Model(model.inputs, outputs, name=model.name)
         copy = keras.models.clone_model(
             bare, clone_function=clone, call_function=call
         )
-        if not isinstance(model.output, dict):
+        if not isinstance(outputs, dict):
             return copy
         # A clone on PyTorch has its outputs in the order of the alphabet.
-        outputs = {name: copy.output[name] for name in model.output}
-        return keras.Model(copy.inputs, outputs, name=copy.name)
+        ordered = {name: copy.output[name] for name in outputs}
+        return keras.Model(copy.inputs, ordered, name=copy.name)
 
     def _clone(self, layer: Any) -> Any:
         if id(layer) in self._copies:
@@ -266,6 +267,13 @@ def _scale_and_shift(norm: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _array(variable: Any) -> np.ndarray:
     return keras.ops.convert_to_numpy(variable).astype("float64")
+
+
+def _structure(model: keras.Model) -> Any:
+    """Return a model's outputs; those of a Sequential's calls are others."""
+    if isinstance(model, keras.Sequential):
+        return model.outputs[0]
+    return model.output
 
 
 def _is_functional(layer: Any) -> bool:

@@ -71,6 +71,10 @@ def test_nested_models_are_counted_inside():
     inner = folded_convolution()
     outer = keras.Model(inner.inputs, inner(inner.inputs))
     assert costs(outer).macs == costs(inner).macs
+    inputs, clips = stream_inputs(SPEC)
+    stack = keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(2)])
+    model = keras.Model(inputs, stack(clips["rgb"]))
+    assert costs(model).macs == 3 * 8 * 10 * (3 * 4 + 4 * 2)
 
 
 def test_r2plus1d_costs_what_torchvision_publishes():

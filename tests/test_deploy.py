@@ -14,7 +14,7 @@ from keras_twostream.data import clips
 from keras_twostream.deploy import StackFlow
 from keras_twostream.errors import SpecError
 from keras_twostream.flow import _raft_encoder
-from keras_twostream.layers import StreamInput
+from keras_twostream.layers import StreamInput, stream_inputs
 
 _SPEC = ClipSpec(
     clip_length=2,
@@ -174,6 +174,19 @@ def test_another_flow_than_the_network_s_own_is_said():
     spec = _SPEC.replace(flow_algorithm="farneback")
     with pytest.warns(UserWarning, match="made for farneback flow"):
         with_flow(_model(spec))
+
+
+def test_streams_of_stacks_are_fed_in_their_order():
+    inputs, clips = stream_inputs(_SPEC)
+    towers = [
+        keras.Sequential(
+            [keras.layers.Dense(2), keras.layers.GlobalAveragePooling3D()]
+        )(clip)
+        for clip in clips.values()
+    ]
+    model = keras.Model(inputs, keras.layers.Add()(towers))
+    deployed = with_flow(model, scales=1, warps=1, iterations=2)
+    assert deployed.predict_on_batch(_clip(_SPEC)).shape == (1, 2)
 
 
 def test_a_model_of_someone_else_is_refused():

@@ -171,6 +171,17 @@ def test_a_model_inside_a_model_is_folded():
     assert_equal(model, folding.refresh())
 
 
+def test_a_stack_inside_a_model_is_folded():
+    inner = keras.Sequential(
+        [layers.Conv2D(4, 3, **LAST), BatchNormalization(), layers.ReLU()]
+    )
+    model = chain((6, 7, 3), inner, layers.Dense(2))
+    copy = folded(model)
+    assert not norms(copy.layers[1]) and norms(model.layers[1])
+    assert_equal(model, copy)
+    assert_equal(inner, folded(inner))
+
+
 def test_a_network_keeps_its_names_card_and_trained_head():
     model = randomized(tiny_net(3))
     inspection.update_card(model, classes=["a", "b", "c"], head_trained=True)
