@@ -13,7 +13,7 @@ from typing import Any
 from keras_twostream._schema import Rule, check
 from keras_twostream.data.lists.files import is_video
 from keras_twostream.data.lists.items import Item, Listing, Request
-from keras_twostream.data.lists.labels import MOST_CLASSES, known
+from keras_twostream.data.lists.labels import known
 from keras_twostream.data.lists.rows import (
     explained,
     header_of,
@@ -414,11 +414,6 @@ def _refuse_mixed(
 
 def _number(label: int | str, names: Sequence[str]) -> int:
     if isinstance(label, int):
-        if names and len(names) <= label < MOST_CLASSES:
-            raise SpecError(
-                f"has the label {label}, and the list names {len(names)} "
-                "classes, numbered from 0. Correct the label or the classes."
-            )
         return label
     if label not in names:
         raise SpecError(

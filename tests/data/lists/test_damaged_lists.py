@@ -115,11 +115,6 @@ def write(path, text):
             f"path,label\na.mp4,1\nb.mp4,{'9' * 20}\n",
             "line 3: has the label 9999",
         ),
-        (
-            "l.json",
-            '{"classes": ["a", "b"], "items": [{"path": "a", "label": 2}]}',
-            "item 1: has the label 2, and the list names 2 classes",
-        ),
         ("l.txt", "a.mp4 0\n\n" * 20 + "b.mp4 x\n", "line 41: expected 'path"),
         ("l.csv", "path,label\na.mp4,run, fast\n", "line 2: 3 fields"),
         (
