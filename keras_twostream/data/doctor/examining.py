@@ -13,10 +13,10 @@ from keras_twostream.data.doctor.lists import (
 )
 from keras_twostream.data.doctor.report import Report
 from keras_twostream.data.doctor.videos import examine_videos
-from keras_twostream.data.layouts import read_layout
+from keras_twostream.data.layouts import is_layout_file
 from keras_twostream.data.lists import files
 from keras_twostream.data.lists.annotations import LIST_SUFFIXES
-from keras_twostream.errors import SpecError, VideoError, check_number
+from keras_twostream.errors import SpecError, check_number
 
 
 def examine(
@@ -76,14 +76,6 @@ def _walk(path: Path) -> tuple[list[Path], list[Path]]:
     videos, folders = [], []
     for place, inner, names in files.walk(path):
         videos += [place / name for name in names if files.is_video(name)]
-        if names and not inner and _is_layout(place):
+        if not inner and any(map(is_layout_file, names)):
             folders.append(place)
     return videos, folders
-
-
-def _is_layout(folder: Path) -> bool:
-    try:
-        read_layout(folder)
-    except VideoError:
-        return False
-    return True

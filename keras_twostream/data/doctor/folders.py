@@ -20,9 +20,10 @@ def examine_folders(
     path: Path, folders: Sequence[Path], bound: float
 ) -> Report:
     """Count frames and flow, and find what is missing or misread."""
-    layouts = _videos(folders)
+    layouts, unread = _videos(folders)
     names = sorted({layout.name for layout in layouts})
     report = Report(path, ", ".join(names))
+    report.problem("Folders that cannot be read.", "See each.", unread)
     report.facts["videos"] = len(layouts)
     report.facts["frames"] = sum(len(item.files["rgb"]) for item in layouts)
     report.facts["flows"] = sum(item.fields for item in layouts)
@@ -39,18 +40,26 @@ def examine_folders(
     return report
 
 
-def _videos(folders: Sequence[Path]) -> list[Layout]:
-    """Return one layout per video, whose files may be in three trees."""
+def _videos(folders: Sequence[Path]) -> tuple[list[Layout], list[str]]:
+    """Return one layout per video, and the errors of other folders.
+
+    A video's files may be in three trees.
+    """
     distinct: dict[frozenset, Layout] = {}
+    unread = []
     for folder in folders:
-        layout = read_layout(folder)
+        try:
+            layout = read_layout(folder)
+        except VideoError as error:
+            unread.append(str(error))
+            continue
         homes = frozenset(
             os.path.dirname(next(iter(files.values())))
             for files in layout.files.values()
             if files
         )
         distinct.setdefault(homes, layout)
-    return list(distinct.values())
+    return list(distinct.values()), unread
 
 
 def _missing(report: Report, layouts: list[Layout]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from keras_twostream.errors import VideoError
 
+_WORDS = "frame|thumb|image|img|out|output|screenshot|shot|snapshot|still"
 # File names by (naming, role, pattern). The first match counts.
 _NAMES = [
     ("flow_", "x", r"flow_x_(\d+)"),
@@ -14,9 +15,7 @@ _NAMES = [
     ("xy", "x", r"x_(\d+)"),
     ("xy", "y", r"y_(\d+)"),
     ("img", "rgb", r"(?:img|image)[_-]?(\d+)"),
-    ("frame", "rgb", r"(?:frame|thumb)[ _-]?(\d+)"),
-    ("frame", "rgb", r"(?:frame|image|img) ?\((\d+)\)"),
-    ("frame", "rgb", r"(\d+)"),
+    ("frame", "rgb", rf"(?:(?:{_WORDS})[ ._-]?)?\(?(\d+)\)?"),
     ("charades", "x", r".+-(\d+)x"),
     ("charades", "y", r".+-(\d+)y"),
     ("charades", "rgb", r".+-(\d+)"),
@@ -101,6 +100,11 @@ def read_layout(path: str | os.PathLike) -> Layout:
     )
 
 
+def is_layout_file(name: str) -> bool:
+    """Return whether a file is named as a tool names a frame or flow field."""
+    return _classify(name) is not None
+
+
 def _name(naming: str, files: dict[str, dict[int, str]], first: int) -> str:
     if not (files["x"] or files["y"]):
         return "frames"
@@ -125,10 +129,20 @@ def _own_files(path: Path) -> tuple[str, dict[str, dict[int, str]]]:
         style, role, index = known
         if component and style == "frame":
             role = component
+        _refuse_two(path, files[role].get(index), entry, index)
         if role != "rgb" or not naming:
             naming = style
         files[role][index] = str(path / entry)
     return naming, files
+
+
+def _refuse_two(path: Path, there: str | None, entry: str, index: int) -> None:
+    """Refuse a second picture of one number, which would replace the first."""
+    if there is not None:
+        raise VideoError(
+            f"Cannot read {path}: {os.path.basename(there)} and {entry} have "
+            f"the same number, {index}. Keep one picture of each."
+        )
 
 
 def _classify(name: str) -> tuple[str, str, int] | None:

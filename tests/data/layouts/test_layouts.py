@@ -19,6 +19,7 @@ from keras_twostream.data import layouts
 from keras_twostream.data.cutting.clip_sources import clips, open_source
 from keras_twostream.data.cutting.cropping import Crop, mirrored
 from keras_twostream.data.cutting.footage import footage_of
+from keras_twostream.data.doctor.examining import examine
 from keras_twostream.data.layouts import sources
 from keras_twostream.data.layouts.measuring import likely_bound
 from keras_twostream.errors import SpecError, VideoError
@@ -234,6 +235,7 @@ def test_a_bound_is_doubted_only_where_it_is_far_off(
     [
         *("{:05d}.jpg", "img_{:05d}.jpg", "frame{:04d}.png", "thumb{:04d}.jpg"),
         *("frame ({}).jpg", "{}.bmp", "image-{}.webp", "frame_{:06d}.JPEG"),
+        *("out{:04d}.png", "thumb ({}).jpg", "frame.{:04d}.png", "({}).jpg"),
     ],
 )
 def test_common_names_of_frames_are_read(tmp_path, pattern):
@@ -246,6 +248,15 @@ def test_common_names_of_frames_are_read(tmp_path, pattern):
     assert (source.frames, source.layout.name) == (3, "frames")
     shown = source.read(np.array([0, 2])).astype(int)
     assert np.abs(shown - FRAMES[[0, 2]]).mean() < 10
+
+
+def test_two_pictures_of_one_number_are_refused_and_reported(tmp_path):
+    for name in ("1.png", "2.png", "002.png"):
+        cv2.imwrite(str(tmp_path / name), FRAMES[0])
+    with pytest.raises(VideoError, match=r"002.png and 2.png have the same nu"):
+        layouts.read_layout(tmp_path)
+    report = examine(tmp_path)
+    assert "have the same number" in report.findings[0].where[0]
 
 
 def test_every_damaged_array_is_read_or_refused(tmp_path):
