@@ -9,7 +9,11 @@ import click
 from keras_twostream import _files as whole_files
 from keras_twostream.cli import _console
 from keras_twostream.data.lists.bare import is_list, listed_videos
-from keras_twostream.data.lists.files import VIDEO_SUFFIXES, videos_in
+from keras_twostream.data.lists.files import (
+    VIDEO_SUFFIXES,
+    drawn_of_others,
+    videos_in,
+)
 from keras_twostream.data.source import refuse_part
 from keras_twostream.data.video.fetching import (
     fetched,
@@ -31,6 +35,9 @@ def expand(
 ) -> tuple[list[Path], dict[str | Path, str]]:
     """Return video files, with folders, lists and addresses resolved.
 
+    Videos that a command drew of others among them are passed over, as they
+    are in folders: a pattern such as *.mp4 gives both.
+
     Args:
         places: Files, folders of videos, lists of videos, and http or https
             addresses, which are downloaded.
@@ -42,6 +49,14 @@ def expand(
     empty: dict[str | Path, str] = {}
     for place in places:
         _add(place, files, empty)
+    drawn = dict.fromkeys(drawn_of_others(files))
+    if drawn:
+        _console.say(
+            f"Passed over, as drawn of the others: {len(drawn)} "
+            f"video{'s' * (len(drawn) != 1)}, such as {next(iter(drawn))}.",
+            err=True,
+        )
+    files = [file for file in files if file not in drawn]
     return list(dict.fromkeys(files)), empty
 
 
@@ -196,7 +211,8 @@ def refuse_replacing(
         videos: The videos, whose stems the files have.
         endings: The files' endings; for ".mp4" also what a video is called
             where FFmpeg lacks H.264.
-        others: Other files that are read.
+        others: Other files that are read, such as lists. The videos among
+            them are read only if they are in `videos`.
 
     Raises:
         SpecError: If a file to write is one that is read.
@@ -204,7 +220,8 @@ def refuse_replacing(
     endings = list(endings)
     endings += [x.replace(".mp4", ".webm") for x in endings if ".mp4" in x]
     names = [out / f"{x}{ending}" for x in stems(videos) for ending in endings]
-    whole_files.refuse_replacing(names, [*others, *videos])
+    lists = [x for x in others if _path(x).suffix not in VIDEO_SUFFIXES]
+    whole_files.refuse_replacing(names, [*lists, *videos])
 
 
 def model_name(place: str) -> str:

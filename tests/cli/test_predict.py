@@ -364,11 +364,29 @@ def test_demo_draws_another_actor_when_no_seed_is_given(demo, monkeypatch):
     assert len(document["top"]) == 3
 
 
+def test_the_videos_of_a_first_run_are_passed_over_in_a_second(
+    video, tmp_path, monkeypatch
+):
+    """A shell gives both for *.mp4."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(video, "wave.mp4")
+    names = ["wave.mp4"]
+    for _ in range(2):
+        result = run("predict", *names, "--json")
+        assert result.exit_code == 0, result.stderr
+        (answer,) = json.loads(result.stdout)["files"]
+        assert answer["source"] == "wave.mp4"
+        names = sorted(path.name for path in tmp_path.glob("*.[mw]*"))
+        assert len(names) == 2
+    words = " ".join(result.stderr.split())
+    assert f"drawn of the others: 1 video, such as {names[0]}." in words
+    alone = _files.expand([names[0]])
+    assert alone == ([Path(names[0])], {})
+
+
 @pytest.mark.parametrize(
     "name, flags",
     [
-        ("wave.annotated.mp4", ()),
-        ("wave.annotated.webm", ()),
         ("wave.json", ("--no-video", "--resume")),
         ("list.txt", ("--no-video", "--csv", "list.txt")),
     ],
@@ -378,12 +396,9 @@ def test_predict_writes_over_no_file_that_it_reads(
 ):
     monkeypatch.chdir(tmp_path)
     shutil.copy(video, "wave.mp4")
-    if name.endswith((".mp4", ".webm")):
-        shutil.copy(video, name)
-    else:
-        listed = {"items": [{"path": "wave.mp4", "label": 0}]}
-        text = json.dumps(listed) if "json" in name else "wave.mp4"
-        Path(name).write_text(text)
+    listed = {"items": [{"path": "wave.mp4", "label": 0}]}
+    text = json.dumps(listed) if "json" in name else "wave.mp4"
+    Path(name).write_text(text)
     before = Path(name).read_bytes()
     result = run("predict", "wave.mp4", name, *flags)
     assert result.exit_code == 2

@@ -3,7 +3,7 @@
 import collections
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from keras_twostream.data.cache.folder import CONTRACT_FILE
@@ -38,6 +38,19 @@ def is_video(name: str | os.PathLike[str]) -> bool:
         and not name.stem.endswith(_DRAWN)
         and not any(is_hidden(part) for part in name.parts)
     )
+
+
+def drawn_of_others(files: Iterable[Path]) -> list[Path]:
+    """Return the videos that commands drew of others among the files."""
+    files = list(files)
+    known = {file.with_suffix("") for file in files}
+    return [
+        file
+        for file in files
+        for mark in _DRAWN
+        if file.stem.endswith(mark)
+        and file.with_name(file.stem.removesuffix(mark)) in known
+    ]
 
 
 def is_passed_over(name: str) -> bool:
