@@ -268,7 +268,17 @@ def head_trouble(model: keras.Model) -> str:
 
     Returns:
         "is random" or the like, or "" for a trained head.
+
+    Raises:
+        SpecError: If it is no model of layers from inputs to outputs.
     """
+    if not getattr(model, "outputs", None):
+        name = getattr(model, "name", type(model).__name__)
+        raise SpecError(
+            f"{name} is no model with inputs and outputs of its own. Wrap it: "
+            "keras.Model(base.inputs, model(base.inputs)), where base is the "
+            "model inside; or give a name that `load` takes."
+        )
     if not all(map(_is_finite, model.weights)):
         return "rests on numbers that are not finite: its training diverged"
     heads = _heads(model)

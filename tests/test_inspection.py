@@ -195,6 +195,12 @@ def test_a_head_of_the_same_name_is_another(model):
     assert inspection.head_is_trained(model)
 
 
+def test_what_is_no_model_of_layers_is_said(model):
+    for other in (keras.Sequential([model]), 3):
+        with pytest.raises(SpecError, match="no model with inputs and outputs"):
+            inspection.head_is_trained(other)
+
+
 def test_a_head_put_on_later_can_be_trained(model):
     changed = changed_head(model, 3)
     changed.compile("sgd", "mse")

@@ -19,6 +19,7 @@ from keras_twostream.inspection import (
     clip_spec,
     operation_of,
     sees_regions,
+    sources_of,
 )
 from keras_twostream.layers import (
     SCI,
@@ -29,6 +30,13 @@ from keras_twostream.layers import (
 )
 from keras_twostream.spec import FUSED, ClipSpec
 
+_SQUASHING = {
+    "Softmax": keras.activations.softmax,
+    "Sigmoid": keras.activations.sigmoid,
+}
+_LINEAR = keras.activations.linear
+# Layers that leave scores as they are when a model answers.
+_PASSING = (keras.layers.Dropout, keras.layers.Identity, keras.layers.Reshape)
 _FAINT = 1e-12  # keeps the logarithm of a probability finite
 
 # === One model of all logits ===
@@ -187,21 +195,38 @@ def logits_of(scores: keras.KerasTensor) -> keras.KerasTensor:
         Logits; `scores` itself where it already holds them. For a layer with
         its activation inside, the inverse of the activation is applied.
     """
-    layer = operation_of(scores)
-    if isinstance(layer, keras.layers.Softmax):
-        return layer.input
-    activation = getattr(layer, "activation", None)
-    if activation not in (
-        keras.activations.softmax,
-        keras.activations.sigmoid,
-    ):
+    activation, before = _squashed(scores)
+    if activation is None:
         return scores
-    if isinstance(layer, keras.layers.Activation):
-        return layer.input
+    if before is not None and before.shape == scores.shape:
+        return before
     logits = ops.log(ops.maximum(scores, _FAINT))
     if activation is keras.activations.sigmoid:
         logits -= ops.log(ops.maximum(1.0 - scores, _FAINT))
     return logits
+
+
+def _squashed(scores: keras.KerasTensor) -> tuple[Any, Any]:
+    """Return the softmax or sigmoid that scores come from, and its input.
+
+    Returns:
+        None twice for logits; None for an input inside a layer or a network.
+    """
+    layer, sources = operation_of(scores), sources_of(scores)
+    if isinstance(layer, keras.Model):
+        scores = layer.output
+        one = isinstance(scores, keras.KerasTensor)
+        return (_squashed(scores)[0] if one else None), None
+    activation = getattr(layer, "activation", None)
+    alone = isinstance(layer, keras.layers.Activation)
+    if isinstance(layer, _PASSING) or (alone and activation is _LINEAR):
+        return _squashed(sources[0])
+    # Those of `keras.ops` have no public class.
+    if type(layer).__name__ in _SQUASHING:
+        return _SQUASHING[type(layer).__name__], sources[0]
+    if activation not in _SQUASHING.values():
+        return None, None
+    return activation, sources[0] if alone else None
 
 
 # === From the scores of views to those of a video ===

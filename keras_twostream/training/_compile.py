@@ -12,6 +12,7 @@ from keras_twostream.layers import (
     DistanceLogits,
     ScoreFusion,
 )
+from keras_twostream.scoring.scorer import logits_of
 from keras_twostream.spec import FUSED
 from keras_twostream.training._devices import has_gpu
 from keras_twostream.training._freezing import freeze
@@ -196,13 +197,12 @@ def _loss_weights(model: keras.Model, recipe: Recipe) -> Any:
 
 
 def _refuse_softmax(model: keras.Model) -> None:
-    last = model.layers[-1]
-    activation = getattr(last, "activation", None)
-    if activation is keras.activations.softmax:
+    outputs = keras.tree.flatten(model.outputs)
+    if any(logits_of(scores) is not scores for scores in outputs):
         raise SpecError(
-            f"{model.name} ends in a softmax, and recipes train on logits. "
-            "Build it with classifier_activation=None; predictions can be "
-            "turned into probabilities with keras.ops.softmax."
+            f"{model.name} ends in a softmax or sigmoid, and recipes train on "
+            "logits. Build it with classifier_activation=None; predictions can "
+            "be turned into probabilities with keras.ops.softmax."
         )
 
 

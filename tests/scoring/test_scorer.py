@@ -85,6 +85,33 @@ def test_a_softmax_layer_is_taken_off():
     assert logits_of(x) is x
 
 
+ENDINGS = {
+    "operation": keras.ops.softmax,
+    "float32": lambda x: keras.layers.Activation("linear")(
+        keras.ops.softmax(x)
+    ),
+    "dropout": lambda x: keras.layers.Dropout(0.5)(keras.layers.Softmax()(x)),
+    "reshape": lambda x: keras.layers.Reshape((3,))(keras.layers.Softmax()(x)),
+    "sigmoid": keras.ops.sigmoid,
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_softmax_under_what_changes_no_score_is_taken_off(ending):
+    x = keras.Input((3,))
+    assert logits_of(ENDINGS[ending](x)) is x
+
+
+def test_a_softmax_at_the_end_of_a_network_inside_is_inverted():
+    x = keras.Input((3,))
+    inside = keras.Model(x, keras.layers.Softmax()(x))
+    y = keras.Input((3,))
+    model = keras.Model(y, logits_of(inside(y)))
+    rows = np.random.default_rng(1).normal(size=(5, 3)).astype("float32")
+    again = chances(model.predict_on_batch(rows))
+    np.testing.assert_allclose(again, chances(rows), atol=1e-5)
+
+
 @pytest.mark.parametrize("method", ["logits", "softmax", "sci"])
 def test_files_and_graph_fuse_streams_alike(method):
     rng = np.random.default_rng(2)

@@ -162,6 +162,13 @@ def test_softmax_is_refused(build):
         training.compile(model, "actors", steps=2)
 
 
+def test_a_softmax_layer_of_ones_own_is_refused(build):
+    model = build()
+    scores = keras.layers.Softmax()(model.output)
+    with pytest.raises(SpecError, match="ends in a softmax or sigmoid"):
+        training.compile(keras.Model(model.inputs, scores), "actors", steps=2)
+
+
 def test_model_without_architecture_needs_a_recipe(build):
     model = build()
     for layer in model.layers:
