@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from keras_twostream.cli import _console
-from keras_twostream.cli._files import model_name
+from keras_twostream.cli._files import check_writable, model_name
 from keras_twostream.cli._options import (
     check_device,
     debug_option,
@@ -74,6 +74,7 @@ def export_command(
     .onnx; a name without an ending is the folder of a SavedModel. The file is
     run by its own runtime, and kept if it gives the scores of the model.
     """
+    check_writable(file.parent, by="")
     calibrate = options.pop("calibrate")
     options["calibrate"] = _videos(calibrate) if calibrate else None
     with _console.quiet():

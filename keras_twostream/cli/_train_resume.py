@@ -140,5 +140,5 @@ def _epochs(out: Path) -> int:
     try:
         metrics = json.loads((out / "metrics.json").read_text("utf-8"))
         return int(metrics.get("planned") or metrics["epochs"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return 0

@@ -23,6 +23,10 @@ from keras_twostream.errors import WeightsError
 from keras_twostream.training._identity import LENGTH, refuse_other
 
 _BEGIN_ANEW = "Delete it, and the run begins anew."
+_LAST_INSTEAD = (
+    'Take the last weights instead, with keep="last" (--keep last), or delete '
+    "checkpoint.npz beside it, and the run begins anew."
+)
 _STATE = {
     "epoch": _schema.Rule(int, low=0, high=2**40),
     "step": _schema.Rule(int, low=0, high=2**40),
@@ -328,10 +332,13 @@ class KeepBest(keras.callbacks.Callback):
         """Give the model its best weights, if this run has kept any.
 
         A file that another run left at the same path is ignored.
+
+        Raises:
+            WeightsError: If the file that this run has kept is gone or damaged.
         """
-        if self.state["epoch"] is not None and self.path.exists():
-            arrays = read_arrays(self.path, WeightsError, _BEGIN_ANEW)
-            with whole(self.path, WeightsError, _BEGIN_ANEW):
+        if self.state["epoch"] is not None:
+            arrays = read_arrays(self.path, WeightsError, _LAST_INSTEAD)
+            with whole(self.path, WeightsError, _LAST_INSTEAD):
                 model.set_weights([arrays[str(i)] for i in range(len(arrays))])
 
 

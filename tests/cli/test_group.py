@@ -232,6 +232,7 @@ WRITERS = [
     ("evaluate", "c3d", "--data", "videos"),
     ("features", "c3d", "--data", "videos", "--tap", "rgb.fc6"),
     ("weights", "convert", "c3d.imagenet"),
+    ("export", "c3d"),
 ]
 
 
@@ -243,7 +244,9 @@ def test_a_full_disk_is_known_before_anything_is_loaded(
     monkeypatch.setattr("keras_twostream.hub.load", pytest.fail)
     (tmp_path / "videos").mkdir()
     place = [str(tmp_path / "out")]
-    if "convert" not in arguments:
+    if arguments[0] == "export":
+        place = [str(tmp_path / "m.onnx")]
+    elif "convert" not in arguments:
         place.insert(0, "--out")
     monkeypatch.chdir(tmp_path)
     result = run(*arguments, *place)

@@ -409,6 +409,9 @@ def test_early_stopping_keeps_the_best(build, items, tmp_path):
     assert model.stop_training
     best.load_best(model)
     np.testing.assert_array_equal(first[0], model.get_weights()[0])
+    best.path.unlink()  # the last weights do not take their place in silence
+    with pytest.raises(WeightsError, match="missing or damaged.*--keep last"):
+        best.load_best(model)
 
 
 def test_stop_of_another_callback_holds(build, tmp_path):

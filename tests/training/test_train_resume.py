@@ -88,6 +88,16 @@ def complete(out, **metrics):
     _files.write_json(out / "metrics.json", metrics)
 
 
+@pytest.mark.parametrize("text", ["[]", "{", '{"planned": [1]}', "2"])
+def test_a_complete_run_whose_numbers_are_damaged_is_still_complete(out, text):
+    (out / "model").mkdir()
+    (out / "model" / "config.json").touch()
+    (out / "metrics.json").write_text(text)
+    with pytest.raises(click.UsageError, match="is complete"):
+        _train_resume.refuse_complete(out, None)
+    _train_resume.refuse_complete(out, 9)
+
+
 @pytest.mark.parametrize("epochs", [None, 4, 5])
 def test_a_complete_run_is_refused_unless_longer(out, epochs):
     complete(out, epochs=3, planned=5)
