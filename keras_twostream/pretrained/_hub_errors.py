@@ -102,6 +102,7 @@ def explain(
     revision: str,
     size: int = 0,
     kept: bool = False,
+    there: bool = False,
 ) -> WeightsError:
     """Return an error with its next step, for what the client raised.
 
@@ -115,6 +116,7 @@ def explain(
         revision: Commit, tag or branch.
         size: Bytes of the file, 0 where unknown.
         kept: Whether the client kept what it has of the file.
+        there: Whether it is in the cache, and was to be fetched again.
     """
     where = f"{repo_id}@{revision}"
     text = _of_repository(error, repo_id, revision) or _of_file(
@@ -123,7 +125,7 @@ def explain(
     if not text and status_of(error) in _BY_STATUS:
         text = f"{filename} of {where}: {_BY_STATUS[status_of(error)]}"
     if not text:
-        text = _of_network(error, where, filename, size, kept)
+        text = _of_network(error, where, filename, size, kept, there)
     return WeightsError(printable(text, keep="\n"))
 
 
@@ -222,7 +224,12 @@ def _of_file(error: Exception, where: str, filename: str) -> str:
 
 
 def _of_network(
-    error: Exception, where: str, filename: str, size: int, kept: bool
+    error: Exception,
+    where: str,
+    filename: str,
+    size: int,
+    kept: bool,
+    there: bool,
 ) -> str:
     if is_passing(error) and not status_of(error):
         stopped = (
@@ -241,6 +248,11 @@ def _of_network(
         )
     much = f" ({size / 1e6:.1f} MB)" if size else ""
     missing = f"{filename} of {where}{much} is not in the cache"
+    if there:
+        missing = (
+            f"{filename} of {where}{much} stays in the cache as it is; leave "
+            "out --force to use it"
+        )
     cache = f"The cache is {constants.HF_HUB_CACHE} (HF_HOME chooses another)."
     if any(isinstance(e, hub.OfflineModeIsEnabled) for e in _causes(error)):
         return (

@@ -123,9 +123,10 @@ def fetch(
     except _hub_errors.TROUBLE as error:
         if stored and _hub_errors.is_network(error):
             return _instead(stored, repo_id, filename, revision)
+        there = _cached(repo_id, filename, revision) is not None
         kept = (_blobs(repo_id) / f"{etag}.incomplete").is_file()
         raise _hub_errors.explain(
-            error, repo_id, filename, revision, size, kept
+            error, repo_id, filename, revision, size, kept, there
         ) from error
 
 

@@ -67,7 +67,7 @@ def fetch(url: str, *, force: bool = False, plain: bool = False) -> Path:
         return path
     if os.environ.get("HF_HUB_OFFLINE", "0") not in ("0", ""):
         raise WeightsError(
-            f"{url} is not in the cache, and HF_HUB_OFFLINE forbids to fetch "
+            f"{url} {_state(path)}, and HF_HUB_OFFLINE forbids to fetch "
             "it. Unset HF_HUB_OFFLINE once, or run `keras-twostream weights "
             "pull` where there is a network."
         )
@@ -76,6 +76,13 @@ def fetch(url: str, *, force: bool = False, plain: bool = False) -> Path:
         if force or not path.exists():
             _download(url, path, plain)
     return path
+
+
+def _state(path: Path) -> str:
+    """Describe what is there of a file that cannot be fetched."""
+    if os.path.exists(path):
+        return "stays in the cache as it is; leave out --force to use it"
+    return "is not in the cache"
 
 
 def _place(url: str) -> Path:
@@ -110,7 +117,7 @@ def _download(url: str, path: Path, plain: bool) -> None:
         ) from error
     except OSError as error:
         raise WeightsError(
-            f"{url} is not in the cache and cannot be fetched: {error}. Check "
+            f"{url} {_state(path)}, and cannot be fetched: {error}. Check "
             f"the network, the proxy and the free space in {path.parent}; "
             "KERAS_TWOSTREAM_HOME chooses another folder."
         ) from error

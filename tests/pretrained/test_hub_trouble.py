@@ -200,6 +200,20 @@ def test_offline_errors_name_size_cache_and_what_works(served, monkeypatch):
         assert part in str(error.value)
 
 
+def test_force_without_a_network_says_that_the_file_is_there(
+    served, monkeypatch
+):
+    from huggingface_hub import constants
+
+    path = _hub_files.fetch("me/net", "model.safetensors", "main")
+    before = path.read_bytes()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(WeightsError, match="stays in the cache") as caught:
+        _hub_files.fetch("me/net", "model.safetensors", "main", force=True)
+    assert "not in the cache" not in str(caught.value)
+    assert path.read_bytes() == before
+
+
 # === Downloads that stop ===
 
 

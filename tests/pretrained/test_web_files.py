@@ -94,6 +94,16 @@ def spec(url, **changes):
     )
 
 
+def test_force_without_a_network_says_that_the_file_is_there(site, monkeypatch):
+    url = f"{site}/a/{NAMED}"
+    path = _web_files.fetch(url)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(WeightsError, match="stays in the cache") as caught:
+        _web_files.fetch(url, force=True)
+    assert "not in the cache" not in str(caught.value)
+    assert path.read_bytes() == BODY
+
+
 def test_a_file_is_fetched_once_and_verified(site):
     row = spec(f"{site}/a/{NAMED}", sha256=HASH)
     for _ in range(2):
