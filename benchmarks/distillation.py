@@ -1,6 +1,6 @@
 """A two-stream teacher, rgb alone, and rgb that learned from the teacher.
 
-    python benchmarks/distillation.py WORK [--real UCF101_SIX] [--steps 300]
+    python benchmarks/distillation.py WORK [--real UCF101_SIX] [--steps 1200]
 
 Three sets of videos, of which two tell classes apart by motion:
 
@@ -10,12 +10,13 @@ Three sets of videos, of which two tell classes apart by motion:
               class is whether the picture moves to the left or to the right
     six       real clips by their six classes
 
-Both rgb networks begin with the teacher's rgb stream and take the same steps
-on the same clips; one has the teacher's features and scores to follow. The
-teacher of real clips is trained here, from the actors' weights, on smaller
-frames. Milliseconds are of one clip, its optical flow and the folded network,
-without decoding. What is in WORK already is not done again, and a run that was
-killed goes on.
+Both rgb networks begin with the teacher's rgb stream, see four adjacent frames
+at each of its steps, and train for as many steps on the same videos; one has
+the teacher's features and scores to follow, and its answers to clips that are
+played otherwise. The teacher of real clips is trained here, from the actors'
+weights, on smaller frames and for 300 steps. Milliseconds are of one clip, its
+optical flow and the folded network, without decoding. What is in WORK already
+is not done again, and a run that was killed goes on.
 """
 
 import argparse
@@ -41,6 +42,8 @@ NETWORKS = ("teacher", "rgb alone", "distilled rgb")
 DRAWN = {"train": 408, "test": 340}
 REAL = {"train": 40, "test": 40}  # videos of each of six classes
 SMALL = {"short_side": 72, "crop": (64, 84)}  # of the real clips
+STEPS = 300  # of the teacher
+FRAMES = {"frames_per_step": 4}  # of the students
 TIMED = 15
 
 
@@ -48,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("work", type=Path)
     parser.add_argument("--real", type=Path, help="six classes of UCF-101")
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--sets", nargs="+", default=SETS, choices=SETS)
     parser.add_argument("--few", action="store_true", help="a trial")
     given = parser.parse_args()
@@ -119,7 +122,7 @@ class Study:
         name = f"local:{self._work / 'teacher' / 'model'}"
         if self._name == "actors":
             name = SHIPPED
-        student = kts.load(name, streams=("rgb",))
+        student = kts.load(name, streams=("rgb",), clip_spec=FRAMES)
         if network == "rgb alone":
             return self._run(folder, student, "finetune")
         return self._run(folder, student, "distillation", teacher)
@@ -138,6 +141,8 @@ class Study:
     ) -> keras.Model:
         videos = self._lists["train"]
         streams = kts.clip_spec(model if teacher is None else teacher).streams
+        own = kts.clip_spec(model).streams
+        steps = STEPS if "flow" in own else self._steps
         each = len(videos.paths) // training.load_recipe(recipe).batch_size
         training.train(
             model,
@@ -146,7 +151,7 @@ class Study:
             folder,
             teacher=teacher,
             settings=training.RunSettings(
-                epochs=-(-self._steps // max(each, 1)),
+                epochs=-(-steps // max(each, 1)),
                 keep="last",
                 cache=str(self._work / f"cache_{'_'.join(streams)}"),
                 batch_size=min(16, len(videos.paths)),

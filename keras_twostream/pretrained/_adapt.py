@@ -90,6 +90,15 @@ def cross_modality(
     return tiled * (inputs / channels) if how == "tile" else tiled
 
 
+def stacked_frames(kernel: np.ndarray, count: int) -> np.ndarray:
+    """Return a kernel of one image's channels for `count` stacked images.
+
+    Its answer is the former's to their mean, so that a stack of one image seen
+    `count` times is answered as before.
+    """
+    return np.concatenate([kernel] * count, axis=-2) / np.float32(count)
+
+
 def fold_gamma(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Fold the gamma of batch norms into the kernels before them.
 

@@ -10,6 +10,7 @@ from keras_twostream import inspection, registry
 from keras_twostream.errors import SpecError, TwoStreamError, WeightsError
 from keras_twostream.inspection import head_layers
 from keras_twostream.pretrained import _catalogue, _tensors
+from keras_twostream.pretrained._adapt import stacked_frames
 from keras_twostream.pretrained._spec import OURS, WeightSpec
 from keras_twostream.pretrained._variables import assign, variables
 from keras_twostream.pretrained.keymaps import HEAD
@@ -187,8 +188,9 @@ def _assign(
     if spec.layout != OURS:
         # Conversion accounted for every key; what it left out stays fresh.
         targets = {k: v for k, v in targets.items() if k in tensors}
+    tensors = _without_dropped_streams(model, tensors)
     try:
-        assign(targets, _without_dropped_streams(model, tensors))
+        assign(targets, _of_more_frames(targets, tensors))
     except WeightsError as error:
         raise WeightsError(f"{spec.name} ({spec.source}): {error}") from error
     return keep_head
@@ -232,6 +234,26 @@ def _without_dropped_streams(
         for key, value in tensors.items()
         if key.partition("_")[0] not in dropped
     }
+
+
+def _of_more_frames(
+    targets: Mapping[str, Any], tensors: dict[str, Any]
+) -> dict[str, Any]:
+    """Repeat kernels of one rgb image for a model that stacks several."""
+    wide = {
+        key: targets[key].shape
+        for key, tensor in tensors.items()
+        if key in targets and _sees_one_image(tensor.shape)
+    }
+    return tensors | {
+        key: stacked_frames(tensors[key], shape[-2] // 3)
+        for key, shape in wide.items()
+        if shape[-2] > 3 and shape[-2] % 3 == 0
+    }
+
+
+def _sees_one_image(shape: Sequence[int]) -> bool:
+    return len(shape) >= 4 and shape[-2] == 3
 
 
 def _announce(spec: WeightSpec, model: keras.Model, keep_head: bool) -> None:

@@ -33,8 +33,6 @@ WEIGHTS = {"features": 50.0, "scores": 1.0, "temperature": 2.0}
 # Fields of a clip that decide which pixels of which frames are seen.
 _SAME = (
     "clip_length",
-    "frames_per_step",
-    "frame_gap",
     "frame_rate",
     "short_side",
     "resize_to",
@@ -43,6 +41,8 @@ _SAME = (
     "crop",
     "crop_rounding",
 )
+# Which frames are stacked at a step: the student may see more of them.
+_FRAMES = ("frames_per_step", "frame_gap")
 _FLOW = (
     "flow_length",
     "flow_offset",
@@ -170,7 +170,8 @@ def fed_clip(student: keras.Model, teacher: keras.Model | None) -> ClipSpec:
     if teacher is None:
         return own
     other = clip_spec(teacher)
-    for name in _SAME:
+    same = _SAME if _holds_frames(own, other) else (*_SAME, *_FRAMES)
+    for name in same:
         mine, its = getattr(own, name), getattr(other, name)
         if mine != its:
             raise SpecError(
@@ -184,9 +185,13 @@ def fed_clip(student: keras.Model, teacher: keras.Model | None) -> ClipSpec:
 
 
 def clip_of_teacher(teacher: keras.Model) -> dict[str, Any]:
-    """Return the ClipSpec's fields in which a student agrees with it."""
+    """Return the ClipSpec's fields in which a student agrees with it.
+
+    Where the teacher stacks frames, the student takes the same ones.
+    """
     spec = clip_spec(teacher)
-    return {name: getattr(spec, name) for name in _SAME}
+    names = _SAME if spec.frames_per_step == 1 else (*_SAME, *_FRAMES)
+    return {name: getattr(spec, name) for name in names}
 
 
 def fingerprint(teacher: keras.Model) -> str:
@@ -221,16 +226,28 @@ def _apart(answer: Any) -> tuple[Any, Any]:
     return answer if isinstance(answer, tuple) else (answer, None)
 
 
+def _holds_frames(own: ClipSpec, other: ClipSpec) -> bool:
+    """Return whether each step of `own` begins with the frames of `other`."""
+    alike = own.frame_gap == other.frame_gap or other.frames_per_step == 1
+    return alike and own.frames_per_step >= other.frames_per_step
+
+
 def _teaching(teacher: keras.Model) -> Callable[[Any], dict[str, Any]]:
-    """Return a function of clips that gives what a student should learn."""
+    """Return a function of clips that gives what a student should learn.
+
+    The teacher sees as many of each step's frames as it takes.
+    """
     teacher.trainable = False
     outputs = {
         "features": _features(teacher),
         "scores": scorer(teacher).output[FUSED],
     }
     answer = _function(teacher, outputs)
+    seen = clip_spec(teacher).channels("rgb")
 
     def taught(clips: Any) -> dict[str, Any]:
+        if "rgb" in clips:
+            clips = {**clips, "rgb": clips["rgb"][..., :seen]}
         return {
             name: ops.stop_gradient(ops.cast(value, "float32"))
             for name, value in answer(clips, False).items()

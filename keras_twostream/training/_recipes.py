@@ -38,7 +38,7 @@ TABLES = (
 )
 # Entries of the tables that do not depend on the model.
 ENTRIES = {
-    "distill": ("features", "scores", "temperature"),
+    "distill": ("features", "scores", "temperature", "replayed"),
     "schedule": ("name", "at", "factor", "warmup", "end", "patience"),
     "input": (
         "augment",
@@ -149,7 +149,9 @@ class Recipe:
         distill: Weights of the losses by which a student follows its teacher:
             "features", of the mean squared difference before the classifier,
             and "scores", of the divergence of class probabilities at a
-            "temperature". For runs with a teacher alone.
+            "temperature"; "replayed" is the share of clips that are played
+            backwards, mirrored or both, whose only label is the teacher's
+            answer. For runs with a teacher alone.
         stages: Changes of each further stage of training against the stage
             before: tables of fields, or of "table.entry".
     """
@@ -403,6 +405,8 @@ def _check_numbers(recipe: Recipe) -> None:
         )
     if "foreground" in recipe.input:
         _check_share("foreground", recipe.input["foreground"])
+    if "replayed" in recipe.distill:
+        _check_share("distill.replayed", recipe.distill["replayed"])
     if "temperature" in recipe.distill:
         check_number("distill.temperature", recipe.distill["temperature"])
     for table in ("multipliers", "loss_weights", "distill"):

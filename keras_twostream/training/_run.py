@@ -51,6 +51,7 @@ from keras_twostream.training._identity import identity
 from keras_twostream.training._plateau import plateaus
 from keras_twostream.training._progress import Progress
 from keras_twostream.training._recipes import Recipe
+from keras_twostream.training._replaying import replayed
 from keras_twostream.training._schedules import rate_at
 from keras_twostream.training._several_heads import HeadLabels
 from keras_twostream.training._throughput import ThroughputMonitor
@@ -457,6 +458,11 @@ class _Run:
             dataset = labelled(
                 dataset, output_names(self.model), self.settings.class_weight
             )
+        share = self.recipe.distill.get("replayed")
+        if share:
+            first = epoch * (len(items) // self.batch_size) + step
+            seed = self.settings.seed
+            dataset = replayed(dataset, self.clip, share, seed, first)
         dataset.skipped = skipped
         return dataset
 

@@ -214,6 +214,18 @@ def test_free_options_change_nothing_of_the_weights(folder):
     assert kts.clip_spec(model).clip_length == 3
 
 
+def test_stacked_frames_begin_with_the_answers_to_one(folder, caplog):
+    one = hub.load(f"local:{folder}", streams=("rgb",))
+    spec = {"frames_per_step": 3}
+    three = hub.load(f"local:{folder}", streams=("rgb",), clip_spec=spec)
+    assert "fresh" not in caplog.text
+    frame = clips()["rgb"]
+    stack = {"rgb": np.concatenate([frame] * 3, axis=-1)}
+    np.testing.assert_allclose(
+        logits(three, stack), logits(one, {"rgb": frame}), atol=1e-5
+    )
+
+
 def test_the_clip_spec_of_the_weights_wins(folder, tmp_path):
     copy = copied(folder, tmp_path)
     spec = json.loads((copy / "config.json").read_text())["clip_spec"]

@@ -98,6 +98,20 @@ def test_scores_follow_the_fused_ones_of_the_teacher(build):
     assert loss == pytest.approx(expected, rel=1e-3)
 
 
+def test_a_student_may_see_more_frames_of_a_step_than_its_teacher(build):
+    teacher = _teacher(build)
+    student = build(streams=("rgb",), clip_spec={"frames_per_step": 3})
+    clips, labels = _batch(teacher)
+    wide = np.concatenate([clips["rgb"], *[clips["rgb"][::-1]] * 2], axis=-1)
+    fed = {"rgb": wide, "flow": clips["flow"]}
+    pair = Student(student, teacher, {"features": 50.0, "scores": 0.0})
+    loss, scores, features = _loss(pair, fed, labels)
+    taught = _pooled(teacher, "flow", clips)
+    expected = _cross_entropy(scores, labels)
+    expected += 50.0 * np.square(features - taught).mean()
+    assert loss == pytest.approx(expected, rel=1e-4)
+
+
 def test_dropout_of_the_student_is_not_in_its_features(build):
     teacher, student = _teacher(build), build(streams=("rgb",), dropout=0.9)
     clips, _ = _batch(teacher)
@@ -193,6 +207,17 @@ def test_both_are_fed_the_same_clip(build):
         fed_clip(longer, teacher)
 
 
+def test_a_student_sees_each_frame_that_its_teacher_sees(build):
+    two = {"frames_per_step": 2, "frame_gap": 3}
+    teacher = _teacher(build, clip_spec=two)
+    student = build(streams=("rgb",), clip_spec={**two, "frames_per_step": 4})
+    assert fed_clip(student, teacher).channels("rgb") == 12
+    for other in ({}, {**two, "frame_gap": 1}):
+        student = build(streams=("rgb",), clip_spec=other)
+        with pytest.raises(SpecError, match="both must see the same clip"):
+            fed_clip(student, teacher)
+
+
 @pytest.mark.parametrize(
     "options, weights, message",
     [
@@ -246,6 +271,7 @@ def test_the_command_saves_a_student_without_flow(
     assert keys and not [key for key in keys if "flow" in key]
     config = json.loads((saved / "config.json").read_text())
     assert config["clip_spec"]["streams"] == ["rgb"]
+    assert config["clip_spec"]["frames_per_step"] == 4
     student = hub.load(f"local:{saved}")
     assert inspection.head_is_trained(student)
     assert (tmp_path / "run" / "evaluation" / "metrics.json").exists()
