@@ -12,12 +12,13 @@ import numpy as np
 from keras_twostream import _html
 from keras_twostream._files import write_arrays
 from keras_twostream._printing import percent
-from keras_twostream.data.lists.labels import check_labels
+from keras_twostream.data.lists.labels import check_labels, class_numbers
 from keras_twostream.errors import SpecError, did_you_mean
 from keras_twostream.layers import concentration
 from keras_twostream.spec import FUSED, SCORE_FUSIONS
 
 KINDS = ("logits", "softmax")
+_SLACK = 1e-2  # of the sums of probabilities that were saved in half precision
 SWEEP = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 
 
@@ -127,7 +128,8 @@ def fuse(
 
     Args:
         scores: Mapping from name to (videos, classes).
-        weights: Mapping from name of `scores` to weight; 1 where missing.
+        weights: Mapping from name of `scores` to weight; 1 where missing, and
+            0 to leave the scores out.
         kind: Kind of the scores, "logits" or "softmax".
         method: Quantity that is averaged: "logits", "softmax" probabilities, or
             probabilities weighted by their concentration ("sci", FstCN's
@@ -139,10 +141,13 @@ def fuse(
 
     Raises:
         SpecError: If shapes differ, a weight is negative or has no scores, all
-            are 0, or probabilities should become logits.
+            are 0, scores are not of the kind, or probabilities should become
+            logits.
     """
-    _check_weights(scores, weights or {})
-    return _mean(*_to_average(scores, kind, method), weights or {})
+    weights = weights or {}
+    _check_weights(scores, weights)
+    counted = {n: x for n, x in scores.items() if weights.get(n, 1.0) != 0}
+    return _mean(*_to_average(counted, kind, method), weights)
 
 
 def _to_average(
@@ -157,10 +162,45 @@ def _to_average(
         )
     concentrated = method in ("sci", "sci_max")
     wanted = "softmax" if concentrated else method or kind
+    _check_kinds(scores, kind, wanted)
     scores = {n: as_kind(score, kind, wanted) for n, score in scores.items()}
     if not concentrated:
         return scores, dict.fromkeys(scores, 1.0)
     return scores, {n: _concentration(score) for n, score in scores.items()}
+
+
+def _check_kinds(
+    scores: Mapping[str, np.ndarray], kind: str, wanted: str
+) -> None:
+    """Refuse logits that are given for probabilities, and the reverse."""
+    if kind == "softmax":
+        wrong = [
+            name
+            for name, score in scores.items()
+            if ((score < -_SLACK) | (score > 1 + _SLACK)).any()
+        ]
+    else:
+        wrong = [
+            name
+            for name, score in scores.items()
+            if are_shares(score) and not np.isin(score, (0, 1)).all()  # votes
+        ]
+        if wanted == kind and len(wrong) == len(scores):
+            return  # the mean is the same under either name
+    if wrong:
+        other = "logits" if kind == "softmax" else "probabilities"
+        raise SpecError(
+            f"Scores are fused with kind={kind!r}, and those of "
+            f"{', '.join(wrong)} look like {other}. Make all of them "
+            "probabilities, kind='softmax', or all of them logits."
+        )
+
+
+def are_shares(scores: np.ndarray) -> bool:
+    """Return whether rows are probabilities of two classes or more."""
+    if not np.size(scores) or scores.shape[-1] < 2 or scores.min() < 0:
+        return False
+    return np.allclose(scores.sum(-1), 1.0, atol=_SLACK)
 
 
 def _mean(
@@ -216,7 +256,7 @@ def sweep(
     Raises:
         SpecError: If the labels are not one class number for each video.
     """
-    _check_labels(labels, next(iter(scores.values())).shape[-1], ndim=1)
+    _check_labels(labels, next(iter(scores.values())), ndim=1)
     known = np.asarray(labels) >= 0
     scores = {name: score[known] for name, score in scores.items()}
     labels = np.asarray(labels)[known]
@@ -283,7 +323,7 @@ def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     Raises:
         SpecError: If a label is not the number of a class.
     """
-    _check_labels(labels, scores.shape[-1])
+    _check_labels(labels, scores)
     if np.ndim(labels) == 2:
         return {"mean_average_precision": mean_average_precision(
             scores, labels)}  # fmt: skip
@@ -299,9 +339,17 @@ def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 
 def _check_labels(
-    labels: Sequence[Any] | np.ndarray, classes: int, ndim: int | None = None
+    labels: Sequence[Any] | np.ndarray,
+    scores: np.ndarray,
+    ndim: int | None = None,
 ) -> None:
     """Refuse labels that are not among the classes of the network."""
+    videos, classes = np.shape(scores)
+    if np.shape(labels)[:1] != (videos,):
+        raise SpecError(
+            f"Each of the {videos} videos needs a label. Received: labels of "
+            f"the shape {np.shape(labels)}"
+        )
     if ndim not in (None, np.ndim(labels)):
         shape = "(videos,)" if ndim == 1 else "(videos, classes)"
         raise SpecError(
@@ -316,7 +364,8 @@ def _check_labels(
             )
         return
     names = [f"Video number {number}" for number in range(len(labels))]
-    check_labels(names, [[int(label)] for label in labels], classes)
+    numbers = map(class_numbers, names, labels)
+    check_labels(names, list(numbers), classes)
 
 
 def top_k(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
@@ -339,7 +388,7 @@ def confusion_matrix(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Raises:
         SpecError: If the labels are not one class number for each video.
     """
-    _check_labels(labels, scores.shape[-1], ndim=1)
+    _check_labels(labels, scores, ndim=1)
     classes, labels = scores.shape[-1], np.asarray(labels)
     counted = _sound(scores) & (labels >= 0)
     scores, labels = scores[counted], labels[counted]
@@ -381,7 +430,7 @@ def average_precision(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Raises:
         SpecError: If the labels are not of that shape.
     """
-    _check_labels(labels, scores.shape[-1], ndim=2)
+    _check_labels(labels, scores, ndim=2)
     sound = _sound(scores)
     pairs = zip(scores.T, np.asarray(labels).T, strict=True)
     return np.array(

@@ -17,7 +17,7 @@ import numpy as np
 from keras_twostream._arrays import check_unpacked, whole
 from keras_twostream.errors import SpecError
 from keras_twostream.pretrained import read_pickle
-from keras_twostream.scoring.metrics import KINDS, VideoScores
+from keras_twostream.scoring.metrics import KINDS, VideoScores, are_shares
 
 
 def load_scores(path: str | os.PathLike, stream: str = "") -> VideoScores:
@@ -150,7 +150,8 @@ def _from_tsn(arrays: Mapping[str, Any], stream: str) -> VideoScores:
             f"The file has scores of {len(rows)} videos and {len(labels)} "
             "labels."
         )
-    return _of(np.stack(rows), labels, stream, "logits")
+    scores = np.stack(rows)
+    return _of(scores, labels, stream, _kind(scores))
 
 
 def _is_wrapped(row: Any) -> bool:
@@ -205,9 +206,8 @@ def _entry(row: Mapping[str, Any], name: str, default: Any) -> Any:
 
 
 def _kind(scores: np.ndarray) -> str:
-    """Return the kind of scores; mmaction2's settings allow either."""
-    shares = scores.min() >= 0 and np.allclose(scores.sum(-1), 1.0, atol=1e-2)
-    return "softmax" if shares else "logits"
+    """Return the kind of scores; both programs write either."""
+    return "softmax" if are_shares(scores) else "logits"
 
 
 def _of(scores, labels, stream: str, kind: str) -> VideoScores:

@@ -44,7 +44,7 @@ def svm_fusion(
 
     Returns:
         (videos, classes) decision values; classes that the labels lack get
-        minus infinity.
+        minus infinity, and videos with a score that is not a number, NaN.
 
     Raises:
         SpecError: If the two do not have the same streams of the same widths,
@@ -60,13 +60,16 @@ def svm_fusion(
     _check_training(stacked(train)[known], np.asarray(labels)[known])
     classifier: Any = LinearSVC(C=cost)
     classifier.fit(stacked(train)[known], np.asarray(labels)[known])
-    values = classifier.decision_function(stacked(test))
+    rows = stacked(test)
+    sound = np.isfinite(rows).all(axis=-1)
+    values = classifier.decision_function(np.where(sound[:, None], rows, 0.0))
     if values.ndim == 1:  # two classes have one plane between them
         values = np.stack([-values, values], axis=-1)
     width = next(iter(test.values())).shape[-1]
     width = max(width, classifier.classes_.max() + 1)
     scores = np.full((len(values), width), -np.inf)
     scores[:, classifier.classes_] = values
+    scores[~sound] = np.nan
     return scores
 
 

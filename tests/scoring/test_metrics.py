@@ -15,6 +15,7 @@ LABELS = np.array([0, 1, 2, 2])
 RGB = np.array(
     [[3.0, 0, 0], [0, 3.0, 0], [3.0, 0, 2.0], [0, 3.0, 2.0]], "float32"
 )
+SHARES = np.array([[0.6, 0.4, 0.0]] * 4)
 FLOW = np.array([[0, 2.0, 0], [0, 2.0, 0], [0, 0, 9.0], [0, 0, 9.0]], "float32")
 
 
@@ -169,8 +170,40 @@ def test_videos_of_several_labels_have_a_report():
 
 
 def test_probabilities_do_not_become_logits():
+    shares = np.array([[0.7, 0.2, 0.1]])
     with pytest.raises(SpecError, match="their logits are not known"):
-        training.fuse({"rgb": RGB}, kind="softmax", method="logits")
+        training.fuse({"rgb": shares}, kind="softmax", method="logits")
+
+
+@pytest.mark.parametrize(
+    ("scores", "options", "message"),
+    [
+        ({"rgb": RGB}, {"kind": "softmax"}, "'softmax'.*rgb look like logits"),
+        ({"rgb": RGB, "flow": SHARES}, {}, "flow look like probabilities"),
+        ({"flow": SHARES}, {"method": "softmax"}, "look like probabilities"),
+    ],
+)
+def test_probabilities_are_not_fused_with_logits(scores, options, message):
+    with pytest.raises(SpecError, match=message):
+        training.fuse(scores, **options)
+
+
+def test_scores_of_weight_0_are_left_out():
+    lost = {"rgb": RGB, "flow": FLOW * np.nan}
+    np.testing.assert_allclose(training.fuse(lost, {"flow": 0}), RGB)
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], [0] * 5, 0, ["a"] * 4, [0.5] * 4])
+def test_every_video_has_the_number_of_a_class(labels):
+    with pytest.raises(SpecError, match="needs a label|number of a class"):
+        training.accuracy_report(RGB, np.array(labels))
+
+
+def test_an_svm_leaves_scores_that_are_no_numbers_unknown():
+    lost = RGB.copy()
+    lost[1, 0] = np.nan
+    scores = training.svm_fusion({"rgb": RGB}, LABELS, {"rgb": lost})
+    assert np.isnan(scores).any(axis=1).tolist() == [False, True, False, False]
 
 
 def test_shapes_must_agree():

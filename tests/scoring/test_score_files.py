@@ -29,6 +29,9 @@ def test_tsn_archive_of_plain_arrays(tmp_path):
     path = tmp_path / "tsn.npz"
     np.savez(path, scores=np.ones((2, 4, 3)), labels=np.array([0, 1]))
     assert training.load_scores(path).scores["tsn"].shape == (2, 3)
+    assert training.load_scores(path).kind == "logits"
+    np.savez(path, scores=np.full((2, 4, 3), 1 / 3), labels=np.array([0, 1]))
+    assert training.load_scores(path).kind == "softmax"
 
 
 @pytest.mark.parametrize("protocol", [2, 4])
