@@ -213,10 +213,10 @@ def _squashed(scores: keras.KerasTensor) -> tuple[Any, Any]:
         None twice for logits; None for an input inside a layer or a network.
     """
     layer, sources = operation_of(scores), sources_of(scores)
-    if isinstance(layer, keras.Model):
-        scores = layer.output
-        one = isinstance(scores, keras.KerasTensor)
-        return (_squashed(scores)[0] if one else None), None
+    if isinstance(layer, keras.Model) and hasattr(layer, "outputs"):
+        # Not `output`, which of a Sequential is that of its call.
+        inside = layer.outputs[scores._keras_history.tensor_index]
+        return _squashed(inside)[0], None
     activation = getattr(layer, "activation", None)
     alone = isinstance(layer, keras.layers.Activation)
     if isinstance(layer, _PASSING) or (alone and activation is _LINEAR):

@@ -102,11 +102,24 @@ def test_a_softmax_under_what_changes_no_score_is_taken_off(ending):
     assert logits_of(ENDINGS[ending](x)) is x
 
 
-def test_a_softmax_at_the_end_of_a_network_inside_is_inverted():
+def networks_that_end_in_a_softmax():
     x = keras.Input((3,))
-    inside = keras.Model(x, keras.layers.Softmax()(x))
+    shares = keras.layers.Softmax()(x)
+    return {
+        "functional": keras.Model(x, shares),
+        "stack": keras.Sequential([keras.Input((3,)), keras.layers.Softmax()]),
+        "two outputs": keras.Model(x, {"a": x * 2.0, "b": shares}),
+    }
+
+
+@pytest.mark.parametrize("kind", ["functional", "stack", "two outputs"])
+def test_a_softmax_at_the_end_of_a_network_inside_is_inverted(kind):
     y = keras.Input((3,))
-    model = keras.Model(y, logits_of(inside(y)))
+    outputs = networks_that_end_in_a_softmax()[kind](y)
+    if kind == "two outputs":
+        assert logits_of(outputs["a"]) is outputs["a"]
+        outputs = outputs["b"]
+    model = keras.Model(y, logits_of(outputs))
     rows = np.random.default_rng(1).normal(size=(5, 3)).astype("float32")
     again = chances(model.predict_on_batch(rows))
     np.testing.assert_allclose(again, chances(rows), atol=1e-5)
