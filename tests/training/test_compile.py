@@ -211,6 +211,36 @@ def test_hold_out_keeps_a_share_of_each_class():
     assert [sum(labels[i] == c for i in held) for c in range(3)] == [2, 4, 0]
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_recording_of_two_classes_is_held_out_of_both(seed):
+    labels = [0] * 16 + [1] * 16
+    groups = [f"tape{number // 2}" for number in range(16)] * 2
+    train, held = training.hold_out(labels, 0.25, seed, groups)
+    outside = {groups[place] for place in held}
+    assert len(outside) == 2 and len(held) == 8
+    assert outside.isdisjoint(groups[place] for place in train)
+
+
+def test_a_recording_stays_that_is_the_only_one_of_a_class():
+    # The first class has only the tape that the second has, too.
+    labels, groups = [0, 0, 1, 1, 1], ["a", "a", "a", "b", "c"]
+    for seed in range(6):
+        train, held = training.hold_out(labels, 0.4, seed, groups)
+        assert {0, 1, 2} <= set(train) and len(held) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"share": 20}, "between 0 and 1. Received: share=20"),
+        ({"share": 0.2, "groups": ["a"]}, "1 for 2 items"),
+    ],
+)
+def test_a_share_is_a_part_and_every_item_has_a_recording(options, message):
+    with pytest.raises(SpecError, match=message):
+        training.hold_out([0, 1], **options)
+
+
 def test_fused_copy_is_the_mean_of_the_streams(build, registered):
     model = build(outputs="streams")
     streams = model.predict_on_batch(_clips())
