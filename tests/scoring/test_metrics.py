@@ -193,7 +193,9 @@ def test_scores_of_weight_0_are_left_out():
     np.testing.assert_allclose(training.fuse(lost, {"flow": 0}), RGB)
 
 
-@pytest.mark.parametrize("labels", [[0, 1, 2], [0] * 5, 0, ["a"] * 4, [0.5] * 4])
+@pytest.mark.parametrize(
+    "labels", [[0, 1, 2], [0] * 5, 0, ["a"] * 4, [0.5] * 4]
+)
 def test_every_video_has_the_number_of_a_class(labels):
     with pytest.raises(SpecError, match="needs a label|number of a class"):
         training.accuracy_report(RGB, np.array(labels))
