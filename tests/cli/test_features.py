@@ -38,7 +38,7 @@ def test_features_say_as_json_what_was_done(run, tmp_path):
     good = actors.write_clip(videos / "a.mp4", "wave_hand", size=(64, 80))
     bad = videos / "b.mp4"
     bad.write_bytes(b"no video")
-    command = ["features", "m", "--data", videos.parent, "--tap", "rgb.pool"]
+    command = ["features", "c3d", "--data", videos.parent, "--tap", "rgb.pool"]
     command += ["--clips", "1", "--out", tmp_path / "out", "--json"]
     first = run(*command)
     assert first.exit_code == 1
@@ -55,7 +55,7 @@ def test_features_say_as_json_what_was_done(run, tmp_path):
 
 def test_without_a_tap_features_are_what_the_classifier_sees(run, tmp_path):
     video = actors.write_clip(tmp_path / "a.mp4", "wave_hand", size=(64, 80))
-    command = ["features", "m", "--data", video, "--clips", "1", "--json"]
+    command = ["features", "c3d", "--data", video, "--clips", "1", "--json"]
     named = ["--tap", "flow.pool", "--tap", "rgb.pool"]
     documents = [
         json.loads(run(*command, *taps, "--out", tmp_path / name).stdout)
@@ -73,7 +73,7 @@ def test_a_cluster_makes_the_same_features(run, tmp_path, monkeypatch):
     for seed in range(4):
         path = videos / f"{seed}.mp4"
         actors.write_clip(path, "wave_hand", seed, size=(64, 80))
-    command = ["features", "m", "--data", videos.parent, "--tap", "rgb.pool"]
+    command = ["features", "c3d", "--data", videos.parent, "--tap", "rgb.pool"]
     command += ["--clips", "1", "--json"]
     assert run(*command, "--out", tmp_path / "here").exit_code == 0
     cluster = Cluster(dies="2.mp4")
@@ -94,7 +94,7 @@ def test_a_cluster_makes_the_same_features(run, tmp_path, monkeypatch):
 def test_a_cluster_needs_ray(run, tmp_path, monkeypatch):
     video = actors.write_clip(tmp_path / "a.mp4", "wave_hand", size=(64, 80))
     monkeypatch.setitem(sys.modules, "ray", None)
-    command = ["features", "m", "--data", video, "--tap", "rgb.pool"]
+    command = ["features", "c3d", "--data", video, "--tap", "rgb.pool"]
     command += ["--out", tmp_path / "out", "--engine", "ray"]
     result = run(*command)
     assert result.exit_code == 2 and "keras-twostream[ray]" in result.stderr
@@ -103,7 +103,7 @@ def test_a_cluster_needs_ray(run, tmp_path, monkeypatch):
 @pytest.mark.parametrize("file_format", ["safetensors", "npy"])
 def test_folder_holds_features_made_in_one_way(run, tmp_path, file_format):
     video = actors.write_clip(tmp_path / "a.mp4", "wave_hand", size=(64, 80))
-    command = ["features", "m", "--data", video, "--out", tmp_path / "out"]
+    command = ["features", "c3d", "--data", video, "--out", tmp_path / "out"]
     command += ["--file-format", file_format]
     taps = ["--tap", "rgb.pool", "--tap", "flow.pool"]
     assert run(*command, *taps, "--clips", "1").exit_code == 0
@@ -124,7 +124,7 @@ def test_a_folder_that_cannot_be_is_refused_before_the_work(
     run, tmp_path, command
 ):
     (tmp_path / "file").write_text("in the way")
-    arguments = ["m", "--data", tmp_path, "--out", tmp_path / "file" / "out"]
+    arguments = ["c3d", "--data", tmp_path, "--out", tmp_path / "file" / "out"]
     arguments += ["--tap", "rgb.pool"] if command == "features" else []
     result = run(command, *arguments)
     assert result.exit_code == 2 and "Cannot write into" in result.stderr
@@ -144,7 +144,7 @@ def test_features_of_half_precision_are_floats_that_numpy_knows(tmp_path):
 
 def test_features_of_other_weights_are_refused(run, tmp_path):
     video = actors.write_clip(tmp_path / "a.mp4", "wave_hand", size=(64, 80))
-    command = ["features", "m", "--data", video, "--out", tmp_path / "out"]
+    command = ["features", "c3d", "--data", video, "--out", tmp_path / "out"]
     command += ["--clips", "1", "--tap", "rgb.fc"]
     assert run(*command).exit_code == 0
     assert "other weights" in run(*command).stderr
@@ -180,7 +180,7 @@ def test_a_video_of_a_later_run_does_not_get_the_features_of_another(
     for split, seed in (("train", 1), ("test", 2)):
         place = tmp_path / split / "wave" / "a.mp4"
         actors.write_clip(place, "wave_hand", seed=seed, size=(64, 80))
-    command = ["features", "m", "--tap", "rgb.pool", "--clips", "1", "--json"]
+    command = ["features", "c3d", "--tap", "rgb.pool", "--clips", "1", "--json"]
     command += ["--out", tmp_path / "out", "--data"]
     reports = [
         json.loads(run(*command, tmp_path / split).stdout)
@@ -205,7 +205,7 @@ def test_features_are_made_again_of_a_video_that_has_changed(
     other = actors.write_clip(tmp_path / "b.mp4", "jump", size=(64, 80))
     os.utime(other, (1e9, 1e9))
     (tmp_path / "list.csv").write_text(rows.format(video))
-    command = ["features", "m", "--tap", "rgb.pool", "--clips", "1", "--json"]
+    command = ["features", "c3d", "--tap", "rgb.pool", "--clips", "1", "--json"]
     command += ["--out", tmp_path / "out", "--data", tmp_path / "list.csv"]
     npy = [*command, "--file-format", "npy"]
     for arguments in (command, npy):
@@ -220,7 +220,7 @@ def test_features_are_made_again_of_a_video_that_has_changed(
 def test_features_of_an_earlier_version_are_kept(run, tmp_path):
     video = actors.write_clip(tmp_path / "a.mp4", "wave_hand", size=(64, 80))
     out = tmp_path / "out"
-    command = ["features", "m", "--tap", "rgb.pool", "--clips", "1", "--json"]
+    command = ["features", "c3d", "--tap", "rgb.pool", "--clips", "1", "--json"]
     command += ["--out", out, "--data", video]
     run(*command)
     saved = json.loads((out / "features.json").read_text())
@@ -237,7 +237,7 @@ def test_two_runs_at_once_give_their_videos_apart_names(
     for split, seed in (("train", 1), ("test", 2)):
         place = tmp_path / split / "wave" / "a.mp4"
         actors.write_clip(place, "wave_hand", seed=seed, size=(64, 80))
-    command = ["features", "m", "--tap", "rgb.pool", "--clips", "1", "--json"]
+    command = ["features", "c3d", "--tap", "rgb.pool", "--clips", "1", "--json"]
     command += ["--out", tmp_path / "out", "--data"]
     made, reports = _features_run._extractor, []
 
@@ -253,7 +253,7 @@ def test_two_runs_at_once_give_their_videos_apart_names(
 
 
 def test_an_untrained_head_is_not_measured(run, tmp_path):
-    result = run("evaluate", "m", "--data", tmp_path, trained=False)
+    result = run("evaluate", "c3d", "--data", tmp_path, trained=False)
     assert result.exit_code == 2
     assert "is random, so its answers would mean nothing" in result.stderr
 
@@ -262,7 +262,7 @@ def test_a_measurement_says_what_it_measured_and_where_it_is(run, tmp_path):
     for name in ("jump", "run"):
         actors.write_clip(tmp_path / "set" / name / "a.mp4", "jump")
     data, out = tmp_path / "set", tmp_path / "out"
-    command = ["evaluate", "m", "--data", data, "--clips", "2", "--out", out]
+    command = ["evaluate", "c3d", "--data", data, "--clips", "2", "--out", out]
     heads = {"ucf101": 3, "hmdb51": 2}
     result = run(*command, "--head", "hmdb51", heads=heads)
     assert result.exit_code == 0, result.stderr
@@ -275,7 +275,7 @@ def test_one_head_of_several_is_measured_on_its_data(run, tmp_path):
     for name in ("jump", "run"):  # classes of hmdb51 alone
         actors.write_clip(tmp_path / name / "a.mp4", "jump", size=(64, 80))
     heads = {"ucf101": 3, "hmdb51": 2}
-    command = ["evaluate", "m", "--data", tmp_path, "--clips", "1", "--json"]
+    command = ["evaluate", "c3d", "--data", tmp_path, "--clips", "1", "--json"]
     result = run(*command, "--head", "hmdb51", heads=heads)
     assert result.exit_code == 0, result.stderr
     assert set(json.loads(result.stdout)["classes"]) == {"jump", "run"}
@@ -341,7 +341,7 @@ def test_features_are_not_written_over_what_they_are_made_of(run, tmp_path):
     packed.parent.mkdir()
     packed.write_bytes(b"frames and flow")
     (tmp_path / "list.csv").write_text("path,label\nwave/a.mp4.safetensors,0\n")
-    command = ["features", "m", "--data", tmp_path / "list.csv"]
+    command = ["features", "c3d", "--data", tmp_path / "list.csv"]
     result = run(*command, "--tap", "rgb.pool", "--out", tmp_path)
     assert result.exit_code == 2
     assert "would be lost" in " ".join(result.stderr.split())
@@ -352,7 +352,7 @@ def test_features_are_not_written_over_what_they_are_made_of(run, tmp_path):
 def test_a_measurement_does_not_replace_its_list(run, tmp_path, flags):
     given = tmp_path / "metrics.json"
     given.write_text('{"classes": ["a"], "items": []}')
-    command = ["evaluate", "m", "--data", given, "--out", tmp_path, *flags]
+    command = ["evaluate", "c3d", "--data", given, "--out", tmp_path, *flags]
     result = run(*command)
     assert result.exit_code == 2
     assert "would be lost" in " ".join(result.stderr.split())
