@@ -41,6 +41,21 @@ class Died:
         )
 
 
+def library() -> Any:
+    """Return the module `ray`.
+
+    Raises:
+        MissingLibraryError: If Ray is not installed.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingLibraryError(
+            "--on ray needs Ray: pip install 'keras-twostream[ray]'"
+        ) from error
+    return ray
+
+
 def connect() -> Any:
     """Join the cluster that this process belongs to or RAY_ADDRESS names.
 
@@ -52,12 +67,7 @@ def connect() -> Any:
     Raises:
         MissingLibraryError: If Ray is not installed.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingLibraryError(
-            "--on ray needs Ray: pip install 'keras-twostream[ray]'"
-        ) from error
+    ray = library()
     ray.init(ignore_reinit_error=True, log_to_driver=False)
     return ray
 

@@ -119,8 +119,20 @@ def where_option(*others: str) -> Callable[[Command], Command]:
         type=click.Choice(["local", "ray"]),
         default="local",
         show_default=True,
+        callback=_with_ray,
         help="Run on this machine, or on the Ray cluster that it belongs to.",
     )
+
+
+def _with_ray(
+    context: click.Context, parameter: click.Parameter, value: str
+) -> str:
+    """Refuse a cluster without Ray before anything is loaded or written."""
+    if value == "ray":
+        from keras_twostream import _cluster
+
+        _cluster.library()
+    return value
 
 
 def there(

@@ -87,6 +87,7 @@ def test_each_answer_of_a_cluster_is_a_line(videos, tmp_path, cluster):
 
 def test_a_cluster_needs_ray(videos, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setattr(hub, "load", pytest.fail)
     found = run(videos, tmp_path, "--on", "ray")
     assert found.exit_code == 2 and "keras-twostream[ray]" in found.stderr
 

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Generator, MutableSequence, Sequence
 
-from keras_twostream import _files
+from keras_twostream import _cluster, _files
 from keras_twostream._cpus import available_cpus
 from keras_twostream.data.cache import addresses
 from keras_twostream.data.cache.contract import Contract
@@ -117,6 +117,8 @@ def extract(
         >>> extract("videos", "cache", Contract.of(kts.clip_spec(model)))
     """
     check_choice("engine", engine, ENGINES)
+    if engine == "ray":
+        _cluster.library()  # before the folder gets a contract
     jobs = _find(source, root, format)
     refuse_among(addresses.without_file(out), [job.video for job in jobs])
     own = (CONTRACT_FILE, MANIFEST_FILE, ROOTS_FILE)

@@ -173,7 +173,8 @@ def test_without_ray_the_error_says_what_to_install(
 ):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingLibraryError, match=r"pip install .*\[ray\]"):
-        extract(videos, tmp_path, CONTRACT, engine="ray")
+        extract(videos, tmp_path / "cache", CONTRACT, engine="ray")
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.fixture
