@@ -62,6 +62,7 @@ def _cast(key: str, array: np.ndarray, dtype: str) -> np.ndarray:
     with np.errstate(over="ignore"):  # it is said below
         values = array.astype(dtype, copy=False)
     if np.isfinite(values).all():
+        _refuse_negative(key, values)
         return values
     if np.isfinite(array).all():
         raise WeightsError(
@@ -75,6 +76,16 @@ def _cast(key: str, array: np.ndarray, dtype: str) -> np.ndarray:
         "infinite): its training diverged, or the file is damaged. Take "
         "other weights."
     )
+
+
+def _refuse_negative(key: str, values: np.ndarray) -> None:
+    """Refuse variances below 0, whose roots would be no numbers."""
+    if key.endswith("variance") and (values < 0).any():
+        raise WeightsError(
+            f"The weight {key} holds variances below 0, down to "
+            f"{values.min():g}: the file is damaged, or these are other "
+            "statistics. Take other weights."
+        )
 
 
 def check_keys(expected: Iterable[str], received: Iterable[str]) -> None:

@@ -302,6 +302,18 @@ def test_weights_that_are_no_numbers_are_refused(folder, tmp_path, key, value):
         kts.load(f"local:{copy}")
 
 
+@pytest.mark.agnostic
+def test_a_variance_below_zero_is_refused(folder, tmp_path):
+    def spoil(tensors):
+        tensors[key] = -tensors[key]
+
+    key = "flow_bn1.moving_variance"
+    copy = copied(folder, tmp_path)
+    rewrite(copy, spoil)
+    with pytest.raises(WeightsError, match=f"{copy}.*{key} .*variances below"):
+        kts.load(f"local:{copy}")
+
+
 def test_a_network_that_diverged_below_its_head_is_not_trained(
     folder, tmp_path
 ):
