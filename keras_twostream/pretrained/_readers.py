@@ -32,6 +32,8 @@ def read(path: Path, *others: Path) -> dict[str, np.ndarray]:
     Raises:
         WeightsError: If the file cannot be read.
     """
+    if path.exists() and not path.is_file():  # a pipe would never end
+        raise WeightsError(f"{path} is no regular file. Give a weight file.")
     if path.suffix in _TORCH:
         return _read_torch(path)
     if path.suffix == ".index":

@@ -324,6 +324,14 @@ def test_a_compressed_archive_is_refused(torch_file, tmp_path):
         ours(packed)
 
 
+@pytest.mark.parametrize("suffix", ["pth", "mat", "caffemodel", "index"])
+def test_a_pipe_is_no_file_of_weights(tmp_path, suffix):
+    pipe = tmp_path / f"net.{suffix}"
+    os.mkfifo(pipe)
+    with pytest.raises(WeightsError, match="is no regular file"):
+        _readers.read(pipe)
+
+
 @pytest.mark.parametrize("body", [b"", b"not a file of torch", b"\x80\x02K."])
 def test_other_files_are_refused(tmp_path, body):
     path = tmp_path / "net.pth"

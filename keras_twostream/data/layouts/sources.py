@@ -237,6 +237,7 @@ def _mapped(path: Path) -> np.ndarray:
 
 
 def _array(path: Path, channels: int) -> np.ndarray:
+    opening.check_file(path)
     with one_file(path):  # NumPy's parser of headers raises anything
         array = _mapped(path)
     fits = array.ndim == 5 and array.shape[::4] == (1, channels)

@@ -1,5 +1,6 @@
 """Frames and flow of other tools: named, paired, scaled, mirrored."""
 
+import os
 import random
 
 import cv2
@@ -257,6 +258,14 @@ def test_two_pictures_of_one_number_are_refused_and_reported(tmp_path):
         layouts.read_layout(tmp_path)
     report = examine(tmp_path)
     assert "have the same number" in report.findings[0].where[0]
+
+
+def test_an_array_that_is_a_pipe_is_not_waited_for(tmp_path):
+    path = write_layout("i3d_npy", tmp_path, FRAMES, FIELDS)
+    os.remove(path)
+    os.mkfifo(path)
+    with pytest.raises(VideoError, match="a pipe, a socket or a device"):
+        open_source(path, SPEC)
 
 
 def test_every_damaged_array_is_read_or_refused(tmp_path):
