@@ -51,8 +51,8 @@ from keras_twostream.training._recipes import load_recipe as load_recipe
 from keras_twostream.training._recipes import (
     recipe_from_dict as recipe_from_dict,
 )
-from keras_twostream.training._run import RunSettings as RunSettings
 from keras_twostream.training._run import train as train
+from keras_twostream.training._run_settings import RunSettings as RunSettings
 from keras_twostream.training._stages import carry_over as carry_over
 from keras_twostream.training._stages import longer_copy as longer_copy
 from keras_twostream.training._stages import next_stage as next_stage

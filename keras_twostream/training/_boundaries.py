@@ -18,8 +18,11 @@ import tensorflow as tf
 
 from keras_twostream import _schema
 from keras_twostream._files import write_json
-from keras_twostream.errors import WeightsError
+from keras_twostream.errors import SpecError, WeightsError
+from keras_twostream.inspection import clip_spec
 from keras_twostream.layers import boundaries
+from keras_twostream.training._compile import boundary_scale
+from keras_twostream.training._recipes import Recipe
 
 _LARGEST = 2**28  # bytes
 _AGAIN = "Resume with the folder of that run, or start a new one."
@@ -146,6 +149,25 @@ class BoundaryTable:
                 "of another length. Resume with those of that run, or start "
                 "a new run folder."
             ) from error
+
+
+def boundary_table(
+    model: keras.Model, recipe: Recipe, items: Sequence[tuple[str, int]]
+) -> BoundaryTable | None:
+    """Return the table of a run whose recipe searches for boundaries.
+
+    Raises:
+        SpecError: If the model does not give the scores of each.
+    """
+    if not recipe.boundaries_every:
+        return None
+    if boundary_scale(model) is None:
+        raise SpecError(
+            f"The recipe {recipe.name!r} searches for boundaries, and "
+            f"{model.name} does not give the scores of each. Build it with "
+            "every_boundary=True, or set boundaries_every=0."
+        )
+    return BoundaryTable(items, clip_spec(model).clip_length)
 
 
 def rounds(

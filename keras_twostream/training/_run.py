@@ -1,24 +1,19 @@
 """A whole training run in a folder, from data to metrics."""
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from keras_twostream import _files
 from keras_twostream.costs import costs
-from keras_twostream.data import layouts, video_dataset
 from keras_twostream.data.lists.annotations import Annotations, as_pairs
-from keras_twostream.data.lists.labels import several
-from keras_twostream.errors import SpecError, WeightsError, check_choice
+from keras_twostream.errors import SpecError, WeightsError
 from keras_twostream.inspection import (
     card,
-    class_names,
     clip_spec,
     stated_classes,
     update_card,
@@ -27,8 +22,11 @@ from keras_twostream.scoring.plots import plot_curves
 from keras_twostream.scoring.scorer import head_names, refuse_regions, scorer
 from keras_twostream.spec import FUSED
 from keras_twostream.training._ahead import build_ahead, step_alone
-from keras_twostream.training._batches import filled_up, labelled
-from keras_twostream.training._boundaries import BoundaryTable, rounds
+from keras_twostream.training._boundaries import (
+    BoundaryTable,
+    boundary_table,
+    rounds,
+)
 from keras_twostream.training._checkpoint import (
     Diverged,
     KeepBest,
@@ -37,11 +35,7 @@ from keras_twostream.training._checkpoint import (
     RunLog,
     planned_epochs,
 )
-from keras_twostream.training._compile import (
-    boundary_scale,
-    compile,
-    output_names,
-)
+from keras_twostream.training._compile import compile, output_names
 from keras_twostream.training._distillation import (
     Student,
     fed_clip,
@@ -51,57 +45,15 @@ from keras_twostream.training._identity import identity
 from keras_twostream.training._plateau import plateaus
 from keras_twostream.training._progress import Progress
 from keras_twostream.training._recipes import Recipe
-from keras_twostream.training._replaying import replayed
+from keras_twostream.training._run_clips import RunClips
+from keras_twostream.training._run_settings import RunSettings
 from keras_twostream.training._schedules import rate_at
-from keras_twostream.training._several_heads import HeadLabels
 from keras_twostream.training._throughput import ThroughputMonitor
 
 # Seconds for each layer of a network until its first step is done: 7.4 s for
 # the 397 layers of ST-ResNet-26 (benchmarks/startup.md).
 _BUILDING = 0.018
 _AGAIN = "and train again: the run goes on from its last checkpoint"
-
-
-@dataclasses.dataclass(frozen=True)
-class RunSettings:
-    """Settings of a run, beside its recipe.
-
-    Attributes:
-        epochs: Passes over the training list. When None, as many as the run
-            in the folder had, or the recipe. A number lengthens or shortens
-            that run; its schedule is stretched over the new length.
-        batch_size: Clips in a batch; the recipe's when None.
-        seed: Seed of everything random.
-        patience: Epochs without a better validation before stopping, where
-            there is a validation; the recipe's when None.
-        keep: "best" or "last", the weights that the model ends with.
-        checkpoint_seconds: Seconds between checkpoints within an epoch.
-        workers: Number of videos read in parallel.
-        cache: "memory" keeps decoded frames.
-        jit_compile: See `compile`.
-        multi_label: Whether labels are several classes at once.
-        class_weight: Dict from class number to the weight of its clips.
-        devices: Number of devices that share a batch in equal parts.
-        verbose: Whether a line of progress has every number, and not the loss
-            and the accuracy alone.
-    """
-
-    epochs: int | None = None
-    batch_size: int | None = None
-    seed: int = 0
-    patience: int | None = None
-    keep: str = "best"
-    checkpoint_seconds: float = 300.0
-    workers: int | None = None
-    cache: str | None = None
-    jit_compile: bool | str = "auto"
-    multi_label: bool = False
-    class_weight: dict[int, float] | None = None
-    devices: int = 1
-    verbose: bool = False
-
-    def __post_init__(self) -> None:
-        check_choice("keep", self.keep, ("best", "last"))
 
 
 def train(
@@ -197,36 +149,27 @@ class _Run:
         self.settings, self.teacher = settings, teacher
         refuse_regions(model)
         _refuse_no_teacher(recipe, teacher)
-        self.clip = fed_clip(model, teacher)
+        clip = fed_clip(model, teacher)
         if teacher is None:
             self.model = with_fused(model)
         else:
             self.model = Student(model, teacher, recipe.distill)
-        self.several_heads = len(head_names(model)) > 1
-        _refuse_unfit_for_heads(self)
-        self.epochs = settings.epochs or 0
-        self.batch_size = settings.batch_size or recipe.batch_size
+        self.clips = RunClips(self.model, clip, recipe, settings)
+        _refuse_unfit_for_heads(self.model, recipe, settings)
 
     def go(self, items, validation, callbacks) -> dict[str, Any]:
-        listed, items = len(items), self._readable(items)
-        if not self.settings.batch_size:
-            self.batch_size = self.recipe.fitted_batch(len(items))
-        self.batch_size = self._filled_by(len(items))
-        steps = len(items) // self.batch_size
-        planned = planned_epochs(self.out / "checkpoint.npz")
-        self.epochs = self.epochs or planned or self.recipe.passes(steps)
-        self._announce(listed, len(items), steps)
+        readable = self.clips.readable(items)
+        self._plan(len(readable))
+        self._announce(len(readable), len(items) - len(readable))
         compile(
             self.model,
             self.recipe,
-            steps=self._optimizer_steps(self.epochs, steps),
+            steps=self._optimizer_steps(self.epochs),
             multi_label=self.settings.multi_label,
             jit_compile=self.settings.jit_compile,
         )
         best = KeepBest(
-            self.out / "best.npz",
-            self._monitor(),
-            self._patience(),
+            self.out / "best.npz", self._monitor(), self._patience()
         )
         falls = plateaus(self.recipe, self._monitor() if validation else "loss")
         log = RunLog(self.out / "log.csv")
@@ -235,16 +178,53 @@ class _Run:
             self.settings.checkpoint_seconds,
             (best, log, *falls),
             self.settings.seed,
-            self._identity(items, validation),
+            self._identity(readable, validation),
         )
         resume.restore(self.model)
-        callbacks = [RefuseDiverged(), *callbacks, *falls, best, log, resume]
         self.model.stop_training = best.exhausted(resume.epoch - 1)
-        self._announce_length(planned, steps, resume)
+        self._announce_length(resume)
+        callbacks = [RefuseDiverged(), *callbacks, *falls, best, log, resume]
         try:
-            self._fit(items, validation, steps, resume, callbacks)
+            self._fit(readable, validation, resume, callbacks)
         except Diverged as error:
             self._end_with_best(best, error)
+        return self._end(best, log, resume)
+
+    def _plan(self, readable: int) -> None:
+        """Fix the batch size, the steps of an epoch and the epochs."""
+        self.batch_size = self._batch_size(readable)
+        self.steps = readable // self.batch_size
+        self.planned = planned_epochs(self.out / "checkpoint.npz")
+        self.epochs = (
+            self.settings.epochs
+            or self.planned
+            or self.recipe.passes(self.steps)
+        )
+
+    def _batch_size(self, count: int) -> int:
+        """Return the largest batch that `count` videos fill on all devices."""
+        devices = self.settings.devices
+        wanted = self.settings.batch_size or self.recipe.fitted_batch(count)
+        size = min(wanted, count)
+        if size < devices:
+            raise SpecError(
+                f"A batch must hold a clip for each of {devices} devices. "
+                f"Received: batch_size={wanted}, and {count} videos "
+                "that can be read. Use more videos or fewer devices."
+            )
+        return size - size % devices
+
+    def _end_with_best(self, best: KeepBest, error: Diverged) -> None:
+        """End a run that diverged with its best weights, or raise."""
+        epoch = best.state["epoch"]
+        if epoch is None or self.settings.keep != "best":
+            raise error
+        self.announce(f"{error} The weights of epoch {epoch + 1} are kept.")
+
+    def _end(
+        self, best: KeepBest, log: RunLog, resume: Resume
+    ) -> dict[str, Any]:
+        """Give the model its last or best weights, and write the numbers."""
         if self.settings.keep == "best":
             best.load_best(self.model)
         # The optimiser is that of another model of its layers.
@@ -261,51 +241,41 @@ class _Run:
             plot_curves(log.state, self.out / "curves.png")
         return metrics
 
-    def _end_with_best(self, best: KeepBest, error: Diverged) -> None:
-        """End a run that diverged with its best weights, or raise."""
-        epoch = best.state["epoch"]
-        if epoch is None or self.settings.keep != "best":
-            raise error
-        self.announce(f"{error} The weights of epoch {epoch + 1} are kept.")
-
-    def _announce(self, listed: int, readable: int, steps: int) -> None:
+    def _announce(self, readable: int, left_out: int) -> None:
         """Announce the run, before the wait for the first step."""
-        left_out = listed - readable
         self.announce(
-            f"{readable} videos in batches of {self.batch_size}: {steps} steps "
-            f"an epoch, {self.epochs} epoch{'s' * (self.epochs != 1)}"
+            f"{readable} videos in batches of {self.batch_size}: {self.steps} "
+            f"steps an epoch, {self.epochs} epoch{'s' * (self.epochs != 1)}"
             + (f"; {left_out} videos cannot be read" if left_out else "")
             + ". The first step builds the graph: about "
             f"{max(2, round(_BUILDING * len(self.model.layers)))} s on two "
             "idle cores."
         )
 
-    def _announce_length(
-        self, planned: int | None, steps: int, resume: Resume
-    ) -> None:
+    def _announce_length(self, resume: Resume) -> None:
         """Announce what another number of epochs changes in a run."""
         if self.model.stop_training and resume.epoch < self.epochs:
             self.announce(
                 f"It had stopped early, after {resume.epoch} epochs; a larger "
                 "patience lets it go on."
             )
-        elif planned and planned != self.epochs:
+        elif self.planned and self.planned != self.epochs:
             self.announce(
-                f"{resume.epoch} of {planned} epochs are done, and the run is "
-                f"now to have {self.epochs}. "
-                + self._new_rate(planned, steps, resume)
+                f"{resume.epoch} of {self.planned} epochs are done, and the "
+                f"run is now to have {self.epochs}. "
+                + self._new_rate(self.planned, resume)
             )
 
-    def _new_rate(self, planned: int, steps: int, resume: Resume) -> str:
+    def _new_rate(self, planned: int, resume: Resume) -> str:
         """Return a sentence about the learning rate at the next step."""
         if resume.epoch >= self.epochs:
             return "So it ends here."
         if self.recipe.schedule["name"] == "plateau":
             return "The learning rate falls where it stands still, as before."
-        step = resume.epoch * steps + resume.step
+        step = resume.epoch * self.steps + resume.step
         step //= self.recipe.accumulate
         before, now = (
-            rate_at(self.recipe, self._optimizer_steps(epochs, steps), step)
+            rate_at(self.recipe, self._optimizer_steps(epochs), step)
             for epochs in (planned, self.epochs)
         )
         return (
@@ -313,8 +283,13 @@ class _Run:
             f"from here: {now:.2g} at the next step, in place of {before:.2g}."
         )
 
-    def _optimizer_steps(self, epochs: int, steps: int) -> int:
-        return max(1, epochs * steps // self.recipe.accumulate)
+    def _optimizer_steps(self, epochs: int) -> int:
+        return max(1, epochs * self.steps // self.recipe.accumulate)
+
+    def _monitor(self) -> str:
+        if output_names(self.model) is not None:
+            return "val_loss"
+        return "val_auc" if self.settings.multi_label else "val_accuracy"
 
     def _patience(self) -> int | None:
         """Return the user's patience, or the recipe's, scaled by epochs."""
@@ -324,47 +299,43 @@ class _Run:
         return round(self.recipe.patience * stretch)
 
     def _identity(self, items, validation) -> dict[str, Any]:
-        weights = self.settings.class_weight or {}
         made = card(self.model)
-        options = made.get("options", {})
-        taught = {}
+        kept = ("architecture", "classes", "head_classes")
+        settings = {name: made.get(name) for name in kept}
+        for name, value in made.get("options", {}).items():
+            if name != "clip_spec":
+                settings[f"option.{name}"] = value
         if self.teacher is not None:
-            taught["teacher"] = fingerprint(self.teacher)
+            settings["teacher"] = fingerprint(self.teacher)
+        weights = self.settings.class_weight or {}
         return identity(
             items,
             validation,
             self.recipe,
             clip_spec(self.model),
-            architecture=made.get("architecture"),
-            classes=made.get("classes"),
-            head_classes=made.get("head_classes"),
-            **{
-                f"option.{k}": v for k, v in options.items() if k != "clip_spec"
-            },
+            **settings,
             epochs=self.epochs,
             batch_size=self.batch_size,
             seed=self.settings.seed,
             multi_label=self.settings.multi_label,
             class_weight={str(k): float(v) for k, v in weights.items()},
-            **taught,
         )
 
-    def _fit(self, items, validation, steps, resume, callbacks) -> None:
+    def _fit(self, items, validation, resume, callbacks) -> None:
         """Call `model.fit`, first for the rest of an interrupted epoch."""
-        held_out = self._validation(validation) if validation else None
-        heads = HeadLabels(items, self.model) if self.several_heads else None
-        flops = costs(self.model).flops
-        monitor = ThroughputMonitor(self.batch_size, flops)
-        table = self._boundaries(items)
-        parts = resume.parts(steps, self.epochs)
+        held_out = self.clips.validation(validation, self.batch_size)
+        monitor = ThroughputMonitor(self.batch_size, costs(self.model).flops)
+        table = boundary_table(self.model, self.recipe, items)
+        parts = resume.parts(self.steps, self.epochs)
         for part in rounds(parts, self.recipe.boundaries_every):
-            self._search(table, resume)
-            dataset = self._training(
-                items, resume.epoch, resume.step, table or heads
+            if table is not None:
+                self._search(table, resume)
+            dataset = self.clips.training(
+                items, table, self.batch_size, resume.epoch, resume.step
             )
             progress = Progress(
                 self.batch_size,
-                steps,
+                self.steps,
                 self.epochs,
                 resume.step,
                 verbose=self.settings.verbose,
@@ -382,117 +353,18 @@ class _Run:
             if self.model.stop_training:
                 break
 
-    def _readable(self, items) -> list[tuple[str, Any]]:
-        options = {"batch_size": 1, "training": True, **self.recipe.input}
-        plain = items
-        if self.several_heads:
-            plain = [(path, 0) for path, _ in items]
-        skipped = self._videos(plain, **options).skipped
-        return [item for item in items if os.fspath(item[0]) not in skipped]
-
-    def _filled_by(self, count: int) -> int:
-        """Return the largest batch that `count` videos fill on all devices."""
-        devices = self.settings.devices
-        size = min(self.batch_size, count)
-        if size < devices:
-            raise SpecError(
-                f"A batch must hold a clip for each of {devices} devices. "
-                f"Received: batch_size={self.batch_size}, and {count} videos "
-                "that can be read. Use more videos or fewer devices."
-            )
-        return size - size % devices
-
-    def _boundaries(self, items) -> BoundaryTable | None:
-        if not self.recipe.boundaries_every:
-            return None
-        if boundary_scale(self.model) is None:
-            raise SpecError(
-                f"The recipe {self.recipe.name!r} searches for boundaries, "
-                f"and {self.model.name} does not give the scores of each. "
-                "Build it with every_boundary=True, or set "
-                "boundaries_every=0."
-            )
-        return BoundaryTable(items, clip_spec(self.model).clip_length)
-
-    def _search(self, table: BoundaryTable | None, resume: Resume) -> None:
+    def _search(self, table: BoundaryTable, resume: Resume) -> None:
         """Find the boundaries of this round, or reload those it began with."""
-        if table is None:
-            return
         path = self.out / "boundaries.json"
-        begins = resume.epoch % self.recipe.boundaries_every == 0
-        if resume.step or not begins:
+        if resume.step or resume.epoch % self.recipe.boundaries_every:
             table.load(path)
             return
         if resume.epoch:
-            videos = self._videos(
-                table.numbered, training=False, num_classes=None
+            videos = self.clips.videos(
+                [], self.batch_size, table, training=False
             )
             table.search(self.model, videos)
         table.save(path)
-
-    def _training(
-        self,
-        items,
-        epoch: int,
-        step: int,
-        table: BoundaryTable | HeadLabels | None,
-    ) -> tf.data.Dataset:
-        options = dict(self.recipe.input)
-        if table is not None:
-            options["num_classes"] = None
-            if options.get("even_classes"):
-                options["even_classes"] = table.kinds
-        dataset = self._videos(
-            items if table is None else table.numbered,
-            training=True,
-            repeat=True,
-            seed=self.settings.seed,
-            start_epoch=epoch,
-            start_step=step,
-            **options,
-        )
-        skipped = dataset.skipped
-        if table is not None:
-            dataset = table.targets(dataset)
-        if not self.several_heads:
-            dataset = labelled(
-                dataset, output_names(self.model), self.settings.class_weight
-            )
-        share = self.recipe.distill.get("replayed")
-        if share:
-            first = epoch * (len(items) // self.batch_size) + step
-            seed = self.settings.seed
-            dataset = replayed(dataset, self.clip, share, seed, first)
-        dataset.skipped = skipped
-        return dataset
-
-    def _validation(self, items) -> tf.data.Dataset:
-        bound = self.recipe.input.get("bound", layouts.BOUND)
-        options: dict[str, Any] = {"training": False, "bound": bound}
-        if self.several_heads:
-            heads = HeadLabels(items, self.model)
-            videos = self._videos(heads.numbered, num_classes=None, **options)
-            return heads.targets(filled_up(videos, self.batch_size, items))
-        videos = self._videos(items, **options)
-        dataset = filled_up(videos, self.batch_size, items)
-        return labelled(dataset, output_names(self.model))
-
-    def _videos(self, items, **options: Any) -> tf.data.Dataset:
-        usual = {
-            "batch_size": self.batch_size,
-            "workers": self.settings.workers,
-            "cache": self.settings.cache,
-            "num_classes": len(class_names(self.model)),
-        }
-        if self.settings.multi_label:
-            items = [(path, several(label)) for path, label in items]
-        clip = self.clip if options["training"] else clip_spec(self.model)
-        return video_dataset(items, clip, **{**usual, **options})
-
-    def _monitor(self) -> str:
-        if output_names(self.model) is not None:
-            return "val_loss"
-        return "val_auc" if self.settings.multi_label else "val_accuracy"
 
 
 def _refuse_no_teacher(recipe: Recipe, teacher: keras.Model | None) -> None:
@@ -519,16 +391,18 @@ def with_fused(model: keras.Model) -> keras.Model:
     return keras.Model(model.inputs, outputs, name=model.name)
 
 
-def _refuse_unfit_for_heads(run: _Run) -> None:
+def _refuse_unfit_for_heads(
+    model: keras.Model, recipe: Recipe, settings: RunSettings
+) -> None:
     """Refuse settings that are of one head's classes."""
     unfit = {
-        "multi_label": run.settings.multi_label,
-        "class_weight": run.settings.class_weight,
-        "boundaries_every": run.recipe.boundaries_every,
+        "multi_label": settings.multi_label,
+        "class_weight": settings.class_weight,
+        "boundaries_every": recipe.boundaries_every,
     }
     given = [name for name, value in unfit.items() if value]
-    if run.several_heads and given:
+    if len(head_names(model)) > 1 and given:
         raise SpecError(
-            f"{run.model.name} has several heads, and {given[0]} is of the "
+            f"{model.name} has several heads, and {given[0]} is of the "
             "classes of one. Leave it out, or build the model with one head."
         )

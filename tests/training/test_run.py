@@ -145,11 +145,11 @@ def test_batch_is_filled_by_videos_that_can_be_read(
     run = _Run(build(), RECIPE, tmp_path, settings)
     missing = (str(tmp_path / "missing.mp4"), 0)
     with pytest.warns(match="missing.mp4"):
-        result = run._readable([*items[:3], missing])
+        result = run.clips.readable([*items[:3], missing])
     assert result == items[:3]
-    assert run._filled_by(len(result)) == size
+    assert run._batch_size(len(result)) == size
     with pytest.raises(SpecError, match="fewer devices"):
-        run._filled_by(devices - 1)
+        run._batch_size(devices - 1)
 
 
 @pytest.mark.usefixtures("untraced")
@@ -174,7 +174,7 @@ def test_finished_run_only_gives_its_model_again(build, items, tmp_path):
     )
 
 
-def _save_at_once(run, items, validation, steps, resume, callbacks):
+def _save_at_once(run, items, validation, resume, callbacks):
     """A stand-in for fitting that saves the state and trains nothing."""
     run.model.optimizer.build(run.model.trainable_variables)
     resume.set_model(run.model)
@@ -456,7 +456,7 @@ def test_labels_are_as_wide_as_the_model(build, items, tmp_path):
     settings = RunSettings(multi_label=True, workers=1)
     run = _Run(build(5), RECIPE, tmp_path, settings)
     part = [(items[0][0], 1), (items[1][0], (0, 2)), (items[2][0], ())]
-    _, labels, _ = next(iter(run._validation(part)))
+    _, labels, _ = next(iter(run.clips.validation(part, 3)))
     assert labels.numpy()[:3].tolist() == [
         [0, 1, 0, 0, 0],
         [1, 0, 1, 0, 0],
