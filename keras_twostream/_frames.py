@@ -1,4 +1,4 @@
-"""Frames in memory: one check of what a user gives, for clips and for flow."""
+"""Frames in memory: one check of what a user gives, and batches of one size."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -60,6 +60,14 @@ def as_bytes(frames: np.ndarray) -> np.ndarray:
     if frames.dtype == np.uint8:
         return frames
     return np.rint(frames).astype(np.uint8)
+
+
+def padded(rows: np.ndarray, size: int) -> np.ndarray:
+    """Return rows, filled up to `size` with copies of the last one."""
+    missing = size - len(rows)
+    if not missing:
+        return rows
+    return np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
 
 
 def _array(frames: Any) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_twostream import inspection
+from keras_twostream._frames import padded
 from keras_twostream.detection.warping import warp, warp_on_host
 from keras_twostream.training._devices import has_gpu
 
@@ -101,18 +102,12 @@ def run_on_regions(
         batch = cutter(
             frames,
             fields,
-            _padded(places[part], size),
-            _padded(boxes[part], size),
+            padded(places[part], size),
+            padded(boxes[part], size),
         )
         values = model.predict_on_batch(batch)
         parts.append(ops.convert_to_numpy(values)[:count])
     return np.concatenate(parts)
-
-
-def _padded(values: np.ndarray, count: int) -> np.ndarray:
-    """Return the values, padded to `count` by repeating the last one."""
-    missing = count - len(values)
-    return np.concatenate([values, np.repeat(values[-1:], missing, axis=0)])
 
 
 def _zero(constants: dict[str, Any]) -> Any:

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_twostream import inspection, visual
+from keras_twostream._frames import padded
 from keras_twostream.errors import (
     SpecError,
     UnknownNameError,
@@ -36,7 +37,6 @@ from keras_twostream.scoring.predicting import (
     BATCH,
     describe,
     kept_scorer,
-    padded,
     ready,
     refuse_diverged,
 )
@@ -227,7 +227,7 @@ class _Explainer:
         """Return (B, C) fused logits, at one shape of batch."""
         count = _count(clips)
         size = 1 if count == 1 else BATCH
-        batch = padded(dict(clips), size)
+        batch = {name: padded(clip, size) for name, clip in clips.items()}
         return np.asarray(self._network.predict_on_batch(batch)[FUSED])[:count]
 
     def _scores(self, material: Material) -> dict[frozenset[str], np.ndarray]:

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_twostream._frames import padded
 from keras_twostream.flow import _weights
 from keras_twostream.flow._compiled import batch_size
 from keras_twostream.flow._raft_encoder import STRIDE
@@ -134,12 +135,7 @@ def _in_batches(
         batch = [array[start : start + size] for array in arrays]
         count = len(batch[0])
         # The last batch repeats its last item: one shape is compiled.
-        batch = [_filled(array, size) for array in batch]
+        batch = [padded(array, size) for array in batch]
         output: Any = model.predict_on_batch(batch if batch[1:] else batch[0])
         results.append(np.asarray(output)[:count])
     return np.concatenate(results)
-
-
-def _filled(array: np.ndarray, size: int) -> np.ndarray:
-    missing = [(0, size - len(array)), *[(0, 0)] * (array.ndim - 1)]
-    return np.pad(array, missing, mode="edge") if missing[0][1] else array

@@ -18,6 +18,7 @@ import keras
 import numpy as np
 
 from keras_twostream import data, hub, inspection, pretrained
+from keras_twostream._frames import padded
 from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.data.cutting.kept_flow import Album
 from keras_twostream.data.lists.files import videos_in
@@ -385,7 +386,8 @@ def _score(
             count = len(next(iter(batch.values())))
             with watch("network"):
                 # One batch shape avoids another compilation for the last one.
-                scores = runtime.scores(padded(batch, size))
+                whole = {name: padded(x, size) for name, x in batch.items()}
+                scores = runtime.scores(whole)
             parts.append({name: s[:count] for name, s in scores.items()})
             done += count
             if progress is not None:
@@ -443,17 +445,6 @@ def kept_scorer(model: keras.Model, windows: int | None = None) -> keras.Model:
     if model not in _scorers:
         _scorers[model] = _Scorer(model)
     return _scorers[model].network(windows)
-
-
-def padded(batch: dict[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
-    """Return a batch filled up with copies of its last clip."""
-    missing = size - len(next(iter(batch.values())))
-    if not missing:
-        return batch
-    return {
-        stream: np.concatenate([clip, np.repeat(clip[-1:], missing, axis=0)])
-        for stream, clip in batch.items()
-    }
 
 
 def _loaded(model: keras.Model | str | WeightSpec) -> keras.Model:
