@@ -20,8 +20,8 @@ from keras_twostream.registry import model_entry
 # Towers of Actions ~ Transformations that may start from the same weights.
 STATES = ("precondition", "effect")
 # Options that change the network but no shape: the convolution that strides,
-# and the way averages count.
-UNSEEN_OPTIONS = ("stride_in", "count_padding")
+# the way averages count, and the side that a pool pads.
+UNSEEN_OPTIONS = ("stride_in", "count_padding", "pool_padding")
 
 
 def copy_stream(
@@ -53,9 +53,12 @@ def copy_stream(
 
     Raises:
         WeightsError: If no layers pair, a tower's layer has another shape, or
-            the models differ in an option that shapes do not show.
+            the models differ in an option that shapes do not show, or in the
+            stream's normalisation.
     """
     _check_options(source, target)
+    if from_stream in (None, stream):
+        _check_normalization(source, target, stream)
     theirs = {layer.name: layer for layer in source.layers if layer.weights}
     heads, same_classes = head_layers(target), _same_classes(source, target)
     copied = []
@@ -105,6 +108,24 @@ def _check_options(source: keras.Model, target: keras.Model) -> None:
                 f"mean another network there. Build {target.name} with "
                 f"{name}={theirs[name]!r}."
             )
+
+
+def _check_normalization(
+    source: keras.Model, target: keras.Model, stream: str
+) -> None:
+    """Refuse weights that are used to the same clip in other units."""
+    try:
+        both = [stream_layers(model)[stream] for model in (source, target)]
+    except (SpecError, KeyError):  # another library's, or without the stream
+        return
+    theirs, ours = (layer.normalization for layer in both)
+    if theirs != ours:
+        raise WeightsError(
+            f"{source.name} normalises {stream} by {theirs} and {target.name} "
+            f"by {ours}, so that its weights would see other numbers. Build "
+            f"{target.name} with the `normalization` of {source.name}, and the "
+            "`flow_bound` of its clip_spec."
+        )
 
 
 def _built_options(model: keras.Model) -> dict[str, Any]:

@@ -109,6 +109,15 @@ def test_another_place_of_the_strides_is_no_silent_start(frames_net):
     np.testing.assert_array_equal(before, weights(target, "flow_conv1"))
 
 
+def test_weights_are_not_given_clips_in_other_units(frames_net):
+    options = {**SMALL, "streams": ("flow",), "backbone": "resnet50"}
+    small = {**options, "clip_spec": {**SMALL["clip_spec"], "flow_bound": 15.0}}
+    for changed in ({**options, "normalization": "caffe"}, small):
+        target = kts.models.temporal_segment(3, **changed)
+        with pytest.raises(WeightsError, match="normalises flow by.*flow_bou"):
+            training.copy_stream(frames_net, target, "flow")
+
+
 def test_a_bias_is_never_dropped(build):
     target = build(streams=("rgb",))
     (clip,) = target.inputs
