@@ -128,6 +128,20 @@ def from_torch(array: np.ndarray) -> np.ndarray:
     return np.transpose(array, (*range(2, array.ndim), 1, 0))
 
 
+def _is_reshaped(one: Sequence[int], other: Sequence[int]) -> bool:
+    """Return whether a shape holds another one's values at the same places.
+
+    Convolutions over a whole map are dense layers, (inputs, outputs); single
+    taps are axes of 1.
+    """
+    dense = len(other) == 2 and tuple(other) == (
+        np.prod(one[:-1]),
+        one[-1],
+    )
+    long, short = ([n for n in shape if n != 1] for shape in (one, other))
+    return dense or long == short
+
+
 def fit(
     array: np.ndarray, shape: Sequence[int], key: str, how: dict[str, Any]
 ) -> np.ndarray:
@@ -149,8 +163,7 @@ def fit(
     shape, original = tuple(shape), array.shape
     if array.ndim == 4 and len(shape) == 5:
         array = inflate(array, shape[0], how.get("time", "average"))
-    elif array.ndim > len(shape) and array.size == np.prod(shape):
-        # Convolutions over a whole map are dense layers; 1x1 ones too.
+    elif array.ndim > len(shape) and _is_reshaped(original, shape):
         array = array.reshape(shape)
     if array.ndim >= 4 and array.shape[-2] == 3 != shape[-2]:
         array = cross_modality(array, shape[-2], how.get("channels", "mean"))

@@ -121,3 +121,32 @@ def test_a_shape_without_a_way_names_both():
         _adapt.fit(KERNEL, (3, 3, 3, 7), "rgb_conv1.kernel", {})
     assert "rgb_conv1.kernel has the shape (3, 3, 3, 5)" in str(error.value)
     assert "(3, 3, 3, 7)" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted"),
+    [
+        ((7, 7, 2, 3), (98, 3)),
+        ((1, 1, 8, 4), (8, 4)),
+        ((3, 1, 1, 8, 4), (3, 8, 4)),
+        ((1, 4), (4,)),
+    ],
+)
+def test_values_keep_their_places_in_fewer_axes(shape, wanted):
+    array = np.arange(np.prod(shape), dtype="float32").reshape(shape)
+    fitted = _adapt.fit(array, wanted, "fc.kernel", {})
+    np.testing.assert_array_equal(fitted, array.reshape(wanted))
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted"),
+    [
+        ((1, 1, 8, 4), (4, 8)),
+        ((1, 1, 8, 4), (2, 16)),
+        ((2, 3, 3, 3, 4), (6, 3, 3, 4)),
+        ((2, 2), (4,)),
+    ],
+)
+def test_shapes_of_equal_size_alone_are_refused(shape, wanted):
+    with pytest.raises(WeightsError, match="nothing makes it"):
+        _adapt.fit(np.zeros(shape), wanted, "fc.kernel", {})
