@@ -71,7 +71,8 @@ def replacing(*paths: Path) -> Iterator[list[Path]]:
         for part in parts:
             part.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in _OF_WRITING:
-            error.filename = str(paths[0])  # most have none, or the part's
+            with contextlib.suppress(AttributeError):  # as of FFmpeg's errors
+                error.filename = str(paths[0])  # not the part, or none
         raise
     finally:
         for part in parts:

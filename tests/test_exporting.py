@@ -1,5 +1,7 @@
 """Each format runs in its own runtime, or is refused and leaves nothing."""
 
+import errno
+
 import keras
 import numpy as np
 import pytest
@@ -194,6 +196,17 @@ def test_the_converter_to_onnx_copies_no_weights(tmp_path, monkeypatch):
     onnx_files.write(network, {"rgb": (1, 512)}, tmp_path / "m.onnx")
     weights = 4 * (512 * 512 + 512)
     assert sizes[0] < 20_000 < weights < (tmp_path / "m.onnx").stat().st_size
+
+
+@tensorflow_only
+def test_a_full_disk_is_no_fault_of_the_format(tmp_path, monkeypatch):
+    def fill(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(onnx_files, "write", fill)
+    with pytest.raises(SpecError, match="No space left.* Make room") as caught:
+        exporting.export(small_model(), tmp_path / "m.onnx")
+    assert "another format" not in str(caught.value)
 
 
 @tensorflow_only

@@ -214,6 +214,28 @@ def test_a_refusal_names_the_folder_the_reason_and_the_remedy(number, remedy):
     assert words == f"Cannot write into /here: Alas. {remedy}"
 
 
+class _OfFFmpeg(OSError):
+    """An error of PyAV's kind, whose name cannot be changed."""
+
+    def __init__(self, number, text, name):
+        super().__init__(number, text)
+        self._name = name
+
+    filename = property(lambda error: error._name)
+
+
+@pytest.mark.parametrize("kind", [OSError, _OfFFmpeg])
+def test_a_file_that_grows_too_large_names_its_folder(tmp_path, kind):
+    with pytest.raises(kind) as caught:
+        with _files.replacing(tmp_path / "a.mp4") as (part,):
+            part.touch()
+            raise kind(errno.EFBIG, "File too large", str(part))
+    words = f"Cannot write into {tmp_path}: File too large. See to that"
+    assert _files.not_written(caught.value).startswith(words)
+    assert names(tmp_path) == []
+    assert not _files.not_written(PermissionError(errno.EACCES, "locked"))
+
+
 def test_only_errors_of_a_full_or_locked_disk_are_reworded():
     def block(error, kinds=()):
         with _files.refused("/here", WeightsError, "or wait", kinds):

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from keras_twostream import onnx_files
+from keras_twostream import _files, onnx_files
 from keras_twostream.errors import SpecError
 from keras_twostream.onnx_files import Clips, Runner, Shapes
 
@@ -50,7 +50,7 @@ def write(
         examples: Inputs that the ranges of int8 are taken from.
 
     Raises:
-        SpecError: If the format cannot hold the network.
+        SpecError: If the format cannot hold the network, or the disk is full.
     """
     try:
         if format == "saved_model":
@@ -60,6 +60,8 @@ def write(
         else:
             onnx_files.write(network, shapes, path, precision == "float16")
     except Exception as error:  # converters raise any type of error
+        if refusal := _files.not_written(error):
+            raise SpecError(refusal) from error
         raise SpecError(
             f"{network.name} cannot be written as {format}: "
             f"{first_line(error)}. Try another format; a SavedModel has "
