@@ -11,7 +11,7 @@ from keras_twostream._cpus import available_cpus
 from keras_twostream.data.cache.packed_file import fingerprint
 from keras_twostream.data.doctor.report import Report
 from keras_twostream.data.lists.annotations import LIST_SUFFIXES
-from keras_twostream.data.lists.class_folders import SUBSET_FOLDERS
+from keras_twostream.data.lists.class_folders import subset_folders
 from keras_twostream.data.lists.files import (
     folders_in,
     in_words,
@@ -169,7 +169,7 @@ def _is(info: reading.VideoInfo, oddity: str) -> bool:
 
 def _classes(report: Report, path: Path, videos: Sequence[Path]) -> None:
     inner = [folder.name for folder in _class_folders(path)]
-    subsets = [name for name in inner if name.lower() in SUBSET_FOLDERS]
+    subsets = subset_folders(inner)
     roots = [path / name for name in subsets] or [path]
     counts = {root: _count(root, videos) for root in roots}
     names = sorted(set().union(*counts.values()))

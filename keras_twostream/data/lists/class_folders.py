@@ -1,7 +1,9 @@
 """A data set as folders: one folder of videos or packed files per class."""
 
+import collections
+import re
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from keras_twostream.data.cache.packed_file import PACKED_SUFFIX, is_packed
@@ -17,11 +19,25 @@ from keras_twostream.data.lists.files import (
 from keras_twostream.data.lists.items import Item, Listing, Request
 from keras_twostream.errors import SpecError
 
-SUBSET_FOLDERS = frozenset(
+_SUBSETS = frozenset(
     "train training trainset train_set trainval test testing testset test_set "
     "val valid validate validation valset val_set dev eval evaluation "
     "holdout".split()
 )
+
+
+def subset_folders(names: Iterable[str]) -> list[str]:
+    """Return the names of folders that look like subsets.
+
+    These are "train" and the like, and "train_256" beside "val_256".
+    """
+    alike = collections.defaultdict(set)  # by what is left without the word
+    for name in (names := list(names)):
+        for word in re.findall("[a-z]+", name.lower()):
+            if word in _SUBSETS:
+                alike[name.lower().replace(word, "", 1)].add(name)
+    several = {x for group in alike.values() if len(group) > 1 for x in group}
+    return [x for x in names if x.lower() in _SUBSETS or x in several]
 
 
 def read_folder(request: Request) -> Listing:
@@ -78,7 +94,7 @@ def _no_classes(root: Path, passed_over: Sequence[str]) -> str:
 
 def _check_subsets(root: Path, classes: Sequence[str]) -> None:
     """Refuse subset folders as classes; warn if only some look like subsets."""
-    subsets = [name for name in classes if name.lower() in SUBSET_FOLDERS]
+    subsets = subset_folders(classes)
     if len(subsets) == len(classes):
         raise SpecError(
             f"{root} holds videos in the folders {', '.join(classes)}, which "

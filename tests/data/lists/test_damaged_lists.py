@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import warnings
 
 import pytest
 from damage import damaged, never_hangs
@@ -515,7 +516,20 @@ def test_subsets_among_classes_are_warned_of(tmp_path):
         assert len(read_annotations(tmp_path).classes) == 4
 
 
-@pytest.mark.parametrize("names", [("training", "testing"), ("Dev", "eval")])
+def test_a_class_may_hold_the_word_of_a_subset(tmp_path):
+    for name in ("train a dog", "test a car", "eval"):
+        write(tmp_path / name / "1.mp4", "x")
+    with warnings.catch_warnings(action="error"):
+        assert len(read_annotations(tmp_path).classes) == 3
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        *(("training", "testing"), ("Dev", "eval"), ("train_256", "val_256")),
+        ("kinetics400-train", "kinetics400-val"),
+    ],
+)
 def test_subsets_of_other_names_are_asked_about(tmp_path, names):
     for name in names:
         write(tmp_path / name / "1.mp4", "x")
