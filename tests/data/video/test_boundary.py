@@ -153,9 +153,9 @@ COMMANDS = {
         *["predict", "SET", "--no-video", "--json"],
         *["--model", "spatiotemporal_resnet.actors"],
     ],
-    "evaluate": ["evaluate", "m", "--data", "SET", "--clips", "1", "--json"],
+    "evaluate": ["evaluate", "c3d", "--data", "SET", "--clips", "1", "--json"],
     "features": [
-        *["features", "m", "--data", "SET", "--tap", "rgb.pool"],
+        *["features", "c3d", "--data", "SET", "--tap", "rgb.pool"],
         *["--clips", "1", "--out", "OUT", "--json"],
     ],
     "extract": ["extract", "SET", "OUT", "--workers", "1", "--json"],
