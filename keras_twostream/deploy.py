@@ -17,7 +17,7 @@ from keras_twostream.flow._planes import warp
 from keras_twostream.flow._raft_layer import RAFT
 from keras_twostream.flow._tvl1_layer import TVL1
 from keras_twostream.folding import folded
-from keras_twostream.inspection import clip_spec
+from keras_twostream.inspection import check_functional, clip_spec
 from keras_twostream.spec import (
     BOTH_WAYS,
     IN_GRAPH_FLOW,
@@ -236,6 +236,7 @@ def with_flow(
         >>> kts.with_flow(model, algorithm="raft_small", updates=4)
     """
     spec = clip_spec(model)
+    check_functional(model)
     frames = keras.Input((spec.span(), None, None, 3), name="frames")
     streams = {}
     if "rgb" in spec.streams:

@@ -16,7 +16,11 @@ import numpy as np
 
 from keras_twostream._arrays import bytes_of
 from keras_twostream.errors import SpecError
-from keras_twostream.inspection import keep_card, operation_of
+from keras_twostream.inspection import (
+    check_functional,
+    keep_card,
+    operation_of,
+)
 from keras_twostream.layers import (
     BatchNormalization,
     FoldTime,
@@ -66,6 +70,7 @@ def folded(model: keras.Model) -> keras.Model:
     fast.save("fast.keras")
     ```
     """
+    check_functional(model)
     copy = Folding(model).network
     with contextlib.suppress(SpecError):  # a network without a card
         keep_card(model, copy)

@@ -272,13 +272,7 @@ def head_trouble(model: keras.Model) -> str:
     Raises:
         SpecError: If it is no model of layers from inputs to outputs.
     """
-    if not getattr(model, "outputs", None):
-        name = getattr(model, "name", type(model).__name__)
-        raise SpecError(
-            f"{name} is no model with inputs and outputs of its own. Wrap it: "
-            "keras.Model(base.inputs, model(base.inputs)), where base is the "
-            "model inside; or give a name that `load` takes."
-        )
+    check_functional(model)
     if not all(map(_is_finite, model.weights)):
         return "rests on numbers that are not finite: its training diverged"
     heads = _heads(model)
@@ -317,8 +311,24 @@ def head_layers(model: keras.Model) -> set[str]:
     return {layer.name for layer in _heads(model)}
 
 
+def check_functional(model: keras.Model) -> None:
+    """Refuse a model whose layers cannot be followed from its outputs.
+
+    Raises:
+        SpecError: If it is no model of layers from inputs to outputs.
+    """
+    if not getattr(model, "outputs", None):
+        name = getattr(model, "name", type(model).__name__)
+        raise SpecError(
+            f"{name} is no model with inputs and outputs of its own. Wrap it: "
+            "keras.Model(base.inputs, model(base.inputs)), where base is the "
+            "model inside; or give a name that `load` takes."
+        )
+
+
 def _heads(model: keras.Model) -> list[Any]:
     """Return the layers that `head_layers` names."""
+    check_functional(model)
     classes = {x.shape[-1] for x in keras.tree.flatten(model.outputs)}
     heads: list[Any] = []
     seen: set[int] = set()

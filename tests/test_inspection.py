@@ -93,6 +93,31 @@ def test_classes_are_names_in_an_order(model, classes):
         inspection.update_card(model, classes=classes)
 
 
+class Wrapped(keras.Model):
+    """A model of someone's own class around another one."""
+
+    def __init__(self, model):
+        super().__init__(name="wrapped")
+        self.inner = model
+
+    def call(self, clips):
+        return self.inner(clips)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        inspection.head_is_trained,
+        kts.deploy.folded,
+        kts.with_flow,
+        lambda model: kts.predict(np.zeros((9, 32, 32, 3), "uint8"), model),
+    ],
+)
+def test_a_model_that_is_not_functional_is_refused(model, use):
+    with pytest.raises(SpecError, match="wrapped is no model with inputs"):
+        use(Wrapped(model))
+
+
 def test_transformations_are_a_head():
     model = kts.models.action_transformation(
         3,
