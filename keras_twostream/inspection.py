@@ -320,9 +320,9 @@ def check_functional(model: keras.Model) -> None:
     if not getattr(model, "outputs", None):
         name = getattr(model, "name", type(model).__name__)
         raise SpecError(
-            f"{name} is no model with inputs and outputs of its own. Wrap it: "
-            "keras.Model(base.inputs, model(base.inputs)), where base is the "
-            "model inside; or give a name that `load` takes."
+            f"{name} is no model with inputs and outputs of its own, so that "
+            "its layers are unknown. Give the functional model inside it, or a "
+            "name that `load` takes."
         )
 
 
@@ -341,6 +341,7 @@ def _heads(model: keras.Model) -> list[Any]:
             continue
         seen.add(id(layer))
         if isinstance(layer, keras.Model):  # a network inside this one
+            check_functional(layer)
             stack.extend(map(operation_of, layer.outputs))
             continue
         is_head = _has_classes(layer, classes)

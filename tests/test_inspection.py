@@ -118,6 +118,12 @@ def test_a_model_that_is_not_functional_is_refused(model, use):
         use(Wrapped(model))
 
 
+def test_a_model_inside_that_is_not_functional_is_refused(model):
+    outer = keras.Model(model.inputs, Wrapped(model)(model.inputs))
+    with pytest.raises(SpecError, match="wrapped is no model.*Give the funct"):
+        inspection.head_is_trained(outer)
+
+
 def test_transformations_are_a_head():
     model = kts.models.action_transformation(
         3,
