@@ -1,6 +1,7 @@
 """The clips of a run: those it trains on, and those that validate it."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -18,6 +19,8 @@ from keras_twostream.training._recipes import Recipe
 from keras_twostream.training._replaying import replayed
 from keras_twostream.training._run_settings import RunSettings
 from keras_twostream.training._several_heads import HeadLabels
+
+Items = Sequence[tuple[str, Any]]
 
 
 class RunClips:
@@ -45,7 +48,7 @@ class RunClips:
         self.settings = settings
         self.several_heads = len(head_names(model)) > 1
 
-    def readable(self, items) -> list[tuple[str, Any]]:
+    def readable(self, items: Items) -> list[tuple[str, Any]]:
         """Return the items whose videos can be read."""
         plain = items
         if self.several_heads:
@@ -56,7 +59,7 @@ class RunClips:
 
     def training(
         self,
-        items,
+        items: Items,
         table: BoundaryTable | None,
         batch_size: int,
         epoch: int,
@@ -84,7 +87,9 @@ class RunClips:
         first = epoch * (len(items) // batch_size) + step
         return replayed(batches, self.clip, share, self.settings.seed, first)
 
-    def validation(self, items, batch_size: int) -> tf.data.Dataset | None:
+    def validation(
+        self, items: Items, batch_size: int
+    ) -> tf.data.Dataset | None:
         """Return a centred clip of each video, or None if there are none."""
         if not items:
             return None
@@ -97,7 +102,7 @@ class RunClips:
 
     def videos(
         self,
-        items,
+        items: Items,
         batch_size: int,
         labels: BoundaryTable | HeadLabels | None = None,
         **options: Any,
@@ -117,7 +122,7 @@ class RunClips:
         clip = self.clip if options["training"] else clip_spec(self.model)
         return video_dataset(items, clip, **{**usual, **options})
 
-    def _heads(self, items) -> HeadLabels | None:
+    def _heads(self, items: Items) -> HeadLabels | None:
         return HeadLabels(items, self.model) if self.several_heads else None
 
     def _labelled(self, videos, labels, class_weight=None) -> tf.data.Dataset:
