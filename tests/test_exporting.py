@@ -203,9 +203,9 @@ def test_a_full_disk_is_no_fault_of_the_format(tmp_path, monkeypatch):
     def fill(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(onnx_files, "write", fill)
+    monkeypatch.setattr(_artefacts, "_write_litert", fill)
     with pytest.raises(SpecError, match="No space left.* Make room") as caught:
-        exporting.export(small_model(), tmp_path / "m.onnx")
+        kts.export(small_model(), tmp_path / "m.tflite")
     assert "another format" not in str(caught.value)
 
 

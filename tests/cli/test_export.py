@@ -27,7 +27,7 @@ def run(*arguments):
 
 
 def test_a_file_is_written_and_described(tmp_path):
-    result = run("small.tested", tmp_path / "m.tflite", "--batch", 1)
+    result = run("c3d.tested", tmp_path / "m.tflite", "--batch", 1)
     assert result.exit_code == 0, result.output
     words = " ".join(result.stdout.split())
     assert "m.tflite: litert, float32" in words
@@ -38,7 +38,7 @@ def test_a_file_is_written_and_described(tmp_path):
 
 
 def test_json_states_format_inputs_and_difference(tmp_path):
-    result = run("small.tested", tmp_path / "m", "--json")
+    result = run("c3d.tested", tmp_path / "m", "--json")
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout)
     assert facts["format"] == "saved_model"
@@ -52,11 +52,11 @@ def test_an_agreement_of_zero_is_said(tmp_path, monkeypatch):
     facts = (path, "litert", "int8", 10**6, 0.01, 2.0, "frames", {}, {}, 0.0)
     exported = exporting.Exported(*facts)
     monkeypatch.setattr(exporting, "export", lambda *_, **__: exported)
-    assert "0% of the calibration clips" in run("small.tested", path).stdout
+    assert "0% of the calibration clips" in run("c3d.tested", path).stdout
 
 
 def test_int8_without_videos_is_refused(tmp_path):
-    result = run("small.tested", tmp_path / "m.tflite", "--precision", "int8")
+    result = run("c3d.tested", tmp_path / "m.tflite", "--precision", "int8")
     assert result.exit_code == 2
     assert "int8 needs `calibrate`" in result.stderr
 
@@ -71,7 +71,7 @@ def test_warnings_are_shown_without_those_of_converters(tmp_path, monkeypatch):
         raise SpecError("stopped here")
 
     monkeypatch.setattr(exporting, "export", warn)
-    result = run("small.tested", tmp_path / "m")
+    result = run("c3d.tested", tmp_path / "m")
     assert result.exit_code == 2
     assert "Warning: other flow" in result.stderr
     assert "old" not in result.stderr
