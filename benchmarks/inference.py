@@ -14,7 +14,6 @@ network in PyTorch, run it beside.
 import argparse
 import itertools
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +23,7 @@ _acceleration.prefer_fast()
 
 import keras
 import numpy as np
+from turns import take_turns
 
 import keras_twostream as kts
 from keras_twostream import onnx_files
@@ -34,9 +34,6 @@ from keras_twostream.scoring.scorer import scorer
 # Regions and every network that takes clips as its paper says.
 SKIPPED = ("action_tubes",)
 SHIPPED = "spatiotemporal_resnet.actors"
-# A runtime's threads wait for more work in a busy loop, and would take the
-# processors from the one whose turn comes next.
-PAUSE = 0.1
 
 Run = Callable[[], dict[str, np.ndarray]]
 
@@ -116,20 +113,6 @@ def difference(runs: list[Run]) -> float:
     first, *others = [run()["fused"] for run in runs]
     apart = [np.abs(other - first).max() for other in others]
     return float(max(apart) / np.abs(first).max())
-
-
-def take_turns(runs: list[Run], times: int) -> np.ndarray:
-    """Medians (runs, 2), by the clock and of the processors."""
-    rounds = [[seconds(run) for run in runs] for _ in range(times)]
-    return np.median(rounds, axis=0)
-
-
-def seconds(run: Run) -> tuple[float, float]:
-    time.sleep(PAUSE)
-    run()
-    began = time.perf_counter(), time.process_time()
-    run()
-    return time.perf_counter() - began[0], time.process_time() - began[1]
 
 
 if __name__ == "__main__":

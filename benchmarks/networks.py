@@ -30,7 +30,6 @@ import itertools
 import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +42,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+from turns import seconds, take_turns
 
 import keras_twostream as kts
 
@@ -57,7 +57,6 @@ CLASSES = 101
 MODES = ("eager", "channels_last", "compiled")
 WAYS = ("graph", "xla", "folded")
 WORKS = ("forward", "training step")
-PAUSE = 0.1  # seconds, in which a runtime's threads fall asleep
 SIDES = ("ours", "PyTorch")
 
 # === Networks in PyTorch ===
@@ -293,7 +292,7 @@ def _row(title: str, work: str, given: argparse.Namespace) -> str:
     runs = [run, peer]
     if number == 0:
         runs.append(_theirs(theirs(), clips, "frozen")[number])
-    (a, c), (b, d), *frozen = _take_turns(runs, given.repeat)
+    (a, c), (b, d), *frozen = take_turns(runs, given.repeat)
     cells = [f"{frozen[0][0]:.2f}", f"{frozen[0][1] / c:.2f}"] if frozen else []
     return (
         f"| {title} | {work} | {batch} | {a:.2f} | {c:.2f} | {one} "
@@ -401,24 +400,12 @@ def _fastest(
 
 
 def _seconds(work: Callable) -> tuple[float, float]:
-    """By the clock and of the processors."""
-    time.sleep(PAUSE)
+    """By the clock and of the processors; endless where it fails."""
     try:
-        work()
-        began = time.perf_counter(), time.process_time()
-        work()
+        return seconds(work)
     except Exception as error:  # a compiler that is not there raises anything
         print(f"left out: {type(error).__name__}", file=sys.stderr)
         return float("inf"), float("inf")
-    return time.perf_counter() - began[0], time.process_time() - began[1]
-
-
-def _take_turns(runs: list[Callable], times: int) -> np.ndarray:
-    """Medians, (len(runs), 2): by the clock and of the processors."""
-    for run in runs:
-        run()
-    rounds = [[_seconds(run) for run in runs] for _ in range(times)]
-    return np.median(rounds, axis=0)
 
 
 # === Memory ===
