@@ -90,15 +90,6 @@ def cross_modality(
     return tiled * (inputs / channels) if how == "tile" else tiled
 
 
-def stacked_frames(kernel: np.ndarray, count: int) -> np.ndarray:
-    """Return a kernel of one image's channels for `count` stacked images.
-
-    Its answer is the former's to their mean, so that a stack of one image seen
-    `count` times is answered as before.
-    """
-    return np.concatenate([kernel] * count, axis=-2) / np.float32(count)
-
-
 def fold_gamma(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Fold the gamma of batch norms into the kernels before them.
 
@@ -134,10 +125,7 @@ def _is_reshaped(one: Sequence[int], other: Sequence[int]) -> bool:
     Convolutions over a whole map are dense layers, (inputs, outputs); single
     taps are axes of 1.
     """
-    dense = len(other) == 2 and tuple(other) == (
-        np.prod(one[:-1]),
-        one[-1],
-    )
+    dense = tuple(other) == (np.prod(one[:-1]), one[-1])
     long, short = ([n for n in shape if n != 1] for shape in (one, other))
     return dense or long == short
 

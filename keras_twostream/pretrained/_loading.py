@@ -10,7 +10,7 @@ from keras_twostream import inspection, registry
 from keras_twostream.errors import SpecError, TwoStreamError, WeightsError
 from keras_twostream.inspection import head_layers
 from keras_twostream.pretrained import _catalogue, _tensors
-from keras_twostream.pretrained._adapt import stacked_frames
+from keras_twostream.pretrained._adapt import cross_modality
 from keras_twostream.pretrained._spec import OURS, WeightSpec
 from keras_twostream.pretrained._variables import assign, variables
 from keras_twostream.pretrained.keymaps import HEAD
@@ -240,16 +240,14 @@ def _of_more_frames(
     targets: Mapping[str, Any], tensors: dict[str, Any]
 ) -> dict[str, Any]:
     """Repeat kernels of one rgb image for a model that stacks several."""
-    wide = {
-        key: targets[key].shape
-        for key, tensor in tensors.items()
-        if key in targets and _sees_one_image(tensor.shape)
-    }
-    return tensors | {
-        key: stacked_frames(tensors[key], shape[-2] // 3)
-        for key, shape in wide.items()
-        if shape[-2] > 3 and shape[-2] % 3 == 0
-    }
+    wide = dict(tensors)
+    for key in tensors.keys() & targets.keys():
+        if not _sees_one_image(tensors[key].shape):
+            continue
+        channels = targets[key].shape[-2]
+        if channels > 3 and channels % 3 == 0:
+            wide[key] = cross_modality(tensors[key], channels, how="tile")
+    return wide
 
 
 def _sees_one_image(shape: Sequence[int]) -> bool:
