@@ -17,7 +17,8 @@ from keras_twostream.flow._planes import warp
 from keras_twostream.flow._raft_layer import RAFT
 from keras_twostream.flow._tvl1_layer import TVL1
 from keras_twostream.folding import folded
-from keras_twostream.inspection import check_functional, clip_spec
+from keras_twostream.graph import check_functional
+from keras_twostream.inspection import clip_spec
 from keras_twostream.spec import (
     BOTH_WAYS,
     IN_GRAPH_FLOW,

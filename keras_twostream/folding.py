@@ -16,11 +16,12 @@ import numpy as np
 
 from keras_twostream._arrays import bytes_of
 from keras_twostream.errors import SpecError
-from keras_twostream.inspection import (
+from keras_twostream.graph import (
     check_functional,
-    keep_card,
+    is_functional,
     operation_of,
 )
+from keras_twostream.inspection import keep_card
 from keras_twostream.layers import (
     BatchNormalization,
     FoldTime,
@@ -137,7 +138,7 @@ class Folding:
     def _clone(self, layer: Any) -> Any:
         if id(layer) in self._copies:
             return self._copies[id(layer)]
-        if _is_functional(layer):
+        if is_functional(layer):
             inner = Folding(layer)
             self.count += inner.count
             self._inner.append(inner)
@@ -279,7 +280,3 @@ def _structure(model: keras.Model) -> Any:
     if isinstance(model, keras.Sequential):
         return model.outputs[0]
     return model.output
-
-
-def _is_functional(layer: Any) -> bool:
-    return isinstance(layer, keras.Model) and hasattr(layer, "outputs")

@@ -17,6 +17,12 @@ from keras_twostream.errors import (
     UnknownNameError,
     did_you_mean,
 )
+from keras_twostream.graph import (
+    check_functional,
+    inputs_of,
+    operation_of,
+    sources_of,
+)
 from keras_twostream.layers import FoldTime, StreamInput, UnfoldTime
 from keras_twostream.regions import RegionSpec
 from keras_twostream.spec import FUSED, STREAMS, ClipSpec
@@ -311,21 +317,6 @@ def head_layers(model: keras.Model) -> set[str]:
     return {layer.name for layer in _heads(model)}
 
 
-def check_functional(model: keras.Model) -> None:
-    """Refuse a model whose layers cannot be followed from its outputs.
-
-    Raises:
-        SpecError: If it is no model of layers from inputs to outputs.
-    """
-    if not getattr(model, "outputs", None):
-        name = getattr(model, "name", type(model).__name__)
-        raise SpecError(
-            f"{name} is no model with inputs and outputs of its own, so that "
-            "its layers are unknown. Give the functional model inside it, or a "
-            "name that `load` takes."
-        )
-
-
 def _heads(model: keras.Model) -> list[Any]:
     """Return the layers that `head_layers` names."""
     check_functional(model)
@@ -350,27 +341,6 @@ def _heads(model: keras.Model) -> list[Any]:
         if not is_head or _fuses_scores(layer, classes):
             stack.extend(operation_of(x) for x in inputs_of(layer))
     return heads
-
-
-def operation_of(tensor: Any) -> Any:
-    """Return the layer or operation that made a tensor; None of an input."""
-    history = getattr(tensor, "_keras_history", None)
-    return history.operation if history else None
-
-
-def sources_of(tensor: Any) -> list[Any]:
-    """Return the tensors that a tensor was made from; none of an input."""
-    history = getattr(tensor, "_keras_history", None)
-    if not history:
-        return []
-    node = history.operation._inbound_nodes[history.node_index]
-    return list(node.input_tensors)
-
-
-def inputs_of(layer: Any) -> list[Any]:
-    """Return the tensors that a layer was called on."""
-    nodes = layer._inbound_nodes
-    return [tensor for node in nodes for tensor in node.input_tensors]
 
 
 def _fuses_scores(layer: Any, classes: set[int]) -> bool:

@@ -16,6 +16,7 @@ import keras
 
 from keras_twostream import costs as _costs
 from keras_twostream import inspection
+from keras_twostream.graph import inputs_of, operation_of
 
 _NUMBERED = re.compile(
     r"(?:res|layer|inception_|Mixed_|conv|fc|full|pool|Conv\dd_|MaxPool\dd_)\d+"
@@ -143,8 +144,8 @@ class _Graph:
 
     def add(self, operation: Any) -> None:
         readers = [
-            self._home[id(inspection.operation_of(tensor))]
-            for tensor in inspection.inputs_of(operation)
+            self._home[id(operation_of(tensor))]
+            for tensor in inputs_of(operation)
         ]
         before = list(dict.fromkeys(readers))
         key = before[0] if _joins(operation, before) else self._key(operation)

@@ -13,11 +13,8 @@ from typing import Any, NamedTuple
 import keras
 
 from keras_twostream.errors import SpecError
-from keras_twostream.inspection import (
-    folded_steps,
-    operation_of,
-    sources_of,
-)
+from keras_twostream.graph import operation_of, sources_of
+from keras_twostream.inspection import folded_steps
 from keras_twostream.layers import (
     ContextFovea,
     DrawStep,

@@ -14,12 +14,11 @@ from keras import ops
 
 from keras_twostream import _acceleration
 from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
+from keras_twostream.graph import is_functional, operation_of, sources_of
 from keras_twostream.inspection import (
     card,
     clip_spec,
-    operation_of,
     sees_regions,
-    sources_of,
 )
 from keras_twostream.layers import (
     SCI,
@@ -213,7 +212,7 @@ def _squashed(scores: keras.KerasTensor) -> tuple[Any, Any]:
         None twice for logits; None for an input inside a layer or a network.
     """
     layer, sources = operation_of(scores), sources_of(scores)
-    if isinstance(layer, keras.Model) and hasattr(layer, "outputs"):
+    if is_functional(layer):
         # Not `output`, which of a Sequential is that of its call.
         inside = layer.outputs[scores._keras_history.tensor_index]
         return _squashed(inside)[0], None

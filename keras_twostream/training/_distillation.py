@@ -16,12 +16,12 @@ from keras.distillation import FeatureDistillation, LogitsDistillation
 
 from keras_twostream._arrays import bytes_of
 from keras_twostream.errors import SpecError
+from keras_twostream.graph import operation_of
 from keras_twostream.inspection import (
     card,
     class_names,
     clip_spec,
     head_layers,
-    operation_of,
     unfolded,
 )
 from keras_twostream.scoring.predicting import refuse_untrained

@@ -7,7 +7,8 @@ import weakref
 import keras
 
 from keras_twostream.errors import SpecError
-from keras_twostream.inspection import operation_of, stream_layers
+from keras_twostream.graph import operation_of
+from keras_twostream.inspection import stream_layers
 from keras_twostream.training._recipes import Recipe
 
 # Names of the layers that a recipe froze, and the rates of the dropout that it

@@ -20,6 +20,7 @@ from keras_twostream import cli, inspection
 from keras_twostream.costs import costs
 from keras_twostream.errors import SpecError
 from keras_twostream.explaining._spatial_maps import last_maps
+from keras_twostream.graph import operation_of
 from keras_twostream.layers import ScoreFusion
 from keras_twostream.scoring.predicting import kept_scorer
 from keras_twostream.scoring.scorer import scorer
@@ -314,7 +315,7 @@ def test_the_last_maps_are_found(name):
         for x in model.inputs
     }
     result = last_maps(network.output["fused"], network.inputs, shapes)
-    names = [inspection.operation_of(maps.tensor).name for maps in result]
+    names = [operation_of(maps.tensor).name for maps in result]
     assert sorted(names) == sorted(LAST_MAPS[name])
 
 
