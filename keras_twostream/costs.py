@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from keras_twostream import inspection
+from keras_twostream.graph import check_functional
 
 _FLOAT = 4  # bytes
 
@@ -80,7 +81,8 @@ def costs(model: keras.Model) -> Costs:
         Its `Costs`, at the crop size of its ClipSpec.
 
     Raises:
-        SpecError: If the model has no stream input of this library.
+        SpecError: If the model has no stream input of this library, or is no
+            model of layers from inputs to outputs.
 
     Example:
 
@@ -88,6 +90,7 @@ def costs(model: keras.Model) -> Costs:
     print(costs(model).flops / 1e9, "GFLOPs per clip")
     ```
     """
+    check_functional(model)
     return Costs(
         parameters=_size(model.trainable_weights),
         buffers=_size(model.non_trainable_weights),

@@ -4,6 +4,7 @@ A two-stream network deploys as one file that needs neither OpenCV nor a flow
 extraction step: `with_flow(folded(model)).save("deployed.keras")`.
 """
 
+import inspect
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from keras_twostream.errors import SpecError, check_choice
+from keras_twostream.flow._compute import check_names
 from keras_twostream.flow._planes import warp
 from keras_twostream.flow._raft_layer import RAFT
 from keras_twostream.flow._tvl1_layer import TVL1
@@ -228,8 +230,8 @@ def with_flow(
             scores then change, and should be measured again.
 
     Raises:
-        SpecError: If `model` has no stream input of this library, or the
-            algorithm is not one of the three.
+        SpecError: If `model` has no stream input of this library, the
+            algorithm is not one of the three, or it has no such parameter.
         WeightsError: If RAFT's weights cannot be fetched or verified.
 
     Example:
@@ -298,11 +300,18 @@ def _algorithm(spec: ClipSpec, asked: str | None) -> str:
 def _flow_layer(
     algorithm: str, pairs: list[list[int]], parameters: dict[str, Any]
 ) -> keras.layers.Layer:
+    kind = TVL1 if algorithm == "tvl1" else RAFT
+    check_names(algorithm, parameters, _own_parameters(kind))
     if algorithm == "tvl1":
         return TVL1(pairs, name="tvl1", **parameters)
     layer = RAFT(algorithm, pairs, name="raft", **parameters)
     layer.trainable = False
     return layer
+
+
+def _own_parameters(kind: type[keras.layers.Layer]) -> list[str]:
+    known = inspect.signature(kind).parameters.values()
+    return [p.name for p in known if p.kind is p.KEYWORD_ONLY]
 
 
 def _check_inputs(model: keras.Model) -> None:

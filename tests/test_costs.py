@@ -7,6 +7,7 @@ from weightless import weightless
 
 from keras_twostream import models
 from keras_twostream.costs import costs
+from keras_twostream.errors import SpecError
 from keras_twostream.layers import (
     ActionTransformations,
     DistanceLogits,
@@ -75,6 +76,15 @@ def test_nested_models_are_counted_inside():
     stack = keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(2)])
     model = keras.Model(inputs, stack(clips["rgb"]))
     assert costs(model).macs == 3 * 8 * 10 * (3 * 4 + 4 * 2)
+
+
+def test_a_model_without_a_graph_is_refused():
+    class Opaque(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    with pytest.raises(SpecError, match="its layers are unknown"):
+        costs(Opaque())
 
 
 def test_r2plus1d_costs_what_torchvision_publishes():

@@ -189,6 +189,12 @@ def test_streams_of_stacks_are_fed_in_their_order():
     assert deployed.predict_on_batch(_clip(_SPEC)).shape == (1, 2)
 
 
+@pytest.mark.parametrize("algorithm", ["tvl1", "raft_small"])
+def test_a_parameter_that_the_algorithm_lacks_is_named(algorithm):
+    with pytest.raises(SpecError, match=f"{algorithm}.* no parameter 'zeal'"):
+        with_flow(_model(_SPEC), algorithm=algorithm, zeal=1)
+
+
 def test_a_model_of_someone_else_is_refused():
     inputs = keras.Input((4,))
     with pytest.raises(SpecError, match="no keras_twostream stream input"):

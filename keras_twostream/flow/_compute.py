@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -181,6 +181,13 @@ def _check_parameters(
     if any(p.kind is p.VAR_KEYWORD for p in known.values()):
         return
     choices = [name for name in list(known)[2:] if name != "network"]
+    check_names(algorithm, parameters, choices)
+
+
+def check_names(
+    algorithm: str, parameters: Iterable[str], choices: Sequence[str]
+) -> None:
+    """Refuse parameters that an algorithm does not have."""
     for name in parameters:
         if name not in choices:
             raise SpecError(

@@ -107,8 +107,8 @@ def _refuse_path(name: str) -> None:
         )
     if "/" in name or "\\" in name:
         raise UnknownNameError(
-            f"{name!r} could mean two things. Write hf://{name} for a "
-            f"repository on the Hub, or local:{name} for a folder on disk."
+            f"There is no folder {name}. Write hf://{name} if it is a "
+            "repository on the Hub, or local:PATH with the path of a folder."
         )
 
 

@@ -59,9 +59,11 @@ def fuse_files(
         of `accuracy_report`, and the rows of a "sweep" where there is one.
 
     Raises:
-        SpecError: If files are of other videos, classes or labels, hold no
-            labels, or options exclude each other.
+        SpecError: If there is no file, files are of other videos, classes or
+            labels, hold no labels, or options exclude each other.
     """
+    if not files:
+        raise SpecError("`files` is empty: there are no scores to fuse.")
     scores = _read_all(files)
     if labels:
         scores = _with_labels(scores, files[0], labels)

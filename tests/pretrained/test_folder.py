@@ -254,8 +254,10 @@ def test_an_unknown_option_is_named(folder):
         kts.load(f"local:{folder}", widht=50)
 
 
-def test_a_bare_address_is_refused_with_both_spellings():
-    with pytest.raises(UnknownNameError, match=r"hf://me/net .* local:me/net"):
+def test_a_bare_address_is_refused_with_what_to_write():
+    with pytest.raises(
+        UnknownNameError, match=r"no folder me/net.*hf://me/net"
+    ):
         kts.load("me/net")
 
 

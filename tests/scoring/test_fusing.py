@@ -66,6 +66,11 @@ def test_a_stream_does_not_stand_in_for_the_fusion(save):
     assert top1(save("a"), f"c={fused}") == {"a": 1, "c": 1, "fused": 1}
 
 
+def test_no_file_is_refused():
+    with pytest.raises(SpecError, match="`files` is empty"):
+        fuse_files([])
+
+
 def test_other_classes_are_refused(save):
     with pytest.raises(SpecError, match="same classes.* lacks b, c"):
         top1(save("a"), save("b", classes=["a", "c"]))
