@@ -67,7 +67,14 @@ def load(
     if weights is None:
         return _random(name, classes, options)
     spec = _select.resolve(name, weights, options)
-    return _loading.load_spec(spec, options, classes)
+    try:
+        return _loading.load_spec(spec, options, classes)
+    except WeightsError:
+        latest = _select.resolve(name, weights, options)
+        if latest == spec:
+            raise
+        # The folder was published anew between its config and its tensors.
+        return _loading.load_spec(latest, options, classes)
 
 
 def save_pretrained(

@@ -168,6 +168,24 @@ def test_a_card_of_our_own_follows_the_weights(trained, folder):
     assert (folder / "README.md").read_text() == "mine"
 
 
+def test_a_folder_published_anew_while_it_is_read_loads_as_the_new_one(
+    trained, folder, monkeypatch
+):
+    other = registry.model_entry("tiny").builder(3)
+    randomize(other, seed=1)
+    real = hub._loading.load_spec
+
+    def publish_first(*arguments):
+        monkeypatch.setattr(hub._loading, "load_spec", real)
+        hub.save_pretrained(other, folder)
+        return real(*arguments)
+
+    monkeypatch.setattr(hub._loading, "load_spec", publish_first)
+    loaded = kts.load(f"local:{folder}")
+    assert np.array_equal(logits(loaded), logits(other))
+    assert not np.array_equal(logits(loaded), logits(trained))
+
+
 def test_half_a_save_is_published_whole(loopback, trained, folder, monkeypatch):
     facts = {"license": "mit", "data_terms": "ours"}
     with monkeypatch.context() as patch:
