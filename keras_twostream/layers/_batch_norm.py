@@ -34,7 +34,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
             return self._in_torch(inputs, training and self.trainable)
         if keras.backend.backend() == "tensorflow" and alone:
             last = self.axis in (-1, len(inputs.shape) - 1)
-            if training and self.trainable and last:
+            # The kernel's averages are of float32, whatever it normalises.
+            fits = last and self.variable_dtype == "float32"
+            if training and self.trainable and fits:
                 return self._in_tensorflow(inputs)
             # At test time TensorFlow would join that kernel to the ReLU behind
             # it, which makes Inception v3 nine times as slow on a CPU.

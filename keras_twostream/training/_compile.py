@@ -71,7 +71,8 @@ def compile(
     Raises:
         UnknownNameError: If there is no such recipe.
         SpecError: If the model ends in a softmax, or, with several labels, in a
-            mean of probabilities, or if the schedule needs `steps`.
+            mean of probabilities, its weights are of half precision, or the
+            schedule needs `steps`.
 
     Example:
 
@@ -82,6 +83,7 @@ def compile(
     """
     _acceleration.notice()
     _refuse_softmax(model)
+    _refuse_coarse(model)
     if multi_label:
         _refuse_shares(model)
         _refuse_boundaries(model)
@@ -101,6 +103,23 @@ def compile(
     if jit_compile == "measure":
         model.jit_compile = faster_with_xla(model, multi_label=multi_label)
     return recipe
+
+
+def _refuse_coarse(model: keras.Model) -> None:
+    """Refuse weights that small steps leave as they are.
+
+    Adam's 1 - beta_2, 0.001, is 0 in bfloat16.
+    """
+    for weight in model.trainable_variables:
+        kind = keras.backend.standardize_dtype(weight.dtype)
+        if kind in ("float16", "bfloat16"):
+            raise SpecError(
+                f"The weights of {model.name} are of {kind} ({weight.path}), "
+                "in which small steps are lost. Build the model after "
+                f'keras_twostream.training.set_precision("bfloat16") or with '
+                f"the dtype policy mixed_{kind}: both compute in half "
+                "precision and keep weights in float32."
+            )
 
 
 def _jit(asked: bool | str) -> bool | str:

@@ -85,6 +85,22 @@ def test_half_precision_comes_out_as_it_came_in():
     assert ours.moving_variance.dtype == "float32"
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_weights_of_half_precision_train_too(dtype):
+    ours, theirs = pair(SHAPES[0], dtype=dtype)
+    x = ops.cast(numbers(SHAPES[0]), dtype)
+    result, expected = (
+        ops.convert_to_numpy(ops.cast(layer(x, training=True), "float32"))
+        for layer in (ours, theirs)
+    )
+    np.testing.assert_allclose(result, expected, atol=0.05)
+    averages = (
+        ops.convert_to_numpy(ops.cast(layer.moving_mean, "float32"))
+        for layer in (ours, theirs)
+    )
+    np.testing.assert_allclose(*averages, rtol=0.02)
+
+
 def test_constant_channels_have_no_negative_variance():
     layer = BatchNormalization(momentum=0.0)
     layer(np.full((4, 3, 3, 2), 7.0, "float32"), training=True)

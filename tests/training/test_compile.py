@@ -31,6 +31,21 @@ def test_fit_lowers_the_loss(build):
     assert history["loss"][-1] < 0.5 * history["loss"][0]
 
 
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_weights_of_half_precision_are_refused(build, kind):
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(kind)
+        coarse = build()
+        keras.config.set_dtype_policy(f"mixed_{kind}")
+        mixed = build()
+    finally:
+        keras.config.set_dtype_policy(before)
+    with pytest.raises(SpecError, match=f"are of {kind} .* mixed_{kind}"):
+        training.compile(coarse, "actors", steps=30)
+    training.compile(mixed, "actors", steps=30)
+
+
 @pytest.mark.agnostic
 @pytest.mark.parametrize("centre", [0.0, -6.0])
 def test_scores_that_are_close_are_told_apart_by_the_area(centre):
