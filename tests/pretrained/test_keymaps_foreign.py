@@ -235,6 +235,17 @@ def test_moments_are_means_and_standard_deviations(tmp_path):
     np.testing.assert_array_equal(tensors["bn9.moving_mean"], [1, 2, 3])
 
 
+def test_a_channel_that_never_varies_is_no_damage():
+    """Dead filters, as ResNets have them, in single precision."""
+    deviation = np.sqrt(np.float32(1e-5))
+    moments = np.array([[0.5, deviation], [0.5, 0.0]], "float32")
+    tensors = keymaps.finish({"bn9.moments": moments})
+    still, damaged = tensors["bn9.moving_variance"]
+    assert still == 0 and damaged < 0
+    tensors = keymaps.with_inverse_stds({"bn9.spread": 1 / deviation[None]})
+    assert tensors["bn9.moving_variance"] == 0
+
+
 def test_a_bias_and_a_scale_of_caffe_go_into_the_normalisation(tmp_path):
     """conv + bias, (x - mean) / sigma, then mult and bias of a Scale."""
     layers = [

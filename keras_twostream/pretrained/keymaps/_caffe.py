@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_twostream.errors import WeightsError
-from keras_twostream.pretrained.keymaps._names import HEAD
+from keras_twostream.pretrained.keymaps._names import HEAD, without_epsilon
 
 _HEADS = ("loss3/classifier", "fc-action", "fc_action")
 _AUXILIARY = ("loss1/", "loss2/")
@@ -66,6 +66,7 @@ def with_inverse_stds(arrays: dict[str, Any]) -> dict[str, Any]:
     tensors = with_variances(arrays)
     for key, array in arrays.items():
         if key.endswith(".spread"):
-            variance = array.astype(np.float64) ** -2 - _EPSILON
+            squares = array.astype(np.float64) ** -2
+            variance = without_epsilon(squares, _EPSILON)
             tensors[key.replace(".spread", ".moving_variance")] = variance
     return tensors

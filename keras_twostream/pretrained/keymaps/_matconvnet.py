@@ -10,7 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_twostream.pretrained.keymaps._names import HEAD, fold_bias
+from keras_twostream.pretrained.keymaps._names import (
+    HEAD,
+    fold_bias,
+    without_epsilon,
+)
 
 _STREAMS = {"_spatial": "rgb_", "_temporal": "flow_"}
 _HEADS = ("prediction", "fc1000", "fc8")
@@ -53,7 +57,9 @@ def finish(arrays: dict[str, Any]) -> dict[str, Any]:
         elif role == "moments":
             mean, deviation = array.astype(np.float64).T
             tensors[f"{layer}.moving_mean"] = mean
-            tensors[f"{layer}.moving_variance"] = deviation**2 - _EPSILON
+            tensors[f"{layer}.moving_variance"] = without_epsilon(
+                deviation**2, _EPSILON
+            )
         else:
             tensors[key] = array
     return fold_bias(_scaled(tensors))

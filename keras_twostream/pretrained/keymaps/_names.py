@@ -10,9 +10,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from keras_twostream.errors import WeightsError, did_you_mean
 
 HEAD = "head"
+_ROUNDING = 1e-5  # of an epsilon, more than single precision loses
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +82,16 @@ def fold_bias(tensors: Mapping[str, Any]) -> dict[str, Any]:
         if variable == "bias" and mean in tensors:
             folded[mean] = folded[mean] - folded.pop(key)
     return folded
+
+
+def without_epsilon(squares: np.ndarray, epsilon: float) -> np.ndarray:
+    """Return variances of variances plus epsilon.
+
+    A channel that never varies would come out below 0 by a rounding error.
+    """
+    variances = squares - epsilon
+    still = (variances < 0) & (variances > -_ROUNDING * epsilon)
+    return np.where(still, 0.0, variances)
 
 
 def _norm_of(layer: str) -> str:
