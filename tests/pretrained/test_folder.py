@@ -214,6 +214,18 @@ def test_free_options_change_nothing_of_the_weights(folder):
     assert kts.clip_spec(model).clip_length == 3
 
 
+def test_options_of_a_test_take_the_weights_of_training(tmp_path):
+    """As the papers test: 25 steps, and windows of the last maps."""
+    small = {"depth": 18, "width": 2, "clip_length": 2, "flow_length": 1}
+    model = kts.models.spatiotemporal_resnet(3, streams=("rgb",), **small)
+    hub.save_pretrained(model, tmp_path)
+    options = {"clip_length": 3, "pool_window": 2}
+    loaded = kts.load(f"local:{tmp_path}", **options)
+    assert loaded.get_layer("rgb_pool5_windows").pool_size == (1, 2, 2)
+    for mine, theirs in zip(loaded.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
 def test_stacked_frames_begin_with_the_answers_to_one(folder, caplog):
     one = hub.load(f"local:{folder}", streams=("rgb",))
     spec = {"frames_per_step": 3}
@@ -486,7 +498,7 @@ def test_clips_give_different_logits(trained):
         ("SpatioTemporal-ResNet", "Did you mean spatiotemporal_resnet"),
         ("/abs/path", "is a path.*'local:/abs/path'"),
         ("./net", "is a path.*'local:./net'"),
-        ("user/net", "hf://user/net.*local:user/net"),
+        ("user/net", "no folder user/net.*hf://user/net.*local:PATH"),
     ],
 )
 def test_a_wrong_name_says_what_was_meant(name, text):
