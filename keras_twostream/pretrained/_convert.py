@@ -58,6 +58,7 @@ def adapt(
     shapes: Mapping[str, tuple[int, ...]],
     heads: Iterable[str],
     adaptation: Mapping[str, Any],
+    frames: int = 1,
 ) -> dict[str, np.ndarray]:
     """Match canonical tensors to the variables of a model.
 
@@ -69,6 +70,8 @@ def adapt(
             `fresh`, patterns of keys that keep their initial values, and
             `widened`, of those that do so where they have more inputs than
             the source.
+        frames: Frames that the rgb stream stacks at a step. A kernel of one
+            is tiled for them, whatever `channels` is for flow.
 
     Returns:
         Arrays by key, without the fresh ones.
@@ -92,7 +95,10 @@ def adapt(
         if _is_widened(key, array.shape, shapes[key], adaptation):
             widened.add(key)
             continue
-        tensors[key] = _adapt.fit(array, shapes[key], key, dict(adaptation))
+        how = dict(adaptation)
+        if key.startswith("rgb_") and shapes[key][-2:-1] == (3 * frames,):
+            how["channels"] = "tile"
+        tensors[key] = _adapt.fit(array, shapes[key], key, how)
     rest = _left_over(sources, used, adaptation)
     check_keys(set(wanted) - widened, [*tensors, *rest])
     return tensors

@@ -51,7 +51,8 @@ def tensors(
         for key, variable in variables(model).items()
         if keep_head or key.rpartition(".")[0] not in heads
     }
-    folder = _folder(spec, shapes)
+    frames = inspection.clip_spec(model).frames_per_step
+    folder = _folder(spec, shapes, frames)
     if _is_whole(folder):  # a cache that is only read needs no lock
         return _stored(folder, spec)
     with locked(folder):
@@ -59,7 +60,7 @@ def tensors(
         if _is_whole(folder):
             return _stored(folder, spec)
         streams = set(inspection.stream_layers(model))
-        tensors = _converted(spec, streams, shapes, heads)
+        tensors = _converted(spec, streams, shapes, heads, frames)
         _store(folder, tensors, spec)
         return tensors
 
@@ -82,15 +83,18 @@ def _converted(
     streams: set[str],
     shapes: Mapping[str, tuple[int, ...]],
     heads: set[str],
+    frames: int = 1,
 ) -> dict[str, np.ndarray]:
     sources = canonical_sources(spec, streams)
-    return _convert.adapt(sources, shapes, heads, spec.adaptation)
+    return _convert.adapt(sources, shapes, heads, spec.adaptation, frames)
 
 
 # === The cache of converted weights ===
 
 
-def _folder(spec: WeightSpec, shapes: Mapping[str, Any]) -> Path:
+def _folder(
+    spec: WeightSpec, shapes: Mapping[str, Any], frames: int = 1
+) -> Path:
     """Return the cache folder of this conversion to these shapes."""
     facts = {
         "version": keras_twostream.__version__,
@@ -102,6 +106,7 @@ def _folder(spec: WeightSpec, shapes: Mapping[str, Any]) -> Path:
         "layout": spec.layout,
         "adaptation": dict(spec.adaptation),
         "shapes": sorted(shapes.items()),
+        "frames": frames,
     }
     text = json.dumps(facts, sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]

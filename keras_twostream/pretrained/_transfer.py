@@ -95,7 +95,8 @@ def transfer(
     canonical = _convert.canonical(_arrays(variables(source)), layout)
     targets = _below_head(target)
     shapes = {key: tuple(v.shape) for key, v in targets.items()}
-    tensors = _convert.adapt({"": canonical}, shapes, (), adaptation)
+    frames = inspection.clip_spec(target).frames_per_step
+    tensors = _convert.adapt({"": canonical}, shapes, (), adaptation, frames)
     assign({key: targets[key] for key in tensors}, tensors)
 
 

@@ -180,6 +180,21 @@ def test_a_layer_behind_a_concatenation_stays_fresh():
         _convert.adapt({"": image}, {**shapes}, (), {})
 
 
+def test_stacked_frames_are_seen_in_colour():
+    """Flow has the mean over colours, and so have differences of frames."""
+    image = {"conv1.kernel": np.random.default_rng(0).normal(size=(7, 7, 3, 2))}
+    shapes = {"rgb_conv1.kernel": (7, 7, 12, 2)}
+    shapes["flow_conv1.kernel"] = (7, 7, 12, 2)
+    how = {"channels": "mean"}
+    tensors = _convert.adapt({"": image}, shapes, (), how, frames=4)
+    frames = np.split(tensors["rgb_conv1.kernel"], 4, axis=2)
+    for frame in frames:
+        np.testing.assert_allclose(frame, image["conv1.kernel"] / 4)
+    assert np.ptp(tensors["flow_conv1.kernel"], axis=2).max() == 0
+    differences = _convert.adapt({"": image}, shapes, (), how, frames=5)
+    assert np.ptp(differences["rgb_conv1.kernel"], axis=2).max() == 0
+
+
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_every_fusion_takes_the_image_network(fusion):
     row = pretrained.weight_spec("two_stream_fusion.imagenet")
