@@ -15,6 +15,7 @@ from typing import Any
 
 import keras
 from keras import ops
+from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_twostream.training._recipes import Recipe
 from keras_twostream.training._schedules import learning_rate
@@ -31,7 +32,10 @@ class _ByVariable:
             the factor on its learning rate; the first match counts.
     """
 
-    _var_key: Callable[[Any], Any]  # from Keras's optimiser, the other base
+    # From Keras's optimiser, the other base:
+    _var_key: Callable[[Any], Any]
+    _learning_rate: Any
+    iterations: Any
     _decay: Callable[[Any, Any], None]  # from the kernels
 
     def __init__(
@@ -56,6 +60,17 @@ class _ByVariable:
             if re.search(pattern, path):
                 return factor
         return 1.0
+
+    def _get_current_learning_rate(self):
+        """Return the rate of the present step.
+
+        Keras asks a schedule by the number of batches, of which a step has
+        several where gradients are accumulated.
+        """
+        schedule = self._learning_rate
+        if isinstance(schedule, LearningRateSchedule):
+            return schedule(self.iterations)
+        return super()._get_current_learning_rate()
 
     def update_step(self, gradient, variable, learning_rate):
         path = self.path(variable)

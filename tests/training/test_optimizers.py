@@ -110,3 +110,17 @@ def test_two_batches_make_one_step(name):
     once = _apply(optimizer(recipe), [2.0, 2.0], [0.3, 0.3], 2)
     halves = optimizer(recipe.replace(accumulate=2))
     assert _apply(halves, [2.0, 2.0], [0.3, 0.3], 4) == pytest.approx(once)
+
+
+@pytest.mark.parametrize("name", ["steps", "cosine"])
+def test_a_schedule_counts_steps_not_the_batches_of_a_step(name):
+    recipe = ADAMW.replace(
+        optimizer="sgd",
+        momentum=0.0,
+        weight_decay=0.0,
+        steps=4,
+        schedule={"name": name, **({"at": [2]} if name == "steps" else {})},
+    )
+    once = _apply(optimizer(recipe), [0.0, 0.0], [1.0, 1.0], 4)
+    quarters = optimizer(recipe.replace(accumulate=4))
+    assert _apply(quarters, [0.0, 0.0], [1.0, 1.0], 16) == pytest.approx(once)
