@@ -30,7 +30,12 @@ from keras_twostream.detection.store import (
     RegionStore,
     VideoRegions,
 )
-from keras_twostream.errors import SpecError, WeightsError
+from keras_twostream.errors import (
+    SpecError,
+    WeightsError,
+    check_count,
+    check_number,
+)
 from keras_twostream.layers import Rescale
 from keras_twostream.training._boundaries import rounds
 from keras_twostream.training._distillation import fingerprint
@@ -57,6 +62,9 @@ class DetectorSettings:
         cost: C of the SVMs.
         seed: Seed of everything random.
         checkpoint_seconds: Seconds between two checkpoints of the network.
+
+    Raises:
+        SpecError: If a setting is not as above.
     """
 
     frames: int | None = 8
@@ -65,6 +73,14 @@ class DetectorSettings:
     cost: float = COST
     seed: int = 0
     checkpoint_seconds: float = 300.0
+
+    def __post_init__(self) -> None:
+        for name in ("frames", "steps", "batch_size"):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name))
+        check_number("cost", self.cost)
+        check_count("seed", self.seed, least=0)
+        check_number("checkpoint_seconds", self.checkpoint_seconds, ends=True)
 
 
 def train_detector(

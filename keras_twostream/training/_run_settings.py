@@ -2,7 +2,10 @@
 
 import dataclasses
 
-from keras_twostream.errors import check_choice
+from keras_twostream.errors import check_choice, check_count, check_number
+
+# What may be left to the recipe or the machine.
+_COUNTS = ("epochs", "batch_size", "patience", "workers")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +30,9 @@ class RunSettings:
         devices: Number of devices that share a batch in equal parts.
         verbose: Whether a line of progress has every number, and not the loss
             and the accuracy alone.
+
+    Raises:
+        SpecError: If a setting is not as above.
     """
 
     epochs: int | None = None
@@ -45,3 +51,9 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         check_choice("keep", self.keep, ("best", "last"))
+        for name in _COUNTS:
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name))
+        check_count("devices", self.devices)
+        check_count("seed", self.seed, least=0)
+        check_number("checkpoint_seconds", self.checkpoint_seconds, ends=True)

@@ -317,6 +317,15 @@ def test_a_detector_of_given_boxes_needs_some_in_its_videos(company, tmp_path):
         trained(company, tmp_path, regions={"proposals": "boxes"})
 
 
+@pytest.mark.parametrize(
+    "name, value",
+    [("frames", 0), ("steps", -1), ("batch_size", 0), ("cost", 0), ("seed", -1)],
+)
+def test_settings_without_sense_are_refused(name, value):
+    with pytest.raises(SpecError, match=f"`{name}` must be"):
+        DetectorSettings(**{name: value})
+
+
 def test_the_svms_of_one_stream_are_trained_on_anothers_network(
     company, detector, tmp_path, monkeypatch
 ):

@@ -475,6 +475,25 @@ def test_an_unknown_keep_is_refused():
         RunSettings(keep="first")
 
 
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("epochs", 0),
+        ("epochs", -1),
+        ("batch_size", 2.5),
+        ("patience", 0),
+        ("workers", 0),
+        ("devices", 0),
+        ("seed", -1),
+        ("checkpoint_seconds", -1.0),
+    ],
+)
+def test_a_run_of_settings_without_sense_is_refused(name, value):
+    """Of 0 epochs the recipe's were taken, and -1 marked a model as trained."""
+    with pytest.raises(SpecError, match=f"`{name}` must be"):
+        RunSettings(**{name: value})
+
+
 # === The length of a run ===
 
 
