@@ -31,6 +31,7 @@ def train(flags: Mapping[str, Any]) -> dict[str, Any]:
     _refuse_flags_of_clips()
     out: Path = flags["out"]
     videos = read(flags)
+    held_out = read(_held_out(flags)) if flags["val"] else None
     recipe = training.load_recipe(flags["recipe"] or RECIPE)
     recipe = recipe.replace(**flags["changes"])
     settings = detection.DetectorSettings(
@@ -55,12 +56,18 @@ def train(flags: Mapping[str, Any]) -> dict[str, Any]:
         data_terms=flags["data_terms"],
     )
     report = {"out": str(out), "model": str(folder), "videos": len(videos)}
-    if flags["val"]:
-        held_out = read({**flags, "data": flags["val"]})
+    if held_out is not None:
         scores = measure(detector, held_out)
         hub.state_metrics(folder, metrics_of(scores, str(flags["val"])))
         report["held_out"] = scores
     return report
+
+
+def _held_out(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the flags that read what `--val` names, as with clips."""
+    if flags["val"] == "test" and flags["subset"] is not None:
+        return {**flags, "subset": "test"}
+    return {**flags, "data": flags["val"], "split": None, "subset": None}
 
 
 def evaluate(flags: Mapping[str, Any]) -> dict[str, Any]:

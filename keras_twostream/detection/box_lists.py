@@ -43,14 +43,15 @@ def read_boxes(
         format: "cvat", "coco", "mot", "jhmdb" or "ucf_sports"; detected
             from the path when None.
         root: Folder of the videos; the list's folder when None.
-        split: Number of J-HMDB's split, 1 to 3.
+        split: Number of J-HMDB's split, 1 to 3; other formats have none.
         subset: Subset of J-HMDB's split, "train" or "test".
 
     Returns:
         One entry for each video that has boxes. Frames count from 0.
 
     Raises:
-        SpecError: If the format is unknown, or the file is not in it.
+        SpecError: If the format is unknown, the file is not in it, or it has no
+            such part.
 
     Example:
 
@@ -67,6 +68,7 @@ def read_boxes(
     with explained(str(path)):
         if format == "jhmdb":
             return _jhmdb(path, split, subset)
+        _refuse_parts(format, split, subset)
         return FORMATS[format](path, folder)
 
 
@@ -104,6 +106,16 @@ def _format_of(path: Path) -> str:
             f"`format`: {', '.join(FORMATS)}."
         )
     return endings[path.suffix.lower()]
+
+
+def _refuse_parts(format: str, split: int | None, subset: str | None) -> None:
+    """Refuse a part of a list that would be read as a whole."""
+    if split is not None or subset is not None:
+        raise SpecError(
+            f"A split and a subset are of J-HMDB, and {format} has none. Leave "
+            "them out, and give a list of the part alone. Received: "
+            f"split={split!r}, subset={subset!r}"
+        )
 
 
 def _tracks(rows: Rows, path: Path) -> tuple[Track, ...]:

@@ -222,6 +222,14 @@ def test_jhmdb_is_read_by_split_and_subset(jhmdb):
         read_boxes(jhmdb, split=4, subset="test")
 
 
+@pytest.mark.parametrize("part", [{"split": 1}, {"subset": "test"}])
+def test_a_list_without_parts_is_not_read_whole_for_one(part, tmp_path):
+    path = tmp_path / "boxes.txt"
+    path.write_text("1,1,10,20,30,40")
+    with pytest.raises(SpecError, match="of J-HMDB, and mot has none"):
+        read_boxes(path, **part)
+
+
 def test_the_authors_boxes_are_of_masks_as_ours(shared):
     """Theirs are inclusive corners, within J-HMDB's 320 x 240 frames."""
     annot = loadmat(

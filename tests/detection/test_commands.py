@@ -11,7 +11,7 @@ from tiny_detector import OPTIONS
 
 import keras_twostream as kts
 from keras_twostream import cli
-from keras_twostream.cli import _console, _detect
+from keras_twostream.cli import _console, _detect, _tubes_run
 from keras_twostream.detection.drawing import draw_tubes
 from keras_twostream.errors import SpecError
 
@@ -170,3 +170,13 @@ def _joined(rows):
         ],
         "annotations": boxes,
     }
+
+
+def test_what_is_held_out_is_not_what_was_trained_on():
+    """A split's training part was read again where --val named the folder."""
+    flags = {"data": "JHMDB", "split": 1, "subset": "train", "val": "test"}
+    held_out = _tubes_run._held_out(flags)
+    assert (held_out["data"], held_out["subset"]) == ("JHMDB", "test")
+    held_out = _tubes_run._held_out({**flags, "val": "other.json"})
+    assert (held_out["data"], held_out["split"]) == ("other.json", None)
+    assert held_out["subset"] is None
