@@ -82,7 +82,7 @@ class RegionBatches(keras.utils.PyDataset):
     def _chosen(self, rng: np.random.Generator) -> list[tuple]:
         """Draw (video, frame, box, label) of each region, foreground first."""
         wanted = round(self._foreground * self._size)
-        videos = rng.choice(len(self._store), self._frames)
+        videos = rng.choice(list(self._pools), self._frames)
         places = [self._frame_of(int(video), rng) for video in videos]
         shares = [_share(wanted, self._frames, i) for i in range(len(places))]
         rest = self._size - wanted
@@ -146,15 +146,18 @@ class RegionBatches(keras.utils.PyDataset):
         return {name: ops.convert_to_numpy(x) for name, x in batch.items()}
 
 
-def _pools(store: RegionStore) -> list[np.ndarray]:
-    """Return each video's frames to draw from: with foreground, or all."""
-    pools, any_foreground = [], False
+def _pools(store: RegionStore) -> dict[int, np.ndarray]:
+    """Return frames to draw from by video: with foreground, or with regions.
+
+    A video without a region has none.
+    """
+    pools, any_foreground = {}, False
     for video in range(len(store)):
         regions = store[video]
         there = regions.places[regions.shared.max(axis=1) >= OVERLAP]
         any_foreground |= bool(len(there))
-        every = np.arange(len(regions.frames))
-        pools.append(np.unique(there if len(there) else every))
+        if len(regions.places):
+            pools[video] = np.unique(there if len(there) else regions.places)
     if not any_foreground:
         raise SpecError(
             f"None of the {len(store)} videos has a region that overlaps a "

@@ -34,6 +34,7 @@ class HardNegativeSVM:
         weights: (D,).
         bias: One number.
         negatives: (M, D) kept negatives.
+        trained: Whether it has met positives and negatives.
     """
 
     positives: np.ndarray
@@ -45,7 +46,7 @@ class HardNegativeSVM:
         self.weights = np.zeros(width)
         self.bias = 0.0
         self.negatives = np.zeros((0, width), np.float32)
-        self._added, self._trained = 0, False
+        self._added, self.trained = 0, False
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """Return (N,) signed distances from the plane, in margins."""
@@ -54,11 +55,11 @@ class HardNegativeSVM:
     def add(self, features: np.ndarray) -> None:
         """Keep the hard ones among negatives; train after enough of them."""
         hard = features
-        if self._trained:
+        if self.trained:
             hard = features[self.scores(features) > _HARD]
         self.negatives = np.concatenate([self.negatives, hard])
         self._added += len(hard)
-        if self._added > self.retrain or (len(hard) and not self._trained):
+        if self._added > self.retrain or (len(hard) and not self.trained):
             self.fit()
 
     def fit(self) -> None:
@@ -69,7 +70,7 @@ class HardNegativeSVM:
         self.weights, self.bias = fit_hinge(
             self.positives, self.negatives, self.cost
         )
-        self._trained = True
+        self.trained = True
         kept = self.scores(self.negatives) >= _EASY
         self.negatives = self.negatives[kept]
 

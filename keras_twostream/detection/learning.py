@@ -346,13 +346,14 @@ class RegionFeatures:
     def mean_norms(self, store: RegionStore) -> dict[str, np.ndarray]:
         """Return the mean norm of each stream's features before scaling.
 
-        It is measured on the first frame of at most 200 videos, with at most
-        200 regions of each frame.
+        It is measured on the first frame with regions of at most 200 videos,
+        with at most 200 regions of each frame.
         """
         self.scale(dict.fromkeys(self.streams, TARGET_NORM))
         norms: list[np.ndarray] = []
         for video in range(min(len(store), _VIDEOS)):
-            first = np.flatnonzero(store[video].places == 0)[:_REGIONS]
+            places = store[video].places
+            first = np.flatnonzero(places == places[:1])[:_REGIONS]
             values = self.of(store[video], first)
             parts = np.split(values, len(self.streams), axis=1)
             norms.append(np.stack([np.linalg.norm(x, axis=1) for x in parts]))
@@ -385,8 +386,22 @@ def _svms(
                 svm.add(values[shared[:, label] < NEGATIVE])
     for svm in svms:
         svm.fit()
+    _refuse_untaught(svms, store.classes)
     weights = np.stack([svm.weights for svm in svms], axis=1)
     return weights, np.array([svm.bias for svm in svms])
+
+
+def _refuse_untaught(
+    svms: Sequence[HardNegativeSVM], classes: Sequence[str]
+) -> None:
+    """Refuse classes that every region shows: nothing sets them apart."""
+    names = [x for x, svm in zip(classes, svms, strict=True) if not svm.trained]
+    if names:
+        raise SpecError(
+            f"Every region of the training videos shows {', '.join(names)}, so "
+            "there is nothing to tell it from. Give boxes of other things, too "
+            "(`given`), or more classes."
+        )
 
 
 def _positives(

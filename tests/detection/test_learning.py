@@ -22,7 +22,12 @@ from keras_twostream.detection import (
 from keras_twostream.detection.batches import RegionBatches
 from keras_twostream.detection.cutting import Cutter
 from keras_twostream.detection.learning import RegionFeatures
-from keras_twostream.detection.store import AnnotatedVideo, RegionStore, _name
+from keras_twostream.detection.store import (
+    AnnotatedVideo,
+    RegionStore,
+    VideoRegions,
+    _name,
+)
 from keras_twostream.errors import SpecError, VideoError, WeightsError
 
 pytestmark = pytest.mark.portable
@@ -201,6 +206,38 @@ def test_videos_without_foreground_are_refused(company, detector, tmp_path):
         batches(store, detector)
 
 
+class _Store(list):
+    classes = CLASSES
+
+
+def _regions(places, boxes, shared):
+    labels = np.where(np.array(shared).reshape(-1, 2) == 1, [0, 1], -1).max(1)
+    return VideoRegions(
+        np.zeros((2, 64, 96, 3), "uint8"),
+        np.zeros((2, 64, 96, 2), "float16"),
+        np.array(boxes, "float32").reshape(-1, 4),
+        np.array(places, int),
+        labels,
+        np.array(shared, "float32").reshape(-1, 2),
+    )
+
+
+def test_frames_and_videos_without_regions_are_not_drawn(detector):
+    """Boxes of a tracker are not in every frame."""
+    box = [10, 10, 40, 50]
+    store = _Store(
+        [
+            _regions([0], [box], [[1, 0]]),
+            _regions([1], [box], [[0.1, 0]]),
+            _regions([], [], []),
+        ]
+    )
+    drawn = batches(store, detector)
+    for index in range(8):
+        chosen = drawn._chosen(np.random.default_rng(index))
+        assert {x[:2] for x in chosen} <= {(0, 0), (1, 1)}
+
+
 # === The classifiers ===
 
 
@@ -317,9 +354,30 @@ def test_a_detector_of_given_boxes_needs_some_in_its_videos(company, tmp_path):
         trained(company, tmp_path, regions={"proposals": "boxes"})
 
 
+def test_a_class_that_every_region_shows_is_refused(
+    company, detector, tmp_path
+):
+    """Its SVM would be zeros, and every box 0 margins from it."""
+    same = relabelled(company, dict.fromkeys(CLASSES, "person"))
+    videos = [dataclasses.replace(x, given=x.tracks) for x in same]
+    with pytest.raises(SpecError, match="training videos shows person"):
+        trained(
+            videos,
+            tmp_path,
+            network=detector,
+            regions={**OPTIONS["regions"], "proposals": "boxes"},
+        )
+
+
 @pytest.mark.parametrize(
     "name, value",
-    [("frames", 0), ("steps", -1), ("batch_size", 0), ("cost", 0), ("seed", -1)],
+    [
+        ("frames", 0),
+        ("steps", -1),
+        ("batch_size", 0),
+        ("cost", 0),
+        ("seed", -1),
+    ],
 )
 def test_settings_without_sense_are_refused(name, value):
     with pytest.raises(SpecError, match=f"`{name}` must be"):
