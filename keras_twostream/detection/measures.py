@@ -179,7 +179,7 @@ def roc(
         limit: Largest false-positive rate.
 
     Returns:
-        The curve averaged over classes, and its area.
+        The curve averaged over classes, and its area; NaN without a track.
     """
     curves = [
         _class_curve(*_ranked(detections, truths, label, threshold, top), limit)
@@ -201,6 +201,8 @@ def averaged(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> Curve:
     Returns:
         The mean curve.
     """
+    if not curves:
+        return Curve(float("nan"), np.zeros(0), np.zeros(0))
     rates = np.unique(np.concatenate([rate for rate, _ in curves]))
     heights = [_heights(curve, rates) for curve in curves if len(curve[0])]
     height = np.sum(heights, axis=0) / len(curves) if heights else 0 * rates

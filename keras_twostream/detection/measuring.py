@@ -21,6 +21,7 @@ from keras_twostream.detection.store import (
     AnnotatedVideo,
     check_given_in,
     check_tracks,
+    none_read,
 )
 from keras_twostream.detection.tracks import Tube
 from keras_twostream.errors import SpecError, VideoError, check_number
@@ -49,12 +50,14 @@ def evaluate_detector(
         each class, and "skipped", a dict from path to reason.
 
     Raises:
-        SpecError: If the model is no detector, or boxes can be of no such
-            video.
+        SpecError: If the model is no detector or lacks a class of the tracks,
+            or boxes can be of no such video.
+        VideoError: If no video can be read.
     """
     check_number("threshold", threshold, 0, 1, ends=True)
     model = loaded(detector)
     _check_once(videos)
+    _check_classes(videos, model)
     check_given_in(videos, inspection.region_spec(model))
     single: dict[str, Detections] = {}
     tubes: dict[str, list[Tube]] = {}
@@ -65,6 +68,8 @@ def evaluate_detector(
         except VideoError as error:
             skipped[video.path] = str(error)
         progress(number + 1, len(videos))
+    if not tubes:
+        raise none_read(skipped)
     seen = [video for video in videos if video.path in tubes]
     return {**report(single, tubes, seen, threshold), "skipped": skipped}
 
@@ -94,7 +99,7 @@ def report(
         "threshold": threshold,
         "videos": len(videos),
         **{name: measures.mean(values) for name, values in by_class.items()},
-        "auc": measures.roc(tubes, truths, threshold).area if truths else 0.0,
+        "auc": measures.roc(tubes, truths, threshold).area,
         "accuracy": _accuracy(tubes, videos),
         "classes": {
             label: {name: by_class[name][label] for name in by_class}
@@ -110,6 +115,21 @@ def _check_once(videos: Sequence[AnnotatedVideo]) -> None:
     if twice:
         raise SpecError(
             f"{twice[0]} is in the list twice. Join its tracks in one entry."
+        )
+
+
+def _check_classes(
+    videos: Sequence[AnnotatedVideo], model: keras.Model
+) -> None:
+    """Refuse tracks that no detection of the model can match."""
+    names = inspection.class_names(model)
+    labels = {track.label for video in videos for track in video.tracks}
+    lacking = sorted(labels - set(names))
+    if lacking:
+        raise SpecError(
+            f"The videos have tracks of {', '.join(lacking[:5])}, and "
+            f"{model.name} detects {', '.join(names)}. Leave such tracks out, "
+            "or give their labels the detector's names."
         )
 
 

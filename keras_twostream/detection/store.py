@@ -7,7 +7,7 @@ true boxes.
 import collections
 import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +85,12 @@ def check_given_in(
             "tracks; give those of your tracker beside them: "
             "AnnotatedVideo(path, tracks, given=read_tracks(file))."
         )
+
+
+def none_read(skipped: Mapping[str, str]) -> VideoError:
+    """Return the error about videos of which each was skipped for a reason."""
+    first = next(iter(skipped.values()), "there is none")
+    return VideoError(f"No video can be read. The first: {first}")
 
 
 def boxes_at(tracks: Sequence[Track], frame: int) -> np.ndarray:
@@ -175,10 +181,7 @@ class RegionStore:
             progress(number + 1, len(self.videos))
         self.videos = [x for x in self.videos if x.path not in skipped]
         if not self.videos:
-            raise VideoError(
-                "No video can be read. The first: "
-                f"{next(iter(skipped.values()), 'there is none')}"
-            )
+            raise none_read(skipped)
         return skipped
 
     def __getitem__(self, number: int) -> VideoRegions:

@@ -369,6 +369,19 @@ def test_a_class_that_every_region_shows_is_refused(
         )
 
 
+def test_tracks_that_no_detection_can_match_are_refused(company, detector):
+    other = relabelled(company, {"bend": "Bend", "jumping_jack": "run"})
+    with pytest.raises(SpecError, match="tracks of Bend, run, and.*bend, jump"):
+        evaluate_detector(detector, other)
+
+
+def test_measures_of_no_video_are_refused(company, detector):
+    gone = AnnotatedVideo("gone.mp4", company[0].tracks)
+    for videos, words in (([gone], "gone.mp4"), ([], "there is none")):
+        with pytest.raises(VideoError, match=f"No video can be read.*{words}"):
+            evaluate_detector(detector, videos)
+
+
 @pytest.mark.parametrize(
     "name, value",
     [

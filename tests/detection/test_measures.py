@@ -172,6 +172,11 @@ def test_a_perfect_detector_is_found_before_any_mistake():
     assert curve.area == 1
 
 
+def test_no_track_has_no_curve():
+    for truths in ({}, {"a": []}):
+        assert np.isnan(measures.roc({"a": [tube("run", 0, 1.0)]}, truths).area)
+
+
 def test_only_the_best_three_tubes_of_a_video_count():
     truths = {"a": [track("run", 0)]}
     wrong = [tube("run", 80 + 20 * i, 9.0 - i) for i in range(3)]
