@@ -156,8 +156,8 @@ def _one_by_one(
 
 def _check_pairs(pairs: np.ndarray, length: int) -> np.ndarray:
     pairs = np.asarray(pairs)
-    if not pairs.size:
-        return pairs.astype(int).reshape(*pairs.shape[:-1], 2)
+    if pairs.shape == (0,):  # an empty list
+        pairs = np.zeros((0, 2), int)
     integral = np.issubdtype(pairs.dtype, np.integer)
     if not integral or pairs.ndim < 2 or pairs.shape[-1] != 2:
         raise SpecError(
@@ -165,7 +165,7 @@ def _check_pairs(pairs: np.ndarray, length: int) -> np.ndarray:
             f"numbers (from, to). Received: shape={pairs.shape}, "
             f"dtype={pairs.dtype}"
         )
-    if pairs.min() < 0 or pairs.max() >= length:
+    if pairs.size and (pairs.min() < 0 or pairs.max() >= length):
         raise SpecError(
             f"`pairs` must name frames from 0 to {length - 1}, the last of "
             f"the {length} given. Received: frames {pairs.min()} to "

@@ -142,6 +142,10 @@ def resize(flow: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         SpecError: If the field or the size is not as above.
     """
     flow = _check_field(flow)
+    if np.ndim(size) != 1 or len(size) != 2:
+        raise SpecError(
+            f"`size` must be (height, width). Received: size={size!r}"
+        )
     for name, side in zip(("height", "width"), size, strict=True):
         check_count(name, side)
     height, width, channels = flow.shape[-3:]
@@ -149,11 +153,10 @@ def resize(flow: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     # OpenCV resizes at most four channels at a time by area.
     planes = np.moveaxis(flow, -1, -3).reshape(-1, height, width)
-    resized = [
-        cv2.resize(plane, (size[1], size[0]), interpolation=method)
-        for plane in np.ascontiguousarray(planes, np.float32)
-    ]
-    result = np.stack(resized).reshape(*flow.shape[:-3], channels, *size)
+    resized = np.empty((len(planes), *size), np.float32)
+    for place, plane in enumerate(np.ascontiguousarray(planes, np.float32)):
+        resized[place] = cv2.resize(plane, size[::-1], interpolation=method)
+    result = resized.reshape(*flow.shape[:-3], channels, *size)
     result = np.moveaxis(result, -3, -1).copy()
     result[..., 0::2] *= size[1] / width
     result[..., 1::2] *= size[0] / height
@@ -188,12 +191,17 @@ def stack(
         SpecError: If the shape or the name is not as above.
     """
     fields = np.asarray(fields, np.float32)
-    if fields.ndim != 4 or fields.shape[-1] != 2:
+    if fields.ndim != 4 or fields.shape[-1] != 2 or not len(fields):
         raise SpecError(
-            "`fields` must have shape (L, H, W, 2). "
+            "`fields` must have shape (L, H, W, 2), L 1 or more. "
             f"Received: shape={fields.shape}"
         )
     check_choice("stacking", stacking, STACKINGS)
+    if stacking in BOTH_WAYS and len(fields) % 2:
+        raise SpecError(
+            f"Of {stacking!r} half of the fields point each way, so that L is "
+            f"even. Received: shape={fields.shape}"
+        )
     sampled = fields
     if stacking in TRAJECTORIES:
         ways = np.split(fields, 2) if stacking in BOTH_WAYS else [fields]
@@ -241,6 +249,11 @@ def end_point_error(
             f"Received: {flow.shape} and {truth.shape}"
         )
     known = (np.abs(truth) < 1e9).all(axis=-1)
+    if mask is not None and np.shape(mask) != known.shape:
+        raise SpecError(
+            "`mask` must have the shape of the fields without their last "
+            f"axis, {known.shape}. Received: {np.shape(mask)}"
+        )
     if mask is not None:
         known &= np.asarray(mask, bool)
     distance = np.linalg.norm(flow - truth, axis=-1)[known]

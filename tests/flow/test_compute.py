@@ -107,6 +107,12 @@ def test_each_distinct_pair_is_computed_once(monkeypatch):
     assert len(calls) == 3
 
 
+def test_no_pairs_have_no_flow():
+    for pairs in ([], np.zeros((0, 2), int), np.zeros((3, 0, 2), int)):
+        fields = flow.compute_pairs(frames_moving(0, 0), pairs)
+        assert fields.shape[-1] == 2 and not fields.size
+
+
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [

@@ -124,6 +124,17 @@ def test_eight_bit_flow_is_not_taken_for_pixels():
         flow.mirror(np.zeros((4, 4, 2), np.uint8))
 
 
+def test_no_field_is_resized_to_none():
+    """A video of one frame has none."""
+    assert flow.resize(np.zeros((0, 4, 5, 2)), (8, 10)).shape == (0, 8, 10, 2)
+
+
+@pytest.mark.parametrize("size", [224, (224,), (8, 8, 2)])
+def test_a_size_is_of_two_sides(size):
+    with pytest.raises(SpecError, match=r"`size` must be \(height, width\)"):
+        flow.resize(np.zeros((4, 5, 2), np.float32), size)
+
+
 # === Stacking ===
 
 
@@ -207,6 +218,9 @@ def test_points_are_followed_before_the_mean_is_subtracted():
     [
         ((4, 5, 2), "forward", r"\(L, H, W, 2\).*\(4, 5, 2\)"),
         ((3, 4, 5, 2), "sideways", "stacking.*trajectory.*'sideways'"),
+        ((0, 4, 5, 2), "trajectory", r"L 1 or more.*\(0, 4, 5, 2\)"),
+        ((3, 4, 5, 2), "bidirectional", r"L is even.*\(3, 4, 5, 2\)"),
+        ((3, 4, 5, 2), "bidirectional_trajectory", "L is even"),
     ],
 )
 def test_stacking_refuses_wrong_arguments(shape, stacking, message):
@@ -227,6 +241,8 @@ def test_end_point_error_leaves_out_unknown_and_masked():
     assert flow.end_point_error(estimate, truth, mask) == 2.5
     with pytest.raises(SpecError, match="one shape"):
         flow.end_point_error(estimate, truth[:1])
+    with pytest.raises(SpecError, match=r"`mask` must.*\(2, 2\).*\(2, 1\)"):
+        flow.end_point_error(estimate, truth, mask[:, :1])
 
 
 # === Files and colours ===
