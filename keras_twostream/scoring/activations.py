@@ -188,7 +188,13 @@ def video_features(
     Returns:
         A dict from tap to (videos, D); remaining axes of space and time are
         flattened.
+
+    Raises:
+        SpecError: If a file cannot be read, there is none, or the videos'
+            activations are of several sizes.
     """
+    if not len(targets):
+        raise SpecError("`targets` is empty: there are no features to read.")
     rows: dict[str, list[np.ndarray]] = {tap: [] for tap in taps}
     for target in targets:
         files = feature_files(target, taps, file_format)
@@ -200,4 +206,18 @@ def video_features(
                 arrays = dict(zip(taps, loaded, strict=True))
             for tap in taps:
                 rows[tap].append(arrays[tap].mean(axis=0).ravel())
-    return {tap: np.stack(parts) for tap, parts in rows.items()}
+    return {tap: _stacked(parts, tap, targets) for tap, parts in rows.items()}
+
+
+def _stacked(
+    rows: Sequence[np.ndarray], tap: str, targets: Sequence[str | os.PathLike]
+) -> np.ndarray:
+    """Return the rows of all videos; whole frames may differ in size."""
+    for target, row in zip(targets, rows, strict=True):
+        if row.shape != rows[0].shape:
+            raise SpecError(
+                f"{tap} has {len(rows[0])} numbers in {targets[0]}, and "
+                f"{len(row)} in {target}: it is as large as the frame. Take "
+                "crops of one size, or a tap that pools over the frame."
+            )
+    return np.stack(rows)

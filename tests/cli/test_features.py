@@ -357,3 +357,14 @@ def test_a_measurement_does_not_replace_its_list(run, tmp_path, flags):
     assert result.exit_code == 2
     assert "would be lost" in " ".join(result.stderr.split())
     assert "items" in given.read_text()
+
+
+def test_features_of_frames_of_several_sizes_are_no_table(tmp_path):
+    for name, side in (("a", 4), ("b", 5)):
+        maps = {"rgb.res5": np.zeros((2, 3, side, 5), "float32")}
+        training.write_features(tmp_path / name, maps)
+    both = [tmp_path / "a", tmp_path / "b"]
+    with pytest.raises(SpecError, match=r"60 numbers in .*a, and 75 in .*b"):
+        training.video_features(both, ["rgb.res5"])
+    with pytest.raises(SpecError, match="`targets` is empty"):
+        training.video_features([], ["rgb.res5"])
