@@ -48,7 +48,7 @@ class TensorBoardImages(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self._items, self._evaluation = list(items), evaluation
-        self._bound = bound
+        self._bound, self._shown = bound, None
         self._writer = tf.summary.create_file_writer(os.fspath(folder))
 
     def on_train_begin(self, logs=None):
@@ -68,7 +68,9 @@ class TensorBoardImages(keras.callbacks.Callback):
             for name, value in (logs or {}).items():
                 _write_scalar(name, float(value), epoch)
             scores = getattr(self._evaluation, "scores", None)
-            if scores is not None and np.ndim(scores.labels) == 1:
+            # Not every epoch is evaluated.
+            fresh, self._shown = scores is not self._shown, scores
+            if fresh and scores is not None and np.ndim(scores.labels) == 1:
                 _write_image("confusion", self._drawn(scores), epoch)
         self._writer.flush()
 

@@ -24,16 +24,27 @@ def _tags(folder):
     return result
 
 
+def _steps(folder, tag):
+    """Return the steps at which a tag was written."""
+    (path,) = folder.glob("events*")
+    events = (
+        tf.compat.v1.Event.FromString(record.numpy())
+        for record in tf.data.TFRecordDataset(str(path))
+    )
+    return [x.step for x in events for y in x.summary.value if y.tag == tag]
+
+
 def test_tensorboard_shows_inputs_flow_and_confusion(build, items, tmp_path):
     model = build()
     training.compile(model, "actors", steps=2)
     evaluation = training.VideoEvaluation(
-        items[::4], num_clips=1, batch_size=4, workers=1
+        items[::4], num_clips=1, batch_size=4, workers=1, every=2
     )
     images = training.TensorBoardImages(tmp_path, items[:2], evaluation)
     dataset = video_dataset(items, clip_spec(model), 4, workers=1)
-    model.fit(dataset, verbose=0, callbacks=[evaluation, images])
+    model.fit(dataset, epochs=3, verbose=0, callbacks=[evaluation, images])
     tags = _tags(tmp_path)
+    assert _steps(tmp_path, "confusion") == [1]  # the last one is not anew
     assert tags["rgb/0"] == tags["flow/1"] == tags["confusion"] == "images"
     assert tags["video_top1"] == tags["loss"] == "scalars"
 
