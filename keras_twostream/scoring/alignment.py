@@ -12,7 +12,7 @@ from keras_twostream.data.lists.files import VIDEO_SUFFIXES
 from keras_twostream.data.lists.labels import check_labels
 from keras_twostream.data.source import Part
 from keras_twostream.errors import SpecError
-from keras_twostream.scoring.metrics import VideoScores
+from keras_twostream.scoring.metrics import VideoScores, known
 
 _ENDINGS = {*VIDEO_SUFFIXES, PACKED_SUFFIX}
 _Name = tuple[tuple[str, ...], Part]
@@ -172,14 +172,6 @@ def _difference(
 
 
 # === Labels ===
-
-
-def known(labels: np.ndarray) -> np.ndarray:
-    """Return (videos,) bool, False where a video's label is not known."""
-    labels = np.asarray(labels)
-    if labels.ndim == 1:
-        return labels >= 0
-    return np.asarray((labels > 0).any(axis=1))
 
 
 def merged(labels: Sequence[np.ndarray]) -> np.ndarray:

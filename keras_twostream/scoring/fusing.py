@@ -13,7 +13,6 @@ from keras_twostream.registry import model_entry
 from keras_twostream.scoring.alignment import (
     aligned,
     is_counted,
-    known,
     merged,
     with_classes,
 )
@@ -22,6 +21,7 @@ from keras_twostream.scoring.metrics import (
     accuracy_report,
     as_kind,
     fuse,
+    known,
     sweep,
 )
 from keras_twostream.scoring.score_files import load_scores

@@ -112,7 +112,15 @@ class VideoScores:
         return title + _html.table(["stream", *report[FUSED]], rows)
 
     def _labelled(self) -> bool:
-        return bool(np.any(np.asarray(self.labels) >= 0))
+        return bool(known(self.labels).any())
+
+
+def known(labels: np.ndarray) -> np.ndarray:
+    """Return (videos,) bool, False where a video's label is not known."""
+    labels = np.asarray(labels)
+    if labels.ndim == 1:
+        return labels >= 0
+    return np.asarray((labels > 0).any(axis=1))
 
 
 # === Fusion ===
@@ -146,7 +154,11 @@ def fuse(
     """
     weights = weights or {}
     _check_weights(scores, weights)
-    counted = {n: x for n, x in scores.items() if weights.get(n, 1.0) != 0}
+    counted = {
+        name: np.asarray(x)
+        for name, x in scores.items()
+        if weights.get(name, 1.0) != 0
+    }
     return _mean(*_to_average(counted, kind, method), weights)
 
 
@@ -257,9 +269,9 @@ def sweep(
         SpecError: If the labels are not one class number for each video.
     """
     _check_labels(labels, next(iter(scores.values())), ndim=1)
-    known = np.asarray(labels) >= 0
-    scores = {name: score[known] for name, score in scores.items()}
-    labels = np.asarray(labels)[known]
+    there = known(labels)
+    scores = {name: np.asarray(x)[there] for name, x in scores.items()}
+    labels = np.asarray(labels)[there]
     first, *others = scores
     methods = (*KINDS, "sci") if kind == "logits" else (kind, "sci")
     rows = []
@@ -327,8 +339,8 @@ def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     if np.ndim(labels) == 2:
         return {"mean_average_precision": mean_average_precision(
             scores, labels)}  # fmt: skip
-    known = np.asarray(labels) >= 0
-    scores, labels = scores[known], np.asarray(labels)[known]
+    there = known(labels)
+    scores, labels = np.asarray(scores)[there], np.asarray(labels)[there]
     recall = class_recall(scores, labels)
     five = scores.shape[-1] > 5
     return {
@@ -344,6 +356,11 @@ def _check_labels(
     ndim: int | None = None,
 ) -> None:
     """Refuse labels that are not among the classes of the network."""
+    if np.ndim(scores) != 2:
+        raise SpecError(
+            "Scores to measure are of the shape (videos, classes). Received: "
+            f"the shape {np.shape(scores)}"
+        )
     videos, classes = np.shape(scores)
     if np.shape(labels)[:1] != (videos,):
         raise SpecError(
@@ -389,8 +406,9 @@ def confusion_matrix(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
         SpecError: If the labels are not one class number for each video.
     """
     _check_labels(labels, scores, ndim=1)
-    classes, labels = scores.shape[-1], np.asarray(labels)
-    counted = _sound(scores) & (labels >= 0)
+    scores, labels = np.asarray(scores), np.asarray(labels)
+    classes = scores.shape[-1]
+    counted = _sound(scores) & known(labels)
     scores, labels = scores[counted], labels[counted]
     best = scores.argmax(axis=-1)
     rival = classes - 1 - scores[:, ::-1].argmax(axis=-1)
@@ -431,6 +449,7 @@ def average_precision(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
         SpecError: If the labels are not of that shape.
     """
     _check_labels(labels, scores, ndim=2)
+    scores = np.asarray(scores)
     sound = _sound(scores)
     pairs = zip(scores.T, np.asarray(labels).T, strict=True)
     return np.array(

@@ -332,3 +332,26 @@ def test_scores_that_are_no_numbers_never_raise_the_precision(
     scores[lost, 1] = np.nan
     (after,) = training.accuracy_report(scores, truth).values()
     assert after <= before + 1e-12 and (after == 0 or not lost.all())
+
+
+def test_lists_are_measured_as_arrays_are():
+    scores, labels = [[0.1, 0.9], [0.8, 0.2], [0.6, 0.4]], [1, 0, 1]
+    assert training.accuracy_report(scores, labels)["top1"] == 2 / 3
+    assert training.confusion_matrix(scores, labels).tolist() == [
+        [1, 0],
+        [1, 1],
+    ]
+    fused = training.fuse({"rgb": scores, "flow": scores}, kind="softmax")
+    np.testing.assert_allclose(fused, scores)
+
+
+def test_the_scores_of_one_video_need_its_axis():
+    with pytest.raises(SpecError, match=r"\(videos, classes\).*shape \(2,\)"):
+        training.accuracy_report(np.array([0.1, 0.9]), [1])
+
+
+def test_videos_of_several_classes_without_any_are_not_labelled():
+    scores = {"rgb": np.ones((2, 3))}
+    unknown = VideoScores(["a", "b"], np.zeros((2, 3), int), scores)
+    assert "labels unknown" in repr(unknown)
+    assert "labels unknown" in unknown._repr_html_()
