@@ -133,12 +133,13 @@ AUGMENTATIONS: dict[str, Draw] = {
 }
 
 
-def get_augmentation(name: str | Draw) -> Draw:
+def get_augmentation(name: str | Draw, rounding: str = "floor") -> Draw:
     """Return the augmentation called `name`.
 
     Args:
         name: A name in `AUGMENTATIONS`, or a function of (height, width,
             size, generator) that returns a `Crop`.
+        rounding: Rounding of "centre" between two pixels, see `ClipSpec`.
 
     Raises:
         SpecError: If there is no such augmentation.
@@ -146,6 +147,8 @@ def get_augmentation(name: str | Draw) -> Draw:
     if callable(name):
         return name
     check_choice("augment", name, AUGMENTATIONS, otherwise=", or a function")
+    if name == "centre":
+        return partial(centre, rounding=rounding)
     return AUGMENTATIONS[name]
 
 

@@ -130,15 +130,18 @@ def centre(
     width: int,
     size: tuple[int, int],
     rng: np.random.Generator | None = None,
+    rounding: str = "floor",
 ) -> Crop:
-    """Return the centre crop of the frame, never mirrored or random."""
+    """Return the centre crop of the frame, never mirrored or random.
+
+    Args:
+        height: Height of the frame.
+        width: Width of the frame.
+        size: (height, width) of the result.
+        rng: Not used; every augmentation takes one.
+        rounding: Rounding of a centre between two pixels, see `ClipSpec`.
+    """
     del rng
-    return _middle(height, width, size, "floor")
-
-
-def _middle(
-    height: int, width: int, size: tuple[int, int], rounding: str
-) -> Crop:
     h, w = fit_inside(size, height, width)
     free = np.subtract((height, width), (h, w)) / 2
     top, left = np.floor(free) if rounding == "floor" else np.rint(free)
@@ -148,7 +151,7 @@ def _middle(
 def centre_of(size: tuple[int, ...], spec: ClipSpec) -> Crop:
     """Return a clip's centre crop of frames of a (height, width)."""
     height, width = size
-    return _middle(height, width, spec.crop, spec.crop_rounding)
+    return centre(height, width, spec.crop, rounding=spec.crop_rounding)
 
 
 def view_crops(
@@ -187,7 +190,7 @@ def view_crops(
     """
     check_choice("crops", name, VIEW_CROPS)
     if name == "centre":
-        return [_middle(height, width, size, rounding)]
+        return [centre(height, width, size, rounding=rounding)]
     return VIEW_CROPS[name](height, width, size)
 
 

@@ -3,7 +3,7 @@
 Everything here is a pure function of numbers. A *placement* is a (T,) array:
 for each of the clip's T steps, the first frame of the window that the step
 looks at (its rgb frames and the frames of its flow fields). Placements may
-lie outside a short video; `_clip_frames` brings them inside.
+lie outside a short video; `clip_frames` brings them inside.
 """
 
 from collections.abc import Callable

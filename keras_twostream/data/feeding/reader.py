@@ -37,7 +37,7 @@ class ClipReader:
         self._paths, self._labels = list(paths), labels
         self._spec, self._training, self._seed = spec, training, seed
         self._sampler = placement.get_sampler(sampler, spec)
-        self._draw = augmentation.get_augmentation(augment)
+        self._draw = augmentation.get_augmentation(augment, spec.crop_rounding)
         self._mirror, self._short = mirror, short
         self._colour = colour if training else 0.0
         self._flow_values = flow_values

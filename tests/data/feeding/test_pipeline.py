@@ -83,6 +83,18 @@ def test_testing_gives_the_clips_of_the_protocol_in_order(items):
         )
 
 
+def test_testing_rounds_the_centre_as_the_clip_does(items):
+    places = set()
+    for rounding in ("floor", "round"):
+        spec = RGB.replace(crop=(17, 17), crop_rounding=rounding)
+        ((clip, _),) = batches(video_dataset(items[:1], spec, 1))
+        np.testing.assert_array_equal(
+            clip["rgb"], clips(items[0][0], spec)["rgb"]
+        )
+        places.add(clip["rgb"].tobytes())
+    assert len(places) == 2
+
+
 def test_shapes_are_known(items):
     clip, label = video_dataset(items, SPEC, 4, training=True).element_spec
     assert clip["rgb"].shape == (4, 2, 16, 16, 3)
