@@ -11,7 +11,6 @@ import numpy as np
 from keras_twostream.data import layouts
 from keras_twostream.data.cache import PackedStore
 from keras_twostream.data.cutting.clip_sources import (
-    ArraySource,
     Opener,
     check_source,
     is_extracted,
@@ -52,7 +51,7 @@ class FrameStore:
                 return source
             numbers = source.first + np.arange(source.frames)
             self._kept[path] = source.read(numbers)
-        return ArraySource(self._kept[path], self._spec)
+        return _Kept(self._kept[path], self._spec.frame_rate)
 
     def _takes(self, path: str, source: Source) -> bool:
         """Return whether the caller may keep the video, and reserve its room.
@@ -68,6 +67,17 @@ class FrameStore:
             self._weighed.add(path)
             self._free -= size if takes else 0
         return takes
+
+
+class _Kept(Source):
+    """Frames in memory that have the clip's size already."""
+
+    def __init__(self, frames: np.ndarray, rate: float | None) -> None:
+        self._all, self.frames, self.rate = frames, len(frames), rate
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """Return frames, see `Source.read`."""
+        return self._all[indices]
 
 
 class CacheStore:

@@ -114,6 +114,8 @@ def resize(
 
 def resize_all(frames: np.ndarray, **how: Any) -> np.ndarray:
     """Resize (N, H, W, C) frames, all in the same way, as `fitted` does."""
-    if fitted_size(frames.shape[1:3], **how) == frames.shape[1:3]:
+    size = frames.shape[1:3]
+    resized = fit_size(size, how.get("short_side"), how.get("resize_to"))
+    if resized == fitted_size(size, **how) == size:
         return frames
     return np.stack([fitted(frame, **how) for frame in frames])

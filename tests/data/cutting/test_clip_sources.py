@@ -13,6 +13,7 @@ from keras_twostream.data.cutting.cropping import (
     view_crops,
 )
 from keras_twostream.data.cutting.footage import Footage
+from keras_twostream.data.video.resizing import fitted
 from keras_twostream.errors import SpecError
 
 SPEC = ClipSpec(
@@ -152,6 +153,14 @@ def test_a_file_and_its_frames_give_the_same(video):
     from_frames = clips(read_frames(video), SPEC, count=3)
     for stream in SPEC.streams:
         np.testing.assert_array_equal(from_file[stream], from_frames[stream])
+
+
+def test_frames_as_large_as_the_middle_are_still_resized():
+    spec = SPEC.replace(streams=("rgb",), short_side=48, cut_to=(24, 24))
+    frames = np.random.default_rng(0).integers(0, 255, (4, 24, 24, 3), "uint8")
+    shown = clips(frames[:1], spec)["rgb"][0, 0]
+    large = fitted(frames[0], short_side=48)
+    np.testing.assert_array_equal(shown, large[12:36, 12:36])
 
 
 def test_the_video_is_brought_to_the_rate_of_the_spec(tmp_path):

@@ -174,6 +174,13 @@ def test_the_number_of_workers_changes_nothing(items):
     assert_same(batches(one), batches(four))
 
 
+def test_memory_keeps_middles_that_were_cut_out(items):
+    spec = RGB.replace(cut_to=(16, 40))
+    plain = video_dataset(items, spec, 5)
+    cached = video_dataset(items, spec, 5, cache="memory")
+    assert_same(batches(cached), batches(plain))
+
+
 @pytest.mark.parametrize("limit", [10**9, 100_000, 0])
 def test_the_memory_cache_changes_nothing(items, limit):
     plain = video_dataset(items, SPEC, 5, training=True)
