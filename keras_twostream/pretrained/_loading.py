@@ -14,11 +14,18 @@ from keras_twostream.pretrained._adapt import cross_modality
 from keras_twostream.pretrained._spec import OURS, WeightSpec
 from keras_twostream.pretrained._variables import assign, variables
 from keras_twostream.pretrained.keymaps import HEAD
+from keras_twostream.regions import RegionSpec
 from keras_twostream.spec import STREAMS
 
 logger = logging.getLogger("keras_twostream")
 # Apart, since `train` does what its messages advise.
 advice = logging.getLogger("keras_twostream.advice")
+# What `ClipSpec.replace` changes with a field, where the weight states both.
+_DEPENDENT = {
+    "flow_algorithm": "flow_parameters",
+    "flow_length": "flow_offset",
+    "stacking": "flow_offset",
+}
 
 
 def load_spec(
@@ -120,8 +127,8 @@ def _merged(
     if "num_classes" in options and "heads" in spec.options:
         merged["heads"] = options.get("heads")  # one new head for all
     if options.get("regions"):
-        regions = spec.options.get("regions") or {}
-        merged["regions"] = {**regions, **options["regions"]}
+        regions = RegionSpec.from_json(spec.options.get("regions") or {})
+        merged["regions"] = regions.replace(**options["regions"]).to_json()
     fields = _clip_fields(spec, options)
     if fields and "clip_spec" in known:
         merged["clip_spec"] = {**fields, **(options.get("clip_spec") or {})}
@@ -132,15 +139,18 @@ def _clip_fields(
     spec: WeightSpec, options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the weight's ClipSpec, without fields of the user's options."""
-    changed = {"streams", *options}
-    if "flow_length" in {**options, **(options.get("clip_spec") or {})}:
-        changed.add("flow_offset")
+    asked = {**options, **(options.get("clip_spec") or {})}
+    changed = {"streams", *options} | {
+        dependent
+        for field, dependent in _DEPENDENT.items()
+        if field in asked and asked[field] != spec.clip_spec.get(field)
+    }
     kept = {k: v for k, v in spec.clip_spec.items() if k not in changed}
-    if "streams" in options and "stream_weights" in kept:
+    if "streams" in asked and "stream_weights" in kept:
         before = spec.clip_spec.get("streams", STREAMS)
         by_stream = dict(zip(before, kept["stream_weights"], strict=False))
         kept["stream_weights"] = [
-            by_stream.get(stream, 1.0) for stream in options["streams"]
+            by_stream.get(stream, 1.0) for stream in asked["streams"]
         ]
     return kept
 

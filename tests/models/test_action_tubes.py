@@ -153,6 +153,7 @@ def test_wrong_options_are_named(options, message):
 
 def test_a_detector_remembers_its_regions(tmp_path):
     regions = {"limit": 7, "saliency": "mean", "context": 3}
+    regions["parameters"] = {"strides": 2}  # of its own proposals
     detector = kts.models.action_tubes(
         2, head="svm", width=0.02, regions=regions, **SMALL
     )
@@ -168,6 +169,7 @@ def test_a_detector_remembers_its_regions(tmp_path):
     assert kts.inspection.region_spec(changed) == spec.replace(
         proposals="boxes"
     )
+    assert not kts.inspection.region_spec(changed).parameters
 
 
 def test_a_clip_model_has_no_regions():

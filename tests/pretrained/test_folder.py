@@ -246,6 +246,27 @@ def test_the_clip_spec_of_the_weights_wins(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("asked", "follows"),
+    [
+        ({"flow_algorithm": "farneback"}, {"flow_parameters": {}}),
+        ({"flow_algorithm": "dis"}, {"flow_parameters": {"finest_scale": 1}}),
+        ({"stacking": "bidirectional"}, {"flow_offset": 0}),
+        ({"streams": ("flow",)}, {"stream_weights": (2.0,)}),
+    ],
+)
+def test_fields_of_a_weights_clip_follow_those_asked_for(
+    folder, tmp_path, asked, follows
+):
+    copy = copied(folder, tmp_path)
+    spec = json.loads((copy / "config.json").read_text())["clip_spec"]
+    spec |= {"flow_parameters": {"finest_scale": 1}, "flow_offset": -1}
+    edit_config(copy, clip_spec={**spec, "stream_weights": [1.0, 2.0]})
+    loaded = kts.clip_spec(kts.load(f"local:{copy}", clip_spec=asked))
+    for field, value in {**asked, **follows}.items():
+        assert getattr(loaded, field) == value
+
+
+@pytest.mark.parametrize(
     ("options", "text"),
     [
         ({"width": 16}, "width=8 (you asked for 16)"),
