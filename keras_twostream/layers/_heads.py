@@ -204,11 +204,13 @@ def classifier(
 
     Raises:
         SpecError: If `outputs` is not one of the three or there are no steps,
-            a number of classes is not positive, the activation is no choice,
-            or `heads` is no dict or has a name that an output cannot have.
+            a number of classes is not positive, the activation is no choice
+            or does not go with the fusion, or `heads` is no dict or has a name
+            that an output cannot have.
     """
     check_choice("outputs", outputs, OUTPUTS)
     check_choice("classifier_activation", activation, ACTIVATIONS)
+    _check_sigmoid(activation, fusion)
     _check_heads(heads or {"classes": num_classes})
     score = head or partial(
         _scores,
@@ -233,6 +235,16 @@ def classifier(
                     x, activation, f"_{stream}{suffix}"
                 )
     return results[""] if list(results) == [""] else results
+
+
+def _check_sigmoid(activation: str | None, fusion: str) -> None:
+    # Of the log of a share below one, a sigmoid stays below a half.
+    if activation == "sigmoid" and fusion != "logits":
+        raise SpecError(
+            "`classifier_activation='sigmoid'` is for several classes at once, "
+            f"and score_fusion={fusion!r} averages probabilities that add up "
+            "to one. Build it with clip_spec={'score_fusion': 'logits'}."
+        )
 
 
 def _check_steps(outputs: str, scores: Mapping[str, Any]) -> None:

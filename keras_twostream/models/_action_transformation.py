@@ -141,7 +141,8 @@ def action_transformation(
         normalization: A name in `layers.NORMALIZATIONS`.
         heads: Dict from data set to number of classes, for several heads.
         outputs: "fused", or "streams" for a dict from stream to logits.
-        classifier_activation: "softmax", or None for logits.
+        classifier_activation: "softmax"; "sigmoid", of several classes at
+            once; or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 
     Returns:

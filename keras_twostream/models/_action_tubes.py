@@ -205,7 +205,8 @@ def action_tubes(
         dropout: Rate after fc6 and fc7.
         heads: Dict from data set to number of outputs, for several heads.
         outputs: "fused", or "streams" for a dict from stream to logits.
-        classifier_activation: "softmax", or None for logits.
+        classifier_activation: "softmax"; "sigmoid", of several classes at
+            once; or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's.
         regions: Fields of the RegionSpec that differ from the authors'.
 
@@ -227,6 +228,8 @@ def action_tubes(
     spec = SPEC.replace(streams=streams).replace(**(clip_spec or {}))
     RegionSpec.from_json(regions or {})
     _check(spec, head, width)
+    if head == "svm":
+        _check_svm(heads, outputs, classifier_activation)
     inputs, x = stream_inputs(
         spec, "action_tubes", fixed_size=True, smallest=SMALLEST
     )
@@ -265,4 +268,16 @@ def _check(spec: ClipSpec, head: str, width: float) -> None:
         raise SpecError(
             "`width` is a share of the paper's widths, greater than 0 and 4 "
             f"at most. Received: width={width!r}"
+        )
+
+
+def _check_svm(
+    heads: Mapping[str, int] | None, outputs: str, activation: str | None
+) -> None:
+    if heads or outputs != "fused" or activation is not None:
+        raise SpecError(
+            "The SVMs are one layer on all streams: `heads`, `outputs` and "
+            "`classifier_activation` are options of head='softmax'. Received: "
+            f"heads={heads!r}, outputs={outputs!r}, "
+            f"classifier_activation={activation!r}"
         )

@@ -175,7 +175,8 @@ def i3d(
             "half" gives -1..1 for rgb and for flow within 20 pixels.
         heads: Dict from data set to number of classes, for several heads.
         outputs: "fused", or "streams" for a dict from stream to logits.
-        classifier_activation: "softmax", or None for logits.
+        classifier_activation: "softmax"; "sigmoid", of several classes at
+            once; or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's. A
             `crop` below 224 shrinks the last pool.
 

@@ -184,7 +184,8 @@ def spatiotemporal_resnet(
             "steps" for a dict from stream to the logits of every step, (B,
             steps, num_classes), each of which has a loss of its own, as the
             authors train.
-        classifier_activation: "softmax", or None for logits.
+        classifier_activation: "softmax"; "sigmoid", of several classes at
+            once; or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 
     Returns:

@@ -20,7 +20,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_twostream.errors import check_choice
+from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.layers import (
     FoldTime,
     FrameDifference,
@@ -123,7 +123,8 @@ def temporal_segment(
             "caffe" for the authors' own weights.
         heads: Dict from data set to number of classes, for several heads.
         outputs: "fused", or "streams" for a dict from stream to logits.
-        classifier_activation: "softmax", or None for logits.
+        classifier_activation: "softmax"; "sigmoid", of several classes at
+            once; or None for logits.
         clip_spec: Fields of the ClipSpec that differ from the paper's.
 
     Returns:
@@ -148,6 +149,7 @@ def temporal_segment(
         frames_per_step=MODALITIES[modality],
         flow_length=flow_length,
     ).replace(**(clip_spec or {}))
+    _check(spec, modality)
     smallest = bn_inception.SMALLEST if backbone == "bn_inception" else 1
     inputs, x = stream_inputs(spec, normalization, smallest=smallest)
     if modality == "rgb_diff" and "rgb" in x:
@@ -171,3 +173,12 @@ def temporal_segment(
         head=_consensus_head(consensus, top_k),
     )
     return keras.Model(inputs, scores, name="temporal_segment")
+
+
+def _check(spec: ClipSpec, modality: str) -> None:
+    if modality == "rgb_diff" and spec.frames_per_step < 2:
+        raise SpecError(
+            "modality='rgb_diff' subtracts the frames stacked at each step, so "
+            "frames_per_step must be 2 or more. Received: "
+            f"frames_per_step={spec.frames_per_step}"
+        )

@@ -77,7 +77,8 @@ def two_stream_inception_v3(
             the public weights want "half".
         heads: Dict from data set to number of classes, for several heads.
         outputs: "fused", or "streams" for a dict from stream to logits.
-        classifier_activation: "softmax", or None for logits.
+        classifier_activation: "softmax"; "sigmoid", of several classes at
+            once; or None for logits.
         clip_spec: Fields of the ClipSpec that differ from these: 299 pixels
             from a short side of 342.
 

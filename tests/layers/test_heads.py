@@ -137,17 +137,17 @@ def test_a_head_has_a_name_that_no_stream_s_output_has(name):
         ({"activation": "relu"}, "one of None, softmax, sigmoid.*'relu'"),
         ({"activation": "linear"}, "one of None, softmax, sigmoid"),
         ({"heads": ["ucf101"]}, "a dict from data set.*'ucf101'"),
+        (
+            {"activation": "sigmoid", "fusion": "softmax"},
+            "'softmax' averages.*'score_fusion': 'logits'",
+        ),
     ],
 )
 def test_scores_that_nobody_could_read_are_refused(options, message):
+    features = {"rgb": keras.Input((4,))}
+    options = {"fusion": "logits", "stream_weights": (1.0,), **options}
     with pytest.raises(SpecError, match=message):
-        classifier(
-            {"rgb": keras.Input((4,))},
-            2,
-            fusion="logits",
-            stream_weights=(1.0,),
-            **options,
-        )
+        classifier(features, 2, **options)
 
 
 def test_one_clip_of_a_stream_is_not_taken_for_every_clip():

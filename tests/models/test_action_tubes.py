@@ -144,6 +144,8 @@ def test_a_clip_of_several_steps_is_refused():
         ),
         ({"regions": {"proposal": "x"}}, "no field 'proposal'.*proposals"),
         ({"regions": {"context": -1}}, "whole number, 0 or more.*-1"),
+        ({"head": "svm", "outputs": "streams"}, "SVMs are one.*'streams'"),
+        ({"head": "svm", "heads": {"a": 3}}, "SVMs are one.*'a': 3"),
     ],
 )
 def test_wrong_options_are_named(options, message):

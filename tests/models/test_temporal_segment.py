@@ -128,6 +128,10 @@ def test_the_head_starts_as_small_as_the_authors():
     [
         ({"modality": "depth"}, "`modality` must be one of rgb, rgb_diff"),
         ({"backbone": "vgg"}, "`backbone` must be one of bn_inception"),
+        (
+            {"modality": "rgb_diff", "clip_spec": {"frames_per_step": 1}},
+            "must be 2 or more.*frames_per_step=1",
+        ),
     ],
 )
 def test_unknown_choices_are_listed(option, message):
