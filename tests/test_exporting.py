@@ -119,6 +119,14 @@ def test_int8_is_calibrated_and_agrees(tmp_path):
     assert exported.compared_on == "frames"
 
 
+@pytest.mark.parametrize("sampling", ["uniform", "whole"])
+def test_a_video_of_one_clip_calibrates_too(sampling):
+    frames = np.zeros((SPEC.span(), 32, 40, 3), "uint8")
+    spec = SPEC.replace(streams=("rgb",), sampling=sampling)
+    ranges, tests = _checks.calibration(frames, spec, flow=False)
+    assert [len(clips["rgb"]) for clips in ranges + tests] == [1, 1, 1]
+
+
 def _pooled(pool):
     """A network that pools between two convolutions, and clips for it."""
     keras.utils.set_random_seed(0)

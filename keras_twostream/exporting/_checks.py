@@ -76,7 +76,7 @@ def calibration(
     """Return clips that set the ranges of int8, and clips that test them.
 
     The middle clip of each video sets the ranges; the clips at its start and
-    end test them.
+    end test them. A short video has fewer, perhaps one that does both.
 
     Raises:
         SpecError: If there is no video.
@@ -84,9 +84,10 @@ def calibration(
     ranges, tests = [], []
     for source in _listed(sources):
         clips = as_inputs(trial_clips(source, spec, 3)[0], flow)
+        count = len(next(iter(clips.values())))
         first, middle, last = (
             {name: clip[n : n + 1] for name, clip in clips.items()}
-            for n in range(3)
+            for n in (0, count // 2, count - 1)
         )
         ranges.append(middle)
         tests += [first, last]
