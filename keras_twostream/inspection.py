@@ -32,8 +32,13 @@ def stream_layers(model: keras.Model) -> dict[str, StreamInput]:
     """Return the model's input layers by stream, nested models included.
 
     Raises:
-        SpecError: If the model has none.
+        SpecError: If the model has none, or is no model.
     """
+    if not isinstance(model, keras.Model):
+        raise SpecError(
+            "This is asked of a model: keras_twostream.load gives one by its "
+            f"name. Received: a {type(model).__name__}"
+        )
     layers = {layer.stream: layer for layer in _stream_layers(model)}
     if not layers:
         raise SpecError(

@@ -30,6 +30,14 @@ def test_taps_come_by_the_names_that_are_listed(model):
     assert list(kts.taps(model, ["rgb.pool"]).output) == ["rgb.pool"]
 
 
+@pytest.mark.parametrize("asked", ["i3d", SPEC, None])
+def test_what_is_no_model_is_said(asked):
+    with pytest.raises(SpecError, match=f"a {type(asked).__name__}"):
+        kts.clip_spec(asked)
+    with pytest.raises(SpecError, match="keras_twostream.load"):
+        inspection.card(asked)
+
+
 def test_frames_of_a_clip_come_back_with_an_axis_of_time(build):
     net = build(streams=("rgb",))  # folds two steps into its batch
     clips = np.random.default_rng(0).uniform(0, 255, (3, 2, 24, 24, 3))
