@@ -23,7 +23,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_twostream.errors import check_choice
+from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.layers import (
     BatchNormalization,
     MaxPooling3D,
@@ -189,6 +189,7 @@ def c3d(
     spec = SPEC.replace(streams=streams, clip_length=clip_length).replace(
         **(clip_spec or {})
     )
+    _check(spec, pool_padding)
     groups, units = VARIANTS[variant]
     inputs, x = stream_inputs(spec, normalization, fixed_size=True)
     for stream, clip in x.items():
@@ -205,3 +206,12 @@ def c3d(
         name="fc8",
     )
     return keras.Model(inputs, scores, name="c3d")
+
+
+def _check(spec: ClipSpec, pool_padding: str) -> None:
+    if pool_padding == "both" and spec.clip_length <= 8:
+        raise SpecError(
+            "pool_padding='both' pads no time, and pool5 takes two of the "
+            "steps that three pools leave: clip_length must be 9 or more. "
+            f"Received: clip_length={spec.clip_length}"
+        )

@@ -24,7 +24,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_twostream.errors import SpecError
+from keras_twostream.errors import SpecError, check_count
 from keras_twostream.layers import (
     FoldTime,
     IdentityThroughTime,
@@ -254,8 +254,4 @@ def _check(depths: Mapping[str, int], temporal_pool: int) -> None:
             "or both of bottlenecks, so that their maps multiply. Received: "
             f"depth={depths['rgb']}, motion_depth={depths['flow']}"
         )
-    if temporal_pool < 1:
-        raise SpecError(
-            "`temporal_pool` must be 1 frame or more. "
-            f"Received: temporal_pool={temporal_pool}"
-        )
+    check_count("temporal_pool", temporal_pool)

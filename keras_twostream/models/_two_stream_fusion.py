@@ -279,6 +279,11 @@ def _check(backbones, fusion, fuse_at, temporal_pool, clip_length) -> None:
             f"Received: clip_length={clip_length}"
         )
     sites = (fuse_at,) if isinstance(fuse_at, str) else fuse_at
+    if not sites:
+        raise SpecError(
+            "`fuse_at` must name one layer or more; streams that meet in "
+            f"their scores do so at {SCORES}. Received: fuse_at={fuse_at!r}"
+        )
     if fusion == "bilinear" and len(sites) != 1:
         raise SpecError(
             "Bilinear fusion leaves no maps to fuse again: name one layer. "

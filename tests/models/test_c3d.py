@@ -99,3 +99,5 @@ def test_pool5_may_be_padded_on_both_sides():
     assert shape(model, "rgb_pool5") == (1, 4, 4, 256)
     with pytest.raises(SpecError, match="`pool_padding` must be one of end, b"):
         kts.models.c3d(5, pool_padding="left")
+    with pytest.raises(SpecError, match="9 or more.*clip_length=8"):
+        kts.models.c3d(5, pool_padding="both", clip_length=8)

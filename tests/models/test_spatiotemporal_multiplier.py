@@ -167,5 +167,6 @@ def test_only_the_motion_stream_drops(model):
 def test_impossible_options_are_refused():
     with pytest.raises(SpecError, match="motion_depth=50"):
         build(depth=18, motion_depth=50)
-    with pytest.raises(SpecError, match="Received: temporal_pool=0"):
-        build(temporal_pool=0)
+    for pool in (0, None):  # None is ST-ResNet's way to have none
+        with pytest.raises(SpecError, match=f"Received: temporal_pool={pool}"):
+            build(temporal_pool=pool)

@@ -219,6 +219,7 @@ def test_one_stream_alone_has_no_fusion():
             "no maps to fuse again",
         ),
         ({"fuse_at": ("conv5", "conv5")}, SpecError, "a layer twice"),
+        ({"fuse_at": ()}, SpecError, "one layer or more.*fc8"),
     ],
 )
 def test_impossible_options_are_refused(options, error, message):
