@@ -31,6 +31,11 @@ def readable(name: str) -> str:
     return name.replace("_", " ")
 
 
+def counted(number: int, word: str) -> str:
+    """Return a number of things in words: 1 tube, 2,000 tubes."""
+    return f"{number:,} {word}" + ("" if number == 1 else "s")
+
+
 def percent(share: float) -> str:
     """Return a share of 1 in percent; the one form for people to read.
 

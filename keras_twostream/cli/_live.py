@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from keras_twostream._printing import percent, readable
+from keras_twostream._printing import counted, percent, readable
 from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.cli import _console, _files, _model
 from keras_twostream.cli._options import (
@@ -116,7 +116,9 @@ def live_command(
             sinks: list[Sink] = [_print_json if as_json else _print, tally.add]
             if video is not None or window:
                 sinks.append(stack.enter_context(_pictures(video, window)))
-            _follow(answers, sinks)
+            ended = _follow(answers, sinks)
+        if ended is not None:
+            raise ended
         if not tally.count:
             _console.err.print("No answer: no window was full in time.")
     except VideoError as error:
@@ -152,15 +154,23 @@ def _check_source(place: int | str) -> None:
         click.get_current_context().exit(1)
 
 
-def _follow(answers: Any, sinks: list[Sink]) -> None:
-    """Give each answer to all sinks, until they end or a window closes."""
+def _follow(answers: Any, sinks: list[Sink]) -> BaseException | None:
+    """Give each answer to all sinks, until they end or a window closes.
+
+    Returns:
+        What ended the answers early, which leaves a whole video: Ctrl-C, by
+        which a camera's user ends the command, or a source that went away.
+    """
     with contextlib.closing(answers):
         try:
             for answer in answers:
                 for sink in sinks:
                     sink(answer)
         except StopIteration:  # the window was closed
-            return
+            return None
+        except (KeyboardInterrupt, VideoError) as error:
+            return error
+    return None
 
 
 # === Lines ===
@@ -204,10 +214,11 @@ class _Tally:
         if not self.count:
             return
         _console.err.print(
-            f"{self.count} windows, {self._work / self.count:.1f} ms of work "
-            f"a frame, {1000 * self._latency / self.count:.0f} ms late on "
-            f"average and {1000 * self._worst:.0f} ms at most, "
-            f"{self._dropped} frames dropped"
+            f"{counted(self.count, 'window')}, "
+            f"{self._work / self.count:.1f} ms of work a frame, "
+            f"{1000 * self._latency / self.count:.0f} ms late on average and "
+            f"{1000 * self._worst:.0f} ms at most, "
+            f"{counted(self._dropped, 'frame')} dropped"
         )
 
 
@@ -236,20 +247,23 @@ def check_window() -> None:
 
 @contextlib.contextmanager
 def _pictures(video: Path | None, window: bool) -> Iterator[Sink]:
-    """Give a function that draws each answer, into a file and a window."""
+    """Give a function that draws each answer, into a file and a window.
+
+    The file begins with the first answer.
+    """
     from keras_twostream import visual
 
     broadcast = visual.Broadcast()
     with contextlib.ExitStack() as stack:
-        write = None
-        if video is not None:
-            write = stack.enter_context(_written(video))
+        write: Callable[[Any, float], None] | None = None
 
         def draw(answer: Any) -> None:
+            nonlocal write
             picture = broadcast.draw(
                 answer.story(), answer.picture, answer.motion
             )
-            if write is not None:
+            if video is not None:
+                write = write or stack.enter_context(_written(video))
                 write(picture, float(answer.windows[0, 1]))
             if window:
                 _show(picture)
@@ -265,7 +279,7 @@ def _written(video: Path) -> Iterator[Callable[[Any, float], None]]:
     """Give a function that adds a picture, for as long as it is shown."""
     from keras_twostream import visual
 
-    with visual.video_writer(video, _RATE, visual.SIZE) as (_, append):
+    with visual.video_writer(video, _RATE, visual.SIZE) as (place, append):
         last: list[Any] = []
 
         def write(picture: Any, second: float) -> None:
@@ -276,8 +290,8 @@ def _written(video: Path) -> Iterator[Callable[[Any, float], None]]:
             last[:] = [picture, second]
 
         yield write
-        if last:
-            append(last[0])
+        append(last[0])
+    _console.err.print(str(place), markup=False, soft_wrap=True)
 
 
 def _show(picture: Any) -> None:

@@ -1,5 +1,6 @@
 """`live`, with a small network in place of the shipped one."""
 
+import itertools
 import json
 
 import av
@@ -9,6 +10,8 @@ from small_model import small_model
 
 from keras_twostream import actors, cli, hub
 from keras_twostream.cli import _live, _model
+from keras_twostream.errors import VideoError
+from keras_twostream.scoring import streaming
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +42,7 @@ def test_each_window_is_a_line_of_json(video, tmp_path):
     assert f"{len(lines)} windows" in result.stderr
     words = " ".join(result.stderr.split())
     assert f"{len(lines)} windows" in words and "0 frames dropped" in words
+    assert str(drawn) in result.stderr
     with av.open(str(drawn)) as container:
         frames = sum(1 for _ in container.decode(video=0))
     assert frames == pytest.approx(10 * (ends[-1] - ends[0]), abs=2)
@@ -56,11 +60,41 @@ def test_live_stops_when_time_is_up(video):
     assert reached < 1.5 < last
 
 
-def test_live_stops_before_the_first_answer_if_time_is_up(video):
-    result = run(video, "--pace", 0.001, "--seconds", 0.2)
+def test_live_stops_before_the_first_answer_if_time_is_up(video, tmp_path):
+    drawn = tmp_path / "live.mp4"
+    result = run(video, "--pace", 0.001, "--seconds", 0.2, "--video", drawn)
     assert result.exit_code == 0, result.output
-    assert not result.stdout
+    assert not result.stdout and not drawn.exists()
     assert "no window was full" in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "end, status",
+    [(KeyboardInterrupt(), 130), (VideoError("Lost it."), 1)],
+    ids=["Ctrl-C", "a lost camera"],
+)
+def test_a_stream_that_is_cut_short_leaves_a_whole_video(
+    video, tmp_path, monkeypatch, end, status
+):
+    streamed = streaming.stream
+
+    def cut_short(*given, **options):
+        yield from itertools.islice(streamed(*given, **options), 2)
+        raise end
+
+    monkeypatch.setattr(streaming, "stream", cut_short)
+    drawn = tmp_path / "live.mp4"
+    result = run(video, "--pace", 0, "--hop", 0.5, "--video", drawn)
+    assert result.exit_code == status, result.output
+    with av.open(str(drawn)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 6
+
+
+def test_a_camera_that_is_not_there_is_one_line(capfd):
+    result = run(99, "--seconds", 1)
+    assert result.exit_code == 1
+    assert "there is no camera 99" in result.stderr
+    assert "OpenCV" not in capfd.readouterr().err
 
 
 def test_a_source_that_is_not_there_is_named():

@@ -218,13 +218,24 @@ def _opened(line: Line) -> Iterator[Iterator[np.ndarray]]:
 
 @contextlib.contextmanager
 def _camera(number: int) -> Iterator[Iterator[np.ndarray]]:
-    capture = cv2.VideoCapture(number)
+    with _opencv_silent():
+        capture = cv2.VideoCapture(number)
     try:
         if not capture.isOpened():
             raise VideoError(f"there is no camera {number}{_cameras()}")
         yield _grabbed(capture)
     finally:
         capture.release()
+
+
+@contextlib.contextmanager
+def _opencv_silent() -> Iterator[None]:
+    """Keep OpenCV from printing why each of its ways to a camera failed."""
+    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(before)
 
 
 def _cameras() -> str:
