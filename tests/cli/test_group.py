@@ -268,6 +268,18 @@ def test_a_disk_that_fills_up_is_no_unforeseen_error(tmp_path, monkeypatch):
     assert "not an error that was foreseen" not in result.stderr
 
 
+def test_a_command_whose_reader_left_ends_without_a_word():
+    with subprocess.Popen(
+        [sys.executable, "-m", "keras_twostream", "list", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as listing:
+        listing.stdout.close()
+        assert not listing.stderr.read()
+    assert listing.returncode == 1
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, click.Abort])
 def test_ctrl_c_is_no_traceback_and_exit_130(error, monkeypatch):
     def interrupted():
