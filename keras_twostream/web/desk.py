@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from keras_twostream import data, detection, explaining, hub, inspection
+from keras_twostream._printing import counted
 from keras_twostream.errors import SpecError, UnknownNameError, VideoError
 from keras_twostream.inspection import sees_regions
 from keras_twostream.prediction import Prediction
@@ -256,7 +257,7 @@ def _tubes(
             [words(t["label"]), t["start"], t["end"], t["confidence"]]
             for t in rows
         ],
-        title=f"{len(rows)} tubes" if rows else "Nobody was found",
+        title=counted(len(rows), "tube") if rows else "Nobody was found",
     )
 
 

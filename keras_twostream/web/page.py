@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -116,7 +117,8 @@ def serving(
 
     Raises:
         MissingLibraryError: If Gradio is not installed.
-        SpecError: If there is no model, or the port is taken.
+        SpecError: If there is no model, the port is taken, or the host is
+            none of this machine's.
         UnknownNameError: If the first model has no such name.
 
     Example:
@@ -126,6 +128,7 @@ def serving(
         input(f"{address} (Enter ends it)")
     ```
     """
+    _check_address(host, port)
     with tempfile.TemporaryDirectory(
         prefix="keras_twostream_web_", ignore_cleanup_errors=True
     ) as folder:
@@ -151,6 +154,25 @@ def serving(
             yield address
         finally:
             page.close()
+
+
+def _check_address(host: str, port: int | None) -> None:
+    """Refuse an address before models are loaded, and with no ports tried.
+
+    Raises:
+        SpecError: If nothing can listen there.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port or 0))
+    except OSError as error:
+        raise SpecError(
+            f"Cannot serve at {host}{f':{port}' if port else ''}: "
+            f"{error.strerror}. Take another port, or an address of this "
+            "machine."
+        ) from error
 
 
 def _gradio() -> Any:

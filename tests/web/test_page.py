@@ -1,7 +1,11 @@
 """The page in a browser: real clicks, a real answer, nothing else readable."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -132,3 +136,28 @@ def test_a_port_that_is_taken_is_a_message(address):
         web.serving([SHIPPED], port=port),
     ):
         pass
+
+
+def test_a_host_of_another_machine_is_a_message():
+    with (
+        pytest.raises(SpecError, match=r"Cannot serve at 192\.0\.2\.1: "),
+        web.serving([SHIPPED], host="192.0.2.1"),
+    ):
+        pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no SIGTERM")
+def test_a_service_that_is_ended_leaves_no_files(tmp_path):
+    words = ["-m", "keras_twostream", "web", "--model", SHIPPED]
+    with subprocess.Popen(
+        [sys.executable, *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as page:
+        line = page.stderr.readline()
+        kept = list(tmp_path.glob("keras_twostream_web_*"))
+        page.send_signal(signal.SIGTERM)
+        page.communicate(timeout=60)
+    assert "Ctrl-C ends it" in line
+    assert kept and not kept[0].exists()
