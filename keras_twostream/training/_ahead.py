@@ -41,9 +41,12 @@ def step_alone(model: keras.Model) -> None:
     Keras puts a step into a second function that takes its batch from the
     input, so that TensorFlow optimises every operation twice. Here Python
     takes the batch. Models on several devices, of several steps in one call,
-    or of steps that are run as written keep Keras's.
+    or of steps that are run as written keep Keras's; a model that has trained
+    since it was compiled keeps its steps, which are traced.
     """
     if not _without_strategy(model) or model.run_eagerly:
+        return
+    if model.train_function is not None:
         return
     if model.steps_per_execution == 1:
         model.train_function = _taking_batches(model, model.train_step)

@@ -73,7 +73,7 @@ class ContrastiveCosine(keras.losses.Loss):
     The predictions are logits of every boundary, (B, P, E, n), -scale times
     the cosine distances. Labels are class numbers (B,), or (B, 3): class,
     number of the precondition and number of the effect in
-    `models.boundaries`.
+    `layers.boundaries`.
 
     Args:
         scale: Scale of the logits, as the model's `scale`.

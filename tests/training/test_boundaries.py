@@ -193,3 +193,18 @@ def test_a_killed_run_goes_on_with_its_boundaries(items, tmp_path):
     ]
     assert written[0] == written[1]
     assert kts.inspection.head_is_trained(again)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="of TensorFlow's traces"
+)
+def test_a_step_is_traced_once_for_all_rounds(items, tmp_path, monkeypatch):
+    traces, step = [], keras.Model.train_step
+
+    def counted(self, data):
+        traces.append(len(traces))
+        return step(self, data)
+
+    monkeypatch.setattr(keras.Model, "train_step", counted)
+    train(net_of_states(), items, tmp_path)
+    assert traces == [0]
