@@ -39,7 +39,10 @@ class RegionBatches(keras.utils.PyDataset):
         mirror: Whether to flip half of the regions.
         foreground: Share of the regions that overlap a true box.
         seed: Seed of everything random.
-        start: Number of batches drawn before.
+
+    Attributes:
+        start: Number of batches drawn before, 0 at first: a data set of Keras
+            is the same in every epoch, unless this moves on.
 
     Raises:
         SpecError: If no region of the videos is foreground.
@@ -57,21 +60,20 @@ class RegionBatches(keras.utils.PyDataset):
         mirror: bool = True,
         foreground: float = FOREGROUND,
         seed: int = 0,
-        start: int = 0,
     ) -> None:
         super().__init__()
         self._store, self._cutter, self._outputs = store, cutter, outputs
         self._size, self._steps = batch_size, steps
         self._frames, self._mirror = frames, mirror
         self._foreground = foreground
-        self._seed, self._start = seed, start
+        self._seed, self.start = seed, 0
         self._pools = _pools(store)
 
     def __len__(self) -> int:
         return self._steps
 
     def __getitem__(self, index: int) -> tuple[dict[str, Any], Any]:
-        rng = np.random.default_rng([self._seed, self._start + index])
+        rng = np.random.default_rng([self._seed, self.start + index])
         chosen = self._chosen(rng)
         batch = self._cut(chosen, rng)
         labels = np.array([label for *_, label in chosen])

@@ -264,10 +264,9 @@ class _Run:
             facts,
         )
         resume.restore(network)
-        # A data set of Keras is the same in every epoch, and so it takes a
-        # new one for each.
+        batches = self._batches(network, store, length)
         for part in rounds(resume.parts(length, epochs), 1):
-            batches = self._batches(network, store, length, resume)
+            batches.start = resume.epoch * length + resume.step
             network.fit(
                 batches,
                 **part,
@@ -278,7 +277,7 @@ class _Run:
         _keep(network, place)
         self.report(f"The network is trained, {epochs * length} steps.")
 
-    def _batches(self, network, store, length: int, resume) -> RegionBatches:
+    def _batches(self, network, store, length: int) -> RegionBatches:
         return RegionBatches(
             store,
             Cutter(network),
@@ -288,7 +287,6 @@ class _Run:
             mirror=self.recipe.input.get("mirror", True),
             foreground=self.recipe.input.get("foreground", FOREGROUND),
             seed=self.settings.seed,
-            start=resume.epoch * length + resume.step,
         )
 
     # === The classifiers ===

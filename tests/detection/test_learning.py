@@ -19,6 +19,7 @@ from keras_twostream.detection import (
     geometry,
     train_detector,
 )
+from keras_twostream.detection import batches as detection_batches
 from keras_twostream.detection.batches import RegionBatches
 from keras_twostream.detection.cutting import Cutter
 from keras_twostream.detection.learning import RegionFeatures
@@ -158,7 +159,9 @@ def test_labels_say_what_each_region_overlaps(store, detector):
 @pytest.mark.agnostic
 def test_a_batch_is_a_function_of_its_number(store, detector):
     first = batches(store, detector)[2]
-    again = batches(store, detector, start=2)[0]
+    moved = batches(store, detector)
+    moved.start = 2
+    again = moved[0]
     other = batches(store, detector)[3]
     for stream in ("rgb", "flow"):
         np.testing.assert_array_equal(first[0][stream], again[0][stream])
@@ -418,14 +421,19 @@ def test_a_network_of_another_width_is_refused(company, detector, tmp_path):
 
 def test_every_epoch_has_batches_of_its_own(company, tmp_path, monkeypatch):
     """A data set of Keras starts anew with each epoch."""
-    seen = []
-    draw = RegionBatches.__getitem__
+    seen, read = [], []
+    draw, pools = RegionBatches.__getitem__, detection_batches._pools
 
     def drawn(batches, index):
-        seen.append(batches._start + index)
+        seen.append(batches.start + index)
         return draw(batches, index)
 
+    def counted(store):
+        read.append(store)
+        return pools(store)
+
     monkeypatch.setattr(RegionBatches, "__getitem__", drawn)
+    monkeypatch.setattr(detection_batches, "_pools", counted)
     monkeypatch.setattr("keras_twostream.detection.learning._EPOCH", 2)
     settings = DetectorSettings(frames=2, steps=6, batch_size=8)
     train_detector(
@@ -436,3 +444,4 @@ def test_every_epoch_has_batches_of_its_own(company, tmp_path, monkeypatch):
         **OPTIONS,
     )
     assert set(range(6)) <= set(seen)
+    assert len(read) == 1  # the regions of all videos, from the disk
