@@ -15,7 +15,7 @@ from keras_twostream._arrays import whole
 from keras_twostream._files import write_array, write_bytes
 from keras_twostream.data import layouts
 from keras_twostream.data.cutting.clip_sources import Views, view_clips
-from keras_twostream.errors import SpecError, check_choice
+from keras_twostream.errors import SpecError, check_choice, check_count
 from keras_twostream.spec import ClipSpec
 
 FILE_FORMATS = ("safetensors", "npy")
@@ -35,6 +35,9 @@ class FeatureExtractor:
             wrote (see `data.layouts`).
         step: Frames from one dense clip to the next; the clip's span when
             None.
+
+    Raises:
+        SpecError: If `batch_size` is no whole number above 0.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class FeatureExtractor:
         bound: float = layouts.BOUND,
         step: int | None = None,
     ) -> None:
+        check_count("batch_size", batch_size)
         self._tapped, self._spec = tapped, spec
         self._views = Views(num_clips, protocol, crops, bound=bound, step=step)
         self._batch_size = batch_size

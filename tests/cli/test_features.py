@@ -366,5 +366,7 @@ def test_features_of_frames_of_several_sizes_are_no_table(tmp_path):
     both = [tmp_path / "a", tmp_path / "b"]
     with pytest.raises(SpecError, match=r"60 numbers in .*a, and 75 in .*b"):
         training.video_features(both, ["rgb.res5"])
+    with pytest.raises(SpecError, match="`batch_size` must be a whole"):
+        training.FeatureExtractor(tiny_net(), kts.ClipSpec(), batch_size=0)
     with pytest.raises(SpecError, match="`targets` is empty"):
         training.video_features([], ["rgb.res5"])
