@@ -37,8 +37,9 @@ def as_boxes(values: Any, where: str = "`boxes`") -> np.ndarray:
     if wrong.any():
         raise SpecError(
             f"{where} must end where they start or later, x1 <= x2 and y1 <= "
-            f"y2; boxes of x, y, width, height are converted by "
-            f"`from_sizes`. Received: {boxes[wrong][0].tolist()}"
+            "y2; boxes of x, y, width, height are converted by "
+            "`keras_twostream.detection.geometry.from_sizes`. Received: "
+            f"{boxes[wrong][0].tolist()}"
         )
     return boxes
 

@@ -115,8 +115,8 @@ def train_detector(
 
     Raises:
         VideoError: If no video can be read.
-        SpecError: If a track's label is none of the classes, or no region of
-            the videos is foreground.
+        SpecError: If there is no track, a track's label is none of the
+            classes, or every or no region of the videos shows a class.
         WeightsError: If the folder belongs to another run, or another process
             trains into it.
 
@@ -142,7 +142,13 @@ def train_detector(
 
 
 def _labels(videos: Sequence[AnnotatedVideo]) -> list[str]:
-    return sorted({track.label for video in videos for track in video.tracks})
+    labels = {track.label for video in videos for track in video.tracks}
+    if not labels:
+        raise SpecError(
+            f"The {len(videos)} videos have no track, so there is no action "
+            "to learn. Give videos with boxes, as `read_boxes` returns them."
+        )
+    return sorted(labels)
 
 
 def _tracks_of(video: AnnotatedVideo) -> str:

@@ -19,6 +19,7 @@ from keras_twostream.detection.geometry import (
     sums,
 )
 from keras_twostream.detection.saliency import magnitude
+from keras_twostream.errors import SpecError, check_number
 
 _RING = 0.2  # width of the ring, in sides of the window
 _CHOICE = 20  # windows examined for each one kept
@@ -55,7 +56,11 @@ def windows(
 
     Returns:
         (N, 4) float32, the best first.
+
+    Raises:
+        SpecError: If a parameter makes no sense, or no window fits the frame.
     """
+    _check(smallest, largest, step, shapes, stride, apart, motion, power)
     size = frame.shape[:2]
     heights = _heights(size[0], smallest, largest, step)
     boxes = _grid(size, heights, tuple(shapes), stride)
@@ -63,6 +68,27 @@ def windows(
     worth = worth + (1 - motion) * _contrast(boxes, _contours(frame))
     worth = worth * areas(boxes) ** power
     return _apart(boxes, worth, apart, limit)
+
+
+def _check(
+    smallest: float,
+    largest: float,
+    step: float,
+    shapes: tuple[float, ...],
+    stride: float,
+    apart: float,
+    motion: float,
+    power: float,
+) -> None:
+    check_number("smallest", smallest)
+    check_number("largest", largest, smallest, ends=True)
+    check_number("step", step, 1.0)
+    for shape in np.atleast_1d(np.asarray(shapes)).tolist():
+        check_number("shapes", shape)
+    check_number("stride", stride)
+    for name, share in (("apart", apart), ("motion", motion)):
+        check_number(name, share, 0, 1, ends=True)
+    check_number("power", power, ends=True)
 
 
 def _heights(
@@ -92,6 +118,13 @@ def _grid(
             grids.append(
                 np.stack([left, top, left + wide - 1, top + tall - 1], axis=1)
             )
+    if not grids:
+        raise SpecError(
+            f"No window of the heights {[round(x) for x in heights]} and the "
+            f"`shapes` {list(shapes)} fits a frame of {size[1]}x{size[0]}. "
+            "Change `smallest`, `largest` or `shapes` in the parameters of "
+            "`regions`."
+        )
     boxes = np.rint(np.concatenate(grids)).astype(np.float32)
     return np.unique(clip(boxes, *size), axis=0)
 

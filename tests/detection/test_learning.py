@@ -378,6 +378,12 @@ def test_tracks_that_no_detection_can_match_are_refused(company, detector):
         evaluate_detector(detector, other)
 
 
+def test_videos_without_tracks_have_nothing_to_learn(company, tmp_path):
+    for videos in ([], [AnnotatedVideo(company[0].path, ())]):
+        with pytest.raises(SpecError, match="no track, so there is no action"):
+            trained(videos, tmp_path)
+
+
 def test_measures_of_no_video_are_refused(company, detector):
     gone = AnnotatedVideo("gone.mp4", company[0].tracks)
     for videos, words in (([gone], "gone.mp4"), ([], "there is none")):

@@ -106,6 +106,25 @@ def test_unknown_parameters_are_named(moments):
         propose(spec, frame, field)
 
 
+@pytest.mark.parametrize(
+    "parameters, message",
+    [
+        ({"step": 1.0}, "`step` must be greater than 1"),
+        ({"smallest": 0}, "`smallest` must be greater than 0"),
+        ({"smallest": 0.5, "largest": 0.4}, "`largest` must be 0.5 or more"),
+        ({"stride": 0}, "`stride` must be greater than 0"),
+        ({"apart": 2}, "`apart` must lie between 0 and 1"),
+        ({"shapes": ["wide"]}, "`shapes` must be greater than 0"),
+        ({"shapes": []}, r"shapes` \[\] fits a frame of \d+x\d+"),
+        ({"shapes": [9.0]}, r"shapes` \[9.0\] fits a frame"),
+    ],
+)
+def test_windows_without_sense_are_refused(moments, parameters, message):
+    frame, field, _ = moments[0]
+    with pytest.raises(SpecError, match=message):
+        propose(RegionSpec(parameters=parameters), frame, field)
+
+
 def test_selective_search_where_opencv_has_it(moments):
     import cv2
 
