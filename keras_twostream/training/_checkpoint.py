@@ -268,7 +268,9 @@ class Diverged(WeightsError):
 
 
 class RefuseDiverged(keras.callbacks.Callback):
-    """Callback that ends a run whose loss is no number.
+    """Callback that ends a run whose loss, or validation's, is no number.
+
+    The last step of an epoch can break weights whose losses were numbers.
 
     It stands before those that keep weights and save, so that they keep what
     was there before.
@@ -278,13 +280,14 @@ class RefuseDiverged(keras.callbacks.Callback):
     """
 
     def on_epoch_end(self, epoch, logs=None):
-        loss = float((logs or {}).get("loss", 0.0))
-        if not math.isfinite(loss):
-            raise Diverged(
-                f"Training diverged in epoch {epoch + 1}: its loss is {loss}. "
-                "Train again with a lower learning rate into another folder, "
-                "and see that every label has an output."
-            )
+        for name in ("loss", "val_loss"):
+            loss = float((logs or {}).get(name, 0.0))
+            if not math.isfinite(loss):
+                raise Diverged(
+                    f"Training diverged in epoch {epoch + 1}: its {name} is "
+                    f"{loss}. Train again with a lower learning rate into "
+                    "another folder, and see that every label has an output."
+                )
 
 
 class KeepBest(keras.callbacks.Callback):

@@ -168,9 +168,10 @@ def _refuse_boundaries(logits: Any) -> None:
 class Accuracy(keras.metrics.SparseCategoricalAccuracy):
     """The share of clips whose largest logit is their class.
 
-    Clips whose label is negative do not count, as in `CrossEntropy`. With
-    logits of every step their mean is used, and with those of every boundary
-    the largest of each class; labels that include boundaries give their class.
+    Clips whose label is negative do not count, as in `CrossEntropy`, and a
+    logit that is no number is wrong. With logits of every step their mean is
+    used, and with those of every boundary the largest of each class; labels
+    that include boundaries give their class.
     """
 
     def update_state(self, y_true, y_pred, sample_weight=None):
@@ -179,7 +180,10 @@ class Accuracy(keras.metrics.SparseCategoricalAccuracy):
             y_pred = ops.max(y_pred, axis=(1, 2))
         if len(y_pred.shape) == 3:
             y_pred = ops.mean(y_pred, axis=1)
-        counted = ops.cast(ops.reshape(y_true, (-1,)) >= 0, "float32")
+        y_true = ops.reshape(y_true, (-1,))
+        counted = ops.cast(y_true >= 0, "float32")
+        lost = ops.any(ops.isnan(y_pred), axis=-1)
+        y_true = ops.where(lost, -ops.ones_like(y_true), y_true)
         if sample_weight is not None:
             counted *= ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
         super().update_state(y_true, y_pred, counted)

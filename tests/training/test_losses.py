@@ -158,6 +158,14 @@ def test_no_other_loss_takes_every_boundary():
         ContrastiveCosine()(np.array([0, 1]), LOGITS)
 
 
+def test_a_logit_that_is_no_number_is_not_right():
+    """The place of the largest was 0, the number of the first class."""
+    metric = Accuracy()
+    logits = np.array([[np.nan, np.nan], [np.nan, 1.0], [2.0, 1.0]], "float32")
+    metric.update_state(np.array([0, 1, 0]), logits)
+    assert float(metric.result()) == pytest.approx(1 / 3)
+
+
 def test_accuracy_takes_the_best_boundary_of_each_class():
     logits = logits_of_boundaries(4, 2, 4, 3)
     best = logits.max((1, 2)).argmax(-1)

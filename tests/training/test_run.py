@@ -319,6 +319,28 @@ def test_a_run_that_diverges_ends_at_once(build, items, tmp_path):
     assert not (tmp_path / "log.csv").exists()
 
 
+def test_a_step_that_breaks_the_weights_last_keeps_none_of_them(
+    build, items, tmp_path
+):
+    """The losses before it were numbers, and its weights were the best."""
+
+    class Break(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            weight = self.model.trainable_variables[-1]
+            weight.assign(weight * float("nan"))
+
+    with pytest.raises(WeightsError, match="epoch 1: its val_loss is nan"):
+        training.train(
+            build(),
+            items,
+            RECIPE.replace(batch_size=len(items)),
+            tmp_path,
+            validation=items[::3],
+            settings=RunSettings(epochs=2, workers=1),
+            callbacks=[Break()],
+        )
+
+
 def test_a_run_that_diverges_late_ends_with_its_best_weights(
     build, items, tmp_path
 ):
