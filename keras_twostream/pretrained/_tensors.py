@@ -102,7 +102,7 @@ def _folder(
             [file.filename, file.url, file.digest, file.stream]
             for file in spec.files
         ],
-        "source": [spec.source, spec.filename, spec.digest],
+        "source": [spec.source, spec.filename, spec.digest or _state(spec)],
         "layout": spec.layout,
         "adaptation": dict(spec.adaptation),
         "shapes": sorted(shapes.items()),
@@ -111,6 +111,14 @@ def _folder(
     text = json.dumps(facts, sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     return _verify.cache_folder() / "converted" / f"{spec.name}-{digest}"
+
+
+def _state(spec: WeightSpec) -> list[int]:
+    """Return size and time of a local file, which may change unpinned."""
+    path = os.path.join(spec.folder, spec.filename)
+    if not spec.folder or not os.path.isfile(path):
+        return []
+    return [os.path.getsize(path), os.stat(path).st_mtime_ns]
 
 
 def _store(

@@ -4,7 +4,6 @@ import json
 import os
 import types
 
-import keras
 import numpy as np
 import pytest
 from small_net import logits
@@ -147,8 +146,30 @@ def test_a_cache_that_is_only_read_needs_no_lock(converted, monkeypatch):
     np.testing.assert_equal(converted(), first)
 
 
+def test_a_local_file_that_changes_is_converted_again(
+    caches, trained, tmp_path
+):
+    spec = WeightSpec(
+        name="tiny.foreign",
+        folder=str(tmp_path),
+        filename="net.safetensors",
+        layout="identity",
+        license="mit",
+        data_terms="none",
+        origin="converted",
+        adaptation={"fresh": ["*_bn1.*", "*_fc.*", "flow_*"]},
+    )
+    kernel = np.ones((7, 7, 3, 8), "float32")
+    for value in (1, 2):
+        path = tmp_path / spec.filename
+        _safetensors.write({"conv1.kernel": value * kernel}, path, {})
+        os.utime(path, ns=(value, value))
+        tensors = _tensors.tensors(spec, trained, {"rgb_fc", "flow_fc"}, False)
+        np.testing.assert_equal(tensors, {"rgb_conv1.kernel": value * kernel})
+
+
 def test_what_another_process_made_meanwhile_is_not_made_again(
-    tmp_path, monkeypatch
+    trained, tmp_path, monkeypatch
 ):
     made = iter([False, True])
     monkeypatch.setattr(_tensors, "_folder", lambda *_: tmp_path / "made")
@@ -156,8 +177,7 @@ def test_what_another_process_made_meanwhile_is_not_made_again(
     monkeypatch.setattr(_tensors, "_stored", lambda *_: {"a": 1})
     monkeypatch.setattr(_tensors, "_converted", None)
     spec = types.SimpleNamespace(layout="foreign")
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    assert _tensors.tensors(spec, model, set(), True) == {"a": 1}
+    assert _tensors.tensors(spec, trained, set(), True) == {"a": 1}
 
 
 def test_trouble_inside_a_lock_is_left_as_it_is(tmp_path):
