@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from keras_twostream import _acceleration
-from keras_twostream.errors import SpecError, check_choice
+from keras_twostream.errors import SpecError, check_choice, did_you_mean
 from keras_twostream.inspection import card, clip_spec, update_card
 from keras_twostream.layers import (
     AverageScores,
@@ -13,7 +13,7 @@ from keras_twostream.layers import (
     ScoreFusion,
 )
 from keras_twostream.scoring.scorer import logits_of
-from keras_twostream.spec import FUSED
+from keras_twostream.spec import FUSED, STREAMS
 from keras_twostream.training._devices import has_gpu
 from keras_twostream.training._freezing import freeze
 from keras_twostream.training._losses import (
@@ -71,8 +71,8 @@ def compile(
     Raises:
         UnknownNameError: If there is no such recipe.
         SpecError: If the model ends in a softmax, or, with several labels, in a
-            mean of probabilities, its weights are of half precision, or the
-            schedule needs `steps`.
+            mean of probabilities, its weights are of half precision, the
+            schedule needs `steps`, or `loss_weights` names no output.
 
     Example:
 
@@ -212,6 +212,13 @@ def _loss_weights(model: keras.Model, recipe: Recipe) -> Any:
     names = _learning(model)
     if names is None or not recipe.loss_weights:
         return None
+    for name in recipe.loss_weights:
+        # A recipe of both streams may train one, or heads of either.
+        if name not in (*names, *STREAMS):
+            raise SpecError(
+                f"`loss_weights` names {name!r}, and {model.name} has no such "
+                f"output that learns.{did_you_mean(name, names)}"
+            )
     return {name: recipe.loss_weights.get(name, 1.0) for name in names}
 
 

@@ -72,6 +72,13 @@ def test_one_loss_per_stream(build):
     assert history["loss"][0] == pytest.approx(total, rel=1e-4)
 
 
+def test_the_weight_of_a_loss_that_is_not_there_is_refused(build):
+    model = build(outputs="streams")
+    message = "names 'motion', .* no such output.*flow, rgb"
+    with pytest.raises(SpecError, match=message):
+        training.compile(model, "actors", steps=2, loss_weights={"motion": 2.0})
+
+
 def test_each_stream_has_a_metric_of_its_own(build):
     """One for both would count the videos of both."""
     model = build(outputs="streams")
