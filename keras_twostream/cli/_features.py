@@ -27,7 +27,7 @@ from keras_twostream.cli._options import (
     "--data",
     required=True,
     callback=there,
-    help="A folder, a list or a video.",
+    help="A folder, a list or a video; its classes are for --svm alone.",
 )
 @click.option(
     "--tap",

@@ -24,6 +24,7 @@ from keras_twostream.cli._files import (
 from keras_twostream.cli._train_setup import load_anything
 from keras_twostream.data import Annotations, read_annotations
 from keras_twostream.data.lists.annotations import LIST_SUFFIXES
+from keras_twostream.data.lists.files import folders_in, videos_in
 from keras_twostream.data.source import Part
 from keras_twostream.errors import SpecError, VideoError
 from keras_twostream.scoring.activations import FILE_FORMATS, feature_files
@@ -41,9 +42,12 @@ def run(flags: dict[str, Any]) -> dict[str, Any]:
         lists, and "accuracy" with `--svm`.
     """
     check_writable(flags["out"])
+    # Refusals come first, before the model is loaded.
+    lists = _svm_lists(flags) if flags["svm"] else None
     if not flags["taps"]:
+        _videos(flags)
         flags = {**flags, "taps": _default_taps(flags["model"])}
-    if flags["svm"] is None:
+    if lists is None:
         return extract(flags)
     # Two videos of one name may be in both lists.
     report = extract({**flags, "out": flags["out"] / "train"})
@@ -51,7 +55,7 @@ def run(flags: dict[str, Any]) -> dict[str, Any]:
         {**flags, "out": flags["out"] / "test", "data": flags["svm"]}
     )
     report["failed"] += test["failed"]
-    report["accuracy"] = {"svm": _svm(flags, report, test)}
+    report["accuracy"] = {"svm": _svm(flags, lists, report, test)}
     return report
 
 
@@ -61,16 +65,37 @@ def _default_taps(name: str) -> list[str]:
     return taps
 
 
+def _svm_lists(flags: dict[str, Any]) -> tuple[Annotations, Annotations]:
+    """Return the lists to learn from and to measure on, of the same classes.
+
+    Raises:
+        SpecError: If they cannot be read, the second has a class that the
+            first lacks, or a video shows several classes.
+    """
+    known = _annotations(flags, flags["data"])
+    unseen = _annotations(flags, flags["svm"])
+    unseen = unseen.in_order_of(class_names(known))
+    for annotations in (known, unseen):
+        if any(np.ndim(label) for _, label in annotations.pairs()):
+            raise SpecError(
+                "--svm needs one class for each video; the list has videos of "
+                "several. Leave --svm out to write the features alone."
+            )
+    return known, unseen
+
+
 def _svm(
-    flags: dict[str, Any], train: dict[str, Any], test: dict[str, Any]
+    flags: dict[str, Any],
+    lists: tuple[Annotations, Annotations],
+    train: dict[str, Any],
+    test: dict[str, Any],
 ) -> dict[str, float]:
     """Return accuracies of an SVM on mean features.
 
     This is the test of Tran et al. 2015, section 4.
     """
-    known = _annotations(flags, flags["data"])
+    known, unseen = lists
     classes = class_names(known)
-    unseen = _annotations(flags, flags["svm"]).in_order_of(classes)
     rows, labels = _rows(flags, known, train)
     others, truth = _rows(flags, unseen, test)
     scores = training.svm_fusion(rows, labels, others)
@@ -85,13 +110,7 @@ def _rows(
     pairs = [(p, label) for p, label in annotations.pairs() if p not in failed]
     targets = [report["files"][path] for path, _ in pairs]
     rows = training.video_features(targets, flags["taps"], flags["file_format"])
-    labels = [label for _, label in pairs]
-    if any(np.ndim(label) for label in labels):
-        raise SpecError(
-            "--svm needs one class for each video; the list has videos of "
-            "several. Leave --svm out to write the features alone."
-        )
-    return rows, np.array(labels)
+    return rows, np.array([label for _, label in pairs])
 
 
 def extract(flags: dict[str, Any]) -> dict[str, Any]:
@@ -329,7 +348,10 @@ def _holds(
 
 
 def _videos(flags: dict[str, Any]) -> list[str]:
+    """Return the videos of `--data`, which may lie without classes, too."""
     data = Path(flags["data"])
+    if data.is_dir() and not folders_in(data) and (loose := videos_in(data)):
+        return [str(video) for video in loose]
     if data.is_file() and data.suffix.lower() not in LIST_SUFFIXES:
         return [str(data)]
     return _annotations(flags, flags["data"]).paths

@@ -284,16 +284,33 @@ def test_one_head_of_several_is_measured_on_its_data(run, tmp_path):
     assert "label 1: classes are numbered from 0 to 0" in words
 
 
-def test_an_svm_is_not_trained_on_videos_of_several_classes(tmp_path):
-    items = [{"path": "a.mp4", "label": [0, 1]}, {"path": "b.mp4", "label": 1}]
-    (tmp_path / "list.json").write_text(json.dumps({"items": items}))
-    videos = kts.data.read_annotations(tmp_path / "list.json")
-    files = {path: str(tmp_path / Path(path).stem) for path in videos.paths}
-    for target in files.values():
-        training.write_features(target, {"fc": np.eye(1)})
-    flags = {"taps": ["fc"], "file_format": "safetensors"}
-    with pytest.raises(SpecError, match="one class for each video"):
-        _features_run._rows(flags, videos, {"failed": [], "files": files})
+@pytest.mark.parametrize(
+    "label, message",
+    [([0, 1], "one class for each video"), ("c", "does not know the classes c")],
+    ids=["several classes", "another class"],
+)
+def test_an_svm_refuses_its_lists_before_the_work(
+    run, tmp_path, label, message
+):
+    train, test = tmp_path / "train.json", tmp_path / "test.json"
+    known = [{"path": "a.mp4", "label": "a"}, {"path": "b.mp4", "label": "b"}]
+    train.write_text(json.dumps({"items": known}))
+    test.write_text(json.dumps({"items": [{"path": "c.mp4", "label": label}]}))
+    command = ["features", "c3d", "--data", train, "--svm", test]
+    result = run(*command, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+    assert "Features" not in result.stderr
+    assert not (tmp_path / "out" / "train").exists()
+
+
+def test_videos_without_classes_have_features(run, tmp_path):
+    folder = tmp_path / "videos"
+    actors.write_clip(folder / "a.mp4", "wave_hand", size=(64, 80))
+    command = ["features", "c3d", "--data", folder, "--clips", "1", "--json"]
+    result = run(*command, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["done"] == [str(folder / "a.mp4")]
 
 
 def test_an_svm_is_trained_on_features_and_measured(
