@@ -40,6 +40,7 @@ from keras_twostream.layers import Rescale
 from keras_twostream.training._boundaries import rounds
 from keras_twostream.training._distillation import fingerprint
 from keras_twostream.training._identity import identity, refuse_other
+from keras_twostream.training._progress import Progress
 from keras_twostream.training._run import locked
 
 TARGET_NORM = 20.0  # norm of one stream's features
@@ -103,7 +104,8 @@ def train_detector(
         recipe: Training recipe; its tables `options` and `spec` define the
             network.
         settings: See `DetectorSettings`.
-        report: Function called with a line of text after each stage.
+        report: Function called with a line of text after each stage, and
+            every few seconds while the network trains.
         network: A trained model of `action_tubes` whose streams are kept as
             they are: only the SVMs are trained, such as for new actions, or
             for one of its two streams.
@@ -271,13 +273,21 @@ class _Run:
         )
         resume.restore(network)
         batches = self._batches(network, store, length)
+        progress = Progress(
+            self._batch_size,
+            length,
+            epochs,
+            resume.step,
+            self.report,
+            unit="regions",
+        )
         for part in rounds(resume.parts(length, epochs), 1):
             batches.start = resume.epoch * length + resume.step
             network.fit(
                 batches,
                 **part,
                 shuffle=False,
-                callbacks=[log, resume],
+                callbacks=[log, resume, progress],
                 verbose=0,
             )
         _keep(network, place)
@@ -288,12 +298,16 @@ class _Run:
             store,
             Cutter(network),
             list(network.output) if isinstance(network.output, dict) else None,
-            self.settings.batch_size or self.recipe.batch_size,
+            self._batch_size,
             length,
             mirror=self.recipe.input.get("mirror", True),
             foreground=self.recipe.input.get("foreground", FOREGROUND),
             seed=self.settings.seed,
         )
+
+    @property
+    def _batch_size(self) -> int:
+        return self.settings.batch_size or self.recipe.batch_size
 
     # === The classifiers ===
 

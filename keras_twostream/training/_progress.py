@@ -3,8 +3,8 @@
 import re
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any, TextIO
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 
@@ -18,14 +18,16 @@ class Progress(keras.callbacks.Callback):
     """Callback that writes a line every few seconds and one per epoch.
 
     Args:
-        batch_size: Clips in a batch.
+        batch_size: Clips, or what `unit` says, in a batch.
         steps: Batches in a whole epoch.
         epochs: Epochs of the run.
         first_step: Batches of the first epoch that are already done.
-        file: Output stream; standard error when None.
+        say: Function called with each line; prints it to standard error
+            when None.
         every_seconds: Seconds between two lines within an epoch.
         verbose: Whether a line has every number of `fit`, and not the loss
             and the accuracy alone.
+        unit: What a batch is made of, in words.
     """
 
     def __init__(
@@ -34,14 +36,16 @@ class Progress(keras.callbacks.Callback):
         steps: int,
         epochs: int,
         first_step: int = 0,
-        file: TextIO | None = None,
+        say: Callable[[str], None] | None = None,
         every_seconds: float = 20.0,
         verbose: bool = False,
+        unit: str = "clips",
     ) -> None:
         super().__init__()
+        self._unit = unit
         self._batch_size, self._steps = batch_size, steps
         self._epochs, self._offset = epochs, first_step
-        self._file, self._every = file, every_seconds
+        self._say, self._every = say or _print, every_seconds
         self._warm = False  # until a step has built the graph
         self._numbers = every_number if verbose else main_numbers
 
@@ -71,7 +75,7 @@ class Progress(keras.callbacks.Callback):
         pace = (now - self._timed) / (done - self._untimed)
         left = (self._epochs - self._epoch) * self._steps - step
         return (
-            f"  {rate(self._batch_size / pace)} clips/s, "
+            f"  {rate(self._batch_size / pace)} {self._unit}/s, "
             f"{duration(left * pace)} left"
         )
 
@@ -86,8 +90,9 @@ class Progress(keras.callbacks.Callback):
             + (f", {duration(left)} left" if foretold else "")
         )
 
-    def _say(self, line: str) -> None:
-        print(line, file=self._file or sys.stderr, flush=True)
+
+def _print(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def rate(number: float) -> str:

@@ -442,12 +442,17 @@ def test_every_epoch_has_batches_of_its_own(company, tmp_path, monkeypatch):
     monkeypatch.setattr(detection_batches, "_pools", counted)
     monkeypatch.setattr("keras_twostream.detection.learning._EPOCH", 2)
     settings = DetectorSettings(frames=2, steps=6, batch_size=8)
+    lines = []
     train_detector(
         company,
         tmp_path,
         settings=settings,
         recipe="action_tubes_actors",
+        report=lines.append,
         **OPTIONS,
     )
     assert set(range(6)) <= set(seen)
     assert len(read) == 1  # the regions of all videos, from the disk
+    epochs = [line for line in lines if line.startswith("epoch ")]
+    assert [line.split()[1] for line in epochs] == ["1/3", "2/3", "3/3"]
+    assert epochs[1].endswith(" left")

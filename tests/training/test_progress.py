@@ -1,6 +1,5 @@
 """Lines as a run prints them."""
 
-import io
 import itertools
 import time
 
@@ -59,13 +58,14 @@ def test_a_line_names_the_heads_of_all_data_sets():
 
 @pytest.mark.parametrize("verbose", [False, True])
 def test_verbose_lines_have_every_number(verbose):
-    output = io.StringIO()
-    progress = Progress(2, 3, 4, file=output, verbose=verbose)
+    lines = []
+    progress = Progress(2, 3, 4, say=lines.append, verbose=verbose)
     progress.on_epoch_begin(0)
     progress.on_epoch_end(0, LOGS)
-    assert output.getvalue().startswith("epoch 1/4  ")
-    assert ("rgb_accuracy 0.2500" in output.getvalue()) == verbose
-    assert (every_number(LOGS) in output.getvalue()) == verbose
+    (line,) = lines
+    assert line.startswith("epoch 1/4  ")
+    assert ("rgb_accuracy 0.2500" in line) == verbose
+    assert (every_number(LOGS) in line) == verbose
 
 
 @pytest.fixture
@@ -75,14 +75,14 @@ def lines_at(monkeypatch):
     def lines(seconds, **settings):
         clock = itertools.accumulate(seconds)
         monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
-        output = io.StringIO()
-        progress = Progress(8, 2, 4, file=output, **settings)
+        output = []
+        progress = Progress(8, 2, 4, say=output.append, **settings)
         for epoch in range(len(seconds) // 4):
             progress.on_epoch_begin(epoch)
             progress.on_train_batch_end(0)
             progress.on_train_batch_end(1)
             progress.on_epoch_end(epoch)
-        return output.getvalue().splitlines()
+        return output
 
     return lines
 
