@@ -286,7 +286,10 @@ def test_one_head_of_several_is_measured_on_its_data(run, tmp_path):
 
 @pytest.mark.parametrize(
     "label, message",
-    [([0, 1], "one class for each video"), ("c", "does not know the classes c")],
+    [
+        ([0, 1], "one class for each video"),
+        ("c", "does not know the classes c"),
+    ],
     ids=["several classes", "another class"],
 )
 def test_an_svm_refuses_its_lists_before_the_work(

@@ -20,7 +20,7 @@ _NAMES = [
     ("charades", "y", r".+-(\d+)y"),
     ("charades", "rgb", r".+-(\d+)"),
 ]
-_SUFFIXES = "jpe?g|png|bmp|webp"
+_SUFFIXES = "jpe?g|jfif|png|bmp|webp"
 _PATTERNS = [
     (naming, role, re.compile(rf"{pattern}\.(?:{_SUFFIXES})", re.IGNORECASE))
     for naming, role, pattern in _NAMES
@@ -88,7 +88,8 @@ def read_layout(path: str | os.PathLike) -> Layout:
             f"Cannot read {path}: no file in it is named as a frame or flow "
             "field of a known tool, such as img_00001.jpg, 00001.png, frame "
             "(1).jpg, flow_x_00001.jpg, x_00001.jpg, frame000001.jpg or "
-            "ID-000001x.jpg."
+            "ID-000001x.jpg. Pictures end in .jpg, .jpeg, .jfif, .png, .bmp or "
+            ".webp; convert others."
         )
     if not (files["rgb"] and files["x"]):
         naming, files = _with_companions(path, naming, files)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from keras_twostream._printing import counted
 from keras_twostream.data.cache.folder import CONTRACT_FILE
 from keras_twostream.data.cache.packed_file import is_packed
 
@@ -77,14 +78,10 @@ def in_words(passed_over: Sequence[str]) -> str:
         if not name.endswith("/")
     )
     parts = [
-        f"{_counted(count, 'file')} of {kind}"
+        f"{counted(count, 'file')} of {kind}"
         for kind, count in tally.most_common()
     ]
-    return ", ".join(parts + [_counted(folders, "folder")] * bool(folders))
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
+    return ", ".join(parts + [counted(folders, "folder")] * bool(folders))
 
 
 def is_hidden(name: str) -> bool:
