@@ -235,7 +235,8 @@ class VideoEvaluation(keras.callbacks.Callback):
         path: File for the last scores (.npz), or None.
         prefix: Prefix of the names; change "video_" to tell two evaluations in
             one `fit` apart.
-        **options: Options of `VideoEvaluator`.
+        **options: Options of `VideoEvaluator`, but for `engine`: the model that
+            trains answers itself.
 
     Raises:
         SpecError: If an argument is not as above; when `fit` begins, if the
@@ -262,10 +263,14 @@ class VideoEvaluation(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         check_count("every", every)
-        self._evaluator = VideoEvaluator(items, **options)
+        if "engine" in options:
+            raise SpecError(
+                "VideoEvaluation has no engine to choose, as weights that "
+                "change each epoch would be exported each time. Leave it out."
+            )
+        self._evaluator = VideoEvaluator(items, engine="keras", **options)
         # Weights that change each epoch would be folded each time.
         self._evaluator._fold = False
-        self._evaluator._engine = "keras"
         self._every, self._path, self.prefix = every, path, prefix
         self.scores: VideoScores | None = None
 

@@ -333,9 +333,14 @@ def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
             of 0 and 1.
 
     Raises:
-        SpecError: If a label is not the number of a class.
+        SpecError: If a label is not the number of a class, or none is known.
     """
     _check_labels(labels, scores)
+    if not known(labels).any():
+        raise SpecError(
+            "There is nothing to measure: of the "
+            f"{len(labels)} videos none has a label."
+        )
     if np.ndim(labels) == 2:
         return {"mean_average_precision": mean_average_precision(
             scores, labels)}  # fmt: skip
@@ -346,7 +351,7 @@ def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     return {
         "top1": top_k(scores, labels, 1),
         **({"top5": top_k(scores, labels, 5)} if five else {}),
-        "mean_class": float(np.nanmean(recall)) if len(labels) else 0.0,
+        "mean_class": float(np.nanmean(recall)),
     }
 
 

@@ -286,6 +286,11 @@ def test_callback_writes_logs_that_later_callbacks_find(build, items, tmp_path):
     assert saved.report()["fused"]["top1"] == history["video_top1"][0]
 
 
+def test_a_model_in_training_has_no_engine_to_choose(items):
+    with pytest.raises(SpecError, match="no engine to choose"):
+        training.VideoEvaluation(items, engine="onnxruntime")
+
+
 @pytest.mark.agnostic
 @pytest.mark.usefixtures("untraced")
 def test_two_evaluations_keep_their_numbers_apart(build, items):
