@@ -132,6 +132,8 @@ def check_number(
     words = f"be {low:g} or more" if ends else f"be greater than {low:g}"
     if high < math.inf:
         words = f"lie between {low:g} and {high:g}"
+    if not _is_number(value):
+        words += ", and be a finite number"
     raise SpecError(f"`{name}` must {words}. Received: {name}={value!r}")
 
 

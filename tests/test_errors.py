@@ -7,6 +7,7 @@ from keras_twostream.errors import (
     WeightsError,
     check_choice,
     check_fields,
+    check_number,
 )
 
 
@@ -38,3 +39,10 @@ def test_a_refusal_has_the_asked_class_and_says_what_else_is_allowed():
 def test_a_name_that_is_no_field_is_refused_with_the_closest():
     with pytest.raises(SpecError, match="A recipe has no field 'epoch'. Did"):
         check_fields("A recipe", ["rate", "epoch"], ["rate", "epochs"])
+
+
+@pytest.mark.parametrize("value", ["fast", float("inf"), True])
+def test_what_is_no_number_is_called_so(value):
+    with pytest.raises(SpecError, match=f"a finite number. Rec.*={value!r}"):
+        check_number("rate", value)
+    check_number("rate", 0.5)

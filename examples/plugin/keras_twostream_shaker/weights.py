@@ -9,6 +9,7 @@ def weights():
         WeightSpec(
             name="shaker.demo",
             repo_id="me/shaker-demo",
+            options={"streams": ("flow",)},
             license="apache-2.0",
             data_terms="videos of my own desk",
             origin="trained",
