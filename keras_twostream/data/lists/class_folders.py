@@ -1,6 +1,7 @@
 """A data set as folders: one folder of videos or packed files per class."""
 
 import collections
+import mimetypes
 import re
 import warnings
 from collections.abc import Collection, Iterable, Sequence
@@ -84,12 +85,21 @@ def _others_in(
 def _no_classes(root: Path, passed_over: Sequence[str]) -> str:
     higher = " Its videos lie in it directly: give the folder above it."
     other = f" It holds {in_words(passed_over)}." if passed_over else ""
+    frames = " Folders of frames are given by a list: a CSV with path,label."
     return (
         f"{root} holds no videos in class folders: expected "
         f"{root}/<class>/<video>, with a suffix among "
         f"{', '.join(sorted(VIDEO_SUFFIXES))}.{other}"
         f"{higher if videos_in(root, packed=True) else ''}"
+        f"{frames if _has_pictures(root) else ''}"
     )
+
+
+def _has_pictures(root: Path) -> bool:
+    kinds = (
+        mimetypes.guess_type(x)[0] for *_, names in walk(root) for x in names
+    )
+    return any(kind and kind.startswith("image/") for kind in kinds)
 
 
 def _check_subsets(root: Path, classes: Sequence[str]) -> None:

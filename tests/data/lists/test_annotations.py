@@ -409,6 +409,12 @@ def test_wrong_arguments_are_refused(tmp_path):
         read_annotations(tmp_path)
 
 
+def test_folders_of_frames_in_folders_of_classes_want_a_list(tmp_path):
+    write(tmp_path / "wave" / "one" / "img_00001.jpg", "")
+    with pytest.raises(SpecError, match=r"1 folder\. .* a CSV with path,label"):
+        read_annotations(tmp_path)
+
+
 def test_the_six_classes_of_ucf101(shared):
     folder = shared / "ucf101_six"
     counts = {
