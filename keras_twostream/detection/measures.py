@@ -169,7 +169,9 @@ def roc(
 
     Only the best tubes of each class and video count. A tube is correct if its
     mean overlap is at least `threshold` and no better tube has found the video.
-    Among equal scores, wrong tubes come first.
+    Among equal scores, wrong tubes come first. As in the authors' code
+    (`get_ROC_curve_JHMDB.m`) the area ends at the last wrong tube whose rate is
+    within the limit: detections without a wrong tube have none.
 
     Args:
         detections: Detected tubes of every class, by video.
