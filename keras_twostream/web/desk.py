@@ -82,6 +82,8 @@ class Desk:
 
     Raises:
         SpecError: If there is no name.
+        UnknownNameError: If nothing has one of the names.
+        WeightsError: If there is no such folder or repository.
     """
 
     def __init__(
@@ -93,6 +95,8 @@ class Desk:
         if not models:
             raise SpecError("A page needs at least one model.")
         self.models = tuple(dict.fromkeys(models))
+        for name in self.models:  # not only when a visitor chooses it
+            hub.weight_of(name)
         self.limits = limits or Limits()
         self._folder = Path(folder)
         self._loaded: dict[str, keras.Model] = {}

@@ -119,7 +119,8 @@ def serving(
         MissingLibraryError: If Gradio is not installed.
         SpecError: If there is no model, the port is taken, or the host is
             none of this machine's.
-        UnknownNameError: If the first model has no such name.
+        UnknownNameError: If nothing has one of the names.
+        WeightsError: If there is no such folder or repository.
 
     Example:
 

@@ -15,6 +15,7 @@ from keras_twostream.errors import (
     UnknownNameError,
     UntrainedHeadError,
     VideoError,
+    WeightsError,
 )
 from keras_twostream.web import desk as work
 from keras_twostream.web import page
@@ -107,6 +108,12 @@ def test_a_visitor_names_no_model_but_those_of_the_page(video, tmp_path):
 def test_a_page_has_a_model(tmp_path):
     with pytest.raises(SpecError, match="at least one model"):
         web.Desk([], tmp_path)
+
+
+def test_no_model_is_named_in_vain(tmp_path):
+    names = ["spatiotemporal_resnet.actors", "local:nowhere"]
+    with pytest.raises(WeightsError, match="no folder nowhere"):
+        web.Desk(names, tmp_path)
 
 
 def test_a_random_classifier_is_refused_before_any_video(tmp_path, monkeypatch):
