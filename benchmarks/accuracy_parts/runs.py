@@ -165,7 +165,8 @@ class Study:
             return
         parts = {s: training.load_scores(file) for s, file in files.items()}
         scores = {s: _only_or_fused(part) for s, part in parts.items()}
-        fused = training.fuse(scores, kind="logits", method="softmax")
+        kind = parts["rgb"].kind
+        fused = training.fuse(scores, kind=kind, method="softmax")
         self.results.add(
             fused.argmax(axis=1) == parts["rgb"].labels,
             0.0,
