@@ -84,7 +84,8 @@ class Student(keras.Model):
         outputs = {"scores": student.output, "features": _features(student)}
         # In functions, where Keras does not look for layers to train.
         self._answer = _function(student, outputs)
-        self._taught = _teaching(teacher)
+        order = _places(student, teacher) if self._weight["scores"] else None
+        self._taught = _teaching(teacher, order)
         self._feature_loss = FeatureDistillation(loss="mse")
         # Keras compares bare logits where the loss is given by its name.
         self._score_loss = LogitsDistillation(
@@ -146,8 +147,6 @@ class Student(keras.Model):
             )
 
     def _check_losses(self, student: keras.Model, teacher: keras.Model) -> None:
-        if self._weight["scores"]:
-            _check_classes(student, teacher)
         if not self._weight["features"]:
             return
         own, other = _features(student), _features(teacher)
@@ -202,23 +201,31 @@ def fingerprint(teacher: keras.Model) -> str:
     return f"{card(teacher).get('architecture', teacher.name)} {mark:08x}"
 
 
-def _check_classes(student: keras.Model, teacher: keras.Model) -> None:
+def _places(student: keras.Model, teacher: keras.Model) -> list[int]:
+    """Return where the teacher has the score of each class of the student.
+
+    Raises:
+        SpecError: If it has none of a class, or its scores are no shares.
+    """
     if card(teacher).get("multi_label"):
         raise SpecError(
             f"The teacher {teacher.name} names several classes at once, whose "
             "scores are no shares. Set distill.scores=0."
         )
     own, other = class_names(student), class_names(teacher)
-    if own != other:
+    if unknown := [name for name in own if name not in other]:
         raise SpecError(
-            f"The student names {_few(own)} and the teacher {_few(other)}: "
-            "its scores are of other classes. Set distill.scores=0 to learn "
-            "from its features alone, or train on its classes in its order."
+            f"The teacher {teacher.name} knows {_few(other)}, and not "
+            f"{_few(unknown)} of the student's {len(own)}: it has no scores of "
+            "other classes. Train on classes that it knows, or set "
+            "distill.scores=0 to learn from its features alone."
         )
+    return [other.index(name) for name in own]
 
 
 def _few(names: list[str]) -> str:
-    return f"{len(names)} classes ({', '.join(names[:4])}, ...)"
+    shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+    return f"{len(names)} class{'es' * (len(names) > 1)} ({shown})"
 
 
 def _apart(answer: Any) -> tuple[Any, Any]:
@@ -232,16 +239,19 @@ def _holds_frames(own: ClipSpec, other: ClipSpec) -> bool:
     return alike and own.frames_per_step >= other.frames_per_step
 
 
-def _teaching(teacher: keras.Model) -> Callable[[Any], dict[str, Any]]:
+def _teaching(
+    teacher: keras.Model, places: list[int] | None
+) -> Callable[[Any], dict[str, Any]]:
     """Return a function of clips that gives what a student should learn.
 
-    The teacher sees as many of each step's frames as it takes.
+    The teacher sees as many of each step's frames as it takes, and is asked
+    for the scores in these places, or for all.
     """
     teacher.trainable = False
-    outputs = {
-        "features": _features(teacher),
-        "scores": scorer(teacher).output[FUSED],
-    }
+    scores = scorer(teacher).output[FUSED]
+    if places is not None:
+        scores = ops.take(scores, places, axis=-1)
+    outputs = {"features": _features(teacher), "scores": scores}
     answer = _function(teacher, outputs)
     seen = clip_spec(teacher).channels("rgb")
 

@@ -222,7 +222,7 @@ def test_a_student_sees_each_frame_that_its_teacher_sees(build):
     "options, weights, message",
     [
         ({}, {}, "a score for each of rgb, flow|several"),
-        ({"streams": ("rgb",), "num_classes": 3}, {}, "of other classes"),
+        ({"streams": ("rgb",), "num_classes": 3}, {}, r"not 1 class \(2\) of"),
         ({"streams": ("rgb",), "heads": {"a": 2, "b": 2}}, {}, "several heads"),
     ],
 )
@@ -232,6 +232,21 @@ def test_pairs_that_do_not_fit_are_refused(build, options, weights, message):
         options = {"outputs": "streams"}
     with pytest.raises(SpecError, match=message):
         Student(build(**options), teacher, weights)
+
+
+def test_a_teacher_is_asked_for_the_students_classes_in_their_order(build):
+    teacher = _teacher(build, num_classes=3)
+    inspection.update_card(teacher, classes=["slides", "hops", "stands"])
+    student = build(streams=("rgb",))
+    inspection.update_card(student, classes=["stands", "slides"])
+    clips, labels = _batch(teacher)
+    pair = Student(student, teacher, {"features": 0.0, "temperature": 1.0})
+    loss, scores, _ = _loss(pair, clips, labels)
+    fused = ops.convert_to_numpy(scorer(teacher)(clips)["fused"])[:, [2, 0]]
+    own, taught = log_softmax(scores, -1), log_softmax(fused, -1)
+    apart = (np.exp(taught) * (taught - own)).sum(-1).mean()
+    wanted = _cross_entropy(scores, labels) + apart
+    np.testing.assert_allclose(loss, wanted, rtol=1e-4)
 
 
 def test_a_teacher_that_knows_nothing_is_refused(build):
