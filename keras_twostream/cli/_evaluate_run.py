@@ -7,10 +7,12 @@ from typing import Any
 from keras_twostream import _files, inspection, training
 from keras_twostream.cli._files import check_writable
 from keras_twostream.cli._train_setup import load_anything
-from keras_twostream.data import read_annotations
+from keras_twostream.data import Annotations, read_annotations
 from keras_twostream.data.lists.rows import header_of
+from keras_twostream.errors import SpecError
 from keras_twostream.scoring.predicting import refuse_untrained
 from keras_twostream.scoring.reporting import FILES, report_on, save_scores
+from keras_twostream.scoring.scorer import chosen_head
 from keras_twostream.training._lists import (
     refuse_contradictions,
     refuse_mixture,
@@ -30,6 +32,7 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
         _files.refuse_replacing(files, [flags["data"]])
     model = load_anything(flags["model"], **flags["option"])
     refuse_untrained(model)
+    chosen_head(model, flags["head"])
     annotations = read_annotations(
         flags["data"],
         flags["list_format"],
@@ -41,6 +44,8 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     refuse_mixture(annotations, flags["data"], WHICH_TO_MEASURE)
     refuse_contradictions(annotations, flags["data"])
     head = flags["head"]
+    if head is not None:
+        annotations = _labelled(annotations, flags["data"], head)
     if head is None or inspection.card(model).get("head_classes"):
         names = inspection.class_names(model, head)
         annotations = annotations.in_order_of(names)
@@ -79,6 +84,19 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     if flags["out"] is not None:
         save_scores(scores, report, weights, flags["out"])
     return report
+
+
+def _labelled(annotations: Annotations, data: str, head: str) -> Annotations:
+    """Return the videos that count for a head: those that have its label.
+
+    Raises:
+        SpecError: If there are none.
+    """
+    items = enumerate(annotations.items)
+    counted = [index for index, item in items if item.labels]
+    if not counted:
+        raise SpecError(f"No video of {data} has a label for {head}.")
+    return annotations.take(counted)
 
 
 def _column(flags: dict[str, Any]) -> str | None:

@@ -76,7 +76,7 @@ def scorer(
             f"{model.name} takes {', '.join(taken)}, and scoring feeds "
             f"{' and '.join(spec.streams)}. Give the model that is inside it."
         )
-    outputs = _outputs(model, _chosen_head(model, head))
+    outputs = _outputs(model, chosen_head(model, head))
     apart = {s: outputs[s] for s in spec.streams if s in outputs}
     if FUSED not in outputs:
         weights = [weights_of(spec)[stream] for stream in apart]
@@ -121,8 +121,13 @@ def head_names(model: keras.Model) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _chosen_head(model: keras.Model, head: str | None) -> str | None:
-    """Return the head to score; a single head need not be named."""
+def chosen_head(model: keras.Model, head: str | None) -> str | None:
+    """Return the head to score; a single head need not be named.
+
+    Raises:
+        SpecError: If there are several and `head` names none.
+        UnknownNameError: If there is no such head.
+    """
     heads = head_names(model)
     if head is None and len(heads) > 1:
         raise SpecError(

@@ -112,7 +112,7 @@ def read_lists(
     options: dict[str, Any] = {"format": list_format, "root": root}
     subset = subset or (None if split is None else "train")
     if heads:
-        columns = [name.strip() for name in heads.split(",")]
+        columns = _columns(heads, data)
         lists = labels_of_heads(columns, data, subset=subset, **options)
         if val is None:
             return _held_out_of_heads(lists, val_share, recordings, seed)
@@ -243,6 +243,26 @@ def _one_class(data: str, classes: tuple[str, ...]) -> str:
 
 
 # === Several heads ===
+
+
+def _columns(heads: str, data: str) -> list[str]:
+    """Return the names of the columns.
+
+    Raises:
+        SpecError: If they are not several, or the list is no table.
+    """
+    columns = [name.strip() for name in heads.split(",")]
+    if len(set(columns) - {""}) < max(2, len(columns)):
+        raise SpecError(
+            "`heads` names two columns of labels or more, each once. For one, "
+            f"leave it out and call the column `label`. Received: {heads}"
+        )
+    if Path(data).is_dir():
+        raise SpecError(
+            f"{data} is a folder, and heads are columns of a CSV. Give a CSV "
+            f"with the columns path, {', '.join(columns)}."
+        )
+    return columns
 
 
 def labels_of_heads(

@@ -137,6 +137,17 @@ def test_two_columns_of_a_table_train_two_heads(
     names = inspection.class_names(model, "motion")
     assert names == ["slides", "stands"] == inspection.class_names(model)
     assert inspection.class_names(model, "number") == ["a", "b", "c"]
+    measure = [str(out), "--data", str(table), "--clips", "1", "--json"]
+    result = CliRunner().invoke(
+        evaluate_command, [*measure, "--head", "number"]
+    )
+    assert result.exit_code == 0, result.output
+    counted = sum("number" in labels for _, labels in of_heads(items))
+    assert counted < len(items)
+    assert json.loads(result.stdout)["protocol"]["videos"] == counted
+    for head, message in (([], "motion, number"), (["--head", "x"], "no head")):
+        result = CliRunner().invoke(evaluate_command, [*measure, *head])
+        assert message in str(result.exception)
     part = video_folder / "part.csv"  # a list that lacks the class "a"
     lines = table.read_text().splitlines()
     part.write_text("\n".join([lines[0], *(x for x in lines if ",b" in x)]))
@@ -157,3 +168,20 @@ def test_a_column_that_is_not_there_is_named(tmp_path):
         data.read_annotations(table, label="scene")
     with pytest.raises(SpecError, match="names a column of a CSV"):
         data.read_annotations(tmp_path, "folder", label="scene")
+
+
+@pytest.mark.parametrize("heads", ["motion", "motion,motion", ",motion"])
+def test_heads_are_several_columns(heads, tmp_path, registered):
+    result = CliRunner().invoke(
+        train_command,
+        ["--data", str(tmp_path), "--heads", heads, "--out", str(tmp_path)],
+    )
+    assert "two columns of labels or more" in str(result.exception)
+
+
+def test_a_folder_has_no_columns_for_heads(tmp_path, registered):
+    result = CliRunner().invoke(
+        train_command,
+        ["--data", str(tmp_path), "--heads", "a,b", "--out", str(tmp_path)],
+    )
+    assert "is a folder, and heads are columns" in str(result.exception)
