@@ -230,25 +230,34 @@ def model_name(place: str) -> str:
     The folder may be that of a run or of a model.
 
     Raises:
-        click.UsageError: If it is a run that has not ended, or a bare word
-            that is neither a folder nor a model.
+        click.UsageError: If it is a run that has not ended, another folder,
+            or neither a folder nor a model.
     """
     path = Path(os.path.expanduser(place.removeprefix("local:")))
     for folder in (path / "model", path):
         if (folder / "config.json").is_file():
             return f"local:{folder}"
+    if place.startswith("hf://") or place.partition(".")[0] in list_models():
+        return place
     if (path / "checkpoint.npz").is_file():
         raise click.UsageError(
             f"{path} is a run that has not ended, and has no model yet. The "
             "`train` command that began it goes on from where it stopped."
         )
-    bare = not set(place) & set(":/\\~") and not path.exists()
-    if bare and place.partition(".")[0] not in list_models():
+    if path.exists():
         raise click.UsageError(
-            f"There is no folder {place} of a run or a model, and no model of "
-            f"that name.{did_you_mean(place, list_models())}"
+            f"{path} is neither a run's folder nor a model's: there is no "
+            "config.json in it."
         )
-    return place
+    if set(place) & set(":/\\~"):
+        raise click.UsageError(
+            f"There is no folder {path} of a run or a model. A model on the "
+            "Hub is hf://OWNER/NAME."
+        )
+    raise click.UsageError(
+        f"There is no folder {place} of a run or a model, and no model of "
+        f"that name.{did_you_mean(place, list_models())}"
+    )
 
 
 def name_anywhere(place: str) -> str:

@@ -103,7 +103,8 @@ def _named(name: str | WeightSpec, options: Mapping[str, Any]) -> WeightSpec:
 def _refuse_path(name: str) -> None:
     """Refuse a path, or a repository without hf://, with the right form."""
     at_home = name.startswith(("/", "\\", ".", "~")) or name[1:2] == ":"
-    if at_home or Path(name).is_dir():
+    a_model = name.partition(".")[0] in registry.list_models()
+    if at_home or (Path(name).is_dir() and not a_model):
         raise UnknownNameError(
             f"{name!r} is a path. A folder that keras_twostream."
             f"save_pretrained wrote is loaded as 'local:{name}'."

@@ -529,6 +529,14 @@ def test_a_wrong_name_says_what_was_meant(name, text):
         kts.predict(np.zeros((4, 32, 32, 3), "uint8"), name)
 
 
+def test_a_folder_of_a_models_name_does_not_hide_the_model(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "i3d.imagenet").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert hub.weight_of("i3d.imagenet").architecture == "i3d"
+
+
 def test_a_name_is_no_folder_to_push():
     with pytest.raises(WeightsError, match=r"no folder I3D.*load\('I3D'\)"):
         kts.push_to_hub("I3D", "me/net")

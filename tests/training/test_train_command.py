@@ -258,6 +258,24 @@ def test_a_mistyped_run_is_named_as_a_folder_that_is_not_there(place):
         model_name(place)
 
 
+def test_an_unfinished_run_does_not_hide_the_model_it_is_named_after(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "c3d").mkdir()
+    (tmp_path / "c3d" / "checkpoint.npz").touch()
+    monkeypatch.chdir(tmp_path)
+    assert model_name("c3d") == "c3d"
+
+
+def test_a_folder_without_a_model_is_said_to_be_none(tmp_path):
+    for place in (str(tmp_path), f"local:{tmp_path}"):
+        with pytest.raises(click.UsageError, match="neither a run's folder"):
+            model_name(place)
+    with pytest.raises(click.UsageError, match="no folder .* of a run"):
+        model_name(str(tmp_path / "none"))
+    assert model_name("hf://someone/net") == "hf://someone/net"
+
+
 def test_stream_starts_from_another_run(
     run_folder, registered, video_folder, tmp_path
 ):
