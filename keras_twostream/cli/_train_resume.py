@@ -18,6 +18,7 @@ FLAGS = {
 }
 # Flags that a run keeps until its end; paths of videos may move.
 _KEPT = (
+    "distill",  # before the model, which is the teacher's where none is given
     "model",
     "weights",
     "recipe",
@@ -34,7 +35,6 @@ _KEPT = (
     "changes",
     "inputs",
     "init",
-    "distill",
     "balance",
     "seed",
 )

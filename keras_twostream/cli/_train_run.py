@@ -74,12 +74,15 @@ def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
         before = setup.load_anything(str(inner["out"]))
     model, trained = _train(flags, command, stages[-1][1], lists, before)
     report = {"out": str(out), "model": str(out / "model"), **trained}
-    if lists.validation and lists.heads:
-        report["held_out"] = _measure_heads(model, lists, stages[-1][1], flags)
-    elif lists.validation:
-        results = _measure(model, lists.validation, stages[-1][1], flags)
-        hub.state_metrics(out / "model", _rows(results, flags))
-        report["held_out"] = results
+    with _explained_stop(out):
+        if lists.validation and lists.heads:
+            report["held_out"] = _measure_heads(
+                model, lists, stages[-1][1], flags
+            )
+        elif lists.validation:
+            results = _measure(model, lists.validation, stages[-1][1], flags)
+            hub.state_metrics(out / "model", _rows(results, flags))
+            report["held_out"] = results
     return report
 
 
