@@ -12,6 +12,7 @@ import keras
 from keras_twostream import __version__, hub, inspection, training
 from keras_twostream.cli import _console
 from keras_twostream.cli._files import model_name
+from keras_twostream.pretrained._transfer import with_fresh_heads
 from keras_twostream.registry import list_models, model_entry
 from keras_twostream.spec import STREAMS
 
@@ -47,8 +48,25 @@ def build_model(
         options["weights"] = None if weights == "none" else weights
     if heads:
         options["heads"] = {head: len(x) for head, x in heads.items()}
-        return hub.load(name, **options)
+        return _knowing(hub.load(name, **options), heads)
     return hub.load(name, classes=list(classes), **options)
+
+
+def _knowing(
+    model: keras.Model, heads: Mapping[str, Sequence[str]]
+) -> keras.Model:
+    """Return the model, with fresh heads if its own know other classes.
+
+    Columns of the same names may have as many classes, and others.
+    """
+    known = inspection.card(model).get("head_classes") or {}
+    if all(list(known.get(x, heads[x])) == list(heads[x]) for x in heads):
+        return model
+    _console.say(
+        "The heads of the weights know other classes: they start afresh.",
+        err=True,
+    )
+    return with_fresh_heads(model)
 
 
 @contextlib.contextmanager

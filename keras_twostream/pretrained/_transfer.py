@@ -37,6 +37,28 @@ def replace_head(
     model = replace_head(model, ["open the door", "close the door"])
     ```
     """
+    names = None
+    if not isinstance(classes, numbers.Integral):
+        names = inspection.checked_classes(classes)
+    count = classes if names is None else len(names)
+    changes: dict[str, Any] = {"num_classes": count}
+    if inspection.card(model).get("options", {}).get("heads"):
+        changes["heads"] = None
+    fresh = with_fresh_heads(model, **changes)
+    inspection.update_card(fresh, classes=names)
+    return fresh
+
+
+def with_fresh_heads(model: keras.Model, **changes: Any) -> keras.Model:
+    """Return the same network with all its classifiers fresh.
+
+    Args:
+        model: A model of a registered architecture. It is unchanged.
+        **changes: Options of the builder that shape the classifiers.
+
+    Raises:
+        SpecError: If the model was not built by a registered architecture.
+    """
     card = inspection.card(model)
     if "architecture" not in card:
         raise SpecError(
@@ -44,19 +66,10 @@ def replace_head(
             "architecture, so its head cannot be told from the rest. Use "
             "keras_twostream.load(..., num_classes=...)."
         )
-    names = None
-    if not isinstance(classes, numbers.Integral):
-        names = inspection.checked_classes(classes)
-    count = classes if names is None else len(names)
     builder = registry.model_entry(card["architecture"]).builder
-    options = {**card["options"], "num_classes": count}
-    if options.get("heads"):
-        options["heads"] = None
-    fresh = builder(**options)
+    fresh = builder(**{**card["options"], **changes})
     assign(_below_head(fresh), _arrays(_below_head(model)))
-    inspection.update_card(
-        fresh, classes=names, head_trained=False, base=card.get("base", "")
-    )
+    inspection.update_card(fresh, head_trained=False, base=card.get("base", ""))
     return fresh
 
 

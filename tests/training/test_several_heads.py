@@ -12,6 +12,7 @@ import keras_twostream as kts
 from keras_twostream import data, inspection, training
 from keras_twostream.cli._evaluate import evaluate_command
 from keras_twostream.cli._train import train_command
+from keras_twostream.cli._train_setup import build_model
 from keras_twostream.errors import SpecError
 from keras_twostream.training._several_heads import HeadLabels
 
@@ -159,6 +160,35 @@ def test_two_columns_of_a_table_train_two_heads(
     assert result.exit_code == 0, result.output
     with np.load(tmp_path / "found" / "scores.npz") as scores:
         assert set(scores["labels"].tolist()) == {1}
+
+
+def test_a_head_that_knew_other_classes_starts_afresh(
+    build, registered, tmp_path
+):
+    model = build(heads=HEADS)
+    inspection.update_card(
+        model,
+        head_classes={"motion": ["slides", "stands"], "number": [*"abc"]},
+        head_trained=True,
+    )
+    kts.save_pretrained(model, tmp_path / "net")
+
+    def kernels(number):
+        heads = {"motion": ["slides", "stands"], "number": number}
+        again = build_model(
+            f"local:{tmp_path / 'net'}", None, (), recipe(), {}, {}, heads
+        )
+        names = inspection.head_layers(again)
+        return {
+            x.name: x.get_weights() for x in again.layers if x.weights
+        }, names
+
+    before = {x.name: x.get_weights() for x in model.layers if x.weights}
+    for number, same in (([*"abc"], True), ([*"xyz"], False)):
+        after, heads = kernels(number)
+        for name, weights in before.items():
+            kept = np.array_equal(weights[0], after[name][0])
+            assert kept is (same or name not in heads)
 
 
 def test_a_column_that_is_not_there_is_named(tmp_path):
