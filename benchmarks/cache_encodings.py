@@ -1,6 +1,6 @@
 """What each encoding of the packed cache does to a trained model's accuracy.
 
-    python benchmarks/encodings.py ucf101_six WORK [--split 1]
+    python benchmarks/cache_encodings.py ucf101_six WORK [--split 1]
 
 Extracts the videos once per encoding, evaluates the same model on the test
 part of an official split from each cache, and from the videos themselves,
