@@ -70,10 +70,12 @@ def load(
     try:
         return _loading.load_spec(spec, options, classes)
     except WeightsError:
-        latest = _select.resolve(name, weights, options)
+        # A folder may be published anew between its config and its tensors.
+        latest = (
+            _select.resolve(name, weights, options) if spec.folder else spec
+        )
         if latest == spec:
             raise
-        # The folder was published anew between its config and its tensors.
         return _loading.load_spec(latest, options, classes)
 
 

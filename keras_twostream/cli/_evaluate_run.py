@@ -32,7 +32,8 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
         _files.refuse_replacing(files, [flags["data"]])
     model = load_anything(flags["model"], **flags["option"])
     refuse_untrained(model)
-    chosen_head(model, flags["head"])
+    head = flags["head"]
+    chosen_head(model, head)
     annotations = read_annotations(
         flags["data"],
         flags["list_format"],
@@ -43,7 +44,6 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     )
     refuse_mixture(annotations, flags["data"], WHICH_TO_MEASURE)
     refuse_contradictions(annotations, flags["data"])
-    head = flags["head"]
     if head is not None:
         annotations = _labelled(annotations, flags["data"], head)
     if head is None or inspection.card(model).get("head_classes"):

@@ -44,15 +44,16 @@ def run(flags: dict[str, Any]) -> dict[str, Any]:
     check_writable(flags["out"])
     # Refusals come first, before the model is loaded.
     lists = _svm_lists(flags) if flags["svm"] else None
+    videos = _videos(flags) if lists is None else lists[0].paths
     if not flags["taps"]:
-        _videos(flags)
         flags = {**flags, "taps": _default_taps(flags["model"])}
     if lists is None:
-        return extract(flags)
+        return extract(flags, videos)
     # Two videos of one name may be in both lists.
-    report = extract({**flags, "out": flags["out"] / "train"})
+    report = extract({**flags, "out": flags["out"] / "train"}, videos)
     test = extract(
-        {**flags, "out": flags["out"] / "test", "data": flags["svm"]}
+        {**flags, "out": flags["out"] / "test", "data": flags["svm"]},
+        lists[1].paths,
     )
     report["failed"] += test["failed"]
     report["accuracy"] = {"svm": _svm(flags, lists, report, test)}
@@ -113,7 +114,7 @@ def _rows(
     return rows, np.array([label for _, label in pairs])
 
 
-def extract(flags: dict[str, Any]) -> dict[str, Any]:
+def extract(flags: dict[str, Any], videos: list[str]) -> dict[str, Any]:
     """Write one file per video.
 
     Returns:
@@ -123,7 +124,6 @@ def extract(flags: dict[str, Any]) -> dict[str, Any]:
     """
     check_writable(flags["out"])
     settings = _settings(flags)
-    videos = _videos(flags)
     _targets_of(videos, settings, flags)  # refusals, before the model is built
     extractor = _extractor(settings)
     with _files.held(flags["out"]):  # two runs would take the same names

@@ -370,9 +370,9 @@ class RegionFeatures:
         self.scale(dict.fromkeys(self.streams, TARGET_NORM))
         norms: list[np.ndarray] = []
         for video in range(min(len(store), _VIDEOS)):
-            places = store[video].places
-            first = np.flatnonzero(places == places[:1])[:_REGIONS]
-            values = self.of(store[video], first)
+            regions = store[video]
+            first = np.flatnonzero(regions.places == regions.places[:1])
+            values = self.of(regions, first[:_REGIONS])
             parts = np.split(values, len(self.streams), axis=1)
             norms.append(np.stack([np.linalg.norm(x, axis=1) for x in parts]))
         means = np.concatenate(norms, axis=1).mean(axis=1)

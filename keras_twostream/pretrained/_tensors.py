@@ -83,7 +83,7 @@ def _converted(
     streams: set[str],
     shapes: Mapping[str, tuple[int, ...]],
     heads: set[str],
-    frames: int = 1,
+    frames: int,
 ) -> dict[str, np.ndarray]:
     sources = canonical_sources(spec, streams)
     return _convert.adapt(sources, shapes, heads, spec.adaptation, frames)
@@ -92,9 +92,7 @@ def _converted(
 # === The cache of converted weights ===
 
 
-def _folder(
-    spec: WeightSpec, shapes: Mapping[str, Any], frames: int = 1
-) -> Path:
+def _folder(spec: WeightSpec, shapes: Mapping[str, Any], frames: int) -> Path:
     """Return the cache folder of this conversion to these shapes."""
     facts = {
         "version": keras_twostream.__version__,

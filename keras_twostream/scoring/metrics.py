@@ -336,7 +336,8 @@ def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         SpecError: If a label is not the number of a class, or none is known.
     """
     _check_labels(labels, scores)
-    if not known(labels).any():
+    there = known(labels)
+    if not there.any():
         raise SpecError(
             "There is nothing to measure: of the "
             f"{len(labels)} videos none has a label."
@@ -344,7 +345,6 @@ def accuracy_report(scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     if np.ndim(labels) == 2:
         return {"mean_average_precision": mean_average_precision(
             scores, labels)}  # fmt: skip
-    there = known(labels)
     scores, labels = np.asarray(scores)[there], np.asarray(labels)[there]
     recall = class_recall(scores, labels)
     five = scores.shape[-1] > 5

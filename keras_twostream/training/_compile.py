@@ -105,23 +105,6 @@ def compile(
     return recipe
 
 
-def _refuse_coarse(model: keras.Model) -> None:
-    """Refuse weights that small steps leave as they are.
-
-    Adam's 1 - beta_2, 0.001, is 0 in bfloat16.
-    """
-    for weight in model.trainable_variables:
-        kind = keras.backend.standardize_dtype(weight.dtype)
-        if kind in ("float16", "bfloat16"):
-            raise SpecError(
-                f"The weights of {model.name} are of {kind} ({weight.path}), "
-                "in which small steps are lost. Build the model after "
-                f'keras_twostream.training.set_precision("bfloat16") or with '
-                f"the dtype policy mixed_{kind}: both compute in half "
-                "precision and keep weights in float32."
-            )
-
-
 def _jit(asked: bool | str) -> bool | str:
     """Return the `jit_compile` that Keras gets.
 
@@ -230,6 +213,23 @@ def _refuse_softmax(model: keras.Model) -> None:
             "logits. Build it with classifier_activation=None; predictions can "
             "be turned into probabilities with keras.ops.softmax."
         )
+
+
+def _refuse_coarse(model: keras.Model) -> None:
+    """Refuse weights that small steps leave as they are.
+
+    Adam's 1 - beta_2, 0.001, is 0 in bfloat16.
+    """
+    for weight in model.trainable_variables:
+        kind = keras.backend.standardize_dtype(weight.dtype)
+        if kind in ("float16", "bfloat16"):
+            raise SpecError(
+                f"The weights of {model.name} are of {kind} ({weight.path}), "
+                "in which small steps are lost. Build the model after "
+                'keras_twostream.training.set_precision("bfloat16") or with '
+                f"the dtype policy mixed_{kind}: both compute in half "
+                "precision and keep weights in float32."
+            )
 
 
 def _refuse_boundaries(model: keras.Model) -> None:
