@@ -4,6 +4,7 @@ The answers come from the config of the model's `StreamInput` layers, which
 survives `.keras` saving, cloning, nesting and deep copies.
 """
 
+import dataclasses
 import numbers
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
@@ -56,14 +57,28 @@ def clip_spec(model: keras.Model) -> ClipSpec:
         model: A model of this library, also reloaded, cloned or nested.
 
     Returns:
-        Its ClipSpec.
+        Its ClipSpec, with the names of the classes where the model has them.
 
     Raises:
         SpecError: If the model has no stream input of this library.
     """
     streams = stream_layers(model)
     spec = ClipSpec.from_json(next(iter(streams.values())).clip_spec)
-    return spec.replace(streams=tuple(s for s in spec.streams if s in streams))
+    spec = spec.replace(streams=tuple(s for s in spec.streams if s in streams))
+    return dataclasses.replace(spec, classes=_classes_of_all(model))
+
+
+def _classes_of_all(model: keras.Model) -> tuple[str, ...]:
+    """Return the class names that every output has; none for several heads.
+
+    There are none either where the outputs were changed since.
+    """
+    names = tuple(card(model).get("classes") or ())
+    outputs = getattr(model, "outputs", None) or ()
+    if {x.shape[-1] for x in outputs} != {len(names)}:
+        return ()
+    heads = set(model.output) if isinstance(model.output, dict) else set()
+    return names if heads <= {*STREAMS, FUSED} else ()
 
 
 def check_whole_frames(model: keras.Model) -> None:

@@ -94,6 +94,9 @@ class ClipSpec:
             over a clip's crops alone, and takes the best clip of each class
             (Sun et al. 2015).
         stream_weights: Weight of each stream when scores are fused.
+        classes: Names of the model's classes, in the order of its outputs,
+            where `clip_spec(model)` gave the spec. They are no part of the
+            clip: neither compared nor saved.
 
     Raises:
         SpecError: If a field is not as above.
@@ -122,6 +125,9 @@ class ClipSpec:
     sampling: str = "uniform"
     score_fusion: str = "logits"
     stream_weights: tuple[float, ...] = ()
+    classes: tuple[str, ...] = dataclasses.field(
+        default=(), compare=False, repr=False
+    )
 
     def __post_init__(self) -> None:
         for name in ("streams", "train_strides", "crop", "stream_weights"):
@@ -189,7 +195,7 @@ class ClipSpec:
         Raises:
             SpecError: If a field is unknown or has a wrong value.
         """
-        known = [field.name for field in dataclasses.fields(self)]
+        known = [field.name for field in _fields()]
         check_fields("A ClipSpec", changes, known)
         if "streams" in changes:
             streams = _sequence("streams", changes["streams"])
@@ -288,8 +294,7 @@ class ClipSpec:
     def _repr_html_(self) -> str:
         words = list(self.describe().items())
         fields = [
-            (field.name, getattr(self, field.name))
-            for field in dataclasses.fields(self)
+            (field.name, getattr(self, field.name)) for field in _fields()
         ]
         every = _html.table(["field", "value"], fields)
         return (
@@ -302,6 +307,7 @@ class ClipSpec:
     def to_json(self) -> dict[str, Any]:
         """Return the spec as JSON-compatible values; `from_json` undoes it."""
         values = dataclasses.asdict(self)
+        del values["classes"]
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in values.items()
@@ -314,7 +320,7 @@ class ClipSpec:
         Raises:
             SpecError: If a field is unknown or has a wrong value.
         """
-        known = {field.name for field in dataclasses.fields(cls)}
+        known = {field.name for field in _fields()}
         unknown = sorted(set(values) - known)
         if unknown:
             raise SpecError(
@@ -326,6 +332,11 @@ class ClipSpec:
 
 
 _AT_EACH = " at each step"
+
+
+def _fields() -> list[dataclasses.Field[Any]]:
+    """Return the fields that make up a clip."""
+    return [field for field in dataclasses.fields(ClipSpec) if field.compare]
 
 
 def _counted(number: int, noun: str) -> str:

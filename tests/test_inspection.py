@@ -257,6 +257,21 @@ def test_classes_are_as_many_as_outputs(model):
         inspection.class_names(changed)
 
 
+def test_a_clip_knows_the_classes_of_the_models_outputs(model, build):
+    spec = kts.clip_spec(model)
+    assert spec.classes == spec.replace(crop=(8, 8)).classes == CLASSES
+    assert spec == kts.ClipSpec.from_json(spec.to_json())
+    assert "classes" not in spec.to_json()
+    assert "wave_hand" not in repr(spec) + spec._repr_html_()
+    assert kts.clip_spec(changed_head(model, 5)).classes == ()
+    several = build(heads={"ucf": 3, "hmdb": 3})
+    inspection.update_card(several, classes=CLASSES)
+    assert kts.clip_spec(several).classes == ()
+    streams = build(3, outputs="streams")
+    inspection.update_card(streams, classes=CLASSES)
+    assert kts.clip_spec(streams).classes == CLASSES
+
+
 @pytest.mark.parametrize(
     ("classes", "words"),
     [

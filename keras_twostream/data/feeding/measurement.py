@@ -64,7 +64,7 @@ def measure(
     parts = _parts(items.paths, spec, cache, augment)
     start = time.perf_counter()
     dataset = video_dataset(
-        items,
+        items.pairs(),  # whatever its classes
         spec,
         batch_size,
         training=True,

@@ -27,7 +27,7 @@ from keras_twostream.data.feeding.order import (
 )
 from keras_twostream.data.feeding.reader import ClipReader
 from keras_twostream.data.feeding.stores import frame_store
-from keras_twostream.data.lists.annotations import as_pairs
+from keras_twostream.data.lists.annotations import Annotations, as_pairs
 from keras_twostream.data.lists.labels import label_array
 from keras_twostream.errors import SpecError, check_count
 from keras_twostream.spec import ClipSpec
@@ -122,7 +122,8 @@ def video_dataset(
 
     Raises:
         SpecError: If an argument is invalid, a label is below -1 or beyond
-            `num_classes`, or the cache was made for other clips.
+            `num_classes`, the list numbers its classes otherwise than the
+            model of the spec, or the cache was made for other clips.
         VideoError: If no file can be read.
 
     Example:
@@ -132,6 +133,7 @@ def video_dataset(
     """
     warnings.filterwarnings("ignore", _OF_KERAS, UserWarning)
     _check_arguments(items, spec, batch_size)
+    _refuse_other_numbers(items, spec)
     paths, labels = _paths_and_labels(items, num_classes)
     reader = ClipReader(
         paths,
@@ -170,6 +172,25 @@ def video_dataset(
         dataset = counting_epochs(dataset, order)
     dataset.skipped = reader.skipped
     return dataset
+
+
+def _refuse_other_numbers(items: Any, spec: ClipSpec) -> None:
+    """Refuse a list whose labels mean other classes of the spec's model."""
+    if not isinstance(items, Annotations):
+        return
+    try:
+        same = items.in_order_of(spec.classes).labels == items.labels
+        reason = "The list numbers its classes otherwise than the model."
+    except SpecError as error:
+        same, reason = False, str(error)
+    if not same:
+        raise SpecError(
+            f"{reason} Its labels would be taken for other classes: load the "
+            "network with `classes=annotations.classes` for a head of its "
+            "own, or number the list as the model does, "
+            "`annotations.in_order_of(spec.classes)`. Where another network "
+            "gets the clips, give `annotations.pairs()`."
+        )
 
 
 def _paths_and_labels(

@@ -1,8 +1,10 @@
 """Batches from video files: order, draws, resuming, files set aside."""
 
+import dataclasses
 import gc
 import itertools
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +15,10 @@ keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
 from keras_twostream import ClipSpec
-from keras_twostream.data import clips, read_annotations
+from keras_twostream.data import Annotations, clips, read_annotations
 from keras_twostream.data.feeding.pipeline import video_dataset
 from keras_twostream.data.feeding.stores import frame_store
+from keras_twostream.data.lists.items import Item
 from keras_twostream.data.video import reading
 from keras_twostream.errors import (
     MissingLibraryError,
@@ -265,6 +268,28 @@ def test_vectors_are_as_long_as_the_model_has_classes(items):
     several = [(path, (label % 2,)) for path, label in items]
     dataset = video_dataset(several, RGB, 4, num_classes=6)
     assert next(iter(dataset))[1].shape == (4, 6)
+
+
+def test_labels_do_not_pass_for_other_classes_of_the_model(items):
+    """A folder's classes are in the order of the alphabet."""
+    listed = Annotations(
+        tuple(Item(str(path), (label % 2,)) for path, label in items[:4]),
+        ("drink", "wave"),
+        Path(),
+    )
+
+    def read(classes, videos=listed):
+        spec = dataclasses.replace(RGB, classes=classes)
+        return labels(video_dataset(videos, spec, 4))
+
+    assert read(()) == read(("drink", "wave", "sit")) == [[0, 1, 0, 1]]
+    model = ("wave", "sit", "drink")
+    with pytest.raises(SpecError, match=r"otherwise than the model.*in_order"):
+        read(model)
+    assert read(model, listed.in_order_of(model)) == [[2, 0, 2, 0]]
+    assert read(model, listed.pairs()) == [[0, 1, 0, 1]]
+    with pytest.raises(SpecError, match=r"know the classes drink.*classes="):
+        read(("wave", "sit"))
 
 
 @pytest.mark.parametrize("label", [6, (0, 6)])
