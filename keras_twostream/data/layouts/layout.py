@@ -20,7 +20,7 @@ _NAMES = [
     ("charades", "y", r".+-(\d+)y"),
     ("charades", "rgb", r".+-(\d+)"),
 ]
-_SUFFIXES = "jpe?g|jfif|png|bmp|webp"
+_SUFFIXES = "jpe?g|jfif|png|bmp|webp|tiff?|p[gnp]m"
 _PATTERNS = [
     (naming, role, re.compile(rf"{pattern}\.(?:{_SUFFIXES})", re.IGNORECASE))
     for naming, role, pattern in _NAMES
@@ -88,8 +88,8 @@ def read_layout(path: str | os.PathLike) -> Layout:
             f"Cannot read {path}: no file in it is named as a frame or flow "
             "field of a known tool, such as img_00001.jpg, 00001.png, frame "
             "(1).jpg, flow_x_00001.jpg, x_00001.jpg, frame000001.jpg or "
-            "ID-000001x.jpg. Pictures end in .jpg, .jpeg, .jfif, .png, .bmp or "
-            ".webp; convert others."
+            "ID-000001x.jpg. Pictures end in .jpg, .jpeg, .jfif, .png, .bmp, "
+            ".webp, .tif, .tiff, .ppm, .pgm or .pnm; convert others."
         )
     if not (files["rgb"] and files["x"]):
         naming, files = _with_companions(path, naming, files)
@@ -104,6 +104,11 @@ def read_layout(path: str | os.PathLike) -> Layout:
 def is_layout_file(name: str) -> bool:
     """Return whether a file is named as a tool names a frame or flow field."""
     return _classify(name) is not None
+
+
+def is_tree(name: str) -> bool:
+    """Return whether a folder is named for its content, as "flow_x" or "u"."""
+    return name in _COMPONENT or _TREE.search(name) is not None
 
 
 def _name(naming: str, files: dict[str, dict[int, str]], first: int) -> str:

@@ -3,6 +3,7 @@
 Decoders take the memory for what a header claims, which may be a lie.
 """
 
+import re
 import struct
 
 import numpy as np
@@ -12,13 +13,16 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 # tables and an extension.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ALONE = frozenset((0x01, *range(0xD0, 0xD9)))  # markers without a length
+_PNM = re.compile(rb"P[1-6](?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)\s")
+_PNM_START = 4096  # bytes that hold its size, after comments
 
 
 def picture_size(content: bytes | np.ndarray) -> tuple[int, int] | None:
     """Return the (height, width) that a picture's header states.
 
     Args:
-        content: The bytes of a PNG, JPEG, BMP or WebP file, or their start.
+        content: The bytes of a PNG, JPEG, BMP, WebP, TIFF or PNM file, or their
+            start.
 
     Returns:
         The size, or None where the header states none, or is damaged.
@@ -34,6 +38,10 @@ def picture_size(content: bytes | np.ndarray) -> tuple[int, int] | None:
             width, height = struct.unpack_from("<ii", data, 18)
         elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
             return _of_webp(data)
+        elif data[:2] in (b"II", b"MM"):
+            return _of_tiff(data)
+        elif match := _PNM.match(data[:_PNM_START]):
+            width, height = map(int, match.groups())
         else:
             return None
     except (struct.error, IndexError):
@@ -71,3 +79,29 @@ def _of_webp(data: memoryview) -> tuple[int, int] | None:
         width, height = struct.unpack_from("<HH", data, 26)
         return height & 0x3FFF, width & 0x3FFF
     return None
+
+
+def _of_tiff(data: memoryview) -> tuple[int, int] | None:
+    """Return the size of a TIFF's first picture, or of a BigTIFF's."""
+    order = "<" if data[:2] == b"II" else ">"
+    (version,) = struct.unpack_from(f"{order}H", data, 2)
+    if version == 42:
+        place, count, entry, offset = 4, "H", 12, "I"
+    elif version == 43:
+        place, count, entry, offset = 8, "Q", 20, "Q"
+    else:
+        return None
+    (place,) = struct.unpack_from(order + offset, data, place)
+    (entries,) = struct.unpack_from(order + count, data, place)
+    place += struct.calcsize(order + count)
+    sides: dict[int, int] = {}
+    for start in range(place, min(place + entries * entry, len(data)), entry):
+        tag, kind = struct.unpack_from(f"{order}HH", data, start)
+        if tag in (256, 257):  # width and height, of 16 bits or more
+            value = struct.Struct(order + _TIFF_KINDS.get(kind, "I"))
+            value_at = start + entry - struct.calcsize(order + offset)
+            (sides[tag],) = value.unpack_from(data, value_at)
+    return (sides[257], sides[256]) if len(sides) == 2 else None
+
+
+_TIFF_KINDS = {3: "H", 16: "Q"}

@@ -237,7 +237,7 @@ def test_a_bound_is_doubted_only_where_it_is_far_off(
         *("{:05d}.jpg", "img_{:05d}.jpg", "frame{:04d}.png", "thumb{:04d}.jpg"),
         *("frame ({}).jpg", "{}.bmp", "image-{}.webp", "frame_{:06d}.JPEG"),
         *("out{:04d}.png", "thumb ({}).jpg", "frame.{:04d}.png", "({}).jpg"),
-        "{:03d}.jfif",
+        *("{:03d}.jfif", "{:03d}.tif", "{:03d}.TIFF", "{:03d}.ppm"),
     ],
 )
 def test_common_names_of_frames_are_read(tmp_path, pattern):
