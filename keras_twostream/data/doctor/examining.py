@@ -13,7 +13,6 @@ from keras_twostream.data.doctor.lists import (
 )
 from keras_twostream.data.doctor.report import Report
 from keras_twostream.data.doctor.videos import examine_videos
-from keras_twostream.data.layouts import is_layout_file
 from keras_twostream.data.lists import files
 from keras_twostream.data.lists.annotations import LIST_SUFFIXES
 from keras_twostream.errors import SpecError, check_number
@@ -59,23 +58,12 @@ def examine(
         return examine_cache(path)
     if holds_splits(path):
         return examine_splits(path, root)
-    videos, folders = _walk(path)
-    if videos:
+    if videos := files.videos_in(path):
         return examine_videos(path, videos, deep)
-    if folders:
+    if folders := files.frame_folders_in(path):
         return examine_folders(path, folders, bound)
     raise SpecError(
         f"Nothing in {path} that is known: no video, no frames or flow named "
         "as a tool names them, no packed cache, no list. If it holds files "
         "in folders deeper down, give one of those."
     )
-
-
-def _walk(path: Path) -> tuple[list[Path], list[Path]]:
-    """Return the videos in a folder, and the folders of frames in it."""
-    videos, folders = [], []
-    for place, inner, names in files.walk(path):
-        videos += [place / name for name in names if files.is_video(name)]
-        if not inner and any(map(is_layout_file, names)):
-            folders.append(place)
-    return videos, folders

@@ -289,7 +289,7 @@ def read_annotations(
 
     | format | `path` | what it is |
     |---|---|---|
-    | `folder` | folder | one folder per class, videos or packed files inside |
+    | `folder` | folder | one per class, of videos, packed files, or frames |
     | `ucf101` | folder | ucfTrainTestlist: classInd, trainlist01, ... |
     | `hmdb51` | folder | testTrainMulti_7030_splits: one file per class |
     | `kinetics` | .csv | label, youtube_id, time_start, time_end, split |

@@ -1,16 +1,22 @@
-"""A data set as folders: one folder of videos or packed files per class."""
+"""A data set as folders: one folder per class.
+
+A class's folder holds videos or packed files or, where no class has any, a
+folder of frames for each video.
+"""
 
 import collections
 import mimetypes
 import re
 import warnings
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from keras_twostream.data.cache.packed_file import PACKED_SUFFIX, is_packed
+from keras_twostream.data.layouts.layout import is_tree
 from keras_twostream.data.lists.files import (
     VIDEO_SUFFIXES,
     folders_in,
+    frame_folders_in,
     in_words,
     is_hidden,
     is_passed_over,
@@ -46,9 +52,15 @@ def read_folder(request: Request) -> Listing:
     root = request.path / (request.subset or "")
     if not root.is_dir():
         raise SpecError(f"There is no folder {root}.")
-    data, passed_over = {}, _others_in(root, [])
-    for folder in folders_in(root):
-        data[folder.name] = videos_in(folder, packed=True)
+    folders, passed_over = folders_in(root), _others_in(root, [])
+    data = {x.name: videos_in(x, packed=True) for x in folders}
+    if not any(data.values()):
+        data = {
+            x.name: [y for y in folders_in(x) if frame_folders_in(y) == [y]]
+            for x in folders
+        }
+        _check_trees(root, data)
+    for folder in folders:
         passed_over += _others_in(root, data[folder.name], folder)
     classes = [name for name, files in data.items() if files]
     if not classes:
@@ -63,6 +75,19 @@ def read_folder(request: Request) -> Listing:
     return Listing(items, classes, root, passed_over)
 
 
+def _check_trees(root: Path, data: Mapping[str, Sequence[Path]]) -> None:
+    """Refuse trees of frames and flow as classes, or as videos."""
+    videos = {path.name for folders in data.values() for path in folders}
+    for names in (videos, {name for name, folders in data.items() if folders}):
+        if names and all(map(is_tree, names)):
+            raise SpecError(
+                f"{root} holds frames in folders called "
+                f"{', '.join(sorted(names))}, which look like trees of one "
+                "kind of picture rather than classes or videos. Give a list "
+                "of each video's folder: a CSV with path,label."
+            )
+
+
 def _others_in(
     root: Path, data: Sequence[Path], folder: Path | None = None
 ) -> list[str]:
@@ -71,9 +96,11 @@ def _others_in(
         names = sorted(x.name for x in root.iterdir() if x.is_file())
         names = [name for name in names if not is_hidden(name)]
     else:
+        taken = set(data)
         names = [
             str((place / name).relative_to(root))
             for place, _, inside in walk(folder)
+            if place not in taken
             for name in inside
         ]
         lists = bool(names) and all(not is_passed_over(x) for x in names)
@@ -85,7 +112,10 @@ def _others_in(
 def _no_classes(root: Path, passed_over: Sequence[str]) -> str:
     higher = " Its videos lie in it directly: give the folder above it."
     other = f" It holds {in_words(passed_over)}." if passed_over else ""
-    frames = " Folders of frames are given by a list: a CSV with path,label."
+    frames = (
+        f" Frames are read from {root}/<class>/<video>/00001.jpg and so on, or "
+        "from the folders that a list names: a CSV with path,label."
+    )
     return (
         f"{root} holds no videos in class folders: expected "
         f"{root}/<class>/<video>, with a suffix among "

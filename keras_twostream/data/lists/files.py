@@ -9,6 +9,7 @@ from pathlib import Path
 from keras_twostream._printing import counted
 from keras_twostream.data.cache.folder import CONTRACT_FILE
 from keras_twostream.data.cache.packed_file import is_packed
+from keras_twostream.data.layouts.layout import is_layout_file
 
 VIDEO_SUFFIXES = frozenset(
     ".264 .265 .3g2 .3gp .apng .asf .avi .divx .dv .f4v .flv .gif .h264 .h265 "
@@ -97,6 +98,15 @@ def videos_in(folder: Path, packed: bool = False) -> list[Path]:
         for name in names
         if is_video(name) or (packed and is_packed(name))
     )
+
+
+def frame_folders_in(folder: Path) -> list[Path]:
+    """Return the folders of frames or flow at or below a folder."""
+    return [
+        place
+        for place, inner, names in walk(folder)
+        if not inner and any(map(is_layout_file, names))
+    ]
 
 
 def folders_in(folder: Path) -> list[Path]:

@@ -409,9 +409,36 @@ def test_wrong_arguments_are_refused(tmp_path):
         read_annotations(tmp_path)
 
 
-def test_folders_of_frames_in_folders_of_classes_want_a_list(tmp_path):
-    write(tmp_path / "wave" / "one" / "img_00001.jpg", "")
-    with pytest.raises(SpecError, match=r"1 folder\. .* a CSV with path,label"):
+def test_folders_of_frames_in_folders_of_classes(tmp_path):
+    for place in ("wave/b", "wave/a", "sit/c", "sit/d/deep"):
+        for number in (1, 2):
+            write(tmp_path / place / f"img_{number:05}.jpg", "")
+    write(tmp_path / "wave" / "a" / "notes.doc", "")
+    write(tmp_path / "wave" / "poster.gif.bak", "")
+    found = read_annotations(tmp_path)
+    assert found.classes == ("sit", "wave")
+    folders = [str(tmp_path / x) for x in ("sit/c", "wave/a", "wave/b")]
+    assert found.pairs() == list(zip(folders, [0, 1, 1], strict=True))
+    deep = [f"sit/d/deep/img_{number:05}.jpg" for number in (1, 2)]
+    assert list(found.passed_over) == [*deep, "wave/poster.gif.bak"]
+    write(tmp_path / "sit" / "d.mp4", "")  # pictures beside videos are none
+    assert read_annotations(tmp_path).classes == ("sit",)
+
+
+@pytest.mark.parametrize(
+    "place", ["jpegs_256/{}", "{}/rgb", "flow/u/{}", "{}/flow_x"]
+)
+def test_trees_of_frames_are_no_classes(tmp_path, place):
+    for video in ("a", "b"):
+        folder = tmp_path / place.format(video)
+        write(folder / "frame000001.jpg", "")
+    with pytest.raises(SpecError, match="look like trees|no videos in class"):
+        read_annotations(tmp_path)
+
+
+def test_the_place_of_frames_is_said(tmp_path):
+    write(tmp_path / "wave" / "img_00001.jpg", "")
+    with pytest.raises(SpecError, match=r"1 folder\. .*<video>/00001\.jpg"):
         read_annotations(tmp_path)
 
 
