@@ -149,11 +149,14 @@ def create_text(path: Path, text: str) -> None:
 
 def remove_leftovers(path: Path) -> None:
     """Remove parts of a file that this machine's killed processes left."""
-    prefix = f"{_prefix(path)}{socket.gethostname()}-"
+    prefix = _prefix(path)
     for name in os.listdir(path.parent):
         if name.startswith(prefix) and name.endswith(PART):
-            if not _in_use(name, name[len(prefix) :].partition("-")[0]):
-                (path.parent / name).unlink(missing_ok=True)
+            # A machine's name may begin with all of another one's.
+            owner = name[len(prefix) : -len(PART)].rsplit("-", 2)
+            if owner[0] == socket.gethostname() and len(owner) == 3:
+                if not _in_use(name, owner[1]):
+                    (path.parent / name).unlink(missing_ok=True)
 
 
 def probe(folder: Path, room: int = 1 << 20) -> None:

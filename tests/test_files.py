@@ -132,11 +132,13 @@ def test_leftovers_of_the_dead_are_removed_and_the_living_kept(tmp_path):
     predecessor = tmp_path / f"{start}{host}-{os.getpid()}-1.part"
     alive = tmp_path / f"{start}{host}-{os.getppid()}-1.part"
     elsewhere = tmp_path / f"{start}another-1-1.part"
-    for part in (dead, predecessor, alive, elsewhere):
+    numbered = tmp_path / f"{start}{host}-99999999-7-1.part"
+    for part in (dead, predecessor, alive, elsewhere, numbered):
         part.touch()
     _files.write_text(tmp_path / "x", "whole")
     assert not dead.exists() and not predecessor.exists()
-    assert alive.exists() and elsewhere.exists()
+    # The last is of a machine whose name is this one's and a number.
+    assert alive.exists() and elsewhere.exists() and numbered.exists()
 
 
 KILLED = """
