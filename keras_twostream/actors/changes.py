@@ -23,7 +23,7 @@ from keras_twostream.actors.painting import (
     filmed,
     in_fixed_point,
 )
-from keras_twostream.actors.rendering import encode_clip, refuse_size
+from keras_twostream.actors.rendering import claim, encode_clip, refuse_size
 from keras_twostream.actors.scene import SPLITS, Scene
 from keras_twostream.errors import (
     UnknownNameError,
@@ -94,10 +94,13 @@ def generate_changes(
         numbers "start" and "end" of the change, and "frames", the length.
 
     Raises:
-        SpecError: If `count` is not positive.
+        SpecError: If `count` is not positive, or the folder holds clips of
+            this split that were drawn in another way.
     """
     check_count("count", count)
     folder, items = Path(folder), []
+    drawn = {"seed": seed, "size": list(size), "kind": "changes"}
+    claim(folder, split, drawn)
     for index in range(count):
         label = CHANGES[index % len(CHANGES)]
         place = folder / split / label / f"{split}_{index:06d}.mp4"
@@ -113,7 +116,8 @@ def generate_changes(
             }
         )
     listed = folder / f"{split}.json"
-    _files.write_json(listed, {"classes": CHANGES, "items": items})
+    content = {"classes": CHANGES, "drawn": drawn, "items": items}
+    _files.write_json(listed, content)
     return listed
 
 

@@ -29,7 +29,12 @@ from keras_twostream.actors.painting import (
     filmed,
     in_fixed_point,
 )
-from keras_twostream.actors.rendering import encode_clip, refuse_size
+from keras_twostream.actors.rendering import (
+    check_split,
+    claim,
+    encode_clip,
+    refuse_size,
+)
 from keras_twostream.actors.scene import SPLITS, Scene
 from keras_twostream.actors.textures import colour
 from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
@@ -128,8 +133,9 @@ def generate_company(
         The list.
 
     Raises:
-        SpecError: If `count` is not positive, or there are fewer classes
-            than people.
+        SpecError: If `count` is not positive, there are fewer classes than
+            people, or the folder holds videos of this split that were drawn
+            in another way.
     """
     if count < 1 or not 1 <= people[0] <= people[1] <= len(classes):
         raise SpecError(
@@ -137,8 +143,16 @@ def generate_company(
             f"number of classes. Received: count={count}, people={people}, "
             f"{len(classes)} classes"
         )
-    folder = Path(folder)
-    videos = []
+    _check_names(classes)
+    folder, videos = Path(folder), []
+    drawn = {
+        "seed": seed,
+        "size": list(size),
+        "kind": "company",
+        "classes": list(classes),
+        "people": list(people),
+    }
+    claim(folder, split, drawn)
     for index in range(count):
         labels = _labels(seed, split, index, classes, people)
         path = folder / split / f"{split}_{index:06d}.mp4"
@@ -148,7 +162,8 @@ def generate_company(
             encode_clip(path, frames, crf)
         videos.append((path.relative_to(folder).as_posix(), labels, boxes))
     place = folder / f"{split}.json"
-    _files.write_json(place, _coco(videos, classes, size))
+    content = {"drawn": drawn, **_coco(videos, classes, size)}
+    _files.write_json(place, content)
     return place
 
 
@@ -160,21 +175,22 @@ def _labels(seed, split, index, classes, people) -> list[str]:
 
 
 def _split(name: str) -> int:
-    if name not in SPLITS:
-        raise UnknownNameError(
-            f"No split {name!r} in actors.{did_you_mean(name, SPLITS)}"
-        )
+    check_split(name)
     return SPLITS.index(name)
 
 
-def _draw(labels, seed, split, index, size, only_boxes: bool = False):
-    """Return frames, boxes and rate factor; no frames if only boxes count."""
+def _check_names(labels: Sequence[str]) -> None:
     unknown = [name for name in labels if name not in CLASSES]
     if unknown:
         raise UnknownNameError(
             f"No action {unknown[0]!r} in actors."
             f"{did_you_mean(unknown[0], CLASSES)}"
         )
+
+
+def _draw(labels, seed, split, index, size, only_boxes: bool = False):
+    """Return frames, boxes and rate factor; no frames if only boxes count."""
+    _check_names(labels)
     if not labels:
         raise SpecError("`labels` needs a name for each person; there is none.")
     refuse_size(size)

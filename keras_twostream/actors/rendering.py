@@ -2,11 +2,11 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -135,7 +135,7 @@ def generate(
     check_count("count", count)
     folder = Path(folder)
     drawn = {"seed": seed, "size": list(size)}
-    _refuse_others(folder, split, drawn)
+    claim(folder, split, drawn)
     clips = [_place(folder, split, index) for index in range(count)]
     jobs = [
         (path, label, seed, split, index, size)
@@ -152,16 +152,25 @@ def generate(
 
 def _draw(label, seed, split, index, size) -> tuple[np.ndarray, int]:
     name = _class_name(label)
-    if split not in SPLITS:
-        raise UnknownNameError(
-            f"No split {split!r} in actors.{did_you_mean(split, SPLITS)}"
-        )
+    check_split(split)
     refuse_size(size)
     scene, pose, order = open_scene(name, seed, split, index, tuple(size))
     return paint(scene, pose, name, order), scene.crf
 
 
-def refuse_size(size: tuple[int, int]) -> None:
+def check_split(split: str) -> None:
+    """Refuse a split that there is not.
+
+    Raises:
+        UnknownNameError: If it is neither "train" nor "test".
+    """
+    if split not in SPLITS:
+        raise UnknownNameError(
+            f"No split {split!r} in actors.{did_you_mean(split, SPLITS)}"
+        )
+
+
+def refuse_size(size: Sequence[int]) -> None:
     """Check that H.264 can hold frames of this size.
 
     Raises:
@@ -170,7 +179,8 @@ def refuse_size(size: tuple[int, int]) -> None:
     if any(side % 2 or side < 32 for side in size):
         raise SpecError(
             "Actors are drawn in even sizes of 32 pixels or more, which "
-            f"H.264 can hold. Received: size={size}. Try size=(120, 160)."
+            f"H.264 can hold. Received: size={tuple(size)}. Try "
+            "size=(120, 160)."
         )
 
 
@@ -193,18 +203,39 @@ def _place(folder: Path, split: str, index: int) -> tuple[Path, int]:
     return folder / split / CLASSES[label] / name, label
 
 
-def _refuse_others(folder: Path, split: str, drawn: dict) -> None:
-    """Refuse to mix data sets; a list tells how its clips were drawn."""
+def claim(folder: Path, split: str, drawn: dict[str, Any]) -> None:
+    """Refuse to mix data sets; the list tells how its clips are drawn.
+
+    It does so from the first clip on: a run may be stopped.
+
+    Args:
+        folder: Folder of the data set.
+        split: "train" or "test".
+        drawn: What the clips depend on, as JSON has it, "size" among it.
+
+    Raises:
+        UnknownNameError: If there is no such split.
+        SpecError: If H.264 cannot hold the size, or the folder holds clips of
+            this split that were drawn in another way.
+    """
+    check_split(split)
+    refuse_size(drawn["size"])
+    listed = folder / f"{split}.json"
+    if not listed.exists():
+        _files.write_json(listed, {"drawn": drawn, "items": []})
     try:
-        before = json.loads((folder / f"{split}.json").read_text())["drawn"]
-    except (OSError, KeyError, ValueError):
+        before = json.loads(listed.read_text("utf-8"))["drawn"]
+    except (KeyError, TypeError, ValueError):
         return
     if before != drawn:
         raise SpecError(
-            f"{folder / split} holds actors drawn with seed={before['seed']}, "
-            f"size={before['size']}. Received: seed={drawn['seed']}, "
-            f"size={drawn['size']}. Choose another folder."
+            f"{folder / split} holds actors drawn with {_words(before)}. "
+            f"Received: {_words(drawn)}. Choose another folder."
         )
+
+
+def _words(drawn: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in drawn.items())
 
 
 def _encode(file: BinaryIO, frames: np.ndarray, crf: int) -> None:

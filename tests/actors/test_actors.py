@@ -254,6 +254,27 @@ def test_another_data_set_s_clips_are_not_taken_for_these(data, tmp_path):
         actors.generate(tmp_path, 0)
 
 
+def test_a_run_that_stopped_goes_on_with_its_own_clips_alone(tmp_path):
+    def stop(done, count):
+        if done == 1:
+            raise KeyboardInterrupt
+
+    options = {"workers": 0, "size": SMALL}
+    with pytest.raises(KeyboardInterrupt):
+        actors.generate(tmp_path, 2, progress=stop, **options)
+    with pytest.raises(SpecError, match="drawn with seed=0"):
+        actors.generate(tmp_path, 2, seed=1, progress=False, **options)
+    assert len(actors.generate(tmp_path, 2, progress=False, **options)) == 2
+
+
+def test_a_refused_data_set_claims_no_folder(tmp_path):
+    with pytest.raises(SpecError, match="even sizes"):
+        actors.generate(tmp_path, 1, size=(63, 64))
+    with pytest.raises(UnknownNameError, match="No split 'tests'"):
+        actors.generate(tmp_path, 1, "tests")
+    assert not list(tmp_path.iterdir())
+
+
 def test_processes_write_the_same_files(data, tmp_path):
     _, clips = data
     made = actors.generate(tmp_path, 9, workers=1, size=SMALL, progress=False)

@@ -71,6 +71,14 @@ def test_the_list_says_when(tmp_path):
     assert (len(frames), list(bounds)) == (item["frames"], item["change"])
 
 
+def test_boundaries_are_never_those_of_other_clips(tmp_path):
+    actors.generate_changes(tmp_path, 1, size=(64, 64))
+    with pytest.raises(SpecError, match="drawn with seed=0.*Received: seed=1"):
+        actors.generate_changes(tmp_path, 1, seed=1, size=(64, 64))
+    with pytest.raises(SpecError, match="kind=changes"):
+        actors.generate(tmp_path, 1, workers=0, size=(64, 64))
+
+
 def test_wrong_arguments_are_named(tmp_path):
     with pytest.raises(UnknownNameError, match=r"No 'sit' .*sit_down"):
         actors.render_change("sit")

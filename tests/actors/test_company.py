@@ -114,6 +114,23 @@ def test_the_list_names_every_box(tmp_path):
     assert before == after
 
 
+def test_boxes_are_never_those_of_other_videos(tmp_path):
+    options = {"size": (64, 96), "people": (2, 2)}
+    actors.generate_company(tmp_path, 1, **options)
+    with pytest.raises(SpecError, match="drawn with seed=0.*Received: seed=1"):
+        actors.generate_company(tmp_path, 1, seed=1, **options)
+    with pytest.raises(SpecError, match="people="):
+        actors.generate_company(tmp_path, 1, size=(64, 96))
+
+
+def test_an_unknown_class_claims_no_folder(tmp_path):
+    with pytest.raises(UnknownNameError, match="No action 'wave'"):
+        actors.generate_company(
+            tmp_path, 1, classes=("wave", "bend"), people=(1, 1)
+        )
+    assert not list(tmp_path.iterdir())
+
+
 def test_wrong_arguments_are_named(tmp_path):
     with pytest.raises(UnknownNameError, match="No action 'wave'.*wave_hand"):
         actors.render_company(("wave",))
