@@ -272,6 +272,7 @@ def _pictures(video: Path | None, window: bool) -> Iterator[Sink]:
 
 
 _RATE = 10  # pictures per second in a written video
+_LONGEST = 60.0  # seconds that one picture is shown in it
 
 
 @contextlib.contextmanager
@@ -281,12 +282,15 @@ def _written(video: Path) -> Iterator[Callable[[Any, float], None]]:
 
     with visual.video_writer(video, _RATE, visual.SIZE) as (place, append):
         last: list[Any] = []
+        owed = 0.0  # pictures that time has passed for, and are not written
 
         def write(picture: Any, second: float) -> None:
+            nonlocal owed
             if last:
-                shown = max(1, round((second - last[1]) * _RATE))
-                for _ in range(min(shown, 60 * _RATE)):
+                owed += min(max(second - last[1], 0.0), _LONGEST) * _RATE
+                for _ in range(round(owed)):
                     append(last[0])
+                owed -= round(owed)
             last[:] = [picture, second]
 
         yield write

@@ -4,6 +4,7 @@ import itertools
 import json
 
 import av
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from small_model import small_model
@@ -46,6 +47,17 @@ def test_each_window_is_a_line_of_json(video, tmp_path):
     with av.open(str(drawn)) as container:
         frames = sum(1 for _ in container.decode(video=0))
     assert frames == pytest.approx(10 * (ends[-1] - ends[0]), abs=2)
+
+
+@pytest.mark.parametrize("hop", [0.05, 0.25, 0.64])
+def test_the_video_lasts_as_long_as_the_stream(tmp_path, hop):
+    picture = np.zeros((720, 1280, 3), np.uint8)
+    with _live._written(tmp_path / "live.mp4") as write:
+        for second in np.arange(0, 8, hop):
+            write(picture, second)
+    with av.open(str(tmp_path / "live.mp4")) as container:
+        frames = sum(1 for _ in container.decode(video=0))
+    assert frames == pytest.approx(80, abs=7)
 
 
 def test_live_stops_when_time_is_up(video):
