@@ -17,6 +17,7 @@ from keras_twostream.cli._options import (
     out_option,
     yes_option,
 )
+from keras_twostream.errors import VideoError
 from keras_twostream.pretrained import _default_weights
 
 # Copied from keras_twostream.explaining, which takes long to import.
@@ -69,15 +70,29 @@ def explain_command(
     name = name or _default_weights.agreed_weights(yes=yes).name
     loaded = _model.load(name, algorithm, Stopwatch())
     loaded.introduce()
-    documents = []
+    documents: list[dict[str, Any]] = []
+    failed: dict[str | Path, str] = {}
     for video, stem in zip(files, _files.stems(list(files)), strict=True):
-        why = _one(loaded, video, label, method)
-        paths = _written(why, out / stem, no_video)
+        try:
+            why = _one(loaded, video, label, method)
+            paths = _written(why, out / stem, no_video)
+        except VideoError as error:  # the others continue
+            failed[video] = str(error)
+            _console.complain(str(error))
+            continue
         documents.append({**why.to_json(), **paths})
         if not as_json:
             _show(why, paths)
     if as_json:
-        _console.print_json({"model": loaded.name, "files": documents})
+        _console.print_json(
+            {
+                "model": loaded.name,
+                "files": documents,
+                "failed": _files.failures(failed),
+            }
+        )
+    if failed:
+        click.get_current_context().exit(1)
 
 
 def _one(

@@ -37,6 +37,17 @@ def test_explain_writes_a_video_a_sheet_and_json(video, tmp_path):
     assert written["contributions"] == file["contributions"]
 
 
+def test_a_broken_file_is_named_and_the_rest_go_on(video, tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_text("no video")
+    out = ("--out", str(tmp_path / "out"), "--no-video", "--json")
+    done = run(str(broken), video, *out)
+    assert done.exit_code == 1, done.output
+    document = json.loads(done.stdout)
+    assert [x["source"] for x in document["failed"]] == [str(broken)]
+    assert [x["source"] for x in document["files"]] == [video]
+
+
 def test_an_unknown_action_is_named(video, tmp_path):
     refused = run(video, "--label", "drnk", "--out", str(tmp_path))
     assert refused.exit_code == 2
