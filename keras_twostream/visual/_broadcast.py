@@ -31,7 +31,9 @@ class Broadcast:
             motion: (H, W, 2) flow to that frame, or None.
         """
         self._stories.append(story)
-        while self._first() < story.windows[-1, 1] - _REMEMBERED:
+        oldest = float(story.windows[-1, 1]) - _REMEMBERED
+        # A window may last longer than all that is remembered.
+        while len(self._stories) > 1 and self._first() < oldest:
             self._stories.popleft()
         joined, begin = self._joined(), self._first()
         second = float(story.windows[0].mean()) - begin

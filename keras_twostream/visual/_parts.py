@@ -259,7 +259,8 @@ def states(
     }
     for word, (start, end) in parts.items():
         left, right = _x(box, story, start), _x(box, story, end)
-        draw.rectangle((left, box.top, right - 2, box.top + 5), fill=colour)
+        right_edge = max(left, right - 2)
+        draw.rectangle((left, box.top, right_edge, box.top + 5), fill=colour)
         at = (left, box.top + size + 10)
         label = f"{word}: {story.label(story.states.action)}"
         text(draw, at, label, size - 1, _theme.MUTED, width=right - left)

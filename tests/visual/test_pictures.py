@@ -13,6 +13,7 @@ from keras_twostream import flow, visual
 from keras_twostream.data.cutting.kept_flow import Album
 from keras_twostream.errors import MissingLibraryError
 from keras_twostream.spec import ClipSpec
+from keras_twostream.timeline import States
 from keras_twostream.visual import _parts, _theme, _video
 from keras_twostream.visual._parts import Box
 
@@ -99,6 +100,33 @@ def test_a_long_video_of_short_stretches_has_a_timeline(tmp_path):
     )
     path = visual.annotated_video(tmp_path / "out.mp4", long, moments(1), 25.0)
     assert path.exists()
+
+
+def test_a_long_video_of_a_short_change_has_a_sheet(tmp_path):
+    count = 600  # twenty minutes, of which a state takes half a second
+    scores = np.eye(3)[np.zeros(count, int)]
+    long = dataclasses.replace(
+        STORY,
+        windows=2.0 * np.stack([np.arange(count), np.arange(count) + 1], -1),
+        timelines={"fused": scores},
+        whole={"fused": scores.mean(axis=0)},
+        states=States(0, (10.0, 10.5), (11.0, 11.5), 0.1),
+    )
+    assert visual.contact_sheet(tmp_path / "out.png", long, moments(1)).exists()
+
+
+def test_a_stream_of_long_windows_shows_the_newest():
+    story = dataclasses.replace(
+        STORY,
+        windows=np.array([[0.0, 25.0]]),
+        timelines={"fused": SCORES[:1]},
+        whole={"fused": SCORES[0]},
+    )
+    broadcast = visual.Broadcast()
+    for begin in (0.0, 12.5, 25.0):
+        later = dataclasses.replace(story, windows=story.windows + begin)
+        picture = broadcast.draw(later, moments(1)[0][1], None)
+        assert picture.shape == (720, 1280, 3)
 
 
 def test_a_name_that_ffmpeg_takes_for_an_address(tmp_path, monkeypatch):
