@@ -78,8 +78,10 @@ class KeptFlow:
         return np.stack([self._fields[key] for key in keys])
 
     def newest(self) -> np.ndarray | None:
-        """Return the field (H, W, 2) of the last pair, if there is any."""
-        return self._fields[max(self._fields)] if self._fields else None
+        """Return the field (H, W, 2) to the newest frame, if there is any."""
+        # Of a stack that looks both ways, the last pair is one backwards.
+        last = max(self._fields, key=lambda pair: pair[::-1], default=None)
+        return None if last is None else self._fields[last]
 
     def _forget(self, before: int, size: tuple[int, ...]) -> None:
         self._fields = {

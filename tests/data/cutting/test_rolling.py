@@ -4,7 +4,18 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keras_twostream.data.cutting.kept_flow import KeptFlow
 from keras_twostream.data.cutting.rolling import Ticker
+from keras_twostream.spec import ClipSpec
+
+
+def test_the_newest_field_of_a_stack_both_ways_is_no_backward_one():
+    spec = ClipSpec(flow_algorithm="farneback", flow_length=4)
+    kept = KeptFlow(spec.replace(stacking="bidirectional"))
+    frames = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+    pairs = np.array([(0, 1), (1, 2), (1, 0), (2, 1)])
+    _, newest, _, _ = kept.of(pairs, np.arange(3), frames)
+    np.testing.assert_array_equal(kept.newest(), newest)
 
 
 def shown(times, rate):
