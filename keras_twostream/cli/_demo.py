@@ -44,6 +44,10 @@ def demo_command(
     does the whole job on that file: decode, optical flow, network. Writes an
     annotated video and a contact sheet, and says where the time went.
     """
+    if task == "tubes" and algorithm is not None:
+        raise click.UsageError(
+            "--flow is of --task clips: the detector has flow of its own."
+        )
     _files.check_writable(out)
     seed = secrets.randbelow(100_000) if seed is None else seed
     if task == "tubes":

@@ -51,6 +51,11 @@ def info_command(
     NAME is as `keras-twostream list` prints it, or a run's or model's folder.
     """
     if recipe:
+        if stages or figure:
+            raise click.UsageError(
+                "--recipe prints the recipe alone. Leave out --stages and "
+                "--figure."
+            )
         _print_recipe(name, as_json)
         return
     with _console.quiet():

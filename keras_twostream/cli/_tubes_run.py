@@ -20,6 +20,11 @@ _TAKEN = frozenset(
     "checkpoint_seconds license_ data_terms verbose as_json seed device "
     "debug".split()
 )
+# The same of `evaluate`.
+_MEASURED = frozenset(
+    "model data detections split subset list_format root out as_json device "
+    "debug".split()
+)
 
 
 def train(flags: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,7 +33,7 @@ def train(flags: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         The document that `--json` prints.
     """
-    _refuse_flags_of_clips()
+    _refuse_flags_of_clips(_TAKEN, "--task tubes")
     out: Path = flags["out"]
     videos = read(flags)
     held_out = read(_held_out(flags)) if flags["val"] else None
@@ -79,6 +84,7 @@ def evaluate(flags: Mapping[str, Any]) -> dict[str, Any]:
     """
     from keras_twostream import _files
 
+    _refuse_flags_of_clips(_MEASURED, "--detections")
     written = None if flags["out"] is None else flags["out"] / "metrics.json"
     if written is not None:
         _files.refuse_replacing([written], [flags["data"]])
@@ -168,17 +174,17 @@ def _frames(inputs: Mapping[str, Any]) -> dict[str, int]:
     return dict(inputs)
 
 
-def _refuse_flags_of_clips() -> None:
-    """Refuse flags that were given and that no detector's training reads."""
+def _refuse_flags_of_clips(taken: frozenset[str], task: str) -> None:
+    """Refuse flags that were given and that no work on detectors reads."""
     context = click.get_current_context()
     default = (ParameterSource.DEFAULT, ParameterSource.ENVIRONMENT)
     for parameter in context.command.params:
         name = parameter.name or ""
         given = context.get_parameter_source(name) not in (*default, None)
-        if given and name not in _TAKEN:
+        if given and name not in taken:
             raise click.UsageError(
                 f"{parameter.opts[-1]} is of networks that see clips, and "
-                "--task tubes does not take it."
+                f"{task} does not take it."
             )
 
 

@@ -270,6 +270,13 @@ def test_a_recipe_is_printed_as_a_file_that_train_takes(name, tmp_path):
     assert training.load_recipe(path) == training.load_recipe(name)
 
 
+def test_a_recipe_has_no_figure(tmp_path):
+    drawn = tmp_path / "net.svg"
+    done = run("info", "i3d", "--recipe", "--figure", str(drawn))
+    assert done.exit_code == 2 and not drawn.exists()
+    assert "--recipe prints the recipe alone" in done.stderr
+
+
 def test_a_detector_of_drawn_people_sends_to_the_training_of_tubes():
     of_tubes, of_clips = (
         _words.synthetic(pretrained.weight_spec(name))

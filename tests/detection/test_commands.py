@@ -128,6 +128,18 @@ def test_flags_of_clips_are_no_flags_of_tubes(flag, tmp_path):
     assert f"{flag[0]} is of networks that see clips" in result.stderr
 
 
+@pytest.mark.parametrize("flag", [("--crops", "10-crop"), ("--clips", "all")])
+def test_flags_of_clips_do_not_measure_tubes(flag, tmp_path):
+    words = ("evaluate", tmp_path, "--data", tmp_path, "--detections")
+    result = run(*words, *flag, status=2)
+    assert f"{flag[0]} is of networks that see clips" in result.stderr
+
+
+def test_the_demo_of_tubes_takes_no_flow(tmp_path):
+    words = ("demo", "--task", "tubes", "--flow", "tvl1", "--out", tmp_path)
+    assert "--flow is of --task clips" in run(*words, status=2).stderr
+
+
 @pytest.mark.full
 def test_the_demo_finds_what_three_actors_do(tmp_path):
     words = ("demo", "--task", "tubes", "--seed", 1, "--out", tmp_path)
