@@ -130,6 +130,15 @@ def test_segments_in_json_are_as_sure_as_was_asked():
     assert predicted().to_json(threshold=0.9)["segments"] == []
 
 
+def test_two_classes_of_one_name_have_shares_of_their_own():
+    console = Console(width=100)
+    with console.capture() as printed:
+        console.print(report(predicted(classes=("crane", "crane", "b")), 3))
+    first, second = [x for x in printed.get().splitlines() if "crane" in x][:2]
+    assert first.split()[-2:] == ["80.0%", "10.0%"]
+    assert second.split()[-2:] == ["10.0%", "80.0%"]
+
+
 def test_pictures_tell_the_whole_video_s_own_probabilities():
     whole = np.array([0.2, 0.3, 0.5])  # as multi-view pooling gives them
     story = predicted(probabilities=whole).story()

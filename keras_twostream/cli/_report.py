@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -68,10 +69,13 @@ def _table(prediction: Prediction, top: int) -> Table:
     table.add_column("probability", min_width=_BAR + 7)
     for stream in apart:
         table.add_column(f"{STREAM_WORDS[stream]} head", justify="right")
-    for name, score in prediction.top(top):
-        place = prediction.classes.index(name)
+    # By number: two classes may have one name.
+    best = np.argsort(-prediction.probabilities, kind="stable")[:top]
+    for place in best:
+        name = readable(prediction.classes[place])
         heads = [percent(prediction.streams[s][place]) for s in apart]
-        table.add_row(escape(readable(name)), _bar(score), *heads)
+        score = float(prediction.probabilities[place])
+        table.add_row(escape(name), _bar(score), *heads)
     return table
 
 
