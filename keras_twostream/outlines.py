@@ -107,9 +107,11 @@ def stages(
         print(stage.key, stage.shape, stage.macs)
     ```
     """
-    layers = {
-        layer.name: layer for layer in (measured or _costs.costs(model)).layers
-    }
+    costs = (measured or _costs.costs(model)).layers
+    shapes = {layer.name: layer.shape for layer in costs}
+    macs: dict[str, int] = {}
+    for layer in costs:  # one that is called twice works twice
+        macs[layer.name] = macs.get(layer.name, 0) + layer.macs
     graph = _Graph(tuple(inspection.stream_layers(model)))
     for operation in model.operations:
         graph.add(operation)
@@ -118,9 +120,9 @@ def stages(
         Stage(
             name=key.removeprefix(f"{stream}."),
             stream=stream,
-            shape=_shape(members, layers),
+            shape=_shape(members, shapes),
             parameters=sum(_parameters(members, counted)),
-            macs=sum(_macs(members, layers)),
+            macs=sum(macs.pop(x.name, 0) for x in _leaves(members)),
             sources=tuple(graph.sources[key].items()),
         )
         for key, members in graph.members.items()
@@ -183,12 +185,21 @@ def _stage_name(name: str) -> str:
     return name[: number.end()] if number else _ENDINGS.sub("", name)
 
 
+def _leaves(members: Iterable[Any]) -> Iterator[Any]:
+    """Yield the members, and of a network among them its own layers."""
+    for member in members:
+        if isinstance(member, keras.Model):
+            yield from _leaves(member.layers)
+        else:
+            yield member
+
+
 def _shape(
-    members: Iterable[Any], layers: Mapping[str, _costs.LayerCost]
+    members: Iterable[Any], shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[int, ...]:
     """Return the shape of the last output, without the axis of one clip."""
-    last = [layers[m.name].shape for m in members if m.name in layers][-1:]
-    shape = last[0] if last else ()
+    known = [shapes[x.name] for x in _leaves(members) if x.name in shapes]
+    shape = known[-1] if known else ()
     return shape[1:] if len(shape) > 1 and shape[0] == 1 else shape
 
 
@@ -199,11 +210,3 @@ def _parameters(members: Iterable[Any], counted: set[int]) -> Iterator[int]:
             if id(weight) not in counted:
                 counted.add(id(weight))
                 yield math.prod(weight.shape)
-
-
-def _macs(
-    members: Iterable[Any], layers: Mapping[str, _costs.LayerCost]
-) -> Iterator[int]:
-    for member in members:
-        if member.name in layers:
-            yield layers[member.name].macs

@@ -5,7 +5,7 @@ import math
 import keras
 import pytest
 
-from keras_twostream import costs, models
+from keras_twostream import costs, inspection, models
 from keras_twostream.layers import FoldTime, classifier, stream_inputs
 from keras_twostream.outlines import Stage, stages
 from keras_twostream.spec import ClipSpec
@@ -30,6 +30,17 @@ def test_everything_is_counted_once(crossed, outline):
     whole = costs.costs(crossed)
     assert sum(x.macs for x in outline.values()) == whole.macs
     assert sum(x.parameters for x in outline.values()) == whole.parameters
+
+
+def test_a_network_inside_another_is_counted(crossed):
+    spec = inspection.clip_spec(crossed)
+    clips = [
+        keras.Input((3, *spec.crop, spec.channels(stream)), name=stream)
+        for stream in spec.streams
+    ]
+    outer = keras.Model(clips, crossed(clips))
+    whole = costs.costs(outer)
+    assert sum(x.macs for x in stages(outer)) == whole.macs > 0
 
 
 def test_stages_are_the_papers(outline):
