@@ -59,9 +59,15 @@ def _prepare(
             waiting.put((item, None))
             if stopped.is_set():
                 break
+        _close(items)
         end: tuple[Any, BaseException | None] = (_END, None)
     except BaseException as error:  # whatever it is, the reader has to know
         end = (_END, error)
+        with contextlib.suppress(Exception):
+            _close(items)
+    waiting.put(end)
+
+
+def _close(items: Iterable[Any]) -> None:
     if hasattr(items, "close"):
         items.close()
-    waiting.put(end)

@@ -68,3 +68,17 @@ def test_closing_ends_the_thread_and_the_source(taken):
         next(read)
     read.close()
     assert closed and threading.active_count() == before
+
+
+def test_a_source_that_cannot_be_closed_is_an_error():
+    class Source:
+        def __iter__(self):
+            return iter([1])
+
+        def close(self):
+            raise OSError("cannot close")
+
+    read = ahead(Source())
+    assert next(read) == 1
+    with pytest.raises(OSError, match="cannot close"):
+        next(read)
