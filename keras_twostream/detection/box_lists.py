@@ -69,7 +69,7 @@ def read_boxes(
         if format == "jhmdb":
             return _jhmdb(path, split, subset)
         _refuse_parts(format, split, subset)
-        return FORMATS[format](path, folder)
+        return _READERS[format](path, folder)
 
 
 def read_tracks(
@@ -263,7 +263,11 @@ def _size(corners: np.ndarray) -> list[float]:
 
 
 def _coco(path: Path, root: Path) -> list[AnnotatedVideo]:
-    """Read COCO's JSON with `videos`, numbered frames and `track_id`."""
+    """Read COCO's JSON with `videos`, numbered frames and `track_id`.
+
+    Frames count from 0. Their number is `frame_index` or `frame_id`, or else
+    the last digits in the image's name.
+    """
     try:
         content = json.loads(text_of(path))
         names = {row["id"]: row["name"] for row in content["categories"]}
@@ -271,13 +275,12 @@ def _coco(path: Path, root: Path) -> list[AnnotatedVideo]:
             row["id"]: row.get("file_name", row.get("name"))
             for row in content["videos"]
         }
-        images = {row["id"]: row for row in content["images"]}
+        frames = _coco_frames(content["images"], path)
         tracks: dict[Any, dict] = {}
         for row in content["annotations"]:
-            image = images[row["image_id"]]
+            video, frame = frames[row["image_id"]]
             key = (names[row["category_id"]], _number(row, path))
-            frame = _frame_number(image, path)
-            rows = tracks.setdefault(image["video_id"], {})
+            rows = tracks.setdefault(video, {})
             rows.setdefault(key, []).append((frame, row["bbox"]))
     except (ValueError, TypeError) as error:
         raise SpecError(f"{path} is no COCO list: {error}.") from error
@@ -291,6 +294,25 @@ def _coco(path: Path, root: Path) -> list[AnnotatedVideo]:
         AnnotatedVideo(str(root / videos[video]), _tracks(rows, path))
         for video, rows in tracks.items()
     ]
+
+
+def _coco_frames(
+    images: Sequence[Mapping[str, Any]], path: Path
+) -> dict[Any, tuple[Any, int]]:
+    """Return the video and the frame's number of each image."""
+    frames = {
+        image["id"]: (image["video_id"], _frame_number(image, path))
+        for image in images
+    }
+    seen: dict[tuple[Any, int], Any] = {}
+    for image, frame in frames.items():
+        if (other := seen.setdefault(frame, image)) != image:
+            raise SpecError(
+                f"{path}: the images {other} and {image} of video {frame[0]} "
+                f"are both its frame {frame[1]}. Give each a frame_index; "
+                "without one, the last digits of its file_name count."
+            )
+    return frames
 
 
 def _number(row: Mapping[str, Any], path: Path) -> Any:
@@ -326,15 +348,16 @@ def _mot(path: Path, root: Path) -> list[AnnotatedVideo]:
     """Read MOTChallenge's lines of frame, track, x, y, width, height.
 
     Frames and pixels count from 1. Trackers write this format; every track is
-    labelled "person".
+    labelled "person". A box whose seventh number is 0 is left out: ground truth
+    marks so what is not to be counted.
     """
     rows: dict[tuple[str, Any], list] = {}
     for number, line in enumerate(text_of(path).splitlines(), 1):
         if not line.strip():
             continue
         try:
-            values = [float(x) for x in re.split(r"[,\s]+", line.strip())[:6]]
-            frame, track, left, top, wide, high = values
+            values = [float(x) for x in re.split(r"[,\s]+", line.strip())[:7]]
+            frame, track, left, top, wide, high, *counted = values
             if frame < 1 or frame % 1 or track % 1:
                 raise ValueError("no whole numbers, or no frame from 1")
         except ValueError as error:
@@ -343,6 +366,8 @@ def _mot(path: Path, root: Path) -> list[AnnotatedVideo]:
                 "height, with frames counted from 1. "
                 f"Received: {line.strip()[:60]!r}"
             ) from error
+        if counted == [0]:
+            continue
         box = (left - 1, top - 1, wide, high)
         key = ("person", int(track))
         rows.setdefault(key, []).append((int(frame) - 1, box))
@@ -467,10 +492,10 @@ def _first_numbers(file: Path) -> list[float]:
     return [float(x) for x in numbers[:4]]
 
 
-FORMATS: dict[str, Callable[[Path, Path], list[AnnotatedVideo]]] = {
+_READERS: dict[str, Callable[[Path, Path], list[AnnotatedVideo]]] = {
     "cvat": _cvat,
     "coco": _coco,
     "mot": _mot,
-    "jhmdb": lambda path, _: _jhmdb(path, None, None),
     "ucf_sports": _ucf_sports,
 }
+FORMATS = (*_READERS, "jhmdb")

@@ -149,6 +149,31 @@ def test_the_actors_own_list(tmp_path):
         np.testing.assert_allclose(track.boxes, boxes[:, person])
 
 
+@pytest.mark.parametrize(
+    "names", [("img_7_a1.jpg", "img_8_a1.jpg"), ("a/5.png", "b/0005.png")]
+)
+def test_two_images_of_one_frame_are_refused(tmp_path, names):
+    images = [
+        {"id": 10 + i, "video_id": 1, "file_name": name}
+        for i, name in enumerate(names)
+    ]
+    (tmp_path / "boxes.json").write_text(json.dumps(coco(images=images)))
+    with pytest.raises(SpecError, match="10 and 11 of video 1 are both its fr"):
+        read_boxes(tmp_path / "boxes.json")
+    images[1]["video_id"] = 2
+    videos = [{"id": i, "name": f"{i}.mp4"} for i in (1, 2)]
+    content = coco(images=images, videos=videos)
+    (tmp_path / "boxes.json").write_text(json.dumps(content))
+    assert len(read_boxes(tmp_path / "boxes.json")) == 2
+
+
+def test_mot_leaves_out_what_is_not_counted(tmp_path):
+    text = "1,1,5,5,9,9,1,1,1\n2,1,5,5,9,9,0,1,1\n1,2,5,5,9,9,0,8,1\n"
+    (tmp_path / "gt.txt").write_text(text + "3 3 5 5 9 9 0.4 -1 -1 -1\n")
+    tracks = read_tracks(tmp_path / "gt.txt")
+    assert [track.frames.tolist() for track in tracks] == [[0], [2]]
+
+
 def test_mot_counts_from_one(tmp_path):
     (tmp_path / "a.txt").write_text(
         "1,5,11,21,10,20,1,-1,-1,-1\n2,5,12,21,10,20\n"
