@@ -1,6 +1,7 @@
 """RAFT on arrays: features of each frame once, then pair by pair."""
 
 import functools
+import os
 from typing import Any
 
 import keras
@@ -73,9 +74,25 @@ def fetch(
     _parts(network, updates, weights)
 
 
-@functools.lru_cache(maxsize=4)
 def _parts(network: str, updates: int, weights: str) -> list[keras.Model]:
     """Return models of features, of context, and of flow from both."""
+    return _built(network, updates, weights, _mark(weights))
+
+
+def _mark(weights: str) -> tuple[int, int] | None:
+    """Return what changes with a file of weights; None of published ones."""
+    try:
+        status = os.stat(os.path.expanduser(weights))
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+@functools.lru_cache(maxsize=4)
+def _built(
+    network: str, updates: int, weights: str, mark: tuple[int, int] | None
+) -> list[keras.Model]:
+    del mark  # it only tells the function's cache that the file changed
     layer = RAFT(network, updates=updates, weights=weights)
     image = keras.Input((None, None, 3))
     features = layer.feature_encoder(image)

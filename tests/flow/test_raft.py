@@ -13,7 +13,7 @@ from small_raft import SMALL_RAFT
 
 from keras_twostream import _acceleration, flow
 from keras_twostream.errors import SpecError, UnknownNameError, WeightsError
-from keras_twostream.flow import _raft, _raft_encoder
+from keras_twostream.flow import _raft, _raft_encoder, _raft_pairs, _weights
 from keras_twostream.pretrained import _flow_networks, _maintenance
 
 UPDATES = 2
@@ -205,6 +205,19 @@ def test_a_file_that_is_not_the_published_one_is_refused(offline):
     file.write_bytes(b"something else")
     with pytest.raises(WeightsError, match=r"not the file.*\n.*01064c6d"):
         flow.RAFT(weights=str(file))
+
+
+def test_a_file_that_was_written_anew_is_read_anew(
+    few_channels, monkeypatch, tmp_path
+):
+    file, seen = tmp_path / "own.pth", []
+    monkeypatch.setattr(_weights, "_fills", [])
+    _weights.fill_with(lambda *given: seen.append(file.read_text()))
+    for text in ("one", "one", "another"):
+        if text not in seen:
+            file.write_text(text)
+        _raft_pairs.fetch("raft_small", weights=str(file))
+    assert seen == ["one", "another"]
 
 
 @pytest.mark.parametrize("weights", ["raft_large.c_t_skht_v2", "c_t_v3"])
