@@ -21,6 +21,7 @@ from keras_twostream.flow._tvl1_layer import TVL1
 from keras_twostream.folding import folded
 from keras_twostream.graph import check_functional
 from keras_twostream.inspection import clip_spec
+from keras_twostream.layers._stream_input import of_known_shape
 from keras_twostream.spec import (
     BOTH_WAYS,
     IN_GRAPH_FLOW,
@@ -31,6 +32,58 @@ from keras_twostream.spec import (
 __all__ = ["folded", "with_flow"]
 
 # === Parts ===
+
+
+@keras.saving.register_keras_serializable(package="keras_twostream")
+class CheckedFrames(keras.layers.Layer):
+    """The frames of a clip, refused where they are of another shape.
+
+    Args:
+        frames: Number of frames.
+        crop: (height, width) of the crop that is cut from them.
+        **kwargs: Keras's own, such as `name`.
+
+    Input shape:
+        (B, frames, H, W, 3), 0..255.
+
+    Output shape:
+        The same.
+    """
+
+    def __init__(self, frames: int, crop: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.crop = (crop[0], crop[1])
+        self.input_spec = keras.layers.InputSpec(
+            shape=(None, frames, None, None, 3)
+        )
+
+    def call(self, frames: Any) -> Any:
+        frames = of_known_shape(frames, self.input_spec.shape)
+        small = (
+            f"Frames must be at least {self.crop[0]}x{self.crop[1]}, the crop "
+            "that the network sees."
+        )
+        size = frames.shape[2:4]
+        if None in size:  # after batches of two shapes, as in `of_known_shape`
+            import tensorflow as tf
+
+            enough = tf.debugging.assert_greater_equal(
+                tf.shape(frames)[2:4], self.crop, message=small
+            )
+            with tf.control_dependencies([enough]):
+                frames = tf.identity(frames)
+        elif size[0] < self.crop[0] or size[1] < self.crop[1]:
+            raise SpecError(f"{small} Received: {size[0]}x{size[1]}")
+        return frames
+
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"frames": self.input_spec.shape[1], "crop": list(self.crop)}
+        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="keras_twostream")
@@ -159,18 +212,12 @@ class StackFlow(keras.layers.Layer):
 
 
 def _centre_crop(clip: Any, crop: tuple[int, int], rounding: str) -> Any:
-    """Cut (B, N, H, W, C) to `crop`; refuse smaller frames."""
+    """Cut (B, N, H, W, C), no smaller than `crop`, to it."""
     batch, steps, height, width, channels = ops.shape(clip)
-    sizes = zip((height, width), crop, strict=True)
-    if any(isinstance(size, int) and size < side for size, side in sizes):
-        raise SpecError(
-            f"Frames must be at least {crop[0]}x{crop[1]}, the crop that the "
-            f"network sees. Received: {height}x{width}"
-        )
     top = _margin(height, crop[0], rounding)
     left = _margin(width, crop[1], rounding)
     clip = clip[:, :, top : top + crop[0], left : left + crop[1]]
-    # Where sizes are not known before, this fails unless the crop is full.
+    # Where sizes are not known before, the shape is known from here on.
     return ops.reshape(clip, (batch, steps, *crop, channels))
 
 
@@ -179,7 +226,7 @@ def _margin(size: Any, side: int, rounding: str) -> Any:
     margin = free // 2
     if rounding == "round":  # halves to the even one
         margin = margin + (free % 2) * (margin % 2)
-    return margin if isinstance(size, int) else ops.maximum(margin, 0)
+    return margin
 
 
 def _follow(fields: list[Any]) -> list[Any]:
@@ -240,7 +287,9 @@ def with_flow(
     """
     spec = clip_spec(model)
     check_functional(model)
-    frames = keras.Input((spec.span(), None, None, 3), name="frames")
+    given = keras.Input((spec.span(), None, None, 3), name="frames")
+    check = CheckedFrames(spec.span(), spec.crop, name="checked_frames")
+    frames = check(given)
     streams = {}
     if "rgb" in spec.streams:
         take = TakeFrames(
@@ -256,7 +305,7 @@ def with_flow(
     # In the model's own structure: of a dict in place of its list, Keras
     # infers shapes in the order of the alphabet.
     inputs = keras.tree.map_structure(lambda x: streams[x.name], model.input)
-    return keras.Model(frames, model(inputs), name=f"{model.name}_with_flow")
+    return keras.Model(given, model(inputs), name=f"{model.name}_with_flow")
 
 
 def _flow_stream(

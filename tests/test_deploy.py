@@ -166,8 +166,26 @@ def test_frames_smaller_than_the_crop_are_refused(stream):
     model = with_flow(_model(spec), scales=1, warps=1, iterations=2)
     with pytest.raises(SpecError, match="at least 24x32"):
         model(_clip(spec)[:, :, :20])
-    with pytest.raises(Exception):  # noqa: B017 the backend's own
+    with pytest.raises(SpecError, match="at least 24x32"):
         model.predict_on_batch(_clip(spec)[:, :, :20])
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="other backends trace each shape",
+)
+def test_frames_of_another_shape_are_refused_after_others():
+    """TensorFlow traces one graph for any shape after two of them."""
+    frames = _clip(_SPEC)
+    model = with_flow(_model(_SPEC), scales=1, warps=1, iterations=2)
+    reloaded = keras.models.model_from_json(model.to_json())
+    for clip in (frames, frames[:, :, :-1], frames[:, :, :, :-1]):
+        reloaded.predict(clip, verbose=0)
+    with pytest.raises(Exception, match="Frames must be at least 24x32"):
+        reloaded.predict(frames[:, :, :20], verbose=0)
+    for wrong in (frames[:, 1:], frames.repeat(2, axis=1), frames[..., :1]):
+        with pytest.raises(Exception, match="not compatible|incompatible"):
+            reloaded.predict(wrong, verbose=0)
 
 
 def test_another_flow_than_the_network_s_own_is_said():

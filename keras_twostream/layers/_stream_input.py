@@ -171,7 +171,7 @@ class StreamInput(keras.layers.Layer):
         if training:
             self.trained_heads = self.trained_heads or _EVERY_HEAD
             self._marked = None  # a step trains whatever head there is
-        clip = ops.cast(_of_known_shape(clip, self.input_spec.shape), "float32")
+        clip = ops.cast(of_known_shape(clip, self.input_spec.shape), "float32")
         if self.stream == "flow":
             return self._normalize_flow(clip)
         return self._normalize_rgb(clip)
@@ -254,7 +254,7 @@ class StreamInput(keras.layers.Layer):
         }
 
 
-def _of_known_shape(clip: Any, shape: tuple[int | None, ...]) -> Any:
+def of_known_shape(clip: Any, shape: tuple[int | None, ...]) -> Any:
     """Return a clip of which steps and channels are known to be right.
 
     After two batches of different shapes TensorFlow traces one graph for any
