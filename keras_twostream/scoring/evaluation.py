@@ -142,7 +142,14 @@ class VideoEvaluator:
         engine = Engine(self._engine, network, self._clips())
         add = engine.adding(add, method)
         scores = _swept(reader, add, widths, len(self._items), method)
-        self.skipped, self.engine = reader.skipped, engine.used
+        given = {
+            source: path
+            for source, (path, _) in zip(
+                self._sources, self._items, strict=True
+            )
+        }
+        self.skipped = {given[x]: why for x, why in reader.skipped.items()}
+        self.engine = engine.used
         return self._scores(scores, reader.views > 0, method, model)
 
     def _clips(self) -> int:

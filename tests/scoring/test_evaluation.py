@@ -98,6 +98,24 @@ def test_unreadable_video_is_left_out(build, items, tmp_path):
     assert list(evaluator.skipped) == [str(broken)]
 
 
+def test_a_video_whose_packed_file_is_damaged_is_named_as_given(
+    build, items, tmp_path
+):
+    from keras_twostream.data import video_dataset
+
+    model = build()
+    list(video_dataset(items[:3], clip_spec(model), 3, cache=tmp_path))
+    (packed,) = tmp_path.glob("1.mp4*")
+    content = packed.read_bytes()
+    length = 8 + int.from_bytes(content[:8], "little")  # of the header
+    packed.write_bytes(content[:length] + bytes(len(content) - length))
+    evaluator = training.VideoEvaluator(
+        items[:3], num_clips=1, workers=1, cache=tmp_path
+    )
+    assert evaluator(model).names == [items[0][0], items[2][0]]
+    assert list(evaluator.skipped) == [items[1][0]]
+
+
 @pytest.mark.parametrize("name", ["missing", "empty", "file.txt"])
 def test_a_cache_that_is_none_is_named(tmp_path, name):
     (tmp_path / "empty").mkdir()
