@@ -5,6 +5,7 @@ video gets the same scores everywhere.
 """
 
 import functools
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,11 +30,13 @@ from keras_twostream.layers import (
 )
 from keras_twostream.spec import FUSED, ClipSpec
 
+# By the names of functions, layers and operations, of any library.
 _SQUASHING = {
-    "Softmax": keras.activations.softmax,
-    "Sigmoid": keras.activations.sigmoid,
+    "softmax": keras.activations.softmax,
+    "softmax_v2": keras.activations.softmax,  # TensorFlow's own
+    "sigmoid": keras.activations.sigmoid,
 }
-_LINEAR = keras.activations.linear
+_OF_LOGITS = ("linear", "log_softmax")
 # Layers that leave scores as they are when a model answers.
 _PASSING = (keras.layers.Dropout, keras.layers.Identity, keras.layers.Reshape)
 _FAINT = 1e-12  # keeps the logarithm of a probability finite
@@ -198,6 +201,10 @@ def logits_of(scores: keras.KerasTensor) -> keras.KerasTensor:
     Returns:
         Logits; `scores` itself where it already holds them. For a layer with
         its activation inside, the inverse of the activation is applied.
+
+    Warns:
+        UserWarning: If the model ends in a function of the user's, which may
+            give either.
     """
     activation, before = _squashed(scores)
     if activation is None:
@@ -221,16 +228,23 @@ def _squashed(scores: keras.KerasTensor) -> tuple[Any, Any]:
         # Not `output`, which of a Sequential is that of its call.
         inside = layer.outputs[scores._keras_history.tensor_index]
         return _squashed(inside)[0], None
-    activation = getattr(layer, "activation", None)
-    alone = isinstance(layer, keras.layers.Activation)
-    if isinstance(layer, _PASSING) or (alone and activation is _LINEAR):
+    own = isinstance(layer, keras.layers.Lambda)
+    activation = layer.function if own else getattr(layer, "activation", None)
+    alone = own or isinstance(layer, keras.layers.Activation)
+    name = getattr(activation, "__name__", type(layer).__name__.lower())
+    if isinstance(layer, _PASSING) or (alone and name == "linear"):
         return _squashed(sources[0])
-    # Those of `keras.ops` have no public class.
-    if type(layer).__name__ in _SQUASHING:
-        return _SQUASHING[type(layer).__name__], sources[0]
-    if activation not in _SQUASHING.values():
-        return None, None
-    return activation, sources[0] if alone else None
+    if name in _SQUASHING:
+        inside = activation is not None and not alone
+        return _SQUASHING[name], None if inside else sources[0]
+    if activation is not None and name not in _OF_LOGITS:
+        warnings.warn(
+            f"The model ends in {layer.name}, a {type(layer).__name__} of the "
+            f"function {name}, whose outputs are taken for logits. If they are "
+            'probabilities, end it in keras.layers.Activation("softmax").',
+            stacklevel=2,
+        )
+    return None, None
 
 
 # === From the scores of views to those of a video ===

@@ -93,6 +93,8 @@ ENDINGS = {
     "dropout": lambda x: keras.layers.Dropout(0.5)(keras.layers.Softmax()(x)),
     "reshape": lambda x: keras.layers.Reshape((3,))(keras.layers.Softmax()(x)),
     "sigmoid": keras.ops.sigmoid,
+    "lambda": keras.layers.Lambda(keras.ops.softmax),
+    "function": keras.layers.Activation(keras.ops.softmax),
 }
 
 
@@ -100,6 +102,26 @@ ENDINGS = {
 def test_a_softmax_under_what_changes_no_score_is_taken_off(ending):
     x = keras.Input((3,))
     assert logits_of(ENDINGS[ending](x)) is x
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        keras.layers.Lambda(lambda x: keras.ops.softmax(x), name="ending"),
+        keras.layers.Dense(3, activation=lambda x: x / 2, name="ending"),
+        keras.layers.Activation("relu", name="ending"),
+    ],
+)
+def test_an_ending_that_may_give_probabilities_is_named(ending):
+    scores = ending(keras.Input((3,)))
+    with pytest.warns(UserWarning, match="ends in ending.*taken for logits"):
+        assert logits_of(scores) is scores
+
+
+@pytest.mark.parametrize("activation", [None, "linear", "log_softmax"])
+def test_logits_are_logits(recwarn, activation):
+    scores = keras.layers.Dense(3, activation=activation)(keras.Input((3,)))
+    assert logits_of(scores) is scores and not recwarn.list
 
 
 def networks_that_end_in_a_softmax():
