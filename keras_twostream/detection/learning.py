@@ -40,7 +40,7 @@ from keras_twostream.layers import Rescale
 from keras_twostream.training._boundaries import rounds
 from keras_twostream.training._distillation import fingerprint
 from keras_twostream.training._identity import identity, refuse_other
-from keras_twostream.training._progress import Progress
+from keras_twostream.training._progress import Progress, counted
 from keras_twostream.training._run import locked
 
 TARGET_NORM = 20.0  # norm of one stream's features
@@ -105,7 +105,7 @@ def train_detector(
             network.
         settings: See `DetectorSettings`.
         report: Function called with a line of text after each stage, and
-            every few seconds while the network trains.
+            every few seconds within it.
         network: A trained model of `action_tubes` whose streams are kept as
             they are: only the SVMs are trained, such as for new actions, or
             for one of its two streams.
@@ -184,7 +184,8 @@ class _Run:
         )
         facts = self._identity(detector, network)
         self._begin(facts)
-        for path, reason in store.fill().items():
+        progress = counted("regions of video", self.report)
+        for path, reason in store.fill(progress).items():
             self.report(f"Left out: {path}: {reason}")
         self.report(f"Regions of {len(store)} videos are in {self.out}.")
         if network is None:
@@ -319,7 +320,12 @@ class _Run:
         if not place.exists():
             norms = features.mean_norms(store)
             features.scale(norms)
-            weights, biases = _svms(features, store, self.settings)
+            weights, biases = _svms(
+                features,
+                store,
+                self.settings,
+                counted("SVMs, pass over video", self.report),
+            )
             _files.write_arrays(
                 place, {"weights": weights, "biases": biases, **norms}
             )
@@ -385,23 +391,30 @@ class RegionFeatures:
 
 
 def _svms(
-    features: RegionFeatures, store: RegionStore, settings: DetectorSettings
+    features: RegionFeatures,
+    store: RegionStore,
+    settings: DetectorSettings,
+    progress: Callable[[int, int], None],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (D, C) weights and (C,) biases of the trained SVMs.
 
     One pass over the videos collects positives, another one negatives."""
+    count = len(store)
     svms = [
         HardNegativeSVM(rows, settings.cost)
-        for rows in _positives(features, store)
+        for rows in _positives(
+            features, store, lambda done: progress(done, 2 * count)
+        )
     ]
-    order = np.random.default_rng(settings.seed).permutation(len(store))
-    for video in order.tolist():
+    order = np.random.default_rng(settings.seed).permutation(count)
+    for done, video in enumerate(order.tolist(), count + 1):
         regions = store[video]
         for frame in range(len(regions.frames)):
             here = np.flatnonzero(regions.places == frame)
             values, shared = features.of(regions, here), regions.shared[here]
             for label, svm in enumerate(svms):
                 svm.add(values[shared[:, label] < NEGATIVE])
+        progress(done, 2 * count)
     for svm in svms:
         svm.fit()
     _refuse_untaught(svms, store.classes)
@@ -423,7 +436,9 @@ def _refuse_untaught(
 
 
 def _positives(
-    features: RegionFeatures, store: RegionStore
+    features: RegionFeatures,
+    store: RegionStore,
+    progress: Callable[[int], None],
 ) -> list[np.ndarray]:
     """Return (N, D) features of the true boxes of each class."""
     rows: list[list[np.ndarray]] = [[] for _ in store.classes]
@@ -432,6 +447,7 @@ def _positives(
         values = features.of(store[video], true)
         for row, label in zip(values, store[video].labels[true], strict=True):
             rows[label].append(row)
+        progress(video + 1)
     missing = [x for x, row in zip(store.classes, rows, strict=True) if not row]
     if missing:
         raise SpecError(

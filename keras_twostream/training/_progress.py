@@ -91,6 +91,30 @@ class Progress(keras.callbacks.Callback):
         )
 
 
+def counted(
+    what: str, say: Callable[[str], None], every_seconds: float = 20.0
+) -> Callable[[int, int], None]:
+    """Return a function of the numbers done and in total that says them.
+
+    Args:
+        what: The work, in words, as "regions of video".
+        say: Function called with each line.
+        every_seconds: Seconds between two lines; a short job has none.
+    """
+    shown, before = time.perf_counter(), 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal shown, before
+        now = time.perf_counter()
+        if now - shown < every_seconds:
+            return
+        left = (total - done) * (now - shown) / (done - before)
+        say(f"{what} {done}/{total}, {duration(left)} left")
+        shown, before = now, done
+
+    return progress
+
+
 def _print(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 

@@ -1,6 +1,7 @@
 """Training a detector: what a batch holds, what SVMs learn from, resuming."""
 
 import dataclasses
+import functools
 import shutil
 import types
 
@@ -30,6 +31,7 @@ from keras_twostream.detection.store import (
     _name,
 )
 from keras_twostream.errors import SpecError, VideoError, WeightsError
+from keras_twostream.training import _progress
 
 pytestmark = pytest.mark.portable
 
@@ -441,6 +443,10 @@ def test_every_epoch_has_batches_of_its_own(company, tmp_path, monkeypatch):
     monkeypatch.setattr(RegionBatches, "__getitem__", drawn)
     monkeypatch.setattr(detection_batches, "_pools", counted)
     monkeypatch.setattr("keras_twostream.detection.learning._EPOCH", 2)
+    monkeypatch.setattr(
+        "keras_twostream.detection.learning.counted",
+        functools.partial(_progress.counted, every_seconds=0),
+    )
     settings = DetectorSettings(frames=2, steps=6, batch_size=8)
     lines = []
     train_detector(
@@ -456,3 +462,9 @@ def test_every_epoch_has_batches_of_its_own(company, tmp_path, monkeypatch):
     epochs = [line for line in lines if line.startswith("epoch ")]
     assert [line.split()[1] for line in epochs] == ["1/3", "2/3", "3/3"]
     assert epochs[1].endswith(" left")
+    count = len(company)
+    for stage, total in (("regions of ", count), ("SVMs, ", 2 * count)):
+        said = [line for line in lines if line.startswith(stage)]
+        assert [line.split(",")[-2].split()[-1] for line in said] == [
+            f"{done + 1}/{total}" for done in range(total)
+        ]

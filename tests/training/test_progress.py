@@ -7,6 +7,7 @@ import pytest
 
 from keras_twostream.training._progress import (
     Progress,
+    counted,
     duration,
     every_number,
     main_numbers,
@@ -98,3 +99,16 @@ def test_an_epoch_says_how_long_is_left_unless_it_built_the_graph(lines_at):
     assert [line.split("  ")[-1] for line in lines] == [
         "1:02", "0:03, 0:06 left", "0:03, 0:03 left", "0:03",
     ]  # fmt: skip
+
+
+def test_a_long_job_says_how_much_is_done_and_how_long_is_left(monkeypatch):
+    clock = itertools.accumulate([0, 5, 15, 5, 15])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    lines = []
+    progress = counted("regions of video", lines.append)
+    for done in (79, 80, 81, 82):  # those of a run before took no time
+        progress(done, 100)
+    assert lines == [
+        "regions of video 80/100, 0:05 left",
+        "regions of video 82/100, 3:00 left",
+    ]
