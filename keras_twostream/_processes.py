@@ -3,18 +3,22 @@
 import contextlib
 import multiprocessing.context
 import sys
+import threading
 import types
 from collections.abc import Iterator
+
+_STARTING = threading.Lock()  # or one thread would take the other's for script
 
 
 @contextlib.contextmanager
 def _no_script() -> Iterator[None]:
-    script = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = script
+    with _STARTING:
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = script
 
 
 class _Process(multiprocessing.context.SpawnProcess):

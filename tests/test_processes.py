@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
-from keras_twostream._processes import FreshProcesses
+from keras_twostream._processes import FreshProcesses, _no_script
 
 pytestmark = pytest.mark.agnostic
 
@@ -40,4 +42,20 @@ def test_the_script_is_back_once_a_process_runs():
     process.start()
     process.join()
     assert process.exitcode == 0
+    assert sys.modules["__main__"] is script
+
+
+def test_the_script_is_back_when_two_threads_start_processes():
+    script = sys.modules["__main__"]
+
+    def start(wait):
+        time.sleep(wait)
+        with _no_script():
+            time.sleep(0.1)
+
+    threads = [threading.Thread(target=start, args=(x,)) for x in (0, 0.05)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert sys.modules["__main__"] is script
