@@ -433,7 +433,7 @@ def taps(model: keras.Model, names: Sequence[str]) -> keras.Model:
         features of the whole clip are `(B, C)`.
 
     Raises:
-        SpecError: If `names` is a single name instead of a list.
+        SpecError: If `names` is a single name instead of a list, or empty.
         UnknownNameError: If the model has no such activation.
 
     Example:
@@ -447,6 +447,8 @@ def taps(model: keras.Model, names: Sequence[str]) -> keras.Model:
         raise SpecError(
             f"`names` must be a list: [{names!r}]. Received: names={names!r}"
         )
+    if not names:
+        raise SpecError(f"`names` must name a tap. Received: names={names!r}")
     return keras.Model(
         model.inputs, {name: _output(model, name) for name in names}
     )
@@ -454,11 +456,11 @@ def taps(model: keras.Model, names: Sequence[str]) -> keras.Model:
 
 def _output(model: keras.Model, name: str) -> Any:
     by_name = {layer.name: layer for layer in model.layers}
-    layer = by_name.get(name.replace(".", "_"))
+    layer = by_name.get(str(name).replace(".", "_"))
     if layer is None:
         raise UnknownNameError(
             f"{model.name} has no activation named {name!r}."
-            f"{did_you_mean(name, tap_names(model))}"
+            f"{did_you_mean(str(name), tap_names(model))}"
         )
     return keras.tree.map_structure(unfolded, layer.output)
 

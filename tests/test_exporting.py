@@ -240,6 +240,7 @@ def test_a_failing_converter_leaves_the_old_file(tmp_path, monkeypatch):
         ("m", {"format": "lite"}, "one of saved_model.*'lite'"),
         ("m", {"precision": "int4"}, "one of float32.*'int4'"),
         ("m", {"batch": 0}, "1 or more.*batch=0"),
+        ("m", {"batch": "2"}, "a whole number.*batch='2'"),
         ("m.onnx", {"precision": "int8", "calibrate": "v"}, "LiteRT alone"),
         ("m.tflite", {"precision": "int8"}, "int8 needs `calibrate`"),
         ("m.tflite", {"calibrate": "v"}, "no other precision takes it"),

@@ -67,11 +67,15 @@ def test_an_unknown_tap_brings_the_nearest(model):
         UnknownNameError, match=r"'rgb\.pol'. Did you mean rgb\.pool"
     ):
         kts.taps(model, ["rgb.pol"])
+    with pytest.raises(UnknownNameError, match="no activation named 3"):
+        kts.taps(model, [3])
 
 
 def test_one_tap_must_be_in_a_list(model):
     with pytest.raises(SpecError, match=r"a list: \['rgb\.pool'\]"):
         kts.taps(model, "rgb.pool")
+    with pytest.raises(SpecError, match="must name a tap"):
+        kts.taps(model, [])
 
 
 def test_each_data_set_has_heads_of_its_own():

@@ -1,8 +1,9 @@
 """Explanation of a video's or a clip's score."""
 
 import functools
+import numbers
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -127,7 +128,9 @@ def explain(
 
 def _check(method: str, grid: tuple[int, int, int]) -> None:
     check_choice("method", method, METHODS)
-    if len(grid) != 3 or not all(isinstance(n, int) and n > 0 for n in grid):
+    three = isinstance(grid, Sequence) and len(grid) == 3
+    whole = three and all(isinstance(n, numbers.Integral) for n in grid)
+    if not whole or min(grid) < 1:
         raise SpecError(
             "`grid` must be three whole numbers, the parts in time, height "
             f"and width. Received: grid={grid!r}"

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from keras_twostream import _files, hub, inspection
-from keras_twostream.errors import SpecError, check_choice
+from keras_twostream.errors import SpecError, check_choice, check_count
 from keras_twostream.exporting import _artefacts, _checks, _network
 from keras_twostream.exporting._artefacts import FORMATS, PRECISIONS
 from keras_twostream.exporting._checks import Source
@@ -251,11 +251,8 @@ def _check_options(
     format: str, precision: str, batch: int | None, calibrate: Any
 ) -> None:
     check_choice("precision", precision, PRECISIONS)
-    if batch is not None and batch < 1:
-        raise SpecError(
-            "`batch` must be 1 or more, or None for any number. "
-            f"Received: batch={batch}"
-        )
+    if batch is not None:
+        check_count("batch", batch)
     if precision == "int8" and format != "litert":
         raise SpecError(
             "int8 is a precision of LiteRT alone. Write a .tflite file, or "

@@ -125,6 +125,12 @@ def test_windows_without_sense_are_refused(moments, parameters, message):
         propose(RegionSpec(parameters=parameters), frame, field)
 
 
+@pytest.mark.parametrize("parameters", [None, 3, ["scales"]])
+def test_parameters_are_a_dict(parameters):
+    with pytest.raises(SpecError, match="`parameters` must be a dict"):
+        RegionSpec.from_json({"parameters": parameters})
+
+
 def test_selective_search_where_opencv_has_it(moments):
     import cv2
 

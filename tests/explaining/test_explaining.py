@@ -330,8 +330,9 @@ def test_wrong_questions_are_refused():
         kts.explain({"rgb": clip["rgb"]}, model)
     with pytest.raises(SpecError, match=r"are \(N, 2, H, W, 3\)"):
         kts.explain({**clip, "rgb": clip["rgb"][0]}, model)
-    with pytest.raises(SpecError, match="three whole numbers"):
-        kts.explain(clip, model, grid=(1, 0, 6))
+    for grid in ((1, 0, 6), (1, 6), 6, None, "166"):
+        with pytest.raises(SpecError, match="three whole numbers"):
+            kts.explain(clip, model, grid=grid)
     inspection.update_card(model, head_trained=False)
     with pytest.raises(UntrainedHeadError, match="is random"):
         kts.explain(clip, model)
