@@ -1,6 +1,8 @@
 """The model of a command, loaded and described to the user."""
 
 import dataclasses
+import hashlib
+import json
 from typing import Any
 
 from keras_twostream._stopwatch import Stopwatch
@@ -35,6 +37,21 @@ class Loaded:
     def facts(self) -> dict[str, Any]:
         """Return what its weights know, for JSON."""
         return _facts.facts(self.weight)
+
+    def digest(self) -> str:
+        """Return what changes with its answers: weights, classes, clip."""
+        from keras_twostream import inspection
+
+        card = inspection.card(self.model)
+        made = {
+            "weights": [file.sha256 for file in self.weight.files],
+            "classes": self.classes,
+            "clip": self.spec.to_json(),
+            "options": card.get("options"),
+            "multi_label": card.get("multi_label"),
+        }
+        text = json.dumps(made, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def introduce(self) -> None:
         """Print to standard error the model's actions and training data."""

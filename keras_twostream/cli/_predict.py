@@ -121,7 +121,7 @@ def predict_command(
 
     settings = _predict_run.Settings(
         model=_files.name_anywhere(name),
-        weights=" ".join(file.sha256 for file in loaded.weight.files),
+        digest=loaded.digest(),
         flow=algorithm,
         engine=engine,
         hop=hop,

@@ -26,7 +26,7 @@ class Settings:
 
     Attributes:
         model: Name of the weights, as any process can load them.
-        weights: Hashes of their files, one after the other.
+        digest: See `_model.Loaded.digest`.
         flow: Optical flow algorithm; the model's own when None.
         engine: The runtime of the network, see `predict`.
         hop: Seconds from one window to the next; see `predict`.
@@ -36,7 +36,7 @@ class Settings:
     """
 
     model: str
-    weights: str
+    digest: str
     flow: str | None
     engine: str
     hop: float | None

@@ -124,6 +124,19 @@ def test_answers_to_another_question_do_not_hold(
     assert predicted == ["0.mp4"] * 2
 
 
+def test_answers_in_other_names_of_classes_do_not_hold(
+    videos, tmp_path, predicted, monkeypatch
+):
+    run(videos / "0.mp4", tmp_path, "--resume")
+    renamed = small_model()
+    inspection.update_card(renamed, classes=["hello", "rest", "sip"])
+    monkeypatch.setattr(hub, "load", lambda name: renamed)
+    result = run(videos / "0.mp4", tmp_path, "--resume", "--json")
+    assert predicted == ["0.mp4"] * 2
+    (answer,) = documents(result).values()
+    assert {x["action"] for x in answer["top"]} == {"hello", "rest", "sip"}
+
+
 @pytest.mark.parametrize("seconds", [1, -3600])
 def test_an_answer_to_another_video_of_its_name_does_not_hold(
     tmp_path, predicted, seconds
