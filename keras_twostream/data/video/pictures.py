@@ -2,7 +2,8 @@
 
 Stored frames may be rotated, mirrored, or of pixels that are not square, in
 any format of 8 to 16 bits. Transparency is ignored: a picture has the colours
-stored under it.
+stored under it. A crop that a container states, as MP4's `clap` and Matroska's
+PixelCrop, is not applied: players differ in it, and PyAV does not tell it.
 """
 
 import math
