@@ -253,6 +253,24 @@ def test_common_names_of_frames_are_read(tmp_path, pattern):
     assert np.abs(shown - FRAMES[[0, 2]]).mean() < 10
 
 
+def test_frames_in_folders_of_classes_are_fed(tmp_path):
+    from keras_twostream.data import read_annotations, video_dataset
+
+    for place, frames in (("run/a", FRAMES), ("walk/b", FRAMES[::-1])):
+        (tmp_path / place).mkdir(parents=True)
+        for number, frame in enumerate(frames):
+            file = tmp_path / place / f"{number:05}.png"
+            cv2.imwrite(str(file), frame[..., ::-1])
+    found = read_annotations(tmp_path)
+    assert found.classes == ("run", "walk")
+    spec = SPEC.replace(streams=("rgb",))
+    ((clip, label),) = video_dataset(found, spec, 2)
+    assert label.numpy().tolist() == [0, 1]
+    for shown, folder in zip(clip["rgb"].numpy(), found.paths, strict=True):
+        np.testing.assert_array_equal(shown, clips(folder, spec)["rgb"][0])
+    assert examine(tmp_path).facts["videos"] == 2
+
+
 def test_two_pictures_of_one_number_are_refused_and_reported(tmp_path):
     for name in ("1.png", "2.png", "002.png"):
         cv2.imwrite(str(tmp_path / name), FRAMES[0])
