@@ -145,6 +145,8 @@ def update_card(
     """
     if changes.get("classes") is not None:
         changes["classes"] = checked_classes(changes["classes"])
+        # A part of the model has another first output, and the same card.
+        changes["classes_of"] = _output_of(model, None)
     if changes.get("head_classes"):
         changes["head_classes"] = {
             head: checked_classes(names)
@@ -233,7 +235,7 @@ def stated_classes(model: keras.Model, head: str | None = None) -> list[str]:
         UnknownNameError: If there is no such head.
     """
     output, count = _output_of(model, head), _outputs(model, head)
-    names = _names_of(card(model), output, first=_output_of(model, None))
+    names = _names_of(card(model), output, _output_of(model, None))
     if names and len(names) != count:
         raise SpecError(
             f"The model {model.name!r} has {count} outputs and names "
@@ -253,7 +255,9 @@ def _outputs(model: keras.Model, head: str | None) -> int:
 
 def _output_of(model: keras.Model, head: str | None) -> str | None:
     """Return the name of a head's first output; None of the only one."""
-    names = list(model.output) if isinstance(model.output, dict) else []
+    # A model of someone's own class has none before its first call.
+    outputs = getattr(model, "output", None)
+    names = list(outputs) if isinstance(outputs, dict) else []
     if head is None:
         return names[0] if names else None
     for name in names:
@@ -276,7 +280,8 @@ def _names_of(
     for head, names in (facts.get("head_classes") or {}).items():
         if is_output_of(output, head):
             return names
-    if output not in (first, *STREAMS, FUSED):
+    named = facts.get("classes_of") or first
+    if output not in (named, *STREAMS, FUSED):
         return ()  # the card names the classes of the first data set
     return facts.get("classes") or ()
 

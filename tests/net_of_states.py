@@ -23,7 +23,9 @@ SPEC = ClipSpec(
 )
 
 
-def net_of_states(num_classes=2, *, every_boundary=True, clip_spec=None):
+def net_of_states(
+    num_classes=2, *, heads=None, every_boundary=True, clip_spec=None
+):
     """Transformations of mean colours, in 6 dimensions."""
     spec = SPEC.replace(**(clip_spec or {}))
     inputs, clips = stream_inputs(spec)
@@ -48,6 +50,7 @@ def net_of_states(num_classes=2, *, every_boundary=True, clip_spec=None):
         num_classes,
         fusion="logits",
         stream_weights=(1.0,),
+        heads=heads,
         name="transformation",
         head=head,
     )

@@ -14,6 +14,7 @@ from keras_twostream.cli._options import (
     debug_option,
     device_option,
     engine_option,
+    head_option,
     json_option,
     list_options,
     there,
@@ -44,12 +45,7 @@ from keras_twostream.spec import SCORE_FUSIONS
 @click.option(
     "--batch-size", type=click.IntRange(1), default=32, show_default=True
 )
-@click.option(
-    "--head",
-    metavar="NAME",
-    help="Head to measure, of a network with several; its classes are "
-    "numbered as in the list.",
-)
+@head_option
 @pairs_option(
     "--option",
     "option",

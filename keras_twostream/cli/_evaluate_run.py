@@ -12,7 +12,7 @@ from keras_twostream.data.lists.rows import header_of
 from keras_twostream.errors import SpecError
 from keras_twostream.scoring.predicting import refuse_untrained
 from keras_twostream.scoring.reporting import FILES, report_on, save_scores
-from keras_twostream.scoring.scorer import chosen_head
+from keras_twostream.scoring.scorer import one_head
 from keras_twostream.training._lists import (
     refuse_contradictions,
     refuse_mixture,
@@ -33,7 +33,7 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     model = load_anything(flags["model"], **flags["option"])
     refuse_untrained(model)
     head = flags["head"]
-    chosen_head(model, head)
+    model = one_head(model, head)
     annotations = read_annotations(
         flags["data"],
         flags["list_format"],
@@ -46,8 +46,8 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     refuse_contradictions(annotations, flags["data"])
     if head is not None:
         annotations = _labelled(annotations, flags["data"], head)
-    if head is None or inspection.card(model).get("head_classes"):
-        names = inspection.class_names(model, head)
+    if head is None or inspection.stated_classes(model):
+        names = inspection.class_names(model)
         annotations = annotations.in_order_of(names)
         annotations.check_labels(len(names), unlabelled=annotations.several)
     evaluator = training.VideoEvaluator(
@@ -55,7 +55,6 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
         **{
             name: flags[name]
             for name in (
-                "head",
                 "num_clips",
                 "crops",
                 "protocol",

@@ -13,6 +13,7 @@ from keras_twostream.cli._options import (
     default_model_option,
     device_option,
     flow_option,
+    head_option,
     json_option,
     out_option,
     yes_option,
@@ -33,6 +34,7 @@ METHODS = ("grad_cam", "occlusion")
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
 )
 @default_model_option
+@head_option
 @yes_option
 @click.option("--label", help="The action; the likeliest one by default.")
 @click.option(
@@ -51,6 +53,7 @@ METHODS = ("grad_cam", "occlusion")
 def explain_command(
     files: tuple[Path, ...],
     name: str | None,
+    head: str | None,
     yes: bool,
     label: str | None,
     method: str,
@@ -68,7 +71,7 @@ def explain_command(
     endings = [".why.png", ".why.json", *[".why.mp4"] * (not no_video)]
     _files.refuse_replacing(out, list(files), endings)
     name = name or _default_weights.agreed_weights(yes=yes).name
-    loaded = _model.load(name, algorithm, Stopwatch())
+    loaded = _model.load(name, algorithm, Stopwatch(), head)
     loaded.introduce()
     documents: list[dict[str, Any]] = []
     failed: dict[str | Path, str] = {}

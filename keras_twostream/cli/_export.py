@@ -14,6 +14,7 @@ from keras_twostream.cli._options import (
     check_device,
     debug_option,
     device_option,
+    head_option,
     json_option,
 )
 
@@ -25,6 +26,7 @@ PRECISIONS = ("float32", "float16", "int8")
 @click.command("export")
 @click.argument("model")
 @click.argument("file", type=click.Path(path_type=Path))
+@head_option
 @click.option(
     "--format",
     "format",

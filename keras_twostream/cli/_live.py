@@ -20,6 +20,7 @@ from keras_twostream.cli._options import (
     engine_option,
     file_option,
     flow_option,
+    head_option,
     yes_option,
 )
 from keras_twostream.errors import VideoError
@@ -31,6 +32,7 @@ Sink = Callable[[Any], None]  # takes each LivePrediction
 @click.command("live")
 @click.argument("source")
 @default_model_option
+@head_option
 @yes_option
 @click.option(
     "--hop",
@@ -73,6 +75,7 @@ Sink = Callable[[Any], None]  # takes each LivePrediction
 def live_command(
     source: str,
     name: str | None,
+    head: str | None,
     yes: bool,
     algorithm: str | None,
     engine: str,
@@ -95,7 +98,7 @@ def live_command(
     place = int(source) if source.isdecimal() else os.path.expanduser(source)
     _check_source(place)
     name = name or _default_weights.agreed_weights(yes=yes).name
-    loaded = _model.load(name, algorithm, Stopwatch())
+    loaded = _model.load(name, algorithm, Stopwatch(), head)
     loaded.introduce()
 
     from keras_twostream.scoring.streaming import stream

@@ -19,7 +19,7 @@ class Loaded:
     """A model ready to predict.
 
     Attributes:
-        model: The Keras model.
+        model: The Keras model, with one head.
         spec: Its clip, with the flow algorithm that was asked for.
         name: Name of its weights.
         weight: The row or config that describes its weights.
@@ -63,25 +63,35 @@ class Loaded:
             _console.err.print(words, style="yellow", markup=False)
 
 
-def load(name: str, algorithm: str | None, watch: Stopwatch) -> Loaded:
+def load(
+    name: str,
+    algorithm: str | None,
+    watch: Stopwatch,
+    head: str | None = None,
+) -> Loaded:
     """Load a model whose head is trained.
 
     Args:
         name: A name that `keras_twostream.load` takes.
         algorithm: Optical flow algorithm; the model's own when None.
         watch: Stopwatch for "import" and "load".
+        head: The head to ask, where there are several.
 
     Raises:
         UntrainedHeadError: If its classifier is random.
+        SpecError: If it has several heads and `head` names none.
+        UnknownNameError: If it has no such head.
     """
     with watch("import"), _console.quiet():
         from keras_twostream import hub, inspection
         from keras_twostream.scoring import predicting
+        from keras_twostream.scoring.scorer import one_head
     check_device()
     with watch("load"), _console.quiet():
         weight = _select.resolve(model_name(name), _select.DEFAULT, {})
         model = hub.load(weight)
     predicting.refuse_untrained(model)
+    model = one_head(model, head)
     spec = inspection.clip_spec(model)
     if algorithm is not None:
         spec = spec.replace(flow_algorithm=algorithm)

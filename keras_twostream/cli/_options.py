@@ -56,6 +56,12 @@ default_model_option = click.option(
     help="A weight, hf://user/repo or local:folder; by default that of "
     "`predict`.",
 )
+head_option = click.option(
+    "--head",
+    metavar="NAME",
+    help="The data set whose classes are asked for, of a model with a head "
+    "for each of several; `info` names them.",
+)
 yes_option = click.option(
     "--yes",
     is_flag=True,

@@ -15,6 +15,7 @@ from keras_twostream.cli._options import (
     file_option,
     files_argument,
     flow_option,
+    head_option,
     json_option,
     no_video_option,
     out_option,
@@ -34,6 +35,7 @@ from keras_twostream.timeline import THRESHOLD
     help="A weight, hf://user/repo or local:folder; by default the best of "
     "real videos that is on this machine, else I3D on Kinetics-400.",
 )
+@head_option
 @yes_option
 @click.option(
     "--top",
@@ -80,6 +82,7 @@ from keras_twostream.timeline import THRESHOLD
 def predict_command(
     files: tuple[str, ...],
     name: str | None,
+    head: str | None,
     yes: bool,
     top: int,
     threshold: float,
@@ -112,7 +115,7 @@ def predict_command(
     _refuse_replacing(files, videos, out, table, keeps, not no_video)
     watch = Stopwatch()
     name = name or _default_weights.agreed_weights(yes=yes).name
-    loaded = _model.load(name, algorithm, watch)
+    loaded = _model.load(name, algorithm, watch, head)
     loaded.introduce()
     for reason in failed.values():
         _console.complain(reason)
@@ -122,6 +125,7 @@ def predict_command(
     settings = _predict_run.Settings(
         model=_files.name_anywhere(name),
         digest=loaded.digest(),
+        head=head,
         flow=algorithm,
         engine=engine,
         hop=hop,

@@ -27,6 +27,7 @@ class Settings:
     Attributes:
         model: Name of the weights, as any process can load them.
         digest: See `_model.Loaded.digest`.
+        head: The head to ask, of a model with several.
         flow: Optical flow algorithm; the model's own when None.
         engine: The runtime of the network, see `predict`.
         hop: Seconds from one window to the next; see `predict`.
@@ -37,6 +38,7 @@ class Settings:
 
     model: str
     digest: str
+    head: str | None
     flow: str | None
     engine: str
     hop: float | None
@@ -138,7 +140,9 @@ def work(job: tuple[str, str], settings: Settings) -> Answer:
 @functools.lru_cache(maxsize=1)
 def _loaded(settings: Settings) -> _model.Loaded:
     """Load the model for the first video of a process alone."""
-    return _model.load(settings.model, settings.flow, Stopwatch())
+    return _model.load(
+        settings.model, settings.flow, Stopwatch(), settings.head
+    )
 
 
 def _answer(

@@ -12,6 +12,7 @@ from keras_twostream.cli._files import model_name
 from keras_twostream.cli._options import (
     debug_option,
     device_option,
+    head_option,
     yes_option,
 )
 from keras_twostream.pretrained import _default_weights
@@ -25,6 +26,7 @@ from keras_twostream.pretrained import _default_weights
     help="A weight, hf://user/repo, local:folder or a run's folder; repeat it "
     "to give the visitor a choice. By default what `predict` takes.",
 )
+@head_option
 @yes_option
 @click.option(
     "--host",
@@ -52,6 +54,7 @@ from keras_twostream.pretrained import _default_weights
 @debug_option
 def web_command(
     names: tuple[str, ...],
+    head: str | None,
     yes: bool,
     host: str,
     port: int | None,
@@ -72,6 +75,7 @@ def web_command(
 
     with web.serving(
         [model_name(name) for name in names],
+        head=head,
         host=host,
         port=port,
         limits=web.Limits(max_megabytes, max_seconds),

@@ -61,6 +61,7 @@ def explain(
     source: Source | Mapping[str, np.ndarray],
     model: keras.Model | str | None = None,
     *,
+    head: str | None = None,
     label: str | int | None = None,
     method: str = "grad_cam",
     flow: str | None = None,
@@ -81,6 +82,7 @@ def explain(
             `keras_twostream.clips` gives them.
         model: A model whose head is trained, or a name for `load`; when
             None, the weights that `predict` takes.
+        head: The head to ask, as in `predict`.
         label: Name or number of the action; the likeliest one when None.
         method: "grad_cam" or "occlusion".
         flow: Optical flow algorithm; the model's own when None.
@@ -96,10 +98,10 @@ def explain(
     Raises:
         UntrainedHeadError: If the model's classifier is random, or its scores
             are no numbers.
-        UnknownNameError: If the model has no such action.
+        UnknownNameError: If the model has no such action or head.
         VideoError: If the file cannot be read.
         SpecError: If an argument is not as above, or the model has several
-            heads.
+            heads and `head` names none.
 
     Example:
 
@@ -110,7 +112,7 @@ def explain(
     ```
     """
     _check(method, grid)
-    model, spec = ready(model, flow, regions=True)
+    model, spec = ready(model, flow, regions=True, head=head)
     chosen = None if label is None else _number(model, label)
     explainer = _Explainer(model, chosen, method, grid, progress)
     if isinstance(source, Mapping):

@@ -15,6 +15,7 @@ from keras_twostream.exporting import _artefacts, _checks, _network
 from keras_twostream.exporting._artefacts import FORMATS, PRECISIONS
 from keras_twostream.exporting._checks import Source
 from keras_twostream.scoring import predicting
+from keras_twostream.scoring.scorer import one_head
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +56,7 @@ def export(
     model: keras.Model | str,
     path: str | os.PathLike,
     *,
+    head: str | None = None,
     format: str | None = None,
     flow: bool = False,
     batch: int | None = None,
@@ -73,6 +75,8 @@ def export(
             `load`.
         path: The file: `.tflite` for LiteRT, `.onnx` for ONNX; a name without
             an ending is the folder of a SavedModel.
+        head: The head whose scores the file gives, of a model with one for
+            each of several data sets.
         format: "saved_model", "litert" or "onnx"; taken from the path when
             None.
         flow: Whether the file takes raw frames, "frames" (B, span, H, W, 3),
@@ -94,6 +98,7 @@ def export(
             model, or the file's scores differ from the model's. Float32 must
             agree to 1e-4 of the largest logit, float16 to 1e-2, and int8 must
             give the same class on 0.95 of the calibration clips.
+        UnknownNameError: If the model has no such head.
         UntrainedHeadError: If the model's classifier is random.
         MissingLibraryError: If ONNX's libraries are not installed.
 
@@ -108,7 +113,7 @@ def export(
     _artefacts.check_libraries(format)
     model = hub.load(model) if isinstance(model, str) else model
     predicting.refuse_untrained(model)
-    job = _Job(model, format, precision, flow, batch)
+    job = _Job(one_head(model, head), format, precision, flow, batch)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as tmp:
         part = Path(tmp) / f"model{FORMATS[format]}"

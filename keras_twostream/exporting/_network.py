@@ -7,7 +7,7 @@ import keras
 from keras_twostream import deploy, inspection
 from keras_twostream.errors import SpecError
 from keras_twostream.onnx_files import Shapes
-from keras_twostream.scoring.scorer import head_names, scorer
+from keras_twostream.scoring.scorer import scorer
 from keras_twostream.spec import FUSED, ClipSpec
 
 LOGITS, PROBABILITIES = "logits", "probabilities"
@@ -24,10 +24,9 @@ def with_named_ends(model: keras.Model, flow: bool) -> keras.Model:
         A model that gives "logits" and "probabilities", (B, C) float32.
 
     Raises:
-        SpecError: If the model has several heads, or takes frames already.
+        SpecError: If the model takes frames already.
     """
     _check_inputs(model)
-    _check_heads(model)
     logits = scorer(model).output[FUSED]
     several = inspection.card(model).get("multi_label")
     ends = {
@@ -58,15 +57,6 @@ def _check_inputs(model: keras.Model) -> None:
             f"{model.name} takes {', '.join(sorted(names))}, and export needs "
             f"a model that takes {' and '.join(streams)}. Give the model that "
             "with_flow was given, with flow=True."
-        )
-
-
-def _check_heads(model: keras.Model) -> None:
-    heads = head_names(model)
-    if len(heads) > 1:
-        raise SpecError(
-            f"{model.name} has the heads {', '.join(heads)}, and a file has "
-            "one. Build the model without `heads`."
         )
 
 

@@ -218,10 +218,18 @@ class WeightSpec(_Pinned):
 
     @property
     def num_classes(self) -> int:
-        """Classes of the trained head; 0 without one, or where unknown."""
+        """Classes of the trained heads; 0 without one, or where unknown."""
         if not self.head_trained:
             return 0
+        if self.heads:
+            return sum(self.heads.values())
         return len(self.classes or ()) or self.options.get("num_classes", 0)
+
+    @property
+    def heads(self) -> dict[str, int]:
+        """Classes of each head by data set; empty where it has just one."""
+        stated = self.options.get("heads")
+        return dict(stated) if isinstance(stated, Mapping) else {}
 
     @property
     def all_files(self) -> tuple[WeightFile, ...]:
@@ -304,17 +312,15 @@ def _check(spec: WeightSpec) -> None:
 
 
 def _check_heads(spec: WeightSpec) -> None:
-    stated = spec.options.get("heads")
-    heads = stated if isinstance(stated, Mapping) else {}
     for head, names in spec.head_classes.items():
         listed = isinstance(names, list | tuple)
         texts = listed and all(
             isinstance(name, str) and is_printable(name) for name in names
         )
-        if not texts or heads.get(head) != len(names):
+        if not texts or spec.heads.get(head) != len(names):
             raise WeightsError(
                 f"`head_classes` of {spec.name} must name as many classes as "
-                f"each of its heads has: {dict(heads)}. Received: "
+                f"each of its heads has: {spec.heads}. Received: "
                 f"{printable(head)!r}, {printable(names)[:80]}"
             )
 

@@ -36,6 +36,7 @@ from keras_twostream.scoring.scorer import (
     ClipTotals,
     accumulator,
     mean_of,
+    one_head,
     pooling,
     scorer,
     weights_of,
@@ -166,8 +167,8 @@ class VideoEvaluator:
         if self._compiled[0] is not model:
             if self._reading[1].crops.startswith("whole"):
                 check_whole_frames(model)
-            network = scorer(model, self._head)
-            names = stated_classes(model, self._head)
+            part = one_head(model, self._head)
+            network, names = scorer(part), stated_classes(part)
             self._items = as_pairs(self._given, _CALL, names)
             paths = [path for path, _ in self._items]
             shown = [several(label) for _, label in self._items]
@@ -194,7 +195,7 @@ class VideoEvaluator:
             labels=labels[read],
             scores={name: rows[read] for name, rows in scores.items()},
             kind="logits" if method == "logits" else "softmax",
-            classes=class_names(model, self._head),
+            classes=class_names(one_head(model, self._head)),
         )
 
 

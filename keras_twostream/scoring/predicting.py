@@ -23,7 +23,7 @@ from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.data.cutting.kept_flow import Album
 from keras_twostream.data.lists.files import videos_in
 from keras_twostream.data.video.fetching import fetched, is_address
-from keras_twostream.errors import SpecError, UntrainedHeadError, VideoError
+from keras_twostream.errors import UntrainedHeadError, VideoError
 from keras_twostream.folding import Folding, folds
 from keras_twostream.prediction import FRAMES, Prediction
 from keras_twostream.pretrained import WeightSpec, _default_weights
@@ -34,7 +34,7 @@ from keras_twostream.scoring.engines import (
 )
 from keras_twostream.scoring.scorer import (
     chances,
-    head_names,
+    one_head,
     pool,
     pooling,
     refuse_regions,
@@ -93,6 +93,7 @@ def predict(
     source: Source | Sequence[Source],
     model: keras.Model | str | WeightSpec | None = None,
     *,
+    head: str | None = None,
     flow: str | None = None,
     hop: float | None = None,
     engine: str = "auto",
@@ -106,6 +107,8 @@ def predict(
             list of these, or a folder of videos.
         model: A model whose head is trained, or a name for `load`; when None
             `default_weights`, whose download a terminal is asked about.
+        head: The data set whose classes are asked for, of a model with a head
+            for each of several.
         flow: Optical flow algorithm; the model's own when None.
         hop: Seconds from one window to the next; when None half a window,
             and 0.2 s or more; a whole one where it has 32 steps or more.
@@ -126,7 +129,9 @@ def predict(
             are on this machine, and nobody agreed to a download.
         VideoError: If the file, or every file of a list, cannot be read.
         SpecError: If an argument is not as above, or the model has several
-            heads or cannot be exported for ONNX Runtime.
+            heads and `head` names none, or it cannot be exported for ONNX
+            Runtime.
+        UnknownNameError: If the model has no such head.
         MissingLibraryError: If ONNX Runtime is asked for and not installed.
 
     Example:
@@ -138,7 +143,7 @@ def predict(
     ```
     """
     check_engine(engine)
-    model, spec = ready(model, flow)
+    model, spec = ready(model, flow, head=head)
 
     def one(video: Source) -> Prediction:
         return answer(video, model, spec, hop, engine, progress)
@@ -183,6 +188,7 @@ def ready(
     model: keras.Model | str | None,
     flow: str | None = None,
     regions: bool = False,
+    head: str | None = None,
 ) -> tuple[keras.Model, ClipSpec]:
     """Return a model that can name actions, and the clip it is given.
 
@@ -191,10 +197,12 @@ def ready(
             user has agreed to.
         flow: Optical flow algorithm; the model's own when None.
         regions: Whether a model may see regions of frames.
+        head: The head to ask, where there are several.
 
     Raises:
         UntrainedHeadError: If the model's classifier is random.
-        SpecError: If it has several heads, or sees regions.
+        SpecError: If `head` names none of several, or the model sees regions.
+        UnknownNameError: If the model has no such head.
     """
     model = _loaded(
         _default_weights.agreed_weights() if model is None else model
@@ -202,7 +210,7 @@ def ready(
     if not regions:
         refuse_regions(model)
     refuse_untrained(model)
-    _refuse_several_heads(model)
+    model = one_head(model, head)
     spec = inspection.clip_spec(model)
     return model, spec if flow is None else spec.replace(flow_algorithm=flow)
 
@@ -353,16 +361,6 @@ def refuse_diverged(
             f"{model.name} gives scores that are no numbers: its "
             "training diverged. Train again with a lower learning rate, or "
             "load other weights."
-        )
-
-
-def _refuse_several_heads(model: keras.Model) -> None:
-    heads = head_names(model)
-    if len(heads) > 1:
-        raise SpecError(
-            f"{model.name} has the heads {', '.join(heads)}, and a prediction "
-            "names the classes of one. Build it without `heads`, or score "
-            "one of them with evaluate_videos(head=...)."
         )
 
 

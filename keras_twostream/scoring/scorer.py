@@ -6,7 +6,8 @@ video gets the same scores everywhere.
 
 import functools
 import warnings
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -19,6 +20,7 @@ from keras_twostream.graph import is_functional, operation_of, sources_of
 from keras_twostream.inspection import (
     card,
     clip_spec,
+    is_output_of,
     sees_regions,
 )
 from keras_twostream.layers import (
@@ -44,17 +46,14 @@ _FAINT = 1e-12  # keeps the logarithm of a probability finite
 # === One model of all logits ===
 
 
-def scorer(
-    model: keras.Model, head: str | None = None, *, regions: bool = False
-) -> keras.Model:
+def scorer(model: keras.Model, *, regions: bool = False) -> keras.Model:
     """Return a model that gives the fused scores and each stream's own.
 
     Probabilities at the end of a model are taken back to logits, so that no
     softmax is applied twice.
 
     Args:
-        model: A model of this library.
-        head: The output to score, for models with one per data set.
+        model: A model of this library with one head; `one_head` gives it.
         regions: Whether a model of regions is scored, too: its clips show one
             region each.
 
@@ -65,9 +64,7 @@ def scorer(
 
     Raises:
         SpecError: If the model takes something else than streams, as one of
-            `with_flow` does, or regions of frames, or has several heads and
-            `head` names none.
-        UnknownNameError: If the model has no such head.
+            `with_flow` does, or regions of frames, or has several heads.
     """
     if not regions:
         refuse_regions(model)
@@ -79,7 +76,7 @@ def scorer(
             f"{model.name} takes {', '.join(taken)}, and scoring feeds "
             f"{' and '.join(spec.streams)}. Give the model that is inside it."
         )
-    outputs = _outputs(model, chosen_head(model, head))
+    outputs = _outputs(one_head(model))
     apart = {s: outputs[s] for s in spec.streams if s in outputs}
     if FUSED not in outputs:
         weights = [weights_of(spec)[stream] for stream in apart]
@@ -112,39 +109,9 @@ def refuse_regions(model: keras.Model) -> None:
         )
 
 
-def head_names(model: keras.Model) -> list[str]:
-    """Return the names of the heads; none if the only one has no name."""
-    names = list(model.output) if isinstance(model.output, dict) else []
-    streams = clip_spec(model).streams
-    if set(names) <= {*streams, FUSED}:
-        return []
-    prefixes = tuple(f"{stream}_" for stream in streams)
-    if all(name.startswith(prefixes) for name in names):
-        names = [name.split("_", 1)[1] for name in names]
-    return list(dict.fromkeys(names))
-
-
-def chosen_head(model: keras.Model, head: str | None) -> str | None:
-    """Return the head to score; a single head need not be named.
-
-    Raises:
-        SpecError: If there are several and `head` names none.
-        UnknownNameError: If there is no such head.
-    """
-    heads = head_names(model)
-    if head is None and len(heads) > 1:
-        raise SpecError(
-            f"{model.name} has several heads, and the videos are of one: say "
-            f"which with `head`. Choices: {', '.join(heads)}."
-        )
-    if head is not None and head not in heads:
-        hint = did_you_mean(head, heads) or " Leave `head` out."
-        raise UnknownNameError(f"{model.name} has no head {head!r}.{hint}")
-    return head or next(iter(heads), None)
-
-
-def _outputs(model: keras.Model, head: str | None) -> dict[str, Any]:
-    """Return the logits of one head: those of any streams, and fused."""
+def _outputs(model: keras.Model) -> dict[str, Any]:
+    """Return the logits of the one head: those of any streams, and fused."""
+    head = next(iter(head_names(model)), None)
     streams = clip_spec(model).streams
     output = model.output
     if isinstance(output, dict):
@@ -245,6 +212,78 @@ def _squashed(scores: keras.KerasTensor) -> tuple[Any, Any]:
             stacklevel=2,
         )
     return None, None
+
+
+# === One head of several ===
+
+
+def head_names(model: keras.Model) -> list[str]:
+    """Return the names of the heads; none if the only one has no name."""
+    names = list(model.output) if isinstance(model.output, dict) else []
+    streams = clip_spec(model).streams
+    if set(names) <= {*streams, FUSED}:
+        return []
+    prefixes = tuple(f"{stream}_" for stream in streams)
+    if all(name.startswith(prefixes) for name in names):
+        names = [name.split("_", 1)[1] for name in names]
+    return list(dict.fromkeys(names))
+
+
+def chosen_head(
+    model: str, heads: Sequence[str], head: str | None
+) -> str | None:
+    """Return the head that is asked for; a single one need not be named.
+
+    Args:
+        model: Name of the model, for messages.
+        heads: Its heads, each named after a data set.
+        head: One of them, or None.
+
+    Raises:
+        SpecError: If there are several and `head` names none.
+        UnknownNameError: If there is no such head.
+    """
+    if head is None and len(heads) > 1:
+        raise SpecError(
+            f"{model} has several heads, each with classes of its own: say "
+            "which with `head`, or with --head in a command. "
+            f"Choices: {', '.join(heads)}."
+        )
+    if head is not None and head not in heads:
+        hint = did_you_mean(head, heads) or " Leave `head` out."
+        raise UnknownNameError(f"{model} has no head {head!r}.{hint}")
+    return head or next(iter(heads), None)
+
+
+_parts: weakref.WeakKeyDictionary[keras.Model, dict[str, keras.Model]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def one_head(model: keras.Model, head: str | None = None) -> keras.Model:
+    """Return the part of a model that ends in one of its heads.
+
+    Args:
+        model: A model of this library.
+        head: The head, named after its data set; the only one when None.
+
+    Returns:
+        A model of the same layers, always the same one; `model` itself where
+        there are not several heads.
+
+    Raises:
+        SpecError: If there are several heads and `head` names none.
+        UnknownNameError: If there is no such head.
+    """
+    heads = head_names(model)
+    name = chosen_head(model.name, heads, head)
+    if name is None or len(heads) == 1:
+        return model
+    parts = _parts.setdefault(model, {})
+    if name not in parts:
+        own = {k: x for k, x in model.output.items() if is_output_of(k, name)}
+        parts[name] = keras.Model(model.inputs, own, name=model.name)
+    return parts[name]
 
 
 # === From the scores of views to those of a video ===

@@ -66,6 +66,7 @@ def stream(
     source: LiveSource,
     model: keras.Model | str | None = None,
     *,
+    head: str | None = None,
     flow: str | None = None,
     hop: float | None = None,
     pace: float | None = 1.0,
@@ -84,6 +85,7 @@ def stream(
             video file, which is played at its own pace.
         model: A model whose head is trained, or a name for `load`; by
             default the weights that `predict` takes.
+        head: The head to ask, as in `predict`.
         flow: Optical flow algorithm; the model's own when None.
         hop: Seconds from one window to the next, if the machine is fast
             enough; when None half a window, and 0.2 s or more.
@@ -105,6 +107,7 @@ def stream(
         VideoError: If the source cannot be opened, or is lost for good.
         SpecError: If an argument is not as above, or the model cannot be
             exported for ONNX Runtime.
+        UnknownNameError: If the model has no such head.
         MissingLibraryError: If ONNX Runtime is asked for and not installed.
 
     Example:
@@ -115,7 +118,7 @@ def stream(
     ```
     """
     check_engine(engine)
-    model, spec = predicting.ready(model, flow)
+    model, spec = predicting.ready(model, flow, head=head)
     for name, value in (("hop", hop), ("seconds", seconds)):
         if value is not None:
             check_seconds(name, value)

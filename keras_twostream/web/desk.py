@@ -15,6 +15,7 @@ from keras_twostream.errors import SpecError, UnknownNameError, VideoError
 from keras_twostream.inspection import sees_regions
 from keras_twostream.prediction import Prediction
 from keras_twostream.scoring import predicting
+from keras_twostream.scoring.scorer import chosen_head, one_head
 from keras_twostream.spec import FUSED, STREAM_WORDS
 
 Progress = Callable[[float, float], None]
@@ -79,10 +80,12 @@ class Desk:
         models: Names that `keras_twostream.load` takes.
         folder: Folder for the files of the answers.
         limits: The largest video.
+        head: The head to ask of each model, where they have several.
 
     Raises:
-        SpecError: If there is no name.
-        UnknownNameError: If nothing has one of the names.
+        SpecError: If there is no name, or `head` names none of several heads.
+        UnknownNameError: If nothing has one of the names, or a model has no
+            such head.
         WeightsError: If there is no such folder or repository.
     """
 
@@ -91,14 +94,15 @@ class Desk:
         models: Sequence[str],
         folder: Path,
         limits: Limits | None = None,
+        head: str | None = None,
     ) -> None:
         if not models:
             raise SpecError("A page needs at least one model.")
         self.models = tuple(dict.fromkeys(models))
         for name in self.models:  # not only when a visitor chooses it
-            hub.weight_of(name)
+            chosen_head(name, list(hub.weight_of(name).heads), head)
         self.limits = limits or Limits()
-        self._folder = Path(folder)
+        self._folder, self._head = Path(folder), head
         self._loaded: dict[str, keras.Model] = {}
         self._lock = threading.Lock()
 
@@ -116,7 +120,7 @@ class Desk:
         if name not in self._loaded:
             model = hub.load(name)
             predicting.refuse_untrained(model)
-            self._loaded[name] = model
+            self._loaded[name] = one_head(model, self._head)
         return self._loaded[name]
 
     def answer(

@@ -96,6 +96,7 @@ def build(desk: Desk) -> Any:
 def serving(
     models: Sequence[str],
     *,
+    head: str | None = None,
     host: str = LOOPBACK,
     port: int | None = None,
     limits: Limits | None = None,
@@ -108,6 +109,7 @@ def serving(
 
     Args:
         models: Names that `keras_twostream.load` takes; the visitor chooses.
+        head: The head to ask of each model, where they have several.
         host: Address to listen at. The default is seen by this machine only.
         port: Port; the first free one from 7860 when None.
         limits: The largest video.
@@ -117,9 +119,10 @@ def serving(
 
     Raises:
         MissingLibraryError: If Gradio is not installed.
-        SpecError: If there is no model, the port is taken, or the host is
-            none of this machine's.
-        UnknownNameError: If nothing has one of the names.
+        SpecError: If there is no model, `head` names none of several, the port
+            is taken, or the host is none of this machine's.
+        UnknownNameError: If nothing has one of the names, or a model has no
+            such head.
         WeightsError: If there is no such folder or repository.
 
     Example:
@@ -134,7 +137,7 @@ def serving(
         prefix="keras_twostream_web_", ignore_cleanup_errors=True
     ) as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # uploads, and what is served
-        desk = Desk(models, Path(folder) / "answers", limits)
+        desk = Desk(models, Path(folder) / "answers", limits, head)
         page = build(desk)
         desk.model(desk.models[0])
         try:

@@ -19,7 +19,7 @@ from keras_twostream.scoring.predicting import (
     batch_of,
     kept_scorer,
 )
-from keras_twostream.scoring.scorer import scorer
+from keras_twostream.scoring.scorer import one_head, scorer
 
 pytestmark = pytest.mark.portable
 
@@ -260,10 +260,35 @@ def test_a_model_that_eats_frames_is_refused(model, frames):
         kts.predict(frames, deployed)
 
 
-def test_several_heads_are_refused(frames):
+def test_one_of_several_heads_is_named(frames):
     model = small_model(heads={"ucf101": 3, "hmdb51": 3})
-    with pytest.raises(errors.SpecError, match="heads ucf101, hmdb51"):
+    with pytest.raises(errors.SpecError, match="Choices: ucf101, hmdb51"):
         kts.predict(frames, model)
+    with pytest.raises(errors.UnknownNameError, match="Did you mean hmdb51"):
+        kts.predict(frames, model, head="hmdb")
+    with pytest.raises(errors.UnknownNameError, match="no head 'x'. Leave"):
+        kts.predict(frames, small_model(), head="x")
+
+
+@pytest.mark.agnostic
+@pytest.mark.parametrize("outputs", ["fused", "streams"])
+def test_a_head_answers_with_its_own_scores_and_classes(frames, outputs):
+    model = small_model(heads={"ucf101": 3, "hmdb51": 3}, outputs=outputs)
+    ours, theirs = (
+        kts.predict(frames, model, head=head) for head in ("ucf101", "hmdb51")
+    )
+    assert ours.classes == CLASSES  # those of the first data set
+    assert theirs.classes == ("0", "1", "2")
+    clips = next(iter(kts.data.Windows(frames, SPEC).batches(1)))
+    logits = model.predict_on_batch(clips)
+    for head, answer in (("ucf101", ours), ("hmdb51", theirs)):
+        if outputs == "fused":
+            expected, said = logits[head], answer.timeline
+        else:
+            expected = logits[f"flow_{head}"]
+            said = answer.stream_timelines["flow"]
+        np.testing.assert_allclose(said[:1], softmax(expected), atol=1e-4)
+    assert one_head(model, "hmdb51") is one_head(model, "hmdb51")
 
 
 def test_a_missing_file_is_named(model):

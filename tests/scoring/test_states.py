@@ -66,6 +66,15 @@ def test_a_prediction_says_what_was_before_and_after(frames, every_boundary):
     assert document["action"] == prediction.top(1)[0][0]
 
 
+def test_states_are_those_of_the_head_that_is_asked(frames):
+    model = net_of_states(heads={"ours": 2, "theirs": 3})
+    inspection.update_card(model, head_trained=True)
+    for head, count in (("ours", 2), ("theirs", 3)):
+        answer = kts.predict(frames, model, head=head)
+        assert len(answer.classes) == count
+        assert answer.states.action == np.argmax(answer.probabilities)
+
+
 def test_other_models_have_no_states(frames):
     prediction = kts.predict(frames, small_model())
     assert prediction.states is None
