@@ -73,9 +73,20 @@ def _facts(name: str) -> dict[str, Any]:
     document = dict(_networks.facts(name))
     architecture = document.pop("architecture")
     weights = _weights(name, architecture)
-    if "." in name and ":" not in name:
+    if "." in name or ":" in name:
         document["classes"] = weights[0].classes
+        document["head_classes"] = _head_classes(weights[0])
     return {"name": name, **document, "weights": weights}
+
+
+def _head_classes(weight: pretrained.WeightSpec) -> dict[str, list[str]]:
+    """Return the classes of each head, numbers where they have no names."""
+    first = dict.fromkeys(list(weight.heads)[:1], weight.classes)
+    named = {**first, **weight.head_classes}
+    return {
+        head: list(named.get(head) or map(str, range(count)))
+        for head, count in weight.heads.items()
+    }
 
 
 def _weights(name: str, architecture: str) -> list[pretrained.WeightSpec]:
@@ -107,7 +118,7 @@ def _table(facts: Mapping[str, Any]) -> Table:
         "taps": "; ".join(_main_taps(facts["taps"])),
         "options": _options(facts["options"]),
         "built with": _options(facts["built_with"], without="clip_spec"),
-        "knows": ", ".join(map(_words.readable, facts["classes"] or ())),
+        "knows": _known(facts),
         "weights": "\n".join(_weight_lines(facts["weights"])) or "none",
     }
     for title, words in rows.items():
@@ -139,6 +150,16 @@ def _stage_table(facts: Mapping[str, Any]) -> Table:
         )
         table.add_row(name, " × ".join(map(str, stage["shape"])), *cells)
     return table
+
+
+def _known(facts: Mapping[str, Any]) -> str:
+    """Name the classes, in a line for each head where there are several."""
+    heads = facts.get("head_classes") or {"": facts["classes"] or ()}
+    lines = (
+        (head, ", ".join(map(_words.readable, names)))
+        for head, names in heads.items()
+    )
+    return "\n".join(": ".join(filter(None, line)) for line in lines)
 
 
 def _draw(facts: Mapping[str, Any], path: Path) -> None:

@@ -145,9 +145,11 @@ def _usage(config: Mapping[str, Any], address: str) -> list[str]:
             "    print(tube.label, tube.seconds, tube.confidence)",
         ]
     elif config["head_trained"]:
+        heads = list(config["options"].get("heads") or ())
+        which = f', head="{heads[0]}"' if len(heads) > 1 else ""
         lines = [
             f'model = kts.load("{address}")',
-            'print(kts.predict("video.mp4", model))',
+            f'print(kts.predict("video.mp4", model{which}))',
         ]
     else:
         lines = [

@@ -12,6 +12,7 @@ from tiny_net import ENTRY, tiny_net
 import keras_twostream as kts
 from keras_twostream import cli, inspection, registry, training, web
 from keras_twostream.errors import SpecError, UnknownNameError
+from keras_twostream.scoring.scorer import one_head
 
 CLASSES = {"motion": ["slides", "stands"], "number": ["one", "two", "three"]}
 EXPORTS = pytest.mark.skipif(
@@ -126,6 +127,23 @@ def test_answers_of_another_head_are_not_kept_ones(saved, video, tmp_path):
         assert {x["action"] for x in answer["top"]} == set(classes)
 
 
+def test_info_lists_the_classes_of_every_head(saved, tmp_path):
+    facts = json.loads(run("info", saved, "--json").stdout)
+    assert facts["head_classes"] == CLASSES
+    assert facts["weights"][0]["classes"] == 5
+    words = " ".join(run("info", saved).stdout.split())
+    assert "knows motion: slides, stands number: one, two, three" in words
+    nameless = tiny_net(heads={"motion": 2, "number": 3})
+    inspection.update_card(nameless, classes=["a", "b"], head_trained=True)
+    folder = kts.save_pretrained(nameless, tmp_path / "nameless")
+    facts = json.loads(run("info", folder, "--json").stdout)
+    expected = {"motion": ["a", "b"], "number": ["0", "1", "2"]}
+    assert facts["head_classes"] == expected
+    again = kts.load(f"local:{folder}")
+    for head, names in expected.items():
+        assert inspection.class_names(one_head(again, head)) == names
+
+
 def test_the_page_asks_the_head_that_it_was_given(saved, tmp_path):
     name = f"local:{saved}"
     with pytest.raises(SpecError, match="Choices: motion, number"):
@@ -134,6 +152,11 @@ def test_the_page_asks_the_head_that_it_was_given(saved, tmp_path):
         web.Desk([name], tmp_path, head="x")
     model = web.Desk([name], tmp_path, head="number").model(name)
     assert inspection.class_names(model) == CLASSES["number"]
+
+
+def test_the_card_shows_how_a_head_is_asked(saved):
+    text = (saved / "README.md").read_text("utf-8")
+    assert 'kts.predict("video.mp4", model, head="motion")' in text
 
 
 def test_a_part_goes_on_with_the_training_of_its_model(saved, video):
