@@ -127,6 +127,26 @@ def _widen_encodings() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _open_streams() -> None:
+    """Open what a service may have closed: standard input, output, error.
+
+    The next file that is opened would be in its place, and what C++ reports
+    would be written into that.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, number)
+            if nowhere != number:
+                os.close(nowhere)
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            mode = "w" if number else "r"
+            setattr(sys, name, open(number, mode, closefd=False))
+
+
 def _check_backend() -> None:
     """End the program if Keras would not know its backend."""
     name = os.environ.get("KERAS_BACKEND", BACKENDS[0])
@@ -151,6 +171,7 @@ def main() -> None:
     """Run the command line; the exit status is 0, 1, 2, or 130 on Ctrl-C."""
     # TensorFlow reports on its build to standard error otherwise.
     os.environ.setdefault(_options.TF_LEVEL, _options.TF_SILENT)
+    _open_streams()
     _silence.install()
     _lean.install()
     _acceleration.prefer_fast()

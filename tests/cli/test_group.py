@@ -166,6 +166,14 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
 # === Terminals and disks ===
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no sh")
+def test_a_command_needs_no_standard_error():
+    words = f"{sys.executable} -m keras_twostream info c3d --json 2>&- <&-"
+    done = subprocess.run(["sh", "-c", words], stdout=subprocess.PIPE)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["name"] == "c3d"
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_a_narrow_encoding_ends_no_command(encoding):
     script = (
