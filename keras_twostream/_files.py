@@ -156,7 +156,34 @@ def remove_leftovers(path: Path) -> None:
             owner = name[len(prefix) : -len(PART)].rsplit("-", 2)
             if owner[0] == socket.gethostname() and len(owner) == 3:
                 if not _in_use(name, owner[1]):
-                    (path.parent / name).unlink(missing_ok=True)
+                    _remove(path.parent / name)
+
+
+def _remove(part: Path) -> None:
+    if part.is_dir() and not part.is_symlink():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
+        part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def workshop(path: Path) -> Iterator[Path]:
+    """Give a hidden folder beside a file, or a folder, that is made in it.
+
+    It is gone when the block ends, with all that is left in it; that of a
+    killed process goes when the same is made again.
+
+    Args:
+        path: The name that will be made; folders are made.
+    """
+    folder = _part_of(path)
+    _under_way.append(folder.name)
+    try:
+        folder.mkdir()
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _under_way.remove(folder.name)
 
 
 def probe(folder: Path, room: int = 1 << 20) -> None:

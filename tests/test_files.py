@@ -152,10 +152,18 @@ with _files.writing(pathlib.Path(sys.argv[1])) as file:
 """
 
 
+WORKING = """
+import pathlib, sys
+from keras_twostream import _files
+shop = _files.workshop(pathlib.Path(sys.argv[1]))
+sys.argv[1] = str(shop.__enter__() / "half")
+"""
+
+
 @contextlib.contextmanager
-def killed_while_writing(path):
+def killed_while_writing(path, code=KILLED):
     """A process that was killed; it is collected at the end of the block."""
-    command = [sys.executable, "-c", KILLED, str(path)]
+    command = [sys.executable, "-c", code, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
         assert child.stdout.readline() == b"writing\n"
         child.send_signal(signal.SIGKILL)
@@ -169,6 +177,20 @@ def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
     assert len(names(tmp_path)) == 1 and not path.exists()
     _files.write_text(path, "whole")
     assert names(tmp_path) == ["file"]
+
+
+def test_a_workshop_is_gone_with_all_that_is_left_in_it(tmp_path):
+    path, killed = tmp_path / "new" / "file", WORKING + KILLED
+    with pytest.raises(KeyError), _files.workshop(path) as folder:
+        (folder / "inside").mkdir()
+        (folder / "inside" / "half").write_text("half")
+        raise KeyError
+    assert names(tmp_path / "new") == []
+    with killed_while_writing(path, killed):
+        pass
+    assert len(names(tmp_path / "new")) == 1
+    with _files.workshop(path) as folder:
+        assert names(tmp_path / "new") == [folder.name]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")

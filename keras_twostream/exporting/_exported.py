@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -114,9 +113,8 @@ def export(
     model = hub.load(model) if isinstance(model, str) else model
     predicting.refuse_untrained(model)
     job = _Job(one_head(model, head), format, precision, flow, batch)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as tmp:
-        part = Path(tmp) / f"model{FORMATS[format]}"
+    with _files.workshop(path) as folder:
+        part = folder / f"model{FORMATS[format]}"
         exported = job.run(part, path, calibrate, clip)
         _move(part, path)
     return exported

@@ -8,7 +8,6 @@ its architecture, weights and shape; a mark beside it says if Keras was quicker.
 
 import hashlib
 import json
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -182,9 +181,8 @@ def _export(
 ) -> None:
     """Write the export; it takes its name once its scores are right."""
     named = with_scores_apart(network)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as new:
-        part = Path(new) / path.name
+    with _files.workshop(path) as folder:
+        part = folder / path.name
         onnx_files.write(named, shapes, part)
         ours, seconds = _timed(_runner_of(part), clips)
         expected, seconds_of_keras = _timed(network.predict_on_batch, clips)
