@@ -15,6 +15,7 @@ import shutil
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,7 +30,11 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
 _OF_WRITING = (*FULL, errno.EROFS, errno.EFBIG)  # never of reading
 
+_MANY = 5000  # files in a folder that is not listed for each of them
+_RARELY = 50  # times as long as its listing took, it holds
+
 _under_way: list[str] = []  # names of this process's parts
+_listed: dict[Path, tuple[float, list[str]]] = {}  # large folders: until, parts
 
 
 # === Any content ===
@@ -150,13 +155,29 @@ def create_text(path: Path, text: str) -> None:
 def remove_leftovers(path: Path) -> None:
     """Remove parts of a file that this machine's killed processes left."""
     prefix = _prefix(path)
-    for name in os.listdir(path.parent):
-        if name.startswith(prefix) and name.endswith(PART):
+    for name in _parts_in(path.parent):
+        if name.startswith(prefix):
             # A machine's name may begin with all of another one's.
             owner = name[len(prefix) : -len(PART)].rsplit("-", 2)
             if owner[0] == socket.gethostname() and len(owner) == 3:
                 if not _in_use(name, owner[1]):
                     _remove(path.parent / name)
+
+
+def _parts_in(folder: Path) -> list[str]:
+    """Return the names of the parts in a folder, as they were of late.
+
+    A folder of 100,000 files takes longer to list than a file to write.
+    """
+    began = time.monotonic()
+    due, parts = _listed.get(folder, (began, []))
+    if began >= due:
+        names = os.listdir(folder)
+        parts = [name for name in names if name.endswith(PART)]
+        if len(names) >= _MANY:
+            took = time.monotonic() - began
+            _listed[folder] = began + _RARELY * took, parts
+    return parts
 
 
 def _remove(part: Path) -> None:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import tomllib
 
 import numpy as np
@@ -191,6 +192,24 @@ def test_a_workshop_is_gone_with_all_that_is_left_in_it(tmp_path):
     assert len(names(tmp_path / "new")) == 1
     with _files.workshop(path) as folder:
         assert names(tmp_path / "new") == [folder.name]
+
+
+def test_a_large_folder_is_listed_rarely(tmp_path, monkeypatch):
+    listed, list_folder = [], os.listdir
+
+    def slowly(folder):
+        listed.append(folder)
+        time.sleep(0.1)
+        return list_folder(folder)
+
+    with killed_while_writing(tmp_path / "9"):
+        pass
+    monkeypatch.setattr(os, "listdir", slowly)
+    monkeypatch.setattr(_files, "_MANY", 1)
+    for number in range(10):
+        _files.write_text(tmp_path / str(number), "whole")
+    assert len(listed) == 1
+    assert sorted(list_folder(tmp_path)) == [str(n) for n in range(10)]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc")
