@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from keras_twostream import pretrained
+from keras_twostream import _files, pretrained
 from keras_twostream.cli import _console
 from keras_twostream.cli._options import debug_option, json_option
 from keras_twostream.errors import (
@@ -176,7 +176,7 @@ def results(write: bool) -> None:
         _console.say(text, nl=False)
         return
     path = _catalogue.catalogue_folder() / _table.RESULTS
-    path.write_text(text, encoding="utf-8")
+    _files.write_text(path, text)
     _console.say(str(path))
 
 
