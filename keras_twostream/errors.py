@@ -157,14 +157,14 @@ def check_fields(kind: str, names: Iterable[str], known: Iterable[str]) -> None:
             )
 
 
-def did_you_mean(name: str, choices: Iterable[str]) -> str:
+def did_you_mean(name: Any, choices: Iterable[str]) -> str:
     """Return a sentence with the closest of `choices`, or all of a few.
 
     Returns:
         A sentence that starts with a space, or an empty string.
     """
     choices = sorted(choices)
-    if close := _closest(name, choices):
+    if close := _closest(str(name), choices):
         return close
     if choices and len(choices) <= 20:
         return f" Choices: {', '.join(choices)}."

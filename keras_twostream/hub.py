@@ -126,7 +126,7 @@ def save_pretrained(
         "data_terms": data_terms,
         "origin": origin,
         "base": base,
-        "metrics": [dict(row) for row in _rows("metrics", metrics)],
+        "metrics": _results(metrics),
         "datasets": _rows("datasets", datasets),
         "note": note,
     }
@@ -149,7 +149,7 @@ def state_metrics(
         WeightsError: If there is no such folder, its config is wrong, or the
             disk refuses.
     """
-    facts = {"metrics": [dict(row) for row in _rows("metrics", metrics)]}
+    facts = {"metrics": _results(metrics)}
     _saving.state_facts(Path(folder).expanduser(), facts)
 
 
@@ -244,6 +244,16 @@ def _rows(name: str, rows: Any) -> list[Any]:
     if isinstance(rows, str | Mapping) or not isinstance(rows, Sequence):
         raise SpecError(f"`{name}` must be a list. Received: {name}={rows!r}")
     return list(rows)
+
+
+def _results(metrics: Any) -> list[dict[str, Any]]:
+    rows = _rows("metrics", metrics)
+    if not all(isinstance(row, Mapping) for row in rows):
+        raise SpecError(
+            "`metrics` must be a list of dicts, such as {'name': 'top1', "
+            f"'value': 0.9}}. Received: metrics={metrics!r}"
+        )
+    return [dict(row) for row in rows]
 
 
 def _folder_of(model: str | Path) -> Path:

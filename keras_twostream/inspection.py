@@ -465,7 +465,7 @@ def _output(model: keras.Model, name: str) -> Any:
     if layer is None:
         raise UnknownNameError(
             f"{model.name} has no activation named {name!r}."
-            f"{did_you_mean(str(name), tap_names(model))}"
+            f"{did_you_mean(name, tap_names(model))}"
         )
     return keras.tree.map_structure(unfolded, layer.output)
 

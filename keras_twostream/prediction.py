@@ -254,9 +254,13 @@ class Prediction:
 
         Returns:
             A Matplotlib figure, which a notebook shows; `savefig` writes it.
+
+        Raises:
+            SpecError: If `count` is no whole number of 1 or more.
         """
         from keras_twostream import visual
 
+        check_count("count", count)
         return visual.plot(self.story(), count)
 
     def to_dataframe(self, stream: str | None = None) -> "DataFrame":

@@ -8,6 +8,7 @@ from keras_twostream.errors import (
     check_choice,
     check_fields,
     check_number,
+    did_you_mean,
 )
 
 
@@ -46,3 +47,7 @@ def test_what_is_no_number_is_called_so(value):
     with pytest.raises(SpecError, match=f"a finite number. Rec.*={value!r}"):
         check_number("rate", value)
     check_number("rate", 0.5)
+
+
+def test_what_is_no_name_brings_the_choices():
+    assert did_you_mean(3, ["rgb", "flow"]) == " Choices: flow, rgb."

@@ -109,6 +109,8 @@ def test_a_table_without_pandas_says_what_to_install(monkeypatch):
 
 
 def test_a_plot_has_bars_and_curves(tmp_path):
+    with pytest.raises(SpecError, match="`count` must be a whole number"):
+        predicted().plot(count="2")
     figure = predicted().plot(count=2)
     left, right = figure.axes
     words = {text.get_text() for text in left.texts}

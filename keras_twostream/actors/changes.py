@@ -23,7 +23,7 @@ from keras_twostream.actors.painting import (
     filmed,
     in_fixed_point,
 )
-from keras_twostream.actors.rendering import claim, encode_clip, refuse_size
+from keras_twostream.actors.rendering import check_scene, claim, encode_clip
 from keras_twostream.actors.scene import SPLITS, Scene
 from keras_twostream.errors import (
     UnknownNameError,
@@ -98,6 +98,7 @@ def generate_changes(
             this split that were drawn in another way.
     """
     check_count("count", count)
+    check_scene(seed, split, 0, size)
     folder, items = Path(folder), []
     drawn = {"seed": seed, "size": list(size), "kind": "changes"}
     claim(folder, split, drawn)
@@ -148,12 +149,11 @@ class _Shot:
 
 
 def _prepared(label: str, seed: int, split: str, index: int, size) -> _Shot:
-    for name, known in ((label, CHANGES), (split, SPLITS)):
-        if name not in known:
-            raise UnknownNameError(
-                f"No {name!r} in changes of actors.{did_you_mean(name, known)}"
-            )
-    refuse_size(size)
+    if label not in CHANGES:
+        raise UnknownNameError(
+            f"No {label!r} in changes of actors.{did_you_mean(label, CHANGES)}"
+        )
+    check_scene(seed, split, index, size)
     rng = np.random.default_rng([seed, SPLITS.index(split), index, 3])
     setting, acting = rng.spawn(2)
     scene = Scene(tuple(size), split, setting, _SHORTEST)

@@ -30,10 +30,9 @@ from keras_twostream.actors.painting import (
     in_fixed_point,
 )
 from keras_twostream.actors.rendering import (
-    check_split,
+    check_scene,
     claim,
     encode_clip,
-    refuse_size,
 )
 from keras_twostream.actors.scene import SPLITS, Scene
 from keras_twostream.actors.textures import colour
@@ -144,6 +143,7 @@ def generate_company(
             f"{len(classes)} classes"
         )
     _check_names(classes)
+    check_scene(seed, split, 0, size)
     folder, videos = Path(folder), []
     drawn = {
         "seed": seed,
@@ -169,14 +169,9 @@ def generate_company(
 
 def _labels(seed, split, index, classes, people) -> list[str]:
     # A generator of its own, apart from that of the scene.
-    rng = np.random.default_rng([seed, _split(split), index, 1])
+    rng = np.random.default_rng([seed, SPLITS.index(split), index, 1])
     count = int(rng.integers(people[0], people[1] + 1))
     return [str(name) for name in rng.choice(classes, count, replace=False)]
-
-
-def _split(name: str) -> int:
-    check_split(name)
-    return SPLITS.index(name)
 
 
 def _check_names(labels: Sequence[str]) -> None:
@@ -193,8 +188,8 @@ def _draw(labels, seed, split, index, size, only_boxes: bool = False):
     _check_names(labels)
     if not labels:
         raise SpecError("`labels` needs a name for each person; there is none.")
-    refuse_size(size)
-    rng = np.random.default_rng([seed, _split(split), index, 2])
+    check_scene(seed, split, index, size)
+    rng = np.random.default_rng([seed, SPLITS.index(split), index, 2])
     setting, *acting = rng.spawn(1 + len(labels))
     stage = Scene(tuple(size), split, setting)
     stage.pan = 0.0

@@ -1,8 +1,9 @@
 """Frames, files and folders of files drawn from a label and a seed."""
 
 import json
+import numbers
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -59,7 +60,8 @@ def render(
 
     Raises:
         UnknownNameError: If there is no such label or split.
-        SpecError: If H.264 cannot hold the size.
+        SpecError: If H.264 cannot hold the size, or seed or index are no whole
+            numbers, 0 or more.
     """
     return _draw(label, seed, split, index, size)[0]
 
@@ -134,6 +136,7 @@ def generate(
     """
     check_count("count", count)
     folder = Path(folder)
+    check_scene(seed, split, 0, size)
     drawn = {"seed": seed, "size": list(size)}
     claim(folder, split, drawn)
     clips = [_place(folder, split, index) for index in range(count)]
@@ -152,35 +155,31 @@ def generate(
 
 def _draw(label, seed, split, index, size) -> tuple[np.ndarray, int]:
     name = _class_name(label)
-    check_split(split)
-    refuse_size(size)
+    check_scene(seed, split, index, size)
     scene, pose, order = open_scene(name, seed, split, index, tuple(size))
     return paint(scene, pose, name, order), scene.crf
 
 
-def check_split(split: str) -> None:
-    """Refuse a split that there is not.
+def check_scene(seed: int, split: str, index: int, size: Any) -> None:
+    """Refuse what no clip can be drawn from.
 
     Raises:
-        UnknownNameError: If it is neither "train" nor "test".
+        UnknownNameError: If the split is neither "train" nor "test".
+        SpecError: If seed or index are no whole numbers, 0 or more, or H.264
+            cannot hold frames of this size.
     """
     if split not in SPLITS:
         raise UnknownNameError(
             f"No split {split!r} in actors.{did_you_mean(split, SPLITS)}"
         )
-
-
-def refuse_size(size: Sequence[int]) -> None:
-    """Check that H.264 can hold frames of this size.
-
-    Raises:
-        SpecError: If it cannot.
-    """
-    if any(side % 2 or side < 32 for side in size):
+    check_count("seed", seed, least=0)
+    check_count("index", index, least=0)
+    sides = tuple(size) if isinstance(size, Iterable) else ()
+    whole = all(isinstance(side, numbers.Integral) for side in sides)
+    if len(sides) != 2 or not whole or any(n % 2 or n < 32 for n in sides):
         raise SpecError(
             "Actors are drawn in even sizes of 32 pixels or more, which "
-            f"H.264 can hold. Received: size={tuple(size)}. Try "
-            "size=(120, 160)."
+            f"H.264 can hold. Received: size={size!r}. Try size=(120, 160)."
         )
 
 
@@ -190,10 +189,10 @@ def _class_name(label: str | int) -> str:
             return label
         hint = did_you_mean(label, CLASSES)
         raise UnknownNameError(f"No action {label!r} in actors.{hint}")
-    if 0 <= label < len(CLASSES):
+    if isinstance(label, numbers.Integral) and 0 <= label < len(CLASSES):
         return CLASSES[label]
     raise UnknownNameError(
-        f"Actors have classes 0 to {len(CLASSES) - 1}. Received: {label}."
+        f"Actors have classes 0 to {len(CLASSES) - 1}. Received: {label!r}."
     )
 
 
@@ -211,15 +210,12 @@ def claim(folder: Path, split: str, drawn: dict[str, Any]) -> None:
     Args:
         folder: Folder of the data set.
         split: "train" or "test".
-        drawn: What the clips depend on, as JSON has it, "size" among it.
+        drawn: What the clips depend on, as JSON has it.
 
     Raises:
-        UnknownNameError: If there is no such split.
-        SpecError: If H.264 cannot hold the size, or the folder holds clips of
-            this split that were drawn in another way.
+        SpecError: If the folder holds clips of this split that were drawn in
+            another way.
     """
-    check_split(split)
-    refuse_size(drawn["size"])
     listed = folder / f"{split}.json"
     if not listed.exists():
         _files.write_json(listed, {"drawn": drawn, "items": []})

@@ -344,4 +344,14 @@ def test_wrong_arguments_are_named():
         actors.render("run", size=(33, 64))
     with pytest.raises(SpecError, match="32 pixels or more"):
         actors.render("run", size=(30, 64))
+    for size in (64, (64,), (64.0, 64), "ab"):
+        with pytest.raises(SpecError, match="32 pixels or more"):
+            actors.render("run", size=size)
+    for label in (None, 1.5):
+        with pytest.raises(UnknownNameError, match="classes 0 to 16"):
+            actors.render(label)
+    for name in ("seed", "index"):
+        for wrong in (-1, None, 0.5):
+            with pytest.raises(SpecError, match=f"`{name}` must be a whole"):
+                actors.render("run", **{name: wrong})
     assert actors.render("run", size=(32, 32)).shape[1:3] == (32, 32)

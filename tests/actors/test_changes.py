@@ -82,7 +82,7 @@ def test_boundaries_are_never_those_of_other_clips(tmp_path):
 def test_wrong_arguments_are_named(tmp_path):
     with pytest.raises(UnknownNameError, match=r"No 'sit' .*sit_down"):
         actors.render_change("sit")
-    with pytest.raises(UnknownNameError, match=r"No 'tests' .*test"):
+    with pytest.raises(UnknownNameError, match=r"No split 'tests'.*test"):
         actors.render_change("sit_down", split="tests")
     with pytest.raises(SpecError, match="`count` must be a whole number, 1"):
         actors.generate_changes(tmp_path, 0)

@@ -88,6 +88,7 @@ def test_facts_may_be_numbers_of_numpy(trained, tmp_path):
         ({"metrics": [{"value": np.nan}]}, WeightsError, "not JSON compliant"),
         ({"metrics": [{"value": {1}}]}, WeightsError, "no value of JSON"),
         ({"metrics": None}, SpecError, "`metrics` must be a list"),
+        ({"metrics": [3]}, SpecError, "`metrics` must be a list of dicts"),
         ({"metrics": {"value": 1}}, SpecError, "`metrics` must be a list"),
         ({"datasets": "ucf101"}, SpecError, "`datasets` must be a list"),
     ],
