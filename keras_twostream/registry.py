@@ -18,7 +18,7 @@ import inspect
 import numbers
 import operator
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,7 @@ def _recording(name: str, builder: Callable) -> Callable:
 
     @functools.wraps(builder)
     def build(*args: Any, **kwargs: Any) -> Any:
-        _refuse_unknown_options(name, signature, kwargs)
+        refuse_unknown_options(name, kwargs, signature.parameters)
         bound = signature.bind(*args, **kwargs)
         bound.arguments.update(plain_options(bound.arguments))
         bound.apply_defaults()
@@ -156,14 +156,19 @@ def _building(build: Build) -> Iterator[None]:
         _current.reset(token)
 
 
-def _refuse_unknown_options(
-    name: str, signature: inspect.Signature, kwargs: dict[str, Any]
+def refuse_unknown_options(
+    name: str, given: Iterable[str], known: Collection[str]
 ) -> None:
-    unknown = sorted(set(kwargs) - set(signature.parameters))
+    """Refuse names that are no options of an architecture.
+
+    Raises:
+        UnknownNameError: If there is such a name.
+    """
+    unknown = sorted(set(given) - set(known))
     if unknown:
         raise UnknownNameError(
             f"{name} has no option {', '.join(unknown)}."
-            f"{did_you_mean(unknown[0], signature.parameters)}"
+            f"{did_you_mean(unknown[0], known)}"
         )
 
 

@@ -6,8 +6,9 @@ caches, in-graph flow, prediction) asks it which frames to take. No Keras here.
 """
 
 import dataclasses
+import functools
 import numbers
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -138,11 +139,7 @@ class ClipSpec:
                 object.__setattr__(self, name, size)
         weights = self.stream_weights or (1.0,) * len(self.streams)
         object.__setattr__(self, "stream_weights", weights)
-        if not isinstance(self.flow_parameters, Mapping):
-            raise SpecError(
-                "`flow_parameters` must be a dict. "
-                f"Received: flow_parameters={self.flow_parameters!r}"
-            )
+        _check_parameters("flow_parameters", self.flow_parameters)
         object.__setattr__(self, "flow_parameters", dict(self.flow_parameters))
         _check(self)
 
@@ -345,15 +342,6 @@ def _counted(number: int, noun: str) -> str:
 
 # === Checks ===
 
-_COUNTS = (
-    "clip_length",
-    "frames_per_step",
-    "frame_gap",
-    "temporal_stride",
-    "short_side",
-    "flow_length",
-)
-
 
 def _sequence(name: str, value: Any) -> tuple:
     """Return a tuple of the values, which JSON has as a list."""
@@ -366,36 +354,31 @@ def _sequence(name: str, value: Any) -> tuple:
     return tuple(value)
 
 
+def check_clip_fields(fields: Mapping[str, Any]) -> None:
+    """Refuse names of no field of a clip, and values that no clip takes.
+
+    Raises:
+        SpecError: If there is such a name or value.
+    """
+    check_fields("A ClipSpec", fields, _RULES)
+    for name, value in fields.items():
+        _RULES[name](name, value)
+
+
 def _check(spec: ClipSpec) -> None:
-    check_choice("stacking", spec.stacking, STACKINGS)
-    check_choice("flow_algorithm", spec.flow_algorithm, FLOW_ALGORITHMS)
-    check_choice("sampling", spec.sampling, SAMPLINGS)
-    check_choice("score_fusion", spec.score_fusion, SCORE_FUSIONS)
-    check_choice("resize_filter", spec.resize_filter, RESIZE_FILTERS)
-    check_choice("crop_rounding", spec.crop_rounding, ROUNDINGS)
-    _check_streams(spec)
-    for name in _COUNTS:
-        check_count(name, getattr(spec, name))
-    if not isinstance(spec.flow_offset, numbers.Integral):
+    check_clip_fields({name: getattr(spec, name) for name in _RULES})
+    if len(spec.stream_weights) != len(spec.streams):
         raise SpecError(
-            "`flow_offset` must be a whole number. "
-            f"Received: flow_offset={spec.flow_offset!r}"
+            "`stream_weights` needs one weight per stream. Received: "
+            f"streams={spec.streams!r}, "
+            f"stream_weights={spec.stream_weights!r}"
         )
-    check_number("flow_bound", spec.flow_bound)
-    if spec.frame_rate is not None:
-        check_number("frame_rate", spec.frame_rate)
-    for name in ("crop", "train_strides", "resize_to", "cut_to"):
-        _check_pair(name, getattr(spec, name))
+    check_number("sum of stream_weights", sum(spec.stream_weights))
     if spec.cut_to is not None and "flow" in spec.streams:
         raise SpecError(
             "`cut_to` is for networks of rgb alone: flow on disk is of whole "
             f"frames. Received: cut_to={spec.cut_to!r}, "
             f"streams={spec.streams!r}"
-        )
-    if not isinstance(spec.mean_subtraction, bool):
-        raise SpecError(
-            "`mean_subtraction` must be True or False. "
-            f"Received: mean_subtraction={spec.mean_subtraction!r}"
         )
     if spec.stacking in BOTH_WAYS and spec.flow_length % 2:
         raise SpecError(
@@ -411,22 +394,22 @@ def _check(spec: ClipSpec) -> None:
         )
 
 
-def _check_streams(spec: ClipSpec) -> None:
-    check_stream_names(spec.streams)
-    if len(set(spec.streams)) != len(spec.streams):
+# === Checks of one field ===
+
+
+def _check_streams(name: str, value: Any) -> None:
+    streams = _sequence(name, value)
+    check_stream_names(streams)
+    if len(set(streams)) != len(streams):
         raise SpecError(
             "`streams` must not name a stream twice. "
-            f"Received: streams={spec.streams!r}"
+            f"Received: streams={streams!r}"
         )
-    if len(spec.stream_weights) != len(spec.streams):
-        raise SpecError(
-            "`stream_weights` needs one weight per stream. Received: "
-            f"streams={spec.streams!r}, "
-            f"stream_weights={spec.stream_weights!r}"
-        )
-    for weight in spec.stream_weights:
-        check_number("stream_weights", weight, ends=True)
-    check_number("sum of stream_weights", sum(spec.stream_weights))
+
+
+def _check_weights(name: str, value: Any) -> None:
+    for weight in _sequence(name, value):
+        check_number(name, weight, ends=True)
 
 
 def check_stream_names(streams: tuple[str, ...]) -> None:
@@ -442,18 +425,71 @@ def check_stream_names(streams: tuple[str, ...]) -> None:
         )
 
 
-def _check_pair(name: str, value: tuple | None) -> None:
-    if value is None:
-        return
-    whole = all(isinstance(number, numbers.Integral) for number in value)
-    if len(value) != 2 or not whole:
+def _check_pair(name: str, value: Any) -> None:
+    pair = _sequence(name, value)
+    whole = all(isinstance(number, numbers.Integral) for number in pair)
+    if len(pair) != 2 or not whole:
         raise SpecError(
-            f"`{name}` must be two whole numbers. Received: {name}={value!r}"
+            f"`{name}` must be two whole numbers. Received: {name}={pair!r}"
         )
-    for number in value:
+    for number in pair:
         check_count(name, number)
-    if name == "train_strides" and value[0] > value[1]:
+    if name == "train_strides" and pair[0] > pair[1]:
         raise SpecError(
             "`train_strides` must be the smallest and the largest stride, in "
-            f"this order. Received: train_strides={value!r}"
+            f"this order. Received: train_strides={pair!r}"
         )
+
+
+def _check_offset(name: str, value: Any) -> None:
+    if not isinstance(value, numbers.Integral):
+        raise SpecError(
+            f"`{name}` must be a whole number. Received: {name}={value!r}"
+        )
+
+
+def _check_flag(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise SpecError(
+            f"`{name}` must be True or False. Received: {name}={value!r}"
+        )
+
+
+def _check_parameters(name: str, value: Any) -> None:
+    if not isinstance(value, Mapping):
+        raise SpecError(f"`{name}` must be a dict. Received: {name}={value!r}")
+
+
+def _one_of(choices: Iterable[str]) -> Callable[[str, Any], None]:
+    return functools.partial(check_choice, choices=choices)
+
+
+def _or_none(rule: Callable[[str, Any], None]) -> Callable[[str, Any], None]:
+    return lambda name, value: None if value is None else rule(name, value)
+
+
+_RULES: dict[str, Callable[[str, Any], None]] = {
+    "streams": _check_streams,
+    "clip_length": check_count,
+    "frames_per_step": check_count,
+    "frame_gap": check_count,
+    "temporal_stride": check_count,
+    "train_strides": _check_pair,
+    "frame_rate": _or_none(check_number),
+    "short_side": check_count,
+    "resize_to": _or_none(_check_pair),
+    "resize_filter": _one_of(RESIZE_FILTERS),
+    "cut_to": _or_none(_check_pair),
+    "crop": _check_pair,
+    "crop_rounding": _one_of(ROUNDINGS),
+    "flow_length": check_count,
+    "flow_offset": _check_offset,
+    "stacking": _one_of(STACKINGS),
+    "mean_subtraction": _check_flag,
+    "flow_algorithm": _one_of(FLOW_ALGORITHMS),
+    "flow_parameters": _check_parameters,
+    "flow_bound": check_number,
+    "sampling": _one_of(SAMPLINGS),
+    "score_fusion": _one_of(SCORE_FUSIONS),
+    "stream_weights": _check_weights,
+}

@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_twostream.errors import SpecError
-from keras_twostream.spec import BOTH_WAYS, STACKINGS, ClipSpec
+from keras_twostream.spec import (
+    BOTH_WAYS,
+    STACKINGS,
+    ClipSpec,
+    check_clip_fields,
+)
 
 specs = st.builds(
     ClipSpec,
@@ -155,3 +160,12 @@ def test_a_notebook_shows_a_spec_in_words_and_in_full():
     assert "8 steps, 4 apart, at 25 frames a second" in shown
     assert "10 fields at each step, DIS" in shown
     assert "score_fusion" in shown
+
+
+def test_every_field_of_a_clip_is_checked_alone():
+    check_clip_fields(ClipSpec().to_json())
+    for name in ClipSpec().to_json():
+        with pytest.raises(SpecError, match=f"`{name}`"):
+            check_clip_fields({name: object()})
+    with pytest.raises(SpecError, match="no field 'classes'"):
+        check_clip_fields({"classes": ("a",)})

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_twostream import registry
-from keras_twostream.errors import UnknownNameError, WeightsError, did_you_mean
+from keras_twostream.errors import UnknownNameError, WeightsError
 from keras_twostream.pretrained import _catalogue, _folder
 from keras_twostream.pretrained._spec import WeightSpec
 
@@ -174,12 +174,7 @@ def _default(architecture: str, options: Mapping[str, Any]) -> WeightSpec:
 
 def _check_options(spec: WeightSpec, options: Mapping[str, Any]) -> None:
     known = registry.model_entry(spec.architecture).options
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise UnknownNameError(
-            f"{spec.architecture} has no option {', '.join(unknown)}."
-            f"{did_you_mean(unknown[0], known)}"
-        )
+    registry.refuse_unknown_options(spec.architecture, options, known)
     differences = conflicts(spec, options)
     if differences:
         raise WeightsError(
