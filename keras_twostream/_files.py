@@ -197,27 +197,28 @@ def workshop(path: Path) -> Iterator[Path]:
     Args:
         path: The name that will be made; folders are made.
     """
-    folder = _part_of(path)
-    _under_way.append(folder.name)
-    try:
-        folder.mkdir()
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        _under_way.remove(folder.name)
+    with _made(path.parent):
+        folder = _part_of(path)
+        _under_way.append(folder.name)
+        try:
+            folder.mkdir()
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            _under_way.remove(folder.name)
 
 
 def probe(folder: Path, room: int = 1 << 20) -> None:
     """Write into a folder to see that it takes files, and remove it again.
 
     Args:
-        folder: Made if missing.
+        folder: Not made if missing: the folder that it would be in is tried.
         room: Bytes that have to fit.
 
     Raises:
         OSError: If the folder cannot be written, or its disk is too full.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = next(x for x in (folder, *folder.absolute().parents) if x.exists())
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(bytes(4096))
         file.flush()
@@ -235,7 +236,8 @@ def probe(folder: Path, room: int = 1 << 20) -> None:
 def held(folder: Path, wait: bool = True) -> Iterator[bool]:
     """Keep other processes from a folder that they hold by this, too.
 
-    A thread may hold a folder again that it holds.
+    A thread may hold a folder again that it holds. After an error nothing is
+    left in a folder that had nothing.
 
     Args:
         folder: Made if missing.
@@ -246,12 +248,32 @@ def held(folder: Path, wait: bool = True) -> Iterator[bool]:
     """
     import filelock  # many commands start without it
 
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder.absolute() / ".lock", is_singleton=True)
-    with contextlib.ExitStack() as stack:
+    place = folder.absolute() / ".lock"
+    with _made(folder), contextlib.ExitStack() as stack:
+        fresh = not place.exists()
+        lock = filelock.FileLock(place, is_singleton=True)
         with contextlib.suppress(filelock.Timeout):
             stack.enter_context(lock.acquire(timeout=-1 if wait else 0))
-        yield lock.is_locked
+        try:
+            yield lock.is_locked
+        except BaseException:
+            with contextlib.suppress(OSError):  # on Windows it is open
+                if fresh and os.listdir(folder) == [place.name]:
+                    place.unlink()
+            raise
+
+
+@contextlib.contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder where it is missing; if it stays empty, it goes again."""
+    missing = [x for x in (folder, *folder.parents) if not x.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # it is not empty
+            for each in missing:
+                each.rmdir()
 
 
 @contextlib.contextmanager

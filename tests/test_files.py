@@ -186,7 +186,7 @@ def test_a_workshop_is_gone_with_all_that_is_left_in_it(tmp_path):
         (folder / "inside").mkdir()
         (folder / "inside" / "half").write_text("half")
         raise KeyError
-    assert names(tmp_path / "new") == []
+    assert names(tmp_path) == []
     with killed_while_writing(path, killed):
         pass
     assert len(names(tmp_path / "new")) == 1
@@ -226,7 +226,7 @@ def test_a_dead_process_that_nobody_collected_finishes_nothing(tmp_path):
 
 def test_a_probe_leaves_nothing(tmp_path):
     _files.probe(tmp_path / "new" / "folder")
-    assert names(tmp_path / "new" / "folder") == []
+    assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize("cause", ["full", "tight", "file"])
@@ -338,3 +338,29 @@ def test_arrays_come_back(tmp_path):
     _files.write_arrays(tmp_path / "a.npz", {"a": array})
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), array)
     np.testing.assert_array_equal(np.load(tmp_path / "a.npz")["a"], array)
+
+
+# === Folders ===
+
+
+def test_an_error_leaves_no_folder_that_was_held_for_nothing(tmp_path):
+    with pytest.raises(KeyError), _files.held(tmp_path / "new" / "run"):
+        raise KeyError
+    assert names(tmp_path) == []
+
+
+def test_an_error_leaves_what_was_written_into_a_held_folder(tmp_path):
+    run = tmp_path / "run"
+    with pytest.raises(KeyError), _files.held(run):
+        _files.write_text(run / "file", "whole")
+        raise KeyError
+    with _files.held(run):
+        assert names(run) == [".lock", "file"]
+
+
+def test_the_lock_of_another_process_stays(tmp_path):
+    with _files.held(tmp_path):
+        inode = (tmp_path / ".lock").stat().st_ino
+    with pytest.raises(KeyError), _files.held(tmp_path):
+        raise KeyError
+    assert (tmp_path / ".lock").stat().st_ino == inode

@@ -181,7 +181,7 @@ def check_writable(
     """Refuse a folder that cannot be written to, before the long work.
 
     Args:
-        out: The folder; made if missing.
+        out: The folder; it is not made.
         instead: Advice to the user, besides another folder.
         room: Bytes that have to fit.
         by: The way to choose another folder.

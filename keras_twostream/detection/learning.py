@@ -183,10 +183,12 @@ class _Run:
             self.settings.frames,
         )
         facts = self._identity(detector, network)
-        self._begin(facts)
+        self._refuse_other(facts)
         progress = counted("regions of video", self.report)
         for path, reason in store.fill(progress).items():
             self.report(f"Left out: {path}: {reason}")
+        if not (self.out / "run.json").exists():  # it claims the folder
+            _files.write_json(self.out / "run.json", facts)
         self.report(f"Regions of {len(store)} videos are in {self.out}.")
         if network is None:
             network = self._build("softmax")
@@ -222,11 +224,10 @@ class _Run:
             network=network and fingerprint(network),
         )
 
-    def _begin(self, facts: dict[str, Any]) -> None:
-        """Keep what this run is, or compare it with what was begun."""
+    def _refuse_other(self, facts: dict[str, Any]) -> None:
+        """Refuse to go on with another run than was begun."""
         place = self.out / "run.json"
         if not place.exists():
-            _files.write_json(place, facts)
             return
         text = _schema.read_text(place, _LARGEST, hint=_BEGIN_ANEW)
         with whole(place, WeightsError, _BEGIN_ANEW):

@@ -49,9 +49,11 @@ class TensorBoardImages(keras.callbacks.Callback):
         super().__init__()
         self._items, self._evaluation = list(items), evaluation
         self._bound, self._shown = bound, None
-        self._writer = tf.summary.create_file_writer(os.fspath(folder))
+        self._folder, self._writer = os.fspath(folder), None
 
     def on_train_begin(self, logs=None):
+        if self._writer is None:
+            self._writer = tf.summary.create_file_writer(self._folder)
         spec = clip_spec(self.model)
         with self._writer.as_default():
             for number, (path, _) in enumerate(self._items):

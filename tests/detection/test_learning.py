@@ -284,6 +284,14 @@ def test_a_detector_is_one_model_that_saves_and_loads(detector, tmp_path):
     ).replace(saliency="none", voting=0.5)
 
 
+def test_videos_that_cannot_be_read_leave_nothing(company, tmp_path):
+    out = tmp_path / "new" / "run"
+    gone = [dataclasses.replace(x, path=f"gone{x.path}") for x in company]
+    with pytest.raises(VideoError, match="No video can be read"):
+        trained(gone, out)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_finished_run_is_not_repeated(
     company, detector, run_folder, monkeypatch
 ):
