@@ -15,9 +15,11 @@ from keras_twostream.data.cache.folder import Entry
 from keras_twostream.data.video import READER_VERSION, packets, reading
 from keras_twostream.data.video.resizing import fitted_size, sizing
 from keras_twostream.errors import VideoError
+from keras_twostream.spec import IN_GRAPH_FLOW
 
 _BLOCK = 2**20  # bytes that a checksum reads at once
 CHUNK = 32  # frames held at once, and pairs in a batch of in-graph flow
+FEW = 4  # of flow that is computed pair by pair: a run that is stopped waits
 
 Report = Callable[[int], None]
 
@@ -89,7 +91,10 @@ def _write(
     )
     done = 0
     previous: list[np.ndarray] = []
-    for chunk in _chunks(frames):
+    in_graph = "flow" in contract.streams and (
+        contract.flow_algorithm in IN_GRAPH_FLOW
+    )
+    for chunk in _chunks(frames, CHUNK if in_graph else FEW):
         if "rgb" in contract.streams:
             for frame in chunk:
                 writer.append("rgb", images.pack_frame(frame, contract))
@@ -102,11 +107,13 @@ def _write(
     return done
 
 
-def _chunks(frames: Iterator[np.ndarray]) -> Iterator[list[np.ndarray]]:
+def _chunks(
+    frames: Iterator[np.ndarray], size: int
+) -> Iterator[list[np.ndarray]]:
     chunk = []
     for frame in frames:
         chunk.append(frame)
-        if len(chunk) == CHUNK:
+        if len(chunk) == size:
             yield chunk
             chunk = []
     if chunk:

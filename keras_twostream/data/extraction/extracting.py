@@ -5,7 +5,9 @@ import os
 import time
 from collections.abc import Callable, Generator, MutableSequence, Sequence
 
-from keras_twostream import _cluster, _files
+import numpy as np
+
+from keras_twostream import _cluster, _files, flow
 from keras_twostream._cpus import available_cpus
 from keras_twostream.data.cache import addresses
 from keras_twostream.data.cache.contract import Contract
@@ -124,7 +126,7 @@ def extract(
     own = (CONTRACT_FILE, MANIFEST_FILE, ROOTS_FILE)
     files = [addresses.join(addresses.without_file(out), x) for x in own]
     _files.refuse_replacing(files, [addresses.without_file(source)])
-    _fetch_flow(contract)
+    _try_flow(contract)
     folder = open_folder(addresses.without_file(out))
     roots = {root_of(job.video, job.name) for job in jobs}
     folder.agree(contract, roots)
@@ -143,15 +145,21 @@ def extract(
     return summary
 
 
-def _fetch_flow(contract: Contract) -> None:
-    """Fetch learned flow's weights now, not once for each video."""
-    if "flow" in contract.streams and contract.flow_algorithm.startswith(
-        "raft"
-    ):
-        # Keras is not imported for the other algorithms.
+def _try_flow(contract: Contract) -> None:
+    """Refuse flow that cannot be computed, before the folder gets a contract.
+
+    Learned flow's weights are fetched now, not once for each video. Keras is
+    not imported for the algorithms that do without it.
+    """
+    name, parameters = contract.flow_algorithm, contract.flow_parameters
+    if "flow" not in contract.streams:
+        return
+    if name.startswith("raft"):
         from keras_twostream.flow._raft_pairs import fetch
 
-        fetch(contract.flow_algorithm, **contract.flow_parameters)
+        fetch(name, **parameters)
+    elif name not in IN_GRAPH_FLOW:
+        flow.compute(np.zeros((2, 64, 64, 3), np.uint8), name, **parameters)
 
 
 def _find(

@@ -18,7 +18,11 @@ from keras_twostream.data.cache import CacheFolder, Contract
 from keras_twostream.data.cache import packing as packing
 from keras_twostream.data.cache.folder import ROOTS_FILE
 from keras_twostream.data.extraction import extract, find_jobs, work
-from keras_twostream.errors import SpecError, WeightsError
+from keras_twostream.errors import (
+    MissingLibraryError,
+    SpecError,
+    WeightsError,
+)
 from keras_twostream.flow import _weights
 
 # What a user's script does; stated here because processes import it.
@@ -254,14 +258,14 @@ def test_a_place_that_cannot_be_written_is_an_error(videos, tmp_path):
         extract(videos, tmp_path / "file" / "cache", CONTRACT)
 
 
-def test_a_solver_that_is_not_there_stops_the_run_and_says_why(
+def test_a_solver_that_is_not_there_is_named_before_anything_is_written(
     videos, tmp_path, monkeypatch
 ):
     monkeypatch.delattr("cv2.optflow", raising=False)
     spec = ClipSpec(short_side=32, crop=(32, 32), flow_algorithm="tvl1_opencv")
-    summary = extract(videos, tmp_path, Contract.of(spec), workers=1)
-    assert "pip install opencv-contrib-python" in summary.stopped
-    assert summary.done == []
+    with pytest.raises(MissingLibraryError, match="opencv-contrib-python"):
+        extract(videos, tmp_path, Contract.of(spec), workers=1)
+    assert content(tmp_path) == {}
 
 
 def test_progress_knows_what_is_left(videos, tmp_path):
