@@ -8,18 +8,20 @@ import importlib
 import importlib.util
 import io
 import os
+import signal
 import sys
 import traceback
 import warnings
+from typing import NoReturn
 
 import click
 
 from keras_twostream import __version__, _acceleration
 from keras_twostream._printing import printable
-from keras_twostream.cli import _lean, _options, _silence
+from keras_twostream.cli import _console, _lean, _options, _silence
 from keras_twostream.errors import TwoStreamError, did_you_mean
 
-INTERRUPTED = 130  # 128 and the number of Ctrl-C's signal, as in shells
+SIGNALLED = 128  # and the number of the signal, as in shells
 BACKENDS = ("tensorflow", "jax", "torch")
 
 # Name -> place and description of the command. Commands whose module is missing
@@ -49,6 +51,9 @@ COMMANDS = {
 }
 
 
+_received: list[int] = []  # signals to end
+
+
 class _Commands(click.Group):
     """Group that imports commands when used, and prints errors as messages."""
 
@@ -73,19 +78,26 @@ class _Commands(click.Group):
         except (click.exceptions.Exit, BrokenPipeError):
             raise  # click ends quietly if nobody reads on, as behind `head`
         except (KeyboardInterrupt, click.Abort):
-            click.echo("Stopped.", err=True)
-            ctx.exit(INTERRUPTED)
+            _stop(ctx)
         except click.ClickException as error:
             # click calls it final, and prints it as it is.
             text = printable(error.message, keep="\n\t")
             error.__dict__["message"] = text
             raise
         except Exception as error:
+            if _received:  # in an import, of which it is an error
+                _stop(ctx)
             if ctx.meta.get("debug"):
                 traceback.print_exc()
             else:
                 click.echo(_message(error), err=True)
             ctx.exit(2 if isinstance(error, TwoStreamError) else 1)
+
+
+def _stop(ctx: click.Context) -> NoReturn:
+    """End a command that was stopped, with its last line."""
+    _console.say(_console.last_line(), err=True)
+    ctx.exit(SIGNALLED + (_received or [signal.SIGINT])[-1])
 
 
 def _address(name: str) -> tuple[str, str]:
@@ -159,6 +171,18 @@ def _check_backend() -> None:
         sys.exit(2)
 
 
+def _heed_signals() -> None:
+    """Let SIGTERM end a command as Ctrl-C does: what is done is kept."""
+
+    def end(number: int, _: object) -> None:
+        _received.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:  # of a job behind "&"
+            signal.signal(number, end)
+
+
 @click.group(
     cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]}
 )
@@ -168,7 +192,11 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run the command line; the exit status is 0, 1, 2, or 130 on Ctrl-C."""
+    """Run the command line.
+
+    The exit status is 0, 1, 2, 130 on Ctrl-C, or 143 on SIGTERM.
+    """
+    _heed_signals()
     # TensorFlow reports on its build to standard error otherwise.
     os.environ.setdefault(_options.TF_LEVEL, _options.TF_SILENT)
     _open_streams()

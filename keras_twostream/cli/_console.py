@@ -46,6 +46,20 @@ def complain(reason: str) -> None:
     err.print(reason, style="red", markup=False, soft_wrap=True)
 
 
+def if_stopped(words: str) -> None:
+    """Say in the last line, if the command is stopped, how to go on."""
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.meta["if_stopped"] = words
+
+
+def last_line() -> str:
+    """Return the last line of a command that is stopped."""
+    context = click.get_current_context(silent=True)
+    words = "" if context is None else context.meta.get("if_stopped", "")
+    return f"Stopped. {words}".rstrip()
+
+
 def print_json(document: Any, *, indent: int | None = 2) -> None:
     """Print a JSON document on standard output.
 

@@ -41,7 +41,6 @@ def run(flags: dict[str, Any]) -> dict[str, Any]:
         The results of `extract` for `--data`, with the failed videos of both
         lists, and "accuracy" with `--svm`.
     """
-    check_writable(flags["out"])
     # Refusals come first, before the model is loaded.
     lists = _svm_lists(flags) if flags["svm"] else None
     videos = _videos(flags) if lists is None else lists[0].paths
@@ -144,6 +143,7 @@ def extract(flags: dict[str, Any], videos: list[str]) -> dict[str, Any]:
         "files": {video: str(file) for video, file in targets.items()},
     }
     began = time.perf_counter()
+    _console.if_stopped("The same command goes on where this one ended.")
     if flags["where"] == "local":
         results = _here(waiting, extractor, settings.file_format)
     else:

@@ -133,6 +133,11 @@ def predict_command(
         threshold=threshold,
         draws=not no_video,
     )
+    _console.if_stopped(
+        "The same command goes on where this one ended."
+        if keeps and resume is not False
+        else "With --resume, answers are kept and a run goes on."
+    )
     stems = _files.stems(videos)
     jobs = {v: out / stem for v, stem in zip(videos, stems, strict=True)}
     done: dict[Path, dict[str, Any]] = {}

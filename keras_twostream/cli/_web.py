@@ -1,7 +1,6 @@
 """`keras-twostream web`: a page to drop videos on."""
 
 import contextlib
-import signal
 import threading
 import webbrowser
 
@@ -67,8 +66,6 @@ def web_command(
     Nothing but the models named here, and what a visitor hands in, can be
     reached through it. It ends with Ctrl-C.
     """
-    # A service is ended by SIGTERM, and visitors' files go then, too.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     names = names or (_default_weights.agreed_weights(yes=yes).name,)
     with _console.quiet():
         from keras_twostream import web
