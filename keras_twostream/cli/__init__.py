@@ -18,7 +18,7 @@ import click
 
 from keras_twostream import __version__, _acceleration
 from keras_twostream._printing import printable
-from keras_twostream.cli import _console, _lean, _options, _silence
+from keras_twostream.cli import _advice, _console, _lean, _options, _silence
 from keras_twostream.errors import TwoStreamError, did_you_mean
 
 SIGNALLED = 128  # and the number of the signal, as in shells
@@ -81,7 +81,7 @@ class _Commands(click.Group):
             _stop(ctx)
         except click.ClickException as error:
             # click calls it final, and prints it as it is.
-            text = printable(error.message, keep="\n\t")
+            text = printable(self._advice(ctx, error.message), keep="\n\t")
             error.__dict__["message"] = text
             raise
         except Exception as error:
@@ -90,8 +90,15 @@ class _Commands(click.Group):
             if ctx.meta.get("debug"):
                 traceback.print_exc()
             else:
-                click.echo(_message(error), err=True)
+                click.echo(self._advice(ctx, _message(error)), err=True)
             ctx.exit(2 if isinstance(error, TwoStreamError) else 1)
+
+    def _advice(self, ctx: click.Context, text: str) -> str:
+        """Return an error of the command that was invoked, in its flags."""
+        name = ctx.invoked_subcommand
+        if name is None or name not in self.list_commands(ctx):
+            return text
+        return _advice.in_flags(text, self.get_command(ctx, name))
 
 
 def _stop(ctx: click.Context) -> NoReturn:
@@ -126,7 +133,8 @@ def _message(error: Exception) -> str:
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """Print a warning for a user, without the line of source."""
-    click.echo(f"Warning: {printable(message, keep=chr(10))}", err=True)
+    text = _advice.in_flags(printable(message, keep=chr(10)))
+    click.echo(f"Warning: {text}", err=True)
 
 
 def _widen_encodings() -> None:

@@ -19,6 +19,7 @@ from rich.progress import (
 )
 
 from keras_twostream._printing import printable
+from keras_twostream.cli import _advice
 
 
 class _Console(Console):
@@ -43,6 +44,7 @@ def say(text: str, *, err: bool = False, nl: bool = True) -> None:
 
 def complain(reason: str) -> None:
     """Print to standard error the reason why one file or place failed."""
+    reason = _advice.in_flags(reason)
     err.print(reason, style="red", markup=False, soft_wrap=True)
 
 

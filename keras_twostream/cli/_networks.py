@@ -31,6 +31,11 @@ def facts(name: str) -> dict[str, Any]:
     return described(build(name))
 
 
+def options() -> set[str]:
+    """Return the options of all networks of the catalogue."""
+    return {name for entry in _kept().values() for name in entry["options"]}
+
+
 def architecture_of(name: str) -> str:
     """Return the architecture of a name, without importing it.
 
