@@ -13,7 +13,7 @@ from keras_twostream.cli._options import (
     json_option,
     list_options,
 )
-from keras_twostream.cli._settings import pairs_option
+from keras_twostream.cli._settings import clip_option
 
 
 @click.command("bench-data")
@@ -22,8 +22,7 @@ from keras_twostream.cli._settings import pairs_option
     "--cache", metavar="memory|DIR", help="Cache of the videos, as in train."
 )
 @click.option("--model", help="Cut the clips that this model takes.")
-@pairs_option(
-    "--spec",
+@clip_option(
     "fields",
     "A field of the clip.",
 )
@@ -54,10 +53,10 @@ def bench_command(data: Path, as_json: bool, **flags: Any) -> None:
 
     DATA is what train takes: videos, a packed cache, or a list.
     """
-    check_device()
     from keras_twostream.cli._extract import clip_spec_of
 
     spec = clip_spec_of(flags["model"], flags["fields"])
+    check_device()
     with _console.quiet():
         from keras_twostream.data import read_annotations
         from keras_twostream.data.feeding import measurement

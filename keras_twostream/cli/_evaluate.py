@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from keras_twostream.cli import _console
+from keras_twostream.cli import _console, _networks
+from keras_twostream.cli._files import check_writable, model_name
 from keras_twostream.cli._options import (
     bound_option,
     check_device,
@@ -17,11 +18,18 @@ from keras_twostream.cli._options import (
     head_option,
     json_option,
     list_options,
+    refuse_flags_of_clips,
     there,
     views_options,
 )
 from keras_twostream.cli._settings import pairs_option
 from keras_twostream.spec import SCORE_FUSIONS
+
+# Parameters of `evaluate` that measuring a detector reads.
+_OF_DETECTIONS = frozenset(
+    "model data detections split subset list_format root out as_json device "
+    "debug".split()
+)
 
 
 @click.command("evaluate")
@@ -68,11 +76,18 @@ def evaluate_command(as_json: bool, **flags: Any) -> None:
 
     MODEL is a run folder, a model folder, or a name that load takes.
     """
+    if flags["detections"]:
+        refuse_flags_of_clips(_OF_DETECTIONS, "--detections")
+    _networks.check_options(model_name(flags["model"]), flags["option"])
+    if flags["out"] is not None:
+        check_writable(flags["out"])
     check_device()
+    _console.if_stopped("No scores are kept: the same command begins anew.")
     if flags.pop("detections"):
         report = _measure_detector(flags, as_json)
     else:
-        from keras_twostream.cli import _evaluate_run
+        with _console.quiet():
+            from keras_twostream.cli import _evaluate_run
 
         cover_dense(flags)
         report = _evaluate_run.evaluate(flags)

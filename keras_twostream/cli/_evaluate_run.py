@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from keras_twostream import _files, inspection, training
-from keras_twostream.cli._files import check_writable
 from keras_twostream.cli._train_setup import load_anything
 from keras_twostream.data import Annotations, read_annotations
 from keras_twostream.data.lists.rows import header_of
@@ -27,13 +26,8 @@ WHICH_TO_MEASURE = (
 def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     """Score a model on whole videos, and save the requested files."""
     if flags["out"] is not None:
-        check_writable(flags["out"])
         files = [flags["out"] / name for name in FILES]
         _files.refuse_replacing(files, [flags["data"]])
-    model = load_anything(flags["model"], **flags["option"])
-    refuse_untrained(model)
-    head = flags["head"]
-    model = one_head(model, head)
     annotations = read_annotations(
         flags["data"],
         flags["list_format"],
@@ -44,6 +38,10 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     )
     refuse_mixture(annotations, flags["data"], WHICH_TO_MEASURE)
     refuse_contradictions(annotations, flags["data"])
+    model = load_anything(flags["model"], **flags["option"])
+    refuse_untrained(model)
+    head = flags["head"]
+    model = one_head(model, head)
     if head is not None:
         annotations = _labelled(annotations, flags["data"], head)
     if head is None or inspection.stated_classes(model):

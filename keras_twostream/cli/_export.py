@@ -76,6 +76,7 @@ def export_command(
     .onnx; a name without an ending is the folder of a SavedModel. The file is
     run by its own runtime, and kept if it gives the scores of the model.
     """
+    name = model_name(model)
     check_writable(file.parent, by="")
     calibrate = options.pop("calibrate")
     options["calibrate"] = _videos(calibrate) if calibrate else None
@@ -83,7 +84,7 @@ def export_command(
         from keras_twostream import exporting
     check_device()
     with _converting():
-        exported = exporting.export(model_name(model), file, **options)
+        exported = exporting.export(name, file, **options)
     if as_json:
         _console.print_json(exported.to_json())
         return

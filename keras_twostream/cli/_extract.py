@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from keras_twostream.cli import _console
+from keras_twostream.cli import _console, _networks
+from keras_twostream.cli._files import model_name
 from keras_twostream.cli._options import (
     check_device,
     debug_option,
@@ -16,7 +17,7 @@ from keras_twostream.cli._options import (
     list_options,
     where_option,
 )
-from keras_twostream.cli._settings import pairs_option
+from keras_twostream.cli._settings import clip_option
 from keras_twostream.spec import STREAMS, ClipSpec
 
 
@@ -24,8 +25,7 @@ from keras_twostream.spec import STREAMS, ClipSpec
 @click.argument("source", metavar="SRC")
 @click.argument("out", metavar="OUT")
 @click.option("--model", help="Extract what this model or weight takes.")
-@pairs_option(
-    "--spec",
+@clip_option(
     "fields",
     "A field of the clip: short_side=112, frame_rate=25, flow_bound=20.",
 )
@@ -74,7 +74,6 @@ def extract_command(source: str, out: str, as_json: bool, **flags: Any) -> None:
     that fsspec knows. Run the same command again to go on after any
     interruption.
     """
-    check_device()
     from keras_twostream.data.cache import Contract
     from keras_twostream.data.extraction import extract
 
@@ -82,6 +81,8 @@ def extract_command(source: str, out: str, as_json: bool, **flags: Any) -> None:
     contract = Contract.of(
         _spec(flags), bits, flags["encoding"], flags["quality"]
     )
+    check_device()
+    _console.if_stopped("The same command goes on where this one ended.")
     with _bar() as progress:
         summary = extract(
             source,
@@ -122,6 +123,7 @@ def _spec(flags: dict[str, Any]) -> ClipSpec:
 
 
 def _spec_of(name: str) -> ClipSpec:
+    _networks.check_options(model_name(name), ())
     with _console.quiet():
         from keras_twostream import hub, inspection
         from keras_twostream.cli._train_setup import load_anything

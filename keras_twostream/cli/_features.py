@@ -4,8 +4,9 @@ from typing import Any
 
 import click
 
-from keras_twostream.cli import _console
+from keras_twostream.cli import _console, _networks
 from keras_twostream.cli._evaluate import show
+from keras_twostream.cli._files import check_writable, name_anywhere
 from keras_twostream.cli._options import (
     bound_option,
     check_device,
@@ -75,8 +76,11 @@ def features_command(as_json: bool, **flags: Any) -> None:
     C3D's own test (Tran et al. 2015, section 4): features c3d --data train
     --svm test --tap rgb.fc6 --clips all --step 8 --out features
     """
+    _networks.check_options(name_anywhere(flags["model"]), ())
+    check_writable(flags["out"])
     check_device()
-    from keras_twostream.cli import _features_run
+    with _console.quiet():
+        from keras_twostream.cli import _features_run
 
     cover_dense(flags)
     report = _features_run.run(flags)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from keras_twostream._stopwatch import Stopwatch
-from keras_twostream.cli import _console, _words
+from keras_twostream.cli import _console, _networks, _words
 from keras_twostream.cli._files import model_name
 from keras_twostream.cli._options import check_device
 from keras_twostream.pretrained import WeightSpec, _facts, _select
@@ -82,13 +82,15 @@ def load(
         SpecError: If it has several heads and `head` names none.
         UnknownNameError: If it has no such head.
     """
+    place = model_name(name)
+    _networks.check_options(place, ())
     with watch("import"), _console.quiet():
         from keras_twostream import hub, inspection
         from keras_twostream.scoring import predicting
         from keras_twostream.scoring.scorer import one_head
     check_device()
     with watch("load"), _console.quiet():
-        weight = _select.resolve(model_name(name), _select.DEFAULT, {})
+        weight = _select.resolve(place, _select.DEFAULT, {})
         model = hub.load(weight)
     predicting.refuse_untrained(model)
     model = one_head(model, head)

@@ -8,16 +8,17 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from keras_twostream import _files, pretrained, registry
 from keras_twostream.cli import _words
-from keras_twostream.pretrained import _catalogue
+from keras_twostream.pretrained import _catalogue, _folder
 from keras_twostream.pretrained._spec import OURS
 
 KEPT = "networks.json"
+_OF_LOAD = ("weights", "classes")  # which `load` takes beside the builder's
 
 
 def facts(name: str) -> dict[str, Any]:
@@ -29,6 +30,30 @@ def facts(name: str) -> dict[str, Any]:
     if ":" not in name and (entry := _kept().get(_key(name))):
         return entry
     return described(build(name))
+
+
+def check_options(name: str, options: Iterable[str]) -> None:
+    """Refuse names of options that a network of the catalogue lacks.
+
+    Those of plugins are known to their builders alone, which need a backend.
+
+    Args:
+        name: A name that `load` takes.
+        options: Names of options.
+
+    Raises:
+        UnknownNameError: If there is no network or option of a name.
+    """
+    if name.startswith("hf:"):
+        return
+    if name.startswith("local:"):
+        config = Path(name.removeprefix("local:")) / _folder.CONFIG
+        architecture = _folder.read_config(config).get("architecture", "")
+    else:
+        architecture = architecture_of(name)
+    if entry := _kept().get(_key(architecture)):
+        known = (*entry["options"], *_OF_LOAD)
+        registry.refuse_unknown_options(architecture, options, known)
 
 
 def options() -> set[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from keras_twostream.cli import _console
 from keras_twostream.spec import FLOW_ALGORITHMS, SAMPLINGS
@@ -261,20 +262,44 @@ debug_option = click.option(
 )
 
 
+def refuse_flags_of_clips(taken: frozenset[str], task: str) -> None:
+    """Refuse flags that were given and that no work on detectors reads.
+
+    Args:
+        taken: Parameters that it reads or explains.
+        task: The flag that asks for it.
+
+    Raises:
+        click.UsageError: If there is such a flag.
+    """
+    context = click.get_current_context()
+    default = (ParameterSource.DEFAULT, ParameterSource.ENVIRONMENT)
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        given = context.get_parameter_source(name) not in (*default, None)
+        if given and name not in taken:
+            raise click.UsageError(
+                f"{parameter.opts[-1]} is of networks that see clips, and "
+                f"{task} does not take it."
+            )
+
+
 def check_device() -> None:
     """Refuse a requested GPU that is missing; this imports the backend.
 
     Raises:
         click.UsageError: If `--device gpu` finds no GPU.
     """
+    # A process of a cluster has no command line.
+    context = click.get_current_context(silent=True)
+    meta = {} if context is None else context.meta
+    if not meta.get("device", "auto").startswith("gpu"):
+        return
     with _console.quiet():
         from keras_twostream.training import has_gpu
 
         gpu = has_gpu()
-    # A process of a cluster has no command line.
-    context = click.get_current_context(silent=True)
-    meta = {} if context is None else context.meta
-    if meta.get("device", "auto").startswith("gpu") and not gpu:
+    if not gpu:
         raise click.UsageError(
             "There is no GPU that the Keras backend can see. Check the "
             "driver and the backend's GPU build, or use --device cpu."

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from keras_twostream.errors import did_you_mean
+from keras_twostream.errors import TwoStreamError, did_you_mean
+from keras_twostream.spec import check_clip_fields
 
 # Several numbers, as in 112,112 and (112, 112).
 NUMBERS = re.compile(r"\(?\s*-?[\d.]+(\s*,\s*-?[\d.]+)+\s*\)?")
@@ -102,16 +103,40 @@ def pairs_option(
     *,
     metavar: str = "NAME=VALUE",
     parse: Callable[[str], Any] | None = None,
+    check: Callable[[dict[str, Any]], None] = lambda values: None,
 ):
-    """Return a decorator that adds `assignments`, given one by one."""
+    """Return a decorator that adds `assignments`, given one by one.
+
+    Args:
+        flag: The flag.
+        name: The parameter's name.
+        text: The flag's help.
+        metavar: The form of a value.
+        parse: Function that parses what is behind the equals sign.
+        check: Function that refuses wrong names and values.
+    """
+
+    def read(_, __, pairs: tuple[str, ...]) -> dict[str, Any]:
+        values = assignments(pairs, flag, parse)
+        try:
+            check(values)
+        except TwoStreamError as error:
+            raise click.BadParameter(str(error)) from error
+        return values
+
     return click.option(
-        flag,
-        name,
-        multiple=True,
-        metavar=metavar,
-        callback=lambda _, __, pairs: assignments(pairs, flag, parse),
-        help=text,
+        flag, name, multiple=True, metavar=metavar, callback=read, help=text
     )
+
+
+def clip_option(name: str, text: str):
+    """Return a decorator that adds `--spec NAME=VALUE`, fields of the clip.
+
+    Args:
+        name: The parameter's name.
+        text: The flag's help.
+    """
+    return pairs_option("--spec", name, text, check=check_clip_fields)
 
 
 def parse_text(text: str) -> str:

@@ -18,6 +18,7 @@ from keras_twostream.cli._options import (
     there,
 )
 from keras_twostream.cli._settings import (
+    clip_option,
     config_option,
     pairs_option,
     parse_text,
@@ -127,8 +128,7 @@ def _pattern_with_group(_, __, value: str) -> str:
     "option",
     "An option of the model, such as depth=26.",
 )
-@pairs_option(
-    "--spec",
+@clip_option(
     "spec",
     "A field of the clip, such as short_side=128 or crop=112,112.",
 )
@@ -235,19 +235,23 @@ def train_command(as_json: bool, **flags: Any) -> None:
     flags["model"] = flags["model"] or flags["distill"] or DEFAULT_MODEL
     if flags["task"] == "clips":
         _train_resume.refuse(flags)
-    check_device()
     report = _run(flags, command)
     if as_json:
         _console.print_json(report)
 
 
 def _run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
+    # It brings OpenCV, which `--help` does not wait for.
+    from keras_twostream.cli import _train_checks as checks
+
     if flags.pop("task") == "tubes":
-        if flags.pop("distill"):
-            raise click.UsageError("--distill is of networks that see clips.")
-        from keras_twostream.cli import _tubes_run
-
-        return _tubes_run.train(flags)
-    from keras_twostream.cli._train_run import run
-
-    return run(flags, command)
+        recipe = checks.plan_of_tubes(flags)
+        check_device()
+        with _console.quiet():
+            from keras_twostream.cli import _tubes_run
+        return _tubes_run.train(flags, recipe)
+    plan = checks.plan(flags)
+    check_device()
+    with _console.quiet():
+        from keras_twostream.cli import _train_run
+    return _train_run.run(flags, command, plan)

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,85 +16,49 @@ from keras_twostream.cli import _train_setup as setup
 from keras_twostream.cli._evaluate import show
 from keras_twostream.cli._files import check_writable
 from keras_twostream.cli._settings import parse_value
+from keras_twostream.cli._train_checks import Plan, streams_of
 from keras_twostream.data import layouts
 from keras_twostream.data.cache import CacheFolder
 from keras_twostream.scoring.reporting import report_on, save_scores
 from keras_twostream.training import RunSettings
-from keras_twostream.training._lists import Lists, read_lists
-from keras_twostream.training._run import locked
+from keras_twostream.training._lists import Lists
 
+GOES_ON = "The same command goes on from the last checkpoint in {}."
 CLIPS = 10  # clips of each held-out video, at the end
 SHOWN = 8  # videos shown in TensorBoard
 RUN_FILES = ("boundaries.json", "config.toml", "log.csv", "metrics.json")
 
 
-def run(flags: dict[str, Any], command: list[str]) -> dict[str, Any]:
-    """Read, build, train and save; report on standard error.
+def run(
+    flags: dict[str, Any], command: list[str], plan: Plan
+) -> dict[str, Any]:
+    """Build, train and save; report on standard error.
 
     Returns:
         The document that `--json` prints: the run's folder, the model's, the
         numbers of training and those of the held-out videos.
     """
     out: Path = flags["out"]
-    check_writable(out)
-    seed = flags["seed"] or 0
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(flags["seed"] or 0)
     training.set_precision(flags["precision"])
-    lists = read_lists(
-        flags["data"],
-        seed=seed,
-        **{
-            name: flags[name]
-            for name in (
-                "val",
-                "val_share",
-                "recordings",
-                "split",
-                "subset",
-                "root",
-                "list_format",
-                "heads",
-            )
-        },
-    )
-    for note in lists.notes:
-        _console.say(note, err=True)
-    if not lists.validation:
-        _train_resume.refuse_complete(out, flags["epochs"])
-    _check_validation(flags, lists)
-    stages = list(enumerate(_recipe(flags).staged(), 1))
-    if flags["stage"]:
-        stages = [_stage(flags["stage"], stages)]
+    lists = plan.lists
     before = None
-    for number, recipe in stages[:-1]:
+    for number, recipe in plan.stages[:-1]:
         inner = {**flags, "out": out / f"stage{number}"}
         if not _train_resume.is_saved(inner["out"]):
-            _console.say(f"Stage {number} of {len(stages)}", err=True)
+            _console.say(f"Stage {number} of {len(plan.stages)}", err=True)
             _train(inner, command, recipe, lists, before)
         before = setup.load_anything(str(inner["out"]))
-    model, trained = _train(flags, command, stages[-1][1], lists, before)
+    _, last = plan.stages[-1]
+    model, trained = _train(flags, command, last, lists, before)
     report = {"out": str(out), "model": str(out / "model"), **trained}
-    with _explained_stop(out):
-        if lists.validation and lists.heads:
-            report["held_out"] = _measure_heads(
-                model, lists, stages[-1][1], flags
-            )
-        elif lists.validation:
-            results = _measure(model, lists.validation, stages[-1][1], flags)
-            hub.state_metrics(out / "model", _rows(results, flags))
-            report["held_out"] = results
+    if lists.validation and lists.heads:
+        report["held_out"] = _measure_heads(model, lists, last, flags)
+    elif lists.validation:
+        results = _measure(model, lists.validation, last, flags)
+        hub.state_metrics(out / "model", _rows(results, flags))
+        report["held_out"] = results
     return report
-
-
-def _stage(
-    wanted: int, stages: list[tuple[int, training.Recipe]]
-) -> tuple[int, training.Recipe]:
-    if wanted > len(stages):
-        raise click.UsageError(
-            f"The recipe's last stage is {len(stages)}. Received: --stage "
-            f"{wanted}"
-        )
-    return stages[wanted - 1]
 
 
 def _train(
@@ -122,23 +86,22 @@ def _train(
             f"train on, {len(lists.validation)} to validate",
             err=True,
         )
-        with locked(out), _explained_stop(out):
-            if (out / "checkpoint.npz").exists():  # the config is that run's
-                _console.say(f"Going on with the run in {out}.", err=True)
-                _note_epochs(out / "config.toml", flags["epochs"])
-            else:
-                _write_config(out, flags, command, recipe, model)
-            trained = training.train(
-                model,
-                lists.train,
-                recipe,
-                out,
-                validation=lists.validation,
-                teacher=teacher,
-                settings=_settings(flags, lists, flags["seed"] or 0),
-                callbacks=_callbacks(flags, lists, recipe),
-                announce=lambda line: _console.say(line, err=True),
-            )
+        if (out / "checkpoint.npz").exists():
+            _console.say(f"Going on with the run in {out}.", err=True)
+        _console.if_stopped(GOES_ON.format(out))
+        begun = _Begun(lambda: _record(flags, command, recipe, model))
+        trained = training.train(
+            model,
+            lists.train,
+            recipe,
+            out,
+            validation=lists.validation,
+            teacher=teacher,
+            settings=_settings(flags, lists, flags["seed"] or 0),
+            callbacks=[begun, *_callbacks(flags, lists, recipe)],
+            announce=lambda line: _console.say(line, err=True),
+        )
+        _note_epochs(out / "config.toml", flags["epochs"])
     inspection.update_card(
         model,
         head_trained=True,
@@ -147,42 +110,6 @@ def _train(
     model = training.fused_copy(model)
     _save(model, out, base, flags)
     return model, trained
-
-
-@contextlib.contextmanager
-def _explained_stop(out: Path) -> Iterator[None]:
-    """Print on Ctrl-C how to resume the run."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        _console.say(
-            f"\nStopped. The same command goes on from the last checkpoint in "
-            f"{out}.",
-            err=True,
-        )
-        raise
-
-
-def _check_validation(flags: dict[str, Any], lists: Lists) -> None:
-    """Refuse --patience without validation; report that nothing is held out.
-
-    Raises:
-        click.UsageError: If --patience was given.
-    """
-    if lists.validation:
-        return
-    if flags["patience"]:
-        raise click.UsageError(
-            "--patience waits for a better validation, and there are no "
-            "videos to validate on. Give --val, or a --val-share above 0 and "
-            "classes of several recordings."
-        )
-    if flags["val_share"]:
-        _console.say(
-            "No videos are held out: every class has one video, or one "
-            "recording (see --recordings). The last weights are kept.",
-            err=True,
-        )
 
 
 def _devices(count: int | None, recipe: training.Recipe):
@@ -200,27 +127,6 @@ def _devices(count: int | None, recipe: training.Recipe):
             "Choose a --batch-size that divides."
         )
     return training.devices(count)
-
-
-def _recipe(flags: dict[str, Any]) -> training.Recipe:
-    recipe = training.load_recipe(flags["recipe"] or _default_recipe(flags))
-    changes = dict(flags["changes"])
-    # Epochs belong to the run, not to the recipe: its schedule may count in
-    # them.
-    if flags["batch_size"]:
-        changes["batch_size"] = flags["batch_size"]
-    inputs = {f"input.{name}": x for name, x in flags["inputs"].items()}
-    return recipe.with_entries({**changes, **inputs})
-
-
-def _default_recipe(flags: dict[str, Any]) -> str:
-    """Return the paper's recipe for random weights, else one for small data."""
-    architecture = flags["model"].partition(".")[0]
-    if flags["distill"]:
-        return "distillation"
-    if flags["weights"] == "none" and architecture in training.list_recipes():
-        return architecture
-    return "finetune"
 
 
 def _teacher(flags: dict[str, Any]) -> keras.Model | None:
@@ -247,8 +153,7 @@ def _model(
         )
     streams = flags["streams"] or ("rgb" if teacher else None)
     if streams:
-        names = streams.split(",")
-        options["streams"] = tuple(name.strip() for name in names)
+        options["streams"] = streams_of(streams)
     spec = dict(flags["spec"])
     if teacher is not None:
         spec = {**training.clip_of_teacher(teacher), **spec}
@@ -308,8 +213,24 @@ def _callbacks(
     ]
 
 
-def _write_config(out, flags, command, recipe, model) -> None:
-    """Write `config.toml`, which `--config` takes to repeat the run."""
+class _Begun(keras.callbacks.Callback):
+    """Callback that records a run after its first step, not if it has none."""
+
+    def __init__(self, record: Callable[[], None]) -> None:
+        super().__init__()
+        self._record, self._recorded = record, False
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not self._recorded:
+            self._record()
+            self._recorded = True
+
+
+def _record(flags, command, recipe, model) -> None:
+    """Write a new run's `config.toml`, which `--config` takes to repeat it."""
+    out = flags["out"]
+    if (out / "checkpoint.npz").exists():  # the config is that run's
+        return
     settings = {
         _train_resume.FLAGS.get(name, name): _train_resume.plain(value)
         for name, value in flags.items()

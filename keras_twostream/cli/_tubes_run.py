@@ -4,48 +4,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import click
 import keras
-from click.core import ParameterSource
 
 from keras_twostream import detection, hub, training
 from keras_twostream.cli import _console
 from keras_twostream.cli._files import model_name
-
-RECIPE = "action_tubes"
-# Parameters of `train` that a detector's training reads or explains.
-_TAKEN = frozenset(
-    "task config data list_format root split subset recipe out val epochs "
-    "batch_size streams option spec changes inputs distill "
-    "checkpoint_seconds license_ data_terms verbose as_json seed device "
-    "debug".split()
-)
-# The same of `evaluate`.
-_MEASURED = frozenset(
-    "model data detections split subset list_format root out as_json device "
-    "debug".split()
-)
+from keras_twostream.cli._train_checks import streams_of
 
 
-def train(flags: Mapping[str, Any]) -> dict[str, Any]:
+def train(flags: Mapping[str, Any], recipe: training.Recipe) -> dict[str, Any]:
     """Train a detector into the run's folder, and measure it if asked.
 
     Returns:
         The document that `--json` prints.
     """
-    _refuse_flags_of_clips(_TAKEN, "--task tubes")
     out: Path = flags["out"]
     videos = read(flags)
     held_out = read(_held_out(flags)) if flags["val"] else None
-    recipe = training.load_recipe(flags["recipe"] or RECIPE)
-    recipe = recipe.replace(**flags["changes"])
     settings = detection.DetectorSettings(
-        steps=flags["epochs"] and _refuse_epochs(),
         batch_size=flags["batch_size"],
         seed=flags["seed"] or 0,
         checkpoint_seconds=flags["checkpoint_seconds"],
-        **_frames(flags["inputs"]),
+        **flags["inputs"],
     )
+    _console.if_stopped(f"The same command goes on with the run in {out}.")
     detector = detection.train_detector(
         videos,
         out,
@@ -84,13 +66,13 @@ def evaluate(flags: Mapping[str, Any]) -> dict[str, Any]:
     """
     from keras_twostream import _files
 
-    _refuse_flags_of_clips(_MEASURED, "--detections")
     written = None if flags["out"] is None else flags["out"] / "metrics.json"
     if written is not None:
         _files.refuse_replacing([written], [flags["data"]])
+    videos = read(flags)
     with _console.quiet():
         detector = hub.load(model_name(flags["model"]))
-    scores = measure(detector, read(flags))
+    scores = measure(detector, videos)
     if written is not None:
         _files.write_json(written, scores)
     return scores
@@ -158,38 +140,7 @@ def _options(flags: Mapping[str, Any]) -> dict[str, Any]:
     """Return the builder's options that the command line sets."""
     options = dict(flags["option"])
     if flags["streams"]:
-        options["streams"] = tuple(flags["streams"].split(","))
+        options["streams"] = streams_of(flags["streams"])
     if flags["spec"]:
         options["clip_spec"] = dict(flags["spec"])
     return options
-
-
-def _frames(inputs: Mapping[str, Any]) -> dict[str, int]:
-    """Parse `--input frames=N`: frames of each video to take regions from."""
-    other = [name for name in inputs if name != "frames"]
-    if other:
-        raise click.UsageError(
-            f"--task tubes takes --input frames=N only. Received: {other[0]}"
-        )
-    return dict(inputs)
-
-
-def _refuse_flags_of_clips(taken: frozenset[str], task: str) -> None:
-    """Refuse flags that were given and that no work on detectors reads."""
-    context = click.get_current_context()
-    default = (ParameterSource.DEFAULT, ParameterSource.ENVIRONMENT)
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        given = context.get_parameter_source(name) not in (*default, None)
-        if given and name not in taken:
-            raise click.UsageError(
-                f"{parameter.opts[-1]} is of networks that see clips, and "
-                f"{task} does not take it."
-            )
-
-
-def _refuse_epochs() -> int:
-    raise click.UsageError(
-        "A detector's network trains for a number of steps, not epochs: "
-        "--set steps=2000."
-    )

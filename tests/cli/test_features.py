@@ -253,7 +253,9 @@ def test_two_runs_at_once_give_their_videos_apart_names(
 
 
 def test_an_untrained_head_is_not_measured(run, tmp_path):
-    result = run("evaluate", "c3d", "--data", tmp_path, trained=False)
+    (tmp_path / "list.txt").write_text("a.mp4 0\n")
+    data = tmp_path / "list.txt"
+    result = run("evaluate", "c3d", "--data", data, trained=False)
     assert result.exit_code == 2
     assert "is random, so its answers would mean nothing" in result.stderr
 

@@ -14,15 +14,20 @@ from click.testing import CliRunner
 from foreign_layouts import moving_frames, true_fields, write_layout
 from safetensors.numpy import load_file
 
-from keras_twostream import hub, inspection, registry, training
-from keras_twostream.cli import _evaluate_run, _options, _train_run
+from keras_twostream import cli, hub, inspection, registry, training
+from keras_twostream.cli import (
+    _evaluate_run,
+    _options,
+    _train_checks,
+    _train_run,
+)
 from keras_twostream.cli._evaluate import evaluate_command, fuse_command
 from keras_twostream.cli._features import features_command
 from keras_twostream.cli._files import model_name
 from keras_twostream.cli._settings import assignments, parse_text, parse_value
 from keras_twostream.cli._train import train_command
 from keras_twostream.data.cutting.cropping import VIEW_CROPS
-from keras_twostream.errors import SpecError, WeightsError
+from keras_twostream.errors import SpecError, TwoStreamError, WeightsError
 from keras_twostream.training import VideoScores
 
 pytestmark = pytest.mark.usefixtures("untraced")
@@ -174,21 +179,39 @@ def test_a_config_takes_dashes_and_refuses_what_would_not_count(tmp_path):
         assert words in " ".join(result.output.split())
 
 
-def test_refused_resume_leaves_the_config(
-    registered, video_folder, tmp_path, monkeypatch
-):
-    def refuse(*arguments, **settings):
-        raise RuntimeError("other videos")
+def test_refused_resume_leaves_the_config(run_folder, video_folder):
+    before = (run_folder / "config.toml").read_text()
+    shutil.rmtree(run_folder / "evaluation")  # else it is complete
+    other = shutil.copytree(video_folder, run_folder.parent / "other")
+    next(other.rglob("*.mp4")).unlink()
+    with pytest.raises(WeightsError, match="other"):
+        _invoke(train_command, "--data", other, "--out", run_folder, *BASE)
+    assert (run_folder / "config.toml").read_text() == before
 
-    monkeypatch.setattr(training, "train", refuse)
-    command = [train_command, "--data", video_folder, "--out", tmp_path, *BASE]
-    with pytest.raises(RuntimeError):
-        _invoke(*command)
-    before = (tmp_path / "config.toml").read_text()
-    (tmp_path / "checkpoint.npz").touch()
-    with pytest.raises(RuntimeError):
-        _invoke(*command, "--verbose")
-    assert (tmp_path / "config.toml").read_text() == before
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (("--model", "no_net"), "no model of that name"),
+        (("--recipe", "distillation"), "there is no teacher"),
+        (("--data", "damaged"), "videos can be read"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Set aside")
+def test_a_refused_run_leaves_nothing_and_gives_way_to_a_right_one(
+    registered, video_folder, tmp_path, wrong, message, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    damaged = shutil.copytree(video_folder, tmp_path / "damaged")
+    for video in damaged.rglob("*.mp4"):
+        video.write_bytes(b"no video")
+    right = [train_command, "--data", video_folder, "--out", "runs/new", *BASE]
+    with pytest.raises((SystemExit, TwoStreamError, click.ClickException)) as e:
+        words = map(str, [*right[1:], *wrong])
+        train_command([*words], standalone_mode=False)
+    assert message in " ".join(str(e.value).split())
+    assert [path.name for path in tmp_path.iterdir()] == ["damaged"]
+    assert _invoke(*right).exit_code == 0
 
 
 def test_complete_run_is_not_overwritten(run_folder, video_folder):
@@ -234,10 +257,11 @@ def test_ctrl_c_says_how_to_go_on(
 
     monkeypatch.setattr(training, "train", interrupt)
     result = _invoke(
-        train_command, "--data", video_folder, "--out", tmp_path, *BASE
+        cli.group, "train", "--data", video_folder, "--out", tmp_path, *BASE
     )
-    assert result.exit_code == 1
-    assert "The same command goes on" in result.output
+    assert result.exit_code == 130
+    (line,) = [x for x in result.output.splitlines() if "Stopped" in x]
+    assert line.startswith("Stopped. The same command goes on from the last")
 
 
 def test_folders_of_runs_are_names_of_models(tmp_path):
@@ -461,7 +485,7 @@ def test_wrong_labels_are_found_before_anything_is_scored(
     monkeypatch.setattr(_evaluate_run, "load_anything", lambda _, **__: build())
     monkeypatch.setattr(_evaluate_run, "refuse_untrained", lambda _: None)
     with pytest.raises(SpecError, match=r"b\.mp4 has the label 2"):
-        _invoke(evaluate_command, "run", "--data", data)
+        _invoke(evaluate_command, "i3d", "--data", data)
 
 
 def test_the_model_is_kept_when_measuring_fails(
@@ -508,7 +532,7 @@ def test_batch_divides_among_devices(registered, video_folder, tmp_path):
 )
 def test_the_papers_recipe_from_random_weights(model, weights, recipe):
     flags = {"model": model, "weights": weights, "distill": None}
-    assert _train_run._default_recipe(flags) == recipe
+    assert _train_checks._default_recipe(flags) == recipe
 
 
 def test_a_folder_with_a_date_for_a_name_stays_text():

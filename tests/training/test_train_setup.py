@@ -9,7 +9,12 @@ from click import UsageError
 from click.testing import CliRunner
 
 from keras_twostream import _files, hub, training
-from keras_twostream.cli import _settings, _train_resume, _train_run
+from keras_twostream.cli import (
+    _settings,
+    _train_checks,
+    _train_resume,
+    _train_run,
+)
 from keras_twostream.cli._settings import _as_flag, assignments
 from keras_twostream.cli._train import train_command
 from keras_twostream.cli._train_setup import build_model, without_advice
@@ -26,7 +31,7 @@ FLAGS = {
 
 
 def _recipe(**flags):
-    return _train_run._recipe({**FLAGS, **flags})
+    return _train_checks._recipe({**FLAGS, **flags})
 
 
 def test_epochs_stretch_a_schedule_that_counts_in_them():
@@ -90,10 +95,10 @@ def test_a_table_of_a_config_is_a_flag_given_several_times(tmp_path):
 def test_a_run_without_validation_cannot_be_patient(tmp_path, capsys):
     lists = Lists([("a.mp4", 0), ("b.mp4", 1)], [], ("0", "1"))
     flags = {"patience": None, "val_share": 0.15}
-    _train_run._check_validation(flags, lists)
+    _train_checks._check_validation(flags, lists)
     assert "No videos are held out" in capsys.readouterr().err
     with pytest.raises(UsageError, match="--patience waits for"):
-        _train_run._check_validation({**flags, "patience": 3}, lists)
+        _train_checks._check_validation({**flags, "patience": 3}, lists)
 
 
 @pytest.mark.parametrize(
@@ -133,8 +138,7 @@ def test_a_saved_model_takes_the_recipe_s_options(build, registered, tmp_path):
 
 def test_a_config_keeps_what_was_set_to_nothing(build, tmp_path):
     flags = {"seed": 0, "val_share": 0.0, "balance": False, "epochs": None}
-    _train_run._write_config(
-        tmp_path,
+    _train_run._record(
         {**flags, "changes": {}, "out": tmp_path},
         ["train", "--val-share", "0"],
         training.load_recipe("finetune"),
