@@ -53,8 +53,8 @@ def folded(model: keras.Model) -> keras.Model:
 
     Batch normalisation right after a convolution or a dense layer, also one
     with the time axis folded or unfolded between, becomes part of its kernel
-    and bias. It stays where the layer has an activation of its own, computes
-    in half precision, or has another reader.
+    and bias. It stays where the layer has an activation of its own, keeps its
+    weights in half precision, or has another reader.
 
     Args:
         model: A functional model. It stays as it is.
@@ -227,13 +227,15 @@ def _fit(layer: Any, norm: Any) -> bool:
         layer, "lora_enabled", False
     )
     last = norm.axis in (-1, len(norm.input.shape) - 1)
-    exact = {layer.compute_dtype, norm.compute_dtype} == {"float32"}
+    exact = {layer.variable_dtype, norm.variable_dtype} == {"float32"}
+    alike = layer.compute_dtype == norm.compute_dtype
     channels_last = getattr(layer, "data_format", None) != "channels_first"
     return (
         linear in (None, keras.activations.linear)
         and plain
         and last
         and exact
+        and alike
         and channels_last
     )
 

@@ -139,11 +139,28 @@ def test_what_cannot_be_folded_stays():
     normal = BatchNormalization(name="beside")(both)
     twice = layers.Add()([shared(normal), shared(both)])
     x = BatchNormalization(name="after_sum")(twice)
-    half = layers.Conv2D(3, 1, dtype="mixed_bfloat16", **LAST, name="half")
-    x = BatchNormalization(name="after_half", dtype="mixed_bfloat16")(half(x))
+    half = layers.Conv2D(3, 1, dtype="bfloat16", **LAST, name="half")
+    x = BatchNormalization(name="after_half", dtype="bfloat16")(half(x))
     model = keras.Model(start, x)
     assert norms(folded(model)) == norms(model)
     assert len(norms(model)) == 5
+
+
+def test_layers_that_compute_in_half_precision_are_folded_as_exactly():
+    model = randomized(tiny_net(3))
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        half = tiny_net(3)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    half.set_weights(model.get_weights())
+    copy = folded(half)
+    assert norms(half) and not norms(copy)
+    inputs = clips(model)
+    exact, plain, quick = (scores(net, inputs) for net in (model, half, copy))
+    rounding = np.abs(plain - exact).max()
+    assert 0 < np.abs(quick - exact).max() <= 2 * rounding
+    assert rounding < 0.02 * np.abs(exact).max()
 
 
 def test_an_output_that_is_normalised_too_stays_as_it_is():

@@ -18,6 +18,7 @@ from keras_twostream.cli._options import (
     head_option,
     json_option,
     list_options,
+    precision_option,
     refuse_flags_of_clips,
     there,
     views_options,
@@ -63,6 +64,7 @@ _OF_DETECTIONS = frozenset(
 @click.option("--cache", metavar="DIR", help="A packed cache of the videos.")
 @bound_option
 @engine_option
+@precision_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),

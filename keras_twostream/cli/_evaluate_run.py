@@ -38,6 +38,7 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     )
     refuse_mixture(annotations, flags["data"], WHICH_TO_MEASURE)
     refuse_contradictions(annotations, flags["data"])
+    training.set_precision(flags["precision"])
     model = load_anything(flags["model"], **flags["option"])
     refuse_untrained(model)
     head = flags["head"]
@@ -73,6 +74,7 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     report = report_on(scores, weights)
     report["skipped"] = evaluator.skipped
     report["engine"] = evaluator.engine
+    report["precision"] = flags["precision"]
     report["protocol"] = {
         "clips": flags["num_clips"] or "all",
         "crops": flags["crops"],

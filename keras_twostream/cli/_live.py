@@ -21,6 +21,7 @@ from keras_twostream.cli._options import (
     file_option,
     flow_option,
     head_option,
+    precision_option,
     yes_option,
 )
 from keras_twostream.errors import VideoError
@@ -70,6 +71,7 @@ Sink = Callable[[Any], None]  # takes each LivePrediction
 )
 @flow_option
 @engine_option
+@precision_option
 @device_option
 @debug_option
 def live_command(
@@ -79,6 +81,7 @@ def live_command(
     yes: bool,
     algorithm: str | None,
     engine: str,
+    precision: str,
     as_json: bool,
     video: Path | None,
     window: bool,
@@ -98,7 +101,7 @@ def live_command(
     place = int(source) if source.isdecimal() else os.path.expanduser(source)
     _check_source(place)
     name = name or _default_weights.agreed_weights(yes=yes).name
-    loaded = _model.load(name, algorithm, Stopwatch(), head)
+    loaded = _model.load(name, algorithm, Stopwatch(), head, precision)
     loaded.introduce()
 
     from keras_twostream.scoring.streaming import stream

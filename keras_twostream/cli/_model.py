@@ -68,6 +68,7 @@ def load(
     algorithm: str | None,
     watch: Stopwatch,
     head: str | None = None,
+    precision: str = "float32",
 ) -> Loaded:
     """Load a model whose head is trained.
 
@@ -76,6 +77,7 @@ def load(
         algorithm: Optical flow algorithm; the model's own when None.
         watch: Stopwatch for "import" and "load".
         head: The head to ask, where there are several.
+        precision: As in `training.set_precision`.
 
     Raises:
         UntrainedHeadError: If its classifier is random.
@@ -85,10 +87,11 @@ def load(
     place = model_name(name)
     _networks.check_options(place, ())
     with watch("import"), _console.quiet():
-        from keras_twostream import hub, inspection
+        from keras_twostream import hub, inspection, training
         from keras_twostream.scoring import predicting
         from keras_twostream.scoring.scorer import one_head
     check_device()
+    training.set_precision(precision)
     with watch("load"), _console.quiet():
         weight = _select.resolve(place, _select.DEFAULT, {})
         model = hub.load(weight)

@@ -96,6 +96,14 @@ engine_option = click.option(
     help="Runtime of the network; auto is ONNX Runtime on a CPU, if it is "
     "quicker, for networks exported before and jobs of 200 clips or more.",
 )
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="Numbers that layers compute with; bfloat16 is quicker on a GPU and "
+    "on processors that know it, and rounds scores.",
+)
 root_option = click.option(
     "--root", help="Folder of the videos that a list names."
 )

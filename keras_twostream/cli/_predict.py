@@ -19,6 +19,7 @@ from keras_twostream.cli._options import (
     json_option,
     no_video_option,
     out_option,
+    precision_option,
     where_option,
     yes_option,
 )
@@ -67,6 +68,7 @@ from keras_twostream.timeline import THRESHOLD
 @json_option
 @flow_option
 @engine_option
+@precision_option
 @where_option()
 @click.option(
     "--workers", type=click.IntRange(1), help="Videos at once on a cluster."
@@ -93,6 +95,7 @@ def predict_command(
     as_json: bool,
     algorithm: str | None,
     engine: str,
+    precision: str,
     where: str,
     workers: int | None,
     resume: bool | None,
@@ -115,7 +118,7 @@ def predict_command(
     _refuse_replacing(files, videos, out, table, keeps, not no_video)
     watch = Stopwatch()
     name = name or _default_weights.agreed_weights(yes=yes).name
-    loaded = _model.load(name, algorithm, watch, head)
+    loaded = _model.load(name, algorithm, watch, head, precision)
     loaded.introduce()
     for reason in failed.values():
         _console.complain(reason)
@@ -128,6 +131,7 @@ def predict_command(
         head=head,
         flow=algorithm,
         engine=engine,
+        precision=precision,
         hop=hop,
         top=top,
         threshold=threshold,

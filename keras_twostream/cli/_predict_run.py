@@ -30,6 +30,7 @@ class Settings:
         head: The head to ask, of a model with several.
         flow: Optical flow algorithm; the model's own when None.
         engine: The runtime of the network, see `predict`.
+        precision: As in `training.set_precision`.
         hop: Seconds from one window to the next; see `predict`.
         top: Number of actions to name.
         threshold: Least probability of an action in a segment's windows.
@@ -41,6 +42,7 @@ class Settings:
     head: str | None
     flow: str | None
     engine: str
+    precision: str
     hop: float | None
     top: int
     threshold: float
@@ -141,7 +143,11 @@ def work(job: tuple[str, str], settings: Settings) -> Answer:
 def _loaded(settings: Settings) -> _model.Loaded:
     """Load the model for the first video of a process alone."""
     return _model.load(
-        settings.model, settings.flow, Stopwatch(), settings.head
+        settings.model,
+        settings.flow,
+        Stopwatch(),
+        settings.head,
+        settings.precision,
     )
 
 

@@ -35,7 +35,8 @@ class Engine:
     "auto" takes ONNX Runtime on a CPU where its libraries are installed, if
     an export of this network is in the cache already, or the job has 200
     clips or more, for which it makes one. It takes Keras wherever the export
-    fails, differs or is slower.
+    fails, differs or is slower, and for a network that computes in half
+    precision, as an export computes in float32.
 
     Args:
         asked: "auto", "keras" or "onnxruntime".
@@ -46,8 +47,8 @@ class Engine:
         used: "keras" or "onnxruntime", after the first batch.
 
     Raises:
-        SpecError: If `asked` is none of the three, or the backend cannot
-            export.
+        SpecError: If `asked` is none of the three, or ONNX Runtime and the
+            backend cannot export, or the network computes in half precision.
         MissingLibraryError: If ONNX Runtime is asked for and not installed.
     """
 
@@ -55,7 +56,14 @@ class Engine:
         check_engine(asked)
         self._asked, self._network = asked, network
         self._exports = asked == "onnxruntime" or clips >= LONG
-        self._open = asked == "onnxruntime" or _may_be_onnx()
+        half = _computes_in_half(network)
+        if half and asked == "onnxruntime":
+            raise SpecError(
+                f"ONNX Runtime scores in float32, and {network.name} computes "
+                "in half precision. Choose engine='keras' (`--engine keras`), "
+                "or float32 with `training.set_precision` (`--precision`)."
+            )
+        self._open = asked == "onnxruntime" or (_may_be_onnx() and not half)
         self._runners: dict[Any, onnx_files.Runner | None] = {}
         self.used = "keras"
 
@@ -174,6 +182,11 @@ def _may_be_onnx() -> bool:
         and not onnx_files.missing()
         and not _acceleration.has_gpu()
     )
+
+
+def _computes_in_half(network: keras.Model) -> bool:
+    layers = network._flatten_layers(include_self=False)
+    return any("16" in layer.compute_dtype for layer in layers)
 
 
 def _export(

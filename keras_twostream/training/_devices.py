@@ -1,11 +1,13 @@
 """Training on several devices of one machine."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 
+from keras_twostream._cpus import lacks_bfloat16
 from keras_twostream.errors import MissingLibraryError, SpecError, check_choice
 
 
@@ -60,7 +62,8 @@ def devices(count: int | None = None) -> Iterator[list[str]]:
 def set_precision(name: str = "auto") -> str:
     """Set the number format of layers; call this before building.
 
-    Weights, normalisation of the input and logits stay in float32.
+    Weights, normalisation of the input and logits stay in float32. A warning
+    says so where bfloat16 is slower: on a CPU without instructions for it.
 
     Args:
         name: "float32", "bfloat16", or "auto" for bfloat16 on a GPU and
@@ -76,6 +79,12 @@ def set_precision(name: str = "auto") -> str:
     check_choice("precision", name, ("auto", *policies))
     if name == "auto":
         name = "bfloat16" if has_gpu() else "float32"
+    elif name == "bfloat16" and lacks_bfloat16() and not has_gpu():
+        warnings.warn(
+            "This processor has no instructions for bfloat16, so layers take "
+            "several times as long as in float32.",
+            stacklevel=2,
+        )
     keras.config.set_dtype_policy(policies[name])
     return policies[name]
 

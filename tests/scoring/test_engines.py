@@ -99,6 +99,19 @@ def test_an_export_that_is_slower_runs_only_where_asked_for(
 
 
 @tensorflow
+def test_a_network_in_half_precision_is_left_to_keras(clips, home):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        network = scorer(small_model())
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert Engine("auto", network, engines.LONG)(clips) is None
+    assert not list(home.rglob("*.onnx"))
+    with pytest.raises(SpecError, match="computes in half precision"):
+        Engine("onnxruntime", network, clips=2)
+
+
+@tensorflow
 def test_an_export_that_differs_is_not_kept(clips, home, monkeypatch):
     network = scorer(small_model())
     opened = onnx_files.open_file

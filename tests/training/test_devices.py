@@ -11,7 +11,9 @@ import keras
 import pytest
 
 from keras_twostream import training
+from keras_twostream._cpus import lacks_bfloat16
 from keras_twostream.errors import MissingLibraryError, SpecError
+from keras_twostream.training import _devices
 
 SCRIPT = """
 import json
@@ -134,6 +136,33 @@ def test_more_devices_than_there_are_is_an_error():
         training.devices(1000),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("flags", "lacks"),
+    [
+        ("flags\t\t: fpu avx2 avx512f avx512_bf16 amx_tile\n", False),
+        ("flags\t\t: fpu avx2 avx512f avx512_vnni\n", True),
+        ("Features\t: fp asimd bf16 i8mm\n", False),
+        ("Features\t: fp asimd\n", True),
+        ("model name\t: a processor\n", False),
+    ],
+)
+def test_a_processor_says_if_it_knows_bfloat16(tmp_path, flags, lacks):
+    facts = tmp_path / "cpuinfo"
+    facts.write_text(f"processor\t: 0\n{flags}")
+    assert lacks_bfloat16(facts) is lacks
+    assert lacks_bfloat16(tmp_path / "none") is False
+
+
+def test_bfloat16_on_a_processor_without_it_warns(monkeypatch):
+    monkeypatch.setattr(_devices, "lacks_bfloat16", lambda: True)
+    monkeypatch.setattr(_devices, "has_gpu", lambda: False)
+    try:
+        with pytest.warns(UserWarning, match="no instructions for bfloat16"):
+            training.set_precision("bfloat16")
+    finally:
+        training.set_precision("float32")
 
 
 @pytest.mark.agnostic

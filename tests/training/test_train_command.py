@@ -8,6 +8,7 @@ import tomllib
 import av
 import click
 import filelock
+import keras
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -109,6 +110,27 @@ def test_run_folder_evaluates_and_gives_features(
     again = _invoke(*features)
     assert "1 done, 11 were there already" in again.stderr
     assert files[0].exists()
+
+
+def test_evaluation_in_bfloat16_rounds_the_scores(
+    run_folder, video_folder, tmp_path
+):
+    scores = {}
+    try:
+        for precision in ("bfloat16", "float32"):
+            result = _invoke(
+                evaluate_command, run_folder, "--data", video_folder,
+                "--clips", 2, "--precision", precision,
+                "--out", tmp_path / precision, "--json",
+            )  # fmt: skip
+            assert json.loads(result.stdout)["precision"] == precision
+            file = tmp_path / precision / "scores.npz"
+            scores[precision] = training.load_scores(file).scores["rgb"]
+    finally:
+        keras.config.set_dtype_policy("float32")
+    exact = scores["float32"]
+    apart = np.abs(scores["bfloat16"] - exact).max() / np.abs(exact).max()
+    assert 0 < apart < 0.05
 
 
 def test_config_repeats_the_run(run_folder, registered, tmp_path):
