@@ -100,7 +100,7 @@ def _labelled(annotations: Annotations, data: str, head: str) -> Annotations:
 
 def _column(flags: dict[str, Any]) -> str | None:
     """Return the head's column, if the list is a table that has one."""
-    path, head = Path(flags["data"]), flags["head"]
+    path, head = Path(flags["data"]).expanduser(), flags["head"]
     if head is None or not path.is_file():
         return None
     first = path.read_text("utf-8", "replace").lstrip().partition("\n")[0]

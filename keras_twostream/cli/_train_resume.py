@@ -121,10 +121,18 @@ def _compare(
 
 
 def _same(before: Any, now: Any) -> bool:
-    if any(isinstance(x, str) and os.sep in x for x in (before, now)):
-        return True  # a folder or a file, which may have moved
+    if isinstance(before, str) and isinstance(now, str):
+        return before == now or _may_be_moved(before, now)
     before, now = (json.loads(json.dumps(x or None)) for x in (before, now))
     return before == now
+
+
+def _may_be_moved(before: str, now: str) -> bool:
+    """Return whether two texts may be one folder or file in two places."""
+    if any("://" in x for x in (before, now)):
+        return False
+    paths = all(os.sep in x for x in (before, now))
+    return paths or Path(before).name == Path(now).name
 
 
 def _words(flag: str, value: Any) -> str:

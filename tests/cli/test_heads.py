@@ -34,7 +34,8 @@ def saved(tmp_path_factory):
 
 @pytest.fixture
 def video(video_folder, tmp_path):
-    place = tmp_path / "a.mp4"
+    place = tmp_path / "videos" / "slides" / "a.mp4"
+    place.parent.mkdir(parents=True)
     return shutil.copy(video_folder / "slides" / "0.mp4", place)
 
 
@@ -50,7 +51,7 @@ def commands(saved, video, out):
         "explain": [video, "--model", place, "--no-video", "--out", out],
         "live": [video, "--model", place, "--pace", 0, "--json"],
         "export": [place, out / "net"],
-        "evaluate": [place, "--data", video.parent, "--clips", 1, "--json"],
+        "evaluate": [place, "--data", video.parents[1], "--clips", 1, "--json"],
     }
 
 

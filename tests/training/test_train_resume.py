@@ -44,7 +44,7 @@ def flags(out, **changes):
         {"epochs": 9},
         {"data": "elsewhere/videos"},
         {"workers": 7},
-        {"model": "a/folder/of/weights"},
+        {"model": "a/folder/two_stream"},
     ],
 )
 def test_free_settings_may_change_within_a_run(out, changes):
@@ -59,6 +59,8 @@ def test_free_settings_may_change_within_a_run(out, changes):
         ({"changes": {"learning_rate": 1}}, "no --set, .* --set learning_rate"),
         ({"option": {"depth": 34}}, "--option depth=18 .*--option depth=34"),
         ({"model": "c3d"}, "begun with --model two_stream"),
+        ({"model": "a/folder/of/weights"}, "there is --model a/folder/of/wei"),
+        ({"model": "hf://user/two_stream"}, "there is --model hf://user/two"),
     ],
 )
 def test_what_a_run_keeps_until_its_end(out, changes, message):
