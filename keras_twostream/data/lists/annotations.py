@@ -301,7 +301,8 @@ def read_annotations(
     | `csv` | .csv | ours: a header with path, label[, split, start, end] |
 
     Args:
-        path: The list, or the folder.
+        path: The list, or the folder. A list of ucfTrainTestlist may be given
+            alone, if classInd.txt lies beside it.
         format: A name above; detected from the content when None.
         split: Number of the official split (ucf101, hmdb51), 1 when None.
         subset: "train" or "test" for ucf101 and hmdb51, a value of the
@@ -322,6 +323,9 @@ def read_annotations(
     path = Path(path).expanduser()
     if not path.exists():
         raise SpecError(f"There is no annotation list {path}. Check the path.")
+    part = split_formats.official_part(path)
+    if format is None and label is None and part is not None:
+        path, split, subset = _whole(path, part, split, subset)
     if format is None:
         format = "csv" if label else detect_format(path)
     if label and format != "csv":
@@ -348,6 +352,23 @@ def read_annotations(
     )
 
 
+def _whole(
+    path: Path,
+    part: tuple[int, str],
+    split: int | str | None,
+    subset: str | None,
+) -> tuple[Path, int, str]:
+    """Return the folder of an official list, and what of it the list is."""
+    number, name = part
+    if str(split or number) != str(number) or (subset or name) != name:
+        raise SpecError(
+            f"{path} is the {name} part of split {number}. Leave `split` and "
+            f"`subset` out, or give the folder {path.parent}. Received: "
+            f"split={split}, subset={subset!r}"
+        )
+    return path.parent, number, name
+
+
 def detect_format(path: Path) -> str:
     """Return the format of a list, detected from its name and first lines.
 
@@ -361,6 +382,12 @@ def detect_format(path: Path) -> str:
         return {".json": "json", ".xml": "cvat"}[suffix]
     rows = [line for _, line in rows_of(path)]
     first = rows[0] if rows else ""
+    if split_formats.is_one_class(path, rows):
+        raise SpecError(
+            f"{path} is one class of HMDB-51's official lists, and its numbers "
+            "say what is for training. Give the folder that it lies in, or "
+            "format='videos' (`--format`) if they are classes."
+        )
     if "youtube_id" in header_of(first):
         return "kinetics"
     if {"path", "label"} <= set(list_formats.columns_of(first)):

@@ -34,6 +34,28 @@ def official_format(names: Iterable[str]) -> str | None:
     return "hmdb51" if _any_is(_HMDB_LIST, "[123]", names) else None
 
 
+def official_part(path: Path) -> tuple[int, str] | None:
+    """Return the split and subset that one file of ucfTrainTestlist holds.
+
+    None for another file, and for one without classInd.txt beside it. Read
+    alone, its labels would count from 1, or be missing.
+    """
+    match = re.fullmatch(_UCF_LIST.format(split="([123])"), path.name)
+    if match is None or not (path.parent / "classInd.txt").is_file():
+        return None
+    return int(match[2]), match[1]
+
+
+def is_one_class(path: Path, rows: Iterable[str]) -> bool:
+    """Return whether a list is one class of HMDB-51, whose numbers are codes.
+
+    Its videos are named without their folder.
+    """
+    return _any_is(_HMDB_LIST, "[123]", [path.name]) and all(
+        re.fullmatch(r"[^/]+ [012]", row.strip()) for row in rows
+    )
+
+
 def splits_in(path: Path) -> list[int]:
     """Return the numbers of the splits in a folder; none for a file."""
     names = os.listdir(path) if path.is_dir() else []

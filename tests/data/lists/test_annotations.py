@@ -47,6 +47,20 @@ def test_ucf101_takes_the_class_from_the_folder(ucf101):
     assert len(read_annotations(ucf101)) == 3
 
 
+def test_one_official_list_is_read_with_the_classes_beside_it(ucf101):
+    train = read_annotations(ucf101 / "trainlist01.txt", root="videos")
+    assert train == read_annotations(ucf101, subset="train", root="videos")
+    test = read_annotations(ucf101 / "testlist01.txt")
+    assert test == read_annotations(ucf101, split=1, subset="test")
+    with pytest.raises(SpecError, match="is the test part of split 1"):
+        read_annotations(ucf101 / "testlist01.txt", split=2)
+    with pytest.raises(SpecError, match="Leave `split` and `subset` out"):
+        read_annotations(ucf101 / "testlist01.txt", subset="train")
+    (ucf101 / "classInd.txt").unlink()
+    alone = read_annotations(ucf101 / "trainlist01.txt")
+    assert alone.format == "videos" and alone.labels == [1, 2]
+
+
 def test_ucf101_names_a_missing_split(ucf101):
     with pytest.raises(SpecError, match=r"no split file .*trainlist02"):
         read_annotations(ucf101, split=2, subset="train")
@@ -54,6 +68,15 @@ def test_ucf101_names_a_missing_split(ucf101):
         read_annotations(ucf101, split=4)
     with pytest.raises(SpecError, match="must be one of train, test, or None"):
         read_annotations(ucf101, subset="val")
+
+
+def test_one_class_of_hmdb51_is_no_list_of_labels(tmp_path):
+    place = write(tmp_path / "wave_test_split1.txt", "a b.avi 1 \nc.avi 2 \n")
+    with pytest.raises(SpecError, match="is one class of HMDB-51's"):
+        read_annotations(place)
+    assert read_annotations(place, "videos").labels == [1, 2]
+    write(place, "wave/a.avi 1\nwalk/c.avi 2\n")
+    assert read_annotations(place).labels == [1, 2]
 
 
 def test_hmdb51_codes_and_trailing_spaces(tmp_path):
