@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import io
 import os
+import re
 import signal
 import sys
 import traceback
@@ -91,7 +92,8 @@ class _Commands(click.Group):
                 traceback.print_exc()
             else:
                 click.echo(self._advice(ctx, _message(error)), err=True)
-            ctx.exit(2 if isinstance(error, TwoStreamError) else 1)
+            ours = isinstance(error, TwoStreamError) or _ours_within(error)
+            ctx.exit(2 if ours else 1)
 
     def _advice(self, ctx: click.Context, text: str) -> str:
         """Return an error of the command that was invoked, in its flags."""
@@ -120,6 +122,8 @@ def _message(error: Exception) -> str:
     text = printable(error, keep="\n\t")
     if isinstance(error, TwoStreamError):
         return f"Error: {text}"
+    if message := _ours_within(error):
+        return f"Error: {printable(message)}"
     from keras_twostream._files import not_written  # brings NumPy
 
     if refusal := not_written(error):
@@ -129,6 +133,21 @@ def _message(error: Exception) -> str:
         "This is not an error that was foreseen. Run the command again with "
         "--debug to see where it arose."
     )
+
+
+def _ours_within(error: Exception) -> str:
+    """Return the message of an error of ours that TensorFlow has wrapped.
+
+    Of one that a function of its data pipeline raised it keeps the traceback
+    alone, as text.
+    """
+    match = _OURS.search(str(error))
+    return match[1] if match else ""
+
+
+_OURS = re.compile(
+    r"^keras_twostream\.errors\.\w+: (.+?)(?:\n\n|\Z)", re.MULTILINE | re.DOTALL
+)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

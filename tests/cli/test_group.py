@@ -78,6 +78,22 @@ def test_our_errors_are_one_message_and_exit_2(monkeypatch):
     assert result.stderr == "Error: the clip is wrong\n"
 
 
+def test_our_error_in_a_data_pipeline_is_one_message_and_exit_2(monkeypatch):
+    import tensorflow as tf
+
+    def read():
+        raise errors.VideoError("the video is damaged. Its reasons: two")
+
+    def fail():
+        data = tf.data.Dataset.range(2)
+        list(data.map(lambda x: tf.numpy_function(read, [], tf.int64)))
+
+    command(fail, monkeypatch)
+    result = run("list")
+    assert result.exit_code == 2
+    assert result.stderr == "Error: the video is damaged. Its reasons: two\n"
+
+
 def test_other_errors_point_at_debug_and_exit_1(monkeypatch):
     def fail():
         raise ZeroDivisionError("by zero")
