@@ -6,6 +6,7 @@ inclusive: one that is 10 wide and starts at 3 ends at 12.
 """
 
 import collections
+import glob
 import json
 import math
 import os
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from keras_twostream._arrays import read_matlab
+from keras_twostream.data.lists.files import is_video
 from keras_twostream.data.lists.rows import explained, text_of, xml_of
 from keras_twostream.detection.store import AnnotatedVideo
 from keras_twostream.detection.tracks import Track
@@ -131,6 +133,12 @@ def _tracks(rows: Rows, path: Path) -> tuple[Track, ...]:
                 f"{path}: the track {number} ({label}) has two boxes in one "
                 "frame. Give each person a track of their own."
             )
+        for frame, box in ordered:
+            if len(box) != 4:
+                raise SpecError(
+                    f"{path}: the track {number} ({label}) has in frame "
+                    f"{frame} the box {box}, and not x, y, width, height."
+                )
         sizes = np.array([box for _, box in ordered], float)
         wrong = (sizes[:, 2:] <= 0).any(axis=1) | ~np.isfinite(sizes).all(1)
         if wrong.any():
@@ -145,6 +153,16 @@ def _tracks(rows: Rows, path: Path) -> tuple[Track, ...]:
         )
         tracks.append(Track(label, np.array(frames), corners))
     return tuple(tracks)
+
+
+def _film(root: Path, stem: str) -> str:
+    """Return the name of the video of a list that names none: its own."""
+    films = [
+        file.name
+        for file in root.glob(f"{glob.escape(stem)}.*")
+        if file.stem == stem and is_video(file.name)
+    ]
+    return films[0] if len(films) == 1 else stem
 
 
 # === CVAT ===
@@ -169,7 +187,7 @@ def _cvat(path: Path, root: Path) -> list[AnnotatedVideo]:
     for element in document.iter("track"):
         source = sources.get(element.get("task_id"), sources.get(None))
         if source is None:
-            source = path.stem
+            source = _film(root, path.stem)
         rows = tracks.setdefault(source, {})
         for key, frame, box in _cvat_boxes(element, path):
             rows.setdefault(key, []).append((frame, box))
@@ -270,18 +288,30 @@ def _coco(path: Path, root: Path) -> list[AnnotatedVideo]:
     """
     try:
         content = json.loads(text_of(path))
-        names = {row["id"]: row["name"] for row in content["categories"]}
-        videos = {
-            row["id"]: row.get("file_name", row.get("name"))
-            for row in content["videos"]
+        names = {
+            number: row["name"]
+            for number, row in _by_id(content, "categories", path).items()
         }
-        frames = _coco_frames(content["images"], path)
+        videos = {
+            number: row.get("file_name") or row["name"]
+            for number, row in _by_id(content, "videos", path).items()
+        }
+        frames = _coco_frames(_by_id(content, "images", path), path)
         tracks: dict[Any, dict] = {}
         for row in content["annotations"]:
-            video, frame = frames[row["image_id"]]
-            key = (names[row["category_id"]], _number(row, path))
+            where = f"{path}: the annotation {row.get('id')}"
+            video, frame = _named(frames, row["image_id"], "images", where)
+            label = _named(names, row["category_id"], "categories", where)
+            _named(videos, video, "videos", f"{path}: image {row['image_id']}")
             rows = tracks.setdefault(video, {})
+            key = (label, _number(row, path))
             rows.setdefault(key, []).append((frame, row["bbox"]))
+        return [
+            AnnotatedVideo(str(root / videos[video]), _tracks(rows, path))
+            for video, rows in tracks.items()
+        ]
+    except SpecError:  # which is a ValueError
+        raise
     except (ValueError, TypeError) as error:
         raise SpecError(f"{path} is no COCO list: {error}.") from error
     except KeyError as error:
@@ -290,19 +320,38 @@ def _coco(path: Path, root: Path) -> list[AnnotatedVideo]:
             "categories, videos, images with video_id and frame_index, and "
             "annotations with image_id, category_id, track_id and bbox."
         ) from error
-    return [
-        AnnotatedVideo(str(root / videos[video]), _tracks(rows, path))
-        for video, rows in tracks.items()
-    ]
+
+
+def _by_id(
+    content: Mapping[str, Any], kind: str, path: Path
+) -> dict[Any, Mapping[str, Any]]:
+    """Return the rows of a kind by their ids, each of one row alone."""
+    rows: dict[Any, Mapping[str, Any]] = {}
+    for row in content[kind]:
+        if rows.setdefault(row["id"], row) != row:
+            raise SpecError(
+                f"{path}: two of its {kind} have the id {row['id']}. Give "
+                "each its own."
+            )
+    return rows
+
+
+def _named(rows: Mapping[Any, Any], number: Any, kind: str, where: str) -> Any:
+    """Return what has this id, which another row names."""
+    if number not in rows:
+        raise SpecError(
+            f"{where} is of {number!r}, and none of the {kind} has that id."
+        )
+    return rows[number]
 
 
 def _coco_frames(
-    images: Sequence[Mapping[str, Any]], path: Path
+    images: Mapping[Any, Mapping[str, Any]], path: Path
 ) -> dict[Any, tuple[Any, int]]:
     """Return the video and the frame's number of each image."""
     frames = {
-        image["id"]: (image["video_id"], _frame_number(image, path))
-        for image in images
+        number: (image["video_id"], _frame_number(image, path))
+        for number, image in images.items()
     }
     seen: dict[tuple[Any, int], Any] = {}
     for image, frame in frames.items():
@@ -316,12 +365,11 @@ def _coco_frames(
 
 
 def _number(row: Mapping[str, Any], path: Path) -> Any:
+    rows = (row, row.get("attributes") or {})
     for name in ("track_id", "instance_id"):
-        if name in row:
-            return row[name]
-    attributes = row.get("attributes") or {}
-    if "track_id" in attributes:
-        return attributes["track_id"]
+        for place in rows:
+            if place.get(name) is not None:
+                return place[name]
     raise SpecError(
         f"{path}: the annotation {row.get('id')} has no track_id, so who it "
         "belongs to in the next frame is unknown. Export tracks, not boxes."
@@ -331,6 +379,8 @@ def _number(row: Mapping[str, Any], path: Path) -> Any:
 def _frame_number(image: Mapping[str, Any], path: Path) -> int:
     for name in ("frame_index", "frame_id"):
         if name in image:
+            if float(image[name]) % 1:
+                raise ValueError(f"{name} is {image[name]}, no whole number")
             return int(image[name])
     digits = re.findall(r"\d+", Path(str(image.get("file_name", ""))).stem)
     if not digits:
@@ -371,7 +421,8 @@ def _mot(path: Path, root: Path) -> list[AnnotatedVideo]:
         box = (left - 1, top - 1, wide, high)
         key = ("person", int(track))
         rows.setdefault(key, []).append((int(frame) - 1, box))
-    return [AnnotatedVideo(str(root / path.stem), _tracks(rows, path))]
+    film = root / _film(root, path.stem)
+    return [AnnotatedVideo(str(film), _tracks(rows, path))]
 
 
 # === J-HMDB ===

@@ -89,7 +89,9 @@ def check_given_in(
 
 def none_read(skipped: Mapping[str, str]) -> VideoError:
     """Return the error about videos of which each was skipped for a reason."""
-    first = next(iter(skipped.values()), "there is none")
+    if not skipped:
+        return VideoError("There is no video with boxes: the list has none.")
+    first = next(iter(skipped.values()))
     return VideoError(f"No video can be read. The first: {first}")
 
 

@@ -19,7 +19,7 @@ class Track:
         boxes: (T, 4) float32, inclusive, in pixels of the video.
 
     Raises:
-        SpecError: If frames and boxes do not match.
+        SpecError: If frames and boxes do not match, or the label is no name.
     """
 
     label: str
@@ -27,6 +27,11 @@ class Track:
     boxes: np.ndarray
 
     def __post_init__(self) -> None:
+        if not isinstance(self.label, str) or not self.label:
+            raise SpecError(
+                "The label of a track is the name of its action. Received: "
+                f"label={self.label!r}"
+            )
         frames = _whole_numbers(self.frames)
         boxes = as_boxes(self.boxes, f"The boxes of {self.label!r}")
         if not len(frames) or len(frames) != len(boxes):

@@ -174,6 +174,19 @@ def test_mot_leaves_out_what_is_not_counted(tmp_path):
     assert [track.frames.tolist() for track in tracks] == [[0], [2]]
 
 
+def test_a_list_that_names_no_video_is_of_the_one_beside_it(tmp_path):
+    (tmp_path / "street.txt").write_text("1,5,11,21,10,20\n")
+    nameless = CVAT.replace("<source>street.mp4</source>", "")
+    (tmp_path / "street.xml").write_text(nameless)
+    for name in ("street.mp4", "street.tubes.mp4", "street.2.mp4"):
+        (tmp_path / name).touch()
+    for suffix in (".txt", ".xml"):
+        (video,) = read_boxes(tmp_path / f"street{suffix}")
+        assert video.path == str(tmp_path / "street.mp4")
+    (elsewhere,) = read_boxes(tmp_path / "street.txt", root=tmp_path / "x")
+    assert elsewhere.path == str(tmp_path / "x" / "street")
+
+
 def test_mot_counts_from_one(tmp_path):
     (tmp_path / "a.txt").write_text(
         "1,5,11,21,10,20,1,-1,-1,-1\n2,5,12,21,10,20\n"
@@ -295,6 +308,59 @@ NO_AREA = [
 TWICE = 2 * [
     {"image_id": 10, "category_id": 3, "track_id": 0, "bbox": [0, 0, 3, 1]}
 ]
+
+
+def one_box(**changes):
+    row = {
+        "image_id": 10,
+        "category_id": 3,
+        "track_id": 0,
+        "bbox": [0, 0, 3, 1],
+    }
+    return json.dumps(coco(annotations=[row | changes]))
+
+
+def images(*facts):
+    rows = [{"id": 10, "video_id": 1} | row for row in facts]
+    rows.append({"id": 11, "video_id": 1, "frame_index": 1})
+    return json.dumps(coco(images=rows))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            one_box(bbox=[0, 0, 3]),
+            r"frame \d+ the box \[0, 0, 3\], and not x, y",
+        ),
+        (one_box(bbox="0 0 3 1"), "the box 0 0 3 1, and not x, y"),
+        (one_box(track_id=None), "has no track_id"),
+        (one_box(image_id=9), "none of the images has that id"),
+        (one_box(category_id=9), "none of the categories has that id"),
+        (images({"frame_index": 0.5}), "frame_index is 0.5, no whole number"),
+        (
+            images({"frame_index": 0}, {"frame_index": 7}),
+            "two of its images have the id 10",
+        ),
+        (
+            images({"frame_index": 0, "video_id": 8}),
+            "none of the videos has that id",
+        ),
+        (
+            json.dumps(coco(categories=[{"id": 3, "name": x} for x in "ab"])),
+            "two of its categories have the id 3",
+        ),
+        (
+            json.dumps(coco(categories=[{"id": 3, "name": None}])),
+            "label=None",
+        ),
+    ],
+)
+def test_rows_of_coco_that_would_mislead_are_refused(tmp_path, text, message):
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(SpecError, match=f"{path}.*{message}"):
+        read_boxes(path)
 
 
 @pytest.mark.parametrize(
