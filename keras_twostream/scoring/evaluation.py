@@ -33,6 +33,7 @@ from keras_twostream.inspection import (
 from keras_twostream.scoring.engines import Engine, check_engine
 from keras_twostream.scoring.metrics import VideoScores, sweep
 from keras_twostream.scoring.scorer import (
+    Basis,
     ClipTotals,
     accumulator,
     mean_of,
@@ -114,7 +115,9 @@ class VideoEvaluator:
         views = Views(num_clips, protocol, crops, bound=bound, step=step)
         self._reading = batch_size, views, workers
         self._head = head
-        self._compiled: tuple[Any, ...] = (None, None, None)
+        self._model: keras.Model | None = None
+        self._basis: tuple[Any, ...] = ()
+        self._compiled: tuple[Any, ...] = (None, None)
         self._fold = True
         self._folding: Folding | None = None
         self.skipped: dict[str, str] = {}
@@ -164,7 +167,7 @@ class VideoEvaluator:
             SpecError: For the same reasons as `__call__`.
             UnknownNameError: If the model has no such head.
         """
-        if self._compiled[0] is not model:
+        if self._model is not model or not self._rests_on(model):
             if self._reading[1].crops.startswith("whole"):
                 check_whole_frames(model)
             part = one_head(model, self._head)
@@ -177,9 +180,17 @@ class VideoEvaluator:
             if self._fold and folds(network):
                 self._folding = Folding(network)
                 network = self._folding.network
-            add = accumulator(network, pooling(model))
-            self._compiled = (model, network, add)
-        return self._compiled[1:]
+            method = pooling(model)
+            self._model, self._basis = model, (Basis(model), names, method)
+            self._compiled = (network, accumulator(network, method))
+        return self._compiled
+
+    def _rests_on(self, model: keras.Model) -> bool:
+        """Return whether what is compiled still fits the model."""
+        basis, names, method = self._basis
+        part = one_head(model, self._head)
+        known = names == stated_classes(part) and method == pooling(model)
+        return known and basis.holds(model)
 
     def _scores(
         self,

@@ -33,6 +33,7 @@ from keras_twostream.scoring.engines import (
     has_exports,
 )
 from keras_twostream.scoring.scorer import (
+    Basis,
     chances,
     one_head,
     pool,
@@ -411,6 +412,7 @@ class _Scorer:
         if distances is not None:
             outputs = {**network.output, DISTANCES: distances}
             network = keras.Model(model.inputs, outputs, name=network.name)
+        self.basis = Basis(model)
         self._plain, self._windows = network, 0
         self._folding: Folding | None = None
 
@@ -440,7 +442,7 @@ def kept_scorer(model: keras.Model, windows: int | None = None) -> keras.Model:
         model: A model of this library.
         windows: Windows that it is about to score; many when None.
     """
-    if model not in _scorers:
+    if model not in _scorers or not _scorers[model].basis.holds(model):
         _scorers[model] = _Scorer(model)
     return _scorers[model].network(windows)
 

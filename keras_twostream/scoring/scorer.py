@@ -214,6 +214,31 @@ def _squashed(scores: keras.KerasTensor) -> tuple[Any, Any]:
     return None, None
 
 
+class Basis:
+    """The variables that a compiled step of a model was traced with.
+
+    `quantize` and `enable_lora` exchange them in place, and a step that JAX
+    compiled takes trained ones and others in two lists, by position. Values
+    may change.
+
+    Args:
+        model: The model, as it is now.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        # Held, as the address of one that is gone is given to another.
+        self._weights = list(model.weights)
+        self._facts = _facts_of(self._weights)
+
+    def holds(self, model: keras.Model) -> bool:
+        """Return whether the model still rests on the same variables."""
+        return self._facts == _facts_of(model.weights)
+
+
+def _facts_of(weights: Sequence[Any]) -> list[tuple[int, bool]]:
+    return [(id(weight), weight.trainable) for weight in weights]
+
+
 # === One head of several ===
 
 

@@ -277,6 +277,33 @@ def test_an_evaluation_needs_a_video():
         training.VideoEvaluator([])
 
 
+def same_as_another(evaluator, model, items):
+    """Return what the evaluator scores, and what a new one does."""
+    kept = evaluator(model)
+    new = training.evaluate_videos(model, items, num_clips=1, workers=1)
+    assert (kept.kind, kept.classes) == (new.kind, new.classes)
+    np.testing.assert_array_equal(kept.labels, new.labels)
+    for name, rows in new.scores.items():
+        np.testing.assert_allclose(kept.scores[name], rows, atol=1e-6)
+    return kept
+
+
+def test_a_model_changed_in_place_is_evaluated_anew(build, video_folder):
+    videos = read_annotations(video_folder)
+    model = build(clip_spec={"score_fusion": "softmax"})
+    update_card(model, classes=videos.classes)
+    evaluator = training.VideoEvaluator(videos, num_clips=1, workers=1)
+    first = evaluator(model)
+    update_card(model, classes=videos.classes[::-1])
+    turned = same_as_another(evaluator, model, videos)
+    assert turned.labels.tolist() == [1 - x for x in first.labels]
+    update_card(model, multi_label=True)
+    same_as_another(evaluator, model, videos)
+    for name in ("rgb_fc", "flow_fc"):
+        model.get_layer(name).quantize("int8")
+    same_as_another(evaluator, model, videos)
+
+
 @pytest.mark.agnostic
 @pytest.mark.usefixtures("untraced")
 def test_callback_writes_logs_that_later_callbacks_find(build, items, tmp_path):

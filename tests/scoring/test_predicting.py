@@ -94,6 +94,32 @@ def test_a_copy_without_normalisation_waits_for_enough_windows():
 
 
 @pytest.mark.agnostic
+def test_a_model_changed_after_it_has_answered_answers_anew(frames):
+    model = small_model()
+    before = kts.predict(frames, model).timeline
+    layer = model.get_layer("rgb_fc")
+    layer.enable_lora(2)
+    added = np.random.default_rng(0).normal(0, 9, layer.lora_kernel_b.shape)
+    layer.lora_kernel_b.assign(added)
+    after = kts.predict(frames, model).timeline
+    expected = softmax(window_logits(model, frames))
+    assert np.abs(expected - before).max() > 1e-2
+    np.testing.assert_allclose(after, expected, atol=1e-4)
+
+
+@pytest.mark.agnostic
+def test_layers_that_take_turns_in_training_keep_their_weights(frames):
+    """A step on JAX takes what is trained and the rest as two lists."""
+    model = small_model(SPEC.replace(frames_per_step=2, flow_length=3))
+    rgb, flow = model.get_layer("rgb_fc"), model.get_layer("flow_fc")
+    flow.trainable = False
+    before = kts.predict(frames, model).timeline
+    rgb.trainable, flow.trainable = False, True
+    after = kts.predict(frames, model).timeline
+    np.testing.assert_allclose(after, before, atol=1e-6)
+
+
+@pytest.mark.agnostic
 def test_several_classes_at_once_are_each_a_chance_by_itself(frames):
     model = small_model()
     kts.training.compile(model, "finetune", steps=1, multi_label=True)
