@@ -116,7 +116,7 @@ def _identity(place: Any) -> tuple[int, int] | None:
     if not isinstance(place, str | os.PathLike):
         return None
     try:
-        status = os.stat(os.path.expanduser(place))
+        status = os.stat(expanded(place))
     except (OSError, ValueError):
         return None
     return status.st_dev, status.st_ino
@@ -409,6 +409,12 @@ def cell(value: Any) -> Any:
 
 
 # === Names and disks ===
+
+
+def expanded(place: str | os.PathLike) -> Path:
+    """Return a path that a user gave, with the home folder for `~`."""
+    # As `Path.expanduser` does, but a name such as "~1.mp4" stays as it is.
+    return Path(os.path.expanduser(place))
 
 
 def _part_of(path: Path) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_twostream import inspection
+from keras_twostream import _files, inspection
 from keras_twostream.errors import SpecError, UnknownNameError, WeightsError
 from keras_twostream.pretrained import WeightSpec, _loading, _saving, _select
 from keras_twostream.registry import model_entry, plain_options
@@ -130,7 +130,7 @@ def save_pretrained(
         "datasets": _rows("datasets", datasets),
         "note": note,
     }
-    folder = Path(folder).expanduser()
+    folder = _files.expanded(folder)
     return _saving.write_folder(model, folder, facts, dtype)
 
 
@@ -150,7 +150,7 @@ def state_metrics(
             disk refuses.
     """
     facts = {"metrics": _results(metrics)}
-    _saving.state_facts(Path(folder).expanduser(), facts)
+    _saving.state_facts(_files.expanded(folder), facts)
 
 
 def weight_of(name: str | WeightSpec) -> WeightSpec:
@@ -258,7 +258,7 @@ def _results(metrics: Any) -> list[dict[str, Any]]:
 
 def _folder_of(model: str | Path) -> Path:
     """Return the folder that a caller of `push_to_hub` means."""
-    folder = Path(str(model).removeprefix("local:")).expanduser()
+    folder = _files.expanded(str(model).removeprefix("local:"))
     if not folder.is_dir():
         raise WeightsError(
             f"There is no folder {folder}. push_to_hub takes a model, or a "

@@ -99,7 +99,7 @@ def generate_changes(
     """
     check_count("count", count)
     check_scene(seed, split, 0, size)
-    folder, items = Path(folder), []
+    folder, items = _files.expanded(folder), []
     drawn = {"seed": seed, "size": list(size), "kind": "changes"}
     claim(folder, split, drawn)
     for index in range(count):

@@ -98,7 +98,7 @@ def write_company(
     Returns:
         The path.
     """
-    path = Path(path)
+    path = _files.expanded(path)
     frames, _, crf = _draw(labels, seed, split, index, size)
     encode_clip(path, frames, crf)
     return path
@@ -144,7 +144,7 @@ def generate_company(
         )
     _check_names(classes)
     check_scene(seed, split, 0, size)
-    folder, videos = Path(folder), []
+    folder, videos = _files.expanded(folder), []
     drawn = {
         "seed": seed,
         "size": list(size),

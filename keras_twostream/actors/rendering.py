@@ -89,7 +89,7 @@ def write_clip(
     Raises:
         MissingLibraryError: If FFmpeg can write neither.
     """
-    path = Path(path)
+    path = _files.expanded(path)
     frames, crf = _draw(label, seed, split, index, size)
     encode_clip(path, frames, crf)
     return path
@@ -135,7 +135,7 @@ def generate(
             this split that were drawn with another seed or size.
     """
     check_count("count", count)
-    folder = Path(folder)
+    folder = _files.expanded(folder)
     check_scene(seed, split, 0, size)
     drawn = {"seed": seed, "size": list(size)}
     claim(folder, split, drawn)

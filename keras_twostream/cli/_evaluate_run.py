@@ -1,7 +1,6 @@
 """The work of `evaluate`."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 from keras_twostream import _files, inspection, training
@@ -100,7 +99,7 @@ def _labelled(annotations: Annotations, data: str, head: str) -> Annotations:
 
 def _column(flags: dict[str, Any]) -> str | None:
     """Return the head's column, if the list is a table that has one."""
-    path, head = Path(flags["data"]).expanduser(), flags["head"]
+    path, head = _files.expanded(flags["data"]), flags["head"]
     if head is None or not path.is_file():
         return None
     first = path.read_text("utf-8", "replace").lstrip().partition("\n")[0]

@@ -85,7 +85,9 @@ def _add(
             named = without_secrets(named)
         empty[named] = str(error)
     for part in parts:
-        _add(part, files, empty, (*lists, _path(place).resolve()))
+        _add(
+            part, files, empty, (*lists, whole_files.expanded(place).resolve())
+        )
 
 
 def _listed(place: str | Path, lists: tuple[Path, ...]) -> list[str]:
@@ -94,7 +96,7 @@ def _listed(place: str | Path, lists: tuple[Path, ...]) -> list[str]:
     Raises:
         TwoStreamError: If it cannot be read, or is one of `lists`.
     """
-    path = _path(place)
+    path = whole_files.expanded(place)
     if is_address(place) or not is_list(path) or not path.is_file():
         return []
     if path.resolve() in lists:
@@ -110,7 +112,7 @@ def _inside(place: str | Path) -> list[Path]:
     """
     if is_address(place):
         return [fetched(str(place))]
-    path = _path(place)
+    path = whole_files.expanded(place)
     if path.is_dir():
         inside = list(videos_in(path))
         if not inside:
@@ -124,11 +126,6 @@ def _inside(place: str | Path) -> list[Path]:
     refuse_part(path)
     check_file(path)
     return [path]
-
-
-def _path(place: str | Path) -> Path:
-    # os leaves a name such as "~1.mp4" as it is when there is no such user.
-    return Path(os.path.expanduser(place))
 
 
 def refuse_none(
@@ -220,7 +217,7 @@ def refuse_replacing(
     endings = list(endings)
     endings += [x.replace(".mp4", ".webm") for x in endings if ".mp4" in x]
     names = [out / f"{x}{ending}" for x in stems(videos) for ending in endings]
-    lists = [x for x in others if _path(x).suffix not in VIDEO_SUFFIXES]
+    lists = [x for x in others if Path(x).suffix not in VIDEO_SUFFIXES]
     whole_files.refuse_replacing(names, [*lists, *videos])
 
 
@@ -233,7 +230,7 @@ def model_name(place: str) -> str:
         click.UsageError: If it is a run that has not ended, another folder,
             or neither a folder nor a model.
     """
-    path = Path(os.path.expanduser(place.removeprefix("local:")))
+    path = whole_files.expanded(place.removeprefix("local:"))
     for folder in (path / "model", path):
         if (folder / "config.json").is_file():
             return f"local:{folder}"

@@ -154,7 +154,7 @@ def there(
     context: click.Context, parameter: click.Parameter, value: str
 ) -> str:
     """Refuse a path that leads nowhere before anything slow is done."""
-    if "://" not in value and not Path(value).expanduser().exists():
+    if "://" not in value and not os.path.exists(os.path.expanduser(value)):
         raise click.BadParameter(
             f"There is no folder or file {value}. Check the path."
         )

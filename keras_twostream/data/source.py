@@ -32,7 +32,8 @@ class Part:
 
     @classmethod
     def of(cls, path: str) -> "Part":
-        """Return the part of a path with or without a fragment."""
+        """Return the part of a path with or without a fragment, or `~`."""
+        path = os.path.expanduser(path)
         match = _FRAGMENT.search(path)
         if match is None:
             return cls(path)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from keras_twostream._arrays import read_matlab
+from keras_twostream._files import expanded
 from keras_twostream.data.lists.files import is_video
 from keras_twostream.data.lists.rows import explained, text_of, xml_of
 from keras_twostream.detection.store import AnnotatedVideo
@@ -61,12 +62,12 @@ def read_boxes(
     videos = detection.read_boxes("annotations.xml", root="videos")
     ```
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     format = format or _format_of(path)
     check_choice("format", format, FORMATS)
     if not path.exists():
         raise SpecError(f"There is no {path}.")
-    folder = Path(root).expanduser() if root else path.parent
+    folder = expanded(root) if root else path.parent
     with explained(str(path)):
         if format == "jhmdb":
             return _jhmdb(path, split, subset)

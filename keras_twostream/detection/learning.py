@@ -132,7 +132,7 @@ def train_detector(
     """
     run = _Run(
         list(videos),
-        Path(out),
+        _files.expanded(out),
         list(classes or _labels(videos)),
         training.load_recipe(recipe),
         settings or DetectorSettings(),

@@ -4,12 +4,11 @@ import os
 import statistics
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import keras
 import numpy as np
 
-from keras_twostream import actors, data
+from keras_twostream import _files, actors, data
 from keras_twostream.data.lists.files import videos_in
 from keras_twostream.errors import SpecError
 from keras_twostream.exporting._artefacts import Clips, Runner
@@ -98,8 +97,9 @@ def calibration(
 
 def _listed(sources: Source | Sequence[Source]) -> list[Source]:
     if isinstance(sources, str | os.PathLike):
-        if os.path.isdir(sources):
-            return [str(path) for path in videos_in(Path(sources))]
+        folder = _files.expanded(sources)
+        if folder.is_dir():
+            return [str(path) for path in videos_in(folder)]
         return [sources]
     return [sources] if isinstance(sources, np.ndarray) else list(sources)
 

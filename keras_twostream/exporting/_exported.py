@@ -104,7 +104,7 @@ def export(
     Example:
         >>> keras_twostream.export(model, "model.tflite", flow=True)
     """
-    path = Path(path)
+    path = _files.expanded(path)
     format = _format_of(path, format)
     _check_options(format, precision, batch, calibrate)
     _check_backend()

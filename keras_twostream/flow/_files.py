@@ -4,10 +4,10 @@ A magic number, width, height (int32), then u and v of each pixel by rows.
 """
 
 import os
-from pathlib import Path
 
 import numpy as np
 
+from keras_twostream._files import expanded
 from keras_twostream.errors import SpecError
 
 _MAGIC = b"PIEH"
@@ -26,7 +26,7 @@ def read_flo(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         SpecError: If the file is not a whole .flo file.
     """
-    content = Path(path).read_bytes()
+    content = expanded(path).read_bytes()
     if content[:4] != _MAGIC or len(content) < _HEADER_BYTES:
         raise SpecError(
             f"A .flo file starts with {_MAGIC!r}. "

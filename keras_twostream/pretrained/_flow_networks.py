@@ -6,9 +6,9 @@ they are not in the catalogue that `load` reads. `flow.RAFT` uses them.
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from keras_twostream._files import expanded
 from keras_twostream.errors import (
     UnknownNameError,
     WeightsError,
@@ -94,7 +94,7 @@ def fill(network: str, weights: str, variables: Mapping[str, Any]) -> None:
 
 def _resolved(network: str, weights: str) -> WeightSpec:
     if weights.endswith(_FILES):
-        path = Path(weights).expanduser().absolute()
+        path = expanded(weights).absolute()
         own = WEIGHTS[_names(network)[0]]
         folder, filename = str(path.parent), path.name
         return dataclasses.replace(

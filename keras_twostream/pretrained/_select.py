@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_twostream import registry
+from keras_twostream import _files, registry
 from keras_twostream.errors import UnknownNameError, WeightsError
 from keras_twostream.pretrained import _catalogue, _folder
 from keras_twostream.pretrained._spec import WeightSpec
@@ -122,7 +122,7 @@ def spec_of_folder(folder: Path) -> WeightSpec:
     Raises:
         WeightsError: If there is no such folder, or its config is wrong.
     """
-    folder = folder.expanduser()
+    folder = _files.expanded(folder)
     if not folder.is_dir():
         raise WeightsError(
             f"There is no folder {folder}. `local:` takes a folder that "

@@ -23,9 +23,9 @@ def cache_folder() -> Path:
     (`XDG_CACHE_HOME`, or ~/.cache).
     """
     if home := os.environ.get("KERAS_TWOSTREAM_HOME"):
-        return Path(home).expanduser()
+        return _files.expanded(home)
     caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(caches).expanduser() / "keras_twostream"
+    return _files.expanded(caches) / "keras_twostream"
 
 
 def sha256_of(path: Path) -> str:

@@ -12,7 +12,7 @@ import safetensors
 import safetensors.numpy
 
 from keras_twostream._arrays import whole
-from keras_twostream._files import write_array, write_bytes
+from keras_twostream._files import expanded, write_array, write_bytes
 from keras_twostream.data import layouts
 from keras_twostream.data.cutting.clip_sources import Views, view_clips
 from keras_twostream.errors import SpecError, check_choice, check_count
@@ -171,7 +171,7 @@ def feature_files(
 ) -> list[Path]:
     """Return the files of a target, as `write_features` writes them."""
     check_choice("file_format", file_format, FILE_FORMATS)
-    target = Path(target)
+    target = expanded(target)
     if file_format == "safetensors":
         return [target.with_name(f"{target.name}.safetensors")]
     return [target.with_name(f"{target.name}.{tap}.npy") for tap in taps]

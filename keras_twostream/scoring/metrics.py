@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_twostream import _html
-from keras_twostream._files import write_arrays
+from keras_twostream._files import expanded, write_arrays
 from keras_twostream._printing import percent
 from keras_twostream.data.lists.labels import check_labels, class_numbers
 from keras_twostream.errors import SpecError, did_you_mean
@@ -47,7 +47,7 @@ class VideoScores:
         """Write an npz without pickles; `load_scores` reads it."""
         arrays = {f"scores/{k}": v for k, v in self.scores.items()}
         write_arrays(
-            path,
+            expanded(path),
             {
                 "names": np.array(self.names, dtype=str),
                 "labels": np.asarray(self.labels),

@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from keras_twostream._files import expanded
+
 LABELLED = 30  # more class names than this cannot be read
 COUNTED = 20  # nor can numbers in the cells of more classes
 _COLOURS = {"fused": "#2e8b57", "rgb": "#2f7fd1", "flow": "#d9822b"}
@@ -40,7 +42,7 @@ def plot_curves(
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
         axes.legend(fontsize="small", loc="best")
-    figure.savefig(path, dpi=120)
+    figure.savefig(expanded(path), dpi=120)
 
 
 def _plot_curve(
@@ -105,6 +107,8 @@ def plot_confusion(
         axes.set_yticks(places, names)
     if len(matrix) <= COUNTED:
         _write_counts(axes, matrix, shares)
+    if isinstance(path, str | os.PathLike):
+        path = expanded(path)
     figure.savefig(path, dpi=120)
 
 

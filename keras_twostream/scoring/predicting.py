@@ -11,13 +11,12 @@ import os
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_twostream import data, hub, inspection, pretrained
+from keras_twostream import _files, data, hub, inspection, pretrained
 from keras_twostream._frames import padded
 from keras_twostream._stopwatch import Stopwatch
 from keras_twostream.data.cutting.kept_flow import Album
@@ -218,8 +217,10 @@ def ready(
 
 def _of_folder(source: Source) -> list[Source] | None:
     """Return the videos of a folder; None for one video."""
-    if isinstance(source, str | os.PathLike) and os.path.isdir(source):
-        return [str(path) for path in videos_in(Path(source))] or None
+    if isinstance(source, str | os.PathLike):
+        folder = _files.expanded(source)
+        if folder.is_dir():
+            return [str(path) for path in videos_in(folder)] or None
     return None
 
 

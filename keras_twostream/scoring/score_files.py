@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from keras_twostream._arrays import check_unpacked, whole
+from keras_twostream._files import expanded
 from keras_twostream.errors import SpecError
 from keras_twostream.pretrained import read_pickle
 from keras_twostream.scoring.metrics import KINDS, VideoScores, are_shares
@@ -35,7 +36,7 @@ def load_scores(path: str | os.PathLike, stream: str = "") -> VideoScores:
     Raises:
         SpecError: If the file is none of them, or asks to run something.
     """
-    path = Path(path)
+    path = expanded(path)
     stream = stream or path.stem
     if not path.is_file():
         raise SpecError(f"There is no file of scores {path}.")

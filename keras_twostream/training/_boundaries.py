@@ -9,7 +9,6 @@ those boundaries for some epochs.
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -17,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_twostream import _schema
-from keras_twostream._files import write_json
+from keras_twostream._files import expanded, write_json
 from keras_twostream.errors import SpecError, WeightsError
 from keras_twostream.inspection import clip_spec
 from keras_twostream.layers import boundaries
@@ -128,7 +127,7 @@ class BoundaryTable:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write (z_p, z_e) of every video as JSON."""
-        write_json(Path(path), {k: list(v) for k, v in self.frames.items()})
+        write_json(expanded(path), {k: list(v) for k, v in self.frames.items()})
 
     def load(self, path: str | os.PathLike) -> None:
         """Read the boundaries that `save` has written.
@@ -136,7 +135,7 @@ class BoundaryTable:
         Raises:
             WeightsError: If they belong to other videos or clips.
         """
-        text = _schema.read_text(Path(path), _LARGEST, hint=_AGAIN)
+        text = _schema.read_text(expanded(path), _LARGEST, hint=_AGAIN)
         saved = _schema.parse_json(text, os.fspath(path))
         try:
             self.pairs[:] = [

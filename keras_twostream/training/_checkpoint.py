@@ -18,7 +18,7 @@ import numpy as np
 
 from keras_twostream import _schema
 from keras_twostream._arrays import check_unpacked, read_arrays, whole
-from keras_twostream._files import write_arrays, write_table
+from keras_twostream._files import expanded, write_arrays, write_table
 from keras_twostream.errors import WeightsError
 from keras_twostream.training._identity import LENGTH, refuse_other
 
@@ -74,7 +74,7 @@ class Resume(keras.callbacks.Callback):
         identity: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.path = Path(path)
+        self.path = expanded(path)
         self._identity = dict(identity or {})
         self.epoch = self.step = 0
         self._every, self._companions = every_seconds, companions
@@ -307,7 +307,7 @@ class KeepBest(keras.callbacks.Callback):
         patience: int | None = None,
     ) -> None:
         super().__init__()
-        self.path, self.monitor = Path(path), monitor
+        self.path, self.monitor = expanded(path), monitor
         self._patience = patience
         self.state: dict[str, Any] = {"best": None, "epoch": None}
 
@@ -370,7 +370,7 @@ class RunLog(keras.callbacks.Callback):
 
     def __init__(self, path: str | os.PathLike, report: Any = None) -> None:
         super().__init__()
-        self.path, self._report = Path(path), report
+        self.path, self._report = expanded(path), report
         self.state: list[dict[str, Any]] = []
 
     def on_epoch_begin(self, epoch, logs=None):

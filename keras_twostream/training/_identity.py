@@ -102,7 +102,7 @@ def _content(items: Sequence[tuple[str, Any]]) -> str:
 def _mark(path: str | os.PathLike) -> str:
     """Return what tells a video, or a folder of frames, from another."""
     place = Part.of(os.fspath(path)).path
-    place = os.path.abspath(os.path.expanduser(place))
+    place = os.path.abspath(place)
     if not os.path.isdir(place):
         return fingerprint(place)
     names = sorted(os.listdir(place))

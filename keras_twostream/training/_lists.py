@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_twostream._files import expanded
 from keras_twostream.data import Annotations, read_annotations
 from keras_twostream.data.cache.packed_file import PACKED_SUFFIX
 from keras_twostream.data.lists.files import in_words
@@ -234,7 +235,7 @@ def _notes(annotations: Annotations, place: str) -> tuple[str, ...]:
 
 
 def _one_class(data: str, classes: tuple[str, ...]) -> str:
-    if not Path(data).is_dir():
+    if not expanded(data).is_dir():
         return f"{data} has one class, {classes[0]}; training needs two."
     return (
         f"{data} holds one class, {classes[0]}; training needs two. Expected "
@@ -257,7 +258,7 @@ def _columns(heads: str, data: str) -> list[str]:
             "`heads` names two columns of labels or more, each once. For one, "
             f"leave it out and call the column `label`. Received: {heads}"
         )
-    if Path(data).is_dir():
+    if expanded(data).is_dir():
         raise SpecError(
             f"{data} is a folder, and heads are columns of a CSV. Give a CSV "
             f"with the columns path, {', '.join(columns)}."

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_twostream._arrays import whole
+from keras_twostream._files import expanded
 from keras_twostream.errors import (
     SpecError,
     UnknownNameError,
@@ -315,7 +316,7 @@ def load_recipe(recipe: "str | os.PathLike | Recipe") -> Recipe:
     """
     if isinstance(recipe, Recipe):
         return recipe
-    path = Path(recipe)
+    path = expanded(recipe)
     if path.suffix != ".toml":
         path = _FOLDER / f"{recipe}.toml"
     if not path.is_file():

@@ -111,7 +111,7 @@ def train(
     pairs = as_pairs(items, call, names)
     held_out = as_pairs(validation, call, names) if len(validation) else []
     settings = settings or RunSettings()
-    run = _Run(model, recipe, Path(out), settings, announce, teacher)
+    run = _Run(model, recipe, _files.expanded(out), settings, announce, teacher)
     with locked(run.out), _files.refused(out, WeightsError, _AGAIN):
         return run.go(pairs, held_out, list(callbacks))
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_twostream import flow
+from keras_twostream._files import expanded
 from keras_twostream.data import clips
 from keras_twostream.errors import TwoStreamError
 from keras_twostream.inspection import class_names, clip_spec
@@ -49,7 +50,7 @@ class TensorBoardImages(keras.callbacks.Callback):
         super().__init__()
         self._items, self._evaluation = list(items), evaluation
         self._bound, self._shown = bound, None
-        self._folder, self._writer = os.fspath(folder), None
+        self._folder, self._writer = str(expanded(folder)), None
 
     def on_train_begin(self, logs=None):
         if self._writer is None:

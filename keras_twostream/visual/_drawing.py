@@ -49,7 +49,7 @@ def draw(
         MissingLibraryError: If FFmpeg can write no video that browsers play.
     """
     places = [] if video is None else [video_path(video)]
-    places += [] if sheet is None else [Path(sheet)]
+    places += [] if sheet is None else [_files.expanded(sheet)]
     _files.refuse_replacing(places, [source])
     total, kept = length_of(source, spec), []
     chosen = set(np.linspace(0, total - 1, MOMENTS).round().astype(int))

@@ -101,7 +101,7 @@ def heat_sheet(
     path: str | os.PathLike, reasons: Reasons, moments: Iterable[Moment]
 ) -> Path:
     """Write a PNG: moments with their maps, and the streams' shares."""
-    path = Path(path)
+    path = _files.expanded(path)
     with _files.replacing(path) as (part,):
         heat_image(reasons, moments).save(part, format="PNG")
     return path

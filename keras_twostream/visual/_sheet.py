@@ -63,9 +63,10 @@ def contact_sheet(
     _parts.legend(draw, below, story, _LEGEND)
     if story.states is not None:
         _parts.states(draw, strip._replace(top=strip.bottom + 28), story, 16)
+    path = _files.expanded(path)
     with _files.writing(path) as file:
         canvas.save(file, format="PNG")
-    return Path(path)
+    return path
 
 
 def _legend_height(story: Story) -> int:

@@ -134,7 +134,7 @@ def video_path(path: str | os.PathLike) -> Path:
         MissingLibraryError: If FFmpeg has none.
     """
     suffix, _ = _ENCODERS[first_encoder(_ENCODERS)]
-    return Path(path).with_suffix(suffix)
+    return _files.expanded(path).with_suffix(suffix)
 
 
 @contextlib.contextmanager

@@ -73,7 +73,7 @@ class CacheFolder:
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
-        self.path, self.place = Path(path).expanduser(), os.fspath(path)
+        self.path, self.place = _files.expanded(path), os.fspath(path)
         self._lock = threading.Lock()
 
     def contract(self) -> Contract | None:

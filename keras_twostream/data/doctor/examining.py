@@ -1,8 +1,8 @@
 """Choice of the examination for a path."""
 
 import os
-from pathlib import Path
 
+from keras_twostream._files import expanded
 from keras_twostream.data.cache.folder import CONTRACT_FILE, MANIFEST_FILE
 from keras_twostream.data.doctor.caches import examine_cache
 from keras_twostream.data.doctor.folders import examine_folders
@@ -47,7 +47,7 @@ def examine(
         >>> examine("videos").healthy
     """
     check_number("bound", bound)
-    path = Path(path).expanduser()
+    path = expanded(path)
     if not path.exists():
         raise SpecError(f"There is no file or folder {path}. Check the path.")
     if path.is_file() and path.suffix.lower() in LIST_SUFFIXES:

@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 
+from keras_twostream._files import expanded
 from keras_twostream.errors import VideoError
 
 _WORDS = "frame|thumb|image|img|out|output|screenshot|shot|snapshot|still"
@@ -79,7 +80,7 @@ def read_layout(path: str | os.PathLike) -> Layout:
     Raises:
         VideoError: If it does not exist, or holds no known file name.
     """
-    path = Path(path)
+    path = expanded(path)
     if not path.is_dir():
         raise VideoError(f"Cannot read {path}: there is no such folder.")
     naming, files = _own_files(path)

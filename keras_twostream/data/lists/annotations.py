@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_twostream._files import expanded
 from keras_twostream._printing import check_names
 from keras_twostream.data.lists import list_formats, split_formats
 from keras_twostream.data.lists.class_folders import read_folder
@@ -320,7 +321,7 @@ def read_annotations(
         >>> read_annotations("ucfTrainTestlist", split=1, subset="train",
         ...                  root="UCF-101")
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if not path.exists():
         raise SpecError(f"There is no annotation list {path}. Check the path.")
     part = split_formats.official_part(path)
@@ -334,7 +335,7 @@ def read_annotations(
             f"label={label!r}, format={format!r}"
         )
     check_choice("format", format, FORMATS)
-    root = None if root is None else Path(root).expanduser()
+    root = None if root is None else expanded(root)
     with explained(str(path)):
         listing = FORMATS[format](Request(path, split, subset, root, label))
         check_names(listing.classes)

@@ -57,9 +57,10 @@ def from_hugging_face(
                 f"Columns: {', '.join(dataset.features)}."
             )
     names = getattr(dataset.features[label], "names", ())
+    folder = _files.expanded(folder)
     encoded = dataset.cast_column(video, datasets.Video(decode=False))
     items = [
-        Item(_as_file(row[video], Path(folder)), _labels(row[label]))
+        Item(_as_file(row[video], folder), _labels(row[label]))
         for row in encoded
     ]
     return Annotations(tuple(items), tuple(names), Path(), "hugging_face")
@@ -91,7 +92,7 @@ def from_tfds(
     Returns:
         `Annotations`.
     """
-    folder, items = Path(folder), []
+    folder, items = _files.expanded(folder), []
     for example in examples:
         frames = np.ascontiguousarray(example[video])
         shape = repr((frames.shape, rate)).encode()
