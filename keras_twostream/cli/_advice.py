@@ -25,7 +25,7 @@ _CALLS = (
 )
 _ARGUMENT = re.compile(
     r"[\w.]+\([^()]*\)"  # a call, which stays
-    r"|(?<![\w.])`?(?P<name>[a-z_]+(\.[a-z_]+)?)="
+    r"|(?<![\w./\\'\"])`?(?P<name>[a-z_]+(\.[a-z_]+)?)="
     r"(?P<value>'[^']*'|\"[^\"]*\"|\([^()]*\)|\[[^][]*\]|\{[^{}]*\}"
     r"|\.\.\.|[\w.-]*\w)?`?"
     r"|`(?P<bare>[a-z_]+)`"
@@ -84,12 +84,14 @@ def _use(match: re.Match) -> str:
 
 def _flag(name: str, value: Any, flags: Mapping[str, str]) -> str:
     """Return the flag for an argument, empty where there is none."""
-    if name in flags:
-        return f"{flags[name]} {_text(value)}".rstrip()
     if name == "clip_spec" and "spec" in flags:
         fields = value if isinstance(value, Mapping) else {}
         pairs = [f"--spec {k}={_text(x)}" for k, x in fields.items()]
         return " ".join(pairs) or "--spec"
+    if isinstance(value, Mapping):
+        return ""  # no other flag takes one
+    if name in flags:
+        return f"{flags[name]} {_text(value)}".rstrip()
     for flag in ("spec", "input", "set", "option"):
         if flag in flags and name in _names(flag):
             return f"--{flag} {name}" + f"={_text(value)}" * (value != "")

@@ -62,6 +62,9 @@ KEPT = [
     ("train", "use weights=None (`--weights none`) for random weights."),
     ("predict", "score one of them: use evaluate_videos(head=...)."),
     ("live", "or set a longer `step`"),
+    ("train", "Give /data/split=1/list.csv a header."),
+    ("train", "Choose another video than 'seed=3.mp4'."),
+    ("evaluate", "Build it with clip_spec={'crop': (8, 8)}."),
     ("list", "Build it with clip_spec={'crop': (8, 8)}."),
 ]
 
