@@ -192,7 +192,7 @@ def test_names_are_not_taken_for_the_numbers_of_another_list(tmp_path):
     data, val = tmp_path / "train.txt", tmp_path / "val.csv"
     data.write_text("a.mp4 0\nb.mp4 1\n")
     val.write_text("path,label\nc.mp4,walk\n")
-    with pytest.raises(SpecError, match="know the classes walk. It knows 0, 1"):
+    with pytest.raises(SpecError, match="know the classes walk. Choices: 0, 1"):
         _lists(data, val=str(val))
 
 

@@ -23,7 +23,7 @@ from keras_twostream.data.lists.items import Item, Listing, Request
 from keras_twostream.data.lists.labels import check_labels, numbers_in
 from keras_twostream.data.lists.rows import explained, header_of
 from keras_twostream.data.lists.rows import lines as rows_of
-from keras_twostream.errors import SpecError, check_choice
+from keras_twostream.errors import SpecError, check_choice, did_you_mean
 
 LIST_SUFFIXES = (".txt", ".csv", ".tsv", ".json", ".xml")
 
@@ -133,9 +133,10 @@ class Annotations:
         self.check_labels(len(self.classes), unlabelled=True)
         missing = sorted(set(self.classes) - set(classes))
         if missing:
+            known = did_you_mean(missing[0], classes)
             raise SpecError(
-                f"The model does not know the classes {', '.join(missing)}. "
-                f"It knows {', '.join(classes)}."
+                "The model does not know the classes "
+                f"{', '.join(missing)[:300]}.{known}"
             )
         twice = [name for name in self.classes if classes.count(name) > 1]
         if twice:

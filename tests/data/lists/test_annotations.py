@@ -317,6 +317,16 @@ def test_a_name_that_a_model_has_twice_is_refused():
     assert same.in_order_of(model) is same
 
 
+def test_classes_that_a_model_lacks_are_named_without_all_of_its_own():
+    listed = Annotations((Item("a", (0,)),), ("wave_hands",), Path())
+    model = [f"action_{k}" for k in range(400)] + ["wave_hand"]
+    with pytest.raises(
+        SpecError, match=r"hands\. Did you mean wave_hand\?"
+    ) as e:
+        listed.in_order_of(model)
+    assert len(str(e.value)) < 120
+
+
 def test_an_unknown_label_stays_unknown_in_a_models_order():
     items = Item("a.mp4", (-1,)), Item("b.mp4", (1,))
     known = Annotations(items, ("x", "y"), Path()).in_order_of(["y", "x"])
