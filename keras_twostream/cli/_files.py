@@ -227,9 +227,14 @@ def model_name(place: str) -> str:
     The folder may be that of a run or of a model.
 
     Raises:
-        click.UsageError: If it is a run that has not ended, another folder,
-            or neither a folder nor a model.
+        click.UsageError: If it is empty, a run that has not ended, another
+            folder, or neither a folder nor a model.
     """
+    if not place.removeprefix("local:"):  # else a Path is the folder at hand
+        raise click.UsageError(
+            "The model's name is empty. Give a run's or model's folder, or a "
+            "name that `keras-twostream list` prints."
+        )
     path = whole_files.expanded(place.removeprefix("local:"))
     for folder in (path / "model", path):
         if (folder / "config.json").is_file():

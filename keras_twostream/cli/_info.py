@@ -58,6 +58,11 @@ def info_command(
             )
         _print_recipe(name, as_json)
         return
+    if figure and figure.suffix.lower() != ".svg":
+        raise click.UsageError(
+            f"--figure draws SVG. Name a file that ends in .svg. Received: "
+            f"{figure}"
+        )
     with _console.quiet():
         facts = _facts(model_name(name))
         if figure:
@@ -77,6 +82,12 @@ def _facts(name: str) -> dict[str, Any]:
         document["classes"] = weights[0].classes
         document["head_classes"] = _head_classes(weights[0])
     return {"name": name, **document, "weights": weights}
+
+
+def _architecture(name: str) -> str:
+    if ":" in name:
+        return _select.resolve(name, _select.DEFAULT, {}).architecture
+    return _networks.architecture_of(name)
 
 
 def _head_classes(weight: pretrained.WeightSpec) -> dict[str, list[str]]:
@@ -211,7 +222,9 @@ def _weight_lines(weights: Iterable[pretrained.WeightSpec]) -> list[str]:
 def _print_recipe(name: str, as_json: bool) -> None:
     with _console.quiet():
         from keras_twostream import training
-    values = training.load_recipe(name.partition(".")[0]).to_dict()
+    if name not in training.list_recipes():
+        name = _architecture(model_name(name))
+    values = training.load_recipe(name).to_dict()
     if as_json:
         _console.print_json(values)
         return

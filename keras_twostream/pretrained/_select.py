@@ -92,6 +92,11 @@ def _named(name: str | WeightSpec, options: Mapping[str, Any]) -> WeightSpec:
         from keras_twostream.pretrained import _hub_files
 
         return _hub_files.spec_of(name)
+    if name in ("", "local:"):  # else a Path is the folder at hand
+        raise UnknownNameError(
+            f"{name!r} names nothing. Give a name that list_models prints, or "
+            '"local:<folder>".'
+        )
     if name.startswith("local:"):
         return spec_of_folder(Path(name.removeprefix("local:")))
     _refuse_path(name)

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from keras_twostream import cli, hub, pretrained, registry, training
 from keras_twostream._printing import scaled
 from keras_twostream.cli import _networks, _words
+from keras_twostream.errors import UnknownNameError
 from keras_twostream.spec import ClipSpec
 
 
@@ -268,6 +269,32 @@ def test_a_recipe_is_printed_as_a_file_that_train_takes(name, tmp_path):
     path = tmp_path / f"{name}.toml"
     path.write_text(run("info", name, "--recipe").stdout)
     assert training.load_recipe(path) == training.load_recipe(name)
+
+
+def test_the_recipe_of_a_folder_is_that_of_its_architecture(tmp_path):
+    model = hub.load("spatiotemporal_resnet.actors")
+    folder = hub.save_pretrained(model, tmp_path / "mine")
+    wanted = run("info", "spatiotemporal_resnet.actors", "--recipe").stdout
+    assert wanted.startswith("name =")
+    assert run("info", str(folder), "--recipe").stdout == wanted
+    failed = run("info", str(tmp_path), "--recipe")
+    assert failed.exit_code == 2 and "neither a run's" in failed.stderr
+
+
+@pytest.mark.parametrize("name", ["", "local:"])
+def test_an_empty_name_is_not_the_folder_at_hand(name, tmp_path, monkeypatch):
+    model = hub.load("spatiotemporal_resnet.actors")
+    monkeypatch.chdir(hub.save_pretrained(model, tmp_path / "mine"))
+    failed = run("info", name)
+    assert failed.exit_code == 2 and "name is empty" in failed.stderr
+    with pytest.raises(UnknownNameError, match="names nothing"):
+        hub.load(name)
+
+
+def test_a_figure_is_written_as_svg_alone(tmp_path):
+    failed = run("info", "c3d", "--figure", str(tmp_path / "net.png"))
+    assert failed.exit_code == 2 and "ends in .svg" in failed.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_recipe_has_no_figure(tmp_path):
