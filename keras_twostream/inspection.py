@@ -28,6 +28,11 @@ from keras_twostream.layers import FoldTime, StreamInput, UnfoldTime
 from keras_twostream.regions import RegionSpec
 from keras_twostream.spec import FUSED, STREAMS, ClipSpec
 
+# A model with another head behind the same layers has the same inputs: what is
+# said of its outputs is kept for each head, too.
+_OF_HEADS = ("classes", "classes_of", "head_classes", "multi_label")
+_BY_HEAD = "by_head"
+
 
 def stream_layers(model: keras.Model) -> dict[str, StreamInput]:
     """Return the model's input layers by stream, nested models included.
@@ -125,13 +130,27 @@ def region_spec(model: keras.Model) -> RegionSpec:
 
 def card(model: keras.Model) -> dict[str, Any]:
     """Return a model's architecture, options, classes and loaded weights."""
-    return dict(next(iter(stream_layers(model).values())).card)
+    facts = dict(next(iter(stream_layers(model).values())).card)
+    by_head = facts.pop(_BY_HEAD, {})
+    for name in _names_of_heads(model) if by_head else ():
+        if name in by_head:
+            facts = {k: x for k, x in facts.items() if k not in _OF_HEADS}
+            return {**facts, **by_head[name]}
+    return facts
+
+
+def _names_of_heads(model: keras.Model) -> list[str]:
+    """Return the head layers; none of a model of someone's own class."""
+    known = getattr(model, "outputs", None)
+    return sorted(head_layers(model)) if known else []
 
 
 def update_card(
     model: keras.Model, *, head_trained: bool | None = None, **changes: Any
 ) -> None:
     """Change the model's card, in each of its inputs.
+
+    Another model that shares its layers keeps the classes of its own head.
 
     Args:
         model: A model of this library.
@@ -152,8 +171,12 @@ def update_card(
             head: checked_classes(names)
             for head, names in changes["head_classes"].items()
         }
+    facts = {**card(model), **changes}
+    facts = {key: facts[key] for key in _OF_HEADS if key in facts}
+    own = dict.fromkeys(_names_of_heads(model), facts)
     for layer in stream_layers(model).values():
-        layer.card = {**layer.card, **changes}
+        by_head = {**layer.card.get(_BY_HEAD, {}), **own}
+        layer.card = {**layer.card, **changes, _BY_HEAD: by_head}
         if head_trained is not None:
             layer.mark(_heads(model) if head_trained else ())
 

@@ -255,6 +255,21 @@ def test_a_head_put_on_later_can_be_trained(model):
     assert inspection.head_is_trained(changed)
 
 
+def test_two_heads_on_the_same_layers_keep_their_own_classes(tmp_path):
+    model = small_model()
+    other = changed_head(model, 3)
+    inspection.update_card(other, classes=["x", "y", "z"], multi_label=True)
+    for net in (other, saved_and_loaded(other, tmp_path)):
+        assert inspection.class_names(net) == ["x", "y", "z"]
+        assert inspection.card(net)["multi_label"]
+    for net in (model, saved_and_loaded(model, tmp_path)):
+        assert inspection.class_names(net) == list(CLASSES)
+        assert "multi_label" not in inspection.card(net)
+    # Another number of classes did no longer fit.
+    inspection.update_card(changed_head(model, 5), classes=list("abcde"))
+    assert kts.clip_spec(model).classes == CLASSES
+
+
 def test_classes_are_as_many_as_outputs(model):
     changed = changed_head(model, 5)
     with pytest.raises(SpecError, match="has 5 outputs and names 3 classes"):
