@@ -461,7 +461,8 @@ def taps(model: keras.Model, names: Sequence[str]) -> keras.Model:
         features of the whole clip are `(B, C)`.
 
     Raises:
-        SpecError: If `names` is a single name instead of a list, or empty.
+        SpecError: If `names` is a single name instead of a list, or empty, or
+            the model is none of layers from inputs to outputs.
         UnknownNameError: If the model has no such activation.
 
     Example:
@@ -477,6 +478,7 @@ def taps(model: keras.Model, names: Sequence[str]) -> keras.Model:
         )
     if not names:
         raise SpecError(f"`names` must name a tap. Received: names={names!r}")
+    check_functional(model)
     return keras.Model(
         model.inputs, {name: _output(model, name) for name in names}
     )

@@ -9,7 +9,7 @@ from small_model import CLASSES, SPEC, small_model
 from tiny_net import build
 
 import keras_twostream as kts
-from keras_twostream import inspection
+from keras_twostream import inspection, training
 from keras_twostream.errors import (
     SpecError,
     UnknownNameError,
@@ -242,6 +242,33 @@ def test_what_is_no_model_of_layers_is_said(model):
     for other in (keras.Sequential([model]), 3):
         with pytest.raises(SpecError, match="no model with inputs and outputs"):
             inspection.head_is_trained(other)
+
+
+class Around(keras.Model):
+    """A network of someone's own class, as loops of training have them."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def call(self, clips, training=None):
+        return self.network(clips, training=training)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda net, _: training.compile(net, "finetune", steps=1),
+        lambda net, _: training.VideoEvaluation([("a", 0)]).set_model(net),
+        lambda net, _: kts.taps(net, ["rgb.pool"]),
+        lambda net, _: kts.predict(np.zeros((8, 32, 32, 3), "uint8"), net),
+        lambda net, folder: kts.save_pretrained(net, folder / "saved"),
+    ],
+)
+def test_a_model_of_someones_own_class_is_named(model, tmp_path, call):
+    with pytest.raises(SpecError, match="around.* is no model with inputs and"):
+        call(Around(model), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_head_put_on_later_can_be_trained(model):

@@ -10,6 +10,7 @@ import numpy as np
 import keras_twostream
 from keras_twostream import _files, inspection, registry
 from keras_twostream.errors import SpecError, WeightsError, check_choice
+from keras_twostream.graph import check_functional
 from keras_twostream.pretrained import _commit, _folder
 from keras_twostream.pretrained._cards import card_text, is_generated
 from keras_twostream.pretrained._disk import writable
@@ -91,6 +92,7 @@ def checked_card(model: keras.Model) -> dict[str, Any]:
         WeightsError: If the layers or shapes are no longer those that the
             card's architecture and options give.
     """
+    check_functional(model)
     card = inspection.card(model)
     if "architecture" not in card:
         raise SpecError(

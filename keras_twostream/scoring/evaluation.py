@@ -107,7 +107,10 @@ class VideoEvaluator:
         if workers is not None:
             check_count("workers", workers)
         self._engine = self.engine = engine
-        self._given, self._items = items, as_pairs(items, _CALL)
+        self._items = as_pairs(items, _CALL)
+        # An iterator gives its pairs once.
+        named = isinstance(items, Annotations)
+        self._given = items if named else self._items
         for path, label in self._items:
             class_numbers(path, label)
         folder = None if cache is None else _whole_cache(cache)

@@ -16,7 +16,12 @@ from keras import ops
 
 from keras_twostream import _acceleration
 from keras_twostream.errors import SpecError, UnknownNameError, did_you_mean
-from keras_twostream.graph import is_functional, operation_of, sources_of
+from keras_twostream.graph import (
+    check_functional,
+    is_functional,
+    operation_of,
+    sources_of,
+)
 from keras_twostream.inspection import (
     card,
     clip_spec,
@@ -243,7 +248,12 @@ def _facts_of(weights: Sequence[Any]) -> list[tuple[int, bool]]:
 
 
 def head_names(model: keras.Model) -> list[str]:
-    """Return the names of the heads; none if the only one has no name."""
+    """Return the names of the heads; none if the only one has no name.
+
+    Raises:
+        SpecError: If it is no model of layers from inputs to outputs.
+    """
+    check_functional(model)
     names = list(model.output) if isinstance(model.output, dict) else []
     streams = clip_spec(model).streams
     if set(names) <= {*streams, FUSED}:

@@ -6,6 +6,7 @@ import keras
 
 from keras_twostream import _acceleration
 from keras_twostream.errors import SpecError, check_choice, did_you_mean
+from keras_twostream.graph import check_functional
 from keras_twostream.inspection import card, clip_spec, update_card
 from keras_twostream.layers import (
     AverageScores,
@@ -70,7 +71,8 @@ def compile(
 
     Raises:
         UnknownNameError: If there is no such recipe.
-        SpecError: If the model ends in a softmax, or, with several labels, in a
+        SpecError: If the model is none of layers from inputs to outputs, it
+            ends in a softmax, or, with several labels, in a
             mean of probabilities, its weights are of half precision, the
             schedule needs `steps`, or `loss_weights` names no output.
 
@@ -82,6 +84,7 @@ def compile(
     ```
     """
     _acceleration.notice()
+    check_functional(model)
     _refuse_softmax(model)
     _refuse_coarse(model)
     if multi_label:

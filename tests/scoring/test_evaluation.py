@@ -277,6 +277,13 @@ def test_an_evaluation_needs_a_video():
         training.VideoEvaluator([])
 
 
+def test_pairs_may_come_from_an_iterator(build, items):
+    scores = training.evaluate_videos(
+        build(), iter(items[:2]), num_clips=1, workers=1
+    )
+    assert scores.names == [path for path, _ in items[:2]]
+
+
 def same_as_another(evaluator, model, items):
     """Return what the evaluator scores, and what a new one does."""
     kept = evaluator(model)

@@ -249,6 +249,13 @@ def as_pairs(
                 f"`items` is a path in {call}. Read it first: "
                 f"read_annotations({os.fspath(items)!r})."
             )
+        if hasattr(items, "itertuples"):
+            raise SpecError(
+                f"`items` is a table of pandas in {call}. Pass its columns of "
+                "paths and of class numbers: list(zip(table.path, table.label))"
+                "; or write it with table.to_csv(file, index=False) and pass "
+                "read_annotations(file), which also takes names."
+            )
         try:
             pairs = [_pair(item, call) for item in items]
         except TypeError as error:

@@ -471,6 +471,13 @@ def test_wrong_arguments_say_what_to_pass(arguments, message):
         video_dataset(*arguments)
 
 
+def test_a_table_of_pandas_says_how_it_is_passed():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"path": ["a.mp4"], "label": [0]})
+    with pytest.raises(SpecError, match=r"list\(zip\(table.path, table.label"):
+        video_dataset(table, RGB, 4)
+
+
 def test_a_model_is_no_clip():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     with pytest.raises(SpecError, match=r"Pass the clip .*clip_spec\(model\)"):
