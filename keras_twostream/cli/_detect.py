@@ -131,7 +131,7 @@ def run(
             **options,
         )
     report = {
-        "source": str(video),
+        "source": _files.shown(video),
         "model": loaded.name,
         "frames": total,
         "tubes": [tube.to_json() for tube in tubes],

@@ -10,6 +10,8 @@ from keras_twostream import detection, hub, training
 from keras_twostream.cli import _console
 from keras_twostream.cli._files import model_name
 from keras_twostream.cli._train_checks import streams_of
+from keras_twostream.detection.measuring import check_classes
+from keras_twostream.detection.store import labels_of
 
 
 def train(flags: Mapping[str, Any], recipe: training.Recipe) -> dict[str, Any]:
@@ -21,6 +23,9 @@ def train(flags: Mapping[str, Any], recipe: training.Recipe) -> dict[str, Any]:
     out: Path = flags["out"]
     videos = read(flags)
     held_out = read(_held_out(flags)) if flags["val"] else None
+    if held_out is not None:
+        labels = labels_of(videos)
+        check_classes(held_out, labels, f"the training data {flags['data']}")
     settings = detection.DetectorSettings(
         batch_size=flags["batch_size"],
         seed=flags["seed"] or 0,
@@ -42,10 +47,12 @@ def train(flags: Mapping[str, Any], recipe: training.Recipe) -> dict[str, Any]:
         license=flags["license_"],
         data_terms=flags["data_terms"],
     )
+    _console.say(f"The model is in {folder}.", err=True)
     report = {"out": str(out), "model": str(folder), "videos": len(videos)}
     if held_out is not None:
         scores = measure(detector, held_out)
         hub.state_metrics(folder, metrics_of(scores, str(flags["val"])))
+        show(scores, err=True)
         report["held_out"] = scores
     return report
 
@@ -118,16 +125,16 @@ def metrics_of(scores: Mapping[str, Any], data: str) -> list[dict[str, Any]]:
     ]
 
 
-def show(report: Mapping[str, Any]) -> None:
+def show(report: Mapping[str, Any], *, err: bool = False) -> None:
     """Print the numbers of a measured detector."""
     names = ("frame_ap", "linked_frame_ap", "video_ap")
-    _console.say(f"{'':22}" + "".join(f"{name:>18}" for name in names))
-    for label, row in report["classes"].items():
-        _console.say(_row(label, row, names))
-    _console.say(_row("mean", report, names))
-    _console.say(f"AUC to a false-positive rate of 0.6: {report['auc']:.3f}")
+    lines = [f"{'':22}" + "".join(f"{name:>18}" for name in names)]
+    lines += [_row(x, row, names) for x, row in report["classes"].items()]
+    lines.append(_row("mean", report, names))
+    lines.append(f"AUC to a false-positive rate of 0.6: {report['auc']:.3f}")
     if report["accuracy"] is not None:
-        _console.say(f"Videos named right: {report['accuracy']:.3f}")
+        lines.append(f"Videos named right: {report['accuracy']:.3f}")
+    _console.say("\n".join(lines), err=err)
     for path, reason in report["skipped"].items():
         _console.say(f"Left out: {path}: {reason}", err=True)
 

@@ -29,6 +29,7 @@ from keras_twostream.detection.store import (
     AnnotatedVideo,
     RegionStore,
     VideoRegions,
+    labels_of,
 )
 from keras_twostream.errors import (
     SpecError,
@@ -144,13 +145,13 @@ def train_detector(
 
 
 def _labels(videos: Sequence[AnnotatedVideo]) -> list[str]:
-    labels = {track.label for video in videos for track in video.tracks}
+    labels = labels_of(videos)
     if not labels:
         raise SpecError(
             f"The {len(videos)} videos have no track, so there is no action "
             "to learn. Give videos with boxes, as `read_boxes` returns them."
         )
-    return sorted(labels)
+    return labels
 
 
 def _tracks_of(video: AnnotatedVideo) -> str:

@@ -21,6 +21,7 @@ from keras_twostream.detection.store import (
     AnnotatedVideo,
     check_given_in,
     check_tracks,
+    labels_of,
     none_read,
 )
 from keras_twostream.detection.tracks import Tube
@@ -57,7 +58,7 @@ def evaluate_detector(
     check_number("threshold", threshold, 0, 1, ends=True)
     model = loaded(detector)
     _check_once(videos)
-    _check_classes(videos, model)
+    check_classes(videos, inspection.class_names(model), model.name)
     check_given_in(videos, inspection.region_spec(model))
     single: dict[str, Detections] = {}
     tubes: dict[str, list[Tube]] = {}
@@ -118,18 +119,25 @@ def _check_once(videos: Sequence[AnnotatedVideo]) -> None:
         )
 
 
-def _check_classes(
-    videos: Sequence[AnnotatedVideo], model: keras.Model
+def check_classes(
+    videos: Sequence[AnnotatedVideo], names: Sequence[str], whose: str
 ) -> None:
-    """Refuse tracks that no detection of the model can match."""
-    names = inspection.class_names(model)
-    labels = {track.label for video in videos for track in video.tracks}
-    lacking = sorted(labels - set(names))
+    """Refuse tracks that no detection can match.
+
+    Args:
+        videos: Videos with true tracks.
+        names: The actions that are detected.
+        whose: What these names are of, in the error.
+
+    Raises:
+        SpecError: If a track is of none of them.
+    """
+    lacking = [label for label in labels_of(videos) if label not in names]
     if lacking:
         raise SpecError(
-            f"The videos have tracks of {', '.join(lacking[:5])}, and "
-            f"{model.name} detects {', '.join(names)}. Leave such tracks out, "
-            "or give their labels the detector's names."
+            f"The videos have tracks of {', '.join(lacking[:5])}, and the "
+            f"actions of {whose} are {', '.join(names)}. Leave such tracks "
+            "out, or give their labels these names."
         )
 
 

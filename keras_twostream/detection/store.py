@@ -46,6 +46,11 @@ class AnnotatedVideo:
         return boxes_at(self.given, frame)
 
 
+def labels_of(videos: Sequence[AnnotatedVideo]) -> list[str]:
+    """Return the actions of the videos' tracks, sorted."""
+    return sorted({track.label for video in videos for track in video.tracks})
+
+
 def check_tracks(tracks: Sequence[Track], footage: Footage, where: str) -> None:
     """Refuse tracks that can be of no such video.
 

@@ -1,5 +1,6 @@
 """`detect`, `train --task tubes` and `evaluate --detections`."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -107,6 +108,8 @@ def test_a_detector_is_trained_and_measured(company, tmp_path):
         *("--spec", "crop=67,67", "--spec", "short_side=64"),
         *("--spec", f"flow_algorithm={spec['flow_algorithm']}", "--json"),
     )
+    assert f"The model is in {tmp_path / 'model'}." in result.stderr
+    assert "linked_frame_ap" in result.stderr and "AUC" in result.stderr
     held_out = json.loads(result.stdout)["held_out"]
     assert set(held_out["classes"]) == {"bend", "jumping_jack"}
     again = run("evaluate", tmp_path, "--data", held, "--detections", "--json")
@@ -119,6 +122,26 @@ def test_a_detector_is_trained_and_measured(company, tmp_path):
         status=2,
     )
     assert "steps, not epochs: --set steps=2000" in result.stderr
+
+
+def test_held_out_actions_that_are_not_trained_are_named_first(
+    company, tmp_path
+):
+    place, held = tmp_path / "a.json", tmp_path / "b.json"
+    place.write_text(json.dumps(_joined([_coco(x) for x in company])))
+    unknown = [dataclasses.replace(x, label="fly") for x in company[0].tracks]
+    held.write_text(json.dumps(_joined([[(company[0].path, unknown[0])]])))
+    words = ("train", "--task", "tubes", "--data", place, "--val", held)
+    result = run(*words, "--out", tmp_path / "run", status=2)
+    assert "have tracks of fly, and the actions of" in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_list_of_boxes_is_named_where_clips_are_asked_for(company, tmp_path):
+    place = tmp_path / "a.json"
+    place.write_text(json.dumps(_joined([_coco(x) for x in company])))
+    result = run("train", "--data", place, "--out", tmp_path / "run", status=2)
+    assert "it is a list of boxes" in result.stderr
 
 
 @pytest.mark.parametrize("flag", [("--model", "i3d"), ("--balance",)])

@@ -232,6 +232,11 @@ def read_json(request: Request) -> Listing:
         content = json.loads(text_of(path), object_pairs_hook=_unique)
         if not isinstance(content, Mapping):
             raise SpecError(f"holds {type(content).__name__}")
+        if {"images", "annotations"} <= set(content):
+            raise SpecError(
+                "it is a list of boxes. Detectors take those: `train --task "
+                "tubes`, `evaluate --detections`, detection.read_boxes."
+            )
         kept = {name: content[name] for name in _JSON if name in content}
         content = check(kept, _JSON, path, SpecError)
         rows = [_json_row(n, row) for n, row in enumerate(content["items"], 1)]
