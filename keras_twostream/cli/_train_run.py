@@ -101,7 +101,7 @@ def _train(
             callbacks=[begun, *_callbacks(flags, lists, recipe)],
             announce=lambda line: _console.say(line, err=True),
         )
-        _note_epochs(out / "config.toml", flags["epochs"])
+        begun.record()  # of a run that had no step left
     inspection.update_card(
         model,
         head_trained=True,
@@ -214,22 +214,27 @@ def _callbacks(
 
 
 class _Begun(keras.callbacks.Callback):
-    """Callback that records a run after its first step, not if it has none."""
+    """Callback that records a run after its first step, not if that fails."""
 
     def __init__(self, record: Callable[[], None]) -> None:
         super().__init__()
         self._record, self._recorded = record, False
 
-    def on_train_batch_end(self, batch, logs=None):
+    def record(self) -> None:
+        """Record the run, once."""
         if not self._recorded:
             self._record()
             self._recorded = True
 
+    def on_train_batch_end(self, batch, logs=None):
+        self.record()
+
 
 def _record(flags, command, recipe, model) -> None:
-    """Write a new run's `config.toml`, which `--config` takes to repeat it."""
+    """Write a run's `config.toml`, which `--config` takes to repeat it."""
     out = flags["out"]
     if (out / "checkpoint.npz").exists():  # the config is that run's
+        _note_epochs(out / "config.toml", flags["epochs"])
         return
     settings = {
         _train_resume.FLAGS.get(name, name): _train_resume.plain(value)

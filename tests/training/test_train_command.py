@@ -260,6 +260,23 @@ def test_a_complete_run_can_be_made_longer(run_folder, video_folder):
     assert config["train"]["epochs"] == 2
 
 
+def test_a_longer_run_that_is_stopped_is_repeated_at_its_new_length(
+    run_folder, video_folder, monkeypatch
+):
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_train_run, "_callbacks", lambda *_: [Stop()])
+    result = _invoke(
+        *(cli.group, "train", "--data", video_folder, "--out", run_folder),
+        *(*BASE, "--epochs", 3),
+    )
+    assert result.exit_code == 130
+    config = tomllib.loads((run_folder / "config.toml").read_text())
+    assert config["train"]["epochs"] == 3
+
+
 def test_two_processes_do_not_train_into_one_folder(
     registered, video_folder, tmp_path
 ):
