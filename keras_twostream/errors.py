@@ -9,7 +9,7 @@ package.
 import difflib
 import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -104,6 +104,16 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
             f"`{name}` must be a whole number, {least} or more. "
             f"Received: {name}={value!r}"
         )
+
+
+def check_dict(name: str, value: Any) -> None:
+    """Refuse a value that is no dict.
+
+    Raises:
+        SpecError: If it is not as above.
+    """
+    if not isinstance(value, Mapping):
+        raise SpecError(f"`{name}` must be a dict. Received: {name}={value!r}")
 
 
 def check_number(

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_twostream.errors import (
-    SpecError,
     check_choice,
     check_count,
+    check_dict,
     check_fields,
     check_number,
 )
@@ -64,11 +64,7 @@ class RegionSpec:
     link_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.parameters, Mapping):
-            raise SpecError(
-                "`parameters` must be a dict. "
-                f"Received: parameters={self.parameters!r}"
-            )
+        check_dict("parameters", self.parameters)
         object.__setattr__(self, "parameters", dict(self.parameters))
         check_choice("proposals", self.proposals, PROPOSALS)
         check_choice("saliency", self.saliency, SALIENCIES)

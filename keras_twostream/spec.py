@@ -18,6 +18,7 @@ from keras_twostream.errors import (
     SpecError,
     check_choice,
     check_count,
+    check_dict,
     check_fields,
     check_number,
 )
@@ -139,7 +140,7 @@ class ClipSpec:
                 object.__setattr__(self, name, size)
         weights = self.stream_weights or (1.0,) * len(self.streams)
         object.__setattr__(self, "stream_weights", weights)
-        _check_parameters("flow_parameters", self.flow_parameters)
+        check_dict("flow_parameters", self.flow_parameters)
         object.__setattr__(self, "flow_parameters", dict(self.flow_parameters))
         _check(self)
 
@@ -455,11 +456,6 @@ def _check_flag(name: str, value: Any) -> None:
         )
 
 
-def _check_parameters(name: str, value: Any) -> None:
-    if not isinstance(value, Mapping):
-        raise SpecError(f"`{name}` must be a dict. Received: {name}={value!r}")
-
-
 def _one_of(choices: Iterable[str]) -> Callable[[str, Any], None]:
     return functools.partial(check_choice, choices=choices)
 
@@ -487,7 +483,7 @@ _RULES: dict[str, Callable[[str, Any], None]] = {
     "stacking": _one_of(STACKINGS),
     "mean_subtraction": _check_flag,
     "flow_algorithm": _one_of(FLOW_ALGORITHMS),
-    "flow_parameters": _check_parameters,
+    "flow_parameters": check_dict,
     "flow_bound": check_number,
     "sampling": _one_of(SAMPLINGS),
     "score_fusion": _one_of(SCORE_FUSIONS),
