@@ -8,6 +8,7 @@ flat; the scores of all windows together name the action of the video.
 import contextlib
 import dataclasses
 import os
+import threading
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -430,6 +431,7 @@ class _Scorer:
 _scorers: weakref.WeakKeyDictionary[keras.Model, _Scorer] = (
     weakref.WeakKeyDictionary()
 )
+_one_thread = threading.Lock()
 
 
 def kept_scorer(model: keras.Model, windows: int | None = None) -> keras.Model:
@@ -443,9 +445,10 @@ def kept_scorer(model: keras.Model, windows: int | None = None) -> keras.Model:
         model: A model of this library.
         windows: Windows that it is about to score; many when None.
     """
-    if model not in _scorers or not _scorers[model].basis.holds(model):
-        _scorers[model] = _Scorer(model)
-    return _scorers[model].network(windows)
+    with _one_thread:  # two scorers of one model would share its variables
+        if model not in _scorers or not _scorers[model].basis.holds(model):
+            _scorers[model] = _Scorer(model)
+        return _scorers[model].network(windows)
 
 
 def _loaded(model: keras.Model | str | WeightSpec) -> keras.Model:

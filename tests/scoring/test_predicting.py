@@ -2,6 +2,7 @@
 
 import json
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -105,6 +106,17 @@ def test_a_model_changed_after_it_has_answered_answers_anew(frames):
     expected = softmax(window_logits(model, frames))
     assert np.abs(expected - before).max() > 1e-2
     np.testing.assert_allclose(after, expected, atol=1e-4)
+
+
+@pytest.mark.agnostic
+def test_threads_may_ask_one_model(frames):
+    model = small_model()
+    parts = [frames[start:] for start in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda part: kts.predict(part, model), parts))
+    for part, prediction in zip(parts, found, strict=True):
+        expected = softmax(window_logits(model, part))
+        np.testing.assert_allclose(prediction.timeline, expected, atol=1e-4)
 
 
 @pytest.mark.agnostic
