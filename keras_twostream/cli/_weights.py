@@ -202,10 +202,14 @@ def networks(anew: bool) -> None:
 @json_option
 @debug_option
 def convert(name: str, folder: str, half: bool, as_json: bool) -> None:
-    """Write the weight NAME as a FOLDER in this library's format."""
-    from keras_twostream.cli._files import check_writable
+    """Write the weight NAME as a FOLDER in this library's format.
 
-    spec = pretrained.weight_spec(name)
+    NAME may also be a run's or model's folder, which --half makes smaller.
+    """
+    from keras_twostream.cli._files import check_writable, model_name
+    from keras_twostream.pretrained import _select
+
+    spec = _select.resolve(model_name(name), _select.DEFAULT, {})
     check_writable(Path(folder), room=spec.size, by="")
     from keras_twostream import hub
 

@@ -346,6 +346,22 @@ def test_lock_pins_the_newest_commit(served):
     assert locked.size > 0
 
 
+def test_a_folder_is_converted_as_weights_of_a_name_are(tmp_path):
+    model = kts.load("spatiotemporal_resnet.actors")
+    mine = kts.save_pretrained(model, tmp_path / "mine", license="mit")
+    half = str(tmp_path / "half")
+    done = CliRunner().invoke(
+        weights_command, ["convert", str(mine), half, "--half"]
+    )
+    assert done.exit_code == 0, done.output
+    sizes = [
+        (Path(folder) / "model.safetensors").stat().st_size
+        for folder in (mine, half)
+    ]
+    assert sizes[1] < 0.6 * sizes[0]
+    assert _select.spec_of_folder(Path(half)).license == "mit"
+
+
 def test_converted_weights_can_be_pushed(loopback, folder, trained, tmp_path):
     metric = {"name": "accuracy", "value": 0.5, "dataset": "mine"}
     spec = dataclasses.replace(
