@@ -45,6 +45,7 @@ from torch.nn import functional
 from turns import seconds, take_turns
 
 import keras_twostream as kts
+from keras_twostream.training._optimizers import CaffeSGD
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "peers"))
 from caffe_bn_inception import BNInception
@@ -334,7 +335,7 @@ def _ours(model: keras.Model, clips, mode: str):
         model = kts.deploy.folded(model)
     labels = np.zeros(len(clips["rgb"]), "int32")
     model.compile(
-        keras.optimizers.SGD(1e-3, momentum=0.9),
+        CaffeSGD(1e-3, momentum=0.9),  # what `training.compile` gives
         kts.training.CrossEntropy(),
         jit_compile=mode == "xla" or keras.backend.backend() == "jax",
     )

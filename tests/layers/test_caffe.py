@@ -5,6 +5,8 @@ import math
 import keras
 import numpy as np
 import pytest
+from gradients import gradient
+from keras import ops
 
 from keras_twostream.layers import (
     CeilMaxPooling2D,
@@ -61,3 +63,26 @@ def test_lrn_divides_alpha_by_the_window():
         scale = 2.0 + 1e-2 / 5 * (near**2).sum()
         expected = x[..., c] / scale**0.75
         np.testing.assert_allclose(out[..., c], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("size", "k", "alpha", "beta"),
+    [(5, 2.0, 5e-4, 0.75), (3, 1.0, 0.1, 0.5), (1, 1.0, 1e-2, 1.0)],
+)
+def test_the_gradient_of_lrn_in_training_is_that_of_its_formula(
+    size, k, alpha, beta
+):
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 20, (2, 3, 3, 7)).astype("float32")
+    weights = ops.array(rng.normal(size=x.shape), "float32")
+    layer = LocalResponseNormalization(size, k, alpha, beta)
+
+    def gradient_of(training):
+        return gradient(
+            lambda x: ops.sum(layer(x, training=training) * weights), x
+        )
+
+    found, expected = gradient_of(True), gradient_of(False)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    out = [ops.convert_to_numpy(layer(x, training=t)) for t in (True, False)]
+    np.testing.assert_array_equal(*out)
