@@ -27,6 +27,11 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     if flags["out"] is not None:
         files = [flags["out"] / name for name in FILES]
         _files.refuse_replacing(files, [flags["data"]])
+    training.set_precision(flags["precision"])
+    model = load_anything(flags["model"], **flags["option"])
+    refuse_untrained(model)
+    head = flags["head"]
+    model = one_head(model, head)
     annotations = read_annotations(
         flags["data"],
         flags["list_format"],
@@ -37,11 +42,6 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     )
     refuse_mixture(annotations, flags["data"], WHICH_TO_MEASURE)
     refuse_contradictions(annotations, flags["data"])
-    training.set_precision(flags["precision"])
-    model = load_anything(flags["model"], **flags["option"])
-    refuse_untrained(model)
-    head = flags["head"]
-    model = one_head(model, head)
     if head is not None:
         annotations = _labelled(annotations, flags["data"], head)
     if head is None or inspection.stated_classes(model):
