@@ -23,7 +23,9 @@ from keras_twostream.scoring.reporting import report_on, save_scores
 from keras_twostream.training import RunSettings
 from keras_twostream.training._lists import Lists
 
-GOES_ON = "The same command goes on from the last checkpoint in {}."
+GOES_ON = (
+    "The same command goes on from {}, or begins anew without a checkpoint."
+)
 CLIPS = 10  # clips of each held-out video, at the end
 SHOWN = 8  # videos shown in TensorBoard
 RUN_FILES = ("boundaries.json", "config.toml", "log.csv", "metrics.json")

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+import warnings
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -362,7 +363,24 @@ def _coco_frames(
                 f"are both its frame {frame[1]}. Give each a frame_index; "
                 "without one, the last digits of its file_name count."
             )
+    _warn_of_names_from_1(images, frames, path)
     return frames
+
+
+def _warn_of_names_from_1(
+    images: Mapping[Any, Mapping[str, Any]],
+    frames: Mapping[Any, tuple[Any, int]],
+    path: Path,
+) -> None:
+    """Warn where the first of all frames is 1 and names alone say so."""
+    first = min((frame for _, frame in frames.values()), default=0)
+    if first == 1 and not any(map(_stated_frame, images.values())):
+        warnings.warn(
+            f"{path}: the names of its images count from 1, and frames are "
+            "taken as counted from 0. If 1 is the first frame of a video, "
+            "give each image its frame_index, a number less.",
+            stacklevel=2,
+        )
 
 
 def _number(row: Mapping[str, Any], path: Path) -> Any:
@@ -377,12 +395,17 @@ def _number(row: Mapping[str, Any], path: Path) -> Any:
     )
 
 
+def _stated_frame(image: Mapping[str, Any]) -> str | None:
+    """Return the name of the field that numbers an image, if it has one."""
+    names = ("frame_index", "frame_id")
+    return next((name for name in names if name in image), None)
+
+
 def _frame_number(image: Mapping[str, Any], path: Path) -> int:
-    for name in ("frame_index", "frame_id"):
-        if name in image:
-            if float(image[name]) % 1:
-                raise ValueError(f"{name} is {image[name]}, no whole number")
-            return int(image[name])
+    if name := _stated_frame(image):
+        if float(image[name]) % 1:
+            raise ValueError(f"{name} is {image[name]}, no whole number")
+        return int(image[name])
     digits = re.findall(r"\d+", Path(str(image.get("file_name", ""))).stem)
     if not digits:
         raise SpecError(

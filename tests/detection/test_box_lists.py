@@ -138,6 +138,17 @@ def test_frames_are_numbered_by_their_files_where_nothing_else_says(tmp_path):
     assert video.tracks[0].frames.tolist() == [0, 1]
 
 
+def test_names_that_count_from_1_are_told(tmp_path):
+    images = [
+        {"id": 10 + i, "video_id": 1, "file_name": f"{i + 1:05d}.jpg"}
+        for i in (0, 1)
+    ]
+    (tmp_path / "boxes.json").write_text(json.dumps(coco(images=images)))
+    with pytest.warns(UserWarning, match="count from 1, and frames are taken"):
+        (video,) = read_boxes(tmp_path / "boxes.json")
+    assert video.tracks[0].frames.tolist() == [1, 2]
+
+
 def test_the_actors_own_list(tmp_path):
     place = actors.generate_company(tmp_path, 1, seed=1, size=(64, 96))
     (video,) = read_boxes(place)
@@ -150,7 +161,7 @@ def test_the_actors_own_list(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "names", [("img_7_a1.jpg", "img_8_a1.jpg"), ("a/5.png", "b/0005.png")]
+    "names", [("img_7_a2.jpg", "img_8_a2.jpg"), ("a/5.png", "b/0005.png")]
 )
 def test_two_images_of_one_frame_are_refused(tmp_path, names):
     images = [

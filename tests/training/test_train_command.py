@@ -300,7 +300,7 @@ def test_ctrl_c_says_how_to_go_on(
     )
     assert result.exit_code == 130
     (line,) = [x for x in result.output.splitlines() if "Stopped" in x]
-    assert line.startswith("Stopped. The same command goes on from the last")
+    assert line.startswith("Stopped. The same command goes on from ")
 
 
 def test_folders_of_runs_are_names_of_models(tmp_path):
