@@ -132,15 +132,16 @@ class LocalResponseNormalization(keras.layers.Layer):
         def normalize(x):
             scale = self._scale(x)
             factor = self._factor(scale)
-            y = x * factor
 
+            # It holds no output, which would hold it in turn on PyTorch.
             def gradient(*given, upstream=None):
                 above = given[0] if upstream is None else upstream
-                shares = self._windows(above * y / scale)
+                scaled = above * factor
+                shares = self._windows(scaled * x / scale)
                 slope = 2 * self.beta * self.alpha / self.size
-                return above * factor - slope * x * shares
+                return scaled - slope * x * shares
 
-            return y, gradient
+            return x * factor, gradient
 
         return normalize(features)
 

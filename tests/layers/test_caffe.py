@@ -1,6 +1,8 @@
 """Caffe's pooling and normalisation against plain loops."""
 
+import gc
 import math
+import weakref
 
 import keras
 import numpy as np
@@ -86,3 +88,19 @@ def test_the_gradient_of_lrn_in_training_is_that_of_its_formula(
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     out = [ops.convert_to_numpy(layer(x, training=t)) for t in (True, False)]
     np.testing.assert_array_equal(*out)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="another has no such graph"
+)
+def test_lrn_lets_go_of_its_output_after_a_step_on_pytorch():
+    x = keras.Variable(np.ones((1, 2, 2, 7), "float32"))
+    gc.disable()
+    try:
+        out = LocalResponseNormalization()(x.value, training=True)
+        ops.sum(out).backward()
+        alive = weakref.ref(out)
+        del out
+        assert alive() is None
+    finally:
+        gc.enable()
