@@ -1,5 +1,7 @@
 """From scored regions to tubes, with a classifier whose answers are known."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ import keras_twostream as kts
 from keras_twostream import detection, inspection
 from keras_twostream.detection import Track, geometry
 from keras_twostream.detection import detecting as module
+from keras_twostream.detection.cutting import Cutter, run_on_regions
 from keras_twostream.detection.detecting import FrameScores, chosen, tubes_of
 from keras_twostream.detection.footage import Footage
 from keras_twostream.errors import SpecError, UntrainedHeadError
@@ -59,6 +62,23 @@ def given():
     nobody = [30, 20, 50, 40]
     people = TRUTH.values()
     return [[*(x.boxes[t] for x in people), nobody] for t in range(6)]
+
+
+@pytest.mark.agnostic
+def test_threads_may_ask_one_detector():
+    model = build()
+    cutter, fields = Cutter(model), np.zeros((6, 64, 96, 2), "float32")
+    boxes = np.array([[4, 8, 23, 50], [60, 6, 84, 48]])
+
+    def answer(place):
+        places = np.array([place, place])
+        return run_on_regions(model, cutter, FRAMES, fields, places, boxes)
+
+    places = list(range(6)) * 2
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(answer, places))
+    for place, scores in zip(places, found, strict=True):
+        np.testing.assert_allclose(scores, answer(place), atol=1e-4)
 
 
 def test_tubes_are_the_true_tracks(monkeypatch):
