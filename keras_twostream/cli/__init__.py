@@ -139,9 +139,10 @@ def _ours_within(error: Exception) -> str:
     """Return the message of an error of ours that TensorFlow has wrapped.
 
     Of one that a function of its data pipeline raised it keeps the traceback
-    alone, as text.
+    alone, as text, after those of errors that it came from.
     """
-    match = _OURS.search(str(error))
+    last = str(error).rpartition("\nTraceback (most recent call last):")[2]
+    match = _OURS.search(last)
     return match[1] if match else ""
 
 

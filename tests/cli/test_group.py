@@ -82,7 +82,11 @@ def test_our_error_in_a_data_pipeline_is_one_message_and_exit_2(monkeypatch):
     import tensorflow as tf
 
     def read():
-        raise errors.VideoError("the video is damaged. Its reasons: two")
+        try:
+            raise errors.SpecError("the reader is puzzled")
+        except errors.SpecError as error:
+            message = "the video is damaged. Its reasons: two"
+            raise errors.VideoError(message) from error
 
     def fail():
         data = tf.data.Dataset.range(2)
