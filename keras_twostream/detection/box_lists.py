@@ -398,7 +398,7 @@ def _number(row: Mapping[str, Any], path: Path) -> Any:
 def _stated_frame(image: Mapping[str, Any]) -> str | None:
     """Return the name of the field that numbers an image, if it has one."""
     names = ("frame_index", "frame_id")
-    return next((name for name in names if name in image), None)
+    return next((x for x in names if image.get(x) is not None), None)
 
 
 def _frame_number(image: Mapping[str, Any], path: Path) -> int:

@@ -130,7 +130,12 @@ def test_instances_of_youtube_vis_are_tracks(tmp_path):
 
 def test_frames_are_numbered_by_their_files_where_nothing_else_says(tmp_path):
     images = [
-        {"id": 10 + i, "video_id": 1, "file_name": f"a/img_{i:05d}.jpg"}
+        {
+            "id": 10 + i,
+            "video_id": 1,
+            "file_name": f"a/img_{i:05d}.jpg",
+            "frame_index": None,
+        }
         for i in (0, 1)
     ]
     (tmp_path / "boxes.json").write_text(json.dumps(coco(images=images)))
