@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_twostream import _turns, inspection
+from keras_twostream import _answers, inspection
 from keras_twostream._frames import padded
 from keras_twostream.detection.warping import warp, warp_on_host
 from keras_twostream.training._devices import has_gpu
@@ -105,7 +105,7 @@ def run_on_regions(
             padded(places[part], size),
             padded(boxes[part], size),
         )
-        values = _turns.answer(model, batch)
+        values = _answers.answer(model, batch)
         parts.append(ops.convert_to_numpy(values)[:count])
     return np.concatenate(parts)
 

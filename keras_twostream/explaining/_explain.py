@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_twostream import _turns, inspection, visual
+from keras_twostream import _answers, inspection, visual
 from keras_twostream._frames import padded
 from keras_twostream.errors import (
     SpecError,
@@ -233,7 +233,7 @@ class _Explainer:
         count = _count(clips)
         size = 1 if count == 1 else BATCH
         batch = {name: padded(clip, size) for name, clip in clips.items()}
-        return np.asarray(_turns.answer(self._network, batch)[FUSED])[:count]
+        return np.asarray(_answers.answer(self._network, batch)[FUSED])[:count]
 
     def _scores(self, material: Material) -> dict[frozenset[str], np.ndarray]:
         """Return (N, C) logits of every set of streams."""

@@ -6,7 +6,7 @@ import os
 import keras
 import numpy as np
 
-from keras_twostream import _turns
+from keras_twostream import _answers
 from keras_twostream._frames import padded
 from keras_twostream.flow import _weights
 from keras_twostream.flow._compiled import batch_size
@@ -153,6 +153,6 @@ def _in_batches(
         count = len(batch[0])
         # The last batch repeats its last item: one shape is compiled.
         batch = [padded(array, size) for array in batch]
-        output = _turns.answer(model, batch if batch[1:] else batch[0])
+        output = _answers.answer(model, batch if batch[1:] else batch[0])
         results.append(np.asarray(output)[:count])
     return np.concatenate(results)

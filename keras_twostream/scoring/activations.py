@@ -11,7 +11,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from keras_twostream import _turns
+from keras_twostream import _answers
 from keras_twostream._arrays import whole
 from keras_twostream._files import expanded, write_array, write_bytes
 from keras_twostream.data import layouts
@@ -100,7 +100,7 @@ class FeatureExtractor:
     ) -> dict[str, np.ndarray]:
         size = self._batch_size
         places = np.minimum(np.arange(start, start + size), count - 1)
-        outputs = _turns.answer(
+        outputs = _answers.answer(
             self._tapped,
             {stream: array[places] for stream, array in clips.items()},
         )

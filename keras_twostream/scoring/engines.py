@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_twostream import _acceleration, _files, _turns, onnx_files
+from keras_twostream import _acceleration, _answers, _files, onnx_files
 from keras_twostream._arrays import bytes_of
 from keras_twostream.errors import SpecError, check_choice
 from keras_twostream.onnx_files import Clips
@@ -89,7 +89,7 @@ class Engine:
 
     def scores(self, clips: Clips) -> Clips:
         """Return the scores of a batch by output, from either runtime."""
-        return self(clips) or _turns.answer(self._network, clips)
+        return self(clips) or _answers.answer(self._network, clips)
 
     def adding(
         self, add: Callable[..., Any], method: str

@@ -1,7 +1,9 @@
 """From frames or a file to named actions."""
 
+import gc
 import json
 import tracemalloc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -111,12 +113,23 @@ def test_a_model_changed_after_it_has_answered_answers_anew(frames):
 @pytest.mark.agnostic
 def test_threads_may_ask_one_model(frames):
     model = small_model()
-    parts = [frames[start:] for start in range(8)]
+    parts = [frames[start:] for start in range(8)] * 5
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda part: kts.predict(part, model), parts))
     for part, prediction in zip(parts, found, strict=True):
         expected = softmax(window_logits(model, part))
         np.testing.assert_allclose(prediction.timeline, expected, atol=1e-4)
+
+
+@pytest.mark.agnostic
+def test_a_model_that_has_answered_is_let_go(frames):
+    model = small_model()
+    kts.predict(frames, model)
+    kept = [weakref.ref(x) for x in (model, predicting.kept_scorer(model))]
+    del model
+    gc.collect()
+    gc.collect()  # the scorer, which goes with the model
+    assert [network() for network in kept] == [None, None]
 
 
 @pytest.mark.agnostic
