@@ -8,6 +8,7 @@ from keras_twostream.cli._train_setup import load_anything
 from keras_twostream.data import Annotations, read_annotations
 from keras_twostream.data.lists.rows import header_of
 from keras_twostream.errors import SpecError
+from keras_twostream.scoring.engines import precision_of
 from keras_twostream.scoring.predicting import refuse_untrained
 from keras_twostream.scoring.reporting import FILES, report_on, save_scores
 from keras_twostream.scoring.scorer import one_head
@@ -73,7 +74,7 @@ def evaluate(flags: dict[str, Any]) -> dict[str, Any]:
     report = report_on(scores, weights)
     report["skipped"] = evaluator.skipped
     report["engine"] = evaluator.engine
-    report["precision"] = flags["precision"]
+    report["precision"] = precision_of(model)
     report["protocol"] = {
         "clips": flags["num_clips"] or "all",
         "crops": flags["crops"],

@@ -56,7 +56,7 @@ class Engine:
         check_engine(asked)
         self._asked, self._network = asked, network
         self._exports = asked == "onnxruntime" or clips >= LONG
-        half = _computes_in_half(network)
+        half = precision_of(network) != "float32"
         if half and asked == "onnxruntime":
             raise SpecError(
                 f"ONNX Runtime scores in float32, and {network.name} computes "
@@ -184,9 +184,11 @@ def _may_be_onnx() -> bool:
     )
 
 
-def _computes_in_half(network: keras.Model) -> bool:
+def precision_of(network: keras.Model) -> str:
+    """Return the half precision that layers compute in, or "float32"."""
     layers = network._flatten_layers(include_self=False)
-    return any("16" in layer.compute_dtype for layer in layers)
+    halves = (x.compute_dtype for x in layers if "16" in x.compute_dtype)
+    return next(halves, "float32")
 
 
 def _export(

@@ -15,6 +15,11 @@ pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="it has no SIGTERM"
 )
 
+# What a terminal's command finds; a shell's background job ignores Ctrl-C.
+HEEDING = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
 WAITING = """
 import sys, time, click
 from keras_twostream import cli
@@ -42,7 +47,7 @@ cli.main()
 def test_both_signals_end_a_command_with_a_last_line(
     number, status, what_a_library_does
 ):
-    script = WAITING.format(what_a_library_does=what_a_library_does)
+    script = HEEDING + WAITING.format(what_a_library_does=what_a_library_does)
     with subprocess.Popen(
         [sys.executable, "-c", script],
         stdout=subprocess.PIPE,

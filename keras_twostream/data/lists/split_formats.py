@@ -46,14 +46,14 @@ def official_part(path: Path) -> tuple[int, str] | None:
     return int(match[2]), match[1]
 
 
-def is_one_class(path: Path, rows: Iterable[str]) -> bool:
+def is_one_class(path: Path, rows: Sequence[str]) -> bool:
     """Return whether a list is one class of HMDB-51, whose numbers are codes.
 
     Its videos are named without their folder.
     """
-    return _any_is(_HMDB_LIST, "[123]", [path.name]) and all(
-        re.fullmatch(r"[^/]+ [012]", row.strip()) for row in rows
-    )
+    coded = [re.fullmatch(r"[^/]+ [012]", row.strip()) for row in rows]
+    named = _any_is(_HMDB_LIST, "[123]", [path.name])
+    return named and bool(coded) and all(coded)
 
 
 def splits_in(path: Path) -> list[int]:
