@@ -44,7 +44,7 @@ def picture_size(content: bytes | np.ndarray) -> tuple[int, int] | None:
             width, height = map(int, match.groups())
         else:
             return None
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, OverflowError):
         return None
     return abs(height), abs(width)
 

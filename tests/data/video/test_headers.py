@@ -5,7 +5,7 @@ import struct
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from keras_twostream.data.video.headers import picture_size
@@ -62,6 +62,7 @@ def test_a_bitmap_may_start_at_the_top_row():
     assert picture_size(head) == (20, 30)
 
 
+@example(b"MM\0+", b"\0\0\0\0\x80" + bytes(7))  # an offset of 2^63
 @given(
     st.sampled_from(
         [
