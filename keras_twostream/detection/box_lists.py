@@ -7,13 +7,11 @@ inclusive: one that is 10 wide and starts at 3 ends at 12.
 
 import collections
 import glob
-import json
 import math
 import os
 import re
-import warnings
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +21,12 @@ from keras_twostream._arrays import read_matlab
 from keras_twostream._files import expanded
 from keras_twostream.data.lists.files import is_video
 from keras_twostream.data.lists.rows import explained, text_of, xml_of
+from keras_twostream.detection.coco import read_coco
 from keras_twostream.detection.store import AnnotatedVideo
-from keras_twostream.detection.tracks import Track
+from keras_twostream.detection.tracks import Track, tracks_of
 from keras_twostream.errors import SpecError, check_choice
 
 _LONGEST_GAP = 100_000  # frames that are interpolated between two boxes
-
-Rows = Mapping[tuple[str, Any], Sequence[tuple[int, Sequence[float]]]]
 
 
 def read_boxes(
@@ -122,41 +119,6 @@ def _refuse_parts(format: str, split: int | None, subset: str | None) -> None:
         )
 
 
-def _tracks(rows: Rows, path: Path) -> tuple[Track, ...]:
-    """Return the tracks of (frame, x, y, width, height) rows.
-
-    The rows are grouped by (label, number)."""
-    tracks = []
-    for (label, number), boxes in rows.items():
-        ordered = sorted(boxes, key=lambda row: row[0])
-        frames = [frame for frame, _ in ordered]
-        if len(set(frames)) != len(frames):
-            raise SpecError(
-                f"{path}: the track {number} ({label}) has two boxes in one "
-                "frame. Give each person a track of their own."
-            )
-        for frame, box in ordered:
-            if len(box) != 4:
-                raise SpecError(
-                    f"{path}: the track {number} ({label}) has in frame "
-                    f"{frame} the box {box}, and not x, y, width, height."
-                )
-        sizes = np.array([box for _, box in ordered], float)
-        wrong = (sizes[:, 2:] <= 0).any(axis=1) | ~np.isfinite(sizes).all(1)
-        if wrong.any():
-            raise SpecError(
-                f"{path}: the track {number} ({label}) has a box without "
-                f"area in frame {frames[int(wrong.argmax())]}: x, y, width, "
-                f"height = {sizes[wrong][0].tolist()}."
-            )
-        sizes[:, 2:] = np.maximum(sizes[:, 2:], 1)
-        corners = np.concatenate(
-            [sizes[:, :2], sizes[:, :2] + sizes[:, 2:] - 1], axis=1
-        )
-        tracks.append(Track(label, np.array(frames), corners))
-    return tuple(tracks)
-
-
 def _film(root: Path, stem: str) -> str:
     """Return the name of the video of a list that names none: its own."""
     films = [
@@ -194,7 +156,7 @@ def _cvat(path: Path, root: Path) -> list[AnnotatedVideo]:
         for key, frame, box in _cvat_boxes(element, path):
             rows.setdefault(key, []).append((frame, box))
     return [
-        AnnotatedVideo(str(root / name), _tracks(rows, path))
+        AnnotatedVideo(str(root / name), tracks_of(rows, path))
         for name, rows in tracks.items()
     ]
 
@@ -279,142 +241,6 @@ def _size(corners: np.ndarray) -> list[float]:
     return [left, top, right - left, low - top]
 
 
-# === COCO ===
-
-
-def _coco(path: Path, root: Path) -> list[AnnotatedVideo]:
-    """Read COCO's JSON with `videos`, numbered frames and `track_id`.
-
-    Frames count from 0. Their number is `frame_index` or `frame_id`, or else
-    the last digits in the image's name.
-    """
-    try:
-        content = json.loads(text_of(path))
-        names = {
-            number: row["name"]
-            for number, row in _by_id(content, "categories", path).items()
-        }
-        videos = {
-            number: row.get("file_name") or row["name"]
-            for number, row in _by_id(content, "videos", path).items()
-        }
-        frames = _coco_frames(_by_id(content, "images", path), path)
-        tracks: dict[Any, dict] = {}
-        for row in content["annotations"]:
-            where = f"{path}: the annotation {row.get('id')}"
-            video, frame = _named(frames, row["image_id"], "images", where)
-            label = _named(names, row["category_id"], "categories", where)
-            _named(videos, video, "videos", f"{path}: image {row['image_id']}")
-            rows = tracks.setdefault(video, {})
-            key = (label, _number(row, path))
-            rows.setdefault(key, []).append((frame, row["bbox"]))
-        return [
-            AnnotatedVideo(str(root / videos[video]), _tracks(rows, path))
-            for video, rows in tracks.items()
-        ]
-    except SpecError:  # which is a ValueError
-        raise
-    except (ValueError, TypeError) as error:
-        raise SpecError(f"{path} is no COCO list: {error}.") from error
-    except KeyError as error:
-        raise SpecError(
-            f"{path} is no COCO list of videos: {error} is missing. It needs "
-            "categories, videos, images with video_id and frame_index, and "
-            "annotations with image_id, category_id, track_id and bbox."
-        ) from error
-
-
-def _by_id(
-    content: Mapping[str, Any], kind: str, path: Path
-) -> dict[Any, Mapping[str, Any]]:
-    """Return the rows of a kind by their ids, each of one row alone."""
-    rows: dict[Any, Mapping[str, Any]] = {}
-    for row in content[kind]:
-        if rows.setdefault(row["id"], row) != row:
-            raise SpecError(
-                f"{path}: two of its {kind} have the id {row['id']}. Give "
-                "each its own."
-            )
-    return rows
-
-
-def _named(rows: Mapping[Any, Any], number: Any, kind: str, where: str) -> Any:
-    """Return what has this id, which another row names."""
-    if number not in rows:
-        raise SpecError(
-            f"{where} is of {number!r}, and none of the {kind} has that id."
-        )
-    return rows[number]
-
-
-def _coco_frames(
-    images: Mapping[Any, Mapping[str, Any]], path: Path
-) -> dict[Any, tuple[Any, int]]:
-    """Return the video and the frame's number of each image."""
-    frames = {
-        number: (image["video_id"], _frame_number(image, path))
-        for number, image in images.items()
-    }
-    seen: dict[tuple[Any, int], Any] = {}
-    for image, frame in frames.items():
-        if (other := seen.setdefault(frame, image)) != image:
-            raise SpecError(
-                f"{path}: the images {other} and {image} of video {frame[0]} "
-                f"are both its frame {frame[1]}. Give each a frame_index; "
-                "without one, the last digits of its file_name count."
-            )
-    _warn_of_names_from_1(images, frames, path)
-    return frames
-
-
-def _warn_of_names_from_1(
-    images: Mapping[Any, Mapping[str, Any]],
-    frames: Mapping[Any, tuple[Any, int]],
-    path: Path,
-) -> None:
-    """Warn where the first of all frames is 1 and names alone say so."""
-    first = min((frame for _, frame in frames.values()), default=0)
-    if first == 1 and not any(map(_stated_frame, images.values())):
-        warnings.warn(
-            f"{path}: the names of its images count from 1, and frames are "
-            "taken as counted from 0. If 1 is the first frame of a video, "
-            "give each image its frame_index, a number less.",
-            stacklevel=2,
-        )
-
-
-def _number(row: Mapping[str, Any], path: Path) -> Any:
-    rows = (row, row.get("attributes") or {})
-    for name in ("track_id", "instance_id"):
-        for place in rows:
-            if place.get(name) is not None:
-                return place[name]
-    raise SpecError(
-        f"{path}: the annotation {row.get('id')} has no track_id, so who it "
-        "belongs to in the next frame is unknown. Export tracks, not boxes."
-    )
-
-
-def _stated_frame(image: Mapping[str, Any]) -> str | None:
-    """Return the name of the field that numbers an image, if it has one."""
-    names = ("frame_index", "frame_id")
-    return next((x for x in names if image.get(x) is not None), None)
-
-
-def _frame_number(image: Mapping[str, Any], path: Path) -> int:
-    if name := _stated_frame(image):
-        if float(image[name]) % 1:
-            raise ValueError(f"{name} is {image[name]}, no whole number")
-        return int(image[name])
-    digits = re.findall(r"\d+", Path(str(image.get("file_name", ""))).stem)
-    if not digits:
-        raise SpecError(
-            f"{path}: the image {image.get('id')} has no frame_index, and its "
-            "name no number. Number the frames of each video from 0."
-        )
-    return int(digits[-1])
-
-
 # === MOTChallenge ===
 
 
@@ -446,7 +272,7 @@ def _mot(path: Path, root: Path) -> list[AnnotatedVideo]:
         key = ("person", int(track))
         rows.setdefault(key, []).append((int(frame) - 1, box))
     film = root / _film(root, path.stem)
-    return [AnnotatedVideo(str(film), _tracks(rows, path))]
+    return [AnnotatedVideo(str(film), tracks_of(rows, path))]
 
 
 # === J-HMDB ===
@@ -541,7 +367,7 @@ def _ucf_sports(folder: Path, _: Path) -> list[AnnotatedVideo]:
                 rows[(action, 0)].append((frame, box))
         films = sorted(truth.parent.glob("*.avi"))
         if rows and films:
-            videos.append(AnnotatedVideo(str(films[0]), _tracks(rows, truth)))
+            videos.append(AnnotatedVideo(str(films[0]), tracks_of(rows, truth)))
     if not videos:
         raise SpecError(
             f"{folder} has no <Action>/<001>/gt/*.txt beside an .avi. Pass "
@@ -569,7 +395,7 @@ def _first_numbers(file: Path) -> list[float]:
 
 _READERS: dict[str, Callable[[Path, Path], list[AnnotatedVideo]]] = {
     "cvat": _cvat,
-    "coco": _coco,
+    "coco": read_coco,
     "mot": _mot,
     "ucf_sports": _ucf_sports,
 }

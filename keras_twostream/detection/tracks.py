@@ -1,6 +1,8 @@
 """Tracks and tubes: one box in each of some frames, with a label."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -116,3 +118,43 @@ def track_overlap(first: Track, second: Track) -> float:
     )
     shared = aligned_overlaps(first.boxes[mine], second.boxes[theirs])
     return float(shared.sum() / (len(first) + len(second) - len(mine)))
+
+
+# === From the rows of lists ===
+
+Rows = Mapping[tuple[str, Any], Sequence[tuple[int, Sequence[float]]]]
+
+
+def tracks_of(rows: Rows, path: Path) -> tuple[Track, ...]:
+    """Return the tracks of (frame, x, y, width, height) rows.
+
+    The rows are grouped by (label, number)."""
+    tracks = []
+    for (label, number), boxes in rows.items():
+        ordered = sorted(boxes, key=lambda row: row[0])
+        frames = [frame for frame, _ in ordered]
+        if len(set(frames)) != len(frames):
+            raise SpecError(
+                f"{path}: the track {number} ({label}) has two boxes in one "
+                "frame. Give each person a track of their own."
+            )
+        for frame, box in ordered:
+            if len(box) != 4:
+                raise SpecError(
+                    f"{path}: the track {number} ({label}) has in frame "
+                    f"{frame} the box {box}, and not x, y, width, height."
+                )
+        sizes = np.array([box for _, box in ordered], float)
+        wrong = (sizes[:, 2:] <= 0).any(axis=1) | ~np.isfinite(sizes).all(1)
+        if wrong.any():
+            raise SpecError(
+                f"{path}: the track {number} ({label}) has a box without "
+                f"area in frame {frames[int(wrong.argmax())]}: x, y, width, "
+                f"height = {sizes[wrong][0].tolist()}."
+            )
+        sizes[:, 2:] = np.maximum(sizes[:, 2:], 1)
+        corners = np.concatenate(
+            [sizes[:, :2], sizes[:, :2] + sizes[:, 2:] - 1], axis=1
+        )
+        tracks.append(Track(label, np.array(frames), corners))
+    return tuple(tracks)
