@@ -91,10 +91,18 @@ class Prediction:
             SpecError: If `count` is no whole number of 1 or more.
             UnknownNameError: If that stream was not scored apart.
         """
-        check_count("count", count)
         scores = self._scores(stream)
-        best = np.argsort(-scores, kind="stable")[:count]
+        best = self.best(count, stream)
         return [(self.classes[i], float(scores[i])) for i in best]
+
+    def best(self, count: int = 5, stream: str | None = None) -> list[int]:
+        """Return the numbers of the likeliest classes, as `top` does names.
+
+        Two classes may have one name.
+        """
+        check_count("count", count)
+        ranks = np.argsort(-self._scores(stream), kind="stable")
+        return ranks[:count].tolist()
 
     def _scores(self, stream: str | None) -> np.ndarray:
         if stream is None:

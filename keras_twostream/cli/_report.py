@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -69,9 +68,7 @@ def _table(prediction: Prediction, top: int) -> Table:
     table.add_column("probability", min_width=_BAR + 7)
     for stream in apart:
         table.add_column(f"{STREAM_WORDS[stream]} head", justify="right")
-    # By number: two classes may have one name.
-    best = np.argsort(-prediction.probabilities, kind="stable")[:top]
-    for place in best:
+    for place in prediction.best(top):
         name = readable(prediction.classes[place])
         heads = [percent(prediction.streams[s][place]) for s in apart]
         score = float(prediction.probabilities[place])
