@@ -21,6 +21,8 @@ from rich.progress import (
 from keras_twostream._printing import printable
 from keras_twostream.cli import _advice
 
+GOES_ON = "The same command goes on where this one ended."
+
 
 class _Console(Console):
     """A console on which the name of a file or class cannot move the cursor."""

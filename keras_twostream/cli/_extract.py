@@ -82,7 +82,7 @@ def extract_command(source: str, out: str, as_json: bool, **flags: Any) -> None:
         _spec(flags), bits, flags["encoding"], flags["quality"]
     )
     check_device()
-    _console.if_stopped("The same command goes on where this one ended.")
+    _console.if_stopped(_console.GOES_ON)
     with _bar() as progress:
         summary = extract(
             source,

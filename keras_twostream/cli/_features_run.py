@@ -143,7 +143,7 @@ def extract(flags: dict[str, Any], videos: list[str]) -> dict[str, Any]:
         "files": {video: str(file) for video, file in targets.items()},
     }
     began = time.perf_counter()
-    _console.if_stopped("The same command goes on where this one ended.")
+    _console.if_stopped(_console.GOES_ON)
     if flags["where"] == "local":
         results = _here(waiting, extractor, settings.file_format)
     else:

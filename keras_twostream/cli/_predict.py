@@ -138,7 +138,7 @@ def predict_command(
         draws=not no_video,
     )
     _console.if_stopped(
-        "The same command goes on where this one ended."
+        _console.GOES_ON
         if keeps and resume is not False
         else "With --resume, answers are kept and a run goes on."
     )

@@ -1,4 +1,4 @@
-"""What `train` reads and refuses before the backend is imported."""
+"""Refusals and plan of `train`, before the backend is imported."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ _OF_LISTS = (
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a run trains on, and how.
+    """Videos and stages of a run.
 
     Attributes:
         lists: The videos.
