@@ -9,9 +9,9 @@ from keras_twostream.data import Annotations, read_annotations
 from keras_twostream.data.lists.rows import header_of
 from keras_twostream.errors import SpecError
 from keras_twostream.scoring.engines import precision_of
+from keras_twostream.scoring.heads import one_head
 from keras_twostream.scoring.predicting import refuse_untrained
 from keras_twostream.scoring.reporting import FILES, report_on, save_scores
-from keras_twostream.scoring.scorer import one_head
 from keras_twostream.training._lists import (
     refuse_contradictions,
     refuse_mixture,

@@ -89,7 +89,7 @@ def load(
     with watch("import"), _console.quiet():
         from keras_twostream import hub, inspection, training
         from keras_twostream.scoring import predicting
-        from keras_twostream.scoring.scorer import one_head
+        from keras_twostream.scoring.heads import one_head
     check_device()
     training.set_precision(precision)
     with watch("load"), _console.quiet():

@@ -14,7 +14,7 @@ from keras_twostream.exporting import _artefacts, _checks, _network
 from keras_twostream.exporting._artefacts import FORMATS, PRECISIONS
 from keras_twostream.exporting._checks import Source
 from keras_twostream.scoring import predicting
-from keras_twostream.scoring.scorer import one_head
+from keras_twostream.scoring.heads import one_head
 
 
 @dataclasses.dataclass(frozen=True)

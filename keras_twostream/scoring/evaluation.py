@@ -31,13 +31,13 @@ from keras_twostream.inspection import (
     stated_classes,
 )
 from keras_twostream.scoring.engines import Engine, check_engine
+from keras_twostream.scoring.heads import one_head
 from keras_twostream.scoring.metrics import VideoScores, sweep
 from keras_twostream.scoring.scorer import (
     Basis,
     ClipTotals,
     accumulator,
     mean_of,
-    one_head,
     pooling,
     scorer,
     weights_of,

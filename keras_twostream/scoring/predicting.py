@@ -32,10 +32,10 @@ from keras_twostream.scoring.engines import (
     check_engine,
     has_exports,
 )
+from keras_twostream.scoring.heads import one_head
 from keras_twostream.scoring.scorer import (
     Basis,
     chances,
-    one_head,
     pool,
     pooling,
     refuse_regions,

@@ -24,8 +24,9 @@ from keras_twostream.inspection import (
     head_layers,
     unfolded,
 )
+from keras_twostream.scoring.heads import head_names
 from keras_twostream.scoring.predicting import refuse_untrained
-from keras_twostream.scoring.scorer import head_names, scorer
+from keras_twostream.scoring.scorer import scorer
 from keras_twostream.spec import FUSED, ClipSpec
 
 # The authors' weight of the features; the rest is our own.

@@ -18,8 +18,9 @@ from keras_twostream.inspection import (
     stated_classes,
     update_card,
 )
+from keras_twostream.scoring.heads import head_names
 from keras_twostream.scoring.plots import plot_curves
-from keras_twostream.scoring.scorer import head_names, refuse_regions, scorer
+from keras_twostream.scoring.scorer import refuse_regions, scorer
 from keras_twostream.spec import FUSED
 from keras_twostream.training._ahead import build_ahead, step_alone
 from keras_twostream.training._boundaries import (

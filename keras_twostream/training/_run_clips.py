@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_twostream.data import layouts, video_dataset
 from keras_twostream.data.lists.labels import several
 from keras_twostream.inspection import class_names, clip_spec
-from keras_twostream.scoring.scorer import head_names
+from keras_twostream.scoring.heads import head_names
 from keras_twostream.spec import ClipSpec
 from keras_twostream.training._batches import filled_up, labelled
 from keras_twostream.training._boundaries import BoundaryTable

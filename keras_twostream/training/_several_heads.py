@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from keras_twostream.errors import SpecError
 from keras_twostream.inspection import is_output_of
-from keras_twostream.scoring.scorer import head_names
+from keras_twostream.scoring.heads import head_names
 from keras_twostream.training._compile import output_names
 
 

@@ -15,7 +15,7 @@ from keras_twostream.errors import SpecError, UnknownNameError, VideoError
 from keras_twostream.inspection import sees_regions
 from keras_twostream.prediction import Prediction
 from keras_twostream.scoring import predicting
-from keras_twostream.scoring.scorer import chosen_head, one_head
+from keras_twostream.scoring.heads import chosen_head, one_head
 from keras_twostream.spec import FUSED, STREAM_WORDS
 
 Progress = Callable[[float, float], None]

@@ -12,7 +12,7 @@ from tiny_net import ENTRY, tiny_net
 import keras_twostream as kts
 from keras_twostream import cli, inspection, registry, training, web
 from keras_twostream.errors import SpecError, UnknownNameError
-from keras_twostream.scoring.scorer import one_head
+from keras_twostream.scoring.heads import one_head
 
 CLASSES = {"motion": ["slides", "stands"], "number": ["one", "two", "three"]}
 EXPORTS = pytest.mark.skipif(

@@ -16,13 +16,14 @@ import keras_twostream as kts
 from keras_twostream import errors, inspection, pretrained
 from keras_twostream.prediction import Prediction
 from keras_twostream.scoring import predicting
+from keras_twostream.scoring.heads import one_head
 from keras_twostream.scoring.predicting import (
     BATCH,
     FOLDED_FROM,
     batch_of,
     kept_scorer,
 )
-from keras_twostream.scoring.scorer import one_head, scorer
+from keras_twostream.scoring.scorer import scorer
 
 pytestmark = pytest.mark.portable
 
